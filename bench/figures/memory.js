@@ -1,0 +1,30 @@
+import { curl } from './curl.js';
+
+const target = 200;
+
+/** @type {import('../main.js').Figure} */
+export const memory = {
+  name: 'memory',
+  how:
+    '**memory**: `VmHWM` in `/proc/<pid>/status` of the `serve` process, after the uploads alone and after all the figures above and one more round of uploads, `PUT` and `-F`, ' +
+    'two at once. MB are 10^6 bytes.',
+  async measure(workspace) {
+    const [stack, payload] = [await workspace.stack(), await workspace.payload()];
+    const bearer = ['--header', `Authorization: Bearer ${stack.token}`];
+    const url = `${stack.url}/datasets`;
+    // Whichever ends second finds the dataset there.
+    const created = [200, 201];
+    const form = ['--form', `sha256=${payload.sha256}`, '--form', `file=@${payload.path}`];
+    await Promise.all([
+      curl(workspace, created, [
+        ...bearer,
+        '--upload-file',
+        payload.path,
+        `${url}/${payload.sha256}`,
+      ]),
+      curl(workspace, created, [...bearer, ...form, `${url}/upload`]),
+    ]);
+    const peak = (await stack.peakMemory()) / 1e6;
+    return [{ what: 'peak memory of the API after all of it', unit: 'MB', ours: [peak], target }];
+  },
+};

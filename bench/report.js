@@ -1,0 +1,82 @@
+import { summarise } from './statistics.js';
+
+/**
+ * A line of the table: ours against theirs, ours against a fixed target, or what went wrong.
+ * @typedef {object} Measured
+ * @property {string} what
+ * @property {string} unit of the values, such as `s`
+ * @property {number[]} ours one value a run
+ * @property {{ name: string, values: number[] }} [rival] value by value measured next to ours
+ * @property {number} [target] the most that the ratio, or without a rival the value, may be
+ *
+ * @typedef {{ what: string, failure: string }} Failed
+ * @typedef {Measured | Failed} Row
+ */
+
+/**
+ * @param {{ machine: string[], rows: Row[], quick: boolean, how: string[] }} parts
+ * @returns {string} Markdown
+ */
+export function renderReport({ machine, rows, quick, how }) {
+  return [
+    '# Benchmark results',
+    '',
+    'Written by `npm run bench`. Both sides of a ratio were measured in turn (A B A B …) in the same run on the same machine:',
+    'median (min–max) of all runs; the ratio is that of the medians, in brackets those of the pairs.',
+    'Rows without a target are there for comparison.',
+    ...(quick ? ['', '**A quick run: less data and fewer runs than the targets are about.**'] : []),
+    '',
+    ...machine.map((line) => `- ${line}`),
+    '',
+    '| figure | runs | JobRunner | rival | ratio | target | met |',
+    '| --- | --- | --- | --- | --- | --- | --- |',
+    ...rows.map(renderRow),
+    '',
+    '## How it was measured',
+    '',
+    ...how.map((text) => `- ${text}`),
+    '',
+  ].join('\n');
+}
+
+/** @param {Row} row */
+function renderRow(row) {
+  if ('failure' in row) return `| ${row.what} | | failed: ${row.failure} | | | | **no** |`;
+  const { what, unit, ours, rival, target } = row;
+  const runs = `${ours.length}`;
+  if (rival === undefined) {
+    const met = target === undefined ? '' : verdict(summarise(ours).median < target);
+    const limit = target === undefined ? '' : `< ${target} ${unit}`;
+    return `| ${what} | ${runs} | ${spread(ours, unit)} | | | ${limit} | ${met} |`;
+  }
+  const ratio = summarise(ours).median / summarise(rival.values).median;
+  const pairs = summarise(ours.map((value, i) => value / (rival.values[i] ?? NaN)));
+  const limit = target === undefined ? '' : `≤ ${target}`;
+  const met = target === undefined ? '' : verdict(ratio <= target);
+  return (
+    `| ${what} | ${runs} | ${spread(ours, unit)} | ${rival.name}: ${spread(rival.values, unit)} ` +
+    `| **${ratio.toFixed(2)}** (${pairs.min.toFixed(2)}–${pairs.max.toFixed(2)}) | ${limit} | ${met} |`
+  );
+}
+
+/** @param {boolean} met */
+function verdict(met) {
+  return met ? 'yes' : '**no**';
+}
+
+/**
+ * @param {number[]} values
+ * @param {string} unit
+ */
+function spread(values, unit) {
+  const { median, min, max } = summarise(values);
+  if (values.length === 1) return `${brief(median)} ${unit}`;
+  return `${brief(median)} ${unit} (${brief(min)}–${brief(max)})`;
+}
+
+/** Three digits that mean something. @param {number} value */
+function brief(value) {
+  if (value >= 100) return value.toFixed(0);
+  if (value >= 10) return value.toFixed(1);
+  return value >= 1 ? value.toFixed(2) : value.toFixed(3);
+}

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# In an image, before anything is installed: makes the users of make-users.sh under numbers of our own. An image built anew must
+# still own what an older one left in the volume. Debian hands out 100 upwards and 999 downwards, and keeps 64030 for slurm.
+set -euo pipefail
+
+user() { # name, number, home, shell, extra useradd options
+  groupadd --gid "$2" "$1"
+  useradd --key UID_MIN=100 --key UID_MAX=65000 --uid "$2" --gid "$2" --home-dir "$3" --shell "$4" "${@:5}" "$1"
+}
+user munge 901 /nonexistent /usr/sbin/nologin
+user mysql 902 /nonexistent /usr/sbin/nologin
+user runner 903 /home/runner /bin/bash --create-home
+user jobrunner 904 /nonexistent /usr/sbin/nologin
+user slurm 64030 /nonexistent /usr/sbin/nologin

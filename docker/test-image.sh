@@ -1,0 +1,326 @@
+#!/usr/bin/env bash
+# Builds the image, runs it without privileges, and puts the acceptance through its published port.
+#
+#   docker/test-image.sh [--torch debian|none|pip] [--port 38080] [--keep]
+#
+# Uses Docker where a daemon answers, else buildah and podman (installed as needed; root). Where no image registry answers,
+# it makes the two base images itself, with debootstrap. --keep leaves the last container running.
+# JR_TEST_CACHE (/var/cache/jobrunner-test) holds base images and layers: a second run takes a fraction of the time.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/.."
+
+torch=debian port=38080 keep=false
+while [ $# -gt 0 ]; do
+  case $1 in
+    --torch) torch=$2 && shift ;;
+    --port) port=$2 && shift ;;
+    --keep) keep=true ;;
+    *)
+      sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
+      exit 2
+      ;;
+  esac
+  shift
+done
+cache=${JR_TEST_CACHE:-/var/cache/jobrunner-test}
+image=localhost/jobrunner:test
+name=jobrunner-test-$$
+token=image-test-$$-token
+url=http://127.0.0.1:$port
+work=$(mktemp -d)
+mkdir -p "$cache"
+# Two at once would build over each other's layers.
+exec 9>"$cache/lock"
+flock --timeout 900 9 || { echo "test-image: another one is still running over $cache" >&2; exit 1; }
+
+fail() {
+  printf 'test-image: FAILED: %s\n' "$1" >&2
+  shift
+  [ $# = 0 ] || printf '%s\n' "$@" >&2
+  ! engine container inspect "$name" >/dev/null 2>&1 || engine logs --tail 40 "$name" >&2
+  exit 1
+}
+phase_started=$SECONDS
+phase() { # tells how long the phase before it took
+  [ -z "${phase_name:-}" ] || printf '== %s: %d s\n' "$phase_name" $((SECONDS - phase_started))
+  phase_name=$1 phase_started=$SECONDS
+}
+passed() { printf 'ok     %s\n' "$1"; }
+
+# --- engine: docker, or buildah and podman over a storage of our own ---
+
+prepare_podman() {
+  local network=containernetworking-plugins version run
+  version=$(apt-cache policy podman 2>/dev/null | sed -n 's/ *Candidate: *\([0-9]*\).*/\1/p')
+  # Podman 5 knows only netavark.
+  [ "${version:-4}" -lt 5 ] || network=netavark
+  docker/install-packages.sh <(printf '%s\n' buildah podman runc iptables curl jq xz-utils "$network")
+  # On a file system that a reboot empties, at a place that stays the same: Podman keeps it in its database.
+  run=/run/jobrunner-test-$(cksum <<<"$cache" | cut -d' ' -f1)
+  mkdir -p "$run/networks"
+  # The user's own containers and settings are not touched. A default of limits above the machine's own would be refused.
+  cat >"$work/containers.conf" <<CONF
+[containers]
+default_ulimits = []
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+lock_type = "file"
+tmp_dir = "$run/libpod"
+[network]
+network_config_dir = "$run/networks"
+CONF
+  cat >"$work/policy.json" <<<'{"default":[{"type":"insecureAcceptAnything"}]}'
+  export CONTAINERS_CONF=$work/containers.conf
+  storage=(--root "$cache/storage" --runroot "$run/storage")
+  engine_command=(podman "${storage[@]}" --runtime runc)
+  # Without the lock: what watches over a container that is kept would hold it.
+  engine() { "${engine_command[@]}" "$@" 9>&-; }
+  # runc and a kernel's namespaces are not needed to build: a chroot does.
+  build() {
+    buildah "${storage[@]}" bud --isolation chroot --layers --jobs 2 --format docker \
+      --signature-policy "$work/policy.json" --pull-never "$@"
+  }
+  pull() { podman "${storage[@]}" pull --signature-policy "$work/policy.json" -q "$1"; }
+}
+
+prepare_docker() {
+  engine_command=(docker)
+  engine() { docker "$@"; }
+  build() { docker build "$@"; }
+  pull() { docker pull -q "$1"; }
+}
+
+cleanup() {
+  local status=$?
+  if $keep && [ $status = 0 ]; then
+    echo "kept: $url, token $token; end it with: ${engine_command[*]} rm -f -v $name"
+    return
+  fi
+  if [ "${engine:-}" ]; then
+    engine rm -f "$name" >/dev/null 2>&1 || true
+    engine volume rm -f "$name" >/dev/null 2>&1 || true
+  fi
+  findmnt -rno TARGET | grep -F "$cache/storage/" | sort -r | xargs -r umount 2>/dev/null || true
+  ! mountpoint -q "$cache/storage/overlay" || umount "$cache/storage/overlay"
+  rm -rf "$work"
+}
+trap cleanup EXIT
+
+# --- base images of our own making ---
+
+# A mirror from the machine's own sources, in either of apt's formats.
+mirror() {
+  grep -hsE '^(deb |URIs:)' /etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources} |
+    grep -oE 'https?://[^ ]+/debian(/| |$)' | head -n 1 | tr -d ' ' || true
+}
+
+make_debian_base() {
+  local tarball=$cache/trixie.tar root=$work/root from
+  if [ ! -e "$tarball" ]; then
+    docker/install-packages.sh <(echo debootstrap)
+    from=$(mirror)
+    from=${from:-http://deb.debian.org/debian}
+    echo "no registry answers: making Debian 13 from $from"
+    debootstrap --variant=minbase trixie "$root" "$from" >"$work/debootstrap.log" 2>&1 ||
+      fail 'debootstrap did not succeed' "$(tail -n 20 "$work/debootstrap.log")"
+    # As the official images have it: nothing is kept for a crash in the middle of a build.
+    echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/unsafe-io"
+    printf 'path-exclude /usr/share/doc/*\npath-exclude /usr/share/man/*\n' >"$root/etc/dpkg/dpkg.cfg.d/slim"
+    rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/archives/*.deb "$root"/usr/share/doc/* "$root"/usr/share/man/*
+    tar -C "$root" --numeric-owner --one-file-system -cf "$tarball.new" .
+    rm -rf "$root"
+    mv "$tarball.new" "$tarball"
+  fi
+  engine image inspect localhost/trixie:own >/dev/null 2>&1 ||
+    engine import "$tarball" localhost/trixie:own >/dev/null 2>&1
+}
+
+# The same with this machine's Node, where the official image has its own, and what npm needs to reach its registry from here.
+make_node_base() {
+  local node=$work/node npm stamp
+  stamp=$({ node --version; npm --version; cat /etc/ssl/certs/ca-certificates.crt; } 2>/dev/null | cksum | cut -d' ' -f1)
+  node_image=localhost/node:own-$stamp
+  ! engine image inspect "$node_image" >/dev/null 2>&1 || return 0
+  npm=$(dirname "$(dirname "$(readlink -f "$(command -v npm)")")")
+  mkdir -p "$node/bin" "$node/lib/node_modules" "$node/include" "$node/etc"
+  cp "$(readlink -f "$(command -v node)")" "$node/bin/node"
+  cp -r "$npm" "$node/lib/node_modules/npm"
+  ln -s ../lib/node_modules/npm/bin/npm-cli.js "$node/bin/npm"
+  # Headers, so that better-sqlite3 is built without nodejs.org.
+  cp -r "$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")/include/node" "$node/include/" ||
+    fail "the headers of this machine's Node are not beside it (include/node)"
+  cp /etc/ssl/certs/ca-certificates.crt "$node/etc/ca.crt"
+  printf 'registry=%s\ncafile=/usr/local/etc/ca.crt\nnodedir=/usr/local\n' "$(npm config get registry 2>/dev/null)" >"$node/etc/npmrc"
+  cat >"$work/Dockerfile.node" <<'DOCKERFILE'
+FROM localhost/trixie:own
+COPY . /usr/local
+ENV NODE_EXTRA_CA_CERTS=/usr/local/etc/ca.crt SSL_CERT_FILE=/usr/local/etc/ca.crt
+DOCKERFILE
+  build -q -t "$node_image" -f "$work/Dockerfile.node" "$node" >/dev/null
+}
+
+# --- the service in a container ---
+
+start() { # further options of "run"
+  # The health check is run below by hand: Podman would want systemd for it.
+  engine run -d --no-healthcheck --name "$name" -p "$port:8080" -v "$name:/opt/jobrunner" \
+    -e "JR_AUTH_TOKEN=$token" -e JR_SIMULATE_GPUS=1 "$@" "$image" >/dev/null
+  local deadline=$((SECONDS + 90))
+  until curl -fsS -o /dev/null "$url/health" 2>"$work/curl"; do
+    [ "$(engine inspect -f '{{.State.Running}}' "$name")" = true ] || fail 'the container ended'
+    ((SECONDS < deadline)) || fail "no /health at $url within 90 s" "$(cat "$work/curl")"
+    sleep 0.2
+  done
+}
+
+stop() { # must end by itself, cleanly, within the 10 s that docker stop gives
+  local started=${EPOCHREALTIME/./} took code
+  engine stop -t 30 "$name" >/dev/null
+  took=$(((${EPOCHREALTIME/./} - started) / 1000))
+  code=$(engine inspect -f '{{.State.ExitCode}}' "$name")
+  [ "$code" = 0 ] || fail "the container ended with $code on SIGTERM, expected 0"
+  ((took < 10000)) || fail "stopping took $took ms, expected less than 10 s"
+  passed "it stops with exit code 0 ($1; $took ms)"
+}
+
+api() { curl -fsS -H "Authorization: Bearer $token" "${@:2}" "$url$1"; }
+submit() { api /jobs -F command_key=shell -F mem_gb=0.1 --form-string "command=$1" "${@:2}" | jq -r .job_id; }
+ended() { # waits for a job, prints its state
+  local state
+  state=$(api "/jobs/$1?wait=60" | jq -r .status)
+  echo "$state"
+}
+
+# Every process that has the token in its environment, as "uid command line". Privileged, since root in a container may not
+# read what is another user's; with the token taken out of its own environment.
+holders_of_token() {
+  engine exec --privileged -e JR_AUTH_TOKEN= "$name" sh -c '
+    for environ in /proc/[0-9]*/environ; do
+      process=${environ%/environ}
+      [ -e "$environ" ] || continue
+      [ -r "$environ" ] || echo "unreadable $environ"
+      ! grep -q "$1" "$environ" || echo "$(stat -c %u "$process") $(tr "\0" " " <"$process/cmdline")"
+    done' sh "$token" 2>/dev/null
+}
+
+# --- build ---
+
+phase prepare
+if docker info >/dev/null 2>&1; then engine=docker; else engine=podman; fi
+if [ $engine = podman ] && [ "$(id -u)" != 0 ]; then
+  fail 'no Docker daemon answers, and buildah with podman is to be run as root'
+fi
+"prepare_$engine"
+
+arguments=(--build-arg "TORCH=$torch")
+phase 'base images'
+if curl -s -o /dev/null -m 10 https://registry-1.docker.io/v2/; then
+  for base in node:24-trixie-slim debian:trixie-slim; do pull "docker.io/library/$base" >/dev/null; done
+else
+  make_debian_base
+  make_node_base
+  arguments+=(--build-arg NODE_IMAGE="$node_image" --build-arg BASE_IMAGE=localhost/trixie:own)
+fi
+
+phase build
+build "${arguments[@]}" -t "$image" . >"$cache/build.log" 2>&1 ||
+  fail "the build failed; the end of $cache/build.log:" "$(tail -n 60 "$cache/build.log")"
+
+# --- checks ---
+
+phase 'first container'
+settings=$(engine image inspect "$image" | jq '.[0].Config')
+jq -e '(.ExposedPorts | has("8080/tcp")) and (.Volumes | has("/opt/jobrunner")) and .StopSignal == "SIGTERM" and
+  (.Env | index("NVIDIA_VISIBLE_DEVICES=all")) and (.Env | index("NVIDIA_DRIVER_CAPABILITIES=compute,utility"))' \
+  <<<"$settings" >/dev/null || fail 'the image’s settings are not as expected' "$settings"
+passed 'the image has its port, volume, stop signal and NVIDIA settings'
+
+start
+passed "it answers on the published port after $((SECONDS - phase_started)) s"
+
+phase acceptance
+if [ "$torch" = none ]; then
+  echo 'note   built without PyTorch: no acceptance'
+else
+  test/acceptance.sh "$url" "$token"
+fi
+
+phase 'further checks'
+equals_empty() { [ -z "$2" ] || fail "$1" "$2"; }
+holders=$(holders_of_token)
+grep -q '^0 .*jobrunner stack' <<<"$holders" || fail 'the token was not found even where it must be: the check is broken' "$holders"
+equals_empty 'the token stands in the environment of other processes than the starter’s' \
+  "$(grep -vE '^0 (/usr/bin/tini|node) ' <<<"$holders" || true)"
+passed 'no daemon, and not the API, has the token in its environment'
+
+# The token is given in two halves: it must not stand in the job's own script.
+id=$(submit 'cat /proc/[0-9]*/environ /opt/jobrunner/secrets/* /opt/jobrunner/db/* /opt/jobrunner/munge/* 2>/dev/null | grep -ac "$1$2"' \
+  --form-string "args=[\"${token%??????}\",\"${token: -6}\"]")
+state=$(ended "$id")
+log=$(api "/jobs/$id/log")
+[ "$log" = 0 ] || fail "job $id ($state) could read the token, or did not look" "$log"
+passed 'a job cannot read the token anywhere'
+
+id=$(submit 'exit 3')
+ended "$id" >/dev/null
+code=$(api "/jobs/$id" | jq -c '[.status, .exit_code, .failure]')
+[ "$code" = '["FAILED",3,"user_code"]' ] || fail "job $id: expected exit code 3" "$code"
+passed 'a job’s exit code is told'
+
+# Root in a container may not look into other users' processes as Slurm wants to.
+id=$(submit 'x=$(head -c 600M /dev/zero | tr "\0" x); sleep 30')
+ended "$id" >/dev/null
+failure=$(api "/jobs/$id" | jq -r .failure)
+[ "$failure" = out_of_memory ] || fail "job $id: used 600 MB of 0.1 GB, and ended as $failure" "$(api "/jobs/$id/log")"
+passed 'a job over its memory is killed, and says so'
+
+# Docker and Podman show it in different places.
+mapfile -t check < <(engine image inspect "$image" | jq -r '.[0] | (.Config.Healthcheck // .Healthcheck).Test[1:][]')
+engine exec "$name" "${check[@]}" || fail 'the image’s health check fails'
+passed 'the health check succeeds'
+
+zombies=$(engine exec "$name" sh -c 'grep -lE "^State:\s+Z" /proc/[0-9]*/status 2>/dev/null' || true)
+equals_empty 'there are zombies' "$zombies"
+passed 'nothing is left unreaped'
+
+slurm=$(engine exec "$name" sh -c 'slurmd -V; SLURM_CONF=/opt/jobrunner/slurm/etc/slurm.conf sinfo -N')
+printf '%s\n' "$slurm" | sed 's/^/       /'
+
+phase 'stop and start'
+id=$(submit 'echo output >kept.bin; echo done' -F gpus=1)
+[ "$(ended "$id")" = COMPLETED ] || fail "job $id did not complete" "$(api "/jobs/$id/log")"
+# One that does not end when told to.
+running=$(submit 'trap "" TERM; echo started; while :; do sleep 1; done')
+until api "/jobs/$running" | jq -e '.status == "RUNNING"' >/dev/null; do sleep 0.2; done
+before=$(api "/jobs/$id" | jq -c '[.job_id, .slurm_job_id, .status, .experiment_id]')
+last=$(api "/jobs/$running" | jq .slurm_job_id)
+datasets=$(api /datasets | jq -c '[.datasets[]?.sha256] | sort')
+stop 'with a stubborn job running'
+engine rm "$name" >/dev/null
+
+# A new container over the same volume, with what a careful host takes away and a limit on its memory.
+start -m 3g --cap-drop MKNOD --cap-drop NET_RAW --cap-drop SYS_CHROOT --cap-drop SETFCAP --cap-drop NET_BIND_SERVICE
+passed 'it starts again over the same volume, with fewer capabilities and 3 GiB'
+after=$(api "/jobs/$id" | jq -c '[.job_id, .slurm_job_id, .status, .experiment_id]')
+[ "$before" = "$after" ] || fail 'the job is not as it was' "$before" "$after"
+[ "$(api "/outputs/download_by_job?job_id=$id&rel_path=kept.bin")" = output ] || fail 'the output is not as it was'
+[ "$datasets" = "$(api /datasets | jq -c '[.datasets[]?.sha256] | sort')" ] || fail 'the datasets are not as they were' "$datasets"
+passed 'jobs, outputs and datasets are kept'
+state=$(ended "$running")
+[[ $state =~ ^(NODE_FAIL|CANCELLED|FAILED)$ ]] || fail "the job that ran at the stop is $state"
+passed "the job that ran at the stop is reported as $state"
+id=$(submit 'echo "gpu ${SLURM_JOB_GPUS:-none}"' -F gpus=1)
+[ "$(ended "$id")" = COMPLETED ] || fail "job $id did not complete after the restart" "$(api "/jobs/$id")" "$(api "/jobs/$id/log")"
+[ "$(api "/jobs/$id/log")" = 'gpu 0' ] || fail 'the job was not given its GPU without device nodes' "$(api "/jobs/$id/log")"
+passed 'a job is given its GPU where device nodes cannot be made'
+next=$(api "/jobs/$id" | jq .slurm_job_id)
+((next > last)) || fail "Slurm's job numbers begin again: $next after $last"
+passed "Slurm's job numbers go on ($last, then $next)"
+memory=$(api /nodes | jq '[.. | .memoryMb? // .memory_mb? // empty][0]')
+((memory < 3072)) || fail "the node has $memory MiB under a limit of 3 GiB"
+passed "the node keeps to the container's memory ($memory MiB of 3072)"
+$keep || stop 'idle'
+phase end
+echo 'test-image: passed'

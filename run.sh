@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# Installs what is missing, then starts Slurm and the API here and stays until Ctrl-C.
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")"
+
+case ${1:-} in
+  -h | --help)
+    cat <<'TEXT'
+Usage: ./run.sh            install what is missing, start Slurm and the API, stay in the foreground
+       ./run.sh --install  install and build only
+
+Settings are environment variables such as JR_PORT, JR_ROOT and JR_AUTH_TOKEN; README.md has the table.
+TEXT
+    exit 0
+    ;;
+  '' | --install) ;;
+  *)
+    echo "run.sh: unknown option $1; see ./run.sh --help" >&2
+    exit 2
+    ;;
+esac
+
+fail() {
+  echo "run.sh: $1" >&2
+  exit 2
+}
+[ "$(id -u)" = 0 ] || fail 'run it as root (sudo ./run.sh): each daemon gets a user of its own'
+command -v apt-get >/dev/null || fail 'needs Debian 12 or 13; elsewhere use the container image (README.md)'
+command -v node >/dev/null || fail 'needs Node.js 20.19 or newer'
+node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' ||
+  fail "needs Node.js 20.19 or newer; this is $(node --version)"
+
+docker/install-packages.sh docker/packages.txt
+docker/make-users.sh
+
+if [ package-lock.json -nt node_modules/.package-lock.json ]; then
+  echo 'Installing npm packages …'
+  docker/install-packages.sh docker/packages-build.txt
+  npm ci --no-audit --no-fund --loglevel=error
+  touch node_modules/.package-lock.json
+fi
+if [ ! -e dist/main.js ] || [ -n "$(find src tsconfig*.json package.json -newer dist/main.js -print -quit)" ]; then
+  echo 'Building …'
+  npm run --silent build
+  chmod +x dist/main.js
+  touch dist/main.js
+fi
+
+[ "${1:-}" = --install ] || exec node dist/main.js stack

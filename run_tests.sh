@@ -1,0 +1,103 @@
+#!/usr/bin/env bash
+# Runs the tests; installs what they need first.
+set -euo pipefail
+here=$(dirname "$(readlink -f "$0")")
+
+usage() {
+  cat <<'TEXT'
+Usage: ./run_tests.sh                         everything, from a bare machine (root)
+       ./run_tests.sh lint|jest|native|image  one part of it
+       ./run_tests.sh acceptance URL [TOKEN]  only the acceptance, against a running service; TOKEN or JR_AUTH_TOKEN
+
+lint        formatter, linter, types
+jest        unit, API, archives, S3 (a real Ceph RGW), and whole stacks with a real Slurm; further arguments go to jest
+native      ./run.sh in a folder of its own, the acceptance against it, Ctrl-C
+image       builds the image and runs the acceptance against it, with Docker, or with buildah and podman
+TEXT
+}
+
+part() { printf '\n== %s (%d s)\n' "$1" $SECONDS; }
+
+install() {
+  [ "$(id -u)" = 0 ] || { echo 'run_tests.sh: run it as root: the stack gives each daemon a user of its own' >&2; exit 2; }
+  part 'install and build'
+  docker/install-packages.sh test/packages.txt
+  ./run.sh --install
+}
+
+lint() {
+  part 'formatter, linter, types'
+  npm run --silent lint
+  npm run --silent typecheck
+}
+
+run_jest() {
+  part 'jest'
+  NODE_OPTIONS='--experimental-vm-modules --disable-warning=ExperimentalWarning' npx jest --maxWorkers=2 "$@"
+}
+
+free_port() {
+  node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })'
+}
+
+native() {
+  part 'native: ./run.sh and the acceptance'
+  local root port token=native-test-token log pid code=0
+  root=$(mktemp -d /tmp/jr-native-XXXXXX)
+  log=$root.log
+  chmod 755 "$root"
+  port=$(free_port)
+  env JR_ROOT="$root" JR_HOST=127.0.0.1 JR_PORT="$port" JR_AUTH_TOKEN=$token JR_SIMULATE_GPUS=1 \
+    JR_SLURMCTLD_PORT="$(free_port)" JR_SLURMD_PORT="$(free_port)" JR_SLURMDBD_PORT="$(free_port)" \
+    ./run.sh >"$log" 2>&1 &
+  pid=$!
+  trap 'kill -INT $pid 2>/dev/null || true' EXIT
+  until grep -q 'JobRunner is ready' "$log"; do
+    kill -0 $pid 2>/dev/null || { cat "$log" >&2; exit 1; }
+    sleep 0.2
+  done
+  test/acceptance.sh "http://127.0.0.1:$port" "$token" || code=$?
+  kill -TERM $pid
+  wait $pid || { echo "run_tests.sh: ./run.sh ended with $? on SIGTERM, expected 0" >&2; code=1; }
+  trap - EXIT
+  rm -rf "$root" "$log"
+  return $code
+}
+
+image() {
+  part 'image'
+  docker/test-image.sh
+}
+
+case ${1:-} in
+  '')
+    cd "$here"
+    install
+    lint
+    run_jest
+    native
+    image
+    part 'all passed'
+    ;;
+  acceptance)
+    [ $# -ge 2 ] || { usage >&2; exit 2; }
+    token=${3:-${JR_AUTH_TOKEN:-}}
+    [ -n "$token" ] || { echo 'run_tests.sh: name the token: ./run_tests.sh acceptance URL TOKEN' >&2; exit 2; }
+    exec "$here/test/acceptance.sh" "$2" "$token"
+    ;;
+  lint | native | image)
+    cd "$here"
+    install
+    "$1"
+    ;;
+  jest)
+    cd "$here"
+    install
+    run_jest "${@:2}"
+    ;;
+  -h | --help) usage ;;
+  *)
+    usage >&2
+    exit 2
+    ;;
+esac

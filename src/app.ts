@@ -1,0 +1,162 @@
+import type { Server } from 'node:http';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import { z } from 'zod';
+import { ConfigError, type Config } from './config.js';
+import { importRoutes } from './datasets/import-routes.js';
+import { ImportService } from './datasets/import-service.js';
+import { datasetRoutes } from './datasets/routes.js';
+import { DatasetService } from './datasets/service.js';
+import { openDatabase } from './db/database.js';
+import { gpuSchema } from './gpus/gpu.js';
+import { HealthCheck } from './health/health.js';
+import { healthRoutes } from './health/routes.js';
+import { createHttpApp } from './http/app.js';
+import { closeServer, listen } from './http/server.js';
+import { HandOver } from './jobs/hand-over.js';
+import { JobFolders } from './jobs/job-folders.js';
+import type { JobId } from './jobs/job.js';
+import { logTail } from './jobs/log-file.js';
+import { jobRoutes } from './jobs/routes.js';
+import { JobService } from './jobs/service.js';
+import * as jobStore from './jobs/store.js';
+import { Tracker } from './jobs/tracker.js';
+import { metricsRoutes } from './metrics/routes.js';
+import { nodeRoutes } from './nodes/routes.js';
+import { outputRoutes } from './outputs/routes.js';
+import { OutputService } from './outputs/service.js';
+import { packageRoot } from './package-root.js';
+import { commandSlurmClient } from './slurm/client.js';
+import type { Layout } from './layout.js';
+import { ObjectStore } from './storage/object-store.js';
+import { commandRoutes } from './templates/routes.js';
+import { TemplateLibrary } from './templates/library.js';
+
+/** How long requests under way are given when the service stops. */
+const graceMs = 10_000;
+
+export interface App {
+  server: Server;
+  /** Takes nothing new, waits for what is under way, closes all. */
+  close(): Promise<void>;
+}
+
+/** Wires everything, in the order in which one part needs another; what fails half-way is closed again. */
+export async function openApp(config: Config, layout: Layout, log: Logger): Promise<App> {
+  const releasers: (() => Promise<void> | void)[] = [];
+  const closeAll = async () => {
+    for (const release of releasers.reverse()) {
+      try {
+        await release();
+      } catch (error) {
+        log.error({ err: error }, 'a part did not close');
+      }
+    }
+  };
+  try {
+    const { authToken, limits, node } = config;
+    if (authToken === undefined)
+      throw new ConfigError(
+        'JR_AUTH_TOKEN: not set, and the stack has left none in its secrets folder',
+      );
+    if (node.cpus === undefined || node.memoryMb === undefined)
+      throw new ConfigError('JR_NUM_CPUS and JR_REAL_MEM_MB: must be set for "serve" alone');
+    const now = Date.now;
+    const stopping = new AbortController();
+    const gpus = z.array(gpuSchema).parse(JSON.parse(readFileSync(layout.gpuMap, 'utf8')));
+
+    const db = openDatabase(layout.database);
+    releasers.push(() => void db.close());
+    const slurm = commandSlurmClient(layout.slurmConf);
+
+    const datasets = new DatasetService({
+      db,
+      root: layout.datasets,
+      limits,
+      now,
+      log,
+      isInUse: (sha) => jobStore.isDatasetInUse(db, sha),
+    });
+    releasers.push(() => datasets.close());
+    await datasets.start();
+
+    const storage = config.b2 && { ...config.b2, store: new ObjectStore(config.b2) };
+    releasers.push(() => storage?.store.close());
+    const imports = new ImportService({ db, datasets, storage, limits, now, log });
+    releasers.push(() => imports.close());
+    imports.start();
+
+    const folders = new JobFolders(layout);
+    await folders.sweep(log);
+    const outputs = new OutputService({
+      db,
+      resultsDir: layout.results,
+      now,
+      jobs: {
+        find: (id) => jobStore.findJob(db, id as JobId),
+        inExperiment: (experimentId) => jobStore.jobsOfExperiment(db, experimentId),
+      },
+    });
+    releasers.push(() => outputs.close());
+
+    const handOver = new HandOver({ db, slurm, folders, now, log });
+    releasers.push(() => handOver.close());
+    const tracker = new Tracker({
+      db,
+      slurm,
+      handOver,
+      jobEndedFile: layout.jobEnded,
+      logTail: (job) => logTail(folders, job),
+      onEnded: (id) => {
+        outputs.indexJob(id).catch((error: unknown) => {
+          log.warn({ err: error, job_id: id }, 'indexing failed; it is tried again when asked for');
+        });
+      },
+      now,
+      log,
+    });
+    releasers.push(() => tracker.close());
+    tracker.start();
+
+    const builtIn = join(packageRoot, 'templates');
+    const templates = new TemplateLibrary(
+      config.templates ? [builtIn, config.templates] : [builtIn],
+    );
+    const { cpus, memoryMb, maxTime } = node;
+    const jobs = new JobService({
+      db,
+      slurm,
+      templates,
+      datasets,
+      folders,
+      handOver,
+      tracker,
+      limits: { gpus: gpus.length, cpus, memoryMb, maxTime },
+      gpus,
+      now,
+    });
+
+    const health = new HealthCheck({ db, slurm, root: layout.root, now });
+    const app = createHttpApp({
+      log,
+      authToken,
+      health: healthRoutes(health),
+      imports: importRoutes(imports, stopping.signal),
+      datasets: datasetRoutes(datasets),
+      commands: commandRoutes(templates),
+      jobs: jobRoutes(jobs, outputs, folders, stopping.signal),
+      outputs: outputRoutes(outputs),
+      nodes: nodeRoutes(slurm, gpus),
+      metrics: metricsRoutes(db, health),
+    });
+    const server = await listen(app, config.host, config.port);
+    releasers.push(() => closeServer(server, graceMs));
+    // First of all: who waits for a job to end is answered with how it stands.
+    releasers.push(() => stopping.abort());
+    return { server, close: closeAll };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}

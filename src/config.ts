@@ -1,0 +1,173 @@
+import { readFileSync } from 'node:fs';
+import { isIPv6 } from 'node:net';
+import { join } from 'node:path';
+import type { z } from 'zod';
+import { environmentSchema } from './environment.js';
+import { errnoOf } from './errors.js';
+
+/** A setting that cannot be used; its message is one line for the person who starts the service. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+/** Variables whose value must not reach a child's environment, a log or an error. */
+const secretVariables = ['JR_AUTH_TOKEN', 'JR_B2_APP_KEY'];
+
+/** The settings as given, less the secrets: what a child that reads its own {@link Config} may be started with. */
+export function publicSettings(env: NodeJS.ProcessEnv = process.env): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(env).filter(
+      (entry): entry is [string, string] =>
+        entry[0] in environmentSchema.shape && !secretVariables.includes(entry[0]) && !!entry[1],
+    ),
+  );
+}
+
+export interface B2Config {
+  bucket: string | undefined;
+  endpoint: string;
+  region: string;
+  keyId: string;
+  appKey: string;
+  mount: string;
+}
+
+/** All settings, checked. Byte counts are bytes; 0 in a limit means none but the free disk. */
+export interface Config {
+  root: string;
+  host: string;
+  port: number;
+  logLevel: 'debug' | 'info' | 'warn' | 'error';
+  /** Absent when the stack is to make one (or has left it in the secrets folder). */
+  authToken: string | undefined;
+  templates: string | undefined;
+  limits: { uploadBytes: number; extractBytes: number; extractFiles: number };
+  /** Absent parts are detected when the stack starts. */
+  node: {
+    gpus: number | undefined;
+    cpus: number | undefined;
+    memoryMb: number | undefined;
+    gpuType: string;
+    simulatedGpus: number;
+    maxTime: string;
+    useCgroups: boolean;
+  };
+  ports: { slurmctld: number; slurmd: number; slurmdbd: number };
+  /** Undefined when imports are off. */
+  b2: B2Config | undefined;
+}
+
+/**
+ * Reads the environment into a {@link Config}. Empty variables count as unset.
+ * @throws ConfigError naming each variable that cannot be used, in one line.
+ */
+export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  const given = Object.fromEntries(
+    Object.entries(env).filter(([name, value]) => name.startsWith('JR_') && value !== ''),
+  );
+  const unknown = Object.keys(given).filter((name) => !(name in environmentSchema.shape));
+  if (unknown.length > 0)
+    throw new ConfigError(`${unknown.join(', ')}: no such setting; see the table in README.md`);
+  const parsed = environmentSchema.safeParse(given);
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map(
+      (issue) => `${issue.path.join('.')}: ${issue.message}`,
+    );
+    throw new ConfigError(problems.join('; '));
+  }
+  const e = parsed.data;
+  const secrets = secretsFolder(e.JR_ROOT);
+
+  refuseSharedPorts({
+    JR_PORT: e.JR_PORT,
+    JR_SLURMCTLD_PORT: e.JR_SLURMCTLD_PORT,
+    JR_SLURMD_PORT: e.JR_SLURMD_PORT,
+    JR_SLURMDBD_PORT: e.JR_SLURMDBD_PORT,
+  });
+  if (e.JR_ROOT === '/') throw new ConfigError('JR_ROOT: / cannot be used; name a folder');
+  if (e.JR_ROOT.length > 60)
+    throw new ConfigError('JR_ROOT: longer than 60 characters, too long for the daemons’ sockets');
+  if (e.JR_SIMULATE_GPUS > 0 && e.JR_NUM_GPUS !== undefined && e.JR_NUM_GPUS !== e.JR_SIMULATE_GPUS)
+    throw new ConfigError('JR_NUM_GPUS: leave it unset when JR_SIMULATE_GPUS is set');
+
+  return {
+    root: e.JR_ROOT,
+    host: e.JR_HOST,
+    port: e.JR_PORT,
+    logLevel: e.JR_LOG_LEVEL,
+    authToken: e.JR_AUTH_TOKEN ?? readSecret(join(secrets, 'auth-token')),
+    templates: e.JR_TEMPLATES,
+    limits: {
+      uploadBytes: e.JR_MAX_UPLOAD_GB,
+      extractBytes: e.JR_MAX_EXTRACT_GB,
+      extractFiles: e.JR_MAX_EXTRACT_FILES,
+    },
+    node: {
+      gpus: e.JR_NUM_GPUS,
+      cpus: e.JR_NUM_CPUS,
+      memoryMb: e.JR_REAL_MEM_MB,
+      gpuType: e.JR_GPU_TYPE,
+      simulatedGpus: e.JR_SIMULATE_GPUS,
+      maxTime: e.JR_MAX_TIME,
+      useCgroups: e.JR_USE_CGROUPS,
+    },
+    ports: {
+      slurmctld: e.JR_SLURMCTLD_PORT,
+      slurmd: e.JR_SLURMD_PORT,
+      slurmdbd: e.JR_SLURMDBD_PORT,
+    },
+    b2: readB2(e, secrets),
+  };
+}
+
+/** Where the stack leaves secrets for the API; only the API's user can read it. */
+export function secretsFolder(root: string): string {
+  return join(root, 'secrets');
+}
+
+/** The address to reach the API at from this machine. */
+export function localUrl(config: Pick<Config, 'host' | 'port'>): string {
+  const anywhere = config.host === '0.0.0.0' || config.host === '::';
+  const host = anywhere ? '127.0.0.1' : config.host;
+  return `http://${isIPv6(host) ? `[${host}]` : host}:${config.port}`;
+}
+
+function refuseSharedPorts(ports: Record<string, number>): void {
+  const seen = new Map<number, string>();
+  for (const [name, value] of Object.entries(ports)) {
+    const other = seen.get(value);
+    if (other !== undefined) throw new ConfigError(`${name}: port ${value} is ${other}'s already`);
+    seen.set(value, name);
+  }
+}
+
+function readB2(e: z.infer<typeof environmentSchema>, secrets: string): B2Config | undefined {
+  if (!e.JR_B2_ENABLE) return undefined;
+  const appKey = e.JR_B2_APP_KEY ?? readSecret(join(secrets, 'b2-app-key'));
+  if (e.JR_B2_KEY_ID === undefined || appKey === undefined)
+    throw new ConfigError('JR_B2_ENABLE: is 1, so JR_B2_KEY_ID and JR_B2_APP_KEY must be set');
+  return {
+    bucket: e.JR_B2_BUCKET,
+    endpoint: e.JR_B2_ENDPOINT,
+    region: e.JR_B2_REGION ?? regionOf(e.JR_B2_ENDPOINT),
+    keyId: e.JR_B2_KEY_ID,
+    appKey,
+    mount: e.JR_B2_MOUNT,
+  };
+}
+
+/** `us-west-004` from `https://s3.us-west-004.backblazeb2.com`; B2 and AWS both name hosts so. */
+function regionOf(endpoint: string): string {
+  return /^s3[.-]([a-z0-9-]+)\./.exec(new URL(endpoint).hostname)?.[1] ?? 'us-east-1';
+}
+
+function readSecret(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch (error) {
+    const code = errnoOf(error);
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    if (code === 'EACCES') throw new ConfigError(`${path}: not readable by this user`);
+    throw error;
+  }
+}

@@ -1,0 +1,104 @@
+import { statfsSync } from 'node:fs';
+import { AppError } from '../../errors.js';
+import type { ExtractLimits } from './messages.js';
+import { refusal } from './refusal.js';
+
+/**
+ * A deflate stream cannot pass 1032:1 and real data stays far below it, while xz and zstd bombs reach 7,000:1 and more.
+ * Small archives of zeros are harmless whatever their ratio, so nothing under 1 GiB is held against one.
+ */
+const BOMB_RATIO = 1000;
+const BOMB_BYTES = 2 ** 30;
+
+/** How much may be written between two looks at the free disk. */
+const LOOK_EVERY_BYTES = 64 * 2 ** 20;
+const LOOK_EVERY_ENTRIES = 512;
+/** Left free for the rest of the service (its database above all), or 1 % of a small disk. */
+const RESERVE_BYTES = 64 * 2 ** 20;
+
+/** Counts what an extraction makes against the limits, the archive's own size and the free disk. */
+export class Budget {
+  private entries = 0;
+  private bytes = 0;
+  private streamed = 0;
+  private room = 0;
+  private entriesAtLook = 0;
+
+  constructor(
+    private readonly limits: ExtractLimits,
+    private readonly archiveBytes: number,
+    private readonly dir: string,
+  ) {
+    this.look();
+  }
+
+  /** One more file, folder or link. Throws `archive_refused` past the limit. */
+  addEntry(entry: string): void {
+    this.entries++;
+    const { maxFiles } = this.limits;
+    if (maxFiles > 0 && this.entries > maxFiles)
+      throw refusal(
+        `is one more than the ${maxFiles} files and folders allowed; pack fewer or raise JR_MAX_EXTRACT_FILES`,
+        entry,
+      );
+    if (this.entries - this.entriesAtLook >= LOOK_EVERY_ENTRIES) this.need(0);
+  }
+
+  /**
+   * A file's bytes, before they are written: `logical` with its holes, `stored` without.
+   * Throws `archive_refused` past the limit or on a bomb's ratio, `disk_full` when they do not fit.
+   */
+  addBytes(logical: number, stored: number, entry: string): void {
+    this.bytes += logical;
+    const { maxBytes } = this.limits;
+    if (maxBytes > 0 && this.bytes > maxBytes)
+      throw refusal(
+        `takes the content past the ${maxBytes} bytes allowed; pack less or raise JR_MAX_EXTRACT_GB`,
+        entry,
+      );
+    if (this.smellsOfBomb(this.bytes))
+      throw refusal(
+        `takes the content past ${BOMB_RATIO} times the archive's size, as a decompression bomb would`,
+        entry,
+      );
+    this.need(stored);
+  }
+
+  /** Bytes that came out of a decompressor, wanted or not. Throws `archive_refused` on a bomb's ratio. */
+  addStreamed(count: number): void {
+    this.streamed += count;
+    if (this.smellsOfBomb(this.streamed))
+      throw refusal(
+        `it decompresses to more than ${BOMB_RATIO} times its size, as a decompression bomb would`,
+      );
+  }
+
+  private smellsOfBomb(produced: number): boolean {
+    return produced > BOMB_BYTES && produced > BOMB_RATIO * this.archiveBytes;
+  }
+
+  private need(stored: number): void {
+    this.room -= stored;
+    const due = this.entries - this.entriesAtLook >= LOOK_EVERY_ENTRIES;
+    if (this.room >= 0 && !due) return;
+    const free = this.look();
+    if (stored > free)
+      throw new AppError(
+        'disk_full',
+        'the disk is too full to unpack the archive; free some space',
+        {
+          details: { needed_bytes: stored, free_bytes: Math.max(0, free) },
+        },
+      );
+    this.room -= stored;
+  }
+
+  private look(): number {
+    const disk = statfsSync(this.dir);
+    const reserve = Math.min(RESERVE_BYTES, (disk.blocks * disk.bsize) / 100);
+    const free = disk.bavail * disk.bsize - reserve;
+    this.room = Math.min(free, LOOK_EVERY_BYTES);
+    this.entriesAtLook = this.entries;
+    return free;
+  }
+}

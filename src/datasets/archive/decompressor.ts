@@ -1,0 +1,71 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { printable } from './printable.js';
+import type { Compression } from './messages.js';
+import { refusal } from './refusal.js';
+
+/** Memory a stream may ask for: ample for `xz -9e` (65 MiB) and `zstd --long=30`, too little to hurt the machine. */
+const COMMANDS: Record<Compression, readonly [string, ...string[]]> = {
+  gz: ['gzip', '-dc'],
+  bz2: ['bzip2', '-dc'],
+  xz: ['xz', '-dc', '--threads=0', '--memlimit-mt-decompress=256MiB', '--memlimit-decompress=1GiB'],
+  lzma: ['xz', '--format=lzma', '-dc', '--memlimit-decompress=1GiB'],
+  zst: ['zstd', '-dcq', '--memory=1024MB', '--no-progress'],
+};
+const KEPT_COMPLAINT = 2048;
+
+/**
+ * Runs the archive through its decompressor and hands over each chunk. Resolves when the stream has been read to its end
+ * and the decompressor has found nothing to complain of: CRCs, sizes and footers are checked by then.
+ * Rejects with `archive_refused` for a complaint of any kind (trailing garbage is only a warning to gzip and bzip2),
+ * and with whatever `onChunk` throws.
+ */
+export async function decompress(
+  archivePath: string,
+  compression: Compression,
+  onChunk: (chunk: Buffer) => void,
+): Promise<void> {
+  const [program, ...args] = COMMANDS[compression];
+  const archive = openSync(archivePath, 'r');
+  const child = spawn(program, args, { stdio: [archive, 'pipe', 'pipe'] });
+  closeSync(archive);
+  try {
+    const complaint = await drain(child, onChunk);
+    if (complaint !== undefined)
+      throw refusal(
+        `the ${compression} stream is corrupt, truncated or followed by something else (${printable(complaint)})`,
+      );
+  } catch (error) {
+    child.kill('SIGKILL');
+    if (error instanceof Error && 'syscall' in error && error.syscall === `spawn ${program}`)
+      throw refusal(
+        `this server has no "${program}"; install it, or upload a .tar.gz or a .zip`,
+        undefined,
+        error,
+      );
+    throw error;
+  }
+}
+
+function drain(child: ChildProcess, onChunk: (chunk: Buffer) => void): Promise<string | undefined> {
+  return new Promise((resolve, reject) => {
+    let complaint = '';
+    child.stderr?.on('data', (chunk: Buffer) => {
+      complaint = (complaint + chunk.toString('latin1')).slice(0, KEPT_COMPLAINT);
+    });
+    child.stdout?.on('data', (chunk: Buffer) => {
+      try {
+        onChunk(chunk);
+      } catch (error) {
+        child.stdout?.destroy();
+        reject(error instanceof Error ? error : new Error(String(error)));
+      }
+    });
+    child.on('error', reject);
+    child.on('close', (code, signal) => {
+      const words = complaint.trim().replace(/\s+/g, ' ');
+      if (code === 0 && words === '') resolve(undefined);
+      else resolve(words || `ended with ${signal ?? `status ${code}`}`);
+    });
+  });
+}

@@ -1,0 +1,76 @@
+import { MAX_DEPTH } from './entry-name.js';
+import { printable } from './printable.js';
+import { refusal } from './refusal.js';
+
+/** As the kernel's own limit (path_resolution(7)). */
+const MAX_HOPS = 40;
+/** A hostile web of long links costs at most this many steps for the whole archive. */
+const MAX_STEPS = 10_000_000;
+const MAX_TARGET = 4095;
+
+/**
+ * The tree's symbolic links, which are made last so that nothing can be written through one. A link may dangle (what it
+ * names was not packed) as long as it points inside the tree: the tree is read-only, so nothing can come to stand there.
+ */
+export class LinkMap {
+  private readonly targets = new Map<string, string>();
+  private steps = 0;
+
+  get size(): number {
+    return this.targets.size;
+  }
+
+  get(path: string): string | undefined {
+    return this.targets.get(path);
+  }
+
+  entries(): IterableIterator<[path: string, target: string]> {
+    return this.targets.entries();
+  }
+
+  /** Throws `archive_refused` for a target that leaves the tree by its own words. */
+  add(path: string, target: string): void {
+    if (target === '') throw refusal('is a link to nothing', path);
+    if (target.includes('\0')) throw refusal("has a NUL byte in its link's target", path);
+    if (target.length > MAX_TARGET) throw refusal('is a link with too long a target', path);
+    if (target.startsWith('/')) throw refusal(`${leaving(target)}: the target is absolute`, path);
+    let depth = path.split('/').length - 1;
+    for (const component of target.split('/')) {
+      if (component === '..') depth--;
+      else if (component !== '' && component !== '.') depth++;
+      if (depth < 0) throw refusal(leaving(target), path);
+    }
+    this.targets.set(path, target);
+  }
+
+  /** Follows every link through every other, as the kernel would. Throws `archive_refused` for one that leaves or goes round. */
+  check(): void {
+    for (const [path, target] of this.targets) this.follow(path, target);
+  }
+
+  private follow(path: string, target: string): void {
+    const at = path.split('/').slice(0, -1);
+    const todo = target.split('/').reverse();
+    let hops = 0;
+    for (let component = todo.pop(); component !== undefined; component = todo.pop()) {
+      if (++this.steps > MAX_STEPS) throw refusal('is one of too tangled a web of links', path);
+      if (component === '' || component === '.') continue;
+      if (component === '..') {
+        if (at.pop() === undefined)
+          throw refusal(`${leaving(target)} by way of another link`, path);
+        continue;
+      }
+      at.push(component);
+      // Nothing lies deeper than entries may, and joining a long path is dear.
+      const next = at.length > MAX_DEPTH ? undefined : this.targets.get(at.join('/'));
+      if (next === undefined) continue;
+      if (++hops > MAX_HOPS) throw refusal('is a link that goes round in a circle', path);
+      at.pop();
+      todo.push(...next.split('/').reverse());
+    }
+  }
+}
+
+function leaving(target: string): string {
+  return `is a link that leaves the tree (to "${printable(target)}")`;
+}

@@ -1,0 +1,72 @@
+import { spawnSync } from 'node:child_process';
+import { AppError, errnoOf, isDiskFull } from '../../errors.js';
+import { extract } from './extract.js';
+import type { ExtractRequest, ExtractResult, ExtractorMessage } from './messages.js';
+import { refusal } from './refusal.js';
+import { verifyTree } from './verify-tree.js';
+
+// The extractor process: takes one ExtractRequest over IPC, answers with ExtractorMessages, and ends. Its work is
+// synchronous where that is faster; the service it works for stays free.
+
+const REPORT_EVERY_MS = 250;
+
+process.once('message', (request: ExtractRequest) => {
+  void run(request).then(answer, (error: unknown) => {
+    answer(failure(error));
+  });
+});
+// The service is gone, and with it whoever would use the tree or remove it. Decompressors end on their closed pipe.
+process.once('disconnect', () => {
+  process.exit(1);
+});
+
+async function run(request: ExtractRequest): Promise<ExtractorMessage> {
+  process.chdir(request.treeDir);
+  process.umask(0o027);
+  let lastReport = Date.now();
+  const result: ExtractResult = await extract(request, (files, bytes) => {
+    if (Date.now() - lastReport < REPORT_EVERY_MS) return;
+    lastReport = Date.now();
+    process.send?.({ kind: 'progress', files, bytes } satisfies ExtractorMessage);
+  });
+  if (result.format !== 'file') verifyTree();
+  if (request.durable) syncFileSystem();
+  return { kind: 'done', result };
+}
+
+/** One syncfs(2) instead of an fsync for every file. */
+function syncFileSystem(): void {
+  const { status, error, stderr } = spawnSync('sync', ['-f', '.'], { encoding: 'utf8' });
+  if (error !== undefined) throw error;
+  if (status !== 0) throw new Error(`sync failed: ${stderr}`);
+}
+
+function failure(thrown: unknown): ExtractorMessage {
+  const error = translated(thrown);
+  const { message, stack } = error instanceof Error ? error : new Error(String(error));
+  if (!(error instanceof AppError)) return { kind: 'failed', message, stack };
+  return { kind: 'failed', code: error.code, message, details: error.details, stack };
+}
+
+function translated(error: unknown): unknown {
+  if (isDiskFull(error))
+    return new AppError(
+      'disk_full',
+      'the disk became full while the archive was unpacked; free some space',
+      { cause: error },
+    );
+  const errno = errnoOf(error);
+  if (errno === 'ENAMETOOLONG' || errno === 'EILSEQ' || errno === 'EFBIG')
+    return refusal(
+      `a name or a size in it is not possible on this server's file system (${errno})`,
+      undefined,
+      error,
+    );
+  return error;
+}
+
+function answer(message: ExtractorMessage): void {
+  process.send?.(message, () => {
+    process.exit(0);
+  });
+}

@@ -1,0 +1,26 @@
+import { spawnSync } from 'node:child_process';
+import { printable } from './printable.js';
+
+const WRONG = [
+  ['(', '!', '-type', 'f', '!', '-type', 'd', '!', '-type', 'l', ')'],
+  ['(', '-type', 'f', '(', '-links', '+1', '-o', '-perm', '/7027', ')', ')'],
+  ['(', '-type', 'd', '-perm', '/7027', ')'],
+];
+
+/**
+ * Walks the working directory with other eyes than those that made it (find(1)). Throws if there is anything but files
+ * with one name, folders and links, or a mode with more than owner's write and group's read; that would be a bug of ours.
+ */
+export function verifyTree(): void {
+  const tests = WRONG.flatMap((test, index) => (index === 0 ? test : ['-o', ...test]));
+  const { status, stdout, stderr, error } = spawnSync(
+    'find',
+    ['.', '(', ...tests, ')', '-print', '-quit'],
+    { encoding: 'latin1' },
+  );
+  if (error !== undefined) throw error;
+  if (status !== 0 || stderr !== '')
+    throw new Error(`the unpacked tree cannot be walked: ${printable(stderr)}`);
+  if (stdout !== '')
+    throw new Error(`the unpacked tree holds what it must not: ${printable(stdout)}`);
+}

@@ -1,0 +1,171 @@
+import { isUtf8 } from 'node:buffer';
+import { fstatSync, readSync } from 'node:fs';
+import {
+  type Entry,
+  RandomAccessReader,
+  type ZipFile,
+  fromRandomAccessReaderPromise,
+  getFileNameLowLevel,
+} from 'yauzl';
+import { refusal } from './refusal.js';
+
+const WINDOW_BYTES = 256 * 2 ** 10;
+const END_RECORDS = [0x06054b50, 0x06064b50];
+const UNICODE_PATH = 0x7075;
+const HOST_FAT = 0;
+const HOSTS_WITH_UNIX_MODES = [3, 19];
+
+/** Gives yauzl its many small reads out of one window, without a stream for each. */
+class WindowReader extends RandomAccessReader {
+  private readonly window = Buffer.alloc(WINDOW_BYTES);
+  private start = 0;
+  private length = 0;
+
+  constructor(private readonly fd: number) {
+    super();
+  }
+
+  override read(
+    buffer: Buffer,
+    offset: number,
+    length: number,
+    position: number,
+    callback: (error: Error | null) => void,
+  ): void {
+    const target = buffer.subarray(offset, offset + length);
+    callback(this.fill(target, position) ? null : new Error('unexpected end of file'));
+  }
+
+  private fill(target: Buffer, position: number): boolean {
+    if (target.length > WINDOW_BYTES)
+      return readSync(this.fd, target, 0, target.length, position) === target.length;
+    if (position < this.start || position + target.length > this.start + this.length) {
+      this.start = position;
+      this.length = readSync(this.fd, this.window, 0, WINDOW_BYTES, position);
+    }
+    const from = position - this.start;
+    return (
+      this.window.copy(target, 0, from, Math.min(from + target.length, this.length)) ===
+      target.length
+    );
+  }
+}
+
+/** A zip's list of contents, read twice: first for where everything lies, then entry by entry. */
+export class ZipDirectory {
+  private constructor(
+    private readonly reader: WindowReader,
+    private readonly size: number,
+    private readonly zip: ZipFile,
+    private readonly start: number,
+    /** Where the entries' local headers stand, in order. */
+    private readonly offsets: Float64Array,
+  ) {}
+
+  /** Throws `archive_refused` for a zip that is cut off, has hidden entries, or two entries in one place. */
+  static async open(fd: number): Promise<ZipDirectory> {
+    const reader = new WindowReader(fd);
+    const { size } = fstatSync(fd);
+    const zip = await openZip(reader, size);
+    const start = cursorOf(zip);
+    const offsets: number[] = [];
+    for await (const entry of entriesOf(zip)) offsets.push(entry.relativeOffsetOfLocalHeader);
+    const end = Buffer.alloc(4);
+    reader.read(end, 0, 4, cursorOf(zip), (error) => {
+      if (error !== null || !END_RECORDS.includes(end.readUInt32LE(0)))
+        throw refusal('the zip holds another number of entries than it says');
+    });
+    return new ZipDirectory(reader, size, zip, start, Float64Array.from(offsets).sort());
+  }
+
+  async *entries(): AsyncGenerator<Entry> {
+    yield* entriesOf(await openZip(this.reader, this.size));
+  }
+
+  /**
+   * Where an entry's content starts in the file. Throws `archive_refused` if its two headers disagree, or if it shares
+   * bytes with another entry or the directory, as bombs do that count one content many times.
+   */
+  async contentOf(entry: Entry, name: string): Promise<number> {
+    const local = await this.zip.readLocalFileHeaderPromise(entry).catch((error: unknown) => {
+      throw refusal(`cannot be read (${String(error)})`, name, error);
+    });
+    if (
+      !local.fileName.equals(entry.fileNameRaw) ||
+      local.compressionMethod !== entry.compressionMethod ||
+      (local.generalPurposeBitFlag & 1) !== (entry.generalPurposeBitFlag & 1)
+    )
+      throw refusal('has two headers that disagree', name);
+    const sizesFollow = (local.generalPurposeBitFlag & 8) !== 0;
+    const isZip64 = local.compressedSize === 0xffffffff || local.uncompressedSize === 0xffffffff;
+    if (
+      !sizesFollow &&
+      !isZip64 &&
+      (local.compressedSize !== entry.compressedSize ||
+        local.uncompressedSize !== entry.uncompressedSize ||
+        local.crc32 !== entry.crc32)
+    )
+      throw refusal('has two headers that disagree about its size or checksum', name);
+    if (local.fileDataStart + entry.compressedSize > this.next(entry.relativeOffsetOfLocalHeader))
+      throw refusal('overlaps another entry, as a zip bomb would', name);
+    return local.fileDataStart;
+  }
+
+  /** Where the next thing after the entry at `offset` begins; `offset` itself if two entries stand there. */
+  private next(offset: number): number {
+    let [low, high] = [0, this.offsets.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.offsets[middle] as number) < offset) low = middle + 1;
+      else high = middle;
+    }
+    return Math.min(this.offsets[low + 1] ?? this.start, this.start);
+  }
+}
+
+async function openZip(reader: WindowReader, size: number): Promise<ZipFile> {
+  try {
+    const options = { decodeStrings: false, autoClose: false };
+    return await fromRandomAccessReaderPromise(reader, size, options);
+  } catch (error) {
+    throw refusal(`the zip is corrupt or truncated (${String(error)})`, undefined, error);
+  }
+}
+
+async function* entriesOf(zip: ZipFile): AsyncGenerator<Entry> {
+  const entries = zip.eachEntry();
+  for (;;) {
+    const next = await entries.next().catch((error: unknown) => {
+      throw refusal(`the zip's directory is corrupt (${String(error)})`, undefined, error);
+    });
+    if (next.done === true) return;
+    yield next.value;
+  }
+}
+
+/** The types say boolean; it is the offset of the next directory record. */
+function cursorOf(zip: ZipFile): number {
+  return zip.readEntryCursor as unknown as number;
+}
+
+/**
+ * An entry's raw name: UTF-8 where it says or looks so, else DOS's code page 437. Old Windows programs separate folders
+ * by backslashes.
+ */
+export function zipEntryName(entry: Entry): string {
+  const { generalPurposeBitFlag: flags, fileNameRaw, extraFields } = entry;
+  const hasUnicodePath = extraFields.some(({ id }) => id === UNICODE_PATH);
+  const isBytes = !hasUnicodePath && ((flags & 0x800) !== 0 || isUtf8(fileNameRaw));
+  const name = isBytes
+    ? fileNameRaw.toString('latin1')
+    : Buffer.from(getFileNameLowLevel(flags, fileNameRaw, extraFields, true)).toString('latin1');
+  if (entry.versionMadeBy >>> 8 !== HOST_FAT || name.includes('/')) return name;
+  return name.replaceAll('\\', '/');
+}
+
+/** The Unix mode an entry was packed with, 0 if there is none. */
+export function unixMode(entry: Entry): number {
+  return HOSTS_WITH_UNIX_MODES.includes(entry.versionMadeBy >>> 8)
+    ? entry.externalFileAttributes >>> 16
+    : 0;
+}

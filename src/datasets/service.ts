@@ -1,0 +1,303 @@
+import { rm } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
+import type { Logger } from 'pino';
+import type { Database } from '../db/database.js';
+import { AppError, errnoOf, isDiskFull } from '../errors.js';
+import type { Sha256 } from './digest.js';
+import { displayName } from './display-name.js';
+import { findDamage } from './find-damage.js';
+import { DatasetFolders, isWhole, seal, type IncomingFolder } from './folders.js';
+import { demandFree, diskFull } from './free-disk.js';
+import { HashThread } from './hash-thread.js';
+import { KeyLock } from './key-lock.js';
+import { listFiles, type FilePage } from './list-files.js';
+import { receiveFile, tooLarge, type ReceivedFile } from './receive-file.js';
+import { reconcile } from './reconcile.js';
+import { SlabPool } from './slab-pool.js';
+import {
+  deleteDataset,
+  findDataset,
+  listDatasets,
+  markChecked,
+  putDataset,
+  type Dataset,
+} from './store.js';
+import { unpack } from './unpack.js';
+import { WorkInFlight } from './work-in-flight.js';
+
+export interface DatasetServiceParts {
+  db: Database;
+  /** `$JR_ROOT/datasets`; what is made in it gets its group when it is set-group-ID. */
+  root: string;
+  /** 0 = no limit but the free disk. */
+  limits: { uploadBytes: number; extractBytes: number; extractFiles: number };
+  /** Milliseconds since 1970. */
+  now: () => number;
+  log: Logger;
+  /** Whether a job that is not over uses that dataset. */
+  isInUse: (sha256: Sha256) => boolean;
+}
+
+export interface KeepOptions {
+  expectedSha?: Sha256 | undefined;
+  /** What the sender calls the file; kept for display. */
+  name?: string | undefined;
+  /** Where it came from: `upload`, `put`, a URI. */
+  source: string;
+  signal?: AbortSignal | undefined;
+}
+
+export interface Kept {
+  dataset: Dataset;
+  /** False when it was there already, and good. */
+  created: boolean;
+}
+
+/** Bytes received and hashed, not yet a dataset. End it with `keep` or `discard`. */
+export interface StagedUpload extends ReceivedFile {
+  incoming: IncomingFolder;
+}
+
+export interface Verdict {
+  dataset: Dataset;
+  /** What is wrong with it; undefined when every byte is as it was. */
+  problem: string | undefined;
+}
+
+/**
+ * Datasets by SHA-256. One is there whole or not at all, whatever ends the process when. Every method that takes bytes or
+ * time throws AppError shutting_down once `close` was called, and disk_full when the disk is.
+ */
+export class DatasetService {
+  private readonly folders: DatasetFolders;
+  private readonly hashThread = new HashThread();
+  private readonly slabs = new SlabPool();
+  private readonly locks = new KeyLock();
+  private readonly work = new WorkInFlight();
+
+  constructor(private readonly parts: DatasetServiceParts) {
+    this.folders = new DatasetFolders(parts.root);
+  }
+
+  /** Sweeps what a crash left; call it before anything else. */
+  async start(): Promise<void> {
+    const { db, log, now } = this.parts;
+    await this.folders.makeAll();
+    await reconcile(db, this.folders, log, now);
+  }
+
+  /** Stops what is under way, which leaves nothing behind, and waits for it. */
+  async close(): Promise<void> {
+    await this.work.close();
+    await this.hashThread.close();
+  }
+
+  /**
+   * Stores `body`. On failure it is left unread, for the caller to destroy.
+   * @throws AppError bad_request (empty, cut off), sha256_mismatch, too_large, archive_refused; the body's own error; the
+   * signal's reason.
+   */
+  async receive(body: Readable, options: KeepOptions): Promise<Kept> {
+    return this.keep(await this.stage(body, options), options);
+  }
+
+  /**
+   * The first half of {@link receive}, for callers who learn the expected digest only after the bytes.
+   * @param length bytes to come, when known: too many are refused before the first is read.
+   */
+  stage(
+    body: Readable,
+    { signal, length }: { signal?: AbortSignal | undefined; length?: number | undefined } = {},
+  ): Promise<StagedUpload> {
+    return this.run(signal, async (either) => {
+      this.refuseLength(length);
+      await demandFree(this.parts.root, length ?? 0);
+      const incoming = await this.folders.makeIncoming();
+      try {
+        const received = await receiveFile({
+          body,
+          path: incoming.original,
+          maxBytes: this.parts.limits.uploadBytes,
+          hashThread: this.hashThread,
+          slabs: this.slabs,
+          signal: either,
+        });
+        this.parts.log.debug({ sha256: received.sha256, step: 'received' }, 'dataset');
+        return { ...received, incoming };
+      } catch (error) {
+        await remove(incoming.holder);
+        throw error;
+      }
+    });
+  }
+
+  /** The second half of {@link receive}; the staged upload is used up whatever comes of it. */
+  async keep(staged: StagedUpload, options: KeepOptions): Promise<Kept> {
+    try {
+      if (staged.size === 0)
+        throw new AppError('bad_request', 'the file is empty; a dataset has at least one byte');
+      refuseMismatch(staged.sha256, options.expectedSha);
+      return await this.run(options.signal, (signal) =>
+        this.locks.hold(staged.sha256, () => this.store(staged, options, signal)),
+      );
+    } finally {
+      await this.discard(staged);
+    }
+  }
+
+  /** Drops a staged upload; again does nothing. */
+  async discard(staged: StagedUpload): Promise<void> {
+    await staged.file.close();
+    await remove(staged.incoming.holder);
+  }
+
+  /** @throws AppError too_large, so that a request can be refused by its Content-Length alone. */
+  refuseLength(length: number | undefined): void {
+    const { uploadBytes } = this.parts.limits;
+    if (length !== undefined && uploadBytes > 0 && length > uploadBytes)
+      throw tooLarge(uploadBytes);
+  }
+
+  /** @throws AppError not_found */
+  get(sha256: Sha256): Dataset {
+    const dataset = findDataset(this.parts.db, sha256);
+    if (!dataset)
+      throw new AppError(
+        'not_found',
+        `dataset ${sha256}: not stored here; upload it first (POST /datasets/upload)`,
+      );
+    return dataset;
+  }
+
+  list(): Dataset[] {
+    return listDatasets(this.parts.db);
+  }
+
+  /** Whether a job could have it: false for a corrupt one, so that callers who ask upload it again. */
+  exists(sha256: Sha256): boolean {
+    return findDataset(this.parts.db, sha256)?.corrupt === false;
+  }
+
+  /** @throws AppError not_found, bad_request (after). */
+  async files(
+    sha256: Sha256,
+    page: { limit: number; after?: string | undefined },
+  ): Promise<FilePage> {
+    this.get(sha256);
+    return listFiles(this.folders.of(sha256).tree, page);
+  }
+
+  /**
+   * Where a job finds it.
+   * @throws AppError not_found, dataset_corrupt.
+   */
+  forJob(sha256: Sha256): { treeDir: string; originalPath: string } {
+    if (this.get(sha256).corrupt)
+      throw new AppError(
+        'dataset_corrupt',
+        `dataset ${sha256}: its stored bytes are damaged; upload it again`,
+      );
+    const { tree, original } = this.folders.of(sha256);
+    return { treeDir: tree, originalPath: original };
+  }
+
+  /** @throws AppError not_found, conflict while a job that is not over uses it. */
+  remove(sha256: Sha256): Promise<void> {
+    return this.run(undefined, () =>
+      this.locks.hold(sha256, async () => {
+        this.get(sha256);
+        if (this.parts.isInUse(sha256))
+          throw new AppError(
+            'conflict',
+            `dataset ${sha256}: a job that is not over uses it; wait for the job or cancel it`,
+          );
+        // No await from the question to here, so that no job can come between.
+        const aside = this.parts.db.transaction(() => {
+          deleteDataset(this.parts.db, sha256);
+          return this.folders.setAside(sha256);
+        })();
+        await this.folders.syncParent(sha256);
+        if (aside !== undefined) await remove(aside);
+      }),
+    );
+  }
+
+  /**
+   * Reads every stored byte; marks the dataset as corrupt, or as good again.
+   * @throws AppError not_found, disk_full.
+   */
+  verify(sha256: Sha256, signal?: AbortSignal): Promise<Verdict> {
+    const { db, log, now } = this.parts;
+    return this.run(signal, (either) =>
+      this.locks.hold(sha256, async () => {
+        const dataset = this.get(sha256);
+        const { folders, hashThread, slabs } = this;
+        const problem = await findDamage({ dataset, folders, hashThread, slabs, signal: either });
+        if (problem !== undefined) log.error({ sha256, problem }, 'a stored dataset is damaged');
+        markChecked(db, sha256, problem !== undefined, now());
+        return { dataset: this.get(sha256), problem };
+      }),
+    );
+  }
+
+  private async store(
+    staged: StagedUpload,
+    options: KeepOptions,
+    signal: AbortSignal,
+  ): Promise<Kept> {
+    const { db, log, limits, now } = this.parts;
+    const { sha256, size, incoming } = staged;
+    const known = findDataset(db, sha256);
+    if (known?.corrupt === false && (await isWhole(this.folders.of(sha256), size)))
+      return { dataset: known, created: false };
+
+    const name = displayName(options.name);
+    const step = (done: string) => log.debug({ sha256, step: done }, 'dataset');
+    const { format, files, bytes } = await unpack(incoming, name, limits, signal);
+    await staged.file.sync();
+    step('unpacked');
+    const at = now();
+    const dataset: Dataset = {
+      ...{ sha256, name, format, size, files, bytes, source: options.source },
+      ...{ createdAt: at, verifiedAt: at, corrupt: false },
+    };
+    await seal(incoming, dataset);
+    step('sealed');
+    signal.throwIfAborted();
+    await this.folders.publish(incoming, sha256);
+    step('published');
+    try {
+      putDataset(db, dataset);
+    } catch (error) {
+      const aside = this.folders.setAside(sha256);
+      if (aside !== undefined) await remove(aside);
+      throw error;
+    }
+    step('stored');
+    return { dataset, created: true };
+  }
+
+  private async run<T>(
+    signal: AbortSignal | undefined,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await this.work.run(signal, work);
+    } catch (error) {
+      throw isDiskFull(error) || errnoOf(error) === 'SQLITE_FULL' ? diskFull(error) : error;
+    }
+  }
+}
+
+function refuseMismatch(actual: Sha256, expected: Sha256 | undefined): void {
+  if (expected === undefined || expected === actual) return;
+  throw new AppError(
+    'sha256_mismatch',
+    `sha256: the bytes that arrived have ${actual}, not ${expected}; nothing was stored, send the file again`,
+    { details: { expected, actual } },
+  );
+}
+
+function remove(path: string): Promise<void> {
+  return rm(path, { recursive: true, force: true });
+}

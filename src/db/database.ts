@@ -1,0 +1,33 @@
+import SqliteDatabase from 'better-sqlite3';
+import { migrations } from './migrations/index.js';
+
+export type Database = SqliteDatabase.Database;
+
+/**
+ * Opens (or makes) the database and brings it to the newest schema.
+ * WAL with `synchronous=FULL`: a job that was answered 201 survives a power cut (sqlite.org/pragma.html#pragma_synchronous).
+ * @throws Error when the file was written by a newer version.
+ */
+export function openDatabase(path: string): Database {
+  const db = new SqliteDatabase(path);
+  db.pragma('journal_mode = WAL');
+  db.pragma('synchronous = FULL');
+  db.pragma('foreign_keys = ON');
+  db.pragma('busy_timeout = 5000');
+  migrate(db);
+  return db;
+}
+
+function migrate(db: Database): void {
+  const version = db.pragma('user_version', { simple: true }) as number;
+  if (version > migrations.length)
+    throw new Error(
+      `the database is at schema ${version}, this version knows ${migrations.length}: use a newer JobRunner`,
+    );
+  migrations.slice(version).forEach((sql, i) => {
+    db.transaction(() => {
+      db.exec(sql);
+      db.pragma(`user_version = ${version + i + 1}`);
+    })();
+  });
+}

@@ -1,0 +1,6 @@
+import { datasets } from './001-datasets.js';
+import { jobs } from './002-jobs.js';
+import { outputs } from './003-outputs.js';
+
+/** In order; a migration that was released is never edited, only followed by another. */
+export const migrations: readonly string[] = [datasets, jobs, outputs];

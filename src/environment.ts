@@ -1,0 +1,121 @@
+import { z } from 'zod';
+import { parseTimeLimit } from './slurm/time-limit.js';
+
+const GB = 1024 ** 3;
+
+const flag = (fallback: '0' | '1') =>
+  z
+    .enum(['0', '1', 'true', 'false'], { error: 'expected 0 or 1' })
+    .default(fallback)
+    .transform((v) => v === '1' || v === 'true');
+
+const wholeNumber = (min: number, max: number) =>
+  z
+    .string()
+    .regex(/^\d+$/, `expected a whole number from ${min} to ${max}`)
+    .transform(Number)
+    .refine((n) => n >= min && n <= max, `expected a whole number from ${min} to ${max}`);
+
+const port = (fallback: number) => wholeNumber(1, 65535).default(fallback);
+
+/** Gigabytes (2^30), fractions allowed, to bytes. 0 means no limit but the free disk. */
+const gigabytes = (fallback: number) =>
+  z
+    .string()
+    .regex(/^\d+(\.\d+)?$/, 'expected a number of gigabytes such as 50 or 0.5; 0 means no limit')
+    .default(String(fallback))
+    .transform((v) => Math.floor(Number(v) * GB));
+
+const absolutePath = z
+  .string()
+  .regex(/^\/[^\0\n'"\\ ]*$/, 'expected an absolute path without spaces or quotes')
+  .transform((p) => (p.length > 1 ? p.replace(/\/+$/, '') : p));
+
+const timeLimit = z.string().refine((v) => {
+  const limit = parseTimeLimit(v);
+  return limit === 'UNLIMITED' || (limit !== undefined && limit > 0);
+}, 'expected a Slurm time such as 7-00:00:00, 90 (minutes) or UNLIMITED');
+
+/**
+ * Every variable the service reads. The description is the one in the README's table, which a test holds
+ * against this schema; `default` there is what the reader is told when it is not a plain value.
+ */
+export const environmentSchema = z.object({
+  JR_AUTH_TOKEN: z
+    .string()
+    .regex(/^[\x21-\x7e]{8,512}$/, 'expected 8 to 512 printable characters without spaces')
+    .optional()
+    .meta({ shown: 'random, printed once', description: 'Bearer token of the API' }),
+  JR_ROOT: absolutePath
+    .default('/opt/jobrunner')
+    .meta({ description: 'Folder that holds datasets, results, logs, database and daemon state' }),
+  JR_HOST: z
+    .string()
+    .regex(/^[A-Za-z0-9.:-]+$/, 'expected an address such as 0.0.0.0 or 127.0.0.1')
+    .default('0.0.0.0')
+    .meta({ description: 'Address the API listens on' }),
+  JR_PORT: port(8080).meta({ description: 'Port the API listens on' }),
+  JR_NUM_GPUS: wholeNumber(0, 64)
+    .optional()
+    .meta({ shown: 'detected', description: 'Number of GPUs given to jobs' }),
+  JR_NUM_CPUS: wholeNumber(1, 4096)
+    .optional()
+    .meta({ shown: 'detected', description: 'Number of CPUs given to jobs' }),
+  JR_REAL_MEM_MB: wholeNumber(128, 64 * 1024 * 1024)
+    .optional()
+    .meta({ shown: 'detected', description: 'Memory given to jobs, in MiB' }),
+  JR_GPU_TYPE: z
+    .string()
+    .regex(/^[a-z][a-z0-9_]{0,30}$/, 'expected lower-case letters, digits and _ such as nvidia')
+    .default('nvidia')
+    .meta({ description: 'GPU type; device N is the Slurm GRES gpu:<type>N' }),
+  JR_MAX_TIME: timeLimit
+    .default('7-00:00:00')
+    .meta({ description: 'Longest time limit a job may ask for' }),
+  JR_USE_CGROUPS: flag('0').meta({
+    description: 'Hold jobs to their memory and devices with cgroups (needs writable cgroups)',
+  }),
+  JR_SIMULATE_GPUS: wholeNumber(0, 64)
+    .default(0)
+    .meta({ description: 'Pretend to have this many GPUs, for tests and laptops' }),
+  JR_SLURMCTLD_PORT: port(6817).meta({ description: 'Port of slurmctld, on loopback' }),
+  JR_SLURMD_PORT: port(6818).meta({ description: 'Port of slurmd, on loopback' }),
+  JR_SLURMDBD_PORT: port(6819).meta({ description: 'Port of slurmdbd, on loopback' }),
+  JR_TEMPLATES: absolutePath
+    .optional()
+    .meta({ shown: 'none', description: 'Folder with job templates of your own' }),
+  JR_MAX_UPLOAD_GB: gigabytes(0).meta({
+    description: 'Largest upload or import, in GiB; 0 = the free disk',
+  }),
+  JR_MAX_EXTRACT_GB: gigabytes(0).meta({
+    description: 'Most an archive may unpack to, in GiB; 0 = the free disk',
+  }),
+  JR_MAX_EXTRACT_FILES: wholeNumber(0, 1_000_000_000)
+    .default(1_000_000)
+    .meta({ description: 'Most files in an archive; 0 = no limit' }),
+  JR_LOG_LEVEL: z
+    .enum(['debug', 'info', 'warn', 'error'], { error: 'expected debug, info, warn or error' })
+    .default('info')
+    .meta({ description: 'How much the API logs' }),
+  JR_B2_ENABLE: flag('0').meta({ description: 'Allow imports from B2 or S3' }),
+  JR_B2_BUCKET: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{1,62}$/, 'expected a bucket name')
+    .optional()
+    .meta({ shown: 'none', description: 'Default bucket' }),
+  JR_B2_ENDPOINT: z
+    .url({ protocol: /^https?$/, error: 'expected an http(s) URL' })
+    .default('https://s3.us-west-004.backblazeb2.com')
+    .meta({ description: 'B2 or S3 endpoint' }),
+  JR_B2_REGION: z
+    .string()
+    .regex(/^[a-z0-9-]+$/, 'expected a region such as us-west-004')
+    .optional()
+    .meta({ shown: 'from the endpoint', description: 'Region that requests are signed for' }),
+  JR_B2_KEY_ID: z.string().optional().meta({ shown: 'none', description: 'Access key ID' }),
+  JR_B2_APP_KEY: z.string().optional().meta({ shown: 'none', description: 'Secret key' }),
+  JR_B2_MOUNT: absolutePath.default('/mnt/b2').meta({
+    description:
+      'Import paths under this folder name keys of the default bucket; nothing is mounted',
+  }),
+});

@@ -1,0 +1,63 @@
+import express, { type Express, type Router } from 'express';
+import helmet from 'helmet';
+import type { Logger } from 'pino';
+import { pinoHttp } from 'pino-http';
+import { requireBearer } from '../auth/bearer.js';
+import { AppError } from '../errors.js';
+import { errorReply } from './error-reply.js';
+
+export interface HttpParts {
+  log: Logger;
+  authToken: string;
+  health: Router;
+  imports: Router;
+  datasets: Router;
+  commands: Router;
+  jobs: Router;
+  outputs: Router;
+  nodes: Router;
+  metrics: Router;
+}
+
+/** Every mount, in order: what stands above `requireBearer` is open to all. */
+export function createHttpApp(parts: HttpParts): Express {
+  const app = express();
+  app.disable('x-powered-by');
+  app.set('query parser', 'simple');
+  app.use(
+    pinoHttp({
+      logger: parts.log,
+      // Only what is safe to keep: no header, no query, no body.
+      serializers: {
+        req: (req: { method: string; url: string }) => ({
+          method: req.method,
+          path: req.url.split('?')[0],
+        }),
+        res: (res: { statusCode: number }) => ({ status: res.statusCode }),
+      },
+      // What fails is logged with its cause where it becomes a reply.
+      customLogLevel: () => 'debug',
+    }),
+  );
+  app.use(helmet());
+
+  app.use('/health', parts.health);
+  app.use(requireBearer(parts.authToken));
+  // A script holds its job's variables, a log whatever the job printed: no browser's disk is to keep them.
+  app.use((_req, res, next) => {
+    res.set('Cache-Control', 'no-store');
+    next();
+  });
+  app.use('/datasets', parts.imports, parts.datasets);
+  app.use('/commands', parts.commands);
+  app.use('/jobs', parts.jobs);
+  app.use('/outputs', parts.outputs);
+  app.use(parts.nodes);
+  app.use('/metrics', parts.metrics);
+
+  app.use((req) => {
+    throw new AppError('not_found', `${req.method} ${req.path}: no such endpoint; see README.md`);
+  });
+  app.use(errorReply());
+  return app;
+}

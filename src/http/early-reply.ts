@@ -1,0 +1,33 @@
+import type { Request, Response } from 'express';
+
+/** What a caller who is still sending gets to finish in, before the connection is cut. */
+const LINGER_MS = 10_000;
+
+/** Whether the caller may still be sending. */
+export function hasUnreadBody(req: Request): boolean {
+  const announced =
+    req.get('transfer-encoding') !== undefined || Number(req.get('content-length') ?? 0) > 0;
+  return announced && !req.complete && !req.destroyed;
+}
+
+/**
+ * Answers a request whose body is not wanted any more, and ends the connection. Closing a socket with unread bytes in it
+ * would reset it and take the reply back (RFC 9112, section 9.6), so the reply goes out first, and what still comes is
+ * thrown away until the caller stops, or for ten seconds.
+ */
+export function replyBeforeBodyEnds(req: Request, res: Response, body: unknown): void {
+  const text = JSON.stringify(body);
+  res.set({
+    'Content-Type': 'application/json; charset=utf-8',
+    'Content-Length': String(Buffer.byteLength(text)),
+    Connection: 'close',
+  });
+  res.write(text);
+  const end = () => {
+    clearTimeout(patience);
+    req.off('end', end).off('close', end);
+    res.end();
+  };
+  const patience = setTimeout(end, LINGER_MS);
+  req.on('end', end).on('close', end).resume();
+}

@@ -1,0 +1,83 @@
+import type { ErrorRequestHandler } from 'express';
+import { MulterError } from 'multer';
+import { AppError, errnoOf, isDiskFull, type ErrorCode } from '../errors.js';
+import { hasUnreadBody, replyBeforeBodyEnds } from './early-reply.js';
+
+/** The one place where a reason becomes an HTTP status. */
+const statusOf: Record<ErrorCode, number> = {
+  bad_request: 400,
+  unauthorized: 401,
+  not_found: 404,
+  conflict: 409,
+  sha256_mismatch: 400,
+  archive_refused: 422,
+  dataset_corrupt: 409,
+  too_large: 413,
+  range_unsatisfiable: 416,
+  unprocessable: 422,
+  slurm_refused: 422,
+  disk_full: 507,
+  storage_denied: 502,
+  storage_not_found: 404,
+  storage_unavailable: 502,
+  slurm_unavailable: 503,
+  shutting_down: 503,
+};
+
+/** Errors that Express, body-parser and multer throw about the request itself. */
+function fromLibrary(error: unknown): AppError | undefined {
+  if (error instanceof MulterError) {
+    if (error.code === 'LIMIT_FILE_SIZE' || error.code === 'LIMIT_FIELD_VALUE')
+      return new AppError('too_large', `${error.field ?? 'the body'}: larger than allowed`);
+    if (error.code === 'LIMIT_UNEXPECTED_FILE')
+      return new AppError(
+        'bad_request',
+        `${error.field ?? 'file'}: no such file field, or one too many`,
+      );
+    return new AppError('bad_request', `the form cannot be read: ${error.message}`);
+  }
+  if (isDiskFull(error) || errnoOf(error) === 'SQLITE_FULL')
+    return new AppError(
+      'disk_full',
+      'the disk is full: delete datasets or results, then try again',
+      {
+        cause: error,
+      },
+    );
+  if (!(error instanceof Error) || !('status' in error) || typeof error.status !== 'number')
+    return /Multipart|Unexpected end of form|Malformed/.test(String(error))
+      ? new AppError('bad_request', 'the form cannot be read: it is cut off or malformed multipart')
+      : undefined;
+  if (error.status === 413) return new AppError('too_large', 'the body is larger than allowed');
+  if (error.status >= 400 && error.status < 500)
+    return new AppError('bad_request', `the request cannot be read: ${error.message}`);
+  return undefined;
+}
+
+export function errorReply(): ErrorRequestHandler {
+  return (error: unknown, req, res, next) => {
+    const known = error instanceof AppError ? error : fromLibrary(error);
+    if (known === undefined) req.log.error({ err: error }, 'request failed');
+    else if (known.cause !== undefined) req.log.warn({ err: known.cause }, known.message);
+    if (res.headersSent) {
+      // Half a reply cannot be turned into an error: break it off, so that nobody takes it for whole.
+      res.destroy();
+      return;
+    }
+    if (req.aborted) {
+      next();
+      return;
+    }
+    if (known?.code === 'unauthorized') res.set('WWW-Authenticate', 'Bearer');
+    res.status(known ? statusOf[known.code] : 500);
+    const body = {
+      error: {
+        code: known?.code ?? 'internal',
+        message: known?.message ?? 'something failed on our side; the service log has the reason',
+        ...(known?.details && { details: known.details }),
+      },
+    };
+    if (hasUnreadBody(req)) replyBeforeBodyEnds(req, res, body);
+    else res.json(body);
+  };
+}

@@ -1,0 +1,64 @@
+import type { SlurmJob } from '../slurm/job-record.js';
+import type { SlurmState } from '../slurm/states.js';
+import type { Failure } from './job.js';
+
+export interface Verdict {
+  failure: Failure;
+  message: string;
+}
+
+const cancelled: Verdict = { failure: 'cancelled', message: 'was cancelled' };
+const timeLimit: Verdict = {
+  failure: 'time_limit',
+  message: 'ran into its time limit and was ended; ask for a longer time_limit',
+};
+const node: Verdict = {
+  failure: 'node',
+  message: 'was cut off because its node went down or JobRunner was stopped; rerun it',
+};
+const verdicts: Partial<Record<SlurmState, Verdict>> = {
+  TIMEOUT: timeLimit,
+  DEADLINE: timeLimit,
+  CANCELLED: cancelled,
+  PREEMPTED: cancelled,
+  REVOKED: cancelled,
+  NODE_FAIL: node,
+  BOOT_FAIL: node,
+};
+
+/**
+ * Says in plain words why a job did not complete. `logTail` is the end of its log, where Slurm leaves word when it kills
+ * for memory without cgroups: the state alone is FAILED then.
+ * @returns undefined for a job that completed.
+ */
+export function judge(job: SlurmJob, logTail: string): Verdict | undefined {
+  const byState = verdicts[job.state];
+  if (byState !== undefined) return byState;
+  if (job.state === 'COMPLETED') return undefined;
+  if (job.state === 'OUT_OF_MEMORY')
+    return { failure: 'out_of_memory', message: memoryMessage(logTail) };
+  if (job.signal === 9 && /exceeded memory limit|oom.?kill/i.test(logTail))
+    return { failure: 'out_of_memory', message: memoryMessage(logTail) };
+  if (job.signal > 0)
+    return {
+      failure: 'user_code',
+      message: `was ended by signal ${job.signal}; its log says more`,
+    };
+  if (job.startedAt === null)
+    return {
+      failure: 'submit',
+      message: `never started: ${job.reason ?? 'Slurm gives no reason'}`,
+    };
+  return {
+    failure: 'user_code',
+    message: `ended with exit code ${job.exitCode}; its log says more`,
+  };
+}
+
+function memoryMessage(logTail: string): string {
+  const [, used, limit] = /exceeded memory limit \((\d+) > (\d+)\)/.exec(logTail) ?? [];
+  if (used === undefined)
+    return 'used more memory than it asked for and was ended; ask for more mem_gb';
+  const mib = (bytes: string | undefined) => Math.round(Number(bytes) / 1024 ** 2);
+  return `used ${mib(used)} MiB of memory, its limit is ${mib(limit)} MiB, and was ended; ask for more mem_gb`;
+}

@@ -1,0 +1,125 @@
+import type { Logger } from 'pino';
+import type { Database } from '../db/database.js';
+import type { SlurmClient } from '../slurm/client.js';
+import { SlurmError } from '../slurm/command.js';
+import type { SubmitSpec } from '../slurm/sbatch.js';
+import { parseTimeLimit } from '../slurm/time-limit.js';
+import type { Job, JobId } from './job.js';
+import type { JobFolders } from './job-folders.js';
+import { memoryMbOf } from './limits.js';
+import * as store from './store.js';
+
+/** Slurm's clients try for 9 s before they say that nobody is there; a caller need not wait for that each time. */
+const pauseMs = 3000;
+/**
+ * After a submission whose outcome nobody saw, Slurm may still take the job in. Only when it has not shown up after this
+ * long is it handed over again.
+ */
+const unclearForMs = 20_000;
+
+export interface HandOverParts {
+  db: Database;
+  slurm: SlurmClient;
+  folders: JobFolders;
+  now: () => number;
+  log: Logger;
+}
+
+/** Takes jobs that are written down to Slurm, each exactly once. */
+export class HandOver {
+  readonly #parts: HandOverParts;
+  readonly #inFlight = new Map<JobId, Promise<void>>();
+  /** Until then nobody asks slurmctld, which was not there. */
+  #pausedUntil = 0;
+  /** When a job's last attempt ended without an answer; those from before this process began with it. */
+  readonly #unclearSince = new Map<JobId, number>();
+
+  constructor(parts: HandOverParts) {
+    this.#parts = parts;
+    // What a process before this one had begun, it may have begun just now.
+    for (const job of store.liveJobs(parts.db))
+      if (job.state === 'SUBMITTING') this.#unclearSince.set(job.job_id, parts.now());
+  }
+
+  /** True when the job is not being handed over and no earlier attempt may still succeed. */
+  mayAttempt(id: JobId): boolean {
+    const since = this.#unclearSince.get(id);
+    return (
+      !this.#inFlight.has(id) && (since === undefined || this.#parts.now() - since > unclearForMs)
+    );
+  }
+
+  /** Leaves the job PENDING, REJECTED, or still SUBMITTING when Slurm could not be asked. */
+  attempt(id: JobId): Promise<void> {
+    const running = this.#inFlight.get(id);
+    if (running) return running;
+    if (this.#parts.now() < this.#pausedUntil) return Promise.resolve();
+    const attempt = this.#submit(id).finally(() => this.#inFlight.delete(id));
+    this.#inFlight.set(id, attempt);
+    return attempt;
+  }
+
+  /** Ends a job that Slurm never got. @returns false when it turned out to have got it after all. */
+  async withdraw(id: JobId): Promise<boolean> {
+    await this.#inFlight.get(id);
+    const { db, now } = this.#parts;
+    const job = store.findJob(db, id);
+    if (job?.state !== 'SUBMITTING') return false;
+    store.updateJob(db, id, {
+      state: 'CANCELLED',
+      terminal: true,
+      failure: 'cancelled',
+      message: 'was cancelled before Slurm got it',
+      ended_at: now(),
+    });
+    return true;
+  }
+
+  /** Waits for what is under way. */
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#inFlight.values());
+  }
+
+  async #submit(id: JobId): Promise<void> {
+    const { db, slurm, log, now } = this.#parts;
+    const job = store.findJob(db, id);
+    const script = store.scriptOf(db, id);
+    if (job?.state !== 'SUBMITTING' || script === undefined) return;
+    try {
+      const slurmJobId = await slurm.submit(this.#specOf(job), script);
+      this.#unclearSince.delete(id);
+      store.updateJob(db, id, { slurm_job_id: slurmJobId, state: 'PENDING' });
+    } catch (error) {
+      if (!(error instanceof SlurmError)) throw error;
+      if (error.kind !== 'refused') {
+        this.#pausedUntil = now() + pauseMs;
+        if (error.kind === 'unanswered') this.#unclearSince.set(id, now());
+        else this.#unclearSince.delete(id);
+        log.warn({ err: error, job_id: id }, 'Slurm does not answer; the job is handed over later');
+        return;
+      }
+      store.updateJob(db, id, {
+        state: 'REJECTED',
+        terminal: true,
+        failure: 'submit',
+        message: error.message,
+        ended_at: now(),
+      });
+    }
+  }
+
+  #specOf({ job_id, comment, request }: Job): SubmitSpec {
+    const { outputDir, stdoutPath } = this.#parts.folders.of(job_id);
+    return {
+      comment,
+      name: request.name,
+      cpus: request.cpus,
+      memoryMb: memoryMbOf(request),
+      gpus: request.gpus,
+      timeLimit: parseTimeLimit(request.time_limit) ?? 'UNLIMITED',
+      workDir: outputDir,
+      logPath: stdoutPath,
+      partition: request.partition,
+    };
+  }
+}

@@ -1,0 +1,83 @@
+import { randomUUID } from 'node:crypto';
+import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Logger } from 'pino';
+import { removeConfined } from '../storage/confined-remove.js';
+import type { JobId } from './job.js';
+
+export interface JobPaths {
+  /** Where the job starts; it alone writes there. */
+  outputDir: string;
+  logDir: string;
+  stdoutPath: string;
+  stderrPath: string;
+  /** The uploaded script's folder; the job can read it and not write. */
+  scriptDir: string;
+}
+
+/** What the folders of jobs that were never written down are called until the next start. */
+const leftover = '.left-';
+
+/** The folders of each job. The parents' set-group-ID bit puts everything into the jobs' group. */
+export class JobFolders {
+  readonly resultsDir: string;
+  readonly #logsDir: string;
+  readonly #scriptsDir: string;
+
+  constructor(folders: { results: string; jobLogs: string; jobScripts: string }) {
+    this.resultsDir = folders.results;
+    this.#logsDir = folders.jobLogs;
+    this.#scriptsDir = folders.jobScripts;
+  }
+
+  of(id: JobId): JobPaths {
+    const logDir = join(this.#logsDir, String(id));
+    return {
+      outputDir: join(this.resultsDir, String(id)),
+      logDir,
+      stdoutPath: join(logDir, 'stdout.log'),
+      stderrPath: join(logDir, 'stderr.log'),
+      scriptDir: join(this.#scriptsDir, String(id)),
+    };
+  }
+
+  /**
+   * Makes them, synchronously, so that it can stand in the transaction that writes the job down.
+   * @returns the path of the uploaded script, if there is one.
+   */
+  make(id: JobId, script: { name: string; content: Buffer } | undefined): string | undefined {
+    const paths = this.of(id);
+    for (const folder of [paths.outputDir, paths.logDir]) {
+      // A number whose row was rolled back may have left some. Jobs may have been there since: see `sweep`.
+      if (existsSync(folder))
+        renameSync(folder, join(dirname(folder), `${leftover}${randomUUID()}`));
+      mkdirSync(folder);
+      // The job's user writes here through its group; chmod, since the umask would take that away.
+      chmodSync(folder, 0o2770);
+    }
+    if (script === undefined) return undefined;
+    rmSync(paths.scriptDir, { recursive: true, force: true });
+    mkdirSync(paths.scriptDir, { mode: 0o750 });
+    const path = join(paths.scriptDir, script.name);
+    writeFileSync(path, script.content, { mode: 0o640, flag: 'wx', flush: true });
+    return path;
+  }
+
+  /** @throws AppError as {@link removeConfined} does: jobs write in these folders while they are removed. */
+  async remove(id: JobId): Promise<void> {
+    const { outputDir, logDir, scriptDir } = this.of(id);
+    for (const folder of [outputDir, logDir, scriptDir]) await removeConfined(folder);
+  }
+
+  /** Removes what {@link make} found in its way. To be called before any job is submitted. */
+  async sweep(log: Logger): Promise<void> {
+    for (const parent of [this.resultsDir, this.#logsDir])
+      for (const name of await readdir(parent)) {
+        if (!name.startsWith(leftover)) continue;
+        await removeConfined(join(parent, name)).catch((error: unknown) => {
+          log.warn({ err: error, name }, 'a folder of a job that never was cannot be removed');
+        });
+      }
+  }
+}

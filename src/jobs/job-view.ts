@@ -1,0 +1,40 @@
+import type { Job } from './job.js';
+import { explainReason } from './pending-reason.js';
+
+const iso = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
+
+/** A job as the API shows it. Exactly one key is named "status": scripts look for it with grep. */
+export function viewJob(job: Job) {
+  const { request } = job;
+  return {
+    job_id: job.job_id,
+    slurm_job_id: job.slurm_job_id,
+    status: job.state,
+    experiment_id: job.experiment_id,
+    command_key: request.command_key,
+    name: request.name,
+    dataset_sha: request.dataset_sha ?? null,
+    gpus: request.gpus,
+    cpus: request.cpus,
+    mem_gb: request.mem_gb,
+    time_limit: request.time_limit,
+    params: request.params,
+    args: request.args,
+    reason: job.reason,
+    reason_text: reasonText(job),
+    exit_code: job.exit_code,
+    signal: job.signal,
+    failure: job.failure,
+    message: job.message,
+    node: job.node_list,
+    submitted_at: iso(job.submitted_at),
+    started_at: iso(job.started_at),
+    ended_at: iso(job.ended_at),
+  };
+}
+
+function reasonText(job: Job): string | null {
+  if (job.state === 'SUBMITTING')
+    return 'is written down and goes to Slurm as soon as its controller answers';
+  return job.reason === null || job.state !== 'PENDING' ? null : explainReason(job.reason);
+}

@@ -1,0 +1,42 @@
+import { AppError } from '../errors.js';
+import { parseTimeLimit } from '../slurm/time-limit.js';
+import type { JobRequest } from './job.js';
+
+/** The most one job can have on this cluster. */
+export interface NodeLimits {
+  gpus: number;
+  cpus: number;
+  memoryMb: number;
+  /** Slurm's format. */
+  maxTime: string;
+}
+
+/** What a job is given that does not say, unless the machine has less. */
+export const defaultMemoryGb = 2;
+
+/** @throws AppError unprocessable with the limit, before Slurm is asked for what it could never give. */
+export function refuseImpossible(request: JobRequest, limits: NodeLimits): void {
+  const over = (field: string, asked: number | string, limit: number | string, unit: string) => {
+    throw new AppError(
+      'unprocessable',
+      `${field}: ${asked} asked for, ${limit}${unit} is the most a job can have here`,
+      { details: { field, asked, limit } },
+    );
+  };
+  if (request.gpus > limits.gpus) over('gpus', request.gpus, limits.gpus, '');
+  if (request.cpus > limits.cpus) over('cpus', request.cpus, limits.cpus, '');
+  if (memoryMbOf(request) > limits.memoryMb)
+    over('mem_gb', request.mem_gb, Math.floor((limits.memoryMb / 1024) * 100) / 100, ' GiB');
+  if (secondsOf(request.time_limit) > secondsOf(limits.maxTime))
+    over('time_limit', request.time_limit, limits.maxTime, '');
+}
+
+/** Slurm counts whole MiB. */
+export function memoryMbOf(request: Pick<JobRequest, 'mem_gb'>): number {
+  return Math.max(1, Math.round(request.mem_gb * 1024));
+}
+
+function secondsOf(limit: string): number {
+  const seconds = parseTimeLimit(limit);
+  return seconds === 'UNLIMITED' || seconds === undefined ? Infinity : seconds;
+}

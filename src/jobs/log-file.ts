@@ -1,0 +1,99 @@
+import type { FileHandle } from 'node:fs/promises';
+import { AppError } from '../errors.js';
+import { openConfined } from '../storage/confined-files.js';
+import type { Job } from './job.js';
+import type { JobFolders } from './job-folders.js';
+
+export type LogStream = 'stdout' | 'stderr';
+
+export interface LogWindow {
+  /** First byte wanted. */
+  offset?: number | undefined;
+  /** Most bytes wanted. */
+  limit?: number | undefined;
+  /** Only this many last lines. */
+  tail?: number | undefined;
+}
+
+export interface OpenLog {
+  /** Undefined when the job has not written any yet; the receiver closes it. */
+  handle: FileHandle | undefined;
+  /** Bytes `start` to `end`, the latter not included, of `size`. */
+  start: number;
+  end: number;
+  size: number;
+}
+
+const chunkBytes = 64 * 1024;
+
+/**
+ * Opens a job's log. `stdout` is the whole log, standard error in its place among the output; `stderr` that part alone.
+ * The job owns the file and may have replaced it by anything.
+ * @throws AppError not_found when the job has deleted it or put something else in its place.
+ */
+export async function openLog(
+  folders: JobFolders,
+  job: Job,
+  stream: LogStream,
+  window: LogWindow,
+): Promise<OpenLog> {
+  const { logDir } = folders.of(job.job_id);
+  let handle: FileHandle;
+  try {
+    handle = await openConfined(logDir, `${stream}.log`);
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== 'not_found') throw error;
+    // A job that has not started, or wrote no error, has no file; that is an empty log.
+    const isExpected = !job.terminal || job.started_at === null || stream === 'stderr';
+    if (isExpected) return { handle: undefined, start: 0, end: 0, size: 0 };
+    throw new AppError('not_found', `job ${job.job_id} has no log: it was deleted or replaced`, {
+      cause: error,
+    });
+  }
+  try {
+    const { size } = await handle.stat();
+    const start =
+      window.tail === undefined
+        ? Math.min(window.offset ?? 0, size)
+        : await startOfLastLines(handle, size, window.tail);
+    return { handle, start, end: Math.min(size, start + (window.limit ?? size)), size };
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+/** The end of a job's log, at most 8 KiB, as text. Empty when there is none. */
+export async function logTail(folders: JobFolders, job: Job): Promise<string> {
+  const most = 8 * 1024;
+  const log = await openLog(folders, job, 'stdout', {}).catch((error: unknown) => {
+    if (error instanceof AppError) return undefined;
+    throw error;
+  });
+  if (log?.handle === undefined) return '';
+  try {
+    const from = Math.max(0, log.size - most);
+    const { buffer, bytesRead } = await log.handle.read(Buffer.alloc(most), 0, most, from);
+    return buffer.toString('utf8', 0, bytesRead);
+  } finally {
+    await log.handle.close();
+  }
+}
+
+/** Reads backwards until enough line ends have gone by. */
+async function startOfLastLines(handle: FileHandle, size: number, lines: number): Promise<number> {
+  if (lines === 0) return size;
+  const chunk = Buffer.alloc(chunkBytes);
+  let seen = 0;
+  for (let end = size; end > 0;) {
+    const from = Math.max(0, end - chunkBytes);
+    const { bytesRead } = await handle.read(chunk, 0, end - from, from);
+    for (let i = bytesRead - 1; i >= 0; i--) {
+      // The line end that closes the last line opens none.
+      if (chunk[i] !== 0x0a || from + i === size - 1) continue;
+      if (++seen === lines) return from + i + 1;
+    }
+    end = from;
+  }
+  return 0;
+}

@@ -1,0 +1,103 @@
+import type { Response } from 'express';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { JobId } from './job.js';
+import type { JobFolders } from './job-folders.js';
+import { openLog, type LogStream } from './log-file.js';
+import type { JobService } from './service.js';
+
+const chunkBytes = 64 * 1024;
+const lookMs = 250;
+/** Proxies cut a connection that is silent for a minute. */
+const heartbeatMs = 15_000;
+
+/**
+ * Server-sent events (html.spec.whatwg.org, 9.2): each `log` event carries text and, as its id, the byte it ends at, so that
+ * a client that comes back with `Last-Event-ID` misses and repeats nothing. An `end` event with the state closes the stream.
+ */
+export async function streamLog(
+  res: Response,
+  waiting: AbortSignal,
+  jobs: JobService,
+  folders: JobFolders,
+  id: JobId,
+  stream: LogStream,
+  from: number,
+): Promise<void> {
+  jobs.get(id);
+  res.writeHead(200, {
+    'Content-Type': 'text/event-stream; charset=utf-8',
+    'Cache-Control': 'no-store',
+    'X-Accel-Buffering': 'no',
+  });
+  res.flushHeaders();
+
+  let offset = from;
+  let lastSent = Date.now();
+  while (!waiting.aborted) {
+    // The state is read before the log: what a job wrote before it ended is then not missed.
+    const job = jobs.get(id);
+    const next = await sendFrom(offset);
+    if (next > offset) {
+      offset = next;
+      lastSent = Date.now();
+      continue;
+    }
+    if (job.terminal) {
+      res.end(`id: ${offset}\nevent: end\ndata: ${JSON.stringify({ state: job.state })}\n\n`);
+      return;
+    }
+    if (Date.now() - lastSent > heartbeatMs) {
+      res.write(': still here\n\n');
+      lastSent = Date.now();
+    }
+    await delay(lookMs, undefined, { signal: waiting }).catch((error: unknown) => {
+      if (!waiting.aborted) throw error;
+    });
+  }
+  res.end();
+
+  async function sendFrom(start: number): Promise<number> {
+    const log = await openLog(folders, jobs.get(id), stream, { offset: start, limit: chunkBytes });
+    if (log.handle === undefined) return start;
+    try {
+      const wanted = log.end - log.start;
+      if (wanted === 0) return start;
+      const { buffer, bytesRead } = await log.handle.read(
+        Buffer.alloc(wanted),
+        0,
+        wanted,
+        log.start,
+      );
+      const whole = wholeCharacters(buffer.subarray(0, bytesRead));
+      const end = log.start + whole.length;
+      // Every line end of the text needs a field of its own; a lone CR would end a line, too.
+      const data = whole
+        .toString('utf8')
+        .replaceAll('\r\n', '\n')
+        .split(/[\n\r]/);
+      const event = `id: ${end}\nevent: log\n${data.map((line) => `data: ${line}`).join('\n')}\n\n`;
+      if (!res.write(event)) await drained(res);
+      return end;
+    } finally {
+      await log.handle.close();
+    }
+  }
+}
+
+/** Leaves the start of a character whose end is not written yet for the next event. */
+function wholeCharacters(bytes: Buffer): Buffer {
+  for (let back = 1; back <= Math.min(3, bytes.length - 1); back++) {
+    const byte = bytes[bytes.length - back] ?? 0;
+    if ((byte & 0b1100_0000) === 0b1000_0000) continue;
+    const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+    return length > back ? bytes.subarray(0, bytes.length - back) : bytes;
+  }
+  return bytes;
+}
+
+async function drained(res: Response): Promise<void> {
+  await new Promise<void>((resolve) => {
+    res.once('drain', resolve);
+    res.once('close', resolve);
+  });
+}

@@ -1,0 +1,23 @@
+/** Slurm's reasons (squeue(1), JOB REASON CODES) in words for somebody who does not run clusters. */
+const words: Record<string, string> = {
+  Resources: 'waits for CPUs, memory or GPUs that other jobs hold',
+  Priority: 'waits behind jobs that come first',
+  BeginTime: 'waits for its begin time',
+  Dependency: 'waits for the jobs it depends on',
+  DependencyNeverSatisfied: 'a job it depends on failed, so it can never start',
+  JobHeldUser: 'is held; release it to let it start',
+  JobHeldAdmin: 'is held by an administrator',
+  NodeDown: 'its node is down',
+  ReqNodeNotAvail: 'the node it needs is down, drained or reserved',
+  PartitionDown: 'its partition is down',
+  PartitionNodeLimit: 'asks for more than its partition has',
+  PartitionTimeLimit: 'asks for more time than its partition allows',
+  BadConstraints: 'asks for what no node has',
+  JobArrayTaskLimit: 'waits for other tasks of its array',
+  launch_failed_requeued_held: 'could not be started and is held; its node has the reason',
+};
+
+export function explainReason(reason: string): string {
+  // Slurm appends what it is about: "ReqNodeNotAvail, UnavailableNodes:box0".
+  return words[reason.split(/[,( ]/)[0] ?? ''] ?? 'see squeue(1), JOB REASON CODES';
+}

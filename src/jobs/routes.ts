@@ -1,0 +1,164 @@
+import { createReadStream } from 'node:fs';
+import { pipeline } from 'node:stream/promises';
+import express, { Router, type Response } from 'express';
+import { z } from 'zod';
+import { AppError } from '../errors.js';
+import { unhurried, untilNobodyWaits } from '../http/long-reply.js';
+import { readBody, readParams, readQuery } from '../http/read-input.js';
+import { jobOutputsReply } from '../outputs/routes.js';
+import type { OutputService } from '../outputs/service.js';
+import type { JobId } from './job.js';
+import type { JobFolders } from './job-folders.js';
+import { viewJob } from './job-view.js';
+import { openLog } from './log-file.js';
+import { streamLog } from './log-stream.js';
+import { idempotencyKeySchema, submitSchema } from './request.js';
+import { readJobForm, toScriptFile } from './script-upload.js';
+import type { JobService, Submitted } from './service.js';
+
+const bodyBytes = 1024 ** 2;
+
+const jobParams = z.object({
+  id: z
+    .string()
+    .regex(/^[1-9]\d{0,14}$/, 'expected a job number such as 1')
+    .transform((text) => Number(text) as JobId),
+});
+const wholeNumber = (max: number) =>
+  z
+    .string()
+    .regex(/^\d{1,15}$/, 'expected a whole number')
+    .transform(Number)
+    .refine((n) => n <= max, `at most ${max}`);
+const listQuery = z.strictObject({
+  state: z
+    .string()
+    .regex(/^[A-Za-z_]+$/, 'expected a state such as RUNNING')
+    .transform((text) => text.toUpperCase())
+    .optional(),
+  experiment_id: z.string().max(256).optional(),
+  limit: wholeNumber(1000).default(100),
+  before: wholeNumber(Number.MAX_SAFE_INTEGER).optional(),
+});
+const waitQuery = z.strictObject({ wait: wholeNumber(300).default(0) });
+const logQuery = z
+  .strictObject({
+    stream: z.enum(['stdout', 'stderr'], { error: 'expected stdout or stderr' }).default('stdout'),
+    offset: wholeNumber(Number.MAX_SAFE_INTEGER).optional(),
+    limit: wholeNumber(Number.MAX_SAFE_INTEGER).optional(),
+    tail: wholeNumber(1_000_000).optional(),
+  })
+  .refine(
+    (q) => q.tail === undefined || q.offset === undefined,
+    'offset and tail: use one of them',
+  );
+const streamQuery = z.strictObject({
+  stream: z.enum(['stdout', 'stderr'], { error: 'expected stdout or stderr' }).default('stdout'),
+  offset: wholeNumber(Number.MAX_SAFE_INTEGER).default(0),
+});
+
+/** `/jobs`: submit, follow, stop. */
+export function jobRoutes(
+  jobs: JobService,
+  outputs: OutputService,
+  folders: JobFolders,
+  stopping: AbortSignal,
+): Router {
+  const router = Router();
+  const idOf = (req: express.Request) => readParams(jobParams, req).id;
+
+  router.post(
+    '/',
+    express.json({ limit: bodyBytes }),
+    express.urlencoded({ extended: false, limit: bodyBytes }),
+    readJobForm(),
+    async (req, res) => {
+      const key = req.get('idempotency-key');
+      const parsedKey = idempotencyKeySchema.optional().safeParse(key);
+      if (!parsedKey.success)
+        throw new AppError(
+          'bad_request',
+          'Idempotency-Key: expected 1 to 128 printable characters',
+        );
+      const script = toScriptFile(req.file);
+      const fields = readBody(submitSchema, req);
+      sendSubmitted(res, await jobs.submit(fields, { script, idempotencyKey: parsedKey.data }));
+    },
+  );
+
+  router.get('/', (req, res) => {
+    const { state, experiment_id: experimentId, limit, before } = readQuery(listQuery, req);
+    res.json({ jobs: jobs.list({ state, experimentId, limit, before }).map(viewJob) });
+  });
+
+  router.get('/:id', async (req, res) => {
+    const { wait } = readQuery(waitQuery, req);
+    unhurried(res);
+    const waiting = untilNobodyWaits(res, stopping);
+    res.json(viewJob(await jobs.wait(idOf(req), wait * 1000, waiting)));
+  });
+
+  for (const action of ['cancel', 'hold', 'release', 'requeue'] as const) {
+    router.post(`/:id/${action}`, async (req, res) => {
+      res.json(viewJob(await jobs[action](idOf(req))));
+    });
+  }
+
+  router.post('/:id/rerun', async (req, res) => {
+    sendSubmitted(res, await jobs.rerun(idOf(req)));
+  });
+
+  router.delete('/:id', async (req, res) => {
+    await jobs.remove(idOf(req));
+    res.status(204).end();
+  });
+
+  router.get('/:id/log', async (req, res) => {
+    const { stream, ...window } = readQuery(logQuery, req);
+    const log = await openLog(folders, jobs.get(idOf(req)), stream, window);
+    res.set({
+      'Content-Type': 'text/plain; charset=utf-8',
+      'Content-Length': String(log.end - log.start),
+      'X-Log-Size': String(log.size),
+      'X-Next-Offset': String(log.end),
+    });
+    if (log.handle === undefined || log.end === log.start || req.method === 'HEAD') {
+      await log.handle?.close();
+      res.end();
+      return;
+    }
+    const { handle, start, end } = log;
+    await pipeline(createReadStream('', { fd: handle, start, end: end - 1 }), res);
+  });
+
+  router.get('/:id/log/stream', async (req, res) => {
+    const { stream, offset } = readQuery(streamQuery, req);
+    const resumed = /^\d{1,15}$/.exec(req.get('last-event-id') ?? '')?.[0];
+    const waiting = untilNobodyWaits(res, stopping);
+    await streamLog(res, waiting, jobs, folders, idOf(req), stream, Number(resumed ?? offset));
+  });
+
+  router.get('/:id/result', async (req, res) => {
+    const id = idOf(req);
+    const job = viewJob(jobs.get(id));
+    // Hashing what a large job left takes longer than a connection may else be silent.
+    unhurried(res);
+    const found = await outputs.indexJob(id);
+    res.json({ ...job, ...jobOutputsReply(found) });
+  });
+
+  router.get('/:id/script', (req, res) => {
+    res.type('text/plain').send(jobs.script(idOf(req)));
+  });
+
+  return router;
+}
+
+function sendSubmitted(res: Response, submitted: Submitted): void {
+  if (submitted.kind === 'dry_run') {
+    res.json({ dry_run: true, request: submitted.request, script: submitted.script });
+    return;
+  }
+  const status = { created: 201, waiting: 202, repeated: 200 }[submitted.kind];
+  res.status(status).location(`/jobs/${submitted.job.job_id}`).json(viewJob(submitted.job));
+}

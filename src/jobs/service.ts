@@ -1,0 +1,258 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { Sha256 } from '../datasets/digest.js';
+import type { Database } from '../db/database.js';
+import { AppError } from '../errors.js';
+import type { Gpu } from '../gpus/gpu.js';
+import type { SlurmClient } from '../slurm/client.js';
+import { SlurmError } from '../slurm/command.js';
+import { checkParams } from '../templates/params.js';
+import type { TemplateLibrary } from '../templates/library.js';
+import type { Template } from '../templates/template.js';
+import type { HandOver } from './hand-over.js';
+import type { Job, JobId, JobRequest } from './job.js';
+import type { JobFolders } from './job-folders.js';
+import { defaultMemoryGb, refuseImpossible, type NodeLimits } from './limits.js';
+import type { ScriptFile, SubmitFields } from './request.js';
+import { renderScript } from './script.js';
+import * as store from './store.js';
+import type { Tracker } from './tracker.js';
+
+export interface JobServiceParts {
+  db: Database;
+  slurm: SlurmClient;
+  templates: TemplateLibrary;
+  datasets: { forJob(sha: Sha256): { treeDir: string; originalPath: string } };
+  folders: JobFolders;
+  handOver: HandOver;
+  tracker: Tracker;
+  limits: NodeLimits;
+  gpus: readonly Gpu[];
+  now: () => number;
+}
+
+export interface SubmitOptions {
+  script?: ScriptFile | undefined;
+  idempotencyKey?: string | undefined;
+}
+
+export type Submitted =
+  | { kind: 'created'; job: Job }
+  /** Slurm could not be asked; the job is written down and follows when it can. */
+  | { kind: 'waiting'; job: Job }
+  /** The idempotency key's job was there already. */
+  | { kind: 'repeated'; job: Job }
+  | { kind: 'dry_run'; script: string; request: JobRequest };
+
+/** Jobs: every way in ends in {@link JobService.submit}. */
+export class JobService {
+  constructor(private readonly parts: JobServiceParts) {}
+
+  /**
+   * Checks a job, writes it down, and hands it to Slurm.
+   * @throws AppError bad_request, not_found (template, dataset), dataset_corrupt, unprocessable (more than the node has),
+   *   conflict (idempotency key of another request), slurm_refused (Slurm's words; the job is kept as REJECTED), disk_full.
+   */
+  async submit(fields: SubmitFields, options: SubmitOptions = {}): Promise<Submitted> {
+    const template = await this.parts.templates.get(fields.command_key);
+    refuseMisuse(template, fields, options.script);
+    const request = this.normalize(template, fields, options.script);
+    refuseImpossible(request, this.parts.limits);
+    const dataset = request.dataset_sha && this.parts.datasets.forJob(request.dataset_sha);
+
+    const requestHash = hashOf(request, options.script);
+    const repeated = this.findRepeated(options.idempotencyKey, requestHash);
+    if (repeated) return { kind: 'repeated', job: repeated };
+
+    const render = (id: JobId, experimentId: string, scriptPath: string | undefined) => {
+      const { outputDir, stderrPath } = this.parts.folders.of(id);
+      const { gpus } = this.parts;
+      const job = { jobId: id, experimentId, request, template, dataset: dataset || undefined };
+      return renderScript({ ...job, outputDir, stderrPath, scriptPath, gpus });
+    };
+    if (fields.dry_run) {
+      const script = render(0 as JobId, request.experiment_id ?? 'job-0', options.script?.name);
+      return { kind: 'dry_run', script, request };
+    }
+
+    const { db, folders, now } = this.parts;
+    const id = db.transaction((): JobId => {
+      const jobId = store.insertJob(db, {
+        comment: `jobrunner:${randomBytes(16).toString('hex')}`,
+        request,
+        submittedAt: now(),
+        idempotencyKey: options.idempotencyKey,
+        requestHash,
+      });
+      const scriptPath = folders.make(jobId, options.script);
+      const experimentId = request.experiment_id ?? `job-${jobId}`;
+      store.completeJob(db, jobId, experimentId, render(jobId, experimentId, scriptPath));
+      return jobId;
+    })();
+
+    await this.parts.handOver.attempt(id);
+    const job = this.get(id);
+    this.parts.tracker.poke();
+    if (job.state === 'REJECTED')
+      throw new AppError('slurm_refused', `Slurm refused the job: ${job.message ?? ''}`, {
+        details: { job_id: id },
+      });
+    return { kind: job.state === 'SUBMITTING' ? 'waiting' : 'created', job };
+  }
+
+  /** Submits the same request again, as a new job of the same experiment if that was named. */
+  async rerun(id: JobId): Promise<Submitted> {
+    const { request } = this.get(id);
+    if (request.script_name !== undefined)
+      throw new AppError(
+        'unprocessable',
+        `job ${id} ran an uploaded script: submit it with its file`,
+      );
+    return this.submit({ ...request, dry_run: false });
+  }
+
+  /** @throws AppError not_found. */
+  get(id: JobId): Job {
+    const job = store.findJob(this.parts.db, id);
+    if (job === undefined) throw new AppError('not_found', `there is no job ${id}`);
+    return job;
+  }
+
+  list(filter: store.JobFilter): Job[] {
+    return store.listJobs(this.parts.db, filter);
+  }
+
+  script(id: JobId): string {
+    this.get(id);
+    return store.scriptOf(this.parts.db, id) ?? '';
+  }
+
+  /** The job once it has ended, or as it is after `timeoutMs` or when `signal` fires. */
+  async wait(id: JobId, timeoutMs: number, signal: AbortSignal): Promise<Job> {
+    this.get(id);
+    await this.parts.tracker.ended(id, timeoutMs, signal);
+    return this.get(id);
+  }
+
+  /** Ends a job; what it wrote so far stays. */
+  async cancel(id: JobId): Promise<Job> {
+    const job = this.getLive(id);
+    if (job.slurm_job_id === null) {
+      if (!(await this.parts.handOver.withdraw(id))) return this.cancel(id);
+    } else await this.control(() => this.parts.slurm.cancel(job.slurm_job_id ?? 0));
+    return this.settled(id);
+  }
+
+  async hold(id: JobId): Promise<Job> {
+    return this.change(id, (slurmJobId) => this.parts.slurm.hold(slurmJobId));
+  }
+
+  async release(id: JobId): Promise<Job> {
+    return this.change(id, (slurmJobId) => this.parts.slurm.release(slurmJobId));
+  }
+
+  /** Stops a running job and puts it back into the queue under its number. */
+  async requeue(id: JobId): Promise<Job> {
+    return this.change(id, (slurmJobId) => this.parts.slurm.requeue(slurmJobId));
+  }
+
+  /** Forgets an ended job with its outputs and log. */
+  async remove(id: JobId): Promise<void> {
+    const job = this.get(id);
+    if (!job.terminal) throw new AppError('conflict', `job ${id} is ${job.state}: cancel it first`);
+    // The row goes last: cut off half-way, the job is still there to be removed again.
+    await this.parts.folders.remove(id);
+    store.deleteJob(this.parts.db, id);
+  }
+
+  private async change(id: JobId, act: (slurmJobId: number) => Promise<void>): Promise<Job> {
+    const { slurm_job_id: slurmJobId } = this.getLive(id);
+    if (slurmJobId === null)
+      throw new AppError('conflict', `job ${id} has not reached Slurm yet: try again in a moment`);
+    await this.control(() => act(slurmJobId));
+    return this.settled(id);
+  }
+
+  /** Foreign words become ours at this edge. */
+  private async control(act: () => Promise<void>): Promise<void> {
+    try {
+      await act();
+    } catch (cause) {
+      if (!(cause instanceof SlurmError)) throw cause;
+      if (cause.kind !== 'refused')
+        throw new AppError(
+          'slurm_unavailable',
+          'Slurm does not answer now: try again in a moment',
+          {
+            cause,
+          },
+        );
+      throw new AppError('conflict', `Slurm refused: ${cause.message}`, { cause });
+    }
+  }
+
+  private async settled(id: JobId): Promise<Job> {
+    await this.parts.tracker.poll();
+    return this.get(id);
+  }
+
+  private getLive(id: JobId): Job {
+    const job = this.get(id);
+    if (job.terminal) throw new AppError('conflict', `job ${id} has ended already: ${job.state}`);
+    return job;
+  }
+
+  private findRepeated(key: string | undefined, requestHash: string): Job | undefined {
+    const found = key === undefined ? undefined : store.findByIdempotencyKey(this.parts.db, key);
+    if (found && found.requestHash !== requestHash)
+      throw new AppError(
+        'conflict',
+        `Idempotency-Key: was used for another request, job ${found.job.job_id}; use a new one`,
+      );
+    return found?.job;
+  }
+
+  private normalize(template: Template, fields: SubmitFields, script?: ScriptFile): JobRequest {
+    const { limits } = this.parts;
+    const { mem_gb, time_limit, name } = fields;
+    return {
+      command_key: fields.command_key,
+      dataset_sha: fields.dataset_sha,
+      gpus: fields.gpus,
+      cpus: fields.cpus,
+      experiment_id: fields.experiment_id,
+      params: checkParams(template, fields.params),
+      env: fields.env,
+      command: fields.command,
+      args: fields.args,
+      partition: fields.partition,
+      mem_gb: mem_gb ?? Math.min(defaultMemoryGb, limits.memoryMb / 1024),
+      time_limit: time_limit ?? limits.maxTime,
+      name: name ?? fields.command_key,
+      script_name: script?.name,
+    };
+  }
+}
+
+/** What the template needs must be there, and what it has no use for must not. */
+function refuseMisuse(template: Template, fields: SubmitFields, script?: ScriptFile): void {
+  const given = {
+    dataset: fields.dataset_sha !== undefined,
+    command: fields.command !== undefined,
+    args: fields.args.length > 0,
+    script: script !== undefined,
+  };
+  const fieldOf = { dataset: 'dataset_sha', command: 'command', args: 'args', script: 'script' };
+  for (const part of ['dataset', 'command', 'args', 'script'] as const) {
+    if (template[part] === 'required' && !given[part])
+      throw new AppError('bad_request', `${fieldOf[part]}: ${template.commandKey} needs it`);
+    if (template[part] === 'none' && given[part])
+      throw new AppError('bad_request', `${fieldOf[part]}: ${template.commandKey} takes none`);
+  }
+}
+
+function hashOf(request: JobRequest, script: ScriptFile | undefined): string {
+  return createHash('sha256')
+    .update(JSON.stringify(request))
+    .update(script?.content ?? '')
+    .digest('hex');
+}

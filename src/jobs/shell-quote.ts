@@ -1,0 +1,4 @@
+/** A word that bash reads as exactly this text. The text must hold no NUL, which no argument can. */
+export function shellQuote(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}

@@ -1,0 +1,259 @@
+import { EventEmitter } from 'node:events';
+import { watch, type FSWatcher } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Logger } from 'pino';
+import type { Database } from '../db/database.js';
+import type { SlurmClient } from '../slurm/client.js';
+import { SlurmError } from '../slurm/command.js';
+import type { SlurmJob } from '../slurm/job-record.js';
+import { isTerminal } from '../slurm/states.js';
+import { judge } from './failure.js';
+import type { HandOver } from './hand-over.js';
+import type { Job, JobId } from './job.js';
+import * as store from './store.js';
+
+const pollMs = 1000;
+/** While a job is on its way out. */
+const closePollMs = 40;
+/** How long after an epilog's word its job is looked for closely. */
+const closelyForMs = 1500;
+const historyMs = 5000;
+/** How long Slurm may know nothing of a job it took before the job is given up for lost. */
+const lostAfterMs = 60_000;
+
+export interface TrackerParts {
+  db: Database;
+  slurm: SlurmClient;
+  handOver: HandOver;
+  /** Touched by Slurm's epilog whenever a job ends. */
+  jobEndedFile: string;
+  /** The end of a job's log, for the reason it failed. */
+  logTail: (job: Job) => Promise<string>;
+  onEnded: (id: JobId) => void;
+  now: () => number;
+  log: Logger;
+}
+
+/**
+ * Keeps our record of every live job in step with Slurm's: one `squeue` for all of them, each second while there are any and at
+ * once when one ends. What squeue has forgotten, accounting is asked for.
+ */
+export class Tracker {
+  readonly #parts: TrackerParts;
+  readonly #endings = new EventEmitter<{ ended: [JobId] }>().setMaxListeners(0);
+  readonly #wake = new EventEmitter<{ poke: [] }>();
+  readonly #closing = new AbortController();
+  #polling: Promise<void> | undefined;
+  #loop: Promise<void> | undefined;
+  #watcher: FSWatcher | undefined;
+  #closelyUntil = 0;
+  #historyAt = 0;
+  #reachable = true;
+  /** When Slurm was first found to know nothing of a job. */
+  readonly #missingSince = new Map<JobId, number>();
+
+  constructor(parts: TrackerParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    this.#watcher = watch(dirname(this.#parts.jobEndedFile), () => {
+      this.#closelyUntil = this.#parts.now() + closelyForMs;
+      this.poke();
+    });
+    this.#loop = this.#run();
+  }
+
+  async close(): Promise<void> {
+    this.#watcher?.close();
+    this.#closing.abort();
+    this.poke();
+    await this.#loop;
+  }
+
+  /** Looks as soon as it can. */
+  poke(): void {
+    this.#wake.emit('poke');
+  }
+
+  /** Resolves once the job has ended, after `timeoutMs`, or when `signal` fires; which of them, the job's row tells. */
+  async ended(id: JobId, timeoutMs: number, signal: AbortSignal): Promise<void> {
+    const stop = AbortSignal.any([signal, this.#closing.signal, AbortSignal.timeout(timeoutMs)]);
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        this.#endings.off('ended', onEnded);
+        stop.removeEventListener('abort', done);
+        resolve();
+      };
+      const onEnded = (ended: JobId) => {
+        if (ended === id) done();
+      };
+      this.#endings.on('ended', onEnded);
+      stop.addEventListener('abort', done);
+      if (stop.aborted || store.findJob(this.#parts.db, id)?.terminal !== false) done();
+    });
+  }
+
+  /** Asks Slurm now. A call during another waits for the look after that one, which alone is sure to be newer. */
+  async poll(): Promise<void> {
+    const running = this.#polling;
+    if (running) {
+      await running;
+      if (this.#polling) return this.#polling;
+    }
+    this.#polling = this.#look().finally(() => {
+      this.#polling = undefined;
+    });
+    return this.#polling;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
+      let wakeUp = () => {};
+      const awake = new Promise<void>((resolve) => (wakeUp = resolve));
+      // Before the look: who pokes during it wants another.
+      this.#wake.once('poke', wakeUp);
+      try {
+        await this.poll();
+      } catch (error) {
+        this.#parts.log.error({ err: error }, 'looking after the jobs failed');
+      }
+      const ms = signal.aborted ? 0 : this.#pauseMs();
+      const timer = ms === undefined ? undefined : setTimeout(wakeUp, ms);
+      await awake;
+      clearTimeout(timer);
+      // Else one stays behind for every second that a job runs.
+      this.#wake.off('poke', wakeUp);
+    }
+  }
+
+  /** Undefined when there is nothing to look for until somebody says so. */
+  #pauseMs(): number | undefined {
+    const live = store.liveJobs(this.#parts.db);
+    if (live.length === 0) return undefined;
+    const closely = this.#closelyUntil > this.#parts.now();
+    return closely || live.some((job) => job.state === 'COMPLETING') ? closePollMs : pollMs;
+  }
+
+  async #look(): Promise<void> {
+    const { db, slurm, handOver, log } = this.#parts;
+    if (store.liveJobs(db).length === 0) return;
+    let queue: SlurmJob[];
+    try {
+      queue = await slurm.queue();
+    } catch (error) {
+      if (!(error instanceof SlurmError)) throw error;
+      if (this.#reachable)
+        log.warn({ err: error }, 'slurmctld does not answer; looking again each second');
+      this.#reachable = false;
+      return;
+    }
+    this.#reachable = true;
+
+    const find = finder(queue);
+    const missing: Job[] = [];
+    // Read after Slurm was asked: a job that came meanwhile would else seem unknown to it.
+    for (const job of store.liveJobs(db)) {
+      const found = find(job);
+      if (found) await this.#apply(job, found);
+      else if (handOver.mayAttempt(job.job_id)) missing.push(job);
+    }
+    if (missing.length > 0) await this.#lookInHistory(missing);
+  }
+
+  async #lookInHistory(missing: Job[]): Promise<void> {
+    const { slurm, now, log, handOver } = this.#parts;
+    if (now() - this.#historyAt < historyMs) return;
+    this.#historyAt = now();
+    // A minute's grace: the two clocks are one machine's, their roundings are not.
+    const since = Math.min(...missing.map((job) => job.submitted_at)) - 60_000;
+    let history: SlurmJob[];
+    try {
+      history = await slurm.history(since);
+    } catch (error) {
+      if (!(error instanceof SlurmError)) throw error;
+      log.warn(
+        { err: error },
+        'slurmdbd does not answer; asking again for jobs that squeue has forgotten',
+      );
+      return;
+    }
+    const find = finder(history);
+    for (const job of missing) {
+      const found = find(job);
+      if (found && isTerminal(found.state)) await this.#apply(job, found);
+      else if (job.state === 'SUBMITTING' && !found) await handOver.attempt(job.job_id);
+      else this.#giveUpIfLost(job);
+    }
+  }
+
+  #giveUpIfLost(job: Job): void {
+    const { now, db } = this.#parts;
+    const since = this.#missingSince.get(job.job_id) ?? now();
+    this.#missingSince.set(job.job_id, since);
+    if (now() - since < lostAfterMs) return;
+    store.updateJob(db, job.job_id, {
+      state: 'NODE_FAIL',
+      terminal: true,
+      failure: 'node',
+      message: 'Slurm no longer knows this job: its state was lost; rerun it',
+      ended_at: now(),
+    });
+    this.#tellEnded(job.job_id);
+  }
+
+  async #apply(job: Job, found: SlurmJob): Promise<void> {
+    const { db, logTail } = this.#parts;
+    this.#missingSince.delete(job.job_id);
+    const ended = isTerminal(found.state);
+    const update: store.JobUpdate = {
+      slurm_job_id: found.slurmJobId,
+      state: found.state,
+      reason: ended ? null : found.reason,
+      node_list: found.nodeList,
+      started_at: found.startedAt,
+    };
+    if (ended) {
+      const verdict = judge(found, found.signal === 9 ? await logTail(job) : '');
+      Object.assign(update, {
+        terminal: true,
+        // A job that a signal ended returned nothing.
+        exit_code: found.signal === 0 ? found.exitCode : null,
+        // Slurm writes 125 for what the kernel killed for its memory, with signal 9.
+        signal: found.state === 'OUT_OF_MEMORY' ? 9 : found.signal,
+        ended_at: found.endedAt,
+        failure: verdict?.failure ?? null,
+        message: verdict?.message ?? null,
+      } satisfies store.JobUpdate);
+    }
+    const changed = Object.entries(update).some(
+      ([name, value]) => job[name as keyof Job] !== value,
+    );
+    if (!changed) return;
+    store.updateJob(db, job.job_id, update);
+    if (ended) this.#tellEnded(job.job_id);
+  }
+
+  #tellEnded(id: JobId): void {
+    this.#parts.onEnded(id);
+    this.#endings.emit('ended', id);
+  }
+}
+
+/**
+ * Finds Slurm's record of a job by its comment and, once that is known, its number: a job can read another's comment and
+ * submit something under it.
+ */
+function finder(records: SlurmJob[]): (job: Job) => SlurmJob | undefined {
+  const byComment = new Map<string, SlurmJob[]>();
+  for (const record of records) {
+    const same = byComment.get(record.comment);
+    if (same) same.push(record);
+    else byComment.set(record.comment, [record]);
+  }
+  return ({ comment, slurm_job_id }) =>
+    byComment
+      .get(comment)
+      ?.findLast(({ slurmJobId }) => slurm_job_id === null || slurmJobId === slurm_job_id);
+}

@@ -1,0 +1,69 @@
+import { join } from 'node:path';
+import { secretsFolder } from './config.js';
+
+/** The name of this machine in Slurm. */
+export const NODE_NAME = 'box0';
+
+/** Every path under `JR_ROOT`, so that nothing else spells one out. */
+export interface Layout {
+  root: string;
+  datasets: string;
+  results: string;
+  logs: string;
+  jobLogs: string;
+  jobScripts: string;
+  databaseFolder: string;
+  database: string;
+  secrets: string;
+  app: string;
+  slurmEtc: string;
+  slurmConf: string;
+  gpuMap: string;
+  slurmState: string;
+  slurmSpool: string;
+  simulatedGpus: string;
+  mysqlData: string;
+  run: string;
+  mungeFolder: string;
+  mungeRun: string;
+  mungeSocket: string;
+  mysqlRun: string;
+  mysqlSocket: string;
+  jobEnded: string;
+  supervisorConf: string;
+  supervisorSocket: string;
+}
+
+export function layoutOf(root: string): Layout {
+  const run = join(root, 'run');
+  const slurm = join(root, 'slurm');
+  const etc = join(slurm, 'etc');
+  return {
+    root,
+    datasets: join(root, 'datasets'),
+    results: join(root, 'results'),
+    logs: join(root, 'logs'),
+    jobLogs: join(root, 'logs', 'jobs'),
+    jobScripts: join(root, 'scripts'),
+    databaseFolder: join(root, 'db'),
+    database: join(root, 'db', 'jr_slurm.db'),
+    secrets: secretsFolder(root),
+    app: join(root, 'app'),
+    slurmEtc: etc,
+    slurmConf: join(etc, 'slurm.conf'),
+    gpuMap: join(etc, 'gpus.json'),
+    slurmState: join(slurm, 'state'),
+    slurmSpool: join(slurm, 'spool'),
+    simulatedGpus: join(slurm, 'gpus'),
+    mysqlData: join(root, 'mysql'),
+    run,
+    mungeFolder: join(root, 'munge'),
+    mungeRun: join(run, 'munge'),
+    mungeSocket: join(run, 'munge', 'munge.socket'),
+    mysqlRun: join(run, 'mysql'),
+    mysqlSocket: join(run, 'mysql', 'mysqld.sock'),
+    jobEnded: join(run, 'job-ended', 'last'),
+    supervisorConf: join(run, 'supervisord.conf'),
+    supervisorSocket: join(run, 'supervisor.sock'),
+  };
+}

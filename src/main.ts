@@ -1,0 +1,41 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { ConfigError } from './config.js';
+import { packageRoot } from './package-root.js';
+
+const program = new Command('jobrunner')
+  .description('A whole Slurm cluster and an HTTP job service on one GPU box')
+  .version(versionOfPackage());
+
+program
+  .command('stack')
+  .description('start Slurm and the API, stay in the foreground, stop both on Ctrl-C (root)')
+  .action(async () => {
+    const { runStack } = await import('./stack/stack.js');
+    await runStack((line) => process.stdout.write(`${line}\n`));
+  });
+
+program
+  .command('serve')
+  .description('run the API alone, in front of a Slurm that is there')
+  .action(async () => {
+    const { serve } = await import('./serve.js');
+    await serve();
+  });
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  const expected = error instanceof ConfigError;
+  process.stderr.write(`jobrunner: ${expected ? error.message : String((error as Error).stack)}\n`);
+  process.exitCode = expected ? 2 : 1;
+}
+
+function versionOfPackage(): string {
+  const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as {
+    version: string;
+  };
+  return version;
+}

@@ -1,0 +1,57 @@
+import { Router } from 'express';
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { Database } from '../db/database.js';
+import type { HealthCheck } from '../health/health.js';
+
+/** `GET /metrics` for Prometheus (prometheus.io/docs/practices/naming). */
+export function metricsRoutes(db: Database, health: HealthCheck): Router {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  new Gauge({
+    name: 'jobrunner_jobs',
+    help: 'Jobs by state',
+    labelNames: ['state'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { state, count } of countJobs(db)) this.set({ state }, count);
+    },
+  });
+  new Gauge({
+    name: 'jobrunner_dataset_bytes',
+    help: 'Bytes of stored datasets, as uploaded',
+    registers: [registry],
+    collect() {
+      this.set(datasetBytes(db));
+    },
+  });
+  new Gauge({
+    name: 'jobrunner_up',
+    help: '1 when jobs can run',
+    registers: [registry],
+    async collect() {
+      this.set((await health.check()).status === 'down' ? 0 : 1);
+    },
+  });
+
+  const router = Router();
+  router.get('/', async (_req, res) => {
+    res.type(registry.contentType).send(await registry.metrics());
+  });
+  return router;
+}
+
+function countJobs(db: Database): { state: string; count: number }[] {
+  return db
+    .prepare<[], { state: string; count: number }>(
+      'SELECT state, count(*) AS count FROM jobs GROUP BY state',
+    )
+    .all();
+}
+
+function datasetBytes(db: Database): number {
+  const row = db
+    .prepare<[], { bytes: number }>('SELECT coalesce(sum(size), 0) AS bytes FROM datasets')
+    .get();
+  return row?.bytes ?? 0;
+}

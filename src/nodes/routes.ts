@@ -1,0 +1,75 @@
+import { Router } from 'express';
+import { z } from 'zod';
+import { AppError } from '../errors.js';
+import type { Gpu } from '../gpus/gpu.js';
+import { readParams } from '../http/read-input.js';
+import type { SlurmClient } from '../slurm/client.js';
+import { SlurmError } from '../slurm/command.js';
+
+const nodeParams = z.object({
+  name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/, 'expected the name of a node'),
+});
+
+/** `/nodes`, `/partitions` and `/gpus`: where jobs run. */
+export function nodeRoutes(slurm: SlurmClient, gpus: readonly Gpu[]): Router {
+  const router = Router();
+
+  router.get('/nodes', async (_req, res) => {
+    res.json({ nodes: await asked(() => slurm.nodes()) });
+  });
+
+  router.get('/partitions', async (_req, res) => {
+    const nodes = await asked(() => slurm.nodes());
+    const names = [...new Set(nodes.map((node) => node.partition.replace(/\*$/, '')))];
+    res.json({
+      partitions: names.map((name) => ({
+        name,
+        nodes: nodes.filter((n) => n.partition.replace(/\*$/, '') === name).map((n) => n.name),
+      })),
+    });
+  });
+
+  router.post('/nodes/:name/:action', async (req, res) => {
+    const { name } = readParams(nodeParams, req);
+    const { action } = req.params;
+    if (action !== 'drain' && action !== 'resume')
+      throw new AppError(
+        'not_found',
+        `a node can be drained or resumed, not ${JSON.stringify(action)}`,
+      );
+    const known = (await asked(() => slurm.nodes())).map((node) => node.name);
+    if (!known.includes(name))
+      throw new AppError('not_found', `there is no node ${name}; there are ${known.join(', ')}`);
+    await asked(() =>
+      action === 'drain' ? slurm.drainNode(name, 'drained over the API') : slurm.resumeNode(name),
+    );
+    const nodes = await asked(() => slurm.nodes());
+    res.json(nodes.find((node) => node.name === name));
+  });
+
+  router.get('/gpus', (_req, res) => {
+    res.json({
+      gpus: gpus.map(({ index, uuid, model, memoryMb }) => ({
+        index,
+        uuid,
+        model,
+        memory_mb: memoryMb,
+      })),
+    });
+  });
+
+  return router;
+}
+
+async function asked<T>(ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (cause) {
+    if (!(cause instanceof SlurmError)) throw cause;
+    if (cause.kind === 'refused')
+      throw new AppError('conflict', `Slurm refused: ${cause.message}`, { cause });
+    throw new AppError('slurm_unavailable', 'Slurm does not answer now: try again in a moment', {
+      cause,
+    });
+  }
+}

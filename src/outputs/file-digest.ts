@@ -1,0 +1,89 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import type { BigIntStats } from 'node:fs';
+import { Worker } from 'node:worker_threads';
+import type { ConfinedFile } from '../storage/confined-files.js';
+
+/** Up to here a thread takes longer to start than the hash. */
+const smallBytes = 4 * 1024 * 1024;
+
+/**
+ * Changes whenever a file's content may have: a job can set a file's times back, but not its ctime.
+ * The device is left out, since a volume gets another number on the next start.
+ */
+export function fingerprintOf(stats: BigIntStats): string {
+  return [stats.ino, stats.size, stats.mtimeNs, stats.ctimeNs].map((n) => n.toString(36)).join('-');
+}
+
+/** Milliseconds since 1970, held to what a Date takes: a job can claim any time. */
+export function modifiedAt(stats: BigIntStats): number {
+  const latest = 8.64e15;
+  return Math.max(-latest, Math.min(latest, Number(stats.mtimeMs)));
+}
+
+/** True for a file that seems nearly all holes (or was written a moment ago on ZFS, which counts blocks late). */
+export function isMostlyHoles(stats: BigIntStats): boolean {
+  return stats.blocks * 512n * 16n < stats.size;
+}
+
+/**
+ * SHA-256 of an opened file in hex; undefined when the file changed meanwhile.
+ * @throws AbortError when the signal is aborted.
+ */
+export async function digestFile(
+  file: ConfinedFile,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  signal.throwIfAborted();
+  const size = Number(file.stats.size);
+  const digest =
+    size > smallBytes
+      ? await digestOnThread(file, size, signal)
+      : createHash('sha256')
+          .update(await readAll(file, size))
+          .digest('hex');
+  const now = await file.handle.stat({ bigint: true });
+  return fingerprintOf(now) === fingerprintOf(file.stats) ? digest : undefined;
+}
+
+async function readAll({ handle }: ConfinedFile, size: number): Promise<Buffer> {
+  const buffer = Buffer.allocUnsafe(size);
+  let length = 0;
+  while (length < size) {
+    const { bytesRead } = await handle.read(buffer, length, size - length, length);
+    if (bytesRead === 0) break;
+    length += bytesRead;
+  }
+  return buffer.subarray(0, length);
+}
+
+/** Weights take seconds to minutes, during which the event loop has others to serve. The descriptor stays ours. */
+async function digestOnThread(
+  { handle }: ConfinedFile,
+  size: number,
+  signal: AbortSignal,
+): Promise<string> {
+  const workerData = { fd: handle.fd, size };
+  const worker = new Worker(program, { eval: true, workerData, env: {} });
+  try {
+    const [digest] = (await once(worker, 'message', { signal })) as [string];
+    return digest;
+  } finally {
+    await worker.terminate();
+  }
+}
+
+/** Kept as text, because a file of its own would have to be found under two names, compiled and not. */
+const program = `
+const { parentPort, workerData: { fd, size } } = require('node:worker_threads');
+const { readSync } = require('node:fs');
+const hash = require('node:crypto').createHash('sha256');
+const buffer = Buffer.allocUnsafeSlow(1024 * 1024);
+for (let position = 0; position < size; ) {
+  const length = readSync(fd, buffer, 0, Math.min(buffer.length, size - position), position);
+  if (length === 0) break;
+  hash.update(buffer.subarray(0, length));
+  position += length;
+}
+parentPort.postMessage(hash.digest('hex'));
+`;

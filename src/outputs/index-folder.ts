@@ -1,0 +1,161 @@
+import { posix } from 'node:path';
+import { AppError } from '../errors.js';
+import { openConfinedEntry, quote, refusalReason } from '../storage/confined-files.js';
+import { walkConfined } from '../storage/confined-walk.js';
+import { modifiedAt } from './file-digest.js';
+import { readManifest, type ManifestEntry } from './manifest.js';
+import { Measurer } from './measure.js';
+
+/** What a file's name says it is, where there is no manifest to say it. */
+const weightExtensions = new Set(['.pt', '.pth', '.bin', '.ckpt', '.safetensors', '.onnx']);
+
+const maxOutputs = 50_000;
+/** Warnings are read by people; past these many only their number is told. */
+const maxWarnings = 100;
+
+/** One thing a job left, as found in its folder. */
+export interface FoundOutput {
+  outputId: string;
+  /** Relative to the job's folder; `.` is all of it. */
+  path: string;
+  kind: 'file' | 'folder';
+  type: string | null;
+  /** Bytes; of a folder, the sum of the files in it. */
+  size: number;
+  /** Of a file; null for a folder, and for a file that cannot be hashed (a warning says why). */
+  sha256: string | null;
+  metadata: Record<string, unknown>;
+  /** Milliseconds since 1970. */
+  modifiedAt: number;
+  /** See `fingerprintOf`; empty for a folder. */
+  fingerprint: string;
+}
+
+export interface FolderIndex {
+  source: 'manifest' | 'extensions';
+  outputs: FoundOutput[];
+  warnings: string[];
+}
+
+export interface IndexOptions {
+  experimentId: string;
+  /** The digest that an earlier indexing found for the file with this fingerprint. */
+  known: (fingerprint: string) => string | undefined;
+  signal: AbortSignal;
+}
+
+/**
+ * Finds the outputs of a job: those its `manifest.json` lists, else the files with a weight file's extension, whose
+ * path is their id (it stays the same whatever else the job writes).
+ * What the job did wrong comes back as warnings; errors are only ours (I/O, too many open files) or an abort.
+ */
+export async function indexFolder(folder: string, options: IndexOptions): Promise<FolderIndex> {
+  const warnings = new Warnings();
+  const warn = (text: string) => warnings.add(text);
+  const measurer = new Measurer(folder, options.known, warn, options.signal);
+  const manifest = await readManifest(folder, options.experimentId);
+  manifest?.warnings.forEach(warn);
+  const outputs = manifest?.entries
+    ? await findListed(folder, manifest.entries, measurer, warn)
+    : await findByExtension(folder, measurer, warn);
+  const source = manifest?.entries ? 'manifest' : 'extensions';
+  return { source, outputs, warnings: warnings.list() };
+}
+
+async function findListed(
+  folder: string,
+  entries: ManifestEntry[],
+  measurer: Measurer,
+  warn: (text: string) => void,
+): Promise<FoundOutput[]> {
+  const outputs: FoundOutput[] = [];
+  for (const { id, path, type, metadata } of entries.slice(0, maxOutputs)) {
+    const common = { outputId: id, path, type: type ?? typeOf(path), metadata };
+    try {
+      const found = await openConfinedEntry(folder, path);
+      try {
+        if (found.kind === 'file') {
+          outputs.push({ ...common, ...(await measurer.file(found, path)) });
+          continue;
+        }
+        const size = await measurer.folderBytes(path);
+
+        outputs.push({
+          ...common,
+          kind: 'folder',
+          size,
+          sha256: null,
+          modifiedAt: modifiedAt(found.stats),
+          fingerprint: '',
+        });
+      } finally {
+        await found.handle.close();
+      }
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      warn(`output ${quote(id)} is left out: ${error.message}`);
+    }
+  }
+  if (entries.length > maxOutputs)
+    warn(`only the first ${maxOutputs} outputs of manifest.json are listed`);
+  return outputs;
+}
+
+async function findByExtension(
+  folder: string,
+  measurer: Measurer,
+  warn: (text: string) => void,
+): Promise<FoundOutput[]> {
+  const outputs: FoundOutput[] = [];
+  try {
+    for await (const entry of walkConfined(folder)) {
+      if (entry.kind === 'limit') warn(`files may be missing from this list: ${entry.reason}`);
+      if (entry.kind === 'skipped') {
+        const hidesFiles = entry.why === 'closed_by_job' || entry.why === 'too_deep';
+        if (hidesFiles || typeOf(entry.path) !== null) warn(entry.reason);
+      }
+      if (entry.kind !== 'file') continue;
+      const { path } = entry;
+      const type = typeOf(path);
+      if (type === null) continue;
+      if (outputs.length === maxOutputs) {
+        warn(`only the first ${maxOutputs} outputs are listed`);
+        break;
+      }
+      try {
+        const file = await entry.open();
+        try {
+          const facts = await measurer.file(file, path);
+          outputs.push({ outputId: path, path, type, metadata: {}, ...facts });
+        } finally {
+          await file.handle.close();
+        }
+      } catch (error) {
+        if (!(error instanceof AppError)) throw error;
+        warn(error.message);
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    warn(refusalReason(error) === 'missing' ? 'the job left no folder' : error.message);
+  }
+  return outputs;
+}
+
+function typeOf(path: string): string | null {
+  return weightExtensions.has(posix.extname(path).toLowerCase()) ? 'weights' : null;
+}
+
+class Warnings {
+  private readonly kept: string[] = [];
+  private dropped = 0;
+
+  add(text: string): void {
+    if (this.kept.length < maxWarnings) this.kept.push(text);
+    else this.dropped++;
+  }
+
+  list(): string[] {
+    return this.dropped === 0 ? this.kept : [...this.kept, `and ${this.dropped} more warnings`];
+  }
+}

@@ -1,0 +1,87 @@
+import { quote, type ConfinedFile } from '../storage/confined-files.js';
+import { walkConfined } from '../storage/confined-walk.js';
+import { digestFile, fingerprintOf, isMostlyHoles, modifiedAt } from './file-digest.js';
+
+/** How many files and folders one indexing looks at while it sums up folders. */
+const maxWalked = 1_000_000;
+/** A job can claim exabytes with one ftruncate(2); of such holes one indexing hashes no more than this. */
+const maxHoleBytes = 64 * 2 ** 30;
+
+export interface FileFacts {
+  kind: 'file';
+  /** Bytes. */
+  size: number;
+  /** Null when it cannot be told; a warning says why. */
+  sha256: string | null;
+  /** Milliseconds since 1970. */
+  modifiedAt: number;
+  fingerprint: string;
+}
+
+/**
+ * Size and digest of what one indexing comes by. Each inode is hashed and each folder walked once, however many
+ * outputs name it, so that a hostile manifest costs no more than the job's own bytes.
+ */
+export class Measurer {
+  private readonly digests = new Map<string, string | null>();
+  private readonly folders = new Map<string, number>();
+  private walked = 0;
+  private holeBytes = 0;
+
+  constructor(
+    private readonly folder: string,
+    private readonly known: (fingerprint: string) => string | undefined,
+    private readonly warn: (text: string) => void,
+    private readonly signal: AbortSignal,
+  ) {}
+
+  async file(file: ConfinedFile, path: string): Promise<FileFacts> {
+    const fingerprint = fingerprintOf(file.stats);
+    let sha256: string | null | undefined = this.digests.get(fingerprint);
+    if (sha256 === undefined) {
+      sha256 = this.known(fingerprint) ?? (await this.digest(file, path));
+      this.digests.set(fingerprint, sha256);
+    }
+    return {
+      kind: 'file',
+      size: Number(file.stats.size),
+      sha256,
+      modifiedAt: modifiedAt(file.stats),
+      fingerprint,
+    };
+  }
+
+  /** Bytes of all files below `path`, those left out by the walk not counted. */
+  async folderBytes(path: string): Promise<number> {
+    const counted = this.folders.get(path);
+    if (counted !== undefined) return counted;
+    let size = 0;
+    const left = maxWalked - this.walked;
+    for await (const entry of walkConfined(this.folder, { under: path, maxEntries: left })) {
+      this.signal.throwIfAborted();
+      this.walked++;
+      if (entry.kind === 'file') size += entry.size;
+      if (entry.kind === 'skipped') this.warn(`folder ${quote(path)}: ${entry.reason}`);
+      if (entry.kind === 'limit')
+        this.warn(`folder ${quote(path)} is larger than its size says: ${entry.reason}`);
+    }
+    // Sparse files can add up to more than the database counts.
+    size = Math.min(size, Number.MAX_SAFE_INTEGER);
+    this.folders.set(path, size);
+    return size;
+  }
+
+  private async digest(file: ConfinedFile, path: string): Promise<string | null> {
+    if (isMostlyHoles(file.stats)) {
+      this.holeBytes += Number(file.stats.size);
+      if (this.holeBytes > maxHoleBytes) {
+        this.warn(`${quote(path)} has no SHA-256: it is huge and nearly all holes`);
+        return null;
+      }
+    }
+    const sha256 = await digestFile(file, this.signal);
+    if (sha256 === undefined)
+      this.warn(`${quote(path)} has no SHA-256 yet: it changed while it was read`);
+    return sha256 ?? null;
+  }
+}

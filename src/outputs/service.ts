@@ -1,0 +1,209 @@
+import { posix } from 'node:path';
+import type { Database } from '../db/database.js';
+import { AppError, errnoOf, isDiskFull } from '../errors.js';
+import { openConfinedEntry, quote, type ConfinedFile } from '../storage/confined-files.js';
+import { fingerprintOf } from './file-digest.js';
+import { indexFolder, type FolderIndex } from './index-folder.js';
+import { Slots } from './slots.js';
+import * as store from './store.js';
+
+/** What outputs need to know of a job. */
+export interface OutputJob {
+  job_id: number;
+  experiment_id: string;
+  /** Slurm's word for it, shown to the caller. */
+  state: string;
+  /** True when the job has ended and writes no more. */
+  terminal: boolean;
+}
+
+export interface OutputJobs {
+  find(jobId: number): OutputJob | undefined;
+  /** All jobs submitted with this `experiment_id`; empty when there is none. */
+  inExperiment(experimentId: string): OutputJob[];
+}
+
+export interface OutputDependencies {
+  db: Database;
+  /** The folder that holds each job's folder, named by its `job_id`. */
+  resultsDir: string;
+  /** Milliseconds since 1970. */
+  now: () => number;
+  jobs: OutputJobs;
+}
+
+export interface JobOutputs {
+  job: OutputJob;
+  /** Undefined until the job has ended. */
+  source: FolderIndex['source'] | undefined;
+  indexedAt: number | undefined;
+  outputs: store.OutputRow[];
+  warnings: string[];
+}
+
+/** Something opened for download. The receiver closes a file's handle. */
+export type Download =
+  | { kind: 'file'; name: string; file: ConfinedFile; etag: string }
+  /** A folder, to be walked below `root` at `path`. */
+  | { kind: 'folder'; name: string; root: string; path: string };
+
+/** How many jobs are hashed at once: more only make the disk seek and starve other file access of threads. */
+const indexedAtOnce = 2;
+const idsShown = 50;
+
+/** Indexes what ended jobs left and opens it for download. */
+export class OutputService {
+  private readonly running = new Map<number, Promise<JobOutputs>>();
+  private readonly slots = new Slots(indexedAtOnce);
+  private readonly stop = new AbortController();
+
+  constructor(private readonly deps: OutputDependencies) {}
+
+  /**
+   * Brings a job's index up to its folder. To be called when a job ends, and whenever its result is asked for: a file
+   * that did not change is not hashed again. A call during another for the same job gets that one's result.
+   * A job that has not ended is not indexed; its listing is empty (or, requeued, the last one) and says so.
+   * @throws AppError not_found (no such job), disk_full, shutting_down.
+   */
+  indexJob(jobId: number): Promise<JobOutputs> {
+    const current = this.running.get(jobId);
+    if (current) return current;
+    const task = this.slots.run(() => this.index(jobId)).finally(() => this.running.delete(jobId));
+    this.running.set(jobId, task);
+    return task;
+  }
+
+  /** A job's outputs, indexed first if it ended and has not been yet. @throws AppError as {@link indexJob} does. */
+  async byJob(jobId: number): Promise<JobOutputs> {
+    const job = this.findJob(jobId);
+    if (job.terminal && !store.findIndex(this.deps.db, jobId)) return this.indexJob(jobId);
+    return this.listing(job);
+  }
+
+  /** The outputs of all jobs of an experiment, newest job first. @throws AppError not_found; as {@link indexJob} does. */
+  async byExperiment(experimentId: string): Promise<store.OutputRow[]> {
+    await this.indexExperiment(experimentId);
+    return store.outputsOfExperiment(this.deps.db, experimentId);
+  }
+
+  /**
+   * Opens an output by its id. Where several jobs of the experiment have that id, the newest job's is taken.
+   * @throws AppError not_found, with the ids that exist; else as {@link openByPath} does.
+   */
+  async openOutput(experimentId: string, outputId: string): Promise<Download> {
+    await this.indexExperiment(experimentId);
+    const row = store.findOutput(this.deps.db, experimentId, outputId);
+    if (row) return this.open(row.jobId, row.path);
+    const ids = store.outputIds(this.deps.db, experimentId, idsShown);
+    const hint =
+      ids.length > 0
+        ? `it has ${ids.map(quote).join(', ')}${ids.length === idsShown ? ', …' : ''}`
+        : 'it has no outputs yet';
+    throw new AppError(
+      'not_found',
+      `output_id: experiment ${quote(experimentId)} has no output ${quote(outputId)}; ${hint}`,
+      { details: { output_ids: ids } },
+    );
+  }
+
+  /**
+   * Opens any file or folder of a job, indexed or not, running or not.
+   * @throws AppError bad_request (malformed path), not_found (no such job or file, or a kind that is not served),
+   *   conflict (the job closed it to us).
+   */
+  async openByPath(jobId: number, relPath: string): Promise<Download> {
+    this.findJob(jobId);
+    return this.open(jobId, relPath);
+  }
+
+  /** Breaks off the indexing under way and waits for it; the next start indexes again when asked. */
+  async close(): Promise<void> {
+    this.stop.abort();
+    await Promise.allSettled(this.running.values());
+  }
+
+  private async index(jobId: number): Promise<JobOutputs> {
+    const job = this.findJob(jobId);
+    if (!job.terminal) return this.listing(job);
+    const { db, now } = this.deps;
+    const { signal } = this.stop;
+    try {
+      signal.throwIfAborted();
+      const found = await indexFolder(this.folderOf(jobId), {
+        experimentId: job.experiment_id,
+        known: (fingerprint) => store.digestOf(db, jobId, fingerprint),
+        signal,
+      });
+      signal.throwIfAborted();
+      // It may have been deleted while its files were hashed.
+      this.findJob(jobId);
+      const { source, warnings } = found;
+      const index = { jobId, experimentId: job.experiment_id, source, warnings, indexedAt: now() };
+      db.transaction(() => store.replaceIndex(db, index, found.outputs))();
+    } catch (error) {
+      if (signal.aborted)
+        throw new AppError('shutting_down', 'the service is stopping; ask again once it is back');
+      if (isDiskFull(error) || errnoOf(error) === 'SQLITE_FULL')
+        throw new AppError(
+          'disk_full',
+          'the disk is full: delete datasets or results, then retry',
+          {
+            cause: error,
+          },
+        );
+      throw error;
+    }
+    return this.listing(job);
+  }
+
+  private listing(job: OutputJob): JobOutputs {
+    const index = store.findIndex(this.deps.db, job.job_id);
+    const warnings = index?.warnings ?? [];
+    return {
+      job,
+      source: index?.source,
+      indexedAt: index?.indexedAt,
+      outputs: store.outputsOfJob(this.deps.db, job.job_id),
+      warnings: job.terminal
+        ? warnings
+        : [...warnings, `the job is ${job.state}: its outputs are indexed when it ends`],
+    };
+  }
+
+  private async indexExperiment(experimentId: string): Promise<void> {
+    const jobs = this.deps.jobs.inExperiment(experimentId);
+    if (jobs.length === 0)
+      throw new AppError('not_found', `experiment_id: no job of experiment ${quote(experimentId)}`);
+    for (const job of jobs)
+      if (job.terminal && !store.findIndex(this.deps.db, job.job_id))
+        await this.indexJob(job.job_id);
+  }
+
+  private async open(jobId: number, path: string): Promise<Download> {
+    const root = this.folderOf(jobId);
+    const entry = await openConfinedEntry(root, path);
+    const name = posix.basename(posix.normalize(path));
+    if (entry.kind === 'folder') {
+      await entry.handle.close();
+      return { kind: 'folder', name: name === '.' ? `job-${jobId}` : name, root, path };
+    }
+    try {
+      const fingerprint = fingerprintOf(entry.stats);
+      const digest = store.digestOf(this.deps.db, jobId, fingerprint);
+      return { kind: 'file', name, file: entry, etag: `"${digest ?? fingerprint}"` };
+    } catch (error) {
+      await entry.handle.close();
+      throw error;
+    }
+  }
+
+  private folderOf(jobId: number): string {
+    return posix.join(this.deps.resultsDir, String(jobId));
+  }
+
+  private findJob(jobId: number): OutputJob {
+    const job = this.deps.jobs.find(jobId);
+    if (!job) throw new AppError('not_found', `job_id: there is no job ${jobId}`);
+    return job;
+  }
+}

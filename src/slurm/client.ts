@@ -1,0 +1,78 @@
+import { randomBytes } from 'node:crypto';
+import pLimit from 'p-limit';
+import { commandRunner, type RunCommand } from './command.js';
+import type { SlurmJob } from './job-record.js';
+import { nodeArguments, parseNodes, type SlurmNode } from './nodes.js';
+import { parseSacct, sacctArguments } from './sacct.js';
+import { parseSbatch, sbatchArguments, type SubmitSpec } from './sbatch.js';
+import { parseSqueue, squeueArguments } from './squeue.js';
+
+/** What JobRunner asks of a Slurm cluster. Every method throws SlurmError. */
+export interface SlurmClient {
+  /** Hands over a script to run as the jobs' user. @returns Slurm's job number. */
+  submit(spec: SubmitSpec, script: string): Promise<number>;
+  /** Live jobs and those that ended in the last `MinJobAge` seconds. */
+  queue(): Promise<SlurmJob[]>;
+  /** What accounting knows of jobs since then (milliseconds since 1970). */
+  history(since: number): Promise<SlurmJob[]>;
+  cancel(slurmJobId: number): Promise<void>;
+  hold(slurmJobId: number): Promise<void>;
+  release(slurmJobId: number): Promise<void>;
+  requeue(slurmJobId: number): Promise<void>;
+  nodes(): Promise<SlurmNode[]>;
+  drainNode(name: string, reason: string): Promise<void>;
+  resumeNode(name: string): Promise<void>;
+  /** Throws unless slurmctld answers. */
+  pingController(): Promise<void>;
+  /** Throws unless slurmdbd answers. */
+  pingAccounting(): Promise<void>;
+}
+
+/** More at once only wait for slurmctld's lock: 120 a second one at a time, 215 at four (two cores, 22.05). */
+const submitsAtOnce = 4;
+
+/** Slurm through its own commands; the API's user is an Operator, and `sbatch` alone runs as `runner`. */
+export function commandSlurmClient(slurmConf: string): SlurmClient {
+  const run: RunCommand = commandRunner(slurmConf);
+  const limit = pLimit(submitsAtOnce);
+  const control = async (...args: string[]) => {
+    await run('scontrol', args);
+  };
+  const setNodeState = async (...args: string[]) => {
+    await run('sudo', ['-n', '-u', 'slurm', '/usr/local/lib/jobrunner/set-node-state', ...args]);
+  };
+  return {
+    submit: (spec, script) =>
+      limit(async () => {
+        const args = ['-n', '-u', 'runner', '/usr/bin/sbatch', ...sbatchArguments(spec)];
+        return parseSbatch(await run('sudo', args, { input: script }));
+      }),
+    queue: async () => parseSqueue(await run('squeue', squeueArguments())),
+    history: async (since) => {
+      const delimiter = `|${randomBytes(12).toString('hex')}|`;
+      return parseSacct(await run('sacct', sacctArguments(since, delimiter)), delimiter);
+    },
+    cancel: async (id) => {
+      await run('scancel', [String(id)]);
+    },
+    // As its owner would: an Operator's plain hold could only be released by one.
+    hold: (id) => control('uhold', String(id)),
+    release: (id) => control('release', String(id)),
+    requeue: async (id) => {
+      // Jobs are submitted as not to be requeued, so that Slurm does not do it unasked when a node fails.
+      await control('update', `JobId=${id}`, 'Requeue=1');
+      await control('requeue', String(id));
+      await control('update', `JobId=${id}`, 'Requeue=0');
+    },
+    nodes: async () => parseNodes(await run('sinfo', nodeArguments(), { timeoutMs: 3000 })),
+    drainNode: (name, reason) => setNodeState(name, 'DRAIN', reason),
+    resumeNode: (name) => setNodeState(name, 'RESUME'),
+    pingController: async () => {
+      const said = await run('scontrol', ['ping'], { timeoutMs: 3000 });
+      if (!/ is UP/.test(said)) throw new Error(`slurmctld: ${said.trim()}`);
+    },
+    pingAccounting: async () => {
+      await run('sacctmgr', ['--noheader', 'list', 'cluster'], { timeoutMs: 3000 });
+    },
+  };
+}

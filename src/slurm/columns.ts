@@ -1,0 +1,25 @@
+/** The columns of `squeue --Format` or `sinfo --Format`: Slurm's name of each, and the width it is printed in. */
+export type Columns<Name extends string> = readonly (readonly [name: Name, width: number])[];
+
+/** Fixed widths: free text cannot move a column, as it could a separator. What is longer is cut. */
+export function formatOf(columns: Columns<string>): string {
+  return `--Format=${columns.map(([name, width]) => `${name}:${width}`).join(',')}`;
+}
+
+/** One record a line, its cells trimmed, and the line itself for an error's message. */
+export function readRows<Name extends string>(
+  columns: Columns<Name>,
+  output: string,
+): (Record<Name, string> & { line: string })[] {
+  return output
+    .split('\n')
+    .filter((line) => line.trim() !== '')
+    .map((line) => {
+      let from = 0;
+      const cells = columns.map(([name, width]) => [
+        name,
+        line.slice(from, (from += width)).trim(),
+      ]);
+      return { ...(Object.fromEntries(cells) as Record<Name, string>), line };
+    });
+}

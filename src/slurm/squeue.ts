@@ -1,0 +1,63 @@
+import { formatOf, readRows } from './columns.js';
+import { parseEpoch, wordOrNull, type SlurmJob } from './job-record.js';
+import { parseState } from './states.js';
+
+const columns = [
+  ['JobID', 20],
+  ['State', 20],
+  ['exit_code', 12],
+  ['Reason', 64],
+  ['SubmitTime', 24],
+  ['StartTime', 24],
+  ['EndTime', 24],
+  ['NodeList', 80],
+  ['Comment', 120],
+] as const;
+
+const beforeComment = columns.slice(0, -1).reduce((sum, [, width]) => sum + width, 0);
+
+/** All jobs that slurmctld remembers: the live ones and those that ended within `MinJobAge`. */
+export function squeueArguments(): string[] {
+  return ['--noheader', '--all', '--states=all', formatOf(columns)];
+}
+
+/**
+ * A job may give itself a comment with line breaks in it. What follows them is no record: it is cut to the comment's width,
+ * which is less than any record has before its comment.
+ * @throws Error on a record that cannot be read.
+ */
+export function parseSqueue(output: string): SlurmJob[] {
+  const records = output.split('\n').filter((line) => line.length >= beforeComment);
+  return readRows(columns, records.join('\n')).map((cell) => {
+    // An array's waiting tasks stand as 12_[1-4]; the number before it is the job's.
+    const slurmJobId = /^(\d+)/.exec(cell.JobID)?.[1];
+    if (slurmJobId === undefined)
+      throw new Error(`squeue printed a line that cannot be read: ${cell.line}`);
+    const ended = parseExit(cell.exit_code);
+    const state = parseState(cell.State);
+    const nodeList = wordOrNull(cell.NodeList);
+    const hasStarted = state !== 'PENDING' && nodeList !== null;
+    return {
+      slurmJobId: Number(slurmJobId),
+      state,
+      reason: wordOrNull(cell.Reason),
+      ...ended,
+      submittedAt: parseEpoch(cell.SubmitTime),
+      // For a waiting job Slurm prints when it expects this to be, for one that never ran when it was ended.
+      startedAt: hasStarted ? parseEpoch(cell.StartTime) : null,
+      endedAt: parseEpoch(cell.EndTime),
+      nodeList,
+      comment: cell.Comment,
+    };
+  });
+}
+
+/** 24.11 prints `code:signal`, 22.05 a wait(2) status: the exit code above, the signal below. @throws Error on anything else. */
+function parseExit(text: string): { exitCode: number; signal: number } {
+  const [, code, signal] = /^(\d+):(\d+)$/.exec(text) ?? [];
+  if (code !== undefined) return { exitCode: Number(code), signal: Number(signal) };
+  if (!/^\d+$/.test(text))
+    throw new Error(`squeue printed an exit code that cannot be read: ${text}`);
+  const status = Number(text);
+  return { exitCode: (status >> 8) & 0xff, signal: status & 0x7f };
+}

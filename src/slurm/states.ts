@@ -1,0 +1,49 @@
+/** Slurm's job states (squeue(1), JOB STATE CODES) in which a job may still change. */
+const liveStates = [
+  'PENDING',
+  'CONFIGURING',
+  'RUNNING',
+  'SUSPENDED',
+  'COMPLETING',
+  'STAGE_OUT',
+  'SIGNALING',
+  'STOPPED',
+  'RESIZING',
+  'REQUEUED',
+  'REQUEUE_FED',
+  'REQUEUE_HOLD',
+  'SPECIAL_EXIT',
+  'RESV_DEL_HOLD',
+] as const;
+
+const terminalStates = [
+  'COMPLETED',
+  'FAILED',
+  'CANCELLED',
+  'TIMEOUT',
+  'OUT_OF_MEMORY',
+  'NODE_FAIL',
+  'BOOT_FAIL',
+  'DEADLINE',
+  'PREEMPTED',
+  'REVOKED',
+  'LAUNCH_FAILED',
+  'RECONFIG_FAIL',
+] as const;
+
+export type SlurmState = (typeof liveStates)[number] | (typeof terminalStates)[number];
+
+const known: ReadonlySet<string> = new Set([...liveStates, ...terminalStates]);
+const terminal: ReadonlySet<string> = new Set(terminalStates);
+
+/** @throws Error on a word that is none of Slurm's states. */
+export function parseState(word: string): SlurmState {
+  // sacct adds who cancelled: "CANCELLED by 995".
+  const state = word.trim().split(' ')[0] ?? '';
+  if (!known.has(state)) throw new Error(`Slurm printed an unknown job state: ${word}`);
+  return state as SlurmState;
+}
+
+export function isTerminal(state: string): boolean {
+  return terminal.has(state);
+}

@@ -1,0 +1,73 @@
+import { existsSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { ConfigError } from '../config.js';
+import type { Layout } from '../layout.js';
+
+/**
+ * Tells slurmdbd of the cluster and its users. The API's user is an Operator: it may cancel, hold and requeue any job and
+ * drain nodes, without root (slurm.schedmd.com/user_permissions.html).
+ */
+export async function makeAccounts(layout: Layout): Promise<void> {
+  const listed = await sacctmgr(
+    '--noheader',
+    '--parsable2',
+    'list',
+    'user',
+    'format=user,adminlevel',
+  );
+  if (/^jobrunner\|Operator$/m.test(listed) && /^runner\|/m.test(listed)) return;
+  const clusters = await sacctmgr('--noheader', '--parsable2', 'list', 'cluster', 'format=cluster');
+  if (!/^jobrunner$/m.test(clusters)) await sacctmgr('add', 'cluster', 'jobrunner');
+  await sacctmgr('add', 'account', 'main', 'description=jobs', 'organization=jobrunner');
+  await sacctmgr('add', 'user', 'runner', 'account=main');
+  await sacctmgr('add', 'user', 'jobrunner', 'account=main', 'adminlevel=Operator');
+
+  async function sacctmgr(...args: string[]): Promise<string> {
+    const { stdout } = await execa('sacctmgr', ['--immediate', ...args], {
+      env: { PATH: '/usr/bin:/bin', SLURM_CONF: layout.slurmConf },
+      extendEnv: false,
+      timeout: 30_000,
+    });
+    return stdout;
+  }
+}
+
+/**
+ * Makes the database that slurmdbd writes to, once. Broken off by `signal`, it leaves nothing.
+ * @throws ConfigError when that fails.
+ */
+export async function makeDatabase(layout: Layout, signal: AbortSignal): Promise<void> {
+  if (existsSync(join(layout.mysqlData, 'mysql'))) return;
+  // Made aside and renamed, so that a start that was cut off leaves no half of one.
+  const fresh = `${layout.mysqlData}.new`;
+  rmSync(fresh, { recursive: true, force: true });
+  const options = [
+    '--no-defaults',
+    `--datadir=${fresh}`,
+    '--user=mysql',
+    '--auth-root-authentication-method=socket',
+    '--skip-test-db',
+    '--skip-name-resolve',
+  ];
+  // A script that starts others: in a group of their own, all of them can be ended.
+  const made = execa('mariadb-install-db', options, { reject: false, detached: true });
+  const end = () => {
+    if (made.pid !== undefined) process.kill(-made.pid, 'SIGTERM');
+  };
+  signal.addEventListener('abort', end);
+  const { failed, stderr, stdout, shortMessage } = await made;
+  signal.removeEventListener('abort', end);
+  if (signal.aborted) {
+    rmSync(fresh, { recursive: true, force: true });
+    return;
+  }
+  if (failed) {
+    const said = `${stdout}\n${stderr}`.trim().split('\n').at(-1) ?? '';
+    throw new ConfigError(
+      `the accounting database cannot be made in ${fresh}: ${said || shortMessage}`,
+    );
+  }
+  rmSync(layout.mysqlData, { recursive: true });
+  renameSync(fresh, layout.mysqlData);
+}

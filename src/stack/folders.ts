@@ -1,0 +1,117 @@
+import { randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  existsSync,
+  fchmodSync,
+  fchownSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { ConfigError, type Config } from '../config.js';
+import type { Account, Accounts } from './accounts.js';
+import type { Layout } from '../layout.js';
+
+/**
+ * Makes every folder with the owner and mode that keep the parts apart. `JR_ROOT` itself is root's: whoever could
+ * rename the daemons' folders could become root.
+ */
+export function makeFolders(layout: Layout, accounts: Accounts): void {
+  const { jobrunner, runner, slurm, mysql, munge } = accounts;
+  const root: Account = { uid: 0, gid: 0 };
+  // Jobs read these through their group; the set-group-ID bit hands the group on to what the API makes in them.
+  const sharedWithJobs: Account = { uid: jobrunner.uid, gid: runner.gid };
+
+  folder(layout.root, 0o755, root);
+  refuseClosedParents(layout.root);
+  folder(layout.run, 0o755, root);
+  folder(layout.logs, 0o755, root);
+  folder(layout.databaseFolder, 0o700, jobrunner);
+  // Root's, since root writes in it: in a folder of the API's, the API could lead root astray with a link.
+  folder(layout.secrets, 0o750, { uid: 0, gid: jobrunner.gid });
+  folder(layout.datasets, 0o2750, sharedWithJobs);
+  folder(layout.results, 0o2750, sharedWithJobs);
+  folder(layout.jobLogs, 0o2750, sharedWithJobs);
+  folder(layout.jobScripts, 0o2750, sharedWithJobs);
+  folder(join(layout.root, 'slurm'), 0o755, root);
+  folder(layout.slurmState, 0o700, slurm);
+  folder(layout.slurmSpool, 0o755, root);
+  folder(layout.mysqlData, 0o700, mysql);
+  folder(layout.mungeFolder, 0o700, munge);
+  folder(layout.mungeRun, 0o755, munge);
+  folder(layout.mysqlRun, 0o755, mysql);
+  folder(join(layout.jobEnded, '..'), 0o755, root);
+
+  const shortcut = join(layout.root, 'jr_slurm.db');
+  if (!existsSync(shortcut)) {
+    rmSync(shortcut, { force: true });
+    symlinkSync('db/jr_slurm.db', shortcut);
+  }
+}
+
+/**
+ * Leaves the secrets where the API alone can read them, so that none has to stand in an environment.
+ * @returns the token, and whether it was made just now.
+ */
+export function keepSecrets(
+  config: Config,
+  layout: Layout,
+  accounts: Accounts,
+): { token: string; isNew: boolean } {
+  const isNew = config.authToken === undefined;
+  const token = config.authToken ?? randomBytes(24).toString('base64url');
+  secret('auth-token', token);
+  if (config.b2) secret('b2-app-key', config.b2.appKey);
+
+  const mungeKey = join(layout.mungeFolder, 'munge.key');
+  if (!existsSync(mungeKey)) privateFile(mungeKey, randomBytes(128), 0o600, accounts.munge);
+  return { token, isNew };
+
+  function secret(name: string, value: string): void {
+    const path = join(layout.secrets, name);
+    if (existsSync(path) && readFileSync(path, 'utf8') === `${value}\n`) return;
+    privateFile(path, `${value}\n`, 0o640, { uid: 0, gid: accounts.jobrunner.gid });
+  }
+}
+
+/** @throws ConfigError when a folder above `JR_ROOT` is closed to the daemons' users. */
+function refuseClosedParents(path: string): void {
+  for (let parent = dirname(path); parent !== '/'; parent = dirname(parent)) {
+    if ((statSync(parent).mode & 0o001) === 0)
+      throw new ConfigError(
+        `JR_ROOT: ${path} cannot be reached by the user jobrunner, since ${parent} is closed; name another folder, or open that one with chmod o+x`,
+      );
+  }
+}
+
+function folder(path: string, mode: number, owner: Account): void {
+  mkdirSync(path, { recursive: true });
+  chownSync(path, owner.uid, owner.gid);
+  // After chown, which clears the set-group-ID bit; and free of the umask.
+  chmodSync(path, mode);
+}
+
+function privateFile(path: string, content: string | Buffer, mode: number, owner: Account): void {
+  const fresh = `${path}.new`;
+  rmSync(fresh, { force: true });
+  const file = openSync(fresh, 'wx', 0o600);
+  try {
+    writeFileSync(file, content);
+    // On the descriptor: the folder may be a daemon's own, which could put a link in the name's place.
+    fchownSync(file, owner.uid, owner.gid);
+    fchmodSync(file, mode);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(fresh, path);
+}

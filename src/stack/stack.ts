@@ -1,0 +1,138 @@
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { localUrl, publicSettings, readConfig, type Config } from '../config.js';
+import { layoutOf, type Layout } from '../layout.js';
+import { makeAccounts, makeDatabase } from './accounting.js';
+import { findAccounts } from './accounts.js';
+import { detectHardware, type Hardware } from './detect.js';
+import { keepSecrets, makeFolders } from './folders.js';
+import { nameIsLoopback } from './host-address.js';
+import { installApp } from './install-app.js';
+import { slurmCanWatchMemory, watchMemory } from './memory-watch.js';
+import { preflight } from './preflight.js';
+import { programsOf, writeSupervisorConfig, type Program } from './programs.js';
+import { probesOf, waitFor } from './readiness.js';
+import { parseSlurmRelease, writeSlurmConfig } from './slurm-config.js';
+import { stopInOrder } from './stop.js';
+import { Supervisor } from './supervisor.js';
+
+/**
+ * Starts Slurm and the API in order, stays until SIGINT or SIGTERM, and stops all that it started.
+ * @throws ConfigError before anything is started; Error when a part does not come up (all is stopped again first).
+ */
+export async function runStack(say: (line: string) => void): Promise<void> {
+  const config = readConfig();
+  const layout = layoutOf(config.root);
+  await preflight(config, layout);
+  const accounts = findAccounts();
+  makeFolders(layout, accounts);
+  const hardware = await detectHardware(config.node, layout.simulatedGpus);
+  const { token, isNew } = keepSecrets(config, layout, accounts);
+  const { stdout: release } = await execa('/usr/sbin/slurmd', ['-V']);
+  writeSlurmConfig(
+    config,
+    hardware,
+    layout,
+    accounts,
+    parseSlurmRelease(release),
+    await nameIsLoopback(),
+  );
+  writeSupervisorConfig(layout, programsOf(layout, await apiProgram(layout, hardware)));
+
+  const stopping = new AbortController();
+  const stop = () => stopping.abort();
+  process.on('SIGINT', stop).on('SIGTERM', stop).on('SIGHUP', stop);
+  await makeDatabase(layout, stopping.signal);
+  if (stopping.signal.aborted) {
+    say('Stopped.');
+    return;
+  }
+
+  const supervisor = await Supervisor.start(layout);
+  let watching = Promise.resolve();
+  try {
+    await startInOrder(supervisor, config, layout, stopping.signal, say);
+    if (!config.node.useCgroups && !slurmCanWatchMemory())
+      watching = watchMemory(layout, say, stopping.signal);
+    say(banner(config, hardware, isNew ? token : undefined, layout));
+    const ended = await Promise.race([
+      supervisor.exited.then(() => true),
+      new Promise<false>((resolve) => {
+        if (stopping.signal.aborted) resolve(false);
+        stopping.signal.addEventListener('abort', () => resolve(false));
+      }),
+    ]);
+    if (ended) throw new Error(`the supervisor ended; see ${join(layout.logs, 'supervisord.log')}`);
+  } catch (error) {
+    if (!stopping.signal.aborted) throw error;
+  } finally {
+    say('Stopping …');
+    stopping.abort();
+    await watching;
+    await stopInOrder(supervisor, layout);
+  }
+  say('Stopped.');
+}
+
+async function startInOrder(
+  supervisor: Supervisor,
+  config: Config,
+  layout: Layout,
+  signal: AbortSignal,
+  say: (line: string) => void,
+): Promise<void> {
+  const probes = probesOf(layout, config);
+  const ready = async (name: string) => {
+    const probe = probes[name];
+    if (probe === undefined) throw new Error(`no probe for ${name}`);
+    await waitFor(name, probe, layout, signal);
+    say(`  ${name} answers`);
+  };
+  say(`Starting JobRunner over ${layout.root} …`);
+  await Promise.all(['munged', 'mariadb'].map((name) => supervisor.startProgram(name)));
+  await Promise.all(['munged', 'mariadb'].map(ready));
+  await supervisor.startProgram('slurmdbd');
+  await ready('slurmdbd');
+  await makeAccounts(layout);
+  for (const name of ['slurmctld', 'slurmd', 'api']) {
+    await supervisor.startProgram(name);
+    await ready(name);
+  }
+}
+
+async function apiProgram(layout: Layout, hardware: Hardware): Promise<Program> {
+  const app = await installApp(layout);
+  return {
+    name: 'api',
+    user: 'jobrunner',
+    command: [app.node, join(app.root, 'dist/main.js'), 'serve'],
+    environment: {
+      ...publicSettings(),
+      JR_NUM_CPUS: String(hardware.cpus),
+      JR_REAL_MEM_MB: String(hardware.memoryMb),
+      SLURM_CONF: layout.slurmConf,
+      PATH: '/usr/local/bin:/usr/bin:/bin',
+      LANG: 'C.UTF-8',
+      NODE_ENV: 'production',
+    },
+    stopSeconds: 20,
+  };
+}
+
+function banner(
+  config: Config,
+  hardware: Hardware,
+  newToken: string | undefined,
+  layout: Layout,
+): string {
+  const gpus = hardware.gpus.length === 0 ? 'no GPU' : `${hardware.gpus.length} GPU(s)`;
+  return [
+    '',
+    `JobRunner is ready: ${gpus}, ${hardware.cpus} CPU(s), ${hardware.memoryMb} MiB for jobs`,
+    `  URL    ${localUrl(config)}`,
+    newToken === undefined
+      ? `  token  the one you set, or was printed at the first start (${join(layout.secrets, 'auth-token')})`
+      : `  token  ${newToken}   (printed this once; kept in ${join(layout.secrets, 'auth-token')})`,
+    '  Ctrl-C stops everything.',
+  ].join('\n');
+}

@@ -1,0 +1,34 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { NODE_NAME, type Layout } from '../layout.js';
+import { jobProcesses, killAll, scontrol } from './job-processes.js';
+import type { Supervisor } from './supervisor.js';
+
+/** From their SIGTERM on; Slurm itself would wait for KillWait, but `docker stop` grants 10 s for everything. */
+const jobsGraceMs = 4000;
+/** How long the jobs' own processes are waited for. */
+const jobsEndMs = 15_000;
+
+/** Stops the API, ends the jobs, then stops the daemons, the last started first. */
+export async function stopInOrder(supervisor: Supervisor, layout: Layout): Promise<void> {
+  await supervisor.stopProgram('api').catch((error: unknown) => {
+    process.stderr.write(`${String(error)}\n`);
+  });
+  await endRunningJobs(layout);
+  await supervisor.shutdown();
+}
+
+/** A job outlives slurmd by design. Taking the node down ends them as NODE_FAIL, which says what happened. */
+async function endRunningJobs(layout: Layout): Promise<void> {
+  // Nothing starts any more; what waits stays waiting. The next start sets it up again, as slurm.conf has it.
+  await scontrol(layout, 'update', 'PartitionName=main', 'State=DOWN');
+  const reason = 'Reason=JobRunner stopped';
+  await scontrol(layout, 'update', `NodeName=${NODE_NAME}`, 'State=DOWN', reason);
+  // squeue forgets a job with its node; its processes are what must end.
+  const started = Date.now();
+  while (Date.now() - started < jobsEndMs) {
+    const pids = [...(await jobProcesses(layout)).values()].flat();
+    if (pids.length === 0) return;
+    if (Date.now() - started > jobsGraceMs) killAll(pids);
+    await delay(100);
+  }
+}

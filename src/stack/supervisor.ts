@@ -1,0 +1,82 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { request } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { IncomingMessage } from 'node:http';
+import type { Layout } from '../layout.js';
+
+/** Debian's supervisord over one configuration; restarts what dies. */
+export class Supervisor {
+  readonly #process: ChildProcess;
+  readonly #layout: Layout;
+  readonly exited: Promise<void>;
+
+  private constructor(child: ChildProcess, layout: Layout) {
+    this.#process = child;
+    this.#layout = layout;
+    this.exited = once(child, 'exit').then(() => undefined);
+  }
+
+  /** Starts it in a session of its own, so that Ctrl-C reaches only us and the daemons stop in order. */
+  static async start(layout: Layout): Promise<Supervisor> {
+    // Logs are root's alone: the API's may quote what a caller or a store said. supervisord's own setting for that does nothing
+    // in the foreground.
+    const umask = ['-c', 'umask 027 && exec "$0" "$@"'];
+    const command = ['/usr/bin/supervisord', '-n', '-c', layout.supervisorConf];
+    const child = spawn('/bin/sh', [...umask, ...command], {
+      detached: true,
+      stdio: 'ignore',
+      // Nothing of ours is handed down: the settings hold secrets.
+      env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8' },
+    });
+    await once(child, 'spawn');
+    const supervisor = new Supervisor(child, layout);
+    while (!existsSync(layout.supervisorSocket)) {
+      if (child.exitCode !== null)
+        throw new Error(`supervisord ended with ${child.exitCode}; see supervisord.log`);
+      await delay(20);
+    }
+    return supervisor;
+  }
+
+  /** Returns as soon as the program is started; whether it answers is another question. */
+  async startProgram(name: string): Promise<void> {
+    await this.#call('supervisor.startProcess', name, false);
+  }
+
+  /** One that is not running is stopped already. */
+  async stopProgram(name: string): Promise<void> {
+    await this.#call('supervisor.stopProcess', name, true).catch((error: unknown) => {
+      if (!String(error).includes('NOT_RUNNING')) throw error;
+    });
+  }
+
+  /** Stops every program, the last started first, and ends. */
+  async shutdown(): Promise<void> {
+    if (this.#process.exitCode === null) this.#process.kill('SIGTERM');
+    await this.exited;
+  }
+
+  /** XML-RPC as supervisord.org/api.html gives it; supervisorctl would start a Python for each call. */
+  async #call(method: string, name: string, wait: boolean): Promise<void> {
+    const body =
+      `<?xml version="1.0"?><methodCall><methodName>${method}</methodName><params>` +
+      `<param><value><string>${name}</string></value></param>` +
+      `<param><value><boolean>${wait ? 1 : 0}</boolean></value></param></params></methodCall>`;
+    const call = request({
+      socketPath: this.#layout.supervisorSocket,
+      path: '/RPC2',
+      method: 'POST',
+      headers: { 'Content-Type': 'text/xml', 'Content-Length': Buffer.byteLength(body) },
+    });
+    call.end(body);
+    const [reply] = (await once(call, 'response')) as [IncomingMessage];
+    const answer = await text(reply);
+    if (reply.statusCode !== 200 || answer.includes('<fault>'))
+      throw new Error(
+        `${method} ${name}: ${/<string>(.*?)<\/string>/.exec(answer)?.[1] ?? answer}`,
+      );
+  }
+}

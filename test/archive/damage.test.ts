@@ -1,0 +1,67 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Workspace, make } from './support.js';
+
+const work = new Workspace();
+const SUFFIXES = ['tar', 'tar.gz', 'tar.bz2', 'tar.xz', 'tar.lzma', 'tar.zst', 'zip'];
+
+beforeAll(() => {
+  const source = join(work.dir, 'source');
+  mkdirSync(source);
+  for (const name of ['one', 'two', 'three']) {
+    let seed = name.length;
+    const noise = Array.from({ length: 3000 }, () => (seed = (seed * 48271) % 2147483647) % 256);
+    writeFileSync(join(source, name), Buffer.from(noise));
+  }
+  make('tar', ['-cf', `${work.dir}/s.tar`, '-b1', '-C', source, 'one', 'two', 'three']);
+  make('gzip', ['-k', 's.tar'], work.dir);
+  make('bzip2', ['-k', 's.tar'], work.dir);
+  make('xz', ['-k', 's.tar'], work.dir);
+  make('xz', ['-k', '--format=lzma', 's.tar'], work.dir);
+  make('zstd', ['-kq', 's.tar'], work.dir);
+  make('zip', ['-qr', '../s.zip', '.'], source);
+});
+afterAll(() => {
+  work.remove();
+});
+
+/** Cut below this, the rest no longer says what it was, and is kept as a file of its own. */
+const SMALLEST: Record<string, number> = { tar: 263, 'tar.lzma': 14, 'tar.bz2': 10 };
+
+it.each(SUFFIXES)('a %s cut off anywhere is refused', async (suffix) => {
+  const whole = readFileSync(join(work.dir, `s.${suffix}`));
+  const from = SMALLEST[suffix] ?? 6;
+  const lengths = [from, whole.length - 1, whole.length - 8, whole.length - 512];
+  for (let step = 1; step <= 12; step++)
+    lengths.push(from + Math.floor(((whole.length - from - 1) * step) / 13));
+  // All that a tar may lose is a part of its end marker's padding, and this one has none.
+  const refusals = lengths.map((length) => work.refusal(whole.subarray(0, length)));
+  for (const message of await Promise.all(refusals)) expect(message).toMatch(/truncated|corrupt/);
+});
+
+it.each(SUFFIXES.filter((suffix) => suffix !== 'tar' && suffix !== 'tar.lzma'))(
+  'a %s with one wrong byte is refused',
+  async (suffix) => {
+    const whole = readFileSync(join(work.dir, `s.${suffix}`));
+    const refusals = Array.from({ length: 10 }, (_, step) => {
+      const damaged = Buffer.from(whole);
+      const at = 12 + Math.floor(((whole.length - 40) * (step + 1)) / 11);
+      damaged[at] = (damaged[at] ?? 0) ^ 0x10;
+      return work.refusal(damaged);
+    });
+    for (const message of await Promise.all(refusals)) expect(message).toContain('archive refused');
+  },
+);
+
+it('a tar with a wrong byte in any header is refused', async () => {
+  const whole = readFileSync(join(work.dir, 's.tar'));
+  const spots = [0, 512 + 3072, 2 * (512 + 3072)].flatMap((start) =>
+    [0, 100, 130, 150, 156, 500].map((at) => start + at),
+  );
+  const refusals = spots.map((at) => {
+    const damaged = Buffer.from(whole);
+    damaged[at] = (damaged[at] ?? 0) ^ 1;
+    return work.refusal(damaged);
+  });
+  for (const message of await Promise.all(refusals)) expect(message).toMatch(/corrupt|damaged/);
+});

@@ -1,0 +1,117 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { extractArchive } from '../../src/datasets/archive/extract-archive.js';
+import {
+  NO_LIMITS,
+  Workspace,
+  file,
+  folder,
+  hardLink,
+  header,
+  make,
+  pax,
+  python,
+  tar,
+} from './support.js';
+
+const work = new Workspace();
+it('one byte or one entry more than allowed is refused by name, as many as allowed are taken', async () => {
+  const archive = tar(folder('d'), file('d/a', 'x'.repeat(60)), file('d/b', 'x'.repeat(40)));
+  expect(await work.unpack(archive, {}, { maxBytes: 100, maxFiles: 3 })).toMatchObject({
+    files: 2,
+    bytes: 100,
+  });
+  const limits = { maxBytes: 99, maxFiles: 3 };
+  expect(await work.refusal(archive, limits)).toMatch(/"d\/b" takes the content past the 99 bytes/);
+  expect(await work.refusal(archive, { maxBytes: 0, maxFiles: 2 })).toMatch(
+    /"d\/b" is one more than the 2/,
+  );
+  expect(
+    await work.refusal(gzipSync(Buffer.alloc(5000, 'x')), { maxBytes: 4999, maxFiles: 0 }),
+  ).toContain('4999');
+});
+
+it('copies of a file made by hard links count', async () => {
+  const archive = tar(file('f', 'x'.repeat(50)), hardLink('g', 'f'), hardLink('h', 'f'));
+  const { tree, bytes } = await work.unpack(archive);
+  expect(bytes).toBe(150);
+  expect(readdirSync(tree).sort()).toEqual(['f', 'g', 'h']);
+  expect(await work.refusal(archive, { maxBytes: 149, maxFiles: 0 })).toContain('"h"');
+});
+
+it('an implied folder, and a file written again and again, count as entries', async () => {
+  const again = Array.from({ length: 20 }, () => file('same'));
+  expect(await work.refusal(tar(...again), { maxBytes: 0, maxFiles: 10 })).toContain('"same"');
+  const nested = pax([['path', 'a/b/c/d/e']]);
+  expect(await work.refusal(tar(nested, file('x')), { maxBytes: 0, maxFiles: 4 })).toContain(
+    '"a/b/c',
+  );
+});
+
+it('a bomb is refused before its file is begun, and before an endless end is read through', async () => {
+  const zeros = 1_200_000_000;
+  const packed = (prefix: Buffer) => {
+    const path = work.path('bomb');
+    writeFileSync(path, prefix);
+    truncateSync(path, zeros);
+    return execFileSync('zstd', ['-qc', path], { maxBuffer: 2 ** 20 });
+  };
+  const begun = packed(header({ name: 'bomb', size: zeros - 10_000 }));
+  expect(await work.refusal(begun)).toContain('"bomb" takes the content past 1000 times');
+  expect(await work.refusal(packed(file('small')))).toContain(
+    'decompresses to more than 1000 times',
+  );
+});
+
+it('a zip bomb of one content under many names is refused', async () => {
+  const archive = work.path('bomb.zip');
+  python(
+    `import zipfile,sys
+with zipfile.ZipFile(sys.argv[1],'w',zipfile.ZIP_DEFLATED) as z:
+  z.writestr('f'*40,b'\\0'*50000000)
+data=bytearray(open(sys.argv[1],'rb').read())
+at=data.index(b'PK\\1\\2'); end=data.index(b'PK\\5\\6')
+entry=bytes(data[at:end]); out=data[:at]
+n=1000
+for i in range(n): out+=entry
+out+=b'PK\\5\\6'+bytes(4)+n.to_bytes(2,'little')*2+(len(entry)*n).to_bytes(4,'little')+at.to_bytes(4,'little')+b'\\0\\0'
+open(sys.argv[1],'wb').write(out)`,
+    archive,
+  );
+  expect(await work.refusal(archive)).toContain('overlaps another entry');
+});
+
+it('an archive in an archive is left packed', async () => {
+  const inner = gzipSync(tar(file('deep')));
+  const { tree } = await work.unpack(tar(file('inner.tar.gz', inner.toString('latin1'))));
+  expect(readdirSync(tree)).toEqual(['inner.tar.gz']);
+});
+
+/** A disk of its own that really fills up takes root and the right to mount. */
+const disk = work.path('disk');
+mkdirSync(disk);
+const mounted =
+  spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m,nr_inodes=50', 'tmpfs', disk]).status === 0;
+afterAll(() => {
+  if (mounted) make('umount', [disk]);
+  work.remove();
+});
+
+(mounted ? it : it.skip)(
+  'a disk that fills up while unpacking leaves nothing and says so',
+  async () => {
+    const many = Array.from({ length: 60 }, (_, index) => file(`f${index}`));
+    const growing = gzipSync(
+      Buffer.from(Array.from({ length: 3_000_000 }, (_, index) => (index * index) % 251)),
+    );
+    const large = tar(file('large', 'x'.repeat(3_000_000)));
+    for (const archive of [tar(...many), growing, large].map((content) => work.save(content))) {
+      await expect(extractArchive(archive, join(disk, 'tree'), NO_LIMITS)).rejects.toMatchObject({
+        code: 'disk_full',
+      });
+      expect(readdirSync(disk)).toEqual([]);
+    }
+  },
+);

@@ -1,0 +1,110 @@
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { compileApp } from './compiled-app.js';
+import { DataServer, makeTempFolder, removeFolder, sha256Of, until } from './dataset-client.js';
+
+let app: Awaited<ReturnType<typeof compileApp>>;
+let root: string;
+let files: string;
+let archive: string;
+let sha: string;
+
+beforeAll(async () => {
+  app = await compileApp();
+  files = await makeTempFolder();
+  archive = join(files, 'packed.tar');
+  writeFileSync(join(files, 'a.bin'), randomBytes(1000));
+  await execa('tar', ['-cf', archive, '-C', files, 'a.bin']);
+  sha = sha256Of(readFileSync(archive));
+}, 60_000);
+
+beforeEach(async () => {
+  root = await makeTempFolder();
+});
+
+afterEach(() => removeFolder(root));
+
+afterAll(async () => {
+  await removeFolder(files);
+  await app.remove();
+});
+
+/** Starts the service again over what a crash left, and says whether the dataset is there; it is whole or not at all. */
+async function isThereAfterRestart(): Promise<boolean> {
+  const server = await DataServer.start(app.dataServer, { root });
+  try {
+    expect(server.leftovers()).toEqual([]);
+    const exists = (await server.curl(`/datasets/exists/${sha}`)).body['exists'] === true;
+    expect(server.stored()).toEqual(exists ? [sha] : []);
+    if (exists) {
+      const verified = await server.curl(`/datasets/${sha}/verify`, '-X', 'POST');
+      expect(verified.body).toMatchObject({ ok: true, files: 1, format: 'tar' });
+    }
+    expect((await server.put(archive, sha)).status).toBe(exists ? 200 : 201);
+    return exists;
+  } finally {
+    await server.stop();
+  }
+}
+
+test.each([
+  ['received', false],
+  ['unpacked', false],
+  ['sealed', false],
+  ['published', true],
+  ['stored', true],
+])('killed when an upload was just %s, the dataset is there: %s', async (crashAt, isThere) => {
+  const server = await DataServer.start(app.dataServer, { root, crashAt });
+  const died = once(server.child, 'exit');
+  await expect(server.put(archive, sha)).rejects.toThrow(/curl/);
+  await died;
+  expect(await isThereAfterRestart()).toBe(isThere);
+});
+
+test('killed in the middle of a body, nothing of it stays', async () => {
+  const server = await DataServer.start(app.dataServer, { root });
+  const socket = connect({ port: Number(new URL(server.url).port), host: '127.0.0.1' });
+  socket.on('error', () => undefined);
+  socket.write(`PUT /datasets/${sha} HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n`);
+  socket.write(randomBytes(8_000_000));
+  const incoming = join(root, 'datasets/.incoming');
+  const received = () =>
+    readdirSync(incoming)
+      .map((name) => join(incoming, name, 'dataset/original'))
+      .reduce((sum, path) => sum + (existsSync(path) ? statSync(path).size : 0), 0);
+  await until(() => received() > 1_000_000);
+  const died = once(server.child, 'exit');
+  server.child.kill('SIGKILL');
+  await died;
+  socket.destroy();
+  expect(await isThereAfterRestart()).toBe(false);
+});
+
+test('stopped in the middle of a body, the service removes it before it ends', async () => {
+  const server = await DataServer.start(app.dataServer, { root });
+  const socket = connect({ port: Number(new URL(server.url).port), host: '127.0.0.1' });
+  socket.on('error', () => undefined);
+  socket.write(`PUT /datasets/${sha} HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n`);
+  socket.write(randomBytes(8_000_000));
+  await until(() => server.leftovers().length === 1);
+  await server.stop();
+  socket.destroy();
+  expect(server.leftovers()).toEqual([]);
+});
+
+test('a folder that is not whole is swept, a row without its files is never said to exist', async () => {
+  const first = await DataServer.start(app.dataServer, { root });
+  await first.put(archive, sha);
+  await first.stop();
+  await removeFolder(join(first.folderOf(sha), 'original'));
+  const second = await DataServer.start(app.dataServer, { root });
+  expect((await second.curl(`/datasets/exists/${sha}`)).body['exists']).toBe(false);
+  expect((await second.curl(`/for-job/${sha}`)).body.error?.code).toBe('dataset_corrupt');
+  expect((await second.put(archive, sha)).status).toBe(201);
+  expect((await second.curl(`/for-job/${sha}`)).status).toBe(200);
+  await second.stop();
+});

@@ -1,0 +1,270 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { compileApp } from './compiled-app.js';
+import {
+  DataServer,
+  makeTempFolder,
+  removeFolder,
+  sha256Of,
+  type Reply,
+} from './dataset-client.js';
+
+let app: Awaited<ReturnType<typeof compileApp>>;
+let server: DataServer;
+let files: string;
+const inUse = sha256Of('in use');
+
+beforeAll(async () => {
+  app = await compileApp();
+  files = await makeTempFolder();
+  server = await DataServer.start(app.dataServer, {
+    root: await makeTempFolder(),
+    uploadBytes: 8 * 2 ** 20,
+    inUse: [inUse],
+  });
+}, 60_000);
+
+afterAll(async () => {
+  await server.stop();
+  await removeFolder(server.root);
+  await removeFolder(files);
+  await app.remove();
+});
+
+function fileOf(bytes: Buffer | string, name = 'data.bin'): { path: string; sha: string } {
+  const path = join(files, name);
+  writeFileSync(path, bytes);
+  return { path, sha: sha256Of(bytes) };
+}
+
+async function tarGz(): Promise<{ path: string; sha: string }> {
+  const tree = join(files, 'packed');
+  mkdirSync(join(tree, 'sub'), { recursive: true });
+  for (const name of ['a.txt', 'sub/b.txt', 'sub/c.txt', 'z.txt'])
+    writeFileSync(join(tree, name), `content of ${name}\n`);
+  const path = join(files, 'packed.tar.gz');
+  await execa('tar', ['-czf', path, '-C', tree, '.']);
+  return { path, sha: sha256Of(readFileSync(path)) };
+}
+
+function expectRefused(reply: Reply, status: number, words: RegExp): void {
+  expect(reply).toMatchObject({
+    status,
+    body: { error: { message: expect.stringMatching(words) as string } },
+  });
+}
+
+describe('a stored dataset', () => {
+  test('is put, found, listed and unpacked, and put again costs no second copy', async () => {
+    const { path, sha } = await tarGz();
+    expect(await server.put(path, sha, '?name=packed.tar.gz')).toMatchObject({
+      status: 201,
+      body: {
+        sha256: sha,
+        name: 'packed.tar.gz',
+        format: 'tar.gz',
+        files: 4,
+        created: true,
+        source: 'put',
+      },
+    });
+    expect(await server.put(path, sha)).toMatchObject({ status: 200, body: { created: false } });
+    expect((await server.curl(`/datasets/exists/${sha}`)).text).toContain('"exists": true');
+    expect(readFileSync(join(server.folderOf(sha), 'original'))).toEqual(readFileSync(path));
+    expect(readFileSync(join(server.folderOf(sha), 'tree/sub/b.txt'), 'utf8')).toMatch('sub/b.txt');
+    const listed = (await server.curl('/datasets')).body['datasets'] as { sha256: string }[];
+    expect(listed.map((dataset) => dataset.sha256)).toContain(sha);
+    expect(server.leftovers()).toEqual([]);
+  });
+
+  test('lists its files page by page, each once', async () => {
+    const { path, sha } = await tarGz();
+    await server.put(path, sha);
+    const seen: string[] = [];
+    let after = '';
+    do {
+      const { body } = await server.curl(`/datasets/${sha}/files?limit=1${after}`);
+      seen.push(...(body['files'] as { path: string }[]).map((file) => file.path));
+      after = body['next'] === undefined ? '' : `&after=${body['next'] as string}`;
+    } while (after !== '');
+    expect(seen).toEqual(['a.txt', 'sub/b.txt', 'sub/c.txt', 'z.txt']);
+  });
+
+  test('is uploaded by form with the digest before or after the file, or without', async () => {
+    const { path, sha } = fileOf(randomBytes(300_000));
+    expect(await server.upload(`file=@${path}`, `sha256=${sha}`)).toMatchObject({
+      status: 201,
+      body: { sha256: sha, name: 'data.bin', format: 'file', size: 300_000, source: 'upload' },
+    });
+    expect((await server.upload(`sha256=${sha}`, `file=@${path}`)).status).toBe(200);
+    expect((await server.upload(`file=@${path}`)).status).toBe(200);
+  });
+
+  test('keeps the name it was given, in any script, without what could harm whoever reads it', async () => {
+    const { path } = fileOf('named');
+    const reply = await server.upload(`file=@${path};filename=../../日本\u202e語.bin`);
+    expect(reply.body['name']).toBe('日本語.bin');
+    const other = fileOf('named otherwise');
+    expect((await server.upload(`file=@${other.path}`, 'name=mine')).body['name']).toBe('mine');
+  });
+
+  test('sent ten times at once is stored once', async () => {
+    const { path, sha } = fileOf(randomBytes(2 ** 20));
+    const replies = await Promise.all(Array.from({ length: 10 }, () => server.put(path, sha)));
+    expect(replies.map((reply) => reply.status).sort()).toEqual([
+      ...Array<number>(9).fill(200),
+      201,
+    ]);
+    expect(server.leftovers()).toEqual([]);
+  });
+
+  test('is deleted, unless a job uses it', async () => {
+    const { path, sha } = fileOf('to delete');
+    await server.put(path, sha);
+    expect(await server.curl(`/datasets/${sha}`, '-X', 'DELETE')).toMatchObject({ status: 200 });
+    expect((await server.curl(`/datasets/exists/${sha}`)).text).toContain('"exists": false');
+    expect((await server.curl(`/datasets/${sha}`)).status).toBe(404);
+    expect(server.stored()).not.toContain(sha);
+    await server.put(fileOf('in use').path, inUse);
+    expectRefused(await server.curl(`/datasets/${inUse}`, '-X', 'DELETE'), 409, /a job/);
+    expect(server.stored()).toContain(inUse);
+  });
+
+  test('that is not there is told to be uploaded first', async () => {
+    expectRefused(await server.curl(`/for-job/${sha256Of('nowhere')}`), 404, /upload it first/);
+    expectRefused(
+      await server.curl(`/datasets/${sha256Of('nowhere')}/files`),
+      404,
+      /upload it first/,
+    );
+  });
+});
+
+describe('a refused upload leaves nothing behind', () => {
+  let storedBefore: string[];
+  beforeEach(() => {
+    storedBefore = server.stored();
+  });
+  afterEach(() => {
+    expect(server.leftovers()).toEqual([]);
+    expect(server.stored()).toEqual(storedBefore);
+  });
+
+  test('when its digest is another, which is told with both digests', async () => {
+    const { path, sha } = fileOf('these bytes');
+    const expected = sha256Of('other bytes');
+    const details = { expected, actual: sha };
+    const refused = { status: 400, body: { error: { code: 'sha256_mismatch', details } } };
+    expect(await server.put(path, expected)).toMatchObject(refused);
+    expect(await server.upload(`file=@${path}`, `sha256=${expected}`)).toMatchObject(refused);
+    expect(await server.upload(`sha256=${expected}`, `file=@${path}`)).toMatchObject(refused);
+  });
+
+  test('when it is empty', async () => {
+    const { path, sha } = fileOf('', 'empty');
+    expectRefused(await server.put(path, sha), 400, /empty/);
+    expectRefused(await server.upload(`file=@${path}`), 400, /empty/);
+  });
+
+  test('when it is a broken archive', async () => {
+    const { path, sha } = await tarGz();
+    const cut = fileOf(readFileSync(path).subarray(0, -20), 'cut.tar.gz');
+    expect(await server.put(cut.path, cut.sha)).toMatchObject({
+      status: 422,
+      body: { error: { code: 'archive_refused' } },
+    });
+    expect(cut.sha).not.toBe(sha);
+  });
+
+  const form = (...parts: string[]) => [...parts, '--X--', ''].join('\r\n');
+  const filePart = '--X\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nabc';
+  const multipart = 'Content-Type: multipart/form-data; boundary=X';
+  test.each<[string, () => string[], RegExp]>([
+    ['no file', () => ['-F', 'name=x'], /file: missing/],
+    ['an empty file field', () => ['-F', 'file=@/dev/null;filename='], /file/],
+    ['text where the file belongs', () => ['-F', 'file=text'], /file: is text/],
+    [
+      'two files',
+      () => ['-F', `file=@${fileOf('1').path}`, '-F', `file=@${fileOf('1').path}`],
+      /file: sent twice/,
+    ],
+    [
+      'a file in another field',
+      () => ['-F', `data=@${fileOf('1').path}`],
+      /data: no such file field/,
+    ],
+    [
+      'an unknown field',
+      () => ['-F', `file=@${fileOf('1').path}`, '-F', 'colour=red'],
+      /colour: no such field/,
+    ],
+    [
+      'a malformed digest',
+      () => ['-F', `file=@${fileOf('1').path}`, '-F', 'sha256=ABC'],
+      /sha256: expected/,
+    ],
+    [
+      'a digest sent twice',
+      () => ['-F', `file=@${fileOf('1').path}`, '-F', 'sha256=a', '-F', 'sha256=a'],
+      /sha256/,
+    ],
+    [
+      'no form at all',
+      () => ['-H', 'Content-Type: application/json', '-d', '{}'],
+      /multipart\/form-data/,
+    ],
+    ['no body', () => ['-X', 'POST'], /multipart\/form-data/],
+    ['no boundary', () => ['-H', 'Content-Type: multipart/form-data', '-d', 'x'], /malformed/],
+    ['a form that breaks off', () => ['-H', multipart, '--data-binary', filePart], /malformed/],
+    [
+      'a part without headers',
+      () => ['-H', multipart, '--data-binary', form('--X', 'x', '')],
+      /malformed/,
+    ],
+    ['a form that is not one', () => ['-H', multipart, '--data-binary', 'hello'], /malformed/],
+  ])('with %s', async (_what, args, words) => {
+    expectRefused(await server.curl('/datasets/upload', ...args()), 400, words);
+  });
+
+  test.each([
+    ['Content-Length', []],
+    ['chunks', ['-H', 'Transfer-Encoding: chunked']],
+  ])('when it is over the limit by %s: 413, readable, connection closed', async (_how, headers) => {
+    const { path, sha } = fileOf(randomBytes(64 * 2 ** 20), 'large');
+    const put = await server.curl(`/datasets/${sha}`, '-T', path, '-i', ...headers);
+    expect(put).toMatchObject({
+      status: 413,
+      text: expect.stringMatching(/connection: close/i) as string,
+    });
+    const posted = await server.curl('/datasets/upload', '-F', `file=@${path}`, '-i', ...headers);
+    expect(posted).toMatchObject({
+      status: 413,
+      text: expect.stringContaining('JR_MAX_UPLOAD_GB') as string,
+    });
+  });
+});
+
+test.each([
+  ['upper case', 'A'.repeat(64)],
+  ['63 digits', 'a'.repeat(63)],
+  ['65 digits', 'a'.repeat(65)],
+  ['dots', '..'],
+  ['encoded dots', '%2e%2e%2f'],
+  ['a NUL', '%00'],
+  ['broken encoding', '%zz'],
+  ['something else', 'x'],
+])('a digest of %s is a 400 everywhere', async (_what, digest) => {
+  const { path } = fileOf('x');
+  const replies = await Promise.all([
+    server.curl(`/datasets/exists/${digest}`),
+    server.curl(`/datasets/${digest}`),
+    server.curl(`/datasets/${digest}/files`),
+    server.curl(`/datasets/${digest}`, '-X', 'PUT', '--data-binary', `@${path}`),
+    server.curl(`/datasets/${digest}`, '-X', 'DELETE'),
+    server.curl(`/datasets/${digest}/verify`, '-X', 'POST'),
+  ]);
+  expect(replies.map((reply) => reply.status)).toEqual([400, 400, 400, 400, 400, 400]);
+  expect(readdirSync(server.root).sort()).toEqual(['datasets', 'db', 'db-shm', 'db-wal']);
+});

@@ -1,0 +1,198 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { chmodSync, truncateSync, utimesSync } from 'node:fs';
+import { join } from 'node:path';
+import { OutputStack } from './output-stack.js';
+
+let stack: OutputStack;
+beforeEach(async () => {
+  stack = await OutputStack.start();
+  stack.job(1);
+});
+afterEach(() => stack.stop());
+
+const sha256 = (content: string) => createHash('sha256').update(content).digest('hex');
+
+test('a manifest’s outputs are indexed with size, digest, type and metadata', async () => {
+  stack.folder.file('weights/model.pth', 'w');
+  stack.folder.file('hf/config.json', '{}');
+  stack.folder.file('hf/model.safetensors', '123');
+  stack.folder.file('unlisted.pth');
+  stack.folder.manifest({
+    experiment_id: 'job-1',
+    outputs: [
+      { id: 'weights', path: 'weights/model.pth', metadata: { loss: 0.5 } },
+      { id: 'model', path: 'hf', type: 'huggingface' },
+    ],
+  });
+  const { outputs, warnings, source } = await stack.outputs.indexJob(1);
+  expect({ source, warnings }).toEqual({ source: 'manifest', warnings: [] });
+  expect(outputs).toMatchObject([
+    {
+      outputId: 'weights',
+      path: 'weights/model.pth',
+      kind: 'file',
+      type: 'weights',
+      size: 1,
+      sha256: sha256('w'),
+      metadata: { loss: 0.5 },
+    },
+    { outputId: 'model', path: 'hf', kind: 'folder', type: 'huggingface', size: 5, sha256: null },
+  ]);
+});
+
+test('entries that are missing, escape or are no files are warned of, the rest is kept', async () => {
+  stack.folder.file('good.pth');
+  stack.folder.link('evil', stack.folder.outside);
+  stack.folder.fifo('pipe');
+  stack.folder.manifest({
+    outputs: ['good.pth', 'gone', 'evil', 'pipe', '../1/good.pth'].map((path, i) => ({
+      id: `o${i}`,
+      path,
+    })),
+  });
+  const { outputs, warnings } = await stack.outputs.indexJob(1);
+  expect(outputs.map((o) => o.path)).toEqual(['good.pth']);
+  expect(warnings).toEqual([
+    expect.stringContaining('holds “..”'),
+    expect.stringContaining('"gone" does not exist'),
+    expect.stringContaining('"evil" is a symbolic link that leaves'),
+    expect.stringContaining('"pipe" is a fifo'),
+  ]);
+});
+
+test('without a manifest, weight files are found by extension and named by their path', async () => {
+  for (const path of ['a.pt', 'b/c.PTH', 'd.bin', 'e.ckpt', 'f.safetensors', 'g.onnx', 'log.txt'])
+    stack.folder.file(path);
+  stack.folder.link('best.pth', 'a.pt');
+  stack.folder.link('evil.pth', stack.folder.outside);
+  const { outputs, warnings, source } = await stack.outputs.indexJob(1);
+  expect(source).toBe('extensions');
+  const found = ['a.pt', 'b/c.PTH', 'best.pth', 'd.bin', 'e.ckpt', 'f.safetensors', 'g.onnx'];
+  expect(outputs.map((o) => o.outputId)).toEqual(found);
+  expect(warnings).toEqual([expect.stringContaining('evil.pth')]);
+});
+
+test('a broken manifest falls back to the extensions and says so', async () => {
+  stack.folder.file('model.pth');
+  stack.folder.manifest('{"outputs": [');
+  const { outputs, warnings, source } = await stack.outputs.indexJob(1);
+  expect(source).toBe('extensions');
+  expect(outputs.map((o) => o.outputId)).toEqual(['model.pth']);
+  expect(warnings).toEqual(['manifest.json is not used: it is not valid JSON']);
+});
+
+test('a job that left no folder has no outputs and says so', async () => {
+  stack.job(2);
+  const { outputs, warnings } = await stack.outputs.indexJob(2);
+  expect({ outputs, warnings }).toEqual({ outputs: [], warnings: ['the job left no folder'] });
+});
+
+test('a file whose times were set back is hashed again when its content changed', async () => {
+  const path = stack.folder.file('model.pth', 'old');
+  utimesSync(path, 1, 1);
+  const before = await stack.outputs.indexJob(1);
+  stack.folder.file('model.pth', 'new');
+  utimesSync(path, 1, 1);
+  const after = await stack.outputs.indexJob(1);
+  expect([before, after].map((l) => l.outputs[0]?.sha256)).toEqual([sha256('old'), sha256('new')]);
+});
+
+test('ten calls at once index once, and a later call replaces the rows with the same ones', async () => {
+  stack.folder.file('model.pth');
+  const all = await Promise.all(Array.from({ length: 10 }, () => stack.outputs.indexJob(1)));
+  expect(new Set(all).size).toBe(1);
+  stack.time += 1000;
+  const again = await stack.outputs.indexJob(1);
+  expect(again.outputs).toEqual(all[0]?.outputs);
+  expect(again.indexedAt).toBe(stack.time);
+  stack.folder.clear('model.pth');
+  expect((await stack.outputs.indexJob(1)).outputs).toEqual([]);
+});
+
+test('ten thousand outputs are indexed and listed', async () => {
+  const outputs = Array.from({ length: 10_000 }, (_, i) => ({
+    id: `o${i}`,
+    path: `d/f${i % 500}`,
+  }));
+  for (let i = 0; i < 500; i++) stack.folder.file(`d/f${i}`);
+  stack.folder.manifest({ outputs });
+  expect((await stack.outputs.indexJob(1)).outputs).toHaveLength(10_000);
+  const { body } = await stack.json('/outputs/by_job/1');
+  expect(body['outputs']).toHaveLength(10_000);
+}, 60_000);
+
+test('a file of exabytes that are holes is listed without a digest instead of being read for years', async () => {
+  truncateSync(stack.folder.file('huge.pth', ''), 2 ** 42);
+  const { outputs, warnings } = await stack.outputs.indexJob(1);
+  expect(outputs).toMatchObject([{ size: 2 ** 42, sha256: null }]);
+  expect(warnings).toEqual([expect.stringContaining('nearly all holes')]);
+});
+
+test('a folder of hostile names and kinds is indexed without a hang, a leak or a fault', async () => {
+  stack.folder.fifo('a.pth');
+  stack.folder.link('b.pth', 'b.pth');
+  stack.folder.bytesNamed(Buffer.from([0xff, 0x2e, 0x70, 0x74]));
+  stack.folder.file('c\r\n"<x>.pth');
+  chmodSync(stack.folder.file('own.pth'), 0o600);
+  const { outputs, warnings } = await stack.outputs.indexJob(1);
+  expect(stack.folder.openDescriptors).toBe(0);
+  expect(outputs.map((o) => o.path)).toEqual(['c\r\n"<x>.pth']);
+  expect(warnings).toHaveLength(4);
+});
+
+test('a thousand warnings are cut to a hundred and a count', async () => {
+  stack.folder.manifest({ outputs: Array.from({ length: 1000 }, () => 'bad') });
+  const { warnings } = await stack.outputs.indexJob(1);
+  expect(warnings).toHaveLength(101);
+  expect(warnings.at(-1)).toBe('and 900 more warnings');
+});
+
+test('a running job is not indexed, and its listing says so', async () => {
+  stack.job(2, 'exp', 'RUNNING');
+  stack.folder.fileOfJob(2, 'model.pth', 'x');
+  const { outputs, warnings } = await stack.outputs.indexJob(2);
+  expect(outputs).toEqual([]);
+  expect(warnings).toEqual([expect.stringContaining('RUNNING')]);
+  stack.setState(2, 'COMPLETED');
+  expect((await stack.outputs.byJob(2)).outputs).toHaveLength(1);
+});
+
+test('stopping breaks indexing off, keeps the old index, and refuses more', async () => {
+  stack.folder.file('model.pth');
+  await stack.outputs.indexJob(1);
+  const running = stack.outputs.indexJob(1);
+  const closing = stack.outputs.close();
+  await expect(running).rejects.toThrow('stopping');
+  await closing;
+  await expect(stack.outputs.indexJob(1)).rejects.toThrow('stopping');
+  expect((await stack.outputs.byJob(1)).outputs).toHaveLength(1);
+});
+
+test('large files are hashed right, and stopping does not wait for them', async () => {
+  const content = randomBytes(9 * 1024 * 1024 + 5);
+  stack.folder.file('large.pth', content);
+  const { outputs } = await stack.outputs.indexJob(1);
+  expect(outputs[0]?.sha256).toBe(createHash('sha256').update(content).digest('hex'));
+  truncateSync(stack.folder.file('endless.pth', ''), 60 * 2 ** 30);
+  const running = stack.outputs.indexJob(1);
+  await stack.outputs.close();
+  await expect(running).rejects.toThrow('stopping');
+});
+
+test('a job that is deleted while it is indexed leaves no rows', async () => {
+  stack.folder.file('large.pth', randomBytes(9 * 1024 * 1024));
+  const running = stack.outputs.indexJob(1);
+  stack.db.prepare('DELETE FROM jobs').run();
+  await expect(running).rejects.toMatchObject({ code: 'not_found' });
+});
+
+test('a full disk is told as such and leaves the old index', async () => {
+  stack.folder.file('model.pth');
+  await stack.outputs.indexJob(1);
+  for (let i = 0; i < 500; i++) stack.folder.file(join('more', `${'n'.repeat(200)}${i}.pth`));
+  // SQLite's own page limit gives SQLITE_FULL, as a full disk does.
+  const pages = stack.db.pragma('page_count', { simple: true }) as number;
+  stack.db.pragma(`max_page_count = ${pages + 2}`);
+  await expect(stack.outputs.indexJob(1)).rejects.toMatchObject({ code: 'disk_full' });
+  expect((await stack.outputs.byJob(1)).outputs).toHaveLength(1);
+});

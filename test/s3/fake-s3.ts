@@ -1,0 +1,44 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+
+/** Answers as S3's documentation says, for what Ceph does not do on demand. */
+export interface FakeS3 {
+  endpoint: string;
+  requests: string[];
+  close: () => Promise<void>;
+}
+
+export type Answer = (req: IncomingMessage, res: ServerResponse) => void;
+
+export async function startFakeS3(answer: Answer): Promise<FakeS3> {
+  const requests: string[] = [];
+  const server = createServer((req, res) => {
+    requests.push(`${req.method} ${req.url} ${req.headers.range ?? ''}`.trim());
+    answer(req, res);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    requests,
+    close: async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+/** An error reply; a HEAD gets the status and the headers alone, as from the real ones. */
+export function s3Error(
+  status: number,
+  code: string,
+  more: { fields?: Record<string, string>; headers?: Record<string, string> } = {},
+): Answer {
+  return (req, res) => {
+    const fields = Object.entries({ Code: code, Message: 'words', ...more.fields });
+    const xml = fields.map(([name, value]) => `<${name}>${value}</${name}>`).join('');
+    res.writeHead(status, { 'content-type': 'application/xml', ...more.headers });
+    res.end(req.method === 'HEAD' ? undefined : `<?xml version="1.0"?><Error>${xml}</Error>`);
+  };
+}

@@ -1,0 +1,78 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Transform, type Readable } from 'node:stream';
+import type { Logger } from 'pino';
+import type { Sha256 } from '../../src/datasets/digest.js';
+import type { DatasetReceiver } from '../../src/datasets/import-transfer.js';
+import { DatasetService } from '../../src/datasets/service.js';
+import type { Database } from '../../src/db/database.js';
+
+type Options = Parameters<DatasetReceiver['receive']>[1];
+
+/** The real dataset service, with a valve before it that can hold a stream still at a byte of the test's choosing. */
+export class HeldDatasets implements DatasetReceiver {
+  readonly received: Options[] = [];
+  peakRss = 0;
+  #valve: { at: number; reached: () => void; go: Promise<void> } | undefined;
+
+  private constructor(
+    readonly root: string,
+    readonly service: DatasetService,
+  ) {}
+
+  static async open(db: Database, log: Logger): Promise<HeldDatasets> {
+    const root = await mkdtemp(join(tmpdir(), 'jr-import-'));
+    const limits = { uploadBytes: 0, extractBytes: 0, extractFiles: 0 };
+    const isInUse = () => false;
+    const service = new DatasetService({ db, root, limits, now: Date.now, log, isInUse });
+    await service.start();
+    return new HeldDatasets(root, service);
+  }
+
+  /** The next stream stands still once this many bytes went by, until `go` is called. */
+  holdAt(at: number): { reached: Promise<void>; go: () => void } {
+    const held: { reached?: () => void; go?: () => void } = {};
+    const reached = new Promise<void>((resolve) => (held.reached = resolve));
+    const go = new Promise<void>((resolve) => (held.go = resolve));
+    this.#valve = { at, reached: () => held.reached?.(), go };
+    return { reached, go: () => held.go?.() };
+  }
+
+  exists(sha256: Sha256): boolean {
+    return this.service.exists(sha256);
+  }
+
+  async receive(body: Readable, options: Options) {
+    this.received.push(options);
+    const valve = this.#valve;
+    this.#valve = undefined;
+    let bytes = 0;
+    const through = new Transform({
+      transform: (chunk: Buffer, _encoding, callback) => {
+        bytes += chunk.length;
+        this.peakRss = Math.max(this.peakRss, process.memoryUsage().rss);
+        if (!valve || bytes < valve.at) return callback(null, chunk);
+        valve.reached();
+        void valve.go.then(() => callback(null, chunk));
+      },
+    });
+    body.on('error', (error) => through.destroy(error));
+    return this.service.receive(body.pipe(through), options);
+  }
+
+  treeOf(sha256: string): string {
+    return this.service.forJob(sha256 as Sha256).treeDir;
+  }
+
+  /** Every file and folder under the datasets' folder that belongs to a dataset or is left from one. */
+  async leftOnDisk(): Promise<string[]> {
+    const all = await readdir(this.root, { recursive: true });
+    return all.filter((path) => /[0-9a-f]{64}|original/.test(path));
+  }
+
+  async close(): Promise<void> {
+    await this.service.close();
+    await rm(this.root, { recursive: true });
+  }
+}

@@ -1,0 +1,41 @@
+import { listTree } from '../../src/datasets/import-listing.js';
+import type { ObjectStore, StoredObject } from '../../src/storage/object-store.js';
+
+/** Listings that no real server would give: only what `listTree` asks of a store. */
+async function paths(keys: string[]): Promise<string[]> {
+  const store: Pick<ObjectStore, 'list'> = {
+    async *list() {
+      const facts: Omit<StoredObject, 'key'> = { size: 0, etag: '""', modified: new Date(0) };
+      for (const key of keys) yield await Promise.resolve({ key, ...facts });
+    },
+  };
+  const place = { bucket: 'b', key: 'p/', kind: 'tree' } as const;
+  const found: string[] = [];
+  for await (const { path } of listTree(store as ObjectStore, place, new AbortController().signal))
+    found.push(path);
+  return found;
+}
+
+it('keys are cut to the part below the prefix, and the prefix itself is the root', async () => {
+  expect(await paths(['p/', 'p/a', 'p/b/', 'p/b/c'])).toEqual(['a', 'b', 'b/c']);
+});
+
+it.each([
+  ['a NUL', ['p/a\0b'], /NUL/],
+  ['a single dot', ['p/./b'], /\. in it/],
+  ['a part too long for a file system', [`p/${'x'.repeat(256)}`], /255 bytes/],
+  ['a file that is a folder placeholder too', ['p/a', 'p/a/'], /both a file and a folder/],
+  ['a file that is a folder far below', ['p/a', 'p/a-', 'p/a-/x', 'p/a/b'], /both a file/],
+  ['keys out of order', ['p/b', 'p/a'], /no order/],
+  ['the same key twice', ['p/a', 'p/a'], /no order/],
+])('%s is refused', async (_name, keys, words) => {
+  await expect(paths(keys)).rejects.toMatchObject({
+    code: 'unprocessable',
+    message: expect.stringMatching(words) as string,
+  });
+});
+
+it('names that only begin alike are no conflict', async () => {
+  const keys = ['p/a', 'p/a-b', 'p/a.c/d', 'p/a0', 'p/ab/c'];
+  expect(await paths(keys)).toHaveLength(keys.length);
+});

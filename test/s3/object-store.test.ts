@@ -1,0 +1,147 @@
+import { ObjectStore } from '../../src/storage/object-store.js';
+import { s3Error, startFakeS3, type Answer, type FakeS3 } from './fake-s3.js';
+
+const patience = {
+  attempts: 3,
+  firstDelayMs: 1,
+  longestDelayMs: 5,
+  connectMs: 1000,
+  stallMs: 10_000,
+};
+const signal = new AbortController().signal;
+const region = 'us-east-1';
+const keys = { keyId: 'KEYIDKEYID', appKey: 'topsecrettopsecret' };
+
+let fake: FakeS3 | undefined;
+let store: ObjectStore | undefined;
+
+afterEach(async () => {
+  store?.close();
+  await fake?.close();
+  fake = undefined;
+});
+
+async function storeThatGets(answer: Answer): Promise<ObjectStore> {
+  fake = await startFakeS3(answer);
+  store = new ObjectStore({ endpoint: fake.endpoint, region, ...keys }, patience);
+  return store;
+}
+
+async function all(chunks: AsyncIterable<Buffer>): Promise<string> {
+  const read: Buffer[] = [];
+  for await (const chunk of chunks) read.push(chunk);
+  return Buffer.concat(read).toString();
+}
+
+// Ceph takes any region; these are the replies that AWS documents and MinIO and B2 give.
+it.each([
+  [
+    'AuthorizationHeaderMalformed',
+    s3Error(400, 'AuthorizationHeaderMalformed', { fields: { Region: 'eu-central-003' } }),
+    'JR_B2_REGION=eu-central-003',
+  ],
+  [
+    'PermanentRedirect',
+    s3Error(301, 'PermanentRedirect', { headers: { 'x-amz-bucket-region': 'eu-west-1' } }),
+    'JR_B2_REGION=eu-west-1',
+  ],
+  [
+    'PermanentRedirect without a region',
+    s3Error(301, 'PermanentRedirect'),
+    "set JR_B2_REGION and JR_B2_ENDPOINT to the bucket's own",
+  ],
+])('a wrong region says which one to set: %s', async (_name, answer, words) => {
+  const wrong = await storeThatGets(answer);
+  const refusal = { code: 'storage_denied', message: expect.stringContaining(words) as string };
+  await expect(wrong.stat('bucket', 'key', signal)).rejects.toMatchObject(refusal);
+  await expect(wrong.list('bucket', '', signal).next()).rejects.toMatchObject(refusal);
+});
+
+it('a reply that is not S3 points to the endpoint', async () => {
+  const page = await storeThatGets((_req, res) => res.end('<html><body>Welcome</body>'));
+  await expect(page.list('bucket', '', signal).next()).rejects.toMatchObject({
+    code: 'storage_unavailable',
+    message: expect.stringContaining('check JR_B2_ENDPOINT') as string,
+  });
+});
+
+it('a name that does not resolve says so', async () => {
+  store = new ObjectStore({ endpoint: 'http://s3.nowhere.invalid', region, ...keys }, patience);
+  await expect(store.stat('bucket', 'key', signal)).rejects.toMatchObject({
+    code: 'storage_unavailable',
+    message: expect.stringContaining('does not resolve') as string,
+  });
+});
+
+it('an overloaded storage is asked again, a bounded number of times', async () => {
+  const busy = await storeThatGets(s3Error(503, 'SlowDown'));
+  await expect(busy.list('bucket', '', signal).next()).rejects.toMatchObject({
+    code: 'storage_unavailable',
+    message: expect.stringContaining('HTTP 503') as string,
+  });
+  expect(fake?.requests).toHaveLength(patience.attempts);
+});
+
+it('a refusal is not asked again', async () => {
+  const closed = await storeThatGets(s3Error(403, 'AccessDenied'));
+  await expect(closed.list('bucket', '', signal).next()).rejects.toMatchObject({
+    code: 'storage_denied',
+  });
+  expect(fake?.requests).toHaveLength(1);
+});
+
+const object = { key: 'key', size: 10, etag: '"one"', modified: new Date(0) };
+
+it('attempts are counted from the last byte that arrived, and no byte comes twice', async () => {
+  const drip = await storeThatGets((req, res) => {
+    const from = Number(/bytes=(\d+)-/.exec(req.headers.range ?? '')?.[1]);
+    res.writeHead(206, {
+      'content-length': 10 - from,
+      'content-range': `bytes ${from}-9/10`,
+      etag: '"one"',
+    });
+    res.write('0123456789'.slice(from, from + 1), () => res.destroy());
+  });
+  expect(await all(drip.read('bucket', object, signal))).toBe('0123456789');
+  expect(fake?.requests.at(-1)).toMatch(/bytes=9-$/);
+});
+
+it.each([
+  ['another ETag', { etag: '"two"', 'content-length': 10 }],
+  ['another length', { etag: '"one"', 'content-length': 9 }],
+  ['another part', { etag: '"one"', 'content-length': 10, 'content-range': 'bytes 5-14/15' }],
+])('a storage that ignores If-Match or Range and sends %s is noticed', async (_name, headers) => {
+  const careless = await storeThatGets((_req, res) => {
+    res.writeHead(200, headers);
+    res.end('x'.repeat(headers['content-length']));
+  });
+  await expect(all(careless.read('bucket', object, signal))).rejects.toMatchObject({
+    code: 'conflict',
+  });
+});
+
+it('a read that waits for a silent storage ends when it is aborted', async () => {
+  const controller = new AbortController();
+  const reason = new Error('enough');
+  const silent = await storeThatGets(() => controller.abort(reason));
+  await expect(all(silent.read('bucket', object, controller.signal))).rejects.toBe(reason);
+});
+
+it('keys are listed as they are, whatever characters they hold, with ETags that If-Match takes', async () => {
+  const listed = ['a%20b', '%2B%25', '%0A', '%C3%BC+x'];
+  const odd = await storeThatGets((_req, res) => {
+    const contents = listed.map(
+      (key) => `<Contents><Key>${key}</Key><Size>1</Size><ETag>e</ETag></Contents>`,
+    );
+    res.setHeader('content-type', 'application/xml');
+    res.end(
+      `<ListBucketResult><EncodingType>url</EncodingType>${contents.join('')}</ListBucketResult>`,
+    );
+  });
+  const keysListed: string[] = [];
+  for await (const { key, etag } of odd.list('bucket', '', signal)) {
+    keysListed.push(key);
+    expect(etag).toBe('"e"');
+  }
+  expect(keysListed).toEqual(['a b', '+%', '\n', 'ü x']);
+});

@@ -1,0 +1,465 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { LiveStack } from './live-stack.js';
+
+let stack: LiveStack;
+let work: string;
+let sha: string;
+
+beforeAll(async () => {
+  work = mkdtempSync(join(tmpdir(), 'jr-jobs-'));
+  writeFileSync(join(work, 'hello.txt'), 'hello\n');
+  writeFileSync(join(work, 'infer.py'), 'import sys; print("inferred", sys.argv[1:])\n');
+  execFileSync('tar', ['-czf', 'data.tar.gz', 'hello.txt', 'infer.py'], { cwd: work });
+  stack = await LiveStack.start();
+  const form = new FormData();
+  form.set('file', new Blob([readFileSync(join(work, 'data.tar.gz'))]), 'data.tar.gz');
+  const { json } = await stack.call<{ sha256: string }>('POST', '/datasets/upload', { body: form });
+  sha = json.sha256;
+}, 60_000);
+
+afterAll(async () => {
+  await stack.remove();
+  rmSync(work, { recursive: true });
+}, 60_000);
+
+describe('the main job', () => {
+  test('pytorch_example trains, logs, and leaves weights to download', async () => {
+    const job = await stack.run({
+      command_key: 'pytorch_example',
+      dataset_sha: sha,
+      gpus: 1,
+      cpus: 2,
+      mem_gb: 2,
+      time_limit: '00:10:00',
+      params: { epochs: 2 },
+    });
+    expect(job).toMatchObject({ status: 'COMPLETED', exit_code: 0, failure: null });
+    expect(job.log).toMatch(/dataset: 2 file\(s\).*epoch 2\/2 {2}loss/s);
+    const result = await stack.call<{ outputs: { output_id: string; sha256: string }[] }>(
+      'GET',
+      `/jobs/${job.job_id}/result`,
+    );
+    expect(result.json.outputs.map((output) => output.output_id)).toEqual(['weights', 'metrics']);
+    const download = await fetch(
+      `${stack.url}/outputs/download?experiment_id=${job.experiment_id}&output_id=weights`,
+      { headers: { Authorization: `Bearer ${stack.token}` } },
+    );
+    writeFileSync(join(work, 'model.pth'), Buffer.from(await download.arrayBuffer()));
+    const found = execFileSync('sha256sum', [join(work, 'model.pth')]).toString();
+    expect(found.split(' ')[0]).toBe(result.json.outputs[0]?.sha256);
+  }, 60_000);
+
+  test('pytorch_infer runs a script of the dataset, or an uploaded one, with its arguments', async () => {
+    const form = new FormData();
+    form.set('command_key', 'pytorch_infer');
+    form.set('args', `--text "two words" 'it''s'`);
+    form.set('script', new Blob(['import sys; print("uploaded", sys.argv[1:])']), 'my script.py');
+    const uploaded = await stack.call('POST', '/jobs', { body: form });
+    const fromDataset = { command_key: 'pytorch_infer', dataset_sha: sha, args: ['--n', '1'] };
+    const [first, second, missing] = await Promise.all([
+      stack.finish(uploaded.json.job_id),
+      stack.run(fromDataset),
+      stack.run({ ...fromDataset, params: { script: 'other.py' } }),
+    ]);
+    expect(first.log).toContain(`uploaded ['--text', 'two words', 'its']`);
+    expect(second.log).toContain(`inferred ['--n', '1']`);
+    expect(missing).toMatchObject({ status: 'FAILED', exit_code: 2, failure: 'user_code' });
+    expect(missing.log).toMatch(/there is no script other\.py.*infer\.py/s);
+  }, 60_000);
+
+  test('echo_params shows parameters as they were given', async () => {
+    const params = { text: `a'b"c$(id)\`id\`\n\\`, n: 1.5, list: [1, null], '': 'x' };
+    const job = await stack.run({ command_key: 'echo_params', params, args: ['x y', '', '$HOME'] });
+    expect(job.log).toContain(`params: ${JSON.stringify(params)}\n`);
+    expect(job.log).toContain('args: x y\nargs: \nargs: $HOME\n');
+    expect(job.log).toContain('user: runner');
+  }, 60_000);
+});
+
+describe('what a job sees', () => {
+  test('its environment holds what was asked for, JobRunner’s variables and Slurm’s, and no more', async () => {
+    const job = await stack.shell('env -0 | cut -z -d= -f1 | tr "\\0" "\\n"', {
+      env: { MY_OWN: 'x' },
+      dataset_sha: sha,
+    });
+    const names = job.log.split('\n').filter((name) => name !== '' && !name.startsWith('SLURM'));
+    const expected =
+      'CUDA_VISIBLE_DEVICES HOME HOSTNAME JR_DATASET_DIR JR_DATASET_FILE JR_EXPERIMENT_ID JR_JOB_ID JR_OUTPUT_DIR ' +
+      'JR_PARAMS LANG LOGNAME MY_OWN PATH PWD PYTHONUNBUFFERED SHELL SHLVL TMPDIR USER _';
+    expect(names.sort()).toEqual(expected.split(' ').sort());
+  }, 60_000);
+
+  test('it runs as runner, in its own folder, reads its dataset and cannot write it', async () => {
+    const job = await stack.shell(
+      `id -un; pwd; cat "$JR_DATASET_DIR/hello.txt"; tar -tzf "$JR_DATASET_FILE"
+       touch "$JR_DATASET_DIR/x" || echo refused; echo x >>"$JR_DATASET_FILE" || echo refused
+       rm -rf "$JR_DATASET_DIR" 2>/dev/null; ls "$JR_DATASET_DIR"`,
+      { dataset_sha: sha },
+    );
+    expect(job.log).toContain(
+      `runner\n${stack.root}/results/${job.job_id}\nhello\nhello.txt\ninfer.py\n`,
+    );
+    expect(job.log.match(/^refused$/gm)).toHaveLength(2);
+    expect(job.log.endsWith('hello.txt\ninfer.py\n')).toBe(true);
+  }, 60_000);
+
+  test('it cannot read the service’s secrets, database or keys', async () => {
+    const { root } = stack;
+    const job = await stack.shell(
+      `cat ${root}/secrets/auth-token ${root}/db/jr_slurm.db ${root}/munge/munge.key ${root}/slurm/etc/slurmdbd.conf
+       ls ${root}/mysql ${root}/slurm/state ${root}/secrets
+       for f in /proc/[0-9]*/environ; do tr '\\0' '\\n' <"$f"; done 2>/dev/null | grep -c '${stack.token}'
+       ps -eo args | grep -v grep | grep -c '${stack.token}'`,
+    );
+    expect(job.log.match(/Permission denied/g)).toHaveLength(7);
+    expect(job.log.trim().endsWith('\n0\n0')).toBe(true);
+  }, 60_000);
+
+  test('GPUs are handed out one by one, and a job without any sees none', async () => {
+    const show = 'echo "cuda=[$CUDA_VISIBLE_DEVICES] slurm=[$SLURM_JOB_GPUS]"';
+    const jobs = await Promise.all([
+      stack.shell(`${show}; sleep 2`, { gpus: 1 }),
+      stack.shell(`${show}; sleep 2`, { gpus: 1 }),
+      stack.shell(show),
+    ]);
+    const seen = jobs.map((job) => job.log.trim());
+    expect(seen.slice(0, 2).sort()).toEqual(['cuda=[0] slurm=[0]', 'cuda=[1] slurm=[1]']);
+    expect(seen[2]).toBe('cuda=[] slurm=[]');
+  }, 60_000);
+});
+
+describe('how a job ends', () => {
+  test('the exit code, the signal and the reason are told', async () => {
+    const memoryHog = 'x=$(head -c 600M /dev/zero | tr "\\0" x); sleep 30';
+    const [failed, killed, hog] = await Promise.all([
+      stack.shell('exit 7'),
+      stack.shell('kill -SEGV $PPID'),
+      stack.shell(memoryHog, { mem_gb: 0.1 }),
+    ]);
+    expect(failed).toMatchObject({ status: 'FAILED', exit_code: 7, failure: 'user_code' });
+    expect(killed).toMatchObject({ status: 'FAILED', signal: 11, exit_code: null });
+    expect(hog).toMatchObject({ failure: 'out_of_memory' });
+    expect(hog.message).toMatch(/used \d+ MiB of memory, its limit is 102 MiB/);
+  }, 60_000);
+
+  test('cancelling ends a job that ignores SIGTERM, and one that waits', async () => {
+    const stubborn = await stack.submit({
+      command_key: 'shell',
+      command: 'trap "" TERM; echo on; while true; do sleep 1; done',
+    });
+    const waiting = await stack.submit({ command_key: 'shell', command: 'true', cpus: 16 });
+    await stack.until(stubborn.json.job_id, 'RUNNING');
+    for (const { json } of [waiting, stubborn]) {
+      const cancelled = await stack.call('POST', `/jobs/${json.job_id}/cancel`);
+      expect(cancelled.status).toBe(200);
+      expect(await stack.finish(json.job_id)).toMatchObject({
+        status: 'CANCELLED',
+        failure: 'cancelled',
+      });
+    }
+    const again = await stack.call('POST', `/jobs/${stubborn.json.job_id}/cancel`);
+    expect(again.status).toBe(409);
+  }, 60_000);
+
+  test('hold, release, requeue and rerun do what Slurm’s words say', async () => {
+    const blocker = await stack.submit({ command_key: 'shell', command: 'sleep 60', cpus: 16 });
+    const { json } = await stack.submit({ command_key: 'shell', command: 'echo done' });
+    const id = json.job_id;
+    await stack.until(blocker.json.job_id, 'RUNNING');
+    expect((await stack.call('POST', `/jobs/${id}/hold`)).json.reason).toBe('JobHeldUser');
+    await stack.call('POST', `/jobs/${blocker.json.job_id}/cancel`);
+    await stack.finish(blocker.json.job_id);
+    expect((await stack.call('GET', `/jobs/${id}`)).json.status).toBe('PENDING');
+    await stack.call('POST', `/jobs/${id}/release`);
+    expect(await stack.finish(id)).toMatchObject({ status: 'COMPLETED', log: 'done\n' });
+    const requeued = await stack.submit({
+      command_key: 'shell',
+      command: 'echo run >>runs; [ $(wc -l <runs) = 2 ] || sleep 60',
+    });
+    await stack.until(requeued.json.job_id, 'RUNNING');
+    for (let runs = 0; runs !== 200;)
+      runs = (
+        await stack.call(
+          'GET',
+          `/outputs/download_by_job?job_id=${requeued.json.job_id}&rel_path=runs`,
+        )
+      ).status;
+    expect((await stack.call('POST', `/jobs/${requeued.json.job_id}/requeue`)).status).toBe(200);
+    const again = await stack.call('GET', `/jobs/${requeued.json.job_id}`);
+    expect(['PENDING', 'COMPLETING', 'RUNNING', 'REQUEUED']).toContain(again.json.status);
+    const rerun = await stack.call('POST', `/jobs/${id}/rerun`);
+    expect(rerun.status).toBe(201);
+    expect(rerun.json.job_id).toBeGreaterThan(id);
+    expect(await stack.finish(rerun.json.job_id)).toMatchObject({ log: 'done\n' });
+  }, 60_000);
+
+  test('a removed job takes its outputs and log with it, whatever modes it left', async () => {
+    const job = await stack.shell(
+      'mkdir -p a/b; touch a/b/c; chmod -R 700 a; umask 077; mkdir d; touch d/e',
+    );
+    expect((await stack.call('DELETE', `/jobs/${job.job_id}`)).status).toBe(204);
+    expect((await stack.call('GET', `/jobs/${job.job_id}`)).status).toBe(404);
+    expect((await stack.call('GET', `/outputs/by_job/${job.job_id}`)).status).toBe(404);
+  }, 60_000);
+});
+
+describe('what a job leaves behind', () => {
+  test('a process that left its parents and its session ends with the job', async () => {
+    const job = await stack.shell('setsid -f sleep 987 >/dev/null 2>&1; (sleep 986 & ) ; true');
+    expect(job.status).toBe('COMPLETED');
+    expect(execFileSync('ps', ['-eo', 'args']).toString()).not.toMatch(/sleep 98[67]/);
+  }, 60_000);
+
+  test('a program that winds up at SIGTERM is given the time to', async () => {
+    const { json } = await stack.submit({
+      command_key: 'shell',
+      command:
+        'trap "sleep 1; echo wound up; exit 0" TERM; echo on; while true; do sleep 0.1; done',
+    });
+    await stack.until(json.job_id, 'RUNNING');
+    let log = '';
+    while (!log.includes('on')) log = (await stack.call('GET', `/jobs/${json.job_id}/log`)).text;
+    await stack.call('POST', `/jobs/${json.job_id}/cancel`);
+    expect(await stack.finish(json.job_id)).toMatchObject({ status: 'CANCELLED' });
+    expect((await stack.finish(json.job_id)).log).toContain('wound up\n');
+  }, 60_000);
+});
+
+describe('the log', () => {
+  test('holds both streams in order, standard error alone on request, and windows of it', async () => {
+    const job = await stack.shell(
+      'for i in 1 2 3; do echo out$i; sleep 0.1; echo err$i >&2; sleep 0.1; done',
+    );
+    expect(job.log).toBe('out1\nerr1\nout2\nerr2\nout3\nerr3\n');
+    const log = async (query: string) =>
+      (await stack.call('GET', `/jobs/${job.job_id}/log?${query}`)).text;
+    expect(await log('stream=stderr')).toBe('err1\nerr2\nerr3\n');
+    expect(await log('tail=2')).toBe('out3\nerr3\n');
+    expect(await log('offset=5&limit=5')).toBe('err1\n');
+    expect(await log('offset=99999')).toBe('');
+  }, 60_000);
+
+  test('is streamed as server-sent events that can be taken up at a byte', async () => {
+    const { json } = await stack.submit({
+      command_key: 'shell',
+      command: 'echo "ä first"; sleep 1; printf "second\\nthird"',
+    });
+    const events = await stack.call('GET', `/jobs/${json.job_id}/log/stream`);
+    expect(events.headers.get('content-type')).toContain('text/event-stream');
+    expect(events.text).toMatch(/^id: 9\nevent: log\ndata: ä first\ndata: \n\n/);
+    expect(events.text).toMatch(/event: end\ndata: \{"state":"COMPLETED"\}\n\n$/);
+    const resumed = await stack.call('GET', `/jobs/${json.job_id}/log/stream`, {
+      headers: { 'Last-Event-ID': '9' },
+    });
+    expect(resumed.text).toMatch(/^id: 21\nevent: log\ndata: second\ndata: third\n\n/);
+  }, 60_000);
+
+  test('a job that replaces its log by a link, or deletes it, shows nothing else of this machine', async () => {
+    const folder = `${stack.root}/logs/jobs/$JR_JOB_ID`;
+    const [link, deleted, hardLink] = await Promise.all([
+      stack.shell(`ln -sf ${stack.root}/secrets/auth-token ${folder}/stdout.log`),
+      stack.shell(`rm -f ${folder}/stdout.log`),
+      stack.shell(`rm ${folder}/stdout.log; mkfifo ${folder}/stdout.log`),
+    ]);
+    for (const job of [link, deleted, hardLink]) {
+      expect(job.status).toBe('COMPLETED');
+      expect(job.log).toMatch(/"code":"not_found"/);
+      expect(job.log).not.toContain(stack.token);
+    }
+  }, 60_000);
+
+  test('of 300 MB with bytes of every kind comes whole', async () => {
+    const job = await stack.submit({
+      command_key: 'shell',
+      command: 'head -c 300M /dev/urandom; echo; echo the end',
+    });
+    await stack.call('GET', `/jobs/${job.json.job_id}?wait=60`);
+    const reply = await fetch(`${stack.url}/jobs/${job.json.job_id}/log`, {
+      headers: { Authorization: `Bearer ${stack.token}` },
+    });
+    let bytes = 0;
+    for await (const chunk of reply.body ?? []) bytes += (chunk as Uint8Array).length;
+    expect(bytes).toBe(300 * 1024 ** 2 + 9);
+    const tail = await stack.call('GET', `/jobs/${job.json.job_id}/log?tail=1`);
+    expect(tail.text).toBe('the end\n');
+  }, 60_000);
+});
+
+describe('nothing a caller sends is taken for code', () => {
+  const nasty = [
+    `'; touch /tmp/jr-pwned; '`,
+    '$(touch /tmp/jr-pwned)',
+    '`touch /tmp/jr-pwned`',
+    '"; touch /tmp/jr-pwned #',
+    "line\n#SBATCH --time=1\ntouch /tmp/jr-pwned\n'",
+    '{{command}} {{params.x}} ${JR_JOB_ID} \\',
+    'ünï😀\u202e',
+    '--wrap=touch /tmp/jr-pwned',
+    "'\\''",
+  ];
+
+  test('neither in parameters, nor in arguments, variables or names', async () => {
+    const jobs = await Promise.all(
+      nasty.map((text) =>
+        stack.run({
+          command_key: 'echo_params',
+          params: { text },
+          args: [text],
+          env: { TEXT: text },
+          ...(/[\n]/.test(text) ? {} : { name: text }),
+        }),
+      ),
+    );
+    jobs.forEach((job, i) => {
+      expect(job).toMatchObject({ status: 'COMPLETED', exit_code: 0 });
+      expect(job.log).toContain(`args: ${nasty[i]}\n`);
+    });
+    expect(() => readFileSync('/tmp/jr-pwned')).toThrow('ENOENT');
+  }, 60_000);
+
+  test('an uploaded script’s name cannot lead out of its folder', async () => {
+    for (const name of ['../../../tmp/x.py', '..', "a'b$(id).py", '-c', '.hidden']) {
+      const form = new FormData();
+      form.set('command_key', 'pytorch_infer');
+      form.set('script', new Blob(['print("ran")']), name);
+      const { json } = await stack.call('POST', '/jobs', { body: form });
+      expect((await stack.finish(json.job_id)).log).toBe('ran\n');
+    }
+  }, 60_000);
+});
+
+describe('a request that cannot be met', () => {
+  test.each([
+    ['gpus', { gpus: 3 }, 2],
+    ['cpus', { cpus: 17 }, 16],
+    ['mem_gb', { mem_gb: 100_000 }, undefined],
+    ['time_limit', { time_limit: '8-00:00:00' }, '7-00:00:00'],
+    ['time_limit', { time_limit: 'UNLIMITED' }, '7-00:00:00'],
+  ])('%s beyond the node is refused with the limit: %j', async (field, fields, limit) => {
+    const reply = await stack.submit({ command_key: 'shell', command: 'true', ...fields });
+    expect(reply.status).toBe(422);
+    expect(reply.json.error.details).toMatchObject({
+      field,
+      ...(limit !== undefined && { limit }),
+    });
+  });
+
+  test.each([
+    ['command_key', { command_key: 'nothing' }, 404, /there are echo_params, pytorch_example/],
+    ['command_key', { command_key: '../shell', command: 'x' }, 404, /command_key/],
+    ['dataset_sha', { dataset_sha: 'A'.repeat(64) }, 400, /dataset_sha/],
+    ['dataset_sha', { dataset_sha: '0'.repeat(64) }, 404, /upload/],
+    ['gpus', { gpus: -1 }, 400, /gpus/],
+    ['gpus', { gpus: 'many' }, 400, /gpus/],
+    ['cpus', { cpus: 0 }, 400, /cpus/],
+    ['mem_gb', { mem_gb: 0 }, 400, /mem_gb/],
+    ['time_limit', { time_limit: '0' }, 400, /time_limit/],
+    ['time_limit', { time_limit: '1:00; rm' }, 400, /time_limit/],
+    ['name', { name: 'a\nb' }, 400, /name/],
+    ['experiment_id', { experiment_id: '../x' }, 400, /experiment_id/],
+    ['env', { env: { JR_ROOT: 'x' } }, 400, /env\.JR_ROOT/],
+    ['env', { env: { 'a b': 'x' } }, 400, /env/],
+    ['env', { env: { A: 'nul\0' } }, 400, /NUL/],
+    ['params', { params: { a: 'nul\0' } }, 400, /NUL/],
+    ['params', { params: 'not json' }, 400, /params/],
+    ['args', { args: ['nul\0'] }, 400, /NUL/],
+    ['command', { command: 'x'.repeat(1_000_000) }, 400, /command: longer than 100 KiB/],
+    ['command', { command: 'x'.repeat(1_100_000) }, 413, /larger/],
+    ['partition', { partition: 'nowhere' }, 422, /partition/i],
+    ['priority_', { priority_: 1 }, 400, /priority_: no such field/],
+    ['__proto__', JSON.parse('{"__proto__":{"a":1}}') as object, 400, /__proto__/],
+  ])('a bad %s is named: %j', async (_field, fields, status, message) => {
+    const reply = await stack.submit({ command_key: 'shell', command: 'true', ...fields });
+    expect(reply.json.error.message).toMatch(message);
+    expect(reply.status).toBe(status);
+  });
+
+  test('a template says which parameters it knows', async () => {
+    const params = { epochs: 0, nonsense: 1 };
+    const reply = await stack.submit({ command_key: 'pytorch_example', params });
+    expect(reply.status).toBe(400);
+    expect(reply.json.error.message).toMatch(/params\.epochs: must be >= 1/);
+    expect(reply.json.error.message).toMatch(/params\.nonsense: no such parameter/);
+  });
+
+  test('a body that is no JSON, an unknown path and an unknown job are told apart', async () => {
+    const broken = await stack.call('POST', '/jobs', {
+      body: '{',
+      headers: { 'Content-Type': 'application/json' },
+    });
+    expect(broken.status).toBe(400);
+    expect((await stack.call('GET', '/jobs/99999')).status).toBe(404);
+    expect((await stack.call('GET', '/jobs/abc')).status).toBe(400);
+    expect((await stack.call('GET', '/nothing')).status).toBe(404);
+  });
+});
+
+describe('asking', () => {
+  test('an Idempotency-Key gives one job for one request and refuses another request', async () => {
+    const fields = { command_key: 'shell', command: 'true' };
+    const key = { 'Idempotency-Key': 'once-1' };
+    const replies = await Promise.all([1, 2, 3].map(() => stack.submit(fields, key)));
+    expect(replies.map((reply) => reply.status).sort()).toEqual([200, 200, 201]);
+    expect(new Set(replies.map((reply) => reply.json.job_id)).size).toBe(1);
+    const other = await stack.submit({ ...fields, command: 'false' }, key);
+    expect(other.status).toBe(409);
+  });
+
+  test('dry_run shows the script and starts nothing', async () => {
+    const before = await stack.call<{ jobs: unknown[] }>('GET', '/jobs');
+    const reply = await stack.call<{ script: string }>('POST', '/jobs', {
+      body: new URLSearchParams({ command_key: 'shell', command: 'echo "hi"', dry_run: '1' }),
+    });
+    expect(reply.status).toBe(200);
+    expect(reply.json.script).toContain(`bash -c 'echo "hi"' bash`);
+    const after = await stack.call<{ jobs: unknown[] }>('GET', '/jobs');
+    expect(after.json.jobs).toHaveLength(before.json.jobs.length);
+  });
+
+  test('health, nodes, partitions, GPUs, commands and metrics answer', async () => {
+    const health = await fetch(`${stack.url}/health`);
+    expect(await health.json()).toMatchObject({ status: 'ok', slurmctld: 'up', slurmdbd: 'up' });
+    const nodes = await stack.call<{ nodes: { name: string; cpus: number }[] }>('GET', '/nodes');
+    expect(nodes.json.nodes).toMatchObject([{ name: 'box0', cpus: 16 }]);
+    const partitions = await stack.call('GET', '/partitions');
+    expect(partitions.json).toEqual({ partitions: [{ name: 'main', nodes: ['box0'] }] });
+    const gpus = await stack.call<{ gpus: { index: number }[] }>('GET', '/gpus');
+    expect(gpus.json.gpus.map((gpu) => gpu.index)).toEqual([0, 1]);
+    const commands = await stack.call<{ commands: { command_key: string }[] }>('GET', '/commands');
+    const keys = commands.json.commands.map((command) => command.command_key);
+    expect(keys).toEqual(['echo_params', 'pytorch_example', 'pytorch_infer', 'shell']);
+    const metrics = await stack.call('GET', '/metrics');
+    expect(metrics.text).toMatch(/jobrunner_up 1/);
+  });
+
+  test('a drained node keeps jobs waiting and says so, until it is resumed', async () => {
+    expect((await stack.call('POST', '/nodes/box0/drain')).json).toMatchObject({
+      reason: 'drained over the API',
+    });
+    const { json } = await stack.submit({ command_key: 'shell', command: 'true' });
+    for (let reason: string | null = null; reason !== 'ReqNodeNotAvail' && reason !== 'Resources';)
+      reason = (await stack.call('GET', `/jobs/${json.job_id}`)).json.reason?.split(',')[0] ?? null;
+    await stack.call('POST', '/nodes/box0/resume');
+    expect(await stack.finish(json.job_id)).toMatchObject({ status: 'COMPLETED' });
+    expect((await stack.call('POST', '/nodes/other/drain')).status).toBe(404);
+  }, 60_000);
+
+  test('every refusal for want of a token is the same', async () => {
+    const tries = [undefined, 'Bearer', 'Bearer wrong', 'Basic abc', `Bearer ${stack.token}x`, ''];
+    const replies = await Promise.all(
+      tries.map(async (authorization) => {
+        const headers = authorization === undefined ? {} : { Authorization: authorization };
+        const reply = await fetch(`${stack.url}/jobs`, {
+          headers: headers as Record<string, string>,
+        });
+        return `${reply.status} ${await reply.text()}`;
+      }),
+    );
+    expect(new Set(replies).size).toBe(1);
+    expect(replies[0]).toMatch(/^401 /);
+  });
+});

@@ -1,0 +1,128 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, readdirSync, readlinkSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { LiveStack, runStackOnce } from './live-stack.js';
+
+let stack: LiveStack;
+
+beforeAll(async () => {
+  // No token given: one is made.
+  stack = await LiveStack.start({ JR_AUTH_TOKEN: '' });
+}, 60_000);
+
+afterAll(async () => {
+  await stack.remove();
+}, 60_000);
+
+/** Processes whose command line names the folder, apart from this test's own and init, which may be closed to us. */
+function processesOf(root: string): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && name !== '1' && Number(name) !== process.pid)
+    .flatMap((pid) => {
+      try {
+        const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+        const folder = readlinkSync(`/proc/${pid}/cwd`);
+        return command.includes(root) || folder.startsWith(root) ? [`${pid} ${command}`] : [];
+      } catch (error) {
+        // A process may end while it is looked at.
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+        return [];
+      }
+    });
+}
+
+test('a token is made, printed once and readable by the API alone', () => {
+  const token = readFileSync(join(stack.root, 'secrets', 'auth-token'), 'utf8').trim();
+  expect(token).toMatch(/^[\w-]{32}$/);
+  expect(stack.stdout.split(token)).toHaveLength(2);
+  // Root's, as root writes there; its group has no member but the API's user.
+  const { mode, uid } = statSync(join(stack.root, 'secrets'));
+  expect([mode & 0o777, uid]).toEqual([0o750, 0]);
+  Object.assign(stack, { token });
+});
+
+test('no secret stands in an environment or a command line of what was started', async () => {
+  const api = await stack.pidOf('api');
+  for (const pid of [api, await stack.pidOf('slurmd'), await stack.pidOf('slurmctld')]) {
+    const shown =
+      readFileSync(`/proc/${pid}/environ`, 'utf8') + readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+    expect(shown).not.toContain(stack.token);
+  }
+  expect(readFileSync(`/proc/${api}/status`, 'utf8')).not.toMatch(/^Uid:\t0\t/m);
+});
+
+test('a daemon that dies is restarted, and jobs run again', async () => {
+  for (const program of ['slurmctld', 'slurmdbd', 'mariadb', 'slurmd', 'munged', 'api']) {
+    const before = await stack.pidOf(program);
+    process.kill(before, 'SIGKILL');
+    while ((await stack.pidOf(program)) === before) await new Promise((r) => setImmediate(r));
+  }
+  for (let status = 0; status !== 200;)
+    status = await fetch(`${stack.url}/health`).then(
+      async (reply) => (((await reply.json()) as { status: string }).status === 'ok' ? 200 : 0),
+      () => 0,
+    );
+  expect(await stack.shell('echo alive')).toMatchObject({ status: 'COMPLETED', log: 'alive\n' });
+}, 120_000);
+
+test('a second stack runs beside the first, and a third over the same folder is refused', async () => {
+  const other = await LiveStack.start();
+  try {
+    const [here, there] = await Promise.all([stack.shell('echo here'), other.shell('echo there')]);
+    expect([here.log, there.log]).toEqual(['here\n', 'there\n']);
+    const { stderr, code } = await runStackOnce(other.env);
+    expect(stderr).toMatch(
+      /^jobrunner: a JobRunner is already running over .*: stop it with "kill \d+"/,
+    );
+    expect(code).toBe(2);
+  } finally {
+    expect(await other.down('SIGINT')).toBe(0);
+    expect(processesOf(other.root)).toEqual([]);
+    await other.remove();
+  }
+  expect(await stack.shell('echo still here')).toMatchObject({ log: 'still here\n' });
+}, 120_000);
+
+test('stopping ends all it started and running jobs, and a second start keeps everything', async () => {
+  const content = 'kept\n';
+  const sha = createHash('sha256').update(content).digest('hex');
+  await stack.call('PUT', `/datasets/${sha}`, { body: content });
+  const done = await stack.shell('echo result >out.pt; cat "$JR_DATASET_DIR"/*', {
+    dataset_sha: sha,
+  });
+  const running = await stack.submit({ command_key: 'shell', command: 'echo on; sleep 600' });
+  const held = await stack.submit({ command_key: 'shell', command: 'echo later', cpus: 16 });
+  await stack.until(running.json.job_id, 'RUNNING');
+
+  expect(await stack.down('SIGINT')).toBe(0);
+  expect(processesOf(stack.root)).toEqual([]);
+
+  await stack.up();
+  expect(stack.stdout).not.toContain(stack.token);
+  expect(await stack.finish(done.job_id)).toMatchObject({ status: 'COMPLETED', log: content });
+  const exists = await stack.call('GET', `/datasets/exists/${sha}`);
+  expect(exists.text).toContain('"exists": true');
+  const output = await stack.call(
+    'GET',
+    `/outputs/download_by_job?job_id=${done.job_id}&rel_path=out.pt`,
+  );
+  expect(output.text).toBe('result\n');
+  expect(await stack.finish(running.json.job_id)).toMatchObject({
+    status: 'NODE_FAIL',
+    failure: 'node',
+  });
+  // What was waiting runs now.
+  expect(await stack.finish(held.json.job_id)).toMatchObject({
+    status: 'COMPLETED',
+    log: 'later\n',
+  });
+  const next = await stack.shell('true');
+  expect(next.slurm_job_id).toBeGreaterThan(held.json.slurm_job_id ?? Infinity);
+  const accounting = execFileSync('sacct', ['-a', '-n', '-X', '-P', '--format=JobID,State'], {
+    env: { ...process.env, SLURM_CONF: join(stack.root, 'slurm/etc/slurm.conf') },
+  }).toString();
+  expect(accounting).toContain(`${done.slurm_job_id}|COMPLETED`);
+  expect(existsSync(join(stack.root, 'jr_slurm.db'))).toBe(true);
+}, 120_000);

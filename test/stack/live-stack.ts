@@ -1,0 +1,222 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const mainJs = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+
+/** Free ports, found by asking the kernel for them all at once. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer().listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(
+    servers.map(async (server) => {
+      server.close();
+      await once(server, 'close');
+    }),
+  );
+  return ports;
+}
+
+export async function makeRoot(): Promise<string> {
+  const root = await mkdtemp(join(tmpdir(), 'jr-test-'));
+  await chmod(root, 0o755);
+  return root;
+}
+
+export interface Reply<T> {
+  status: number;
+  headers: Headers;
+  text: string;
+  json: T;
+}
+
+export interface JobReply {
+  job_id: number;
+  slurm_job_id: number | null;
+  status: string;
+  exit_code: number | null;
+  signal: number | null;
+  failure: string | null;
+  message: string | null;
+  reason: string | null;
+  experiment_id: string;
+  error: { code: string; message: string; details?: Record<string, unknown> };
+}
+
+/** Runs `jobrunner stack` to its end. */
+export async function runStackOnce(env: Record<string, string>) {
+  const child = launch(env);
+  const output = collect(child);
+  const [code] = (await once(child, 'exit')) as [number | null];
+  return { code, ...output() };
+}
+
+function launch(env: Record<string, string>, through: string[] = []): ChildProcess {
+  const [command = '', ...args] = [...through, process.execPath, mainJs, 'stack'];
+  return spawn(command, args, {
+    // Nothing of the tester's own settings may leak in.
+    env: { PATH: process.env['PATH'] ?? '', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+}
+
+function collect(child: ChildProcess): () => { stdout: string; stderr: string } {
+  let stdout = '';
+  let stderr = '';
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  return () => ({ stdout, stderr });
+}
+
+/** A whole Slurm with its API, in a folder and on ports of its own. */
+export class LiveStack {
+  readonly url: string;
+  #child: ChildProcess | undefined;
+  #output: () => { stdout: string; stderr: string } = () => ({ stdout: '', stderr: '' });
+
+  private constructor(
+    readonly root: string,
+    readonly env: Record<string, string>,
+    readonly token: string,
+    private readonly through: string[],
+  ) {
+    this.url = `http://127.0.0.1:${env['JR_PORT']}`;
+  }
+
+  /** @param through a command that runs the stack, such as one that takes capabilities away. */
+  static async start(
+    settings: Record<string, string> = {},
+    through: string[] = [],
+  ): Promise<LiveStack> {
+    const root = settings['JR_ROOT'] ?? (await makeRoot());
+    const [api, slurmctld, slurmd, slurmdbd] = await freePorts(4);
+    const token = 'test-token-0123456789';
+    const env = {
+      JR_ROOT: root,
+      JR_HOST: '127.0.0.1',
+      JR_PORT: String(api),
+      JR_SLURMCTLD_PORT: String(slurmctld),
+      JR_SLURMD_PORT: String(slurmd),
+      JR_SLURMDBD_PORT: String(slurmdbd),
+      JR_SIMULATE_GPUS: '2',
+      // More than there are, so that many small jobs run side by side.
+      JR_NUM_CPUS: '16',
+      JR_AUTH_TOKEN: token,
+      ...settings,
+    };
+    const stack = new LiveStack(root, env, token, through);
+    await stack.up();
+    return stack;
+  }
+
+  get pid(): number {
+    const pid = this.#child?.pid;
+    if (pid === undefined) throw new Error('the stack is not running');
+    return pid;
+  }
+
+  get stdout(): string {
+    return this.#output().stdout;
+  }
+
+  async up(): Promise<void> {
+    const child = launch(this.env, this.through);
+    this.#child = child;
+    this.#output = collect(child);
+    const exited = once(child, 'exit').then(([code]) => {
+      const { stdout, stderr } = this.#output();
+      throw new Error(`the stack ended with ${String(code)}\n${stdout}${stderr}`);
+    });
+    exited.catch(() => undefined);
+    const ready = new Promise<void>((resolve) => {
+      child.stdout?.on('data', () => {
+        if (this.stdout.includes('JobRunner is ready')) resolve();
+      });
+    });
+    await Promise.race([ready, exited]);
+  }
+
+  /** @returns the exit code. */
+  async down(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+    const child = this.#child;
+    if (child === undefined || child.exitCode !== null) return child?.exitCode ?? null;
+    const exited = once(child, 'exit') as Promise<[number | null]>;
+    child.kill(signal);
+    return (await exited)[0];
+  }
+
+  async remove(): Promise<void> {
+    await this.down();
+    await rm(this.root, { recursive: true, force: true });
+  }
+
+  async call<T = JobReply>(
+    method: string,
+    path: string,
+    init: RequestInit = {},
+  ): Promise<Reply<T>> {
+    const response = await fetch(this.url + path, {
+      method,
+      ...init,
+      headers: { Authorization: `Bearer ${this.token}`, ...init.headers },
+    });
+    const text = await response.text();
+    const isJson = response.headers.get('content-type')?.startsWith('application/json') ?? false;
+    const json = (isJson ? JSON.parse(text) : undefined) as T;
+    return { status: response.status, headers: response.headers, text, json };
+  }
+
+  async submit(fields: Record<string, unknown>, headers: Record<string, string> = {}) {
+    return this.call('POST', '/jobs', {
+      body: JSON.stringify(fields),
+      headers: { 'Content-Type': 'application/json', ...headers },
+    });
+  }
+
+  /** Submits and waits for the end. @throws when it is not accepted or does not end in a minute. */
+  async run(fields: Record<string, unknown>): Promise<JobReply & { log: string }> {
+    const submitted = await this.submit(fields);
+    if (submitted.status !== 201)
+      throw new Error(`not accepted: ${submitted.status} ${submitted.text}`);
+    return this.finish(submitted.json.job_id);
+  }
+
+  async shell(command: string, fields: Record<string, unknown> = {}) {
+    return this.run({ command_key: 'shell', command, mem_gb: 0.2, ...fields });
+  }
+
+  async finish(jobId: number): Promise<JobReply & { log: string }> {
+    const { json } = await this.call('GET', `/jobs/${jobId}?wait=60`);
+    const { text: log } = await this.call('GET', `/jobs/${jobId}/log`);
+    return { ...json, log };
+  }
+
+  /** Waits until the job is in that state. */
+  async until(jobId: number, status: string): Promise<void> {
+    for (const deadline = Date.now() + 30_000; Date.now() < deadline;) {
+      const { json } = await this.call('GET', `/jobs/${jobId}`);
+      if (json.status === status) return;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    throw new Error(`job ${jobId} did not become ${status}`);
+  }
+
+  /** The process id of one of the daemons, as the supervisor has it. */
+  async pidOf(program: string): Promise<number> {
+    const log = await readFile(join(this.root, 'logs', 'supervisord.log'), 'utf8');
+    const spawned = [...log.matchAll(new RegExp(`spawned: '${program}' with pid (\\d+)`, 'g'))];
+    const pid = spawned.at(-1)?.[1];
+    if (pid === undefined) throw new Error(`${program} was never started`);
+    return Number(pid);
+  }
+}

@@ -1,0 +1,22 @@
+import { expect, test } from '@jest/globals';
+import { LiveStack } from './live-stack.js';
+
+test('a job over its memory is killed where Slurm itself may not look, as in a container', async () => {
+  const withoutPtrace = ['setpriv', '--bounding-set', '-sys_ptrace'];
+  const stack = await LiveStack.start({}, withoutPtrace);
+  try {
+    const [hog, fine] = await Promise.all([
+      stack.shell('x=$(head -c 600M /dev/zero | tr "\\0" x); sleep 30; echo survived', {
+        mem_gb: 0.1,
+      }),
+      stack.shell('sleep 3; echo fine', { mem_gb: 0.1 }),
+    ]);
+    expect(hog).toMatchObject({ status: 'FAILED', failure: 'out_of_memory' });
+    expect(hog.message).toMatch(/used \d+ MiB of memory, its limit is 102 MiB/);
+    // Said by our watching: Slurm's own went blind.
+    expect(stack.stdout).toMatch(/StepId=\d+\.batch exceeded memory limit/);
+    expect(fine).toMatchObject({ status: 'COMPLETED', log: 'fine\n' });
+  } finally {
+    await stack.remove();
+  }
+}, 90_000);

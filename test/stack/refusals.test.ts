@@ -1,0 +1,124 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo, type Server } from 'node:net';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { freePorts, makeRoot, runStackOnce } from './live-stack.js';
+
+const repository = fileURLToPath(new URL('../..', import.meta.url));
+
+let root: string;
+let ports: Record<string, string>;
+let taken: Server;
+
+beforeAll(async () => {
+  root = await makeRoot();
+  const [api, slurmctld, slurmd, slurmdbd] = await freePorts(4);
+  ports = {
+    JR_PORT: String(api),
+    JR_SLURMCTLD_PORT: String(slurmctld),
+    JR_SLURMD_PORT: String(slurmd),
+    JR_SLURMDBD_PORT: String(slurmdbd),
+  };
+  taken = createServer().listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+});
+
+afterAll(() => {
+  taken.close();
+  rmSync(root, { recursive: true });
+});
+
+/** Refused with one line, and nothing was started or made. */
+async function refused(env: Record<string, string>, line: RegExp): Promise<void> {
+  const ended = await runStackOnce({ JR_ROOT: join(root, 'jr'), ...ports, ...env });
+  expect(ended.stderr).toMatch(line);
+  expect(ended.stderr.trim().split('\n')).toHaveLength(1);
+  expect(ended.stdout).toBe('');
+  expect(ended.code).toBe(2);
+  if (env['JR_ROOT'] === undefined)
+    expect(readdirSync(root).filter((name) => name !== 'jr')).toEqual([]);
+}
+
+test('a port that is taken is named with its setting', async () => {
+  const port = String((taken.address() as AddressInfo).port);
+  await refused(
+    { JR_PORT: port, JR_HOST: '127.0.0.1' },
+    new RegExp(`JR_PORT: port ${port} .* is taken`),
+  );
+  await refused({ JR_SLURMCTLD_PORT: port }, /JR_SLURMCTLD_PORT: port \d+ .* is taken/);
+});
+
+test.each([
+  ['JR_PORT', '80800', /JR_PORT: .*1 to 65535/],
+  ['JR_NUM_CPUS', '0', /JR_NUM_CPUS/],
+  ['JR_NUM_GPUS', '1', /JR_NUM_GPUS: 1 asked for, 0 found/],
+  ['JR_REAL_MEM_MB', '60000000', /JR_REAL_MEM_MB: 60000000 is more than the \d+ MiB/],
+  ['JR_MAX_TIME', 'forever', /JR_MAX_TIME: expected a Slurm time/],
+  ['JR_MAX_UPLOAD_GB', '-1', /JR_MAX_UPLOAD_GB/],
+  ['JR_AUTH_TOKEN', 'short', /JR_AUTH_TOKEN: expected 8 to 512/],
+  ['JR_B2_ENABLE', '1', /JR_B2_KEY_ID and JR_B2_APP_KEY must be set/],
+  ['JR_SLURMD_PORT', '6817', /JR_/],
+  ['JR_PROT', '8080', /JR_PROT: no such setting/],
+  ['JR_TEMPLATES', '/no/such/folder', /JR_TEMPLATES: there is no folder/],
+  ['JR_ROOT', 'relative', /JR_ROOT: expected an absolute path/],
+  ['JR_ROOT', '/proc/jobrunner', /JR_ROOT: \/proc\/jobrunner cannot be written/],
+])('%s=%s is refused in one line', async (name, value, line) => {
+  const settings = name === 'JR_SLURMD_PORT' ? { JR_SLURMCTLD_PORT: value, [name]: value } : {};
+  await refused({ ...settings, [name]: value }, line);
+});
+
+test('a folder that the daemons’ users cannot reach is refused', async () => {
+  const closed = join(root, 'closed');
+  mkdirSync(closed, { mode: 0o700 });
+  await refused(
+    { JR_ROOT: join(closed, 'jr') },
+    /JR_ROOT: .* cannot be reached by the user jobrunner/,
+  );
+  rmSync(closed, { recursive: true });
+});
+
+test('a disk that is nearly full is refused', async () => {
+  const disk = join(root, 'disk');
+  mkdirSync(disk);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=100m', 'tmpfs', disk]);
+  try {
+    await refused({ JR_ROOT: disk }, /JR_ROOT: .* MiB free, at least 512 are needed/);
+  } finally {
+    execFileSync('umount', [disk]);
+    rmSync(disk, { recursive: true });
+  }
+});
+
+test('a read-only JR_ROOT is refused', async () => {
+  const disk = join(root, 'disk');
+  mkdirSync(disk);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'ro', 'tmpfs', disk]);
+  try {
+    await refused({ JR_ROOT: join(disk, 'jr') }, /JR_ROOT: .* cannot be written \(EROFS\)/);
+  } finally {
+    execFileSync('umount', [disk]);
+    rmSync(disk, { recursive: true });
+  }
+});
+
+test('run.sh says in one line that it needs root', async () => {
+  const child = spawn('setpriv', ['--reuid=65534', '--clear-groups', 'bash', '-s'], { cwd: '/' });
+  // The script comes in on standard input: the clone may stand where nobody else can read.
+  const script = execFileSync('cat', [join(repository, 'run.sh')]).toString();
+  let stderr = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  child.stdin.end(script);
+  const [code] = (await once(child, 'exit')) as [number];
+  expect(stderr).toMatch(/^run\.sh: run it as root .*\n$/);
+  expect(code).toBe(2);
+});
+
+test('run.sh knows --help and refuses what it does not know', () => {
+  const runSh = join(repository, 'run.sh');
+  expect(execFileSync(runSh, ['--help']).toString()).toMatch(/^Usage: \.\/run\.sh/);
+  writeFileSync(join(root, 'out'), '');
+  expect(() => execFileSync(runSh, ['--nonsense'], { stdio: 'pipe' })).toThrow(/unknown option/);
+});

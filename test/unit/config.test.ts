@@ -1,0 +1,77 @@
+import { describe, expect, test } from '@jest/globals';
+import { readFileSync } from 'node:fs';
+import { environmentSchema } from '../../src/environment.js';
+import { ConfigError, localUrl, publicSettings, readConfig } from '../../src/config.js';
+
+const root = '/nonexistent/jr';
+
+describe('settings', () => {
+  test('have the documented defaults', () => {
+    const config = readConfig({ JR_ROOT: root });
+    expect(config).toMatchObject({
+      host: '0.0.0.0',
+      port: 8080,
+      authToken: undefined,
+      limits: { uploadBytes: 0, extractBytes: 0, extractFiles: 1_000_000 },
+      node: { gpus: undefined, gpuType: 'nvidia', maxTime: '7-00:00:00', useCgroups: false },
+      b2: undefined,
+    });
+    expect(localUrl(config)).toBe('http://127.0.0.1:8080');
+  });
+
+  test('may be fractions of gigabytes, and empty ones count as unset', () => {
+    const config = readConfig({ JR_ROOT: root, JR_MAX_UPLOAD_GB: '0.5', JR_PORT: '' });
+    expect(config.limits.uploadBytes).toBe(512 * 1024 ** 2);
+    expect(config.port).toBe(8080);
+  });
+
+  test('that are wrong are all named at once, and a misspelt one is not ignored', () => {
+    const wrong = { JR_ROOT: root, JR_PORT: 'x', JR_MAX_TIME: '0', JR_USE_CGROUPS: 'maybe' };
+    expect(() => readConfig(wrong)).toThrow(
+      /JR_PORT: .*; JR_MAX_TIME: .*; JR_USE_CGROUPS: expected 0 or 1/,
+    );
+    expect(() => readConfig({ JR_AUTH_TOKN: 'x' })).toThrow(
+      new ConfigError('JR_AUTH_TOKN: no such setting; see the table in README.md'),
+    );
+    expect(() => readConfig({ JR_ROOT: root, JR_SLURMD_PORT: '8080' })).toThrow(/JR_PORT/);
+  });
+
+  test('that are wrong are told without the secret’s value', () => {
+    const secret = 'a secret with spaces';
+    const read = () => readConfig({ JR_ROOT: root, JR_AUTH_TOKEN: secret });
+    expect(read).toThrow('JR_AUTH_TOKEN');
+    expect(read).not.toThrow(secret);
+  });
+
+  test('are handed to the API without the secrets', () => {
+    const env = { JR_PORT: '1', JR_AUTH_TOKEN: 't', JR_B2_APP_KEY: 'k', PATH: '/bin', JR_HOST: '' };
+    expect(publicSettings(env)).toEqual({ JR_PORT: '1' });
+  });
+
+  test('of B2 find the region in the endpoint', () => {
+    const b2 = { JR_B2_ENABLE: '1', JR_B2_KEY_ID: 'id', JR_B2_APP_KEY: 'key', JR_ROOT: root };
+    expect(readConfig(b2).b2).toMatchObject({ region: 'us-west-004', mount: '/mnt/b2' });
+    const other = { ...b2, JR_B2_ENDPOINT: 'http://127.0.0.1:9000' };
+    expect(readConfig(other).b2?.region).toBe('us-east-1');
+  });
+});
+
+test('the README’s table names every setting with its default, and none that is not there', () => {
+  const readme = readFileSync('README.md', 'utf8');
+  const rows = [...readme.matchAll(/^\| `(JR_\w+)` \| (.+?) \| (.+?) \|$/gm)];
+  const documented = rows.map(([, name, shown, description]) => ({ name, shown, description }));
+  const defaults = environmentSchema.shape;
+  const plain: Record<string, unknown> = environmentSchema.parse({});
+  const expected = Object.entries(defaults).map(([name, schema]) => {
+    const { shown, description } = schema.meta() as { shown?: string; description: string };
+    return { name, shown: shown ?? `\`${defaultOf(name, plain[name])}\``, description };
+  });
+  expect(documented).toEqual(expected);
+});
+
+/** As a person would set it. */
+function defaultOf(name: string, value: unknown): string {
+  if (typeof value === 'boolean') return value ? '1' : '0';
+  if (name.endsWith('_GB')) return String(Number(value) / 1024 ** 3);
+  return String(value);
+}

@@ -1,0 +1,117 @@
+import { describe, expect, test } from '@jest/globals';
+import { judge } from '../../src/jobs/failure.js';
+import type { JobRequest } from '../../src/jobs/job.js';
+import { refuseImpossible } from '../../src/jobs/limits.js';
+import { explainReason } from '../../src/jobs/pending-reason.js';
+import { submitSchema } from '../../src/jobs/request.js';
+import type { SlurmJob } from '../../src/slurm/job-record.js';
+
+describe('the fields of POST /jobs', () => {
+  test('nested beyond what can be written as JSON again are refused like any other', () => {
+    const params = `${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`;
+    const parsed = submitSchema.safeParse({ command_key: 'shell', params });
+    expect(parsed.error?.issues).toMatchObject([
+      { path: ['params'], message: expect.stringContaining('nested too deeply') },
+    ]);
+  });
+
+  test('mean the same as a form and as JSON', () => {
+    const form = {
+      command_key: 'shell',
+      gpus: '1',
+      cpus: '2',
+      mem_gb: '0.5',
+      params: '{"a":[1]}',
+      env: '{"A":"b"}',
+      args: `--x 'two words' "it's"`,
+      dry_run: 'true',
+    };
+    const json = {
+      command_key: 'shell',
+      gpus: 1,
+      cpus: 2,
+      mem_gb: 0.5,
+      params: { a: [1] },
+      env: { A: 'b' },
+      args: ['--x', 'two words', "it's"],
+      dry_run: true,
+    };
+    expect(submitSchema.parse(form)).toEqual(submitSchema.parse(json));
+    expect(submitSchema.parse({ command_key: 'x', args: '["a b", ""]' }).args).toEqual(['a b', '']);
+  });
+
+  test.each([
+    [{ gpus: 'NaN' }],
+    [{ gpus: '' }],
+    [{ gpus: 0.5 }],
+    [{ cpus: '1e3' }],
+    [{ mem_gb: Infinity }],
+    [{ params: '[1]' }],
+    [{ params: 'null' }],
+    [{ args: '["unclosed"' }],
+    [{ args: [1] }],
+    [{ name: '' }],
+    [{ name: '\ud800' }],
+    [{ experiment_id: '-x' }],
+    [{ dry_run: 'perhaps' }],
+    [{ command: '' }],
+  ])('%j is refused', (fields) => {
+    expect(submitSchema.safeParse({ command_key: 'shell', ...fields }).success).toBe(false);
+  });
+});
+
+test('a job at the limit is let through, one above is not', () => {
+  const limits = { gpus: 2, cpus: 4, memoryMb: 1024, maxTime: '1:00:00' };
+  const request = {
+    gpus: 2,
+    cpus: 4,
+    mem_gb: 1,
+    time_limit: '60',
+  } as JobRequest;
+  expect(() => refuseImpossible(request, limits)).not.toThrow();
+  expect(() => refuseImpossible({ ...request, mem_gb: 1.001 }, limits)).toThrow(
+    /mem_gb: 1.001 asked for, 1 GiB/,
+  );
+  expect(() => refuseImpossible({ ...request, time_limit: '61' }, limits)).toThrow(/time_limit/);
+});
+
+describe('why a job failed', () => {
+  const job = (fields: Partial<SlurmJob>): SlurmJob => ({
+    slurmJobId: 1,
+    state: 'FAILED',
+    reason: null,
+    exitCode: 0,
+    signal: 0,
+    submittedAt: 1,
+    startedAt: 1,
+    endedAt: 2,
+    nodeList: 'box0',
+    comment: 'x',
+    ...fields,
+  });
+
+  test.each([
+    [job({ state: 'COMPLETED' }), '', undefined],
+    [job({ exitCode: 3 }), '', 'user_code'],
+    [job({ signal: 11 }), '', 'user_code'],
+    [job({ signal: 9 }), 'Killed', 'user_code'],
+    [
+      job({ signal: 9 }),
+      'StepId=5.batch exceeded memory limit (430653440 > 104857600)',
+      'out_of_memory',
+    ],
+    [job({ exitCode: 1 }), 'exceeded memory limit', 'user_code'],
+    [job({ state: 'OUT_OF_MEMORY' }), '', 'out_of_memory'],
+    [job({ state: 'TIMEOUT' }), '', 'time_limit'],
+    [job({ state: 'CANCELLED' }), '', 'cancelled'],
+    [job({ state: 'NODE_FAIL' }), '', 'node'],
+    [job({ startedAt: null, exitCode: 1, reason: 'BadConstraints' }), '', 'submit'],
+  ])('%j with the log %j', (ended, log, failure) => {
+    expect(judge(ended, log)?.failure).toBe(failure);
+  });
+
+  test('a reason to wait is told in words', () => {
+    expect(explainReason('ReqNodeNotAvail, UnavailableNodes:box0')).toMatch(/down, drained/);
+    expect(explainReason('SomethingNew')).toMatch(/squeue/);
+  });
+});
