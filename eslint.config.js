@@ -20,6 +20,15 @@ export default defineConfig(
       // A hostile name is matched by its control characters.
       'no-control-regex': 'off',
       'no-console': 'error',
+      // Both may be garbage-collected before they fire (github.com/nodejs/node/issues/57736).
+      'no-restricted-properties': [
+        'error',
+        ...['any', 'timeout'].map((property) => ({
+          object: 'AbortSignal',
+          property,
+          message: 'Node may lose it: see src/abort.ts.',
+        })),
+      ],
       eqeqeq: 'error',
     },
   },

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Server } from 'node:http';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -64,6 +65,8 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
       throw new ConfigError('JR_NUM_CPUS and JR_REAL_MEM_MB: must be set for "serve" alone');
     const now = Date.now;
     const stopping = new AbortController();
+    // Every reply that is waited for listens to it.
+    setMaxListeners(0, stopping.signal);
     const gpus = z.array(gpuSchema).parse(JSON.parse(readFileSync(layout.gpuMap, 'utf8')));
 
     const db = openDatabase(layout.database);

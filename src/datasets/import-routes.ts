@@ -56,9 +56,8 @@ export function importRoutes(imports: ImportService, stopping: AbortSignal): Rou
     const { id } = readParams(idSchema, req);
     const { wait } = readQuery(waitSchema, req);
     unhurried(res);
-    const waiting = untilNobodyWaits(res, stopping);
-    const enough = AbortSignal.any([waiting, AbortSignal.timeout(wait * 1000)]);
-    sendSpaced(res, await imports.wait(id, enough));
+    const waiting = untilNobodyWaits(res, stopping, wait * 1000);
+    sendSpaced(res, await imports.wait(id, waiting));
   });
 
   router.delete('/imports/:id', async (req, res) => {

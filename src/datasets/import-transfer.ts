@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { abortWith } from '../abort.js';
 import { AppError } from '../errors.js';
 import type { ObjectStore } from '../storage/object-store.js';
 import type { Sha256 } from './digest.js';
@@ -46,9 +47,9 @@ export async function transfer(
   const { place, expectedSha, name } = what;
   if (expectedSha && datasets.exists(expectedSha)) return expectedSha;
   const ended = new AbortController();
-  const either = AbortSignal.any([signal, ended.signal]);
+  abortWith(ended, signal);
   const open = place.kind === 'tree' ? openTree : openObject;
-  const body = new ImportBody(await open(store, what, progress, either), ended);
+  const body = new ImportBody(await open(store, what, progress, ended.signal), ended);
   try {
     const { dataset } = await datasets.receive(body, {
       ...(expectedSha && { expectedSha }),

@@ -1,4 +1,5 @@
 import { setMaxListeners } from 'node:events';
+import { abortWith } from '../abort.js';
 import { AppError } from '../errors.js';
 import type { ObjectStore } from '../storage/object-store.js';
 import { listTree, Surveyor, type TreeEntry, type TreeSurvey } from './import-listing.js';
@@ -64,13 +65,13 @@ async function* fetchAhead(
   signal: AbortSignal,
 ): AsyncGenerator<Ready> {
   const givenUp = new AbortController();
-  const either = AbortSignal.any([signal, givenUp.signal]);
+  abortWith(givenUp, signal);
   // Every request under way listens to it; ten would be taken for a leak.
-  setMaxListeners(2 * fetchedAhead, either);
+  setMaxListeners(2 * fetchedAhead, givenUp.signal);
   const ahead: Ready[] = [];
   try {
-    for await (const entry of listTree(store, place, either)) {
-      ahead.push({ entry, small: fetchSmall(store, place.bucket, entry, either) });
+    for await (const entry of listTree(store, place, givenUp.signal)) {
+      ahead.push({ entry, small: fetchSmall(store, place.bucket, entry, givenUp.signal) });
       if (ahead.length < fetchedAhead) continue;
       const next = ahead.shift();
       if (next) yield next;

@@ -94,8 +94,8 @@ export function jobRoutes(
   router.get('/:id', async (req, res) => {
     const { wait } = readQuery(waitQuery, req);
     unhurried(res);
-    const waiting = untilNobodyWaits(res, stopping);
-    res.json(viewJob(await jobs.wait(idOf(req), wait * 1000, waiting)));
+    const waiting = untilNobodyWaits(res, stopping, wait * 1000);
+    res.json(viewJob(await jobs.wait(idOf(req), waiting)));
   });
 
   for (const action of ['cancel', 'hold', 'release', 'requeue'] as const) {

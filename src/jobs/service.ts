@@ -126,10 +126,10 @@ export class JobService {
     return store.scriptOf(this.parts.db, id) ?? '';
   }
 
-  /** The job once it has ended, or as it is after `timeoutMs` or when `signal` fires. */
-  async wait(id: JobId, timeoutMs: number, signal: AbortSignal): Promise<Job> {
+  /** The job once it has ended, or as it is when `signal` fires. */
+  async wait(id: JobId, signal: AbortSignal): Promise<Job> {
     this.get(id);
-    await this.parts.tracker.ended(id, timeoutMs, signal);
+    await this.parts.tracker.ended(id, signal);
     return this.get(id);
   }
 

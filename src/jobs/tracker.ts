@@ -76,21 +76,20 @@ export class Tracker {
     this.#wake.emit('poke');
   }
 
-  /** Resolves once the job has ended, after `timeoutMs`, or when `signal` fires; which of them, the job's row tells. */
-  async ended(id: JobId, timeoutMs: number, signal: AbortSignal): Promise<void> {
-    const stop = AbortSignal.any([signal, this.#closing.signal, AbortSignal.timeout(timeoutMs)]);
+  /** Resolves once the job has ended or `signal` fires; which of them, the job's row tells. */
+  async ended(id: JobId, signal: AbortSignal): Promise<void> {
     await new Promise<void>((resolve) => {
       const done = () => {
         this.#endings.off('ended', onEnded);
-        stop.removeEventListener('abort', done);
+        signal.removeEventListener('abort', done);
         resolve();
       };
       const onEnded = (ended: JobId) => {
         if (ended === id) done();
       };
       this.#endings.on('ended', onEnded);
-      stop.addEventListener('abort', done);
-      if (stop.aborted || store.findJob(this.#parts.db, id)?.terminal !== false) done();
+      signal.addEventListener('abort', done);
+      if (signal.aborted || store.findJob(this.#parts.db, id)?.terminal !== false) done();
     });
   }
 

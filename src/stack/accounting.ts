@@ -45,6 +45,8 @@ export async function makeDatabase(layout: Layout, signal: AbortSignal): Promise
   const options = [
     '--no-defaults',
     `--datadir=${fresh}`,
+    // A server that starts removes the temporary tables it finds: in /tmp those of every other server.
+    `--tmpdir=${layout.mysqlRun}`,
     '--user=mysql',
     '--auth-root-authentication-method=socket',
     '--skip-test-db',
@@ -63,9 +65,9 @@ export async function makeDatabase(layout: Layout, signal: AbortSignal): Promise
     return;
   }
   if (failed) {
-    const said = `${stdout}\n${stderr}`.trim().split('\n').at(-1) ?? '';
+    const errors = `${stdout}\n${stderr}`.split('\n').filter((line) => line.includes('ERROR'));
     throw new ConfigError(
-      `the accounting database cannot be made in ${fresh}: ${said || shortMessage}`,
+      `the accounting database cannot be made in ${fresh}: ${errors.join('; ') || shortMessage}`,
     );
   }
   rmSync(layout.mysqlData, { recursive: true });

@@ -41,6 +41,8 @@ export function programsOf(layout: Layout, api: Program): Program[] {
         `--datadir=${layout.mysqlData}`,
         `--socket=${layout.mysqlSocket}`,
         `--pid-file=${join(layout.mysqlRun, 'mariadbd.pid')}`,
+        // A server that starts removes the temporary tables it finds: in /tmp those of every other server.
+        `--tmpdir=${layout.mysqlRun}`,
         `--init-file=${join(layout.slurmEtc, 'accounting.sql')}`,
         '--skip-networking',
         // slurmdbd's advice (slurm.schedmd.com/accounting.html), scaled to one box.

@@ -96,7 +96,7 @@ describe('what a job sees', () => {
   test('it runs as runner, in its own folder, reads its dataset and cannot write it', async () => {
     const job = await stack.shell(
       `id -un; pwd; cat "$JR_DATASET_DIR/hello.txt"; tar -tzf "$JR_DATASET_FILE"
-       touch "$JR_DATASET_DIR/x" || echo refused; echo x >>"$JR_DATASET_FILE" || echo refused
+       touch "$JR_DATASET_DIR/x" 2>&1 || echo refused; { echo x >>"$JR_DATASET_FILE"; } 2>&1 || echo refused
        rm -rf "$JR_DATASET_DIR" 2>/dev/null; ls "$JR_DATASET_DIR"`,
       { dataset_sha: sha },
     );
@@ -190,12 +190,14 @@ describe('how a job ends', () => {
       ).status;
     expect((await stack.call('POST', `/jobs/${requeued.json.job_id}/requeue`)).status).toBe(200);
     const again = await stack.call('GET', `/jobs/${requeued.json.job_id}`);
-    expect(['PENDING', 'COMPLETING', 'RUNNING', 'REQUEUED']).toContain(again.json.status);
+    expect(again.json.status).not.toMatch(/COMPLETED|CANCELLED|FAILED/);
+    const ran = await stack.call('GET', `/jobs/${requeued.json.job_id}?wait=60`);
+    expect(ran.json.status).toBe('COMPLETED');
     const rerun = await stack.call('POST', `/jobs/${id}/rerun`);
     expect(rerun.status).toBe(201);
     expect(rerun.json.job_id).toBeGreaterThan(id);
     expect(await stack.finish(rerun.json.job_id)).toMatchObject({ log: 'done\n' });
-  }, 60_000);
+  }, 120_000);
 
   test('a removed job takes its outputs and log with it, whatever modes it left', async () => {
     const job = await stack.shell(
@@ -234,12 +236,15 @@ describe('the log', () => {
     const job = await stack.shell(
       'for i in 1 2 3; do echo out$i; sleep 0.1; echo err$i >&2; sleep 0.1; done',
     );
-    expect(job.log).toBe('out1\nerr1\nout2\nerr2\nout3\nerr3\n');
+    const both = ['out1', 'err1', 'out2', 'err2', 'out3', 'err3'];
+    // Standard error takes a way through tee: on a busy machine, a line may come after the next one of standard output.
+    expect(job.log.trim().split('\n').sort()).toEqual([...both].sort());
+    expect(job.log.match(/out\d/g)).toEqual(['out1', 'out2', 'out3']);
     const log = async (query: string) =>
       (await stack.call('GET', `/jobs/${job.job_id}/log?${query}`)).text;
     expect(await log('stream=stderr')).toBe('err1\nerr2\nerr3\n');
-    expect(await log('tail=2')).toBe('out3\nerr3\n');
-    expect(await log('offset=5&limit=5')).toBe('err1\n');
+    expect(await log('tail=2')).toBe(job.log.slice(20));
+    expect(await log('offset=5&limit=5')).toBe(job.log.slice(5, 10));
     expect(await log('offset=99999')).toBe('');
   }, 60_000);
 

@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer, type AddressInfo } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -115,7 +116,12 @@ export class LiveStack {
       ...settings,
     };
     const stack = new LiveStack(root, env, token, through);
-    await stack.up();
+    try {
+      await stack.up();
+    } catch (error) {
+      await stack.remove();
+      throw error;
+    }
     return stack;
   }
 
@@ -195,8 +201,11 @@ export class LiveStack {
     return this.run({ command_key: 'shell', command, mem_gb: 0.2, ...fields });
   }
 
+  /** @throws when the job does not end in a minute. */
   async finish(jobId: number): Promise<JobReply & { log: string }> {
     const { json } = await this.call('GET', `/jobs/${jobId}?wait=60`);
+    if (['PENDING', 'RUNNING', 'COMPLETING'].includes(json.status))
+      throw new Error(`job ${jobId} is still ${json.status} after a minute`);
     const { text: log } = await this.call('GET', `/jobs/${jobId}/log`);
     return { ...json, log };
   }
@@ -206,7 +215,7 @@ export class LiveStack {
     for (const deadline = Date.now() + 30_000; Date.now() < deadline;) {
       const { json } = await this.call('GET', `/jobs/${jobId}`);
       if (json.status === status) return;
-      await new Promise((resolve) => setImmediate(resolve));
+      await setTimeout(20);
     }
     throw new Error(`job ${jobId} did not become ${status}`);
   }

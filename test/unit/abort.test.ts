@@ -1,0 +1,34 @@
+import { EventEmitter } from 'node:events';
+import type { Response } from 'express';
+import { abortWith } from '../../src/abort.js';
+import { untilNobodyWaits } from '../../src/http/long-reply.js';
+
+const reply = () => new EventEmitter() as unknown as Response;
+
+test('a wait ends when its time is up, when the caller is gone, and when the service stops', async () => {
+  const stopping = new AbortController();
+  const fired = (signal: AbortSignal) =>
+    new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
+  const gone = reply();
+  const waits = [
+    fired(untilNobodyWaits(reply(), stopping.signal, 5)),
+    fired(untilNobodyWaits(gone, stopping.signal, 60_000)),
+  ];
+  gone.emit('close');
+  await Promise.all(waits);
+  const patient = untilNobodyWaits(reply(), stopping.signal);
+  stopping.abort();
+  expect(patient.aborted).toBe(true);
+  expect(untilNobodyWaits(reply(), stopping.signal).aborted).toBe(true);
+  expect(untilNobodyWaits(reply(), new AbortController().signal, 0).aborted).toBe(true);
+});
+
+test('a follower has its source’s reason, and none once it was let go', () => {
+  const source = new AbortController();
+  const [follower, free] = [new AbortController(), new AbortController()];
+  abortWith(follower, source.signal);
+  abortWith(free, source.signal)();
+  source.abort('why');
+  expect(follower.signal.reason).toBe('why');
+  expect(free.signal.aborted).toBe(false);
+});
