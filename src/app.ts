@@ -11,6 +11,7 @@ import { datasetRoutes } from './datasets/routes.js';
 import { DatasetService } from './datasets/service.js';
 import { openDatabase } from './db/database.js';
 import { gpuSchema } from './gpus/gpu.js';
+import { ModelNeeds } from './gpus/models.js';
 import { HealthCheck } from './health/health.js';
 import { healthRoutes } from './health/routes.js';
 import { createHttpApp } from './http/app.js';
@@ -68,6 +69,10 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
     // Every reply that is waited for listens to it.
     setMaxListeners(0, stopping.signal);
     const gpus = z.array(gpuSchema).parse(JSON.parse(readFileSync(layout.gpuMap, 'utf8')));
+
+    const { shardsPerGpu } = config.gpus;
+    const fleet = { gpus, shardsPerGpu, gpuType: node.gpuType };
+    const models = new ModelNeeds(config.gpus.llmConfig, log);
 
     const db = openDatabase(layout.database);
     releasers.push(() => void db.close());
@@ -135,8 +140,10 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
       folders,
       handOver,
       tracker,
-      limits: { gpus: gpus.length, cpus, memoryMb, maxTime },
-      gpus,
+      limits: { cpus, memoryMb, maxTime },
+      fleet,
+      models,
+      isHeld: () => false,
       now,
     });
 

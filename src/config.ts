@@ -53,6 +53,20 @@ export interface Config {
     useCgroups: boolean;
   };
   ports: { slurmctld: number; slurmd: number; slurmdbd: number };
+  gpus: {
+    shardsPerGpu: number;
+    llmConfig: string;
+    /** Fractions of 1. */
+    memThreshold: number;
+    loadThreshold: number;
+    monitorSeconds: number;
+    /** 0: never. */
+    idleWarnMinutes: number;
+    stateFile: string;
+    stateSeconds: number;
+  };
+  jobsFile: { path: string; seconds: number; screen: boolean };
+  handOver: { attempts: number; waitSeconds: number };
   /** Undefined when imports are off. */
   b2: B2Config | undefined;
 }
@@ -116,6 +130,22 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       slurmd: e.JR_SLURMD_PORT,
       slurmdbd: e.JR_SLURMDBD_PORT,
     },
+    gpus: {
+      shardsPerGpu: e.JR_SHARDS_PER_GPU,
+      llmConfig: e.JR_LLM_CONFIG ?? join(e.JR_ROOT, 'llm_config.json'),
+      memThreshold: e.JR_GPU_MEM_THRESHOLD,
+      loadThreshold: e.JR_GPU_LOAD_THRESHOLD,
+      monitorSeconds: e.JR_GPU_MONITOR_INTERVAL,
+      idleWarnMinutes: e.JR_GPU_IDLE_WARN,
+      stateFile: e.JR_GPU_STATE_FILE ?? join(e.JR_ROOT, 'gpu_scheduler_state.json'),
+      stateSeconds: e.JR_GPU_STATE_INTERVAL,
+    },
+    jobsFile: {
+      path: e.JR_JOBS_FILE ?? join(e.JR_ROOT, 'jobs.txt'),
+      seconds: e.JR_JOBS_FILE_INTERVAL,
+      screen: e.JR_SCREEN,
+    },
+    handOver: { attempts: e.JR_MAX_ASSIGN_ATTEMPTS, waitSeconds: e.JR_ASSIGN_RETRY_WAIT },
     b2: readB2(e, secrets),
   };
 }

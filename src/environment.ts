@@ -26,6 +26,15 @@ const gigabytes = (fallback: number) =>
     .default(String(fallback))
     .transform((v) => Math.floor(Number(v) * GB));
 
+/** A fraction above 0, at most 1. */
+const share = (fallback: number) =>
+  z
+    .string()
+    .regex(/^(0?\.\d+|1(\.0+)?|0\.\d+)$/, 'expected a fraction from 0.01 to 1, such as 0.8')
+    .default(String(fallback))
+    .transform(Number)
+    .refine((n) => n >= 0.01, 'expected a fraction from 0.01 to 1, such as 0.8');
+
 const absolutePath = z
   .string()
   .regex(/^\/[^\0\n'"\\ ]*$/, 'expected an absolute path without spaces or quotes')
@@ -78,6 +87,48 @@ export const environmentSchema = z.object({
   JR_SIMULATE_GPUS: wholeNumber(0, 64)
     .default(0)
     .meta({ description: 'Pretend to have this many GPUs, for tests and laptops' }),
+  JR_SHARDS_PER_GPU: wholeNumber(1, 1000)
+    .default(100)
+    .meta({ description: 'Equal shares a GPU is cut into; the smallest fraction is one share' }),
+  JR_LLM_CONFIG: absolutePath.optional().meta({
+    shown: '`JR_ROOT/llm_config.json`',
+    description: 'File that says how much of a GPU each model needs',
+  }),
+  JR_GPU_MEM_THRESHOLD: share(0.8).meta({
+    description: 'Fraction of a GPU’s memory that strangers may hold before no job starts there',
+  }),
+  JR_GPU_LOAD_THRESHOLD: share(0.8).meta({
+    description: 'Fraction of a GPU’s time that strangers may use before no job starts there',
+  }),
+  JR_GPU_MONITOR_INTERVAL: wholeNumber(1, 3600)
+    .default(10)
+    .meta({ description: 'Seconds between two looks at the GPUs with nvidia-smi' }),
+  JR_GPU_IDLE_WARN: wholeNumber(0, 10_000).default(30).meta({
+    description: 'Minutes after which a running job whose GPU does nothing is flagged; 0 = never',
+  }),
+  JR_GPU_STATE_FILE: absolutePath.optional().meta({
+    shown: '`JR_ROOT/gpu_scheduler_state.json`',
+    description: 'File in which GPUs can be paused and resumed by editing it',
+  }),
+  JR_GPU_STATE_INTERVAL: wholeNumber(1, 3600)
+    .default(20)
+    .meta({ description: 'Seconds between two looks at that file' }),
+  JR_JOBS_FILE: absolutePath.optional().meta({
+    shown: '`JR_ROOT/jobs.txt`',
+    description: 'File whose appended lines become jobs',
+  }),
+  JR_JOBS_FILE_INTERVAL: wholeNumber(1, 3600)
+    .default(30)
+    .meta({ description: 'Seconds within which an appended line becomes a job' }),
+  JR_SCREEN: flag('0').meta({
+    description: 'Run the jobs of the jobs file inside GNU screen',
+  }),
+  JR_MAX_ASSIGN_ATTEMPTS: wholeNumber(1, 1000)
+    .default(5)
+    .meta({ description: 'Times a job is handed to a Slurm that has no room for it in its queue' }),
+  JR_ASSIGN_RETRY_WAIT: wholeNumber(1, 3600)
+    .default(5)
+    .meta({ description: 'Seconds before the second of them; doubled for each one after' }),
   JR_SLURMCTLD_PORT: port(6817).meta({ description: 'Port of slurmctld, on loopback' }),
   JR_SLURMD_PORT: port(6818).meta({ description: 'Port of slurmd, on loopback' }),
   JR_SLURMDBD_PORT: port(6819).meta({ description: 'Port of slurmdbd, on loopback' }),

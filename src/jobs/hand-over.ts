@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { Database } from '../db/database.js';
 import type { SlurmClient } from '../slurm/client.js';
 import { SlurmError } from '../slurm/command.js';
-import type { SubmitSpec } from '../slurm/sbatch.js';
+import { niceOf, type SubmitSpec } from '../slurm/sbatch.js';
 import { parseTimeLimit } from '../slurm/time-limit.js';
 import type { Job, JobId } from './job.js';
 import type { JobFolders } from './job-folders.js';
@@ -108,14 +108,15 @@ export class HandOver {
     }
   }
 
-  #specOf({ job_id, comment, request }: Job): SubmitSpec {
+  #specOf({ job_id, comment, request, gres, priority }: Job): SubmitSpec {
     const { outputDir, stdoutPath } = this.#parts.folders.of(job_id);
     return {
       comment,
       name: request.name,
       cpus: request.cpus,
       memoryMb: memoryMbOf(request),
-      gpus: request.gpus,
+      gres,
+      nice: niceOf(priority),
       timeLimit: parseTimeLimit(request.time_limit) ?? 'UNLIMITED',
       workDir: outputDir,
       logPath: stdoutPath,

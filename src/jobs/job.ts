@@ -16,7 +16,23 @@ export type Failure =
 export interface JobRequest {
   command_key: string;
   dataset_sha?: Sha256 | undefined;
+  /** Whole GPUs, or a fraction of one. */
   gpus: number;
+  /** Memory of one GPU, in GiB, instead of a fraction. */
+  gpu_mem_gb?: number | undefined;
+  allowed_gpus?: number[] | undefined;
+  /** The model whose need decided `gpus`. */
+  llm?: string | undefined;
+  /** Lower runs first. */
+  priority: number;
+  /** Activated before the command runs. */
+  conda_env?: string | undefined;
+  /** Absolute path of a Python virtual environment, activated before the command runs. */
+  venv?: string | undefined;
+  /** Inside GNU screen. */
+  screen: boolean;
+  /** `add`: the arguments get `--cuda` with the GPUs' indices even if they do not hold it. */
+  cuda: 'replace' | 'add';
   cpus: number;
   mem_gb: number;
   /** Slurm's format. */
@@ -50,4 +66,15 @@ export interface Job {
   submitted_at: number;
   started_at: number | null;
   ended_at: number | null;
+  /** Lower runs first. */
+  priority: number;
+  /** What Slurm is asked for, such as `shard:nvidia2:60` or `gpu:1`; null for no GPU. */
+  gres: string | null;
+  /** The GPUs it was given; null until it starts. */
+  gpu_indices: number[] | null;
+  /** What is odd about it while it runs. */
+  warning: string | null;
+  /** Refusals it came back from, and when it is handed over again. */
+  attempts: number;
+  next_attempt_at: number | null;
 }

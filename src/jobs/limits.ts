@@ -4,7 +4,6 @@ import type { JobRequest } from './job.js';
 
 /** The most one job can have on this cluster. */
 export interface NodeLimits {
-  gpus: number;
   cpus: number;
   memoryMb: number;
   /** Slurm's format. */
@@ -23,7 +22,6 @@ export function refuseImpossible(request: JobRequest, limits: NodeLimits): void 
       { details: { field, asked, limit } },
     );
   };
-  if (request.gpus > limits.gpus) over('gpus', request.gpus, limits.gpus, '');
   if (request.cpus > limits.cpus) over('cpus', request.cpus, limits.cpus, '');
   if (memoryMbOf(request) > limits.memoryMb)
     over('mem_gb', request.mem_gb, Math.floor((limits.memoryMb / 1024) * 100) / 100, ' GiB');

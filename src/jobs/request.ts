@@ -1,6 +1,7 @@
 import { parseArgsStringToArgv } from 'string-argv';
 import { z } from 'zod';
 import { sha256Schema } from '../datasets/digest.js';
+import { priorityRange } from '../slurm/sbatch.js';
 import { parseTimeLimit } from '../slurm/time-limit.js';
 
 /**
@@ -68,16 +69,71 @@ const printable = z
     'expected 1 to 128 characters, no control characters',
   );
 
+const boolean = fromText(z.boolean({ error: 'expected true or false' }), (text) => {
+  if (/^(1|true|yes)$/i.test(text)) return true;
+  return /^(0|false|no)$/i.test(text) ? false : text;
+});
+
+/** `0,2-3`, or a list of indices, to the indices without repetition, in order. */
+const allowedGpus = z.preprocess(
+  (value) => (typeof value === 'string' ? parseIndexList(value) : value),
+  z
+    .array(z.number().int().min(0).max(1023), {
+      error: 'expected GPU indices such as "0,2-3", or a list of numbers',
+    })
+    .min(1, 'names no GPU; leave it out for any')
+    .max(1024)
+    .transform((indices) => [...new Set(indices)].sort((a, b) => a - b)),
+);
+
+/** The text itself when it is no list of indices, for the schema to refuse. */
+export function parseIndexList(text: string): number[] | string {
+  const indices: number[] = [];
+  for (const part of text.split(',')) {
+    const [, first, last = first] = /^\s*(\d{1,4})\s*(?:-\s*(\d{1,4})\s*)?$/.exec(part) ?? [];
+    if (first === undefined || Number(last) < Number(first)) return text;
+    for (let i = Number(first); i <= Number(last); i++) indices.push(i);
+  }
+  return indices;
+}
+
 /** The fields of `POST /jobs`, from JSON or from a form. */
 export const submitSchema = z.strictObject({
   command_key: z.string({ error: 'expected a command key; GET /commands lists them' }).max(64),
   dataset_sha: sha256Schema.optional(),
   gpus: number(
     z
-      .number({ error: 'expected a number' })
+      .number({ error: 'expected a number such as 0.5 or 2' })
       .min(0, 'cannot be negative')
-      .int('expected a whole number of GPUs'),
-  ).default(0),
+      .refine(
+        (n) => n <= 1 || Number.isInteger(n),
+        'a share is a part of one GPU: ask for up to 1, or for a whole number',
+      ),
+  ).optional(),
+  gpu_mem_gb: number(z.number({ error: 'expected a number' }).positive().max(1e5)).optional(),
+  allowed_gpus: allowedGpus.optional(),
+  llm: printable.optional(),
+  priority: number(
+    z
+      .number({ error: 'expected a whole number' })
+      .int('expected a whole number')
+      .min(priorityRange.least)
+      .max(priorityRange.most),
+  ).default(priorityRange.usual),
+  conda_env: z
+    .string()
+    .regex(
+      /^(?!-)[A-Za-z0-9_./+-]{1,512}$/,
+      'expected the name of a conda environment, or its absolute path',
+    )
+    .optional(),
+  venv: z
+    .string()
+    .regex(/^\/[^\0\n]{1,1023}$/, 'expected the absolute path of a virtual environment')
+    .optional(),
+  screen: boolean.default(false),
+  cuda: z.enum(['replace', 'add'], { error: 'expected "replace" or "add"' }).default('replace'),
+  dedup: boolean.default(false),
   cpus: number(
     z.number({ error: 'expected a number' }).int('expected a whole number').min(1),
   ).default(1),
@@ -120,10 +176,7 @@ export const submitSchema = z.strictObject({
     .string()
     .regex(/^[A-Za-z0-9_-]{1,64}$/, 'expected the name of a partition')
     .optional(),
-  dry_run: fromText(z.boolean({ error: 'expected true or false' }), (text) => {
-    if (/^(1|true|yes)$/i.test(text)) return true;
-    return /^(0|false|no)$/i.test(text) ? false : text;
-  }).default(false),
+  dry_run: boolean.default(false),
 });
 
 export type SubmitFields = z.infer<typeof submitSchema>;

@@ -1,4 +1,4 @@
-import type { Gpu } from '../gpus/gpu.js';
+import type { GpuFleet } from '../gpus/choose.js';
 import { fillPlaceholders } from '../templates/placeholders.js';
 import type { Template } from '../templates/template.js';
 import type { JobId, JobRequest } from './job.js';
@@ -14,7 +14,7 @@ export interface ScriptParts {
   outputDir: string;
   stderrPath: string;
   scriptPath: string | undefined;
-  gpus: readonly Gpu[];
+  fleet: GpuFleet;
 }
 
 /**
@@ -27,7 +27,7 @@ export function renderScript(parts: ScriptParts): string {
     `# JobRunner job ${parts.jobId}: ${parts.template.commandKey}`,
     ...cleanSlate,
     ...exports(parts),
-    ...gpuExports(parts.gpus),
+    ...gpuExports(parts.fleet),
     ...stderrCopy(parts.stderrPath),
     '',
     renderBody(parts),
@@ -71,20 +71,28 @@ function exports({ jobId, experimentId, request, dataset, outputDir, scriptPath 
 
 /**
  * Slurm tells the GPUs' places in gres.conf. CUDA counts otherwise in a container that was given only some of a machine's
- * GPUs, but knows a UUID everywhere. A job without GPUs is to see none, even where no cgroup hides them.
+ * GPUs, but knows a UUID everywhere. A job without GPUs is to see none, even where no cgroup hides them. A job that shares
+ * a GPU is told its part of it, and of its memory.
  */
-function gpuExports(gpus: readonly Gpu[]): string[] {
-  const uuids = gpus.filter((gpu) => gpu.uuid !== null);
+function gpuExports({ gpus, shardsPerGpu }: GpuFleet): string[] {
   if (gpus.length === 0) return [];
+  const uuids = gpus.filter((gpu) => gpu.uuid !== null);
   const map = uuids.map((gpu) => `[${gpu.index}]=${shellQuote(gpu.uuid ?? '')}`).join(' ');
+  const memory = gpus.map((gpu) => `[${gpu.index}]=${gpu.memoryMb}`).join(' ');
   return [
     'CUDA_VISIBLE_DEVICES=',
     `declare -A jr_uuids=(${map})`,
+    `declare -A jr_memory=(${memory})`,
+    `jr_shards=\${SLURM_SHARDS_ON_NODE:-${shardsPerGpu}}`,
     'for jr_gpu in ${SLURM_JOB_GPUS//,/ }; do',
     '  CUDA_VISIBLE_DEVICES+=${CUDA_VISIBLE_DEVICES:+,}${jr_uuids[$jr_gpu]:-$jr_gpu}',
+    `  printf -v JR_GPU_FRACTION '%d.%06d' $((jr_shards / ${shardsPerGpu})) $((jr_shards % ${shardsPerGpu} * 1000000 / ${shardsPerGpu}))`,
+    // Of whole GPUs of different sizes, the smallest one's.
+    `  jr_share=$((jr_memory[$jr_gpu] * jr_shards / ${shardsPerGpu}))`,
+    '  ((JR_GPU_MEM_MB > 0 && JR_GPU_MEM_MB < jr_share)) || JR_GPU_MEM_MB=$jr_share',
     'done',
-    'export CUDA_VISIBLE_DEVICES',
-    'unset jr_uuids jr_gpu',
+    'export CUDA_VISIBLE_DEVICES ${JR_GPU_FRACTION:+JR_GPU_FRACTION JR_GPU_MEM_MB}',
+    'unset jr_uuids jr_memory jr_shards jr_share jr_gpu',
   ];
 }
 

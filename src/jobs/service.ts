@@ -2,7 +2,9 @@ import { createHash, randomBytes } from 'node:crypto';
 import type { Sha256 } from '../datasets/digest.js';
 import type { Database } from '../db/database.js';
 import { AppError } from '../errors.js';
-import type { Gpu } from '../gpus/gpu.js';
+import { refuseImpossibleGpus } from '../gpus/ask.js';
+import { chooseGres, type GpuFleet } from '../gpus/choose.js';
+import { modelInArguments, type ModelNeeds } from '../gpus/models.js';
 import type { SlurmClient } from '../slurm/client.js';
 import { SlurmError } from '../slurm/command.js';
 import { checkParams } from '../templates/params.js';
@@ -26,7 +28,10 @@ export interface JobServiceParts {
   handOver: HandOver;
   tracker: Tracker;
   limits: NodeLimits;
-  gpus: readonly Gpu[];
+  fleet: GpuFleet;
+  models: ModelNeeds;
+  /** Whether no job is to start on that GPU now. */
+  isHeld: (gpuIndex: number) => boolean;
   now: () => number;
 }
 
@@ -56,7 +61,9 @@ export class JobService {
     const template = await this.parts.templates.get(fields.command_key);
     refuseMisuse(template, fields, options.script);
     const request = this.normalize(template, fields, options.script);
-    refuseImpossible(request, this.parts.limits);
+    const { limits, fleet } = this.parts;
+    refuseImpossible(request, limits);
+    refuseImpossibleGpus(fleet.gpus, request, fleet.shardsPerGpu);
     const dataset = request.dataset_sha && this.parts.datasets.forJob(request.dataset_sha);
 
     const requestHash = hashOf(request, options.script);
@@ -65,9 +72,8 @@ export class JobService {
 
     const render = (id: JobId, experimentId: string, scriptPath: string | undefined) => {
       const { outputDir, stderrPath } = this.parts.folders.of(id);
-      const { gpus } = this.parts;
       const job = { jobId: id, experimentId, request, template, dataset: dataset || undefined };
-      return renderScript({ ...job, outputDir, stderrPath, scriptPath, gpus });
+      return renderScript({ ...job, outputDir, stderrPath, scriptPath, fleet });
     };
     if (fields.dry_run) {
       const script = render(0 as JobId, request.experiment_id ?? 'job-0', options.script?.name);
@@ -79,6 +85,7 @@ export class JobService {
       const jobId = store.insertJob(db, {
         comment: `jobrunner:${randomBytes(16).toString('hex')}`,
         request,
+        gres: chooseGres(request, fleet, store.gpuClaims(db), this.parts.isHeld),
         submittedAt: now(),
         idempotencyKey: options.idempotencyKey,
         requestHash,
@@ -107,7 +114,8 @@ export class JobService {
         'unprocessable',
         `job ${id} ran an uploaded script: submit it with its file`,
       );
-    return this.submit({ ...request, dry_run: false });
+    const gpus = request.gpu_mem_gb === undefined ? request.gpus : undefined;
+    return this.submit({ ...request, gpus, dedup: false, dry_run: false });
   }
 
   /** @throws AppError not_found. */
@@ -212,12 +220,24 @@ export class JobService {
   }
 
   private normalize(template: Template, fields: SubmitFields, script?: ScriptFile): JobRequest {
-    const { limits } = this.parts;
-    const { mem_gb, time_limit, name } = fields;
+    const { limits, models } = this.parts;
+    const { mem_gb, time_limit, name, gpus, gpu_mem_gb } = fields;
+    if (gpus !== undefined && gpu_mem_gb !== undefined)
+      throw new AppError('bad_request', 'gpu_mem_gb: give this or gpus, not both');
+    const llm = fields.llm ?? modelInArguments(fields.args);
+    const forModel = llm === undefined || gpu_mem_gb !== undefined ? 0 : models.gpusFor(llm);
     return {
       command_key: fields.command_key,
       dataset_sha: fields.dataset_sha,
-      gpus: fields.gpus,
+      gpus: gpus ?? forModel,
+      gpu_mem_gb,
+      allowed_gpus: fields.allowed_gpus,
+      llm,
+      priority: fields.priority,
+      conda_env: fields.conda_env,
+      venv: fields.venv,
+      screen: fields.screen,
+      cuda: fields.cuda,
       cpus: fields.cpus,
       experiment_id: fields.experiment_id,
       params: checkParams(template, fields.params),

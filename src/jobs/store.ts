@@ -18,11 +18,17 @@ interface Row {
   submitted_at: number;
   started_at: number | null;
   ended_at: number | null;
+  priority: number;
+  gres: string | null;
+  gpu_indices: string | null;
+  warning: string | null;
+  attempts: number;
+  next_attempt_at: number | null;
 }
 
 /** The script is left out: it can be large and is wanted alone. */
 const columns =
-  'job_id, slurm_job_id, comment, experiment_id, request, state, terminal, reason, exit_code, signal, failure, message, node_list, submitted_at, started_at, ended_at';
+  'job_id, slurm_job_id, comment, experiment_id, request, state, terminal, reason, exit_code, signal, failure, message, node_list, submitted_at, started_at, ended_at, priority, gres, gpu_indices, warning, attempts, next_attempt_at';
 
 function toJob(row: Row): Job {
   return {
@@ -32,12 +38,14 @@ function toJob(row: Row): Job {
     state: row.state as JobState,
     terminal: row.terminal === 1,
     failure: row.failure as Failure | null,
+    gpu_indices: row.gpu_indices === null ? null : (JSON.parse(row.gpu_indices) as number[]),
   };
 }
 
 export interface NewJob {
   comment: string;
   request: JobRequest;
+  gres: string | null;
   submittedAt: number;
   idempotencyKey: string | undefined;
   requestHash: string;
@@ -48,9 +56,9 @@ export function insertJob(db: Database, job: NewJob): JobId {
   const { lastInsertRowid } = db
     .prepare(
       `INSERT INTO jobs (comment, command_key, experiment_id, name, dataset_sha, request, script, state, submitted_at,
-         idempotency_key, request_hash)
+         idempotency_key, request_hash, priority, gres)
        VALUES (@comment, @commandKey, '', @name, @datasetSha, @request, '', 'SUBMITTING', @submittedAt,
-         @idempotencyKey, @requestHash)`,
+         @idempotencyKey, @requestHash, @priority, @gres)`,
     )
     .run({
       comment: job.comment,
@@ -61,6 +69,8 @@ export function insertJob(db: Database, job: NewJob): JobId {
       submittedAt: job.submittedAt,
       idempotencyKey: job.idempotencyKey ?? null,
       requestHash: job.requestHash,
+      priority: job.request.priority,
+      gres: job.gres,
     });
   return Number(lastInsertRowid) as JobId;
 }
@@ -136,6 +146,11 @@ export function liveJobs(db: Database): Job[] {
     .map(toJob);
 }
 
+/** What live jobs have or wait for of the GPUs. */
+export function gpuClaims(db: Database): Pick<Job, 'gres' | 'gpu_indices'>[] {
+  return liveJobs(db).filter((job) => job.gres !== null);
+}
+
 export function isDatasetInUse(db: Database, sha: string): boolean {
   return (
     db.prepare('SELECT 1 FROM jobs WHERE dataset_sha = ? AND terminal = 0 LIMIT 1').get(sha) !==
@@ -153,7 +168,13 @@ export function updateJob(db: Database, id: JobId, update: JobUpdate): void {
   const values = Object.fromEntries(
     Object.entries(update).map(([name, value]) => [
       name,
-      value === true ? 1 : value === false ? 0 : value,
+      value === true
+        ? 1
+        : value === false
+          ? 0
+          : Array.isArray(value)
+            ? JSON.stringify(value)
+            : value,
     ]),
   );
   const assignments = names.map((name) => `${name} = @${name}`).join(', ');

@@ -6,12 +6,26 @@ export interface SubmitSpec {
   name: string;
   cpus: number;
   memoryMb: number;
-  gpus: number;
+  /** As `--gres` takes it, such as `shard:nvidia2:60`; null for none. */
+  gres: string | null;
+  /** Taken off the job's priority; see {@link niceOf}. */
+  nice: number;
   /** Seconds; Slurm counts whole minutes. */
   timeLimit: number | 'UNLIMITED';
   workDir: string;
   logPath: string;
   partition: string | undefined;
+}
+
+/** The range of a job's priority; lower runs first. */
+export const priorityRange = { least: 0, most: 1000, usual: 100 } as const;
+
+/**
+ * `priority/basic` gives each job one less than the one before: first in, first out. Levels lie a million apart, so that as
+ * many jobs fit between two of them; `--nice` goes up to 2,147,483,645 (sbatch(1)).
+ */
+export function niceOf(priority: number): number {
+  return priority * 1_000_000;
 }
 
 /** Every value is its own argument, `--name=value`, so that none can be taken for an option. */
@@ -26,7 +40,8 @@ export function sbatchArguments(spec: SubmitSpec): string[] {
     '--ntasks=1',
     `--cpus-per-task=${spec.cpus}`,
     `--mem=${spec.memoryMb}M`,
-    ...(spec.gpus > 0 ? [`--gres=gpu:${spec.gpus}`] : []),
+    ...(spec.gres === null ? [] : [`--gres=${spec.gres}`]),
+    `--nice=${spec.nice}`,
     `--time=${spec.timeLimit === 'UNLIMITED' ? 'UNLIMITED' : formatTimeLimit(spec.timeLimit)}`,
     `--chdir=${spec.workDir}`,
     `--output=${spec.logPath}`,

@@ -61,3 +61,15 @@ function parseExit(text: string): { exitCode: number; signal: number } {
   const status = Number(text);
   return { exitCode: (status >> 8) & 0xff, signal: status & 0x7f };
 }
+
+export function priorityArguments(slurmJobId: number): string[] {
+  return ['--noheader', '--all', `--jobs=${slurmJobId}`, '--Format=PriorityLong:20'];
+}
+
+/** @throws Error when it is no number. */
+export function parsePriority(output: string): number {
+  const priority = Number(output.trim());
+  if (output.trim() === '' || !Number.isInteger(priority))
+    throw new Error(`squeue printed a priority that cannot be read: ${output}`);
+  return priority;
+}

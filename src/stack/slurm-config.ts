@@ -1,7 +1,9 @@
 import { chmodSync, chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config.js';
+import type { Gpu } from '../gpus/gpu.js';
 import { packageRoot } from '../package-root.js';
+import { holdReserve } from '../slurm/hold.js';
 import { fillPlaceholders } from '../templates/placeholders.js';
 import type { Hardware } from './detect.js';
 import { NODE_NAME, type Layout } from '../layout.js';
@@ -46,7 +48,12 @@ export function writeSlurmConfig(
 ): void {
   mkdirSync(layout.slurmEtc, { recursive: true, mode: 0o755 });
   const { useCgroups, gpuType, maxTime } = config.node;
-  const gres = hardware.gpus.map((gpu) => `gpu:${gpuType}${gpu.index}:1`).join(',');
+  const { shardsPerGpu } = config.gpus;
+  const typeOf = (gpu: Gpu) => `${gpuType}${gpu.index}`;
+  const gres = hardware.gpus
+    .flatMap((gpu) => [`gpu:${typeOf(gpu)}:1`, `shard:${typeOf(gpu)}:${shardsPerGpu}`])
+    .join(',');
+  const reserve = holdReserve(hardware.cpus, hardware.gpus.length);
 
   render('slurm.conf', 0o644, {
     communication: onLoopback ? 'CommunicationParameters=NoCtldInAddrAny,NoInAddrAny' : '',
@@ -64,7 +71,8 @@ export function writeSlurmConfig(
     epilog: join(layout.slurmEtc, 'epilog.sh'),
     node_name: NODE_NAME,
     cpus: hardware.cpus,
-    memory_mb: hardware.memoryMb,
+    node_cpus: hardware.cpus + reserve.cpus,
+    node_memory_mb: hardware.memoryMb + reserve.memoryMb,
     node_gres: gres === '' ? '' : ` Gres=${gres}`,
     max_time: maxTime,
   });
@@ -84,9 +92,13 @@ export function writeSlurmConfig(
   chownSync(join(layout.slurmEtc, 'slurmdbd.conf'), accounts.slurm.uid, accounts.slurm.gid);
   render('accounting.sql', 0o644, {});
 
-  const lines = hardware.gpus.map(
-    (gpu) => `NodeName=${NODE_NAME} Name=gpu Type=${gpuType}${gpu.index} File=${gpu.device}\n`,
-  );
+  // A type for each GPU, so that a job, whole or share, can be given that one (gres.conf(5)). Shards stand after all GPUs.
+  const line = (name: string, gpu: Gpu, more = '') =>
+    `NodeName=${NODE_NAME} Name=${name} Type=${typeOf(gpu)}${more} File=${gpu.device}\n`;
+  const lines = [
+    ...hardware.gpus.map((gpu) => line('gpu', gpu)),
+    ...hardware.gpus.map((gpu) => line('shard', gpu, ` Count=${shardsPerGpu}`)),
+  ];
   writeFileSync(join(layout.slurmEtc, 'gres.conf'), lines.join(''));
   writeFileSync(layout.gpuMap, `${JSON.stringify(hardware.gpus, null, 2)}\n`);
 

@@ -43,7 +43,7 @@ describe('the fields of POST /jobs', () => {
   test.each([
     [{ gpus: 'NaN' }],
     [{ gpus: '' }],
-    [{ gpus: 0.5 }],
+    [{ gpus: 1.5 }],
     [{ cpus: '1e3' }],
     [{ mem_gb: Infinity }],
     [{ params: '[1]' }],

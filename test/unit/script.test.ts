@@ -36,6 +36,9 @@ function run(parts: Partial<ScriptParts>, body: string, env: Record<string, stri
       request: {
         command_key: 'test',
         gpus: 0,
+        priority: 100,
+        screen: false,
+        cuda: 'replace',
         cpus: 1,
         mem_gb: 1,
         time_limit: '1:00',
@@ -60,7 +63,7 @@ function run(parts: Partial<ScriptParts>, body: string, env: Record<string, stri
       outputDir: folder,
       stderrPath: join(folder, 'stderr'),
       scriptPath: undefined,
-      gpus: [],
+      fleet: { gpus: [], shardsPerGpu: 100, gpuType: 'nvidia' },
       ...parts,
     });
     const stdout = execFileSync('bash', ['-s'], { input: script, env: { PATH: '/bin', ...env } });
@@ -78,6 +81,9 @@ test('parameters and arguments reach the body as the words they were', () => {
   const request = {
     command_key: 'test',
     gpus: 0,
+    priority: 100,
+    screen: false,
+    cuda: 'replace' as const,
     cpus: 1,
     mem_gb: 1,
     time_limit: '1:00',
@@ -101,18 +107,29 @@ test('what the shell brought along is gone, Slurm’s own variables stay', () =>
 });
 
 test('the GPUs that Slurm gives are named by UUID, and none is seen where none was given', () => {
-  const gpus = [3, 5].map((minor, index) => ({
-    index,
-    device: `/dev/nvidia${minor}`,
-    uuid: `GPU-${minor}`,
-    model: 'x',
-    memoryMb: 1,
-  }));
+  const fleet = {
+    shardsPerGpu: 100,
+    gpuType: 'nvidia',
+    gpus: [3, 5].map((minor, index) => ({
+      index,
+      device: `/dev/nvidia${minor}`,
+      uuid: `GPU-${minor}`,
+      model: 'x',
+      memoryMb: 80,
+    })),
+  };
   const body = 'echo "[$CUDA_VISIBLE_DEVICES]"';
   const given = { SLURM_JOB_GPUS: '0,1', CUDA_VISIBLE_DEVICES: '3,5' };
-  expect(run({ gpus }, body, given).stdout).toBe('[GPU-3,GPU-5]\n');
-  expect(run({ gpus }, body, { SLURM_JOB_GPUS: '1' }).stdout).toBe('[GPU-5]\n');
-  expect(run({ gpus }, body).stdout).toBe('[]\n');
+  expect(run({ fleet }, body, given).stdout).toBe('[GPU-3,GPU-5]\n');
+  expect(run({ fleet }, body, { SLURM_JOB_GPUS: '1' }).stdout).toBe('[GPU-5]\n');
+  expect(run({ fleet }, body).stdout).toBe('[]\n');
+  const share = { SLURM_JOB_GPUS: '1', SLURM_SHARDS_ON_NODE: '25' };
+  expect(run({ fleet }, 'echo $JR_GPU_FRACTION $JR_GPU_MEM_MB', share).stdout).toBe(
+    '0.250000 20\n',
+  );
+  expect(run({ fleet }, 'echo $JR_GPU_FRACTION $JR_GPU_MEM_MB', given).stdout).toBe(
+    '1.000000 80\n',
+  );
 });
 
 test('standard error is in the log and in a file of its own, and the exit code is kept', () => {

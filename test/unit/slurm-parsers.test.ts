@@ -126,7 +126,8 @@ describe('sbatch', () => {
     name: '--wrap=id',
     cpus: 2,
     memoryMb: 512,
-    gpus: 0,
+    gres: null,
+    nice: 0,
     timeLimit: 90,
     workDir: '/r/1',
     logPath: '/l/1/stdout.log',
@@ -140,7 +141,7 @@ describe('sbatch', () => {
     expect(args).toContain('--time=0-00:01:30');
     expect(args).toContain('--export=NIL');
     expect(args.some((arg) => arg.startsWith('--gres'))).toBe(false);
-    expect(sbatchArguments({ ...spec, gpus: 2 })).toContain('--gres=gpu:2');
+    expect(sbatchArguments({ ...spec, gres: 'gpu:2' })).toContain('--gres=gpu:2');
   });
 
   test('the job number is read with and without a cluster, and nothing else for one', () => {

@@ -1,0 +1,53 @@
+/** Which GPUs a running job has. */
+export interface GpuPlacement {
+  /** Places in gres.conf, which are our GPUs' indices. */
+  indices: number[];
+  /** Shards of the one GPU; null for whole GPUs. */
+  shards: number | null;
+}
+
+/**
+ * Reads `scontrol --details --oneliner show job`. 22.05 and 24.11 both write `GRES=shard:nvidia0:60(IDX:0),shard:nvidia1:0(IDX:)`.
+ * A job's name and comment may hold anything, even such a field: then the job is left out.
+ */
+export function parsePlacements(output: string): Map<number, GpuPlacement> {
+  const placements = new Map<number, GpuPlacement>();
+  for (const line of output.split('\n')) {
+    const jobId = /^JobId=(\d+)/.exec(line)?.[1];
+    const [allotted, ...others] = line.matchAll(/ Nodes=\S+ CPU_IDs=\S+ Mem=\d+ GRES=(\S*)/g);
+    const gres = allotted?.[1];
+    if (jobId === undefined || gres === undefined || others.length > 0) continue;
+    const placement = parseGres(gres);
+    if (placement.indices.length > 0) placements.set(Number(jobId), placement);
+  }
+  return placements;
+}
+
+function parseGres(text: string): GpuPlacement {
+  const indices: number[] = [];
+  let shards: number | null = null;
+  for (const [, name, count, places] of text.matchAll(/(gpu|shard):\w+:(\d+)\(IDX:([\d,-]*)\)/g)) {
+    if (Number(count) === 0) continue;
+    indices.push(...indicesOf(places ?? ''));
+    if (name === 'shard') shards = Number(count);
+  }
+  return { indices: [...new Set(indices)].sort((a, b) => a - b), shards };
+}
+
+function indicesOf(list: string): number[] {
+  return list
+    .split(',')
+    .filter((part) => part !== '')
+    .flatMap((part) => {
+      const [first = NaN, last = first] = part.split('-').map(Number);
+      return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+    });
+}
+
+/** `TresPerNode` wants each part named (scontrol(1)); 24.11 prints `gres/gpu:…` and takes `gres:gpu:…` as 22.05 does. */
+export function updatedGres(gres: string): string {
+  return gres
+    .split(',')
+    .map((part) => `gres:${part}`)
+    .join(',');
+}
