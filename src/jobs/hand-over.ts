@@ -21,6 +21,8 @@ export interface HandOverParts {
   db: Database;
   slurm: SlurmClient;
   folders: JobFolders;
+  /** How often a job that Slurm has no room for is handed over, and the seconds before the second time. */
+  retries: { attempts: number; waitSeconds: number };
   now: () => number;
   log: Logger;
 }
@@ -42,7 +44,8 @@ export class HandOver {
   }
 
   /** True when the job is not being handed over and no earlier attempt may still succeed. */
-  mayAttempt(id: JobId): boolean {
+  mayAttempt({ job_id: id, next_attempt_at: next }: Job): boolean {
+    if (next !== null && this.#parts.now() < next) return false;
     const since = this.#unclearSince.get(id);
     return (
       !this.#inFlight.has(id) && (since === undefined || this.#parts.now() - since > unclearForMs)
@@ -65,6 +68,7 @@ export class HandOver {
     const { db, now } = this.#parts;
     const job = store.findJob(db, id);
     if (job?.state !== 'SUBMITTING') return false;
+    if (job.moved_from !== null) await this.#cancelFormer(job.moved_from);
     store.updateJob(db, id, {
       state: 'CANCELLED',
       terminal: true,
@@ -86,12 +90,16 @@ export class HandOver {
     const script = store.scriptOf(db, id);
     if (job?.state !== 'SUBMITTING' || script === undefined) return;
     try {
+      // Never both: the one that was to run elsewhere goes first. It is held, so that it cannot start meanwhile.
+      if (job.moved_from !== null) await this.#cancelFormer(job.moved_from);
       const slurmJobId = await slurm.submit(this.#specOf(job), script);
       this.#unclearSince.delete(id);
-      store.updateJob(db, id, { slurm_job_id: slurmJobId, state: 'PENDING' });
+      store.updateJob(db, id, { slurm_job_id: slurmJobId, state: 'PENDING', moved_from: null });
+      if (job.slurm_priority !== null) await this.#takePlace(slurmJobId, job.slurm_priority);
     } catch (error) {
       if (!(error instanceof SlurmError)) throw error;
-      if (error.kind !== 'refused') {
+      if (error.kind === 'busy' && this.#postpone(job, error)) return;
+      if (error.kind === 'unreachable' || error.kind === 'unanswered') {
         this.#pausedUntil = now() + pauseMs;
         if (error.kind === 'unanswered') this.#unclearSince.set(id, now());
         else this.#unclearSince.delete(id);
@@ -106,6 +114,35 @@ export class HandOver {
         ended_at: now(),
       });
     }
+  }
+
+  async #cancelFormer(slurmJobId: number): Promise<void> {
+    try {
+      await this.#parts.slurm.cancel(slurmJobId);
+    } catch (error) {
+      // Refused: Slurm no longer knows it.
+      if (!(error instanceof SlurmError) || error.kind !== 'refused') throw error;
+    }
+  }
+
+  async #takePlace(slurmJobId: number, priority: number): Promise<void> {
+    try {
+      await this.#parts.slurm.setPriority(slurmJobId, priority);
+    } catch (error) {
+      if (!(error instanceof SlurmError)) throw error;
+      // Most often because it has started meanwhile.
+      this.#parts.log.info({ err: error, slurmJobId }, 'the job keeps the place it was given');
+    }
+  }
+
+  /** Each wait is twice the one before. @returns false when the job has had all its attempts. */
+  #postpone({ job_id, attempts }: Job, error: SlurmError): boolean {
+    const { db, now, retries, log } = this.#parts;
+    if (attempts + 1 >= retries.attempts) return false;
+    const waitMs = Math.min(retries.waitSeconds * 2 ** attempts, 3600) * 1000;
+    store.updateJob(db, job_id, { attempts: attempts + 1, next_attempt_at: now() + waitMs });
+    log.warn({ err: error, job_id, waitMs }, 'Slurm has no room; the job is handed over later');
+    return true;
   }
 
   #specOf({ job_id, comment, request, gres, priority }: Job): SubmitSpec {

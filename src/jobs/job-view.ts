@@ -41,6 +41,8 @@ export function viewJob(job: Job) {
 }
 
 function reasonText(job: Job): string | null {
+  if (job.state === 'SUBMITTING' && job.attempts > 0)
+    return 'Slurm has no room for more jobs in its queue; it is handed over again in a while';
   if (job.state === 'SUBMITTING')
     return 'is written down and goes to Slurm as soon as its controller answers';
   return job.reason === null || job.state !== 'PENDING' ? null : explainReason(job.reason);

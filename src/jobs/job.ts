@@ -74,6 +74,9 @@ export interface Job {
   gpu_indices: number[] | null;
   /** What is odd about it while it runs. */
   warning: string | null;
+  /** Slurm's number of the job it takes the place of, to be cancelled first, and what that one's priority was there. */
+  moved_from: number | null;
+  slurm_priority: number | null;
   /** Refusals it came back from, and when it is handed over again. */
   attempts: number;
   next_attempt_at: number | null;

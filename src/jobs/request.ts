@@ -97,6 +97,15 @@ export function parseIndexList(text: string): number[] | string {
   return indices;
 }
 
+/** Lower runs first. */
+export const prioritySchema = number(
+  z
+    .number({ error: 'expected a whole number' })
+    .int('expected a whole number')
+    .min(priorityRange.least)
+    .max(priorityRange.most),
+);
+
 /** The fields of `POST /jobs`, from JSON or from a form. */
 export const submitSchema = z.strictObject({
   command_key: z.string({ error: 'expected a command key; GET /commands lists them' }).max(64),
@@ -113,17 +122,11 @@ export const submitSchema = z.strictObject({
   gpu_mem_gb: number(z.number({ error: 'expected a number' }).positive().max(1e5)).optional(),
   allowed_gpus: allowedGpus.optional(),
   llm: printable.optional(),
-  priority: number(
-    z
-      .number({ error: 'expected a whole number' })
-      .int('expected a whole number')
-      .min(priorityRange.least)
-      .max(priorityRange.most),
-  ).default(priorityRange.usual),
+  priority: prioritySchema.default(priorityRange.usual),
   conda_env: z
     .string()
     .regex(
-      /^(?!-)[A-Za-z0-9_./+-]{1,512}$/,
+      /^(?:\/[\w./+-]{0,511}|[\w.][\w.+-]{0,255})$/,
       'expected the name of a conda environment, or its absolute path',
     )
     .optional(),

@@ -12,7 +12,7 @@ import type { JobFolders } from './job-folders.js';
 import { viewJob } from './job-view.js';
 import { openLog } from './log-file.js';
 import { streamLog } from './log-stream.js';
-import { idempotencyKeySchema, submitSchema } from './request.js';
+import { idempotencyKeySchema, prioritySchema, submitSchema } from './request.js';
 import { readJobForm, toScriptFile } from './script-upload.js';
 import type { JobService, Submitted } from './service.js';
 
@@ -52,10 +52,18 @@ const logQuery = z
     (q) => q.tail === undefined || q.offset === undefined,
     'offset and tail: use one of them',
   );
+const priorityBody = z.strictObject({ priority: prioritySchema });
 const streamQuery = z.strictObject({
   stream: z.enum(['stdout', 'stderr'], { error: 'expected stdout or stderr' }).default('stdout'),
   offset: wholeNumber(Number.MAX_SAFE_INTEGER).default(0),
 });
+
+/** JSON, or form fields as `curl -d` and `curl -F` send them. */
+const anyBody = [
+  express.json({ limit: bodyBytes }),
+  express.urlencoded({ extended: false, limit: bodyBytes }),
+  readJobForm(),
+];
 
 /** `/jobs`: submit, follow, stop. */
 export function jobRoutes(
@@ -67,24 +75,15 @@ export function jobRoutes(
   const router = Router();
   const idOf = (req: express.Request) => readParams(jobParams, req).id;
 
-  router.post(
-    '/',
-    express.json({ limit: bodyBytes }),
-    express.urlencoded({ extended: false, limit: bodyBytes }),
-    readJobForm(),
-    async (req, res) => {
-      const key = req.get('idempotency-key');
-      const parsedKey = idempotencyKeySchema.optional().safeParse(key);
-      if (!parsedKey.success)
-        throw new AppError(
-          'bad_request',
-          'Idempotency-Key: expected 1 to 128 printable characters',
-        );
-      const script = toScriptFile(req.file);
-      const fields = readBody(submitSchema, req);
-      sendSubmitted(res, await jobs.submit(fields, { script, idempotencyKey: parsedKey.data }));
-    },
-  );
+  router.post('/', ...anyBody, async (req, res) => {
+    const key = req.get('idempotency-key');
+    const parsedKey = idempotencyKeySchema.optional().safeParse(key);
+    if (!parsedKey.success)
+      throw new AppError('bad_request', 'Idempotency-Key: expected 1 to 128 printable characters');
+    const script = toScriptFile(req.file);
+    const fields = readBody(submitSchema, req);
+    sendSubmitted(res, await jobs.submit(fields, { script, idempotencyKey: parsedKey.data }));
+  });
 
   router.get('/', (req, res) => {
     const { state, experiment_id: experimentId, limit, before } = readQuery(listQuery, req);
@@ -103,6 +102,11 @@ export function jobRoutes(
       res.json(viewJob(await jobs[action](idOf(req))));
     });
   }
+
+  router.post('/:id/priority', ...anyBody, async (req, res) => {
+    const { priority } = readBody(priorityBody, req);
+    res.json(viewJob(await jobs.setPriority(idOf(req), priority)));
+  });
 
   router.post('/:id/rerun', async (req, res) => {
     sendSubmitted(res, await jobs.rerun(idOf(req)));

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import type { Sha256 } from '../datasets/digest.js';
 import type { Database } from '../db/database.js';
 import { AppError } from '../errors.js';
@@ -7,6 +7,7 @@ import { chooseGres, type GpuFleet } from '../gpus/choose.js';
 import { modelInArguments, type ModelNeeds } from '../gpus/models.js';
 import type { SlurmClient } from '../slurm/client.js';
 import { SlurmError } from '../slurm/command.js';
+import { niceOf } from '../slurm/sbatch.js';
 import { checkParams } from '../templates/params.js';
 import type { TemplateLibrary } from '../templates/library.js';
 import type { Template } from '../templates/template.js';
@@ -29,6 +30,8 @@ export interface JobServiceParts {
   tracker: Tracker;
   limits: NodeLimits;
   fleet: GpuFleet;
+  /** Where GNU screen keeps its sockets. */
+  screenDir: string;
   models: ModelNeeds;
   /** Whether no job is to start on that GPU now. */
   isHeld: (gpuIndex: number) => boolean;
@@ -38,13 +41,15 @@ export interface JobServiceParts {
 export interface SubmitOptions {
   script?: ScriptFile | undefined;
   idempotencyKey?: string | undefined;
+  /** Digest of a file that the job runs where it lies, so that a changed one is another job to `dedup`. */
+  contentHash?: string | undefined;
 }
 
 export type Submitted =
   | { kind: 'created'; job: Job }
   /** Slurm could not be asked; the job is written down and follows when it can. */
   | { kind: 'waiting'; job: Job }
-  /** The idempotency key's job was there already. */
+  /** The idempotency key's job, or one that would do the same, was there already. */
   | { kind: 'repeated'; job: Job }
   | { kind: 'dry_run'; script: string; request: JobRequest };
 
@@ -69,11 +74,15 @@ export class JobService {
     const requestHash = hashOf(request, options.script);
     const repeated = this.findRepeated(options.idempotencyKey, requestHash);
     if (repeated) return { kind: 'repeated', job: repeated };
+    const dedupHash = dedupHashOf(request, options);
+    const duplicate = fields.dedup ? store.findDuplicate(this.parts.db, dedupHash) : undefined;
+    if (duplicate && !fields.dry_run) return { kind: 'repeated', job: duplicate };
 
     const render = (id: JobId, experimentId: string, scriptPath: string | undefined) => {
       const { outputDir, stderrPath } = this.parts.folders.of(id);
       const job = { jobId: id, experimentId, request, template, dataset: dataset || undefined };
-      return renderScript({ ...job, outputDir, stderrPath, scriptPath, fleet });
+      const { screenDir } = this.parts;
+      return renderScript({ ...job, outputDir, stderrPath, scriptPath, screenDir, fleet });
     };
     if (fields.dry_run) {
       const script = render(0 as JobId, request.experiment_id ?? 'job-0', options.script?.name);
@@ -83,12 +92,12 @@ export class JobService {
     const { db, folders, now } = this.parts;
     const id = db.transaction((): JobId => {
       const jobId = store.insertJob(db, {
-        comment: `jobrunner:${randomBytes(16).toString('hex')}`,
         request,
         gres: chooseGres(request, fleet, store.gpuClaims(db), this.parts.isHeld),
         submittedAt: now(),
         idempotencyKey: options.idempotencyKey,
         requestHash,
+        dedupHash,
       });
       const scriptPath = folders.make(jobId, options.script);
       const experimentId = request.experiment_id ?? `job-${jobId}`;
@@ -163,6 +172,22 @@ export class JobService {
     return this.change(id, (slurmJobId) => this.parts.slurm.requeue(slurmJobId));
   }
 
+  /** @throws AppError conflict once the job does not wait any more. */
+  async setPriority(id: JobId, priority: number): Promise<Job> {
+    const { db, slurm } = this.parts;
+    const job = this.getLive(id);
+    if (job.state !== 'PENDING' && job.state !== 'SUBMITTING')
+      throw new AppError('conflict', `job ${id} is ${job.state}: only a waiting job has a place`);
+    const { slurm_job_id: slurmJobId } = job;
+    if (slurmJobId !== null)
+      await this.control(async () => {
+        const now = await slurm.priorityOf(slurmJobId);
+        await slurm.setPriority(slurmJobId, now + niceOf(job.priority) - niceOf(priority));
+      });
+    store.updateJob(db, id, { priority });
+    return this.settled(id);
+  }
+
   /** Forgets an ended job with its outputs and log. */
   async remove(id: JobId): Promise<void> {
     const job = this.get(id);
@@ -215,6 +240,7 @@ export class JobService {
       throw new AppError(
         'conflict',
         `Idempotency-Key: was used for another request, job ${found.job.job_id}; use a new one`,
+        { details: { job_id: found.job.job_id } },
       );
     return found?.job;
   }
@@ -224,6 +250,8 @@ export class JobService {
     const { mem_gb, time_limit, name, gpus, gpu_mem_gb } = fields;
     if (gpus !== undefined && gpu_mem_gb !== undefined)
       throw new AppError('bad_request', 'gpu_mem_gb: give this or gpus, not both');
+    if (fields.conda_env !== undefined && fields.venv !== undefined)
+      throw new AppError('bad_request', 'conda_env: give this or venv, not both');
     const llm = fields.llm ?? modelInArguments(fields.args);
     const forModel = llm === undefined || gpu_mem_gb !== undefined ? 0 : models.gpusFor(llm);
     return {
@@ -273,6 +301,16 @@ function refuseMisuse(template: Template, fields: SubmitFields, script?: ScriptF
 function hashOf(request: JobRequest, script: ScriptFile | undefined): string {
   return createHash('sha256')
     .update(JSON.stringify(request))
+    .update(script?.content ?? '')
+    .digest('hex');
+}
+
+/** What a job does, without how much it is given for it, when, and under what name. */
+function dedupHashOf(request: JobRequest, { script, contentHash }: SubmitOptions): string {
+  const { command_key, command, args, params, env, dataset_sha, conda_env, venv } = request;
+  const work = { command_key, command, args, params, env, dataset_sha, conda_env, venv };
+  return createHash('sha256')
+    .update(JSON.stringify({ ...work, contentHash }))
     .update(script?.content ?? '')
     .digest('hex');
 }

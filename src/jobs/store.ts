@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import type { Database } from '../db/database.js';
 import type { Failure, Job, JobId, JobRequest, JobState } from './job.js';
 
@@ -24,11 +25,13 @@ interface Row {
   warning: string | null;
   attempts: number;
   next_attempt_at: number | null;
+  moved_from: number | null;
+  slurm_priority: number | null;
 }
 
 /** The script is left out: it can be large and is wanted alone. */
 const columns =
-  'job_id, slurm_job_id, comment, experiment_id, request, state, terminal, reason, exit_code, signal, failure, message, node_list, submitted_at, started_at, ended_at, priority, gres, gpu_indices, warning, attempts, next_attempt_at';
+  'job_id, slurm_job_id, comment, experiment_id, request, state, terminal, reason, exit_code, signal, failure, message, node_list, submitted_at, started_at, ended_at, priority, gres, gpu_indices, warning, attempts, next_attempt_at, moved_from, slurm_priority';
 
 function toJob(row: Row): Job {
   return {
@@ -42,13 +45,18 @@ function toJob(row: Row): Job {
   };
 }
 
+/** Random, so that no other job of this or an earlier Slurm has it. */
+export function newComment(): string {
+  return `jobrunner:${randomBytes(16).toString('hex')}`;
+}
+
 export interface NewJob {
-  comment: string;
   request: JobRequest;
   gres: string | null;
   submittedAt: number;
   idempotencyKey: string | undefined;
   requestHash: string;
+  dedupHash: string;
 }
 
 /** Writes a job down as SUBMITTING. Its experiment and script, which need the number, follow by {@link completeJob}. */
@@ -56,12 +64,12 @@ export function insertJob(db: Database, job: NewJob): JobId {
   const { lastInsertRowid } = db
     .prepare(
       `INSERT INTO jobs (comment, command_key, experiment_id, name, dataset_sha, request, script, state, submitted_at,
-         idempotency_key, request_hash, priority, gres)
+         idempotency_key, request_hash, dedup_hash, priority, gres)
        VALUES (@comment, @commandKey, '', @name, @datasetSha, @request, '', 'SUBMITTING', @submittedAt,
-         @idempotencyKey, @requestHash, @priority, @gres)`,
+         @idempotencyKey, @requestHash, @dedupHash, @priority, @gres)`,
     )
     .run({
-      comment: job.comment,
+      comment: newComment(),
       commandKey: job.request.command_key,
       name: job.request.name,
       datasetSha: job.request.dataset_sha ?? null,
@@ -69,6 +77,7 @@ export function insertJob(db: Database, job: NewJob): JobId {
       submittedAt: job.submittedAt,
       idempotencyKey: job.idempotencyKey ?? null,
       requestHash: job.requestHash,
+      dedupHash: job.dedupHash,
       priority: job.request.priority,
       gres: job.gres,
     });
@@ -98,6 +107,17 @@ export function findByIdempotencyKey(
     )
     .get(key);
   return row && { job: toJob(row), requestHash: row.request_hash };
+}
+
+/** The newest job with that hash that is live or has completed: one that failed may be tried again. */
+export function findDuplicate(db: Database, dedupHash: string): Job | undefined {
+  const row = db
+    .prepare<[string], Row>(
+      `SELECT ${columns} FROM jobs WHERE dedup_hash = ? AND (terminal = 0 OR state = 'COMPLETED')
+       ORDER BY job_id DESC LIMIT 1`,
+    )
+    .get(dedupHash);
+  return row && toJob(row);
 }
 
 export function scriptOf(db: Database, id: JobId): string | undefined {
@@ -158,9 +178,7 @@ export function isDatasetInUse(db: Database, sha: string): boolean {
   );
 }
 
-export type JobUpdate = Partial<
-  Omit<Job, 'job_id' | 'comment' | 'experiment_id' | 'request' | 'submitted_at'>
->;
+export type JobUpdate = Partial<Omit<Job, 'job_id' | 'experiment_id' | 'request' | 'submitted_at'>>;
 
 export function updateJob(db: Database, id: JobId, update: JobUpdate): void {
   const names = Object.keys(update);

@@ -30,6 +30,8 @@ export interface TrackerParts {
   /** The end of a job's log, for the reason it failed. */
   logTail: (job: Job) => Promise<string>;
   onEnded: (id: JobId) => void;
+  /** What else is to be brought in step once the rows are. */
+  afterLook: () => Promise<void>;
   now: () => number;
   log: Logger;
 }
@@ -156,9 +158,10 @@ export class Tracker {
     for (const job of store.liveJobs(db)) {
       const found = find(job);
       if (found) await this.#apply(job, found);
-      else if (handOver.mayAttempt(job.job_id)) missing.push(job);
+      else if (handOver.mayAttempt(job)) missing.push(job);
     }
     if (missing.length > 0) await this.#lookInHistory(missing);
+    await this.#parts.afterLook();
   }
 
   async #lookInHistory(missing: Job[]): Promise<void> {

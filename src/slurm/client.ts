@@ -5,8 +5,8 @@ import type { SlurmJob } from './job-record.js';
 import { nodeArguments, parseNodes, type SlurmNode } from './nodes.js';
 import { parseSacct, sacctArguments } from './sacct.js';
 import { HOLD_PARTITION, holdArguments, holdScript } from './hold.js';
-import { parsePlacements, updatedGres, type GpuPlacement } from './placements.js';
-import { niceOf, parseSbatch, sbatchArguments, type SubmitSpec } from './sbatch.js';
+import { parsePlacements, type GpuPlacement } from './placements.js';
+import { parseSbatch, sbatchArguments, type SubmitSpec } from './sbatch.js';
 import { parsePriority, parseSqueue, priorityArguments, squeueArguments } from './squeue.js';
 
 /** What JobRunner asks of a Slurm cluster. Every method throws SlurmError. */
@@ -21,10 +21,9 @@ export interface SlurmClient {
   hold(slurmJobId: number): Promise<void>;
   release(slurmJobId: number): Promise<void>;
   requeue(slurmJobId: number): Promise<void>;
-  /** Moves a waiting job from one priority to another, keeping its place among those submitted before and after it. */
-  setPriority(slurmJobId: number, from: number, to: number): Promise<void>;
-  /** Changes what a waiting job asks for, such as to `shard:nvidia3:60`. */
-  setGres(slurmJobId: number, gres: string): Promise<void>;
+  /** A waiting job's place in the queue: the higher, the sooner. */
+  priorityOf(slurmJobId: number): Promise<number>;
+  setPriority(slurmJobId: number, priority: number): Promise<void>;
   /** The GPUs of all running jobs, placeholders too, by Slurm's job number. */
   placements(): Promise<Map<number, GpuPlacement>>;
   /** Takes a GPU, or a part of one, away from jobs until it is cancelled. @returns Slurm's job number. */
@@ -74,13 +73,8 @@ export function commandSlurmClient(slurmConf: string): SlurmClient {
       await control('requeue', String(id));
       await control('update', `JobId=${id}`, 'Requeue=0');
     },
-    setPriority: async (id, from, to) => {
-      // A change of the nice value alone would put the job behind all others of its level.
-      const now = parsePriority(await run('squeue', priorityArguments(id)));
-      await control('update', `JobId=${id}`, `Nice=${niceOf(to)}`);
-      await control('update', `JobId=${id}`, `Priority=${now + niceOf(from) - niceOf(to)}`);
-    },
-    setGres: (id, gres) => control('update', `JobId=${id}`, `TresPerNode=${updatedGres(gres)}`),
+    priorityOf: async (id) => parsePriority(await run('squeue', priorityArguments(id))),
+    setPriority: (id, priority) => control('update', `JobId=${id}`, `Priority=${priority}`),
     placements: async () =>
       parsePlacements(await run('scontrol', ['--details', '--oneliner', 'show', 'job'])),
     submitHold: async (gres, comment) =>

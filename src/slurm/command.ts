@@ -2,12 +2,12 @@ import { execa } from 'execa';
 
 /**
  * What went wrong with a Slurm command. `refused`: it said no. `unreachable`: nobody could be asked, so nothing was done.
- * `unanswered`: it may have been done, but no answer came.
+ * `unanswered`: it may have been done, but no answer came. `busy`: no room now, nothing was done.
  */
 export class SlurmError extends Error {
   override readonly name = 'SlurmError';
   constructor(
-    readonly kind: 'refused' | 'unreachable' | 'unanswered',
+    readonly kind: 'refused' | 'unreachable' | 'unanswered' | 'busy',
     message: string,
     options?: { cause?: unknown },
   ) {
@@ -32,6 +32,8 @@ const notAsked =
   /connect failure|connection refused|munge|problem talking to the database|slurm_persist_conn_open|plugin initialization/i;
 const notAnswered =
   /unable to contact slurm|socket timed out|communication connection|not responding|zero bytes were transmitted|backup controller/i;
+
+const hasNoRoom = /temporarily unable to accept job|MaxSubmitJobsPer|Job violates accounting/i;
 
 function kindOf(said: string): SlurmError['kind'] {
   if (notAsked.test(said)) return 'unreachable';
@@ -62,6 +64,8 @@ export function commandRunner(slurmConf: string): RunCommand {
       cwd: '/',
     });
     if (!result.failed) return result.stdout;
+    // sbatch goes on trying by itself for two minutes; what it says meanwhile is the answer.
+    if (hasNoRoom.test(result.stderr)) throw new SlurmError('busy', plainWords(result.stderr));
     if (result.timedOut)
       throw new SlurmError('unanswered', `${file} did not answer within ${timeoutMs / 1000} s`);
     const said = result.stderr.trim() || (result.shortMessage ?? `${file} failed`);

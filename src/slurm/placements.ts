@@ -43,11 +43,3 @@ function indicesOf(list: string): number[] {
       return Array.from({ length: last - first + 1 }, (_, i) => first + i);
     });
 }
-
-/** `TresPerNode` wants each part named (scontrol(1)); 24.11 prints `gres/gpu:…` and takes `gres:gpu:…` as 22.05 does. */
-export function updatedGres(gres: string): string {
-  return gres
-    .split(',')
-    .map((part) => `gres:${part}`)
-    .join(',');
-}

@@ -22,7 +22,8 @@ export const priorityRange = { least: 0, most: 1000, usual: 100 } as const;
 
 /**
  * `priority/basic` gives each job one less than the one before: first in, first out. Levels lie a million apart, so that as
- * many jobs fit between two of them; `--nice` goes up to 2,147,483,645 (sbatch(1)).
+ * many jobs fit between two of them; `--nice` goes up to 2,147,483,645 (sbatch(1)). It counts when a job is submitted or
+ * released: a later change of it would put the job behind all others of its level.
  */
 export function niceOf(priority: number): number {
   return priority * 1_000_000;

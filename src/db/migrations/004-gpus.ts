@@ -11,6 +11,9 @@ ALTER TABLE jobs ADD COLUMN dedup_hash TEXT;
 -- Refusals to come back from, and when to try again.
 ALTER TABLE jobs ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE jobs ADD COLUMN next_attempt_at INTEGER;
+-- Slurm's number of the job that this one takes the place of, to be cancelled first, and that job's priority in Slurm.
+ALTER TABLE jobs ADD COLUMN moved_from INTEGER;
+ALTER TABLE jobs ADD COLUMN slurm_priority INTEGER;
 CREATE INDEX jobs_dedup ON jobs (dedup_hash) WHERE dedup_hash IS NOT NULL;
 
 -- GPUs that nobody is to start on until they are resumed.

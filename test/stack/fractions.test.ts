@@ -1,0 +1,231 @@
+import { copyFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { LiveStack } from './live-stack.js';
+
+let stack: LiveStack;
+
+beforeAll(async () => {
+  stack = await LiveStack.start({ JR_SIMULATE_GPUS: '4', JR_JOBS_FILE_INTERVAL: '3600' });
+}, 120_000);
+
+afterAll(async () => {
+  await stack.remove();
+}, 60_000);
+
+/** Waits in its log's folder until it is told to end, so that a test decides how long it has its GPU. */
+const untilTold = 'touch on; until [ -e end ]; do sleep 0.05; done';
+
+interface GpuJob {
+  job_id: number;
+  gres: string | null;
+  gpu_indices: number[] | null;
+  reason_text: string | null;
+  priority: number;
+}
+
+async function submit(fields: Record<string, unknown>): Promise<number> {
+  const { status, json, text } = await stack.submit({
+    command_key: 'shell',
+    command: untilTold,
+    mem_gb: 0.01,
+    ...fields,
+  });
+  if (status !== 201) throw new Error(text);
+  return json.job_id;
+}
+
+async function show(id: number): Promise<GpuJob> {
+  return (await stack.call<GpuJob>('GET', `/jobs/${id}`)).json;
+}
+
+async function end(...ids: number[]): Promise<void> {
+  for (const id of ids) await writeFile(join(stack.root, 'results', String(id), 'end'), '');
+  for (const id of ids) await stack.finish(id);
+}
+
+describe('fractions', () => {
+  test('a share is one GPU’s, and the job learns what it has', async () => {
+    const tell = 'echo "$JR_GPU_FRACTION $JR_GPU_MEM_MB $CUDA_VISIBLE_DEVICES"';
+    const [half, memory, whole, none] = await Promise.all([
+      stack.shell(tell, { gpus: 0.5 }),
+      stack.shell(tell, { gpu_mem_gb: 20 }),
+      stack.shell(tell, { gpus: 2 }),
+      stack.shell(`${tell}; compgen -e | grep -c JR_GPU`, {}),
+    ]);
+    expect(half.log).toMatch(/^0\.500000 40960 [0-3]\n$/);
+    expect(memory.log).toMatch(/^0\.250000 20480 [0-3]\n$/);
+    expect(whole.log).toMatch(/^1\.000000 81920 [0-3],[0-3]\n$/);
+    expect(none.log).toBe('  \n0\n');
+  }, 60_000);
+
+  test('shares fill a GPU and no more; a share never lies on two', async () => {
+    const big = await Promise.all([0, 1, 2, 3].map(() => submit({ gpus: 0.6 })));
+    for (const id of big) await stack.until(id, 'RUNNING');
+    const waiting = await submit({ gpus: 0.5 });
+    const small = await Promise.all([0, 1, 2, 3].map(() => submit({ gpus: 0.4 })));
+    for (const id of small) await stack.until(id, 'RUNNING');
+    expect((await stack.call('GET', `/jobs/${waiting}`)).json.status).toBe('PENDING');
+    await end(...small, big[0] ?? 0);
+    await stack.until(waiting, 'RUNNING');
+    await end(waiting, ...big.slice(1));
+  }, 90_000);
+
+  test('memory is rounded up to a share, so that what shares a GPU fits its memory', async () => {
+    // 80 GiB: 26.7 GiB are 33.375 shares.
+    const ids: number[] = [];
+    for (let i = 0; i < 3; i++) ids.push(await submit({ gpu_mem_gb: 26.7, allowed_gpus: '2' }));
+    await stack.until(ids[0] ?? 0, 'RUNNING');
+    await stack.until(ids[1] ?? 0, 'RUNNING');
+    expect((await show(ids[0] ?? 0)).gres).toBe('shard:nvidia2:34');
+    const states = await Promise.all(
+      ids.map(async (id) => (await stack.call('GET', `/jobs/${id}`)).json.status),
+    );
+    expect(states.filter((state) => state === 'PENDING')).toHaveLength(1);
+    for (const id of ids) await writeFile(join(stack.root, 'results', String(id), 'end'), '');
+    for (const id of ids) await stack.finish(id);
+  }, 60_000);
+
+  test.each([
+    [{ gpus: -0.5 }, 400, /gpus: cannot be negative/],
+    [{ gpus: 'NaN' }, 400, /gpus: expected a number/],
+    [{ gpus: 1.5 }, 400, /gpus: a share is a part of one GPU/],
+    [{ gpus: 5 }, 422, /gpus: 5 asked for, 4 is the most/],
+    [{ gpus: 2, allowed_gpus: '1' }, 422, /gpus: 2 asked for, 1 among the allowed ones/],
+    [{ gpus: 0.5, gpu_mem_gb: 1 }, 400, /gpu_mem_gb: give this or gpus/],
+    [{ gpu_mem_gb: 81 }, 422, /gpu_mem_gb: 81 asked for, 80 GiB/],
+    [{ gpus: 1, allowed_gpus: '0,9' }, 422, /allowed_gpus: there is no GPU 9 here/],
+    [{ gpus: 1, allowed_gpus: '3-1' }, 400, /allowed_gpus/],
+    [{ gpus: 1, allowed_gpus: '' }, 400, /allowed_gpus/],
+    [{ gpus: 1, priority: -1 }, 400, /priority/],
+    [{ gpus: 1, priority: 1.5 }, 400, /priority: expected a whole number/],
+    [{ gpus: 1, partition: 'hold' }, 422, /partition/],
+  ])('%j is refused', async (fields, status, message) => {
+    const reply = await stack.submit({ command_key: 'shell', command: 'true', ...fields });
+    expect(reply.json.error.message).toMatch(message);
+    expect(reply.status).toBe(status);
+  });
+
+  test('the smallest fraction is one share', async () => {
+    const id = await submit({ gpus: 0.0001 });
+    expect((await show(id)).gres).toBe('shard:1');
+    await end(id);
+  }, 60_000);
+});
+
+describe('models', () => {
+  const gres = async (fields: Record<string, unknown>) => {
+    const dry = await stack.call<{ request: { gpus: number } }>('POST', '/jobs', {
+      body: JSON.stringify({ command_key: 'shell', command: 'true', dry_run: true, ...fields }),
+      headers: { 'Content-Type': 'application/json' },
+    });
+    return dry.json.request.gpus;
+  };
+
+  test('the table decides, an explicit number wins, and a broken table leaves the last good one', async () => {
+    const path = join(stack.root, 'llm_config.json');
+    const write = async (text: string) => {
+      await writeFile(`${path}.new`, text);
+      await rename(`${path}.new`, path);
+    };
+    expect(await gres({ llm: 'unknown' })).toBe(1);
+    await write(
+      '{"default_requirement": 0.8, "models": {"small": 0.5, "huge": 1.2, "__proto__x": 1}}',
+    );
+    expect(await gres({ llm: 'small' })).toBe(0.5);
+    expect(await gres({ args: ['--llm', 'small', '--epochs', '1'] })).toBe(0.5);
+    expect(await gres({ args: ['--llm=huge'] })).toBe(2);
+    expect(await gres({ llm: 'unknown' })).toBe(0.8);
+    expect(await gres({ llm: 'toString' })).toBe(0.8);
+    expect(await gres({ llm: 'small', gpus: 0 })).toBe(0);
+    expect(await gres({})).toBe(0);
+    await write('{"models": {"small": 0.25');
+    expect(await gres({ llm: 'small' })).toBe(0.5);
+    await write('{"models": {"small": -1}}');
+    expect(await gres({ llm: 'small' })).toBe(0.5);
+    await write('{"models": {"small": 0.25}}');
+    expect(await gres({ llm: 'small' })).toBe(0.25);
+    await copyFile('/dev/null', path);
+    expect(await gres({ llm: 'small' })).toBe(0.25);
+  }, 60_000);
+});
+
+describe('priority', () => {
+  test('a lower number runs first, first come first served inside a level, and it can be changed', async () => {
+    const blocker = await submit({ gpus: 1, allowed_gpus: '0' });
+    await stack.until(blocker, 'RUNNING');
+    const order = join(stack.root, 'results', String(blocker), 'order');
+    const note = (name: string) => ({
+      command: `flock ${order}.lock sh -c 'echo ${name} >>${order}'`,
+      gpus: 1,
+      allowed_gpus: '0',
+    });
+    const usual = await submit(note('usual'));
+    await submit(note('last'));
+    await submit({ ...note('urgent'), priority: 1 });
+    const late = await submit({ ...note('late'), priority: 900 });
+    await submit({ ...note('urgent2'), priority: 1 });
+    const changed = await stack.call<GpuJob>('POST', `/jobs/${late}/priority`, {
+      body: JSON.stringify({ priority: 100 }),
+      headers: { 'Content-Type': 'application/json' },
+    });
+    expect(changed.json.priority).toBe(100);
+    const bottom = await submit({ ...note('bottom'), priority: 1000 });
+    await end(blocker);
+    await stack.finish(bottom);
+    const ran = await stack.call(
+      'GET',
+      `/outputs/download_by_job?job_id=${blocker}&rel_path=order`,
+    );
+    expect(ran.text).toBe('urgent\nurgent2\nusual\nlast\nlate\nbottom\n');
+    const again = await stack.call('POST', `/jobs/${usual}/priority`, {
+      body: new URLSearchParams({ priority: '5' }),
+    });
+    expect(again.status).toBe(409);
+  }, 120_000);
+});
+
+describe('allowed GPUs', () => {
+  test('the least busy allowed one is chosen, and a waiting job is moved to one that is free', async () => {
+    const first = await submit({ gpus: 1, allowed_gpus: '0,2-3' });
+    const second = await submit({ gpus: 1, allowed_gpus: '0,2-3' });
+    const third = await submit({ gpus: 0.5, allowed_gpus: [0, 3] });
+    for (const id of [first, second, third]) await stack.until(id, 'RUNNING');
+    expect([(await show(first)).gres, (await show(second)).gres, (await show(third)).gres]).toEqual(
+      ['gpu:nvidia0:1', 'gpu:nvidia2:1', 'shard:nvidia3:50'],
+    );
+    // All of theirs are taken: bound to one of them, each waits.
+    const share = await submit({ gpus: 0.7, allowed_gpus: '0,2' });
+    const bound = (await show(share)).gres;
+    expect(bound).toMatch(/^shard:nvidia[02]:70$/);
+    const other = bound?.includes('nvidia0') === true ? second : first;
+    await end(other);
+    await stack.until(share, 'RUNNING');
+    expect((await show(share)).gres).toBe(
+      bound?.includes('nvidia0') === true ? 'shard:nvidia2:70' : 'shard:nvidia0:70',
+    );
+    await end(share, third, other === first ? second : first);
+  }, 120_000);
+});
+
+describe('no duplicates', () => {
+  test('what is queued, running or done is not run again; what failed is', async () => {
+    const job = {
+      command_key: 'shell',
+      command: 'echo same; exit "$CODE"',
+      mem_gb: 0.01,
+      dedup: true,
+    };
+    const good = await stack.run({ ...job, env: { CODE: '0' } });
+    const again = await stack.submit({ ...job, env: { CODE: '0' }, priority: 5 });
+    expect([again.status, again.json.job_id]).toEqual([200, good.job_id]);
+    const bad = await stack.run({ ...job, env: { CODE: '1' } });
+    const retried = await stack.run({ ...job, env: { CODE: '1' } });
+    expect(retried.job_id).toBeGreaterThan(bad.job_id);
+    const plain = await stack.run({ ...job, env: { CODE: '0' }, dedup: false });
+    expect(plain.job_id).toBeGreaterThan(retried.job_id);
+    const sides = await Promise.all(
+      [1, 2, 3].map(() => stack.submit({ ...job, env: { CODE: '0', N: '2' } })),
+    );
+    expect(new Set(sides.map((side) => side.json.job_id)).size).toBe(1);
+  }, 60_000);
+});
