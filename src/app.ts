@@ -21,6 +21,7 @@ import { JobFolders } from './jobs/job-folders.js';
 import type { JobId } from './jobs/job.js';
 import { logTail } from './jobs/log-file.js';
 import { jobRoutes } from './jobs/routes.js';
+import { screenRoutes } from './jobs/screen-routes.js';
 import { JobService } from './jobs/service.js';
 import * as jobStore from './jobs/store.js';
 import { Tracker } from './jobs/tracker.js';
@@ -142,6 +143,7 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
       tracker,
       limits: { cpus, memoryMb, maxTime },
       fleet,
+      screenDir: layout.screens,
       models,
       isHeld: () => false,
       now,
@@ -156,6 +158,7 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
       datasets: datasetRoutes(datasets),
       commands: commandRoutes(templates),
       jobs: jobRoutes(jobs, outputs, folders, stopping.signal),
+      screens: screenRoutes(db),
       outputs: outputRoutes(outputs),
       nodes: nodeRoutes(slurm, gpus),
       metrics: metricsRoutes(db, health),

@@ -30,6 +30,8 @@ export interface Layout {
   mysqlRun: string;
   mysqlSocket: string;
   jobEnded: string;
+  /** Sockets of the jobs’ GNU screen sessions. */
+  screens: string;
   supervisorConf: string;
   supervisorSocket: string;
 }
@@ -63,6 +65,7 @@ export function layoutOf(root: string): Layout {
     mysqlRun: join(run, 'mysql'),
     mysqlSocket: join(run, 'mysql', 'mysqld.sock'),
     jobEnded: join(run, 'job-ended', 'last'),
+    screens: join(run, 'screen'),
     supervisorConf: join(run, 'supervisord.conf'),
     supervisorSocket: join(run, 'supervisor.sock'),
   };

@@ -14,6 +14,7 @@ export interface HttpParts {
   datasets: Router;
   commands: Router;
   jobs: Router;
+  screens: Router;
   outputs: Router;
   nodes: Router;
   metrics: Router;
@@ -51,6 +52,7 @@ export function createHttpApp(parts: HttpParts): Express {
   app.use('/datasets', parts.imports, parts.datasets);
   app.use('/commands', parts.commands);
   app.use('/jobs', parts.jobs);
+  app.use('/screens', parts.screens);
   app.use('/outputs', parts.outputs);
   app.use(parts.nodes);
   app.use('/metrics', parts.metrics);

@@ -50,6 +50,8 @@ export function makeFolders(layout: Layout, accounts: Accounts): void {
   folder(layout.mungeRun, 0o755, munge);
   folder(layout.mysqlRun, 0o755, mysql);
   folder(join(layout.jobEnded, '..'), 0o755, root);
+  // screen(1) takes no folder that is open to others.
+  folder(layout.screens, 0o700, runner);
 
   const shortcut = join(layout.root, 'jr_slurm.db');
   if (!existsSync(shortcut)) {

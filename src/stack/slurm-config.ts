@@ -80,6 +80,7 @@ export function writeSlurmConfig(
     results_dir: layout.results,
     slurm_conf: layout.slurmConf,
     job_ended_file: layout.jobEnded,
+    screen_dir: layout.screens,
   });
   render('cgroup.conf', 0o644, { cgroups: cgroupLines(useCgroups, release).join('\n') });
   // slurmdbd refuses a configuration that others can read.

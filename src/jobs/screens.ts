@@ -1,0 +1,58 @@
+import type { Database } from '../db/database.js';
+import type { Job, JobId, JobRequest, JobState } from './job.js';
+import * as store from './store.js';
+
+/** A job that runs, or is to run, in GNU screen. */
+export interface Screen {
+  job_id: JobId;
+  /** Null until the job runs. */
+  name: string | null;
+  state: JobState;
+  gpus: number[];
+}
+
+/** The sessions of all live jobs that asked for one, oldest job first. */
+export function liveScreens(db: Database): Screen[] {
+  return store
+    .liveJobs(db)
+    .filter((job) => job.request.screen)
+    .map((job) => ({
+      job_id: job.job_id,
+      name: screenName(job),
+      state: job.state,
+      gpus: job.gpu_indices ?? [],
+    }));
+}
+
+/** `gpujob_<gpus>_<mode>_<job_id>`, as the job's script names it; null while that is not known. */
+export function screenName(job: Job): string | null {
+  if (job.state !== 'RUNNING' || (job.gres !== null && job.gpu_indices === null)) return null;
+  const gpus = job.gpu_indices?.join(',') || 'cpu';
+  return `gpujob_${gpus}${screenNameTail(job.request, job.job_id)}`;
+}
+
+/** What comes after the GPUs. The mode is the arguments' `--mode`, or else the command key. */
+export function screenNameTail({ args, command_key }: JobRequest, id: JobId): string {
+  let mode = '';
+  args.forEach((arg, i) => {
+    if (arg === '--mode') mode = args[i + 1] ?? mode;
+    else if (arg.startsWith('--mode=')) mode = arg.slice('--mode='.length);
+  });
+  // A path of a socket is short, and screen takes % for a placeholder.
+  const safe = (text: string) => text.replaceAll(/[^\w.-]/g, '-').slice(0, 16);
+  return `_${safe(mode || command_key)}_${id}`;
+}
+
+/**
+ * The command line that attaches a terminal to a session, for root or who else may become `runner`. `script` gives screen a
+ * terminal that `runner` may open; the caller's own it may not. More than one can be attached.
+ * @param screenDir the layout's `screens`
+ * @param term the caller's `TERM`
+ */
+export function attachCommand(screenDir: string, name: string, term: string): string[] {
+  if (!/^gpujob_[\w,.-]+$/.test(name)) throw new Error(`not a session of ours: ${name}`);
+  const variables = [`SCREENDIR=${screenDir}`, `TERM=${term}`, 'LANG=C.UTF-8'];
+  return ['sudo', '-u', 'runner', 'env', ...variables]
+    .concat('script', '--quiet', '--return', '--command', `screen -x ${name}`)
+    .concat('/dev/null');
+}

@@ -1,0 +1,67 @@
+import { shellQuote } from '../shell-quote.js';
+import type { ScriptParts } from './parts.js';
+
+/**
+ * Slurm 22.05 reads the user's login environment even under `--export=NIL`; what a profile on this machine sets is not
+ * the job's business.
+ */
+export const cleanSlate = [
+  'for jr_name in $(compgen -e); do',
+  '  case $jr_name in SLURM*|*_VISIBLE_DEVICES|GPU_DEVICE_ORDINAL|ZE_AFFINITY_MASK|TMPDIR|HOSTNAME) ;; *) unset "$jr_name" ;; esac',
+  'done',
+  'unset jr_name',
+];
+
+/** The job's whole environment, apart from Slurm's own variables. */
+export function exports(parts: ScriptParts): string[] {
+  const { jobId, experimentId, request, dataset, outputDir, scriptPath } = parts;
+  const variables: Record<string, string> = {
+    // The image keeps PyTorch in a virtual environment; elsewhere the folder is not there.
+    PATH: '/opt/torch/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    HOME: '/home/runner',
+    USER: 'runner',
+    LOGNAME: 'runner',
+    SHELL: '/bin/bash',
+    LANG: 'C.UTF-8',
+    // Python holds its output back when it is not a terminal; a log that follows the job is worth more.
+    PYTHONUNBUFFERED: '1',
+    ...request.env,
+    JR_JOB_ID: String(jobId),
+    JR_EXPERIMENT_ID: experimentId,
+    JR_DATASET_DIR: dataset?.treeDir ?? '',
+    JR_DATASET_FILE: dataset?.originalPath ?? '',
+    JR_OUTPUT_DIR: outputDir,
+    JR_PARAMS: JSON.stringify(request.params),
+    ...(scriptPath !== undefined && { JR_SCRIPT: scriptPath }),
+  };
+  return Object.entries(variables).map(([name, value]) => `export ${name}=${shellQuote(value)}`);
+}
+
+/**
+ * bash runs this once the command under way has ended, which got the signal, too: what winds up at SIGTERM is given the
+ * time that Slurm gives it, instead of being left behind by its shell.
+ */
+export const windUp = "trap 'exit 143' TERM";
+
+/** Ends the job before its command runs: says why on standard error, exit code 2. */
+export const failFunction = 'jr_fail() { printf \'jobrunner: %s\\n\' "$1" >&2; exit 2; }';
+
+/**
+ * (Whole paths: the job's PATH may lead elsewhere.) Standard error goes into the log, in its place among the output, and into a file of its own. The copier outlives the
+ * signals that end the job and is waited for, so that the last words of a job that was killed are kept; not for long,
+ * since a process the job left behind may hold the pipe open.
+ */
+export function stderrCopy(path: string): string[] {
+  return [
+    `exec 2> >(trap '' TERM INT HUP; exec /bin/tee -a -- ${shellQuote(path)})`,
+    'jr_copier=$!',
+    'jr_finish() {',
+    '  local status=$? i',
+    '  exec 2>&-',
+    '  for ((i = 0; i < 200; i++)); do kill -0 "$jr_copier" 2>/dev/null || break; /bin/sleep 0.01; done',
+    '  exit "$status"',
+    '}',
+    'trap jr_finish EXIT',
+    windUp,
+  ];
+}

@@ -1,0 +1,19 @@
+import type { GpuFleet } from '../../gpus/choose.js';
+import type { Template } from '../../templates/template.js';
+import type { JobId, JobRequest } from '../job.js';
+
+/** What a job's script is made of. Folders and files are absolute paths. */
+export interface ScriptParts {
+  jobId: JobId;
+  experimentId: string;
+  request: JobRequest;
+  template: Template;
+  dataset: { treeDir: string; originalPath: string } | undefined;
+  outputDir: string;
+  /** Its folder holds what else the script keeps while it runs. */
+  stderrPath: string;
+  scriptPath: string | undefined;
+  /** Where GNU screen keeps the sockets of all jobs' sessions; the jobs' user's own. */
+  screenDir: string;
+  fleet: GpuFleet;
+}

@@ -1,0 +1,64 @@
+import { expect, test } from '@jest/globals';
+import type { JobId } from '../../src/jobs/job.js';
+import { attachCommand, screenNameTail } from '../../src/jobs/screens.js';
+import { fleetOf, plainRequest, runScript } from './script-support.js';
+
+const request = { ...plainRequest, screen: true };
+
+test('a job in screen has a terminal with colours, its log is whole, and its exit code is kept', () => {
+  const body =
+    'test -t 0 && test -t 1 && test -t 2 && echo tty; tput setaf 1; seq 20000; echo err >&2; exit 7';
+  const { status, stdout } = runScript({ request }, body);
+  const numbers = Array.from({ length: 20000 }, (_, i) => `${i + 1}\r\n`).join('');
+  expect(stdout).toBe(`tty\r\n\x1b[31m${numbers}err\r\n`);
+  expect(status).toBe(7);
+});
+
+test('the session is named after GPUs, mode and job; the arguments are the words they were', () => {
+  const args = ['--mode', 'train/é $(id)', `'"\n\\`, '--cuda', '0'];
+  const parts = { request: { ...request, gpus: 1, args }, fleet: fleetOf(2) };
+  const { stdout, status } = runScript(parts, 'printf "<%s>" "${STY#*.}" {{args}}', {
+    SLURM_JOB_GPUS: '1',
+  });
+  const given = [...args.slice(0, -1), '1'].map((word) => `<${word.replace('\n', '\r\n')}>`);
+  expect(stdout).toBe(`<gpujob_1_train-----id-_7>${given.join('')}`);
+  expect(status).toBe(0);
+});
+
+test('a job without GPUs says so in its session’s name', () => {
+  expect(runScript({ request }, 'echo "${STY#*.}"').stdout).toBe('gpujob_cpu_test_7\r\n');
+});
+
+test('without screen the job ends before its command', () => {
+  const env = { PATH: '/nowhere' };
+  const { status, stderr, stdout } = runScript({ request: { ...request, env } }, 'echo ran');
+  expect([status, stdout]).toEqual([2, stderr]);
+  expect(stderr).toContain('screen: GNU screen is not in PATH (/nowhere)');
+});
+
+test('a session that is quit from inside ends its job as failed, with a word on why', () => {
+  const { status, stderr } = runScript({ request }, 'screen -X quit; sleep 60');
+  expect(status).toBe(1);
+  expect(stderr).toMatch(/^jobrunner: screen: the session ended without its command/);
+});
+
+test('a folder too deep for a socket is told before the command', () => {
+  const screenDir = `/tmp/${'x'.repeat(90)}`;
+  const { status, stderr } = runScript({ request, screenDir }, 'echo ran');
+  expect(status).toBe(2);
+  expect(stderr).toContain('is too long for a socket; use a shorter JR_ROOT');
+});
+
+test('the mode in a name is the last --mode, or the command key', () => {
+  const tail = (...args: string[]) => screenNameTail({ ...request, args }, 3 as JobId);
+  expect(tail('--mode=a', '--mode', 'b_c.d')).toBe('_b_c.d_3');
+  expect(tail('--mode')).toBe('_test_3');
+  expect(tail('--mode=')).toBe('_test_3');
+});
+
+test('only a session of ours is attached to', () => {
+  expect(attachCommand('/s', 'gpujob_0,1_train_7', 'xterm')).toContain(
+    'screen -x gpujob_0,1_train_7',
+  );
+  expect(() => attachCommand('/s', 'gpujob_0;id', 'xterm')).toThrow('not a session of ours');
+});

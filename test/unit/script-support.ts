@@ -1,0 +1,83 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { JobId, JobRequest } from '../../src/jobs/job.js';
+import { renderScript, type ScriptParts } from '../../src/jobs/script.js';
+
+export const plainRequest: JobRequest = {
+  command_key: 'test',
+  gpus: 0,
+  priority: 100,
+  screen: false,
+  cuda: 'replace',
+  cpus: 1,
+  mem_gb: 1,
+  time_limit: '1:00',
+  name: 'test',
+  params: {},
+  env: {},
+  args: [],
+};
+
+/** As a machine would have them whose container was given GPUs 3, 5 and so on. */
+export function fleetOf(count: number): ScriptParts['fleet'] {
+  const gpus = Array.from({ length: count }, (_, index) => ({
+    index,
+    device: `/dev/null`,
+    uuid: `GPU-${2 * index + 3}`,
+    model: 'x',
+    memoryMb: 80,
+  }));
+  return { gpus, shardsPerGpu: 100, gpuType: 'nvidia' };
+}
+
+/** Runs a rendered script with the real bash. `env` is what Slurm would have set. */
+export function runScript(
+  parts: Partial<ScriptParts>,
+  body: string,
+  env: Record<string, string> = {},
+): { status: number | null; stdout: string; stderr: string } {
+  const folder = mkdtempSync(join(tmpdir(), 'jr-script-'));
+  try {
+    const screenDir = join(folder, 'screen');
+    execFileSync('install', ['-d', '-m', '0700', screenDir]);
+    const script = renderScript({
+      jobId: 7 as JobId,
+      experimentId: 'job-7',
+      request: plainRequest,
+      template: {
+        commandKey: 'test',
+        folder: '/templates/test',
+        body,
+        description: '',
+        dataset: 'optional',
+        command: 'none',
+        script: 'none',
+        args: 'optional',
+        params: { type: 'object' },
+      },
+      dataset: undefined,
+      outputDir: folder,
+      stderrPath: join(folder, 'stderr'),
+      scriptPath: undefined,
+      screenDir,
+      fleet: fleetOf(0),
+      ...parts,
+    });
+    // A file, as with Slurm: screen's log cannot be opened anew where it is a socket, as Node's pipes are.
+    const log = openSync(join(folder, 'stdout'), 'a+');
+    const { status, error } = spawnSync('/bin/bash', ['-s'], {
+      input: script,
+      env: { PATH: '/usr/bin:/bin', ...env },
+      cwd: folder,
+      stdio: ['pipe', log, 'ignore'],
+    });
+    closeSync(log);
+    if (error) throw error;
+    const read = (name: string) => readFileSync(join(folder, name), 'utf8');
+    return { status, stdout: read('stdout'), stderr: read('stderr') };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
