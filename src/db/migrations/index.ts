@@ -2,6 +2,7 @@ import { datasets } from './001-datasets.js';
 import { jobs } from './002-jobs.js';
 import { outputs } from './003-outputs.js';
 import { gpus } from './004-gpus.js';
+import { jobsFile } from './005-jobs-file.js';
 
 /** In order; a migration that was released is never edited, only followed by another. */
-export const migrations: readonly string[] = [datasets, jobs, outputs, gpus];
+export const migrations: readonly string[] = [datasets, jobs, outputs, gpus, jobsFile];

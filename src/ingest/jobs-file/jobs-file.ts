@@ -1,0 +1,184 @@
+import { watch, type FSWatcher } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
+import { errnoOf } from '../../errors.js';
+import { scan, type ScanParts, type ScanResult } from './scan.js';
+
+/** Most problems that are shown, and of new ones logged at a time. */
+const shownProblems = 100;
+const loggedProblems = 20;
+/** Several writes in a row are one event's worth of reading; a file that takes long to read is read less often. */
+const pauseMs = 50;
+const pausePerScanTime = 5;
+
+export interface JobsFileParts extends Omit<ScanParts, 'forgetAfterMs'> {
+  seconds: number;
+  now: () => number;
+}
+
+/**
+ * Makes appended lines of the jobs file jobs. The folder is watched, not the file, which may be replaced, removed or not
+ * there yet; and it is looked at every `seconds` in any case, since not every file system tells.
+ */
+export class JobsFile {
+  readonly #parts: JobsFileParts;
+  readonly #closing = new AbortController();
+  #timer: NodeJS.Timeout | undefined;
+  #soon: NodeJS.Timeout | undefined;
+  #watcher: { watcher: FSWatcher; folder: string } | undefined;
+  #watchProblem = '';
+  #running: Promise<void> | undefined;
+  #again = false;
+  #stamp = '';
+  #last: (ScanResult & { at: number; ms: number }) | undefined;
+
+  constructor(parts: JobsFileParts) {
+    this.#parts = parts;
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => void this.#look(), this.#parts.seconds * 1000);
+    void this.#look();
+  }
+
+  /** Ends after the line that is being submitted. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    clearInterval(this.#timer);
+    clearTimeout(this.#soon);
+    this.#watcher?.watcher.close();
+    await this.#running;
+  }
+
+  status() {
+    const last = this.#last;
+    const problems = last?.problems ?? [];
+    return {
+      path: this.#parts.path,
+      present: last?.present ?? false,
+      lines: last?.lines ?? 0,
+      submitted: last?.submitted ?? 0,
+      unfinished_line: last?.unfinished ?? null,
+      problems: problems.slice(0, shownProblems),
+      problem_count: problems.length,
+      last_scan: last === undefined ? null : new Date(last.at).toISOString(),
+    };
+  }
+
+  /** Scans when the file has changed, or when something waits that time may settle. */
+  async #look(): Promise<void> {
+    try {
+      await this.#watchFolder();
+      const stamp = await stampOf(this.#parts.path);
+      const settled = this.#last?.worthRetrying === false && !this.#parts.taken.hasGone;
+      if (stamp !== this.#stamp || !settled) this.#scanSoon();
+    } catch (error) {
+      this.#parts.log.error({ err: error }, 'jobs file: cannot be looked at');
+    }
+  }
+
+  #scanSoon(): void {
+    if (this.#closing.signal.aborted) return;
+    if (this.#running) {
+      this.#again = true;
+      return;
+    }
+    this.#soon ??= setTimeout(
+      () => {
+        this.#soon = undefined;
+        this.#running = this.#scan().finally(() => {
+          this.#running = undefined;
+          if (!this.#again) return;
+          this.#again = false;
+          this.#scanSoon();
+        });
+      },
+      Math.min(
+        this.#parts.seconds * 1000,
+        Math.max(pauseMs, (this.#last?.ms ?? 0) * pausePerScanTime),
+      ),
+    );
+  }
+
+  async #scan(): Promise<void> {
+    const { path, seconds, now, log } = this.#parts;
+    const at = now();
+    try {
+      // Taken before reading: what is written meanwhile changes it again.
+      this.#stamp = await stampOf(path);
+      const result = await scan(
+        { ...this.#parts, forgetAfterMs: seconds * 1000 },
+        this.#closing.signal,
+      );
+      this.#report(result);
+      this.#last = { ...result, at, ms: now() - at };
+    } catch (error) {
+      // Looked at again after the interval.
+      this.#stamp = '';
+      log.error({ err: error }, 'jobs file: cannot be read');
+    }
+  }
+
+  /** Logs what was not so the last time. */
+  #report(result: ScanResult): void {
+    const known = new Set(this.#last?.problems.map((p) => `${p.line} ${p.message}`));
+    const fresh = result.problems.filter((p) => !known.has(`${p.line} ${p.message}`));
+    for (const { line, message } of fresh.slice(0, loggedProblems))
+      this.#parts.log.warn({ line, problem: message }, 'jobs file: skipped');
+    if (fresh.length > loggedProblems)
+      this.#parts.log.warn(`jobs file: ${fresh.length - loggedProblems} more problems`);
+  }
+
+  async #watchFolder(): Promise<void> {
+    const path = dirname(this.#parts.path);
+    const folder = await folderStamp(path);
+    if (folder === this.#watcher?.folder || this.#closing.signal.aborted) return;
+    this.#watcher?.watcher.close();
+    this.#watcher = undefined;
+    if (folder === '') return;
+    try {
+      const watcher = watch(path, { persistent: false }, (_event, name) => {
+        if (name === null || name === basename(this.#parts.path)) this.#scanSoon();
+      });
+      watcher.on('error', (error) => this.#unwatched(error));
+      this.#watcher = { watcher, folder };
+      this.#watchProblem = '';
+    } catch (error) {
+      this.#unwatched(error);
+    }
+  }
+
+  /** inotify has its limits; the interval goes on without. */
+  #unwatched(error: unknown): void {
+    this.#watcher?.watcher.close();
+    this.#watcher = undefined;
+    const problem = errnoOf(error) ?? String(error);
+    if (problem === this.#watchProblem) return;
+    this.#watchProblem = problem;
+    this.#parts.log.warn(
+      { err: error },
+      'jobs file: its folder cannot be watched, only looked at each interval',
+    );
+  }
+}
+
+/** Changes whenever the file does. Empty when it cannot be seen; reading it then says why. */
+async function stampOf(path: string): Promise<string> {
+  try {
+    const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
+    return [dev, ino, size, mtimeNs, ctimeNs].join(' ');
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return '';
+  }
+}
+
+async function folderStamp(path: string): Promise<string> {
+  try {
+    const { dev, ino } = await stat(path, { bigint: true });
+    return `${dev} ${ino}`;
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return '';
+  }
+}

@@ -1,0 +1,201 @@
+import { constants } from 'node:fs';
+import { open, type FileHandle } from 'node:fs/promises';
+import type { Logger } from 'pino';
+import { AppError, errnoOf } from '../../errors.js';
+import { modelInArguments, type ModelNeeds } from '../../gpus/models.js';
+import type { JobId } from '../../jobs/job.js';
+import type { JobService } from '../../jobs/service.js';
+import { isBlank, maxLineBytes, parseJobLine, type JobLine } from './job-line.js';
+import { maxFileBytes, readLines } from './read-lines.js';
+import { scriptDigest } from './script-digest.js';
+import { submitFieldsOf } from './submit-fields.js';
+import { digestOfLine, type LineId, type TakenLines } from './taken-lines.js';
+
+/** A file with more bad lines than this is hardly a jobs file; what follows is not read. */
+const maxProblems = 1000;
+
+export interface Problem {
+  /** From 1; null for the file as a whole. */
+  line: number | null;
+  message: string;
+}
+
+export interface ScanResult {
+  present: boolean;
+  /** Lines that are neither empty nor comments, as far as the file was read. */
+  lines: number;
+  /** Those of them that became jobs, now or before. */
+  submitted: number;
+  problems: Problem[];
+  /** The last line's number while its end is not written yet. */
+  unfinished: number | null;
+  /** Whether a line that is refused now may be accepted later, with the file as it is. */
+  worthRetrying: boolean;
+}
+
+export interface ScanParts {
+  path: string;
+  jobs: Pick<JobService, 'submit'>;
+  models: ModelNeeds;
+  /** GPUs of this box. */
+  gpuCount: number;
+  screen: boolean;
+  taken: TakenLines;
+  /** How long a line must be out of the file to be new when it comes back. */
+  forgetAfterMs: number;
+  log: Logger;
+}
+
+interface FreshLine {
+  number: number;
+  id: LineId;
+  line: JobLine;
+}
+
+/** Reads the file once and submits, in their order, the lines that are not jobs yet. Ends early when `signal` fires. */
+export async function scan(parts: ScanParts, signal: AbortSignal): Promise<ScanResult> {
+  const result: ScanResult = {
+    present: false,
+    lines: 0,
+    submitted: 0,
+    problems: [],
+    unfinished: null,
+    worthRetrying: false,
+  };
+  const file = await openFile(parts.path, result);
+  if (file === undefined) {
+    if (result.problems.length === 0) parts.taken.sweep(new Map(), parts.forgetAfterMs);
+    return result;
+  }
+  let fresh: FreshLine[];
+  try {
+    fresh = await readFresh(file, parts, result);
+  } finally {
+    await file.close();
+  }
+  for (const each of fresh) {
+    if (signal.aborted) break;
+    await submit(each, parts, result);
+  }
+  result.problems.sort((a, b) => (a.line ?? 0) - (b.line ?? 0));
+  return result;
+}
+
+/** @returns undefined when there is none to read; the reason is in the result's problems, unless it is not there. */
+async function openFile(path: string, result: ScanResult): Promise<FileHandle | undefined> {
+  let file: FileHandle;
+  try {
+    // Without waiting for a writer, should it be a pipe.
+    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    const code = errnoOf(error);
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    const remedy = code === 'EACCES' ? ': let the user jobrunner read it' : '';
+    result.present = true;
+    result.problems.push({
+      line: null,
+      message: `the file cannot be opened (${code ?? String(error)})${remedy}`,
+    });
+    return undefined;
+  }
+  result.present = true;
+  if ((await file.stat()).isFile()) return file;
+  await file.close();
+  result.problems.push({ line: null, message: 'this is no regular file' });
+  return undefined;
+}
+
+async function readFresh(
+  file: FileHandle,
+  { taken, forgetAfterMs }: ScanParts,
+  result: ScanResult,
+): Promise<FreshLine[]> {
+  const fresh: FreshLine[] = [];
+  const counts = new Map<string, number>();
+  const { end, unfinished } = await readLines(file, ({ number, bytes }) => {
+    try {
+      const text = toText(bytes, number);
+      if (isBlank(text)) return true;
+      result.lines += 1;
+      const digest = digestOfLine(text);
+      const nth = (counts.get(digest) ?? 0) + 1;
+      counts.set(digest, nth);
+      if (taken.isTaken({ digest, nth })) result.submitted += 1;
+      else fresh.push({ number, id: { digest, nth }, line: parseJobLine(text) });
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      result.problems.push({ line: number, message: error.message });
+    }
+    return result.problems.length < maxProblems;
+  });
+  result.unfinished = unfinished;
+  if (end === 'end') taken.sweep(counts, forgetAfterMs);
+  else
+    result.problems.push({
+      line: null,
+      message:
+        end === 'stopped'
+          ? `more than ${maxProblems} bad lines: this is hardly a jobs file, and the rest is not read`
+          : `larger than ${maxFileBytes / 1024 ** 2} MiB: the rest is not read; begin a new file`,
+    });
+  return fresh;
+}
+
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** @throws AppError bad_request for what is no line of text. */
+function toText(bytes: Buffer | undefined, number: number): string {
+  if (bytes === undefined)
+    throw new AppError('bad_request', `longer than ${maxLineBytes / 1024} KiB`);
+  let text: string;
+  try {
+    text = decoder.decode(bytes);
+  } catch (cause) {
+    throw new AppError('bad_request', 'not text in UTF-8', { cause });
+  }
+  if (number === 1) text = text.replace(/^\ufeff/, '');
+  text = text.trim();
+  if (/[\0-\x08\x0a-\x1f\x7f]/.test(text))
+    throw new AppError('bad_request', 'holds a control character');
+  return text;
+}
+
+async function submit(fresh: FreshLine, parts: ScanParts, result: ScanResult): Promise<void> {
+  const { taken } = parts;
+  const { id, line, number } = fresh;
+  let begun = false;
+  try {
+    const fields = submitFieldsOf(line, { screen: parts.screen, gpus: gpusFor(line, parts) });
+    const contentHash = await scriptDigest(line.script);
+    const idempotencyKey = taken.begin(id);
+    begun = true;
+    const submitted = await parts.jobs.submit(fields, { contentHash, idempotencyKey });
+    if (submitted.kind === 'dry_run') throw new Error('a line cannot ask for a dry run');
+    const { job_id: jobId } = submitted.job;
+    taken.finish(id, jobId);
+    result.submitted += 1;
+    parts.log.info({ line: number, job_id: jobId, kind: submitted.kind }, 'jobs file: line taken');
+  } catch (error) {
+    result.problems.push({ line: number, message: messageOf(error, parts.log) });
+    const jobId = error instanceof AppError ? error.details?.['job_id'] : undefined;
+    // Slurm's no is final, and its job is kept as REJECTED.
+    if (typeof jobId === 'number') taken.finish(id, jobId as JobId);
+    else {
+      result.worthRetrying = true;
+      // Of any other error nobody knows whether a job was written down: the key tells, the next time.
+      if (begun && error instanceof AppError) taken.abandon(id);
+    }
+  }
+}
+
+/** A job of this file is about GPUs: without a model it needs what the table says by default, if there are any. */
+function gpusFor(line: JobLine, { models, gpuCount }: ScanParts): number | undefined {
+  if (gpuCount === 0) return 0;
+  return modelInArguments(line.args) === undefined ? models.gpusFor('') : undefined;
+}
+
+function messageOf(error: unknown, log: Logger): string {
+  if (error instanceof AppError) return error.message;
+  log.error({ err: error }, 'jobs file: a line could not be submitted');
+  return 'an internal error; the log has it, and it is tried again';
+}

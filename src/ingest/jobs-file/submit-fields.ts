@@ -1,0 +1,45 @@
+import { basename } from 'node:path';
+import { AppError } from '../../errors.js';
+import { submitSchema, type SubmitFields } from '../../jobs/request.js';
+import type { JobLine } from './job-line.js';
+
+/** How the jobs file calls what `POST /jobs` calls otherwise. */
+const columnOf: Record<string, string> = { args: 'arguments', params: 'script_path' };
+
+/**
+ * The request that a line stands for. `--cuda` is added to its arguments, and a line that was there already returns its job.
+ * @param gpus what the job needs; undefined when the model in its arguments decides
+ * @throws AppError bad_request naming each column that cannot be used.
+ */
+export function submitFieldsOf(
+  line: JobLine,
+  { gpus, screen }: { gpus: number | undefined; screen: boolean },
+): SubmitFields {
+  const parsed = submitSchema.safeParse({
+    command_key: 'script',
+    params: { path: line.script },
+    name: nameOf(line.script),
+    args: line.args,
+    conda_env: line.condaEnv,
+    priority: line.priority,
+    allowed_gpus: line.allowedGpus,
+    cuda: 'add',
+    dedup: true,
+    screen,
+    gpus,
+  });
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map((issue) => {
+    const column = String(issue.path[0]);
+    return `${columnOf[column] ?? column}: ${issue.message}`;
+  });
+  throw new AppError('bad_request', [...new Set(problems)].join('; '));
+}
+
+/** The file's name, as far as a job's name can hold it. */
+function nameOf(path: string): string | undefined {
+  const name = basename(path)
+    .replace(/[\p{Cc}\p{Cs}\u2028\u2029]/gu, '')
+    .slice(0, 128);
+  return name === '' ? undefined : name;
+}
