@@ -16,6 +16,9 @@ import { HealthCheck } from './health/health.js';
 import { healthRoutes } from './health/routes.js';
 import { createHttpApp } from './http/app.js';
 import { closeServer, listen } from './http/server.js';
+import { JobsFile } from './ingest/jobs-file/jobs-file.js';
+import { jobsFileRoutes } from './ingest/jobs-file/routes.js';
+import { TakenLines } from './ingest/jobs-file/taken-lines.js';
 import { HandOver } from './jobs/hand-over.js';
 import { JobFolders } from './jobs/job-folders.js';
 import type { JobId } from './jobs/job.js';
@@ -149,6 +152,20 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
       now,
     });
 
+    const { jobsFile: file } = config;
+    const taken = new TakenLines(db, file.path, now);
+    const jobsFile = new JobsFile({
+      ...file,
+      jobs,
+      models,
+      gpuCount: gpus.length,
+      taken,
+      now,
+      log,
+    });
+    releasers.push(() => jobsFile.close());
+    jobsFile.start();
+
     const health = new HealthCheck({ db, slurm, root: layout.root, now });
     const app = createHttpApp({
       log,
@@ -161,6 +178,7 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
       screens: screenRoutes(db),
       outputs: outputRoutes(outputs),
       nodes: nodeRoutes(slurm, gpus),
+      ingest: jobsFileRoutes(jobsFile),
       metrics: metricsRoutes(db, health),
     });
     const server = await listen(app, config.host, config.port);

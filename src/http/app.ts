@@ -17,6 +17,7 @@ export interface HttpParts {
   screens: Router;
   outputs: Router;
   nodes: Router;
+  ingest: Router;
   metrics: Router;
 }
 
@@ -55,6 +56,7 @@ export function createHttpApp(parts: HttpParts): Express {
   app.use('/screens', parts.screens);
   app.use('/outputs', parts.outputs);
   app.use(parts.nodes);
+  app.use('/ingest', parts.ingest);
   app.use('/metrics', parts.metrics);
 
   app.use((req) => {

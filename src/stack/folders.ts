@@ -25,7 +25,7 @@ import type { Layout } from '../layout.js';
  * Makes every folder with the owner and mode that keep the parts apart. `JR_ROOT` itself is root's: whoever could
  * rename the daemons' folders could become root.
  */
-export function makeFolders(layout: Layout, accounts: Accounts): void {
+export function makeFolders(layout: Layout, accounts: Accounts, jobsFile: string): void {
   const { jobrunner, runner, slurm, mysql, munge } = accounts;
   const root: Account = { uid: 0, gid: 0 };
   // Jobs read these through their group; the set-group-ID bit hands the group on to what the API makes in them.
@@ -52,6 +52,10 @@ export function makeFolders(layout: Layout, accounts: Accounts): void {
   folder(join(layout.jobEnded, '..'), 0o755, root);
   // screen(1) takes no folder that is open to others.
   folder(layout.screens, 0o700, runner);
+
+  // Root's, as `jobrunner add` is run by root; the API only reads it. One of the user's own choice is the user's to make.
+  if (jobsFile === join(layout.root, 'jobs.txt') && !existsSync(jobsFile))
+    privateFile(jobsFile, '', 0o640, { uid: 0, gid: jobrunner.gid });
 
   const shortcut = join(layout.root, 'jr_slurm.db');
   if (!existsSync(shortcut)) {
