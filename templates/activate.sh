@@ -47,7 +47,7 @@ jr_activate_conda() { # name, or absolute path
   if ! "$jr_tool" activate "$1" </dev/null || [ ! -d "$CONDA_PREFIX" ] ||
     ! { [ "$CONDA_DEFAULT_ENV" = "$1" ] || [ "$CONDA_PREFIX" -ef "$1" ]; }; then
     jr_there=$("$jr_conda" env list </dev/null 2>/dev/null | awk 'NF > 1 && $NF ~ /^\// { printf "%s%s", sep, $1; sep = ", " }')
-    jr_fail "conda_env: there is no environment $1 for $jr_conda; there are: ${jr_there:-none}"
+    jr_fail "conda_env: there is no environment $1 for $jr_conda; it lists ${jr_there:-none}"
   fi
 }
 

@@ -1,4 +1,5 @@
 import type { Database } from '../db/database.js';
+import { readGres } from '../gpus/ask.js';
 import type { Job, JobId, JobRequest, JobState } from './job.js';
 import * as store from './store.js';
 
@@ -20,14 +21,22 @@ export function liveScreens(db: Database): Screen[] {
       job_id: job.job_id,
       name: screenName(job),
       state: job.state,
-      gpus: job.gpu_indices ?? [],
+      gpus: gpusOf(job) ?? [],
     }));
+}
+
+/** Those it was given, or is bound to; undefined while Slurm may still give it any. */
+function gpusOf({ gres, gpu_indices: indices }: Job): number[] | undefined {
+  if (gres === null) return [];
+  const { on } = readGres(gres);
+  return indices ?? (on.length > 0 ? on : undefined);
 }
 
 /** `gpujob_<gpus>_<mode>_<job_id>`, as the job's script names it; null while that is not known. */
 export function screenName(job: Job): string | null {
-  if (job.state !== 'RUNNING' || (job.gres !== null && job.gpu_indices === null)) return null;
-  const gpus = job.gpu_indices?.join(',') || 'cpu';
+  const indices = gpusOf(job);
+  if (job.state !== 'RUNNING' || indices === undefined) return null;
+  const gpus = indices.length > 0 ? indices.join(',') : 'cpu';
   return `gpujob_${gpus}${screenNameTail(job.request, job.job_id)}`;
 }
 

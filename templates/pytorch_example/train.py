@@ -41,11 +41,20 @@ def read_dataset(folder: str) -> bytes:
     return bytes(data) or bytes(4 * CONTEXT)
 
 
+def keep_to_share(fraction: float) -> None:
+    """Others use the rest of the GPU: what goes beyond the share fails here, and not in their jobs."""
+    if fraction >= 1:
+        return
+    torch.cuda.set_per_process_memory_fraction(fraction)
+    print(f"GPU memory: kept to {fraction:.0%} of the GPU, {os.environ.get('JR_GPU_MEM_MB', '?')} MiB")
+
+
 def choose_device() -> torch.device:
     if not torch.cuda.is_available():
         print("device: CPU")
         return torch.device("cpu")
     print(f"device: {torch.cuda.get_device_name(0)} ({torch.cuda.device_count()} visible)")
+    keep_to_share(float(os.environ.get("JR_GPU_FRACTION", "1")))
     return torch.device("cuda")
 
 

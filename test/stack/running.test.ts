@@ -1,0 +1,241 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { layoutOf } from '../../src/layout.js';
+import { attachCommand } from '../../src/jobs/screens.js';
+import { makeCondaLike } from '../conda-like.js';
+import { LiveStack } from './live-stack.js';
+
+interface ScreenReply {
+  screens: { job_id: number; name: string | null; state: string; gpus: number[] }[];
+}
+
+let stack: LiveStack;
+let folder: string;
+let screenDir: string;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'jr-running-'));
+  chmodSync(folder, 0o755);
+  stack = await LiveStack.start({ JR_SIMULATE_GPUS: '3' });
+  screenDir = layoutOf(stack.root).screens;
+}, 120_000);
+afterAll(async () => {
+  await stack.remove();
+  rmSync(folder, { recursive: true });
+}, 60_000);
+
+const screens = async () => (await stack.call<ScreenReply>('GET', '/screens')).json.screens;
+
+/** What `screen -ls` tells the jobs' user. */
+function screenList(): string {
+  const as = [
+    '--reuid=runner',
+    '--regid=runner',
+    '--clear-groups',
+    'env',
+    `SCREENDIR=${screenDir}`,
+  ];
+  return execFileSync('setpriv', [...as, 'sh', '-c', 'screen -ls || true']).toString();
+}
+
+/** Processes with that word in their environment, as `pid command line`. */
+function processesWith(word: string): string[] {
+  return readdirSync('/proc').flatMap((pid) => {
+    if (!/^\d+$/.test(pid)) return [];
+    try {
+      if (!readFileSync(`/proc/${pid}/environ`, 'latin1').includes(word)) return [];
+      return [`${pid} ${readFileSync(`/proc/${pid}/cmdline`, 'latin1')}`];
+    } catch {
+      // Ended while it was looked at.
+      return [];
+    }
+  });
+}
+
+async function eventually<T>(look: () => T | Promise<T>, isIt: (value: T) => boolean): Promise<T> {
+  let value = await look();
+  for (const deadline = Date.now() + 30_000; !isIt(value) && Date.now() < deadline;) {
+    await setTimeout(50);
+    value = await look();
+  }
+  return value;
+}
+
+async function submit(command: string, fields: Record<string, unknown> = {}): Promise<number> {
+  const { status, text, json } = await stack.submit({
+    command_key: 'shell',
+    command,
+    mem_gb: 0.2,
+    ...fields,
+  });
+  if (status !== 201) throw new Error(`not accepted: ${status} ${text}`);
+  return json.job_id;
+}
+
+const logOf = async (id: number) => (await stack.call('GET', `/jobs/${id}/log`)).text;
+
+test('--cuda becomes the GPUs the job was given, whole ones and shares', async () => {
+  const print = 'echo "$@" "| $CUDA_VISIBLE_DEVICES"';
+  const [share, whole, none] = await Promise.all([
+    stack.shell(print, { gpus: 0.5, allowed_gpus: '2', args: ['--cuda', '0', '--x'] }),
+    stack.shell(print, { gpus: 2, allowed_gpus: '0-1', cuda: 'add', args: ['a'] }),
+    stack.shell(print, { args: ['--cuda', '0'], cuda: 'add' }),
+  ]);
+  expect(share.log).toBe('--cuda 2 --x | 0,1,2\n');
+  expect(whole.log).toBe('a --cuda 0,1 | 0,1,2\n');
+  expect(none.log).toBe('--cuda 0 | \n');
+}, 120_000);
+
+test('a job runs in its conda environment; a missing one is the user’s, before the command', async () => {
+  const root = join(folder, 'conda');
+  const env = { CONDA_EXE: makeCondaLike(root, 'conda', ['ml']) };
+  const found = await stack.shell('type -P python', { conda_env: 'ml', env });
+  expect(found.log).toBe(`${root}/envs/ml/bin/python\n`);
+
+  const missing = await stack.shell('echo ran', { conda_env: 'nope', env });
+  expect(missing).toMatchObject({ status: 'FAILED', exit_code: 2, failure: 'user_code' });
+  expect(missing.log).toContain('conda_env: there is no environment nope');
+  expect(missing.log).not.toContain('ran');
+  const { text } = await stack.call('GET', `/jobs/${missing.job_id}/log?stream=stderr`);
+  expect(text).toBe(missing.log);
+}, 120_000);
+
+test('a job runs in its virtual environment, in screen too', async () => {
+  const venv = join(folder, 'venv');
+  execFileSync('/usr/bin/python3', ['-m', 'venv', '--without-pip', venv]);
+  const command = 'python -c "import sys; print(sys.prefix)"';
+  const jobs = await Promise.all([
+    stack.shell(command, { venv }),
+    stack.shell(command, { venv, screen: true }),
+  ]);
+  expect(jobs.map(({ log }) => log)).toEqual([`${venv}\n`, `${venv}\r\n`]);
+}, 120_000);
+
+test('what cannot be is refused', async () => {
+  const wrong = async (fields: Record<string, unknown>) => {
+    const { status, json } = await stack.submit({ command_key: 'shell', command: ':', ...fields });
+    return [status, json.error.message.split(':')[0]];
+  };
+  expect(await wrong({ conda_env: 'a', venv: '/b' })).toEqual([400, 'conda_env']);
+  for (const conda_env of ['', '-p', 'a/b', 'a;id', '$(id)', '../x', 'a b'])
+    expect(await wrong({ conda_env })).toEqual([400, 'conda_env']);
+  for (const venv of ['', 'relative', '/a\nb'])
+    expect(await wrong({ venv })).toEqual([400, 'venv']);
+  expect(await wrong({ cuda: 'no' })).toEqual([400, 'cuda']);
+  expect(await wrong({ screen: 'perhaps' })).toEqual([400, 'screen']);
+}, 60_000);
+
+test('two jobs in screen are listed by name, have terminals and keep their exit codes', async () => {
+  const command =
+    'test -t 1 && tput setaf 1 && echo "$CUDA_VISIBLE_DEVICES"; until [ -e go ]; do sleep 0.1; done; exit 7';
+  const fields = { screen: true, gpus: 1, args: ['--mode', 'train'] };
+  const ids = await Promise.all(
+    ['0', '2'].map((gpu) => submit(command, { ...fields, allowed_gpus: gpu })),
+  );
+  const names = [`gpujob_0_train_${ids[0]}`, `gpujob_2_train_${ids[1]}`];
+  expect(await eventually(screens, (list) => list.every(({ name }) => name !== null))).toEqual([
+    { job_id: ids[0], name: names[0], state: 'RUNNING', gpus: [0] },
+    { job_id: ids[1], name: names[1], state: 'RUNNING', gpus: [2] },
+  ]);
+  // The log comes while they run.
+  for (const [i, id] of ids.entries())
+    expect(
+      await eventually(
+        () => logOf(id),
+        (log) => log.includes('\n'),
+      ),
+    ).toBe(`\x1b[31m${i === 0 ? 0 : 2}\r\n`);
+  for (const name of names)
+    expect(screenList()).toMatch(new RegExp(`\\.${name}\\s.*\\(Detached\\)`));
+
+  for (const id of ids)
+    execFileSync('setpriv', [
+      '--reuid=runner',
+      '--regid=runner',
+      '--clear-groups',
+      'touch',
+      join(layoutOf(stack.root).results, String(id), 'go'),
+    ]);
+  for (const id of ids)
+    expect(await stack.finish(id)).toMatchObject({
+      status: 'FAILED',
+      exit_code: 7,
+      failure: 'user_code',
+    });
+  expect(await screens()).toEqual([]);
+  expect(screenList()).toContain('No Sockets found');
+}, 120_000);
+
+test('what is typed into an attached session reaches the job', async () => {
+  const id = await submit('read -r line; echo "got $line"', { screen: true });
+  const name = `gpujob_cpu_shell_${id}`;
+  await eventually(screenList, (list) => list.includes(name));
+  const [program = '', ...args] = attachCommand(screenDir, name, 'xterm');
+  // `script` stands in for the person's terminal.
+  const line = [program, ...args].map((word) => `'${word}'`).join(' ');
+  const person = spawn('script', ['-qec', line, '/dev/null'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  let shown = '';
+  person.stdout.on('data', (data: Buffer) => (shown += data.toString()));
+  await eventually(screenList, (list) => list.includes('(Attached)'));
+  person.stdin.write('hello\r');
+  const exited = once(person, 'exit');
+  const ended = await stack.finish(id);
+  await exited;
+  expect(ended).toMatchObject({ status: 'COMPLETED', exit_code: 0 });
+  expect(ended.log).toBe('hello\r\ngot hello\r\n');
+  expect(shown).toContain('hello');
+}, 120_000);
+
+test('cancelling ends the whole session, once its command has wound up', async () => {
+  const id = await submit(
+    "trap 'echo winding up; sleep 0.5; echo wound up; exit' TERM; setsid sleep 600 & echo started; while :; do sleep 0.1; done",
+    { screen: true },
+  );
+  expect(
+    await eventually(
+      () => logOf(id),
+      (log) => log.includes('started'),
+    ),
+  ).toContain('started');
+  const mark = `JR_OUTPUT_DIR=${layoutOf(stack.root).results}/${id}\0`;
+  expect(processesWith(mark).some((line) => /screen/i.test(line))).toBe(true);
+  await stack.call('POST', `/jobs/${id}/cancel`);
+  const ended = await stack.finish(id);
+  expect(ended).toMatchObject({ status: 'CANCELLED', failure: 'cancelled' });
+  expect(
+    await eventually(
+      () => processesWith(mark),
+      (left) => left.length === 0,
+    ),
+  ).toEqual([]);
+  expect(await logOf(id)).toContain('winding up\r\nwound up\r\n');
+  expect(screenList()).toContain('No Sockets found');
+}, 120_000);
+
+test('a session that does not end at SIGTERM is killed, and its socket goes with it', async () => {
+  const id = await submit("trap '' TERM HUP; echo started; while :; do sleep 0.1; done", {
+    screen: true,
+  });
+  await eventually(
+    () => logOf(id),
+    (log) => log.includes('started'),
+  );
+  const mark = `JR_OUTPUT_DIR=${layoutOf(stack.root).results}/${id}\0`;
+  await stack.call('POST', `/jobs/${id}/cancel`);
+  expect(await stack.finish(id)).toMatchObject({ status: 'CANCELLED' });
+  expect(
+    await eventually(
+      () => processesWith(mark),
+      (left) => left.length === 0,
+    ),
+  ).toEqual([]);
+  expect(await eventually(screenList, (list) => list.includes('No Sockets'))).toContain(
+    'No Sockets',
+  );
+}, 120_000);
