@@ -4,6 +4,7 @@ import process from 'node:process';
 import { URL, fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { extraction } from './figures/extraction.js';
+import { gpuSharing } from './figures/gpus.js';
 import { jobLatency } from './figures/job-latency.js';
 import { memory } from './figures/memory.js';
 import { download } from './figures/download.js';
@@ -27,7 +28,7 @@ import { Workspace } from './workspace.js';
  * In the order in which they run: extraction before anything has freed inodes, starts while no other stack is up, memory off
  * the API that all the others used.
  */
-const figures = [extraction, startUp, upload, download, jobLatency, submission, memory];
+const figures = [extraction, startUp, upload, download, jobLatency, submission, memory, gpuSharing];
 
 /** Above this share of the CPUs, what others do shows in the figures. */
 const tolerableShare = 0.1;

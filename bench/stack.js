@@ -38,8 +38,9 @@ export class Stack {
    * Prepared, not started.
    * @param {import('./workspace.js').Workspace} workspace
    * @param {string} name of its folder
+   * @param {Record<string, string>} [settings] on top of the usual ones
    */
-  static async prepare(workspace, name) {
+  static async prepare(workspace, name, settings = {}) {
     const root = join(workspace.root, name);
     await mkdir(root);
     await chmod(root, 0o755);
@@ -54,16 +55,18 @@ export class Stack {
       JR_SIMULATE_GPUS: '1',
       JR_NUM_CPUS: '16',
       JR_AUTH_TOKEN: token,
+      ...settings,
     });
   }
 
   /**
    * @param {import('./workspace.js').Workspace} workspace
    * @param {string} name
+   * @param {Record<string, string>} [settings]
    */
-  static async start(workspace, name) {
+  static async start(workspace, name, settings) {
     workspace.say('  starting JobRunner');
-    const stack = await Stack.prepare(workspace, name);
+    const stack = await Stack.prepare(workspace, name, settings);
     await stack.up();
     return stack;
   }

@@ -11,21 +11,26 @@ export interface GpuWish {
   allowed_gpus?: number[] | undefined;
 }
 
-/** Shards of one GPU, or whole GPUs. */
-export type GpuAsk = { kind: 'shards'; shards: number } | { kind: 'whole'; count: number };
+/**
+ * So many shards of each of `count` GPUs. A whole GPU is all of its shards: `gres/gpu` is not used beside `gres/shard`, since
+ * Slurm takes a GPU for free as soon as one of the jobs that share it has ended (22.05, tried; reported for later ones).
+ */
+export interface GpuAsk {
+  shards: number;
+  count: number;
+}
 
 /**
  * What the wish comes to on that GPU. Memory is rounded up to whole shards, so that the jobs on one GPU fit its memory.
  * Undefined when that GPU is too small for it.
  */
 export function askOn(gpu: Gpu, wish: GpuWish, shardsPerGpu: number): GpuAsk | undefined {
-  const fraction =
-    wish.gpu_mem_gb === undefined ? wish.gpus : (wish.gpu_mem_gb * 1024) / gpu.memoryMb;
-  if (wish.gpu_mem_gb === undefined && fraction >= 1) return { kind: 'whole', count: fraction };
+  const { gpus, gpu_mem_gb: memory } = wish;
+  if (memory === undefined && gpus > 1) return { shards: shardsPerGpu, count: gpus };
+  const fraction = memory === undefined ? gpus : (memory * 1024) / gpu.memoryMb;
   // A product such as 0.29 * 100 is a little over 29; that is no reason for a thirtieth shard.
   const shards = Math.ceil(fraction * shardsPerGpu - 1e-9);
-  if (shards > shardsPerGpu) return undefined;
-  return shards === shardsPerGpu ? { kind: 'whole', count: 1 } : { kind: 'shards', shards };
+  return shards > shardsPerGpu ? undefined : { shards, count: 1 };
 }
 
 /** GPUs on which the wish can be met. */
@@ -75,28 +80,20 @@ export function refuseImpossibleGpus(
   }
 }
 
-/** As `--gres` takes it; `on` are the GPUs it is to be, or undefined for any. */
+/**
+ * As `--gres` takes it; `on` are the GPUs it is to be. Any one GPU may be left to Slurm, which takes all shards of a job from
+ * one; several may not.
+ */
 export function gresOf(ask: GpuAsk, on: readonly number[] | undefined, gpuType: string): string {
-  if (on === undefined) return ask.kind === 'shards' ? `shard:${ask.shards}` : `gpu:${ask.count}`;
-  return on
-    .map((index) =>
-      ask.kind === 'shards' ? `shard:${gpuType}${index}:${ask.shards}` : `gpu:${gpuType}${index}:1`,
-    )
-    .join(',');
+  if (on === undefined) return `shard:${ask.shards}`;
+  return on.map((index) => `shard:${gpuType}${index}:${ask.shards}`).join(',');
 }
 
-/** What {@link gresOf} wrote: the GPUs it names (none: any), and how much of each. */
-export function readGres(gres: string): { on: number[]; ask: GpuAsk } {
+/** What {@link gresOf} wrote: the GPUs it names (none: any one), and the shards of each. */
+export function readGres(gres: string): { on: number[]; shards: number } {
   const parts = gres.split(',').map((part) => part.split(':'));
   const on = parts
     .filter((part) => part.length === 3)
     .map(([, type]) => Number(/\d+$/.exec(type ?? '')?.[0]));
-  const amount = Number(parts[0]?.at(-1));
-  return {
-    on,
-    ask:
-      parts[0]?.[0] === 'shard'
-        ? { kind: 'shards', shards: amount }
-        : { kind: 'whole', count: on.length === 0 ? amount : on.length },
-  };
+  return { on, shards: Number(parts[0]?.at(-1)) };
 }

@@ -20,9 +20,9 @@ export function boundWork(claims: readonly GpuClaim[], fleet: GpuFleet): Map<num
   const work = new Map(fleet.gpus.map((gpu) => [gpu.index, 0]));
   for (const { gres, gpu_indices: indices } of claims) {
     if (gres === null) continue;
-    const { on, ask } = readGres(gres);
-    const each = ask.kind === 'shards' ? ask.shards / fleet.shardsPerGpu : 1;
-    for (const index of indices ?? on) work.set(index, (work.get(index) ?? 0) + each);
+    const { on, shards } = readGres(gres);
+    for (const index of indices ?? on)
+      work.set(index, (work.get(index) ?? 0) + shards / fleet.shardsPerGpu);
   }
   return work;
 }
@@ -49,9 +49,9 @@ export function chooseGres(
   );
   const ask = best[0] && askOn(best[0], wish, shardsPerGpu);
   if (ask === undefined) throw new Error(`no GPU can give ${JSON.stringify(wish)}`);
-  if (possible.length === gpus.length && asks.size === 1) return gresOf(ask, undefined, gpuType);
-  const count = ask.kind === 'whole' ? ask.count : 1;
-  const chosen = best.slice(0, count).map((gpu) => gpu.index);
+  const anyWillDo = possible.length === gpus.length && asks.size === 1 && ask.count === 1;
+  if (anyWillDo) return gresOf(ask, undefined, gpuType);
+  const chosen = best.slice(0, ask.count).map((gpu) => gpu.index);
   return gresOf(
     ask,
     chosen.sort((a, b) => a - b),

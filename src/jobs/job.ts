@@ -68,7 +68,7 @@ export interface Job {
   ended_at: number | null;
   /** Lower runs first. */
   priority: number;
-  /** What Slurm is asked for, such as `shard:nvidia2:60` or `gpu:1`; null for no GPU. */
+  /** What Slurm is asked for, such as `shard:nvidia2:60` or `shard:50`; null for no GPU. */
   gres: string | null;
   /** The GPUs it was given; null until it starts. */
   gpu_indices: number[] | null;

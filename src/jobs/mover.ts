@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { Database } from '../db/database.js';
-import { askOn, candidates, gresOf, readGres, type GpuAsk } from '../gpus/ask.js';
+import { askOn, candidates, gresOf, readGres } from '../gpus/ask.js';
 import type { GpuFleet } from '../gpus/choose.js';
 import type { SlurmClient } from '../slurm/client.js';
 import { SlurmError } from '../slurm/command.js';
@@ -82,10 +82,10 @@ export class Mover {
     );
     for (const job of jobs) {
       if (job.state === 'PENDING') continue;
-      const { on, ask } = readGres(job.gres ?? '');
+      const { on, shards } = readGres(job.gres ?? '');
       const places = job.gpu_indices ?? (on.length > 0 ? on : undefined);
       if (places === undefined) return undefined;
-      for (const index of places) free.set(index, (free.get(index) ?? 0) - this.#shardsOf(ask));
+      for (const index of places) free.set(index, (free.get(index) ?? 0) - shards);
     }
     return free;
   }
@@ -93,13 +93,12 @@ export class Mover {
   /** What to ask for instead; undefined when its own GPUs are free, or no others are. */
   #better(job: Job, free: ReadonlyMap<number, number>): string | undefined {
     const { gpus, shardsPerGpu, gpuType } = this.parts.fleet;
-    const { on, ask } = readGres(job.gres ?? '');
-    const hasRoom = (index: number, wanted: GpuAsk) =>
-      (free.get(index) ?? 0) >= this.#shardsOf(wanted);
-    if (on.every((index) => hasRoom(index, ask))) return undefined;
+    const { on, shards } = readGres(job.gres ?? '');
+    const hasRoom = (index: number, wanted: number) => (free.get(index) ?? 0) >= wanted;
+    if (on.every((index) => hasRoom(index, shards))) return undefined;
     const open = candidates(gpus, job.request, shardsPerGpu).filter((gpu) => {
       const there = askOn(gpu, job.request, shardsPerGpu);
-      return there !== undefined && hasRoom(gpu.index, there);
+      return there !== undefined && hasRoom(gpu.index, there.shards);
     });
     const first = open[0];
     const wanted = first && askOn(first, job.request, shardsPerGpu);
@@ -109,12 +108,8 @@ export class Mover {
   }
 
   #take(free: Map<number, number>, gres: string): void {
-    const { on, ask } = readGres(gres);
-    for (const index of on) free.set(index, (free.get(index) ?? 0) - this.#shardsOf(ask));
-  }
-
-  #shardsOf(ask: GpuAsk): number {
-    return ask.kind === 'shards' ? ask.shards : this.parts.fleet.shardsPerGpu;
+    const { on, shards } = readGres(gres);
+    for (const index of on) free.set(index, (free.get(index) ?? 0) - shards);
   }
 }
 

@@ -4,7 +4,14 @@ import { commandRunner, type RunCommand } from './command.js';
 import type { SlurmJob } from './job-record.js';
 import { nodeArguments, parseNodes, type SlurmNode } from './nodes.js';
 import { parseSacct, sacctArguments } from './sacct.js';
-import { HOLD_PARTITION, holdArguments, holdScript } from './hold.js';
+import {
+  HOLD_PARTITION,
+  holdArguments,
+  holdQueueArguments,
+  holdScript,
+  parseHolds,
+  type SlurmHold,
+} from './hold.js';
 import { parsePlacements, type GpuPlacement } from './placements.js';
 import { parseSbatch, sbatchArguments, type SubmitSpec } from './sbatch.js';
 import { parsePriority, parseSqueue, priorityArguments, squeueArguments } from './squeue.js';
@@ -27,7 +34,9 @@ export interface SlurmClient {
   /** The GPUs of all running jobs, placeholders too, by Slurm's job number. */
   placements(): Promise<Map<number, GpuPlacement>>;
   /** Takes a GPU, or a part of one, away from jobs until it is cancelled. @returns Slurm's job number. */
-  submitHold(gres: string, comment: string): Promise<number>;
+  submitHold(gres: string, comment: string, nice: number): Promise<number>;
+  /** All placeholders. */
+  holds(): Promise<SlurmHold[]>;
   nodes(): Promise<SlurmNode[]>;
   drainNode(name: string, reason: string): Promise<void>;
   resumeNode(name: string): Promise<void>;
@@ -77,8 +86,9 @@ export function commandSlurmClient(slurmConf: string): SlurmClient {
     setPriority: (id, priority) => control('update', `JobId=${id}`, `Priority=${priority}`),
     placements: async () =>
       parsePlacements(await run('scontrol', ['--details', '--oneliner', 'show', 'job'])),
-    submitHold: async (gres, comment) =>
-      parseSbatch(await run('sbatch', holdArguments(gres, comment), { input: holdScript })),
+    submitHold: async (gres, comment, nice) =>
+      parseSbatch(await run('sbatch', holdArguments(gres, comment, nice), { input: holdScript })),
+    holds: async () => parseHolds(await run('squeue', holdQueueArguments())),
     nodes: async () => {
       const nodes = parseNodes(await run('sinfo', nodeArguments(), { timeoutMs: 3000 }));
       return nodes.filter(({ partition }) => partition !== HOLD_PARTITION);

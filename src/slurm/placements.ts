@@ -2,8 +2,8 @@
 export interface GpuPlacement {
   /** Places in gres.conf, which are our GPUs' indices. */
   indices: number[];
-  /** Shards of the one GPU; null for whole GPUs. */
-  shards: number | null;
+  /** Of each of them. */
+  shards: number;
 }
 
 /**
@@ -25,11 +25,11 @@ export function parsePlacements(output: string): Map<number, GpuPlacement> {
 
 function parseGres(text: string): GpuPlacement {
   const indices: number[] = [];
-  let shards: number | null = null;
-  for (const [, name, count, places] of text.matchAll(/(gpu|shard):\w+:(\d+)\(IDX:([\d,-]*)\)/g)) {
+  let shards = 0;
+  for (const [, count, places] of text.matchAll(/shard:\w+:(\d+)\(IDX:([\d,-]*)\)/g)) {
     if (Number(count) === 0) continue;
     indices.push(...indicesOf(places ?? ''));
-    if (name === 'shard') shards = Number(count);
+    shards = Number(count);
   }
   return { indices: [...new Set(indices)].sort((a, b) => a - b), shards };
 }

@@ -70,6 +70,23 @@ describe('fractions', () => {
     await end(waiting, ...big.slice(1));
   }, 90_000);
 
+  test('a whole GPU is one that nobody shares, also after one of those who shared it has ended', async () => {
+    const halves: number[] = [];
+    for (let i = 0; i < 8; i++)
+      halves.push(await submit({ gpus: 0.4, allowed_gpus: String(i % 4) }));
+    for (const id of halves) await stack.until(id, 'RUNNING');
+    await end(...halves.slice(0, 4));
+    const whole = await submit({ gpus: 1 });
+    const two = await submit({ gpus: 2 });
+    const share = await submit({ gpus: 0.6 });
+    await stack.until(share, 'RUNNING');
+    for (const id of [whole, two])
+      expect((await stack.call('GET', `/jobs/${id}`)).json.status).toBe('PENDING');
+    await end(...halves.slice(4), share);
+    for (const id of [whole, two]) await stack.until(id, 'RUNNING');
+    await end(whole, two);
+  }, 90_000);
+
   test('memory is rounded up to a share, so that what shares a GPU fits its memory', async () => {
     // 80 GiB: 26.7 GiB are 33.375 shares.
     const ids: number[] = [];

@@ -1,6 +1,6 @@
 export const gpus = `
 ALTER TABLE jobs ADD COLUMN priority INTEGER NOT NULL DEFAULT 100;
--- What Slurm is asked for, such as shard:nvidia2:60 or gpu:1; null for a job without GPUs.
+-- What Slurm is asked for, such as shard:nvidia2:60 or shard:50; null for a job without GPUs.
 ALTER TABLE jobs ADD COLUMN gres TEXT;
 -- The indices of the GPUs it was given, as JSON; null until it starts.
 ALTER TABLE jobs ADD COLUMN gpu_indices TEXT;
