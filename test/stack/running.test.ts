@@ -218,6 +218,17 @@ test('cancelling ends the whole session, once its command has wound up', async (
   expect(screenList()).toContain('No Sockets found');
 }, 120_000);
 
+test('a job in screen is held to its memory', async () => {
+  const ended = await stack.shell('x=$(head -c 600M /dev/zero | tr "\\0" x); sleep 60', {
+    screen: true,
+    mem_gb: 0.1,
+  });
+  expect(ended).toMatchObject({
+    status: expect.stringMatching(/FAILED|OUT_OF_MEMORY/),
+    failure: 'out_of_memory',
+  });
+}, 120_000);
+
 test('a session that does not end at SIGTERM is killed, and its socket goes with it', async () => {
   const id = await submit("trap '' TERM HUP; echo started; while :; do sleep 0.1; done", {
     screen: true,
