@@ -64,6 +64,13 @@ export const environmentSchema = z.object({
     .default('0.0.0.0')
     .meta({ description: 'Address the API listens on' }),
   JR_PORT: port(8080).meta({ description: 'Port the API listens on' }),
+  JR_URL: z
+    .url({ protocol: /^https?$/, error: 'expected an http(s) URL' })
+    .optional()
+    .meta({
+      shown: 'the API of this machine',
+      description: 'Where the `jobrunner` commands find the API',
+    }),
   JR_NUM_GPUS: wholeNumber(0, 64)
     .optional()
     .meta({ shown: 'detected', description: 'Number of GPUs given to jobs' }),

@@ -1,13 +1,17 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Command } from 'commander';
+import { Command, CommanderError } from 'commander';
+import { CliError } from './cli/cli-error.js';
+import { addClientCommands } from './cli/commands.js';
 import { ConfigError } from './config.js';
 import { packageRoot } from './package-root.js';
 
 const program = new Command('jobrunner')
   .description('A whole Slurm cluster and an HTTP job service on one GPU box')
-  .version(versionOfPackage());
+  .version(versionOfPackage())
+  // Commander ends a wrong command line with 1; here that is 2, as for a wrong setting.
+  .exitOverride();
 
 program
   .command('stack')
@@ -25,12 +29,19 @@ program
     await serve();
   });
 
+addClientCommands(program);
+
 try {
   await program.parseAsync();
 } catch (error) {
-  const expected = error instanceof ConfigError;
-  process.stderr.write(`jobrunner: ${expected ? error.message : String((error as Error).stack)}\n`);
-  process.exitCode = expected ? 2 : 1;
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
+  else {
+    const expected = error instanceof ConfigError || error instanceof CliError;
+    process.stderr.write(
+      `jobrunner: ${expected ? error.message : String((error as Error).stack)}\n`,
+    );
+    process.exitCode = error instanceof ConfigError ? 2 : 1;
+  }
 }
 
 function versionOfPackage(): string {

@@ -1,0 +1,91 @@
+import { z } from 'zod';
+import type { ClientConfig } from '../config.js';
+import { errnoOf } from '../errors.js';
+import { CliError } from './cli-error.js';
+import { plain } from './terminal.js';
+
+/** The API may wait for Slurm, whose clients give up after half of this. */
+const timeoutMs = 30_000;
+
+const errorReply = z.object({ error: z.object({ message: z.string() }) });
+
+/** The API over HTTP. The token goes into the header alone, and follows no redirection. */
+export class Api {
+  constructor(private readonly config: Pick<ClientConfig, 'url' | 'token'>) {}
+
+  async get<S extends z.ZodType>(path: string, schema: S): Promise<z.infer<S>> {
+    return this.#read(await this.#call('GET', path), schema);
+  }
+
+  async post<S extends z.ZodType>(path: string, body: object, schema: S): Promise<z.infer<S>> {
+    return this.#read(await this.#call('POST', path, body), schema);
+  }
+
+  /** A piece of a log, and where the next one starts. */
+  async log(path: string): Promise<{ bytes: Buffer; next: number }> {
+    const { body, headers } = await this.#call('GET', path);
+    return { bytes: body, next: Number(headers.get('x-next-offset')) };
+  }
+
+  #read<S extends z.ZodType>(reply: { body: Buffer }, schema: S): z.infer<S> {
+    const parsed = schema.safeParse(parseJson(reply.body));
+    if (!parsed.success)
+      throw new CliError(
+        `${this.config.url} answers, but not as this version's JobRunner does: ${z.prettifyError(parsed.error).replace(/\s+/g, ' ')}`,
+      );
+    return parsed.data;
+  }
+
+  async #call(
+    method: string,
+    path: string,
+    body?: object,
+  ): Promise<{ body: Buffer; headers: Headers }> {
+    const { url } = this.config;
+    const token = this.config.token();
+    const timeout = new AbortController();
+    const timer = setTimeout(() => timeout.abort(), timeoutMs);
+    try {
+      const response = await fetch(url + path, {
+        method,
+        redirect: 'error',
+        signal: timeout.signal,
+        headers: {
+          Authorization: `Bearer ${token}`,
+          ...(body !== undefined && { 'Content-Type': 'application/json' }),
+        },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+      });
+      const bytes = Buffer.from(await response.arrayBuffer());
+      if (response.ok) return { body: bytes, headers: response.headers };
+      if (response.status === 401)
+        throw new CliError(`the API at ${url} refuses the token: JR_AUTH_TOKEN must be its own`);
+      const told = errorReply.safeParse(parseJson(bytes));
+      throw new CliError(
+        told.success ? plain(told.data.error.message) : `${url} answers ${response.status}`,
+      );
+    } catch (error) {
+      if (error instanceof CliError) throw error;
+      const why = timeout.signal.aborted
+        ? `no answer in ${timeoutMs / 1000} s`
+        : (errnoOf((error as Error).cause) ??
+          ((error as Error).cause as Error | undefined)?.message);
+      throw new CliError(
+        `the API at ${url} cannot be reached (${plain(why ?? String(error))}); JR_URL or --url names another`,
+        { cause: error },
+      );
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+function parseJson(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch (error) {
+    // What is no JSON fits no schema.
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}

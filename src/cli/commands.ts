@@ -1,0 +1,146 @@
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import { readClientConfig } from '../config.js';
+import { errnoOf } from '../errors.js';
+import type { AddOptions } from './add.js';
+
+interface Common {
+  url?: string;
+  json?: boolean;
+}
+
+const url = () => new Option('--url <url>', 'the API, instead of JR_URL or this machine’s');
+const json = () => new Option('--json', 'the whole reply, for programs');
+
+const wholeNumber = (what: string, most: number) => (text: string) => {
+  if (!/^\d{1,15}$/.test(text) || Number(text) > most)
+    throw new InvalidArgumentError(`expected ${what}.`);
+  return Number(text);
+};
+const gpuIndex = wholeNumber('the index of a GPU, such as 0', 1023);
+const jobId = wholeNumber('the number of a job', Number.MAX_SAFE_INTEGER);
+
+/** The commands that talk to a running service, and `add`, which writes into its jobs file. */
+export function addClientCommands(program: Command): void {
+  program
+    .command('status')
+    .description('show GPUs and queue')
+    .addOption(json())
+    .addOption(url())
+    .action(async (options: Common) => {
+      const { showStatus } = await import('./jobs.js');
+      await showStatus(await openApi(options), options);
+    });
+
+  const gpu = program.command('gpu').description('list, pause and resume GPUs');
+  gpu
+    .command('list')
+    .description('show the GPUs')
+    .addOption(json())
+    .addOption(url())
+    .action(async (options: Common) => {
+      const { listGpus } = await import('./gpus.js');
+      await listGpus(await openApi(options), options);
+    });
+  // Both as `gpu pause 0` and, shorter, as `pause 0`.
+  for (const parent of [gpu, program]) {
+    parent
+      .command('pause')
+      .description('start nothing more on a GPU; what runs there goes on')
+      .argument('<gpu>', 'its index, from 0', gpuIndex)
+      .option('--reason <text>', 'why, for those who look at it')
+      .addOption(url())
+      .action(async (index: number, options: Common & { reason?: string }) => {
+        const { pauseGpu } = await import('./gpus.js');
+        await pauseGpu(await openApi(options), index, options.reason);
+      });
+    parent
+      .command('resume')
+      .description('let jobs start on a paused GPU again')
+      .argument('<gpu>', 'its index, from 0', gpuIndex)
+      .addOption(url())
+      .action(async (index: number, options: Common) => {
+        const { resumeGpu } = await import('./gpus.js');
+        await resumeGpu(await openApi(options), index);
+      });
+  }
+
+  program
+    .command('add')
+    .description('append a job to the jobs file, which makes it a job within its interval')
+    .argument('<script>', 'a Python script on this machine')
+    .option('--conda <environment>', 'name or absolute path of a conda environment')
+    .option('--args <text>', 'its arguments, split as a shell would; --cuda is added')
+    .option('--priority <number>', 'lower runs first')
+    .option('--gpus <list>', 'the GPUs it may run on, such as 0,2-3')
+    .option('--output-file <path>', 'the jobs file, instead of JR_JOBS_FILE')
+    .action(async (script: string, options: AddOptions) => {
+      const { addJob } = await import('./add.js');
+      await addJob(script, options, readClientConfig().jobsFile);
+    });
+
+  program
+    .command('screens')
+    .description('list the GNU screen sessions of jobs')
+    .addOption(json())
+    .addOption(url())
+    .action(async (options: Common) => {
+      const { listScreens } = await import('./screens.js');
+      await listScreens(await openApi(options), options);
+    });
+  program
+    .command('attach')
+    .description('put this terminal into a job’s screen session; Ctrl-A d leaves it')
+    .argument('<job>', 'its number', jobId)
+    .action(async (id: number) => {
+      const { attach } = await import('./screens.js');
+      process.exitCode = await attach(await openApi({}), readClientConfig(), id);
+    });
+
+  program
+    .command('jobs')
+    .description('list jobs, newest first')
+    .option('--state <state>', 'only those in that state, such as RUNNING')
+    .option('--limit <number>', 'at most so many', wholeNumber('a number up to 1000', 1000), 20)
+    .addOption(json())
+    .addOption(url())
+    .action(async (options: Common & { state?: string; limit: number }) => {
+      const { listJobs } = await import('./jobs.js');
+      await listJobs(await openApi(options), options);
+    });
+  program
+    .command('logs')
+    .description('print a job’s log')
+    .argument('<job>', 'its number', jobId)
+    .option('-f, --follow', 'until the job ends')
+    .option('--tail <lines>', 'only the last lines', wholeNumber('a number of lines', 1_000_000))
+    .option('--stderr', 'standard error alone')
+    .addOption(url())
+    .action(
+      async (
+        id: number,
+        options: Common & { follow?: boolean; tail?: number; stderr?: boolean },
+      ) => {
+        const { showLog } = await import('./jobs.js');
+        await showLog(await openApi(options), id, options);
+      },
+    );
+  program
+    .command('cancel')
+    .description('end a job')
+    .argument('<job>', 'its number', jobId)
+    .addOption(url())
+    .action(async (id: number, options: Common) => {
+      const { cancelJob } = await import('./jobs.js');
+      await cancelJob(await openApi(options), id);
+    });
+}
+
+async function openApi({ url: given }: Common) {
+  // A reader such as `head` may have seen enough.
+  process.stdout.on('error', (error) => {
+    if (errnoOf(error) !== 'EPIPE') throw error;
+    process.exit();
+  });
+  const { Api } = await import('./api.js');
+  return new Api(readClientConfig(given));
+}

@@ -1,0 +1,60 @@
+import { z } from 'zod';
+import type { Api } from './api.js';
+import { gpusReply, type GpuReply } from './replies.js';
+import { say, table } from './terminal.js';
+
+export async function listGpus(api: Api, { json }: { json?: boolean }): Promise<void> {
+  const reply = await api.get('/gpus', gpusReply);
+  say(json ? JSON.stringify(reply, null, 2) : gpuTable(reply.gpus));
+}
+
+export async function pauseGpu(api: Api, index: number, reason: string | undefined): Promise<void> {
+  const body = reason === undefined ? {} : { reason };
+  await api.post(`/gpus/${index}/pause`, body, z.unknown());
+  say(`GPU ${index} is paused: what runs there goes on, nothing new starts`);
+}
+
+export async function resumeGpu(api: Api, index: number): Promise<void> {
+  await api.post(`/gpus/${index}/resume`, {}, z.unknown());
+  say(`GPU ${index} takes jobs again`);
+}
+
+/** One line a GPU. */
+export function gpuTable(gpus: readonly GpuReply[]): string {
+  if (gpus.length === 0) return 'no GPUs';
+  const head = ['GPU', 'MODEL', 'MEMORY', 'LOAD', 'TEMP', 'STATE', 'JOBS'];
+  return table([head, ...gpus.map(row)]);
+}
+
+function row(gpu: GpuReply): string[] {
+  const jobs = (gpu.jobs ?? []).map((job) => `${job.job_id}${part(job.share)} ${job.name ?? ''}`);
+  const waiting = (gpu.waiting ?? []).length;
+  if (waiting > 0) jobs.push(`(${waiting} waiting for it)`);
+  return [
+    String(gpu.index),
+    gpu.model ?? '?',
+    memory(gpu),
+    gpu.load === null ? '-' : `${gpu.load} %`,
+    gpu.temperature === null ? '-' : `${gpu.temperature} °C`,
+    stateOf(gpu),
+    jobs.map((job) => job.trim()).join(', ') || '-',
+  ];
+}
+
+function stateOf(gpu: GpuReply): string {
+  const { paused, held } = gpu;
+  const why = (reason: string | null | undefined) => (reason ? `: ${reason}` : '');
+  if (paused) return `paused by ${paused.by ?? '?'}${why(paused.reason)}`;
+  if (held) return `held back${why(held.reason)}`;
+  return gpu.state?.toLowerCase() ?? ((gpu.jobs ?? []).length > 0 ? 'busy' : 'free');
+}
+
+function memory({ memory_mb: all, memory_used_mb: used }: GpuReply): string {
+  const gib = (mb: number) => (mb / 1024).toFixed(1);
+  if (all === null) return '-';
+  return used === null ? `${gib(all)} GiB` : `${gib(used)}/${gib(all)} GiB`;
+}
+
+function part(share: number | null | undefined): string {
+  return share === null || share === 1 ? '' : ` (${share})`;
+}

@@ -1,0 +1,106 @@
+import { setTimeout } from 'node:timers/promises';
+import { isTerminal } from '../slurm/states.js';
+import type { Api } from './api.js';
+import { gpuTable } from './gpus.js';
+import { gpusReply, jobSchema, jobsReply, type JobReply } from './replies.js';
+import { plain, say, table } from './terminal.js';
+
+/** The states of jobs that have not ended. */
+const runningStates = ['COMPLETING', 'RUNNING', 'CONFIGURING', 'SUSPENDED'];
+const waitingStates = ['PENDING', 'SUBMITTING', 'REQUEUED', 'REQUEUE_HOLD'];
+/** Most that the API lists at once. */
+const mostListed = 1000;
+const shownWaiting = 20;
+const followMs = 500;
+const logChunk = 1024 ** 2;
+
+/** GPUs and queue. */
+export async function showStatus(api: Api, { json }: { json?: boolean }): Promise<void> {
+  const { gpus, ...more } = await api.get('/gpus', gpusReply);
+  const jobs: JobReply[] = [];
+  for (const state of [...runningStates, ...waitingStates]) {
+    const reply = await api.get(`/jobs?state=${state}&limit=${mostListed}`, jobsReply);
+    jobs.push(...reply.jobs.reverse());
+  }
+  if (json) {
+    say(JSON.stringify({ gpus, ...more, jobs }, null, 2));
+    return;
+  }
+  say(gpuTable(gpus));
+  const running = jobs.filter((job) => !isWaiting(job));
+  // As they will start: lower numbers first, and among equals the older.
+  const waiting = jobs
+    .filter(isWaiting)
+    .sort((a, b) => (a.priority ?? 0) - (b.priority ?? 0) || a.job_id - b.job_id);
+  say(`\n${running.length} running, ${waiting.length} waiting`);
+  if (jobs.length > 0) say(jobTable([...running, ...waiting.slice(0, shownWaiting)]));
+  if (waiting.length > shownWaiting) say(`… and ${waiting.length - shownWaiting} more waiting`);
+}
+
+export async function listJobs(
+  api: Api,
+  { json, state, limit }: { json?: boolean; state?: string; limit: number },
+): Promise<void> {
+  const filter = state === undefined ? '' : `&state=${encodeURIComponent(state)}`;
+  const reply = await api.get(`/jobs?limit=${limit}${filter}`, jobsReply);
+  if (json) say(JSON.stringify(reply, null, 2));
+  else say(reply.jobs.length === 0 ? 'no jobs' : jobTable(reply.jobs));
+}
+
+export async function cancelJob(api: Api, id: number): Promise<void> {
+  const job = await api.post(`/jobs/${id}/cancel`, {}, jobSchema);
+  say(`job ${id} is ${plain(job.status)}`);
+}
+
+/** Copies a job's log as it is, from where it stands to its end. */
+export async function showLog(
+  api: Api,
+  id: number,
+  { follow, stderr, tail }: { follow?: boolean; stderr?: boolean; tail?: number },
+): Promise<void> {
+  const path = `/jobs/${id}/log?stream=${stderr ? 'stderr' : 'stdout'}`;
+  let offset = 0;
+  if (tail !== undefined) {
+    const last = await api.log(`${path}&tail=${tail}`);
+    await write(last.bytes);
+    offset = last.next;
+    if (!follow) return;
+  }
+  for (;;) {
+    // Asked before reading: what a job wrote before it ended is then not missed.
+    const { status } = await api.get(`/jobs/${id}`, jobSchema);
+    for (;;) {
+      const { bytes, next } = await api.log(`${path}&offset=${offset}&limit=${logChunk}`);
+      if (bytes.length === 0) break;
+      await write(bytes);
+      offset = next;
+    }
+    if (!follow || isTerminal(status) || status === 'REJECTED') return;
+    await setTimeout(followMs);
+  }
+}
+
+/** Waits for a slow reader, such as a pipe. */
+async function write(bytes: Buffer): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    process.stdout.write(bytes, (error) => (error ? reject(error) : resolve()));
+  });
+}
+
+function isWaiting(job: JobReply): boolean {
+  return waitingStates.includes(job.status);
+}
+
+function jobTable(jobs: readonly JobReply[]): string {
+  const head = ['JOB', 'STATE', 'PRIORITY', 'GPUS', 'ON', 'NAME', 'WHY'];
+  const rows = jobs.map((job) => [
+    String(job.job_id),
+    job.status,
+    String(job.priority ?? '-'),
+    job.gpu_mem_gb === null ? String(job.gpus ?? '-') : `${job.gpu_mem_gb} GiB`,
+    job.gpu_indices?.join(',') || '-',
+    job.name ?? '-',
+    job.warning ?? job.reason_text ?? job.message ?? job.failure ?? '',
+  ]);
+  return table([head, ...rows]);
+}

@@ -1,0 +1,54 @@
+import { z } from 'zod';
+
+/** The parts of the API's replies that the commands show. Fields this version does not know pass through to `--json`. */
+const count = z.number().nullable().default(null);
+const text = z.string().nullable().default(null);
+
+export const gpuSchema = z.looseObject({
+  index: z.number(),
+  model: text,
+  memory_mb: count,
+  memory_used_mb: count,
+  load: count,
+  temperature: count,
+  state: text,
+  paused: z.looseObject({ by: text, reason: text, since: z.unknown() }).nullable().default(null),
+  held: z.looseObject({ reason: text, since: z.unknown() }).nullable().default(null),
+  jobs: z
+    .array(z.looseObject({ job_id: z.number(), share: count, name: text }))
+    .nullable()
+    .default(null),
+  waiting: z
+    .array(z.looseObject({ job_id: z.number(), share: count }))
+    .nullable()
+    .default(null),
+});
+export const gpusReply = z.looseObject({ gpus: z.array(gpuSchema) });
+export type GpuReply = z.infer<typeof gpuSchema>;
+
+export const jobSchema = z.looseObject({
+  job_id: z.number(),
+  status: z.string(),
+  name: text,
+  priority: count,
+  gpus: count,
+  gpu_mem_gb: count,
+  gpu_indices: z.array(z.number()).nullable().default(null),
+  reason_text: text,
+  failure: text,
+  message: text,
+  warning: text,
+});
+export const jobsReply = z.looseObject({ jobs: z.array(jobSchema) });
+export type JobReply = z.infer<typeof jobSchema>;
+
+export const screensReply = z.looseObject({
+  screens: z.array(
+    z.looseObject({
+      job_id: z.number(),
+      name: text,
+      state: z.string(),
+      gpus: z.array(z.number()),
+    }),
+  ),
+});

@@ -1,0 +1,51 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { ClientConfig } from '../config.js';
+import { attachCommand } from '../jobs/screens.js';
+import { layoutOf } from '../layout.js';
+import type { Api } from './api.js';
+import { CliError } from './cli-error.js';
+import { screensReply } from './replies.js';
+import { plain, say, table } from './terminal.js';
+
+export async function listScreens(api: Api, { json }: { json?: boolean }): Promise<void> {
+  const reply = await api.get('/screens', screensReply);
+  if (json) {
+    say(JSON.stringify(reply, null, 2));
+    return;
+  }
+  const rows = reply.screens.map(({ job_id, state, gpus, name }) => [
+    String(job_id),
+    state,
+    gpus.join(',') || '-',
+    name ?? 'begins with the job',
+  ]);
+  say(rows.length === 0 ? 'no screens' : table([['JOB', 'STATE', 'GPUS', 'SESSION'], ...rows]));
+}
+
+/**
+ * Puts this terminal into a job's session until Ctrl-A d.
+ * @returns the exit code.
+ */
+export async function attach(api: Api, config: ClientConfig, id: number): Promise<number> {
+  if (!config.isLocal)
+    throw new CliError(
+      `the session is on the machine of ${config.url}; there: sudo jobrunner attach ${id} (ssh -t HOST …, or docker exec -it CONTAINER jobrunner attach ${id})`,
+    );
+  if (process.getuid?.() !== 0)
+    throw new CliError(`sessions are the user runner's: sudo jobrunner attach ${id}`);
+  if (!process.stdin.isTTY) throw new CliError('needs a terminal: ssh -t, docker exec -it');
+  const { screens } = await api.get('/screens', screensReply);
+  const screen = screens.find((each) => each.job_id === id);
+  if (screen === undefined)
+    throw new CliError(
+      `job ${id} is in no screen now; ${screens.length === 0 ? 'no job is' : `in one are ${screens.map((s) => s.job_id).join(', ')}`}`,
+    );
+  if (screen.name === null)
+    throw new CliError(`job ${id} is ${plain(screen.state)}: its session begins with it`);
+  const term = /^[\w.+-]{1,64}$/.exec(config.term ?? '')?.[0] ?? 'xterm';
+  const [file = '', ...args] = attachCommand(layoutOf(config.root).screens, screen.name, term);
+  const child = spawn(file, args, { stdio: 'inherit' });
+  const [code] = (await once(child, 'exit')) as [number | null];
+  return code ?? 1;
+}

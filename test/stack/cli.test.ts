@@ -1,0 +1,361 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { execa } from 'execa';
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { LiveStack } from './live-stack.js';
+
+const mainJs = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+
+let stack: LiveStack;
+let work: string;
+let script: string;
+
+beforeAll(async () => {
+  work = mkdtempSync(join(tmpdir(), 'jr-cli-'));
+  chmodSync(work, 0o755);
+  script = join(work, 'train.py');
+  writeFileSync(script, 'import sys; print("ran", sys.argv[1:])\n', { mode: 0o644 });
+  stack = await LiveStack.start({ JR_JOBS_FILE_INTERVAL: '1' });
+}, 60_000);
+
+afterAll(async () => {
+  await stack.remove();
+  rmSync(work, { recursive: true });
+}, 60_000);
+
+/** As root on the box, whose token is in its secrets folder: the variable is not set. */
+async function cli(args: string[], env: Record<string, string> = {}, cwd = work) {
+  const { JR_ROOT = '', JR_PORT = '' } = stack.env;
+  const result = await execa(process.execPath, [mainJs, ...args], {
+    env: { PATH: process.env['PATH'] ?? '', JR_ROOT, JR_PORT, ...env },
+    extendEnv: false,
+    reject: false,
+    cwd,
+    stdin: 'ignore',
+  });
+  return { code: result.exitCode, out: result.stdout, err: result.stderr };
+}
+
+describe('finding the API', () => {
+  test('needs nothing set but where the service is, and never shows the token', async () => {
+    const listed = await cli(['jobs']);
+    expect(listed).toEqual({ code: 0, out: 'no jobs', err: '' });
+
+    const refused = await cli(['jobs'], { JR_AUTH_TOKEN: 'not-the-token' });
+    expect(refused).toMatchObject({ code: 1, out: '' });
+    expect(refused.err).toMatch(/^jobrunner: the API at \S+ refuses the token: JR_AUTH_TOKEN/);
+    expect(refused.err).not.toContain('not-the-token');
+  }, 60_000);
+
+  test('says in one line what is wrong', async () => {
+    const nobody = await cli(['jobs', '--url', 'http://127.0.0.1:1']);
+    expect(nobody).toMatchObject({ code: 1 });
+    expect(nobody.err).toMatch(
+      /^jobrunner: .*127\.0\.0\.1:1 cannot be reached.*JR_URL or --url.*$/,
+    );
+
+    expect(await cli(['jobs'], { JR_ROOT: join(work, 'none') })).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/^jobrunner: JR_AUTH_TOKEN: not set.*$/),
+    });
+    expect(await cli(['jobs', '--url', 'ftp://x'])).toMatchObject({
+      code: 2,
+      err: 'jobrunner: JR_URL: expected an http(s) URL',
+    });
+    expect(await cli(['gpu', 'pause', 'x'])).toMatchObject({ code: 2 });
+    expect(await cli(['nonsense'])).toMatchObject({ code: 2 });
+    expect(await cli(['gpu', '--help'])).toMatchObject({ code: 0 });
+    expect(await cli(['cancel', '99'])).toMatchObject({
+      code: 1,
+      err: 'jobrunner: there is no job 99',
+    });
+  }, 60_000);
+
+  test('shows the box’s token to no other machine, nor to whom it is sent on', async () => {
+    const seen: (string | undefined)[] = [];
+    const elsewhere = await listen((authorization) => seen.push(authorization));
+    const { port } = elsewhere.address() as AddressInfo;
+    const away = await listen(() => undefined, `http://localhost:${port}/jobs`);
+    try {
+      const other = await cli(['jobs'], { JR_URL: `http://jobrunner.example:${port}` });
+      expect(other).toMatchObject({ code: 2, err: expect.stringContaining('wants its own') });
+      const redirected = await cli(['jobs'], {
+        JR_URL: `http://127.0.0.1:${(away.address() as AddressInfo).port}`,
+      });
+      expect(redirected.code).toBe(1);
+      expect(seen).toEqual([]);
+    } finally {
+      elsewhere.close();
+      away.close();
+    }
+  }, 60_000);
+});
+
+describe('jobrunner add', () => {
+  test('makes a job of a script, its path made absolute', async () => {
+    const file = join(stack.root, 'jobs.txt');
+    const added = await cli([
+      'add',
+      'train.py',
+      '--args',
+      '--llm qwen2.5-7b-inst --text "a, b" --epochs 3',
+      '--priority',
+      '1',
+      '--gpus',
+      '0,1',
+    ]);
+    expect(added).toMatchObject({ code: 0, err: '' });
+    expect(readFileSync(file, 'utf8')).toBe(
+      `1,${script},,"--llm qwen2.5-7b-inst --text ""a, b"" --epochs 3",0,1\n`,
+    );
+    const { json } = await untilListed('train.py');
+    expect(json).toMatchObject({ priority: 1, allowed_gpus: [0, 1] });
+    const done = await stack.finish(json.job_id);
+    expect(done.log).toContain(
+      "ran ['--llm', 'qwen2.5-7b-inst', '--text', 'a, b', '--epochs', '3'",
+    );
+
+    const log = await cli(['logs', String(json.job_id), '-f']);
+    expect(log).toEqual({ code: 0, out: done.log.trimEnd(), err: '' });
+    const listed = await cli(['jobs']);
+    expect(listed.out).toMatch(/^JOB .*\n\d+ +COMPLETED +1 +1 .* train\.py/);
+  }, 90_000);
+
+  test('refuses what the service would refuse, and writes nothing', async () => {
+    const file = join(work, 'refused.txt');
+    const add = (...args: string[]) => cli(['add', ...args, '--output-file', file]);
+    expect(await add('none.py')).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/^jobrunner: script_path: .*none\.py" is not there$/),
+    });
+    for (const [option, value, field] of [
+      ['--priority', '-1', 'priority'],
+      ['--priority', '2000', 'priority'],
+      ['--gpus', '0-', 'allowed_gpus'],
+      ['--conda', 'a b', 'conda_env'],
+      ['--args', '"open', 'arguments'],
+    ] as const)
+      expect(await add('train.py', `${option}=${value}`)).toMatchObject({
+        code: 1,
+        err: expect.stringContaining(`jobrunner: ${field}: `),
+      });
+    expect((await add('train.py', '--args', 'a\nb')).err).toContain('line ends');
+    expect(statSync(file, { throwIfNoEntry: false })).toBeUndefined();
+    expect(await cli(['add', 'train.py', '--output-file', '/none/jobs.txt'])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('there is no folder /none'),
+    });
+  }, 90_000);
+
+  test('needs no token, so that whoever may write the file can add to it', async () => {
+    const file = join(work, 'runners.txt');
+    writeFileSync(file, '', { mode: 0o666 });
+    chmodSync(file, 0o666);
+    const { JR_ROOT = '' } = stack.env;
+    // The program as the API runs it: the stack makes a copy where this one is closed to others.
+    const copy = join(JR_ROOT, 'app');
+    const program = existsSync(copy)
+      ? [join(copy, 'bin/node'), join(copy, 'dist/main.js')]
+      : [process.execPath, mainJs];
+    const asRunner = ['--reuid=runner', '--regid=runner', '--init-groups', ...program];
+    const run = (...args: string[]) =>
+      execa('setpriv', [...asRunner, ...args], {
+        env: { PATH: process.env['PATH'] ?? '', JR_ROOT },
+        extendEnv: false,
+        reject: false,
+        cwd: work,
+      });
+    expect(await run('add', 'train.py', '--output-file', file)).toMatchObject({ exitCode: 0 });
+    expect(readFileSync(file, 'utf8')).toBe(`,${script},,,\n`);
+    expect(await run('add', 'train.py')).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining('run this as root (sudo)'),
+    });
+    expect(await run('jobs')).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringMatching(/auth-token: not readable.*sudo.*JR_AUTH_TOKEN$/),
+    });
+  }, 60_000);
+
+  test('ends the half-written line of another first, and says when nobody watches the file', async () => {
+    const file = join(work, 'half.txt');
+    appendFileSync(file, `0,${script},,--half`);
+    const added = await cli(['add', 'train.py', '--output-file', 'half.txt']);
+    expect(added).toMatchObject({ code: 0, err: expect.stringContaining('JobRunner watches') });
+    expect(readFileSync(file, 'utf8')).toBe(`0,${script},,--half\n,${script},,,\n`);
+  }, 60_000);
+
+  test('loses no line and mixes none up when many write at once', async () => {
+    const file = join(work, 'many.txt');
+    const adder = async (name: string) => {
+      for (let i = 0; i < 20; i++) {
+        const added = await cli([
+          'add',
+          'train.py',
+          '--args',
+          `--n ${name}${i}`,
+          `--output-file=${file}`,
+        ]);
+        expect(added.code).toBe(0);
+      }
+    };
+    await Promise.all([adder('a'), adder('b')]);
+    const lines = readFileSync(file, 'utf8').trimEnd().split('\n').sort();
+    const expected = ['a', 'b'].flatMap((name) =>
+      Array.from({ length: 20 }, (_, i) => `,${script},,--n ${name}${i},`),
+    );
+    expect(lines).toEqual(expected.sort());
+  }, 120_000);
+
+  test('waits for whoever holds the file’s lock', async () => {
+    const file = join(work, 'locked.txt');
+    writeFileSync(file, '');
+    // Writes with the lock held; add may come in only after the second line.
+    const holder = execa('flock', [
+      file,
+      'bash',
+      '-c',
+      `echo first >>"$1"; read -r; echo second >>"$1"`,
+      'bash',
+      file,
+    ]);
+    await once(holder, 'spawn');
+    for (; readFileSync(file, 'utf8') === '';) await new Promise(setImmediate);
+    const adding = cli(['add', 'train.py', '--output-file', file]);
+    await untilWaitsForLock();
+    holder.stdin?.end('\n');
+    await holder;
+    expect((await adding).code).toBe(0);
+    expect(readFileSync(file, 'utf8')).toBe(`first\nsecond\n,${script},,,\n`);
+  }, 60_000);
+});
+
+describe('jobrunner status', () => {
+  test('shows GPUs and queue, and the same for programs', async () => {
+    const { json } = await stack.submit({
+      command_key: 'shell',
+      command: 'sleep 300',
+      name: 'holds a GPU',
+      gpus: 1,
+      allowed_gpus: '1',
+      mem_gb: 0.2,
+    });
+    await stack.until(json.job_id, 'RUNNING');
+    const waiting = await stack.submit({
+      command_key: 'shell',
+      command: 'true',
+      gpus: 1,
+      allowed_gpus: '1',
+      mem_gb: 0.2,
+    });
+    const shown = await cli(['status']);
+    expect(shown).toMatchObject({ code: 0, err: '' });
+    expect(shown.out).toMatch(/^GPU {2}MODEL .*\n0 .*\n1 .*\n\n1 running, 1 waiting\nJOB /);
+    expect(shown.out).toMatch(
+      new RegExp(`^${json.job_id} +RUNNING +100 +1 +[1-] +holds a GPU$`, 'm'),
+    );
+    const programs = JSON.parse((await cli(['status', '--json'])).out) as {
+      gpus: { index: number }[];
+      jobs: { job_id: number }[];
+    };
+    expect(programs.gpus.map((gpu) => gpu.index)).toEqual([0, 1]);
+    expect(programs.jobs.map((job) => job.job_id)).toEqual([json.job_id, waiting.json.job_id]);
+
+    expect(await cli(['cancel', String(json.job_id)])).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(new RegExp(`^job ${json.job_id} is (COMPLETING|CANCELLED)$`)),
+    });
+    await stack.finish(waiting.json.job_id);
+  }, 90_000);
+});
+
+describe('screens', () => {
+  test('are listed and can be attached to from a terminal alone', async () => {
+    expect((await cli(['screens'])).out).toBe('no screens');
+    const { json } = await stack.submit({
+      command_key: 'shell',
+      command: 'read -r word; echo "typed $word"',
+      screen: true,
+      gpus: 1,
+      allowed_gpus: '1',
+      mem_gb: 0.2,
+    });
+    await stack.until(json.job_id, 'RUNNING');
+    const listed = await untilCli(['screens'], `_shell_${json.job_id}`);
+    expect(listed).toMatch(new RegExp(`^${json.job_id} +RUNNING +1 +gpujob_1_shell_`, 'm'));
+
+    const id = String(json.job_id);
+    expect(await cli(['attach', id])).toMatchObject({
+      code: 1,
+      err: 'jobrunner: needs a terminal: ssh -t, docker exec -it',
+    });
+    // script(1) is the terminal; what is typed goes to the job, whose end ends the session.
+    const { JR_ROOT = '', JR_PORT = '' } = stack.env;
+    const attached = execa(
+      'script',
+      ['-qec', `${process.execPath} ${mainJs} attach ${id}`, '/dev/null'],
+      { env: { JR_ROOT, JR_PORT, TERM: 'xterm' }, input: 'hello\n', reject: false },
+    );
+    const done = await stack.finish(json.job_id);
+    await attached;
+    expect(done).toMatchObject({ status: 'COMPLETED' });
+    expect(done.log).toContain('typed hello');
+    expect(await cli(['attach', id])).toMatchObject({ code: 1 });
+  }, 90_000);
+});
+
+async function listen(
+  saw: (authorization: string | undefined) => void,
+  location?: string,
+): Promise<Server> {
+  const server = createServer((req, res) => {
+    saw(req.headers.authorization);
+    if (location === undefined) res.end('{"jobs":[]}');
+    else res.writeHead(302, { Location: location }).end();
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}
+
+/** The newest job of that name, once there is one. @throws after half a minute. */
+async function untilListed(name: string) {
+  for (const deadline = Date.now() + 30_000; Date.now() < deadline;) {
+    const { json } = await stack.call<{ jobs: { job_id: number; name: string }[] }>('GET', '/jobs');
+    const job = json.jobs.find((each) => each.name === name);
+    if (job) return stack.call('GET', `/jobs/${job.job_id}`);
+  }
+  throw new Error(`no job ${name}`);
+}
+
+/** What the command prints once that is in it. @throws after half a minute. */
+async function untilCli(args: string[], part: string): Promise<string> {
+  let out = '';
+  for (const deadline = Date.now() + 30_000; Date.now() < deadline;) {
+    ({ out } = await cli(args));
+    if (out.includes(part)) return out;
+  }
+  throw new Error(`${part} is not in ${out}`);
+}
+
+/** Until a process waits for a lock (/proc/locks, proc(5): "->" marks one that is blocked). */
+async function untilWaitsForLock(): Promise<void> {
+  for (const deadline = Date.now() + 30_000; Date.now() < deadline;) {
+    if (/-> FLOCK/.test(readFileSync('/proc/locks', 'utf8'))) return;
+    await new Promise(setImmediate);
+  }
+  throw new Error('nobody waits for a lock');
+}
