@@ -12,6 +12,9 @@ import { DatasetService } from './datasets/service.js';
 import { openDatabase } from './db/database.js';
 import { gpuSchema } from './gpus/gpu.js';
 import { ModelNeeds } from './gpus/models.js';
+import { gpuRoutes } from './gpus/routes.js';
+import { GpuService } from './gpus/service.js';
+import { simulatedSmi } from './gpus/simulated.js';
 import { HealthCheck } from './health/health.js';
 import { healthRoutes } from './health/routes.js';
 import { createHttpApp } from './http/app.js';
@@ -23,6 +26,8 @@ import { HandOver } from './jobs/hand-over.js';
 import { JobFolders } from './jobs/job-folders.js';
 import type { JobId } from './jobs/job.js';
 import { logTail } from './jobs/log-file.js';
+import { Mover } from './jobs/mover.js';
+import { recordPlacements } from './jobs/placements.js';
 import { jobRoutes } from './jobs/routes.js';
 import { screenRoutes } from './jobs/screen-routes.js';
 import { JobService } from './jobs/service.js';
@@ -33,6 +38,7 @@ import { nodeRoutes } from './nodes/routes.js';
 import { outputRoutes } from './outputs/routes.js';
 import { OutputService } from './outputs/service.js';
 import { packageRoot } from './package-root.js';
+import { holdReserve } from './slurm/hold.js';
 import { commandSlurmClient } from './slurm/client.js';
 import type { Layout } from './layout.js';
 import { ObjectStore } from './storage/object-store.js';
@@ -80,7 +86,7 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
 
     const db = openDatabase(layout.database);
     releasers.push(() => void db.close());
-    const slurm = commandSlurmClient(layout.slurmConf);
+    const slurm = commandSlurmClient(layout.slurmConf, holdReserve(node.cpus, gpus.length));
 
     const datasets = new DatasetService({
       db,
@@ -112,8 +118,26 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
     });
     releasers.push(() => outputs.close());
 
-    const handOver = new HandOver({ db, slurm, folders, now, log });
+    const retries = config.handOver;
+    const handOver = new HandOver({ db, slurm, folders, retries, now, log });
     releasers.push(() => handOver.close());
+    const gpuService = new GpuService({
+      db,
+      slurm,
+      fleet,
+      smiCommand: config.node.simulatedGpus > 0 ? simulatedSmi(layout.simulatedGpus) : 'nvidia-smi',
+      thresholds: { memory: config.gpus.memThreshold, load: config.gpus.loadThreshold },
+      monitorSeconds: config.gpus.monitorSeconds,
+      idleWarnMinutes: config.gpus.idleWarnMinutes,
+      stateFile: config.gpus.stateFile,
+      stateSeconds: config.gpus.stateSeconds,
+      liveJobs: () => jobStore.liveJobs(db),
+      setWarning: (id, warning) => jobStore.updateJob(db, id, { warning }),
+      now,
+      log,
+    });
+    const { isHeld } = gpuService;
+    const mover = new Mover({ db, slurm, fleet, handOver, isHeld, log });
     const tracker = new Tracker({
       db,
       slurm,
@@ -125,11 +149,17 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
           log.warn({ err: error, job_id: id }, 'indexing failed; it is tried again when asked for');
         });
       },
+      afterLook: async () => {
+        await recordPlacements(db, slurm, log);
+        await mover.move();
+      },
       now,
       log,
     });
     releasers.push(() => tracker.close());
     tracker.start();
+    releasers.push(() => gpuService.close());
+    await gpuService.start();
 
     const builtIn = join(packageRoot, 'templates');
     const templates = new TemplateLibrary(
@@ -148,7 +178,7 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
       fleet,
       screenDir: layout.screens,
       models,
-      isHeld: () => false,
+      isHeld,
       now,
     });
 
@@ -174,10 +204,13 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
       imports: importRoutes(imports, stopping.signal),
       datasets: datasetRoutes(datasets),
       commands: commandRoutes(templates),
-      jobs: jobRoutes(jobs, outputs, folders, stopping.signal),
+      jobs: jobRoutes(jobs, outputs, folders, stopping.signal, (job) =>
+        gpuService.whyHeldBack(job),
+      ),
       screens: screenRoutes(db),
       outputs: outputRoutes(outputs),
-      nodes: nodeRoutes(slurm, gpus),
+      gpus: gpuRoutes(gpuService),
+      nodes: nodeRoutes(slurm),
       ingest: jobsFileRoutes(jobsFile),
       metrics: metricsRoutes(db, health),
     });

@@ -52,8 +52,8 @@ export function refuseImpossibleGpus(
   wish: GpuWish,
   shardsPerGpu: number,
 ): void {
-  const refuse = (field: string, message: string): never => {
-    throw new AppError('unprocessable', `${field}: ${message}`, { details: { field } });
+  const refuse = (field: string, message: string, details = {}): never => {
+    throw new AppError('unprocessable', `${field}: ${message}`, { details: { field, ...details } });
   };
   const allowed = wish.allowed_gpus;
   const strangers = allowed?.filter((index) => !gpus.some((gpu) => gpu.index === index)) ?? [];
@@ -67,7 +67,10 @@ export function refuseImpossibleGpus(
     );
   const there = allowed?.length ?? gpus.length;
   if (Math.ceil(wish.gpus) > there)
-    refuse('gpus', `${wish.gpus} asked for, ${there}${among} is the most a job can have here`);
+    refuse('gpus', `${wish.gpus} asked for, ${there}${among} is the most a job can have here`, {
+      asked: wish.gpus,
+      limit: there,
+    });
 
   function count(): string {
     return gpus.length === 0 ? 'none' : `0 to ${gpus.length - 1}`;

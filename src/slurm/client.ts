@@ -50,8 +50,16 @@ export interface SlurmClient {
 const submitsAtOnce = 4;
 
 /** Slurm through its own commands; the API's user is an Operator, and `sbatch` alone runs as `runner`. */
-export function commandSlurmClient(slurmConf: string): SlurmClient {
+export function commandSlurmClient(slurmConf: string, reserve: HoldReserve): SlurmClient {
   const run: RunCommand = commandRunner(slurmConf);
+  const withoutReserve = (node: SlurmNode): SlurmNode => ({
+    ...node,
+    cpus: node.cpus - reserve.cpus,
+    memoryMb: node.memoryMb - reserve.memoryMb,
+    // Placeholders have theirs of the reserve, but Slurm counts them with the jobs'.
+    cpusAllocated: Math.min(node.cpusAllocated, node.cpus - reserve.cpus),
+    memoryAllocatedMb: Math.min(node.memoryAllocatedMb, node.memoryMb - reserve.memoryMb),
+  });
   const limit = pLimit(submitsAtOnce);
   const control = async (...args: string[]) => {
     await run('scontrol', args);
@@ -91,7 +99,7 @@ export function commandSlurmClient(slurmConf: string): SlurmClient {
     holds: async () => parseHolds(await run('squeue', holdQueueArguments())),
     nodes: async () => {
       const nodes = parseNodes(await run('sinfo', nodeArguments(), { timeoutMs: 3000 }));
-      return nodes.filter(({ partition }) => partition !== HOLD_PARTITION);
+      return nodes.filter((node) => node.partition !== HOLD_PARTITION).map(withoutReserve);
     },
     drainNode: (name, reason) => setNodeState(name, 'DRAIN', reason),
     resumeNode: (name) => setNodeState(name, 'RESUME'),

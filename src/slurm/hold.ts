@@ -7,11 +7,16 @@ export const HOLD_PARTITION = 'hold';
 /** Slurm ends a placeholder that uses more than it asked for, and a shell that sleeps uses some MiB. */
 const holdMemoryMb = 16;
 
+export interface HoldReserve {
+  cpus: number;
+  memoryMb: number;
+}
+
 /**
  * What the node has beyond what jobs can get: one CPU and a little memory for each placeholder that can run. A GPU has one
  * for its free part and one for each job that shares it, which has a CPU of its own.
  */
-export function holdReserve(cpus: number, gpus: number): { cpus: number; memoryMb: number } {
+export function holdReserve(cpus: number, gpus: number): HoldReserve {
   const placeholders = gpus === 0 ? 0 : cpus + gpus;
   return { cpus: placeholders, memoryMb: placeholders * holdMemoryMb };
 }

@@ -17,7 +17,8 @@ export function gpuExports({ fleet, request }: ScriptParts): string[] {
     'CUDA_VISIBLE_DEVICES=',
     `declare -A jr_uuids=(${map})`,
     `declare -A jr_memory=(${memory})`,
-    `jr_shards=\${SLURM_SHARDS_ON_NODE:-${shardsPerGpu}}`,
+    // Of all its GPUs together: several are always whole.
+    `jr_shards=\${SLURM_SHARDS_ON_NODE:-${shardsPerGpu}}; ((jr_shards < ${shardsPerGpu})) || jr_shards=${shardsPerGpu}`,
     'for jr_gpu in ${SLURM_JOB_GPUS//,/ }; do',
     '  CUDA_VISIBLE_DEVICES+=${CUDA_VISIBLE_DEVICES:+,}${jr_uuids[$jr_gpu]:-$jr_gpu}',
     `  printf -v JR_GPU_FRACTION '%d.%06d' $((jr_shards / ${shardsPerGpu})) $((jr_shards % ${shardsPerGpu} * 1000000 / ${shardsPerGpu}))`,
