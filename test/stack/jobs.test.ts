@@ -436,7 +436,7 @@ describe('asking', () => {
     expect(gpus.json.gpus.map((gpu) => gpu.index)).toEqual([0, 1]);
     const commands = await stack.call<{ commands: { command_key: string }[] }>('GET', '/commands');
     const keys = commands.json.commands.map((command) => command.command_key);
-    expect(keys).toEqual(['echo_params', 'pytorch_example', 'pytorch_infer', 'shell']);
+    expect(keys).toEqual(['echo_params', 'pytorch_example', 'pytorch_infer', 'script', 'shell']);
     const metrics = await stack.call('GET', '/metrics');
     expect(metrics.text).toMatch(/jobrunner_up 1/);
   });
