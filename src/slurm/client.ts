@@ -10,6 +10,7 @@ import {
   holdQueueArguments,
   holdScript,
   parseHolds,
+  type HoldReserve,
   type SlurmHold,
 } from './hold.js';
 import { parsePlacements, type GpuPlacement } from './placements.js';

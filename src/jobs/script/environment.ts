@@ -47,18 +47,22 @@ export const windUp = "trap 'exit 143' TERM";
 export const failFunction = 'jr_fail() { printf \'jobrunner: %s\\n\' "$1" >&2; exit 2; }';
 
 /**
- * (Whole paths: the job's PATH may lead elsewhere.) Standard error goes into the log, in its place among the output, and into a file of its own. The copier outlives the
+ * Standard error goes into the log, in its place among the output, and into a file of its own. The copier outlives the
  * signals that end the job and is waited for, so that the last words of a job that was killed are kept; not for long,
- * since a process the job left behind may hold the pipe open.
+ * since a process the job left behind may hold the pipe open. That the copier has ended is seen by the end of a pipe that it alone
+ * holds open: at once, and without starting a process. (Whole paths: the job's PATH may lead elsewhere.)
  */
 export function stderrCopy(path: string): string[] {
   return [
-    `exec 2> >(trap '' TERM INT HUP; exec /bin/tee -a -- ${shellQuote(path)})`,
-    'jr_copier=$!',
+    'exec {jr_log}>&1',
+    `coproc jr_copier { trap '' TERM INT HUP; exec {jr_held}>&1 1>&"$jr_log"; exec /bin/tee -a -- ${shellQuote(path)}; }`,
+    // Neither `wait` nor `jobs` in the template is to know of it.
+    'disown "$jr_copier_PID"',
+    'exec 2>&"${jr_copier[1]}" {jr_log}>&- {jr_copier[1]}>&- {jr_done}<&"${jr_copier[0]}" {jr_copier[0]}<&-',
     'jr_finish() {',
-    '  local status=$? i',
+    '  local status=$?',
     '  exec 2>&-',
-    '  for ((i = 0; i < 200; i++)); do kill -0 "$jr_copier" 2>/dev/null || break; /bin/sleep 0.01; done',
+    '  read -r -t 2 -u "$jr_done"',
     '  exit "$status"',
     '}',
     'trap jr_finish EXIT',
