@@ -1,7 +1,6 @@
-import { z } from 'zod';
 import type { Api } from './api.js';
-import { gpusReply, type GpuReply } from './replies.js';
-import { say, table } from './terminal.js';
+import { gpuSchema, gpusReply, type GpuReply } from './replies.js';
+import { plain, say, table } from './terminal.js';
 
 export async function listGpus(api: Api, { json }: { json?: boolean }): Promise<void> {
   const reply = await api.get('/gpus', gpusReply);
@@ -10,13 +9,20 @@ export async function listGpus(api: Api, { json }: { json?: boolean }): Promise<
 
 export async function pauseGpu(api: Api, index: number, reason: string | undefined): Promise<void> {
   const body = reason === undefined ? {} : { reason };
-  await api.post(`/gpus/${index}/pause`, body, z.unknown());
-  say(`GPU ${index} is paused: what runs there goes on, nothing new starts`);
+  const { jobs } = await api.post(`/gpus/${index}/pause`, body, gpuSchema);
+  const running = (jobs ?? []).map((job) => job.job_id).join(', ');
+  const rest = running === '' ? 'nothing runs there' : `what runs there goes on: ${running}`;
+  say(`GPU ${index} is paused: no job starts there, ${rest}`);
 }
 
 export async function resumeGpu(api: Api, index: number): Promise<void> {
-  await api.post(`/gpus/${index}/resume`, {}, z.unknown());
-  say(`GPU ${index} takes jobs again`);
+  const gpu = await api.post(`/gpus/${index}/resume`, {}, gpuSchema);
+  const { held } = gpu;
+  say(
+    held === null
+      ? `GPU ${index} takes jobs again`
+      : `GPU ${index} is resumed, but still held back: ${plain(held.reason ?? 'no reason given')}`,
+  );
 }
 
 /** One line a GPU. */
@@ -46,7 +52,9 @@ function stateOf(gpu: GpuReply): string {
   const why = (reason: string | null | undefined) => (reason ? `: ${reason}` : '');
   if (paused) return `paused by ${paused.by ?? '?'}${why(paused.reason)}`;
   if (held) return `held back${why(held.reason)}`;
-  return gpu.state?.toLowerCase() ?? ((gpu.jobs ?? []).length > 0 ? 'busy' : 'free');
+  return (
+    gpu.state?.toLowerCase().replaceAll('_', ' ') ?? ((gpu.jobs ?? []).length > 0 ? 'busy' : 'free')
+  );
 }
 
 function memory({ memory_mb: all, memory_used_mb: used }: GpuReply): string {

@@ -283,6 +283,40 @@ describe('jobrunner status', () => {
   }, 90_000);
 });
 
+describe('pausing a GPU', () => {
+  test('is shown with who and why, keeps jobs away, and ends with resume', async () => {
+    const paused = await cli(['gpu', 'pause', '0', '--reason', 'fan is loud']);
+    expect(paused).toMatchObject({
+      code: 0,
+      out: 'GPU 0 is paused: no job starts there, nothing runs there',
+    });
+    expect(await cli(['pause', '0'])).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/^jobrunner: GPU 0 is paused already.*fan is loud/),
+    });
+    expect((await cli(['gpu', 'list'])).out).toMatch(/^0 .* paused by .*: fan is loud +-$/m);
+    const { json } = await stack.submit({
+      command_key: 'shell',
+      command: 'true',
+      gpus: 1,
+      allowed_gpus: '0',
+      mem_gb: 0.2,
+    });
+    expect((await cli(['status'])).out).toMatch(/^0 .*\(1 waiting for it\)$/m);
+
+    expect((await cli(['resume', '0'])).out).toBe('GPU 0 takes jobs again');
+    expect(await stack.finish(json.job_id)).toMatchObject({ status: 'COMPLETED' });
+    expect(await cli(['gpu', 'resume', '0'])).toMatchObject({
+      code: 1,
+      err: 'jobrunner: GPU 0 is not paused',
+    });
+    expect(await cli(['gpu', 'pause', '7'])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('there is no GPU 7'),
+    });
+  }, 90_000);
+});
+
 describe('screens', () => {
   test('are listed and can be attached to from a terminal alone', async () => {
     expect((await cli(['screens'])).out).toBe('no screens');
