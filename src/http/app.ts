@@ -16,6 +16,7 @@ export interface HttpParts {
   jobs: Router;
   screens: Router;
   outputs: Router;
+  gpus: Router;
   nodes: Router;
   ingest: Router;
   metrics: Router;
@@ -55,6 +56,7 @@ export function createHttpApp(parts: HttpParts): Express {
   app.use('/jobs', parts.jobs);
   app.use('/screens', parts.screens);
   app.use('/outputs', parts.outputs);
+  app.use('/gpus', parts.gpus);
   app.use(parts.nodes);
   app.use('/ingest', parts.ingest);
   app.use('/metrics', parts.metrics);

@@ -1,10 +1,13 @@
 import type { Job } from './job.js';
-import { explainReason } from './pending-reason.js';
+import { explainReason, waitsForRoom } from './pending-reason.js';
 
 const iso = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
 
-/** A job as the API shows it. Exactly one key is named "status": scripts look for it with grep. */
-export function viewJob(job: Job) {
+/**
+ * A job as the API shows it. Exactly one key is named "status": scripts look for it with grep.
+ * @param heldBack why the GPUs it waits for are kept from it, if they are
+ */
+export function viewJob(job: Job, heldBack: string | null) {
   const { request } = job;
   return {
     job_id: job.job_id,
@@ -27,7 +30,7 @@ export function viewJob(job: Job) {
     params: request.params,
     args: request.args,
     reason: job.reason,
-    reason_text: reasonText(job),
+    reason_text: reasonText(job, heldBack),
     exit_code: job.exit_code,
     signal: job.signal,
     failure: job.failure,
@@ -40,10 +43,11 @@ export function viewJob(job: Job) {
   };
 }
 
-function reasonText(job: Job): string | null {
+function reasonText(job: Job, heldBack: string | null): string | null {
   if (job.state === 'SUBMITTING' && job.attempts > 0)
     return 'Slurm has no room for more jobs in its queue; it is handed over again in a while';
   if (job.state === 'SUBMITTING')
     return 'is written down and goes to Slurm as soon as its controller answers';
-  return job.reason === null || job.state !== 'PENDING' ? null : explainReason(job.reason);
+  if (job.reason === null || job.state !== 'PENDING') return null;
+  return waitsForRoom(job.reason) && heldBack !== null ? heldBack : explainReason(job.reason);
 }

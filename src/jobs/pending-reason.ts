@@ -17,6 +17,11 @@ const words: Record<string, string> = {
   launch_failed_requeued_held: 'could not be started and is held; its node has the reason',
 };
 
+/** True when nothing but other jobs, or a GPU that is held back, keeps it from starting. */
+export function waitsForRoom(reason: string): boolean {
+  return reason === 'Resources' || reason === 'Priority';
+}
+
 export function explainReason(reason: string): string {
   // Slurm appends what it is about: "ReqNodeNotAvail, UnavailableNodes:box0".
   return words[reason.split(/[,( ]/)[0] ?? ''] ?? 'see squeue(1), JOB REASON CODES';

@@ -7,7 +7,7 @@ import { unhurried, untilNobodyWaits } from '../http/long-reply.js';
 import { readBody, readParams, readQuery } from '../http/read-input.js';
 import { jobOutputsReply } from '../outputs/routes.js';
 import type { OutputService } from '../outputs/service.js';
-import type { JobId } from './job.js';
+import type { Job, JobId } from './job.js';
 import type { JobFolders } from './job-folders.js';
 import { viewJob } from './job-view.js';
 import { openLog } from './log-file.js';
@@ -71,8 +71,10 @@ export function jobRoutes(
   outputs: OutputService,
   folders: JobFolders,
   stopping: AbortSignal,
+  whyHeldBack: (job: Job) => string | null,
 ): Router {
   const router = Router();
+  const view = (job: Job) => viewJob(job, whyHeldBack(job));
   const idOf = (req: express.Request) => readParams(jobParams, req).id;
 
   router.post('/', ...anyBody, async (req, res) => {
@@ -82,34 +84,34 @@ export function jobRoutes(
       throw new AppError('bad_request', 'Idempotency-Key: expected 1 to 128 printable characters');
     const script = toScriptFile(req.file);
     const fields = readBody(submitSchema, req);
-    sendSubmitted(res, await jobs.submit(fields, { script, idempotencyKey: parsedKey.data }));
+    sendSubmitted(res, view, await jobs.submit(fields, { script, idempotencyKey: parsedKey.data }));
   });
 
   router.get('/', (req, res) => {
     const { state, experiment_id: experimentId, limit, before } = readQuery(listQuery, req);
-    res.json({ jobs: jobs.list({ state, experimentId, limit, before }).map(viewJob) });
+    res.json({ jobs: jobs.list({ state, experimentId, limit, before }).map(view) });
   });
 
   router.get('/:id', async (req, res) => {
     const { wait } = readQuery(waitQuery, req);
     unhurried(res);
     const waiting = untilNobodyWaits(res, stopping, wait * 1000);
-    res.json(viewJob(await jobs.wait(idOf(req), waiting)));
+    res.json(view(await jobs.wait(idOf(req), waiting)));
   });
 
   for (const action of ['cancel', 'hold', 'release', 'requeue'] as const) {
     router.post(`/:id/${action}`, async (req, res) => {
-      res.json(viewJob(await jobs[action](idOf(req))));
+      res.json(view(await jobs[action](idOf(req))));
     });
   }
 
   router.post('/:id/priority', ...anyBody, async (req, res) => {
     const { priority } = readBody(priorityBody, req);
-    res.json(viewJob(await jobs.setPriority(idOf(req), priority)));
+    res.json(view(await jobs.setPriority(idOf(req), priority)));
   });
 
   router.post('/:id/rerun', async (req, res) => {
-    sendSubmitted(res, await jobs.rerun(idOf(req)));
+    sendSubmitted(res, view, await jobs.rerun(idOf(req)));
   });
 
   router.delete('/:id', async (req, res) => {
@@ -144,7 +146,7 @@ export function jobRoutes(
 
   router.get('/:id/result', async (req, res) => {
     const id = idOf(req);
-    const job = viewJob(jobs.get(id));
+    const job = view(jobs.get(id));
     // Hashing what a large job left takes longer than a connection may else be silent.
     unhurried(res);
     const found = await outputs.indexJob(id);
@@ -158,11 +160,11 @@ export function jobRoutes(
   return router;
 }
 
-function sendSubmitted(res: Response, submitted: Submitted): void {
+function sendSubmitted(res: Response, view: (job: Job) => unknown, submitted: Submitted): void {
   if (submitted.kind === 'dry_run') {
     res.json({ dry_run: true, request: submitted.request, script: submitted.script });
     return;
   }
   const status = { created: 201, waiting: 202, repeated: 200 }[submitted.kind];
-  res.status(status).location(`/jobs/${submitted.job.job_id}`).json(viewJob(submitted.job));
+  res.status(status).location(`/jobs/${submitted.job.job_id}`).json(view(submitted.job));
 }

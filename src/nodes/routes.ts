@@ -1,7 +1,6 @@
 import { Router } from 'express';
 import { z } from 'zod';
 import { AppError } from '../errors.js';
-import type { Gpu } from '../gpus/gpu.js';
 import { readParams } from '../http/read-input.js';
 import type { SlurmClient } from '../slurm/client.js';
 import { SlurmError } from '../slurm/command.js';
@@ -10,8 +9,8 @@ const nodeParams = z.object({
   name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/, 'expected the name of a node'),
 });
 
-/** `/nodes`, `/partitions` and `/gpus`: where jobs run. */
-export function nodeRoutes(slurm: SlurmClient, gpus: readonly Gpu[]): Router {
+/** `/nodes` and `/partitions`: where jobs run. */
+export function nodeRoutes(slurm: SlurmClient): Router {
   const router = Router();
 
   router.get('/nodes', async (_req, res) => {
@@ -45,17 +44,6 @@ export function nodeRoutes(slurm: SlurmClient, gpus: readonly Gpu[]): Router {
     );
     const nodes = await asked(() => slurm.nodes());
     res.json(nodes.find((node) => node.name === name));
-  });
-
-  router.get('/gpus', (_req, res) => {
-    res.json({
-      gpus: gpus.map(({ index, uuid, model, memoryMb }) => ({
-        index,
-        uuid,
-        model,
-        memory_mb: memoryMb,
-      })),
-    });
   });
 
   return router;

@@ -1,11 +1,22 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, existsSync, readFileSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { ConfigError, type Config } from '../config.js';
 import type { Gpu } from '../gpus/gpu.js';
 import { parseDeviceMinor, parseSmi, smiArguments, type SmiRow } from '../gpus/nvidia-smi.js';
+import { simulatedSmi } from '../gpus/simulated.js';
+import { packageRoot } from '../package-root.js';
 
 const MB = 1024 ** 2;
 const smiTimeoutMs = 30_000;
@@ -101,6 +112,8 @@ function minorOf(row: SmiRow): number {
 function simulateGpus(count: number, folder: string): Gpu[] {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true, mode: 0o755 });
+  copyFileSync(join(packageRoot, 'docker', 'simulated-nvidia-smi.sh'), simulatedSmi(folder));
+  chmodSync(simulatedSmi(folder), 0o755);
   return Array.from({ length: count }, (_, index) => {
     const device = join(folder, `gpu${index}`);
     makeDevice(device, index);

@@ -7,6 +7,7 @@ import {
   fchmodSync,
   fchownSync,
   fsyncSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readFileSync,
@@ -25,7 +26,11 @@ import type { Layout } from '../layout.js';
  * Makes every folder with the owner and mode that keep the parts apart. `JR_ROOT` itself is root's: whoever could
  * rename the daemons' folders could become root.
  */
-export function makeFolders(layout: Layout, accounts: Accounts, jobsFile: string): void {
+export function makeFolders(
+  layout: Layout,
+  accounts: Accounts,
+  { jobsFile, stateFile }: { jobsFile: string; stateFile: string },
+): void {
   const { jobrunner, runner, slurm, mysql, munge } = accounts;
   const root: Account = { uid: 0, gid: 0 };
   // Jobs read these through their group; the set-group-ID bit hands the group on to what the API makes in them.
@@ -56,6 +61,12 @@ export function makeFolders(layout: Layout, accounts: Accounts, jobsFile: string
   // Root's, as `jobrunner add` is run by root; the API only reads it. One of the user's own choice is the user's to make.
   if (jobsFile === join(layout.root, 'jobs.txt') && !existsSync(jobsFile))
     privateFile(jobsFile, '', 0o640, { uid: 0, gid: jobrunner.gid });
+
+  // The API's, which writes into it what is paused; to others it is open for reading. An editor may have made it anew, as root.
+  if (stateFile === join(layout.root, 'gpu_scheduler_state.json')) {
+    if (!existsSync(stateFile)) privateFile(stateFile, '{}\n', 0o644, jobrunner);
+    else if (lstatSync(stateFile).isFile()) chownSync(stateFile, jobrunner.uid, jobrunner.gid);
+  }
 
   const shortcut = join(layout.root, 'jr_slurm.db');
   if (!existsSync(shortcut)) {

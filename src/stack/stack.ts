@@ -25,7 +25,10 @@ export async function runStack(say: (line: string) => void): Promise<void> {
   const layout = layoutOf(config.root);
   await preflight(config, layout);
   const accounts = findAccounts();
-  makeFolders(layout, accounts, config.jobsFile.path);
+  makeFolders(layout, accounts, {
+    jobsFile: config.jobsFile.path,
+    stateFile: config.gpus.stateFile,
+  });
   const hardware = await detectHardware(config.node, layout.simulatedGpus);
   const { token, isNew } = keepSecrets(config, layout, accounts);
   const { stdout: release } = await execa('/usr/sbin/slurmd', ['-V']);

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { NODE_NAME, type Layout } from '../layout.js';
+import { HOLD_PARTITION } from '../slurm/hold.js';
 import { jobProcesses, killAll, scontrol } from './job-processes.js';
 import type { Supervisor } from './supervisor.js';
 
@@ -20,7 +21,8 @@ export async function stopInOrder(supervisor: Supervisor, layout: Layout): Promi
 /** A job outlives slurmd by design. Taking the node down ends them as NODE_FAIL, which says what happened. */
 async function endRunningJobs(layout: Layout): Promise<void> {
   // Nothing starts any more; what waits stays waiting. The next start sets it up again, as slurm.conf has it.
-  await scontrol(layout, 'update', 'PartitionName=main', 'State=DOWN');
+  for (const partition of ['main', HOLD_PARTITION])
+    await scontrol(layout, 'update', `PartitionName=${partition}`, 'State=DOWN');
   const reason = 'Reason=JobRunner stopped';
   await scontrol(layout, 'update', `NodeName=${NODE_NAME}`, 'State=DOWN', reason);
   // squeue forgets a job with its node; its processes are what must end.

@@ -1,0 +1,120 @@
+import { randomBytes } from 'node:crypto';
+import type { SlurmClient } from '../slurm/client.js';
+import type { SlurmHold } from '../slurm/hold.js';
+import type { GpuPlacement } from '../slurm/placements.js';
+import type { GpuFleet } from './choose.js';
+
+/** A GPU's placeholders bear its index and a random part, so that each can be told from the others. */
+const commentPattern = /^jobrunner-hold:(\d{1,4}):[0-9a-f]+$/;
+
+/**
+ * Those for a part of a GPU start after the one for the whole: when everything on the GPU ends at once, as in a crash, that one
+ * is to get it, and not one that leaves room beside it. Less than between two of the users' levels.
+ */
+const partNice = 500_000;
+
+/** How often placeholders are put right in one go; a job may start while they are being submitted. */
+const rounds = 5;
+
+/**
+ * The placeholders that a held GPU lacks, as shards. There must be: one for the part nobody has, which starts at once; one for
+ * each job there, of that job's size, which starts when it ends, before anything else can; and one more for all of
+ * the GPU that waits for good, and gets it when all others are lost. A placeholder too many is harmless and stays; to cancel it
+ * might give away what it just got.
+ *
+ * @param jobs shards of the jobs that run there; all of the GPU's for a whole one
+ */
+export function missingHolds(
+  shardsPerGpu: number,
+  jobs: readonly number[],
+  holds: { running: readonly number[]; pending: readonly number[] },
+): number[] {
+  const held = [...jobs, ...holds.running].reduce((sum, shards) => sum + shards, 0);
+  const wanted = [...jobs.filter((shards) => shards < shardsPerGpu), shardsPerGpu];
+  if (held < shardsPerGpu) wanted.push(shardsPerGpu - held);
+  const waiting = [...holds.pending];
+  return wanted.filter((shards) => {
+    const found = waiting.indexOf(shards);
+    if (found !== -1) waiting.splice(found, 1);
+    return found === -1;
+  });
+}
+
+/**
+ * Keeps jobs off held GPUs with placeholders: jobs of the API's user, in a partition that comes before all others, that take
+ * what running jobs leave.
+ */
+export class Holds {
+  constructor(
+    private readonly slurm: SlurmClient,
+    private readonly fleet: GpuFleet,
+  ) {}
+
+  /**
+   * Brings the placeholders in step with the GPUs that are to be held. Placeholders of an earlier run are taken over.
+   * @throws SlurmError; calling again goes on where it stopped.
+   */
+  async reconcile(held: ReadonlySet<number>): Promise<void> {
+    for (let round = 0; round < rounds; round++) {
+      const holds = await this.slurm.holds();
+      for (const hold of this.#surplus(holds, held)) await this.slurm.cancel(hold.slurmJobId);
+      if (held.size === 0) return;
+      // Asked for after the placeholders: one that starts in between is known to be none of the jobs.
+      const placements = await this.slurm.placements();
+      const ours = new Set(holds.map(({ slurmJobId }) => slurmJobId));
+      let submitted = 0;
+      for (const index of held) {
+        for (const shards of this.#missing(index, holds, placements, ours)) {
+          const comment = `jobrunner-hold:${index}:${randomBytes(8).toString('hex')}`;
+          const { gpuType, shardsPerGpu } = this.fleet;
+          const nice = shards === shardsPerGpu ? 0 : partNice;
+          await this.slurm.submitHold(`shard:${gpuType}${index}:${shards}`, comment, nice);
+          submitted += 1;
+        }
+      }
+      if (submitted === 0) return;
+    }
+  }
+
+  /**
+   * Placeholders of GPUs that are not held, or larger than a GPU now is. The waiting ones first: they would start in place of
+   * those that hold.
+   */
+  #surplus(holds: readonly SlurmHold[], held: ReadonlySet<number>): SlurmHold[] {
+    const unwanted = holds.filter(
+      (hold) =>
+        isLive(hold) && (!held.has(gpuOf(hold) ?? -1) || hold.shards > this.fleet.shardsPerGpu),
+    );
+    const rank = ({ state }: SlurmHold) => (state === 'PENDING' ? 0 : 1);
+    return unwanted.sort((a, b) => rank(a) - rank(b));
+  }
+
+  #missing(
+    index: number,
+    holds: readonly SlurmHold[],
+    placements: ReadonlyMap<number, GpuPlacement>,
+    ours: ReadonlySet<number>,
+  ): number[] {
+    const { shardsPerGpu } = this.fleet;
+    const here = holds.filter((hold) => gpuOf(hold) === index && isLive(hold));
+    const [pending, running] = [
+      here.filter(({ state }) => state === 'PENDING'),
+      here.filter(({ state }) => state !== 'PENDING'),
+    ];
+    const jobs = [...placements]
+      .filter(([id, placement]) => !ours.has(id) && placement.indices.includes(index))
+      .map(([, placement]) => placement.shards);
+    const sizes = (some: SlurmHold[]) => some.map(({ shards }) => shards);
+    return missingHolds(shardsPerGpu, jobs, { running: sizes(running), pending: sizes(pending) });
+  }
+}
+
+function gpuOf({ comment }: SlurmHold): number | undefined {
+  const index = commentPattern.exec(comment)?.[1];
+  return index === undefined ? undefined : Number(index);
+}
+
+/** One on its way out holds nothing any more that could be counted on. */
+function isLive({ state }: SlurmHold): boolean {
+  return state === 'PENDING' || state === 'RUNNING' || state === 'CONFIGURING';
+}
