@@ -18,6 +18,10 @@ program
   .description('start Slurm and the API, stay in the foreground, stop both on Ctrl-C (root)')
   .action(async () => {
     const { runStack } = await import('./stack/stack.js');
+    // Whoever read our lines may go before we have stopped the daemons and ended the jobs.
+    process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+    });
     await runStack((line) => process.stdout.write(`${line}\n`));
   });
 

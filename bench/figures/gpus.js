@@ -57,7 +57,7 @@ async function packing(workspace, stack) {
       command: record,
       args: [seconds.toFixed(3)],
       gpus: fraction,
-      mem_gb: 0.01,
+      mem_gb: 0.05,
     });
     ids.push(job.job_id);
   }
@@ -88,10 +88,10 @@ async function packing(workspace, stack) {
  */
 async function recordOf(stack, id, asked) {
   for (;;) {
-    const { status } = await stack.client.expect(200, 'GET', `/jobs/${id}?wait=60`);
+    const { status, message } = await stack.client.expect(200, 'GET', `/jobs/${id}?wait=60`);
     if (status === 'COMPLETED') break;
     if (!['PENDING', 'RUNNING', 'COMPLETING'].includes(status))
-      throw new Error(`job ${id} is ${status}`);
+      throw new Error(`job ${id} is ${status}: ${message}`);
   }
   const log = await readFile(join(stack.root, 'logs', 'jobs', String(id), 'stdout.log'), 'utf8');
   const [begin, end, gpu, fraction] = log.trim().split(' ').map(Number);
@@ -145,7 +145,7 @@ async function succession(workspace, stack) {
         allowed_gpus: '0',
       };
       ids.push(
-        (await stack.client.expect(201, 'POST', '/jobs', { ...fields, mem_gb: 0.01 })).job_id,
+        (await stack.client.expect(201, 'POST', '/jobs', { ...fields, mem_gb: 0.05 })).job_id,
       );
     }
     const records = [];
