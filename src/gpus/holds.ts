@@ -30,8 +30,9 @@ export function missingHolds(
   holds: { running: readonly number[]; pending: readonly number[] },
 ): number[] {
   const held = [...jobs, ...holds.running].reduce((sum, shards) => sum + shards, 0);
-  const wanted = [...jobs.filter((shards) => shards < shardsPerGpu), shardsPerGpu];
-  if (held < shardsPerGpu) wanted.push(shardsPerGpu - held);
+  // The free part's first: one that is meant for a running job's would start there in its place.
+  const free = held < shardsPerGpu ? [shardsPerGpu - held] : [];
+  const wanted = [...free, ...jobs.filter((shards) => shards < shardsPerGpu), shardsPerGpu];
   const waiting = [...holds.pending];
   return wanted.filter((shards) => {
     const found = waiting.indexOf(shards);
@@ -57,10 +58,12 @@ export class Holds {
   async reconcile(held: ReadonlySet<number>): Promise<void> {
     for (let round = 0; round < rounds; round++) {
       const holds = await this.slurm.holds();
-      for (const hold of this.#surplus(holds, held)) await this.slurm.cancel(hold.slurmJobId);
-      if (held.size === 0) return;
       // Asked for after the placeholders: one that starts in between is known to be none of the jobs.
-      const placements = await this.slurm.placements();
+      const placements =
+        held.size === 0 ? new Map<number, GpuPlacement>() : await this.slurm.placements();
+      for (const hold of this.#surplus(holds, held, placements))
+        await this.slurm.cancel(hold.slurmJobId);
+      if (held.size === 0) return;
       const ours = new Set(holds.map(({ slurmJobId }) => slurmJobId));
       let submitted = 0;
       for (const index of held) {
@@ -77,13 +80,20 @@ export class Holds {
   }
 
   /**
-   * Placeholders of GPUs that are not held, or larger than a GPU now is. The waiting ones first: they would start in place of
-   * those that hold.
+   * Placeholders of GPUs that are not held, larger than a GPU now is, or started by Slurm without what they ask for. The
+   * waiting ones first: they would start in place of those that hold.
    */
-  #surplus(holds: readonly SlurmHold[], held: ReadonlySet<number>): SlurmHold[] {
+  #surplus(
+    holds: readonly SlurmHold[],
+    held: ReadonlySet<number>,
+    placements: ReadonlyMap<number, GpuPlacement>,
+  ): SlurmHold[] {
     const unwanted = holds.filter(
       (hold) =>
-        isLive(hold) && (!held.has(gpuOf(hold) ?? -1) || hold.shards > this.fleet.shardsPerGpu),
+        isLive(hold) &&
+        (!held.has(gpuOf(hold) ?? -1) ||
+          hold.shards > this.fleet.shardsPerGpu ||
+          (hold.state === 'RUNNING' && !placements.has(hold.slurmJobId))),
     );
     const rank = ({ state }: SlurmHold) => (state === 'PENDING' ? 0 : 1);
     return unwanted.sort((a, b) => rank(a) - rank(b));
@@ -99,7 +109,7 @@ export class Holds {
     const here = holds.filter((hold) => gpuOf(hold) === index && isLive(hold));
     const [pending, running] = [
       here.filter(({ state }) => state === 'PENDING'),
-      here.filter(({ state }) => state !== 'PENDING'),
+      here.filter(({ state, slurmJobId }) => state !== 'PENDING' && placements.has(slurmJobId)),
     ];
     const jobs = [...placements]
       .filter(([id, placement]) => !ours.has(id) && placement.indices.includes(index))

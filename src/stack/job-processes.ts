@@ -31,7 +31,7 @@ export async function scontrol(layout: Layout, ...args: string[]): Promise<strin
   const { failed, stdout } = await execa('scontrol', args, {
     reject: false,
     timeout: 5000,
-    env: { PATH: '/usr/bin:/bin', SLURM_CONF: layout.slurmConf },
+    env: { PATH: '/usr/bin:/bin', SLURM_CONF: layout.slurmConf, TZ: 'UTC' },
     extendEnv: false,
   });
   return failed ? undefined : stdout.trim();

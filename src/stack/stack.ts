@@ -9,6 +9,7 @@ import { keepSecrets, makeFolders } from './folders.js';
 import { nameIsLoopback } from './host-address.js';
 import { installApp } from './install-app.js';
 import { slurmCanWatchMemory, watchMemory } from './memory-watch.js';
+import { closePartitions, openPartitions, waitForNode } from './partitions.js';
 import { preflight } from './preflight.js';
 import { programsOf, writeSupervisorConfig, type Program } from './programs.js';
 import { probesOf, waitFor } from './readiness.js';
@@ -97,10 +98,16 @@ async function startInOrder(
   await supervisor.startProgram('slurmdbd');
   await ready('slurmdbd');
   await makeAccounts(layout);
-  for (const name of ['slurmctld', 'slurmd', 'api']) {
-    await supervisor.startProgram(name);
-    await ready(name);
-  }
+  await supervisor.startProgram('slurmctld');
+  await ready('slurmctld');
+  await closePartitions(layout);
+  const startedAt = Date.now();
+  await supervisor.startProgram('slurmd');
+  await ready('slurmd');
+  await waitForNode(layout, startedAt, signal);
+  await openPartitions(layout);
+  await supervisor.startProgram('api');
+  await ready('api');
 }
 
 async function apiProgram(layout: Layout, hardware: Hardware): Promise<Program> {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { NODE_NAME, type Layout } from '../layout.js';
-import { HOLD_PARTITION } from '../slurm/hold.js';
 import { jobProcesses, killAll, scontrol } from './job-processes.js';
+import { closePartitions } from './partitions.js';
 import type { Supervisor } from './supervisor.js';
 
 /** From their SIGTERM on; Slurm itself would wait for KillWait, but `docker stop` grants 10 s for everything. */
@@ -20,9 +20,7 @@ export async function stopInOrder(supervisor: Supervisor, layout: Layout): Promi
 
 /** A job outlives slurmd by design. Taking the node down ends them as NODE_FAIL, which says what happened. */
 async function endRunningJobs(layout: Layout): Promise<void> {
-  // Nothing starts any more; what waits stays waiting. The next start sets it up again, as slurm.conf has it.
-  for (const partition of ['main', HOLD_PARTITION])
-    await scontrol(layout, 'update', `PartitionName=${partition}`, 'State=DOWN');
+  await closePartitions(layout);
   const reason = 'Reason=JobRunner stopped';
   await scontrol(layout, 'update', `NodeName=${NODE_NAME}`, 'State=DOWN', reason);
   // squeue forgets a job with its node; its processes are what must end.

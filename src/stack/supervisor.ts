@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -21,6 +21,8 @@ export class Supervisor {
 
   /** Starts it in a session of its own, so that Ctrl-C reaches only us and the daemons stop in order. */
   static async start(layout: Layout): Promise<Supervisor> {
+    // One that was killed leaves its socket behind, at which nobody answers.
+    rmSync(layout.supervisorSocket, { force: true });
     // Logs are root's alone: the API's may quote what a caller or a store said. supervisord's own setting for that does nothing
     // in the foreground.
     const umask = ['-c', 'umask 027 && exec "$0" "$@"'];
