@@ -5,7 +5,7 @@ import type { SlurmClient } from '../slurm/client.js';
 import { SlurmError } from '../slurm/command.js';
 import * as store from './store.js';
 
-/** Writes down on which GPUs jobs run: Slurm is asked once for all that have just started. */
+/** Writes down on which GPUs jobs run: Slurm is asked once, for all that have just started on any GPU. */
 export async function recordPlacements(
   db: Database,
   slurm: Pick<SlurmClient, 'placements'>,
@@ -16,14 +16,18 @@ export async function recordPlacements(
   for (const job of jobs)
     if (job.state === 'PENDING' && job.gpu_indices !== null)
       store.updateJob(db, job.job_id, { gpu_indices: null, warning: null });
-  const unplaced = jobs.filter((job) => job.state === 'RUNNING' && job.gpu_indices === null);
+  const started = jobs.filter((job) => job.state === 'RUNNING' && job.gpu_indices === null);
+  for (const { job_id, gres } of started) {
+    const { on } = readGres(gres ?? '');
+    if (on.length > 0) store.updateJob(db, job_id, { gpu_indices: on });
+  }
+  const unplaced = started.filter(({ gres }) => readGres(gres ?? '').on.length === 0);
   if (unplaced.length === 0) return;
   try {
     const placements = await slurm.placements();
-    for (const { job_id, slurm_job_id, gres } of unplaced) {
-      const placed = placements.get(slurm_job_id ?? 0)?.indices ?? readGres(gres ?? '').on;
-      // A job whose name imitates Slurm's words is left out of them; the GPUs it asked for by number are its own.
-      if (placed.length > 0) store.updateJob(db, job_id, { gpu_indices: placed });
+    for (const { job_id, slurm_job_id } of unplaced) {
+      const indices = placements.get(slurm_job_id ?? 0)?.indices;
+      if (indices) store.updateJob(db, job_id, { gpu_indices: indices });
     }
   } catch (error) {
     if (!(error instanceof SlurmError)) throw error;

@@ -15,8 +15,11 @@ import * as store from './store.js';
 const pollMs = 1000;
 /** While a job is on its way out. */
 const closePollMs = 40;
-/** How long after an epilog's word its job is looked for closely. */
+/** From an epilog's word to the first look for its job. */
+const afterEpilogMs = 60;
+/** How long after an epilog's word its job is looked for closely, and how long after one was found, another that ended with it. */
 const closelyForMs = 1500;
+const stillCloselyForMs = 150;
 const historyMs = 5000;
 /** How long Slurm may know nothing of a job it took before the job is given up for lost. */
 const lostAfterMs = 60_000;
@@ -48,6 +51,7 @@ export class Tracker {
   #polling: Promise<void> | undefined;
   #loop: Promise<void> | undefined;
   #watcher: FSWatcher | undefined;
+  #soon: NodeJS.Timeout | undefined;
   #closelyUntil = 0;
   #historyAt = 0;
   #reachable = true;
@@ -61,13 +65,18 @@ export class Tracker {
   start(): void {
     this.#watcher = watch(dirname(this.#parts.jobEndedFile), () => {
       this.#closelyUntil = this.#parts.now() + closelyForMs;
-      this.poke();
+      // Not at once: Slurm hears of it only after the epilog, and has the next job to start then.
+      this.#soon ??= setTimeout(() => {
+        this.#soon = undefined;
+        this.poke();
+      }, afterEpilogMs);
     });
     this.#loop = this.#run();
   }
 
   async close(): Promise<void> {
     this.#watcher?.close();
+    clearTimeout(this.#soon);
     this.#closing.abort();
     this.poke();
     await this.#loop;
@@ -238,6 +247,8 @@ export class Tracker {
   }
 
   #tellEnded(id: JobId): void {
+    // Each look costs slurmctld, which has the next job to start.
+    this.#closelyUntil = Math.min(this.#closelyUntil, this.#parts.now() + stillCloselyForMs);
     this.#parts.onEnded(id);
     this.#endings.emit('ended', id);
   }
