@@ -212,7 +212,7 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
       gpus: gpuRoutes(gpuService),
       nodes: nodeRoutes(slurm),
       ingest: jobsFileRoutes(jobsFile),
-      metrics: metricsRoutes(db, health),
+      metrics: metricsRoutes(db, health, gpuService),
     });
     const server = await listen(app, config.host, config.port);
     releasers.push(() => closeServer(server, graceMs));

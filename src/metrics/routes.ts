@@ -1,10 +1,13 @@
 import { Router } from 'express';
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { Database } from '../db/database.js';
+import type { GpuService } from '../gpus/service.js';
 import type { HealthCheck } from '../health/health.js';
 
+type GpuView = ReturnType<GpuService['view']>['gpus'][number];
+
 /** `GET /metrics` for Prometheus (prometheus.io/docs/practices/naming). */
-export function metricsRoutes(db: Database, health: HealthCheck): Router {
+export function metricsRoutes(db: Database, health: HealthCheck, gpus: GpuService): Router {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   new Gauge({
@@ -33,6 +36,30 @@ export function metricsRoutes(db: Database, health: HealthCheck): Router {
       this.set((await health.check()).status === 'down' ? 0 : 1);
     },
   });
+  const gpuGauge = (name: string, help: string, valueOf: (gpu: GpuView) => number | null) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ['gpu'],
+      registers: [registry],
+      collect() {
+        // What is not known now is left out, not left at what it was.
+        this.reset();
+        for (const gpu of gpus.view().gpus) {
+          const value = valueOf(gpu);
+          if (value !== null) this.set({ gpu: gpu.index }, value);
+        }
+      },
+    });
+  gpuGauge('jobrunner_gpu_memory_used_bytes', 'GPU memory in use, by anybody', (gpu) =>
+    gpu.memory_used_mb === null ? null : gpu.memory_used_mb * 1024 ** 2,
+  );
+  gpuGauge('jobrunner_gpu_load_ratio', 'Part of the time that the GPU works', (gpu) =>
+    gpu.load === null ? null : gpu.load / 100,
+  );
+  gpuGauge('jobrunner_gpu_held', '1 when no job is to start on the GPU', (gpu) =>
+    gpu.paused === null && gpu.held === null ? 0 : 1,
+  );
 
   const router = Router();
   router.get('/', async (_req, res) => {
