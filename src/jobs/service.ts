@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { Sha256 } from '../datasets/digest.js';
 import type { Database } from '../db/database.js';
 import { AppError } from '../errors.js';
@@ -13,6 +12,7 @@ import type { TemplateLibrary } from '../templates/library.js';
 import type { Template } from '../templates/template.js';
 import type { HandOver } from './hand-over.js';
 import type { Job, JobId, JobRequest } from './job.js';
+import { dedupHashOf, requestHashOf } from './job-hashes.js';
 import type { JobFolders } from './job-folders.js';
 import { defaultMemoryGb, refuseImpossible, type NodeLimits } from './limits.js';
 import type { ScriptFile, SubmitFields } from './request.js';
@@ -71,10 +71,10 @@ export class JobService {
     refuseImpossibleGpus(fleet.gpus, request, fleet.shardsPerGpu);
     const dataset = request.dataset_sha && this.parts.datasets.forJob(request.dataset_sha);
 
-    const requestHash = hashOf(request, options.script);
+    const requestHash = requestHashOf(request, options.script);
     const repeated = this.findRepeated(options.idempotencyKey, requestHash);
     if (repeated) return { kind: 'repeated', job: repeated };
-    const dedupHash = dedupHashOf(request, options);
+    const dedupHash = dedupHashOf(request, options.script, options.contentHash);
     const duplicate = fields.dedup ? store.findDuplicate(this.parts.db, dedupHash) : undefined;
     if (duplicate && !fields.dry_run) return { kind: 'repeated', job: duplicate };
 
@@ -296,21 +296,4 @@ function refuseMisuse(template: Template, fields: SubmitFields, script?: ScriptF
     if (template[part] === 'none' && given[part])
       throw new AppError('bad_request', `${fieldOf[part]}: ${template.commandKey} takes none`);
   }
-}
-
-function hashOf(request: JobRequest, script: ScriptFile | undefined): string {
-  return createHash('sha256')
-    .update(JSON.stringify(request))
-    .update(script?.content ?? '')
-    .digest('hex');
-}
-
-/** What a job does, without how much it is given for it, when, and under what name. */
-function dedupHashOf(request: JobRequest, { script, contentHash }: SubmitOptions): string {
-  const { command_key, command, args, params, env, dataset_sha, conda_env, venv } = request;
-  const work = { command_key, command, args, params, env, dataset_sha, conda_env, venv };
-  return createHash('sha256')
-    .update(JSON.stringify({ ...work, contentHash }))
-    .update(script?.content ?? '')
-    .digest('hex');
 }

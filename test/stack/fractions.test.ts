@@ -208,7 +208,7 @@ describe('allowed GPUs', () => {
     const third = await submit({ gpus: 0.5, allowed_gpus: [0, 3] });
     for (const id of [first, second, third]) await stack.until(id, 'RUNNING');
     expect([(await show(first)).gres, (await show(second)).gres, (await show(third)).gres]).toEqual(
-      ['gpu:nvidia0:1', 'gpu:nvidia2:1', 'shard:nvidia3:50'],
+      ['shard:nvidia0:100', 'shard:nvidia2:100', 'shard:nvidia3:50'],
     );
     // All of theirs are taken: bound to one of them, each waits.
     const share = await submit({ gpus: 0.7, allowed_gpus: '0,2' });
