@@ -133,9 +133,9 @@ test('two jobs in screen are listed by name, have terminals and keep their exit 
   const command =
     'test -t 1 && tput setaf 1 && echo "$CUDA_VISIBLE_DEVICES"; until [ -e go ]; do sleep 0.1; done; exit 7';
   const fields = { screen: true, gpus: 1, args: ['--mode', 'train'] };
-  const ids = await Promise.all(
-    ['0', '2'].map((gpu) => submit(command, { ...fields, allowed_gpus: gpu })),
-  );
+  const ids: number[] = [];
+  // One by one: they are listed by number.
+  for (const gpu of ['0', '2']) ids.push(await submit(command, { ...fields, allowed_gpus: gpu }));
   const names = [`gpujob_0_train_${ids[0]}`, `gpujob_2_train_${ids[1]}`];
   expect(await eventually(screens, (list) => list.every(({ name }) => name !== null))).toEqual([
     { job_id: ids[0], name: names[0], state: 'RUNNING', gpus: [0] },
