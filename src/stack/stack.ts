@@ -4,6 +4,7 @@ import { localUrl, publicSettings, readConfig, type Config } from '../config.js'
 import { layoutOf, type Layout } from '../layout.js';
 import { makeAccounts, makeDatabase } from './accounting.js';
 import { findAccounts } from './accounts.js';
+import { watchController } from './controller-watch.js';
 import { detectHardware, type Hardware } from './detect.js';
 import { keepSecrets, makeFolders } from './folders.js';
 import { nameIsLoopback } from './host-address.js';
@@ -53,11 +54,12 @@ export async function runStack(say: (line: string) => void): Promise<void> {
   }
 
   const supervisor = await Supervisor.start(layout);
-  let watching = Promise.resolve();
+  const watching: Promise<void>[] = [];
   try {
     await startInOrder(supervisor, config, layout, stopping.signal, say);
     if (!config.node.useCgroups && !slurmCanWatchMemory())
-      watching = watchMemory(layout, say, stopping.signal);
+      watching.push(watchMemory(layout, say, stopping.signal));
+    watching.push(watchController(layout, say, stopping.signal));
     say(banner(config, hardware, isNew ? token : undefined, layout));
     const ended = await Promise.race([
       supervisor.exited.then(() => true),
@@ -72,7 +74,7 @@ export async function runStack(say: (line: string) => void): Promise<void> {
   } finally {
     say('Stopping …');
     stopping.abort();
-    await watching;
+    await Promise.all(watching);
     await stopInOrder(supervisor, layout);
   }
   say('Stopped.');

@@ -1,0 +1,50 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { errnoOf } from '../errors.js';
+import type { Layout } from '../layout.js';
+import { scontrol } from './job-processes.js';
+
+const lookMs = 200;
+
+/**
+ * A slurmctld that was started again knows nothing of the node's GPUs until slurmd tells it anew, by itself after half a minute.
+ * Until then 22.05 refuses every job that asks for one ("Requested node configuration is not available"). SIGHUP makes slurmd
+ * tell it at once (slurmd(8)).
+ */
+export async function watchController(
+  layout: Layout,
+  warn: (line: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  let known = pidOf(join(layout.slurmState, 'slurmctld.pid'));
+  while (!signal.aborted) {
+    await delay(lookMs, undefined, { signal }).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
+    const controller = pidOf(join(layout.slurmState, 'slurmctld.pid'));
+    if (controller === undefined || controller === known) continue;
+    if (!/ is UP/.test((await scontrol(layout, 'ping')) ?? '')) continue;
+    known = controller;
+    const slurmd = pidOf(join(layout.run, 'slurmd.pid'));
+    if (slurmd === undefined) continue;
+    try {
+      process.kill(slurmd, 'SIGHUP');
+    } catch (error) {
+      // It is being restarted itself, and will tell by that.
+      if (errnoOf(error) !== 'ESRCH') throw error;
+    }
+    warn('slurmctld was restarted; slurmd was asked to tell it of the node');
+  }
+}
+
+/** Undefined while a daemon that is starting has not written it yet. */
+function pidOf(file: string): number | undefined {
+  try {
+    const pid = Number(readFileSync(file, 'utf8').trim());
+    return Number.isInteger(pid) && pid > 1 ? pid : undefined;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,359 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { LiveStack } from './live-stack.js';
+
+let stack: LiveStack;
+/** Started first, so that its GPU has done nothing for a minute by the time the last test asks. */
+let idle: number;
+
+beforeAll(async () => {
+  stack = await LiveStack.start({
+    JR_SIMULATE_GPUS: '3',
+    JR_GPU_MONITOR_INTERVAL: '1',
+    JR_GPU_STATE_INTERVAL: '1',
+    JR_GPU_IDLE_WARN: '1',
+    JR_JOBS_FILE_INTERVAL: '3600',
+  });
+  idle = await submit({ gpus: 0.1, allowed_gpus: '2' });
+}, 120_000);
+
+afterAll(async () => {
+  await stack.remove();
+}, 60_000);
+
+/** Runs until it is told to end, so that a test decides how long it has its GPU. */
+const untilTold = 'until [ -e end ]; do sleep 0.05; done';
+
+interface GpuReply {
+  index: number;
+  memory_used_mb: number | null;
+  load: number | null;
+  state: string;
+  paused: { by: string; reason: string; since: string } | null;
+  held: { reason: string; processes: { pid: number; name: string; user: string }[] } | null;
+  jobs: { job_id: number; share: number; name: string }[];
+  waiting: { job_id: number; share: number }[];
+  error: { code: string; message: string };
+}
+interface GpusReply {
+  gpus: GpuReply[];
+  waiting_anywhere: number;
+  state_file_problem: string | null;
+}
+interface GpuJob {
+  status: string;
+  reason_text: string | null;
+  warning: string | null;
+  gpu_indices: number[] | null;
+}
+
+async function submit(fields: Record<string, unknown>): Promise<number> {
+  const { status, json, text } = await stack.submit({
+    command_key: 'shell',
+    command: untilTold,
+    mem_gb: 0.01,
+    ...fields,
+  });
+  if (status !== 201) throw new Error(text);
+  return json.job_id;
+}
+
+const show = async (id: number) => (await stack.call<GpuJob>('GET', `/jobs/${id}`)).json;
+const look = async () => (await stack.call<GpusReply>('GET', '/gpus')).json;
+const gpu = async (index: number) => (await look()).gpus[index] as GpuReply;
+
+async function end(...ids: number[]): Promise<void> {
+  for (const id of ids) await writeFile(join(stack.root, 'results', String(id), 'end'), '');
+  for (const id of ids) await stack.finish(id);
+}
+
+const pause = (index: number | string, body?: URLSearchParams) =>
+  stack.call<GpuReply>('POST', `/gpus/${index}/pause`, body && { body });
+const resume = (index: number | string) => stack.call<GpuReply>('POST', `/gpus/${index}/resume`);
+
+/** @throws when it does not come true within half a minute. */
+async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
+  for (const deadline = Date.now() + 30_000; Date.now() < deadline;) {
+    if (await isSo()) return;
+    await setTimeout(50);
+  }
+  throw new Error(`never came true: ${what}`);
+}
+
+/** What Slurm itself has: a line a job, with state, partition and GRES. */
+function slurm(...states: string[]): string[] {
+  const out = execFileSync('squeue', ['-ah', `-t${states.join(',')}`, '-o%P %T %b'], {
+    env: { ...process.env, SLURM_CONF: join(stack.root, 'slurm/etc/slurm.conf') },
+  });
+  return out.toString().trim().split('\n').filter(Boolean).sort();
+}
+
+/** Slurm has been through its queue again: a job that can start now and came after the others has run. */
+async function slurmHasLooked(): Promise<void> {
+  await stack.shell('true', { time_limit: '1', gpus: 0.1, allowed_gpus: '2' });
+}
+
+describe('a paused GPU', () => {
+  test('lets a share end, and nothing start, until it is resumed, whatever is restarted', async () => {
+    const sharing = await submit({ gpus: 0.3, allowed_gpus: '0', time_limit: '60' });
+    await stack.until(sharing, 'RUNNING');
+    const paused = await pause(0, new URLSearchParams({ reason: 'a fan is loud' }));
+    expect(paused.status).toBe(200);
+    expect(paused.json).toMatchObject({
+      state: 'paused',
+      paused: { by: 'the API', reason: 'a fan is loud' },
+      jobs: [{ job_id: sharing, share: 0.3, name: 'shell' }],
+    });
+
+    // Short ones, that would fit before anything else, and one that needs it all.
+    const waiting = [
+      await submit({ gpus: 0.2, allowed_gpus: '0', time_limit: '1' }),
+      await submit({ gpus: 0.01, allowed_gpus: '0', time_limit: '1', priority: 0 }),
+      await submit({ gpus: 1, allowed_gpus: '0', time_limit: '1' }),
+    ];
+    const noneStarted = async () => {
+      await slurmHasLooked();
+      for (const id of waiting) expect(await show(id)).toMatchObject({ status: 'PENDING' });
+      expect((await gpu(0)).waiting.map(({ job_id }) => job_id)).toEqual(waiting);
+    };
+    await noneStarted();
+    await until('they say why', async () =>
+      /every GPU it could use is held back: GPU 0 is paused by the API \(a fan is loud\)/.test(
+        (await show(waiting[0] ?? 0)).reason_text ?? '',
+      ),
+    );
+    expect((await show(sharing)).status).toBe('RUNNING');
+
+    await end(sharing);
+    await noneStarted();
+
+    process.kill(await stack.pidOf('api'), 'SIGKILL');
+    process.kill(await stack.pidOf('slurmctld'), 'SIGKILL');
+    await until('the API and Slurm are back', async () => {
+      const reply = await fetch(`${stack.url}/health`).catch(() => undefined);
+      return reply?.status === 200 && ((await reply.json()) as { status: string }).status === 'ok';
+    });
+    await until('slurmd has told slurmctld of its GPUs', () =>
+      Promise.resolve(stack.stdout.includes('slurmd was asked to tell it of the node')),
+    );
+    await noneStarted();
+
+    expect(await stack.down()).toBe(0);
+    await stack.up();
+    idle = await submit({ gpus: 0.1, allowed_gpus: '2' });
+    await noneStarted();
+    expect(await gpu(0)).toMatchObject({ paused: { reason: 'a fan is loud' } });
+
+    expect((await resume(0)).json).toMatchObject({ paused: null });
+    await end(...waiting);
+    await until('no placeholder is left', () =>
+      Promise.resolve(slurm('PD', 'R').every((line) => !line.startsWith('hold'))),
+    );
+  }, 240_000);
+
+  test('lets a whole-GPU job end, and is passed by jobs that may go elsewhere', async () => {
+    const whole = await submit({ gpus: 1, allowed_gpus: '0', time_limit: '60' });
+    await stack.until(whole, 'RUNNING');
+    await pause(0);
+    expect((await gpu(0)).paused).toMatchObject({ reason: 'paused over the API' });
+    const choosy = await submit({ gpus: 1, allowed_gpus: '0-1' });
+    await stack.until(choosy, 'RUNNING');
+    expect((await show(choosy)).gpu_indices).toEqual([1]);
+    await end(whole);
+    await until('the placeholder has all of it', () =>
+      Promise.resolve(slurm('R').includes('hold RUNNING gres:shard:nvidia0:100')),
+    );
+    const anywhere = await submit({ gpus: 0.9 });
+    await stack.until(anywhere, 'RUNNING');
+    expect((await show(anywhere)).gpu_indices).toEqual([2]);
+    await end(choosy, anywhere);
+    await resume(0);
+  }, 120_000);
+
+  test('may be every one; then jobs wait and say so', async () => {
+    for (const index of [0, 1, 2]) expect((await pause(index)).status).toBe(200);
+    const any = await submit({ gpus: 0.5 });
+    const two = await submit({ gpus: 2 });
+    await until('both say why', async () => {
+      const texts = [(await show(any)).reason_text, (await show(two)).reason_text];
+      return texts.every((text) =>
+        /every GPU it could use is held back: GPU 0.*GPU 1.*GPU 2/.test(text ?? ''),
+      );
+    });
+    expect((await look()).waiting_anywhere).toBe(1);
+    await resume(1);
+    await stack.until(any, 'RUNNING');
+    expect((await show(two)).reason_text).toMatch(/too many are held back for the 2 it needs/);
+    await resume(0);
+    await end(any);
+    await stack.until(two, 'RUNNING');
+    await end(two);
+    await resume(2);
+  }, 120_000);
+
+  test.each([
+    ['pause', '7', 404, /there is no GPU 7; there are 0 to 2/],
+    ['resume', '7', 404, /there is no GPU 7/],
+    ['resume', '1', 409, /GPU 1 is not paused/],
+    ['pause', 'x', 400, /index/],
+    ['pause', '-1', 400, /index/],
+    ['stop', '1', 404, /no such endpoint/],
+  ])('cannot %s GPU %s', async (action, index, status, message) => {
+    const reply = await stack.call<GpuReply>('POST', `/gpus/${index}/${action}`);
+    expect(reply.json.error.message).toMatch(message);
+    expect(reply.status).toBe(status);
+  });
+
+  test('cannot be paused twice, nor with a reason that could not be shown', async () => {
+    const wrong = ['', 'a\nb', '\u001b[31m', 'x'.repeat(201), '\u202e'];
+    for (const reason of wrong)
+      expect((await pause(1, new URLSearchParams({ reason }))).status).toBe(400);
+    expect((await pause(1, new URLSearchParams({ why: 'x' }))).status).toBe(400);
+    const replies = await Promise.all([pause(1), pause(1), pause(1)]);
+    expect(replies.map(({ status }) => status).sort()).toEqual([200, 409, 409]);
+    const message = replies.find(({ status }) => status === 409)?.json.error.message;
+    expect(message).toMatch(/GPU 1 is paused already, by the API \(paused over the API\)/);
+    expect((await resume(1)).status).toBe(200);
+  });
+});
+
+describe('the state file', () => {
+  const path = () => join(stack.root, 'gpu_scheduler_state.json');
+  const state = async () => JSON.parse(await readFile(path(), 'utf8')) as Record<string, unknown>;
+
+  test('pauses and resumes by being edited, and shows what the API paused', async () => {
+    await writeFile(path(), '{"paused_gpus": [1], "jobs": {"a": 1}}');
+    await until('GPU 1 is paused', async () => (await gpu(1)).state === 'paused');
+    expect((await gpu(1)).paused).toMatchObject({ by: 'the state file' });
+    expect((await pause(0)).status).toBe(200);
+    expect(await state()).toEqual({ paused_gpus: [0, 1], jobs: { a: 1 } });
+    await writeFile(path(), '{"paused_gpus": [1');
+    await until('it is told of', async () => (await look()).state_file_problem !== null);
+    expect((await look()).gpus.map(({ paused }) => paused !== null)).toEqual([true, true, false]);
+    await writeFile(path(), '{"paused_gpus": []}');
+    await until('both are resumed', async () =>
+      (await look()).gpus.every(({ paused }) => paused === null),
+    );
+    expect((await look()).state_file_problem).toBeNull();
+    const job = await submit({ gpus: 1, allowed_gpus: '1' });
+    await stack.until(job, 'RUNNING');
+    await end(job);
+  }, 60_000);
+});
+
+describe('strangers', () => {
+  const put = (name: string, text: string) =>
+    writeFile(join(stack.root, 'slurm', 'gpus', name), text);
+  const remove = (name: string) => rm(join(stack.root, 'slurm', 'gpus', name), { force: true });
+  let stranger: ChildProcess;
+
+  beforeAll(async () => {
+    stranger = spawn('sleep', ['600'], { uid: 65534, gid: 65534, stdio: 'ignore' });
+    await once(stranger, 'spawn');
+  });
+  afterAll(() => {
+    stranger.kill();
+  });
+
+  test('on a GPU hold it back, by name, until they are gone', async () => {
+    await put('gpu1.processes', `${stranger.pid},70000,miner\u001b[2J\n`);
+    await put('gpu1.usage', '75000 99 88');
+    await until('it is held back', async () => (await gpu(1)).state === 'held');
+    const { held, ...shown } = await gpu(1);
+    expect(shown).toMatchObject({ memory_used_mb: 75000, load: 99, paused: null });
+    expect(held?.reason).toContain(`miner[2J (pid ${stranger.pid}, nobody)`);
+    expect(held?.processes).toEqual([
+      { pid: stranger.pid, name: 'miner[2J', memory_mb: 70000, user: 'nobody' },
+    ]);
+    const job = await submit({ gpus: 0.5, allowed_gpus: '1', time_limit: '1' });
+    await slurmHasLooked();
+    await until('it says why', async () =>
+      /every GPU it could use is held back: GPU 1: 75000 of 81920 MiB.*nobody/.test(
+        (await show(job)).reason_text ?? '',
+      ),
+    );
+    const metrics = await stack.call('GET', '/metrics');
+    expect(metrics.text).toMatch(/^jobrunner_gpu_held{gpu="1"} 1$/m);
+    expect(metrics.text).toMatch(/^jobrunner_gpu_held{gpu="0"} 0$/m);
+    await put('gpu1.usage', '100 3 40');
+    await stack.until(job, 'RUNNING');
+    expect(await gpu(1)).toMatchObject({ state: 'in_use', held: null });
+    await end(job);
+    await remove('gpu1.processes');
+    await remove('gpu1.usage');
+  }, 90_000);
+
+  test('are not our own jobs', async () => {
+    const job = await submit({
+      command: `echo $$ >pid; ${untilTold}`,
+      gpus: 0.5,
+      allowed_gpus: '1',
+    });
+    await stack.until(job, 'RUNNING');
+    const pidFile = join(stack.root, 'results', String(job), 'pid');
+    await until('it has begun', () =>
+      readFile(pidFile, 'utf8').then(
+        (text) => text.endsWith('\n'),
+        () => false,
+      ),
+    );
+    await put('gpu1.processes', `${(await readFile(pidFile, 'utf8')).trim()},80000,python\n`);
+    await put('gpu1.usage', '80500 100 88');
+    const before = Date.now();
+    await until('it was looked at four times', async () => {
+      const { json } = await stack.call<{ samples: { load: number }[] }>(
+        'GET',
+        `/gpus/1/history?since=${before}`,
+      );
+      return json.samples.filter(({ load }) => load === 100).length >= 4;
+    });
+    expect(await gpu(1)).toMatchObject({ state: 'in_use', held: null });
+    await remove('gpu1.usage');
+    await remove('gpu1.processes');
+    await end(job);
+  }, 60_000);
+
+  test('are not confused with a driver that fails: its GPUs are held back until it answers', async () => {
+    await put('broken', '');
+    await until('all are held back', async () =>
+      (await look()).gpus.every(({ held }) =>
+        /^does not answer: NVIDIA-SMI has failed/.test(held?.reason ?? ''),
+      ),
+    );
+    expect((await fetch(`${stack.url}/health`)).status).toBe(200);
+    const job = await submit({ gpus: 1 });
+    await until('it says why', async () =>
+      /does not answer/.test((await show(job)).reason_text ?? ''),
+    );
+    await remove('broken');
+    await stack.until(job, 'RUNNING');
+    await end(job);
+  }, 90_000);
+});
+
+describe('a job whose GPU does nothing', () => {
+  test('is flagged, and no more so once it does', async () => {
+    const { status, gpu_indices: on } = await show(idle);
+    expect([status, on]).toEqual(['RUNNING', [2]]);
+    for (const deadline = Date.now() + 90_000; Date.now() < deadline;) {
+      if ((await show(idle)).warning !== null) break;
+      await setTimeout(200);
+    }
+    expect((await show(idle)).warning).toBe('its GPU has done nothing for 1 minute');
+    await writeFile(join(stack.root, 'slurm', 'gpus', 'gpu2.usage'), '500 7 40');
+    await until('it works', async () => (await show(idle)).warning === null);
+    const history = await stack.call<{ samples: { at: string; load: number }[] }>(
+      'GET',
+      '/gpus/2/history',
+    );
+    expect(history.json.samples.length).toBeGreaterThan(30);
+    expect(history.json.samples.at(-1)).toMatchObject({ load: 7, memory_mb: 500, temperature: 40 });
+    expect((await stack.call('GET', '/gpus/2/history?since=yesterday')).status).toBe(400);
+    expect((await stack.call('GET', '/gpus/9/history')).status).toBe(404);
+    await end(idle);
+  }, 120_000);
+});
