@@ -132,7 +132,7 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
       stateFile: config.gpus.stateFile,
       stateSeconds: config.gpus.stateSeconds,
       liveJobs: () => jobStore.liveJobs(db),
-      setWarning: (id, warning) => jobStore.updateJob(db, id, { warning }),
+      setWarning: (id, warning) => jobStore.updateJob(db, id as JobId, { warning }),
       now,
       log,
     });

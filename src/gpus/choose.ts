@@ -1,11 +1,21 @@
 import type { Gpu } from './gpu.js';
 import { askOn, candidates, gresOf, readGres, type GpuWish } from './ask.js';
 
-/** The part of {@link Job} that says how much of which GPU it has or waits for. */
+/** How much of which GPU a job has or waits for. */
 export interface GpuClaim {
   gres: string | null;
   /** Null until it starts. */
   gpu_indices: number[] | null;
+}
+
+/** What is to be known of a job that has not ended, to say what is on the GPUs and who waits for them. */
+export interface GpuJob extends GpuClaim {
+  job_id: number;
+  /** Slurm's, or SUBMITTING. */
+  state: string;
+  started_at: number | null;
+  warning: string | null;
+  request: GpuWish & { name: string };
 }
 
 export interface GpuFleet {

@@ -3,12 +3,11 @@ import pLimit from 'p-limit';
 import type { Logger } from 'pino';
 import type { Database } from '../db/database.js';
 import { AppError } from '../errors.js';
-import type { Job, JobId } from '../jobs/job.js';
 import type { SlurmClient } from '../slurm/client.js';
 import { SlurmError } from '../slurm/command.js';
 import { AskSmi } from './ask-smi.js';
 import { candidates } from './ask.js';
-import type { GpuFleet } from './choose.js';
+import type { GpuFleet, GpuJob } from './choose.js';
 import { Holds } from './holds.js';
 import { idleWarning, isIdle } from './idle.js';
 import { Monitor } from './monitor.js';
@@ -31,8 +30,8 @@ export interface GpuServiceParts {
   stateFile: string;
   stateSeconds: number;
   /** Jobs that have not ended. */
-  liveJobs: () => Job[];
-  setWarning: (id: JobId, warning: string | null) => void;
+  liveJobs: () => GpuJob[];
+  setWarning: (id: number, warning: string | null) => void;
   now: () => number;
   log: Logger;
 }
@@ -144,7 +143,7 @@ export class GpuService {
   }
 
   /** Why a waiting job cannot start though Slurm would let it: all GPUs it could use, or too many of them, are held. */
-  whyHeldBack(job: Job): string | null {
+  whyHeldBack(job: GpuJob): string | null {
     if (job.state !== 'PENDING' || job.gres === null) return null;
     const { gpus, shardsPerGpu } = this.#parts.fleet;
     const possible = candidates(gpus, job.request, shardsPerGpu).map((gpu) => gpu.index);
@@ -216,7 +215,7 @@ export class GpuService {
     }
   }
 
-  #running(): Job[] {
+  #running(): GpuJob[] {
     return this.#parts.liveJobs().filter((job) => job.state === 'RUNNING' && job.gres !== null);
   }
 

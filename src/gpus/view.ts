@@ -1,6 +1,5 @@
-import type { Job } from '../jobs/job.js';
 import { readGres } from './ask.js';
-import type { GpuFleet } from './choose.js';
+import type { GpuFleet, GpuJob } from './choose.js';
 import type { Monitor } from './monitor.js';
 import type { Pause } from './store.js';
 
@@ -9,7 +8,7 @@ const iso = (ms: number) => new Date(ms).toISOString();
 /** What is on the GPUs, as the API shows it. Memory in MiB, load in percent, temperature in degrees Celsius. */
 export function viewGpus(
   fleet: GpuFleet,
-  live: readonly Job[],
+  live: readonly GpuJob[],
   pauses: readonly Pause[],
   monitor: Pick<Monitor, 'usage' | 'heldBack'>,
 ) {
