@@ -11,7 +11,7 @@ const commentPattern = /^jobrunner-hold:(\d{1,4}):[0-9a-f]+$/;
  * Those for a part of a GPU start after the one for the whole: when everything on the GPU ends at once, as in a crash, that one
  * is to get it, and not one that leaves room beside it. Less than between two of the users' levels.
  */
-const partNice = 500_000;
+const partNice = 50_000;
 
 /** How often placeholders are put right in one go; a job may start while they are being submitted. */
 const rounds = 5;
