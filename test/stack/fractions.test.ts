@@ -27,7 +27,7 @@ async function submit(fields: Record<string, unknown>): Promise<number> {
   const { status, json, text } = await stack.submit({
     command_key: 'shell',
     command: untilTold,
-    mem_gb: 0.01,
+    mem_gb: 0.1,
     ...fields,
   });
   if (status !== 201) throw new Error(text);
@@ -229,7 +229,7 @@ describe('no duplicates', () => {
     const job = {
       command_key: 'shell',
       command: 'echo same; exit "$CODE"',
-      mem_gb: 0.01,
+      mem_gb: 0.1,
       dedup: true,
     };
     const good = await stack.run({ ...job, env: { CODE: '0' } });

@@ -55,7 +55,7 @@ async function submit(fields: Record<string, unknown>): Promise<number> {
   const { status, json, text } = await stack.submit({
     command_key: 'shell',
     command: untilTold,
-    mem_gb: 0.01,
+    mem_gb: 0.1,
     ...fields,
   });
   if (status !== 201) throw new Error(text);
