@@ -166,7 +166,7 @@ async function writeText(path: string, text: string): Promise<void> {
     }
     await rename(fresh, path);
   } catch (error) {
-    await rm(fresh, { force: true }).catch(() => undefined);
+    await rm(fresh, { force: true });
     if (!['EACCES', 'EPERM', 'EROFS'].includes(errnoOf(error) ?? '')) throw error;
     await writeInPlace(path, text);
   }
