@@ -25,32 +25,45 @@ export interface HealthParts {
   now: () => number;
 }
 
+/** What Slurm says of itself. */
+interface SlurmHealth {
+  node: string;
+  slurmdbd: 'up' | 'down';
+}
+
 /** Tells whether jobs can run, one word for each part. */
 export class HealthCheck {
-  #last: { at: number; health: Promise<Health> } | undefined;
+  #last: { at: number; slurm: Promise<SlurmHealth> } | undefined;
 
   constructor(private readonly parts: HealthParts) {}
 
-  /** Never throws: a part that cannot be asked is `down`. */
-  check(): Promise<Health> {
-    const now = this.parts.now();
-    if (this.#last === undefined || now - this.#last.at > rememberedMs)
-      this.#last = { at: now, health: this.#ask() };
-    return this.#last.health;
-  }
-
-  async #ask(): Promise<Health> {
-    const { slurm } = this.parts;
-    const [node, slurmdbd, disk] = await Promise.all([
-      answer(async () => (await slurm.nodes())[0]?.state ?? 'unknown', 'unknown'),
-      answer(async () => (await slurm.pingAccounting(), 'up' as const), 'down'),
+  /** Never throws: a part that cannot be asked is `down`. Slurm's part may be a second old, the others are of now. */
+  async check(): Promise<Health> {
+    const [{ node, slurmdbd }, disk, database] = await Promise.all([
+      this.#rememberedSlurm(),
       answer(() => this.#disk(), 'unknown'),
+      answer(() => Promise.resolve(this.#database()), 'failed'),
     ]);
-    const database = await answer(() => Promise.resolve(this.#database()), 'failed');
     const slurmctld = node === 'unknown' ? 'down' : 'up';
     const runs = slurmctld === 'up' && !/down|unk|fail|error/.test(node) && database === 'ok';
     const status = !runs || disk !== 'ok' ? 'down' : slurmdbd === 'up' ? 'ok' : 'degraded';
     return { status, slurmctld, slurmdbd, node, disk, database };
+  }
+
+  #rememberedSlurm(): Promise<SlurmHealth> {
+    const now = this.parts.now();
+    if (this.#last === undefined || now - this.#last.at > rememberedMs)
+      this.#last = { at: now, slurm: this.#slurm() };
+    return this.#last.slurm;
+  }
+
+  async #slurm(): Promise<SlurmHealth> {
+    const { slurm } = this.parts;
+    const [node, slurmdbd] = await Promise.all([
+      answer(async () => (await slurm.nodes())[0]?.state ?? 'unknown', 'unknown'),
+      answer(async () => (await slurm.pingAccounting(), 'up' as const), 'down'),
+    ]);
+    return { node, slurmdbd };
   }
 
   async #disk(): Promise<'ok' | 'full'> {
