@@ -32,6 +32,11 @@ export interface Layout {
   jobEnded: string;
   /** Sockets of the jobs’ GNU screen sessions. */
   screens: string;
+  /** SSH hosts: what their jobs are made of, keys and passwords, what `jr-remote` keeps for itself, and the hosts as checked. */
+  remoteJobs: string;
+  remoteKeys: string;
+  remoteState: string;
+  remoteHosts: string;
   supervisorConf: string;
   supervisorSocket: string;
 }
@@ -66,6 +71,10 @@ export function layoutOf(root: string): Layout {
     mysqlSocket: join(run, 'mysql', 'mysqld.sock'),
     jobEnded: join(run, 'job-ended', 'last'),
     screens: join(run, 'screen'),
+    remoteJobs: join(root, 'remote', 'jobs'),
+    remoteKeys: join(root, 'remote', 'keys'),
+    remoteState: join(root, 'remote', 'state'),
+    remoteHosts: join(root, 'remote', 'hosts.json'),
     supervisorConf: join(run, 'supervisord.conf'),
     supervisorSocket: join(run, 'supervisor.sock'),
   };

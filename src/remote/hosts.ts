@@ -1,0 +1,171 @@
+import { isAlias, parseDocument, visit } from 'yaml';
+import { z } from 'zod';
+
+const word = (what: string) =>
+  z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9._@:%-]{0,252}$/, `expected ${what}`);
+/** A file on this machine. */
+const localPath = z.string().regex(/^\/[^\0\n]*$/, 'expected an absolute path on this machine');
+const portNumber = z.int().min(1).max(65_535);
+
+const login = {
+  host: word('a name or address such as 10.221.102.181'),
+  port: portNumber.optional(),
+  user: word('a user name').optional(),
+  /** Private key without a passphrase. */
+  identity_file: localPath.optional(),
+  /** The name of the environment variable that holds the password. */
+  password_variable: z
+    .string()
+    .regex(/^JR_SSH_PASSWORD(_[A-Z0-9_]+)?$/, 'expected JR_SSH_PASSWORD or JR_SSH_PASSWORD_…')
+    .optional(),
+};
+
+const jumpObject = z.strictObject(login);
+
+/** One machine on the way: a mapping, or `user@host:port`. */
+const jumpSchema = z.union([
+  jumpObject,
+  z
+    .string()
+    .regex(
+      /^([A-Za-z0-9_][\w.-]*@)?[A-Za-z0-9][\w.-]*(:\d{1,5})?$/,
+      'expected user@host or user@host:port',
+    )
+    .transform((text): z.infer<typeof jumpObject> => {
+      const [, user, host = '', port] = /^(?:([^@:]+)@)?([^@:]+)(?::(\d+))?$/.exec(text) ?? [];
+      return { host, user, port: port === undefined ? undefined : Number(port) };
+    }),
+]);
+
+const shared = {
+  ...login,
+  host: login.host.optional(),
+  /** In the order in which they are passed. */
+  proxy_jump: z
+    .union([jumpSchema.transform((one) => [one]), z.array(jumpSchema).max(8)])
+    .optional(),
+  gpus: z
+    .strictObject({
+      count: z.int().min(0).max(64),
+      type: z.string().min(1).max(64).default('GPU'),
+      /** GiB of each. */
+      memory_gb: z.number().positive().max(100_000),
+    })
+    .optional(),
+  cpus: z.int().min(1).max(4096).optional(),
+  memory_gb: z.number().positive().max(1_000_000).optional(),
+  /** On the host; relative ones are below the user's home. */
+  workdir: z
+    .string()
+    .regex(
+      /^(?!.*(^|\/)\.\.(\/|$))[A-Za-z0-9_/.][A-Za-z0-9_/. -]{0,200}$/,
+      'expected a path without ".."',
+    )
+    .optional(),
+  /** Lines of a known_hosts file, or the path of one on this machine. */
+  known_hosts: z.string().max(100_000).optional(),
+  labels: z.record(z.string().max(64), z.string().max(256)).optional(),
+};
+
+const hostSchema = z.strictObject({
+  /** Slurm's name for it. */
+  name: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]{0,30}$/, 'expected lower-case letters, digits and - such as gpu-0'),
+  ...shared,
+});
+
+const fileSchema = z.strictObject({
+  /** Holds for every host that does not say otherwise. */
+  defaults: z.strictObject(shared).default({}),
+  hosts: z.array(hostSchema).max(500),
+});
+
+/** Where to log in, and as whom. */
+export interface Login {
+  host: string;
+  port: number;
+  user: string;
+  identity_file: string | undefined;
+  password_variable: string | undefined;
+}
+
+/** A machine that is reached over SSH and stands in Slurm's partition `ssh`. */
+export interface SshHost extends Login {
+  name: string;
+  proxy_jump: Login[];
+  gpus: { count: number; type: string; memory_gb: number };
+  cpus: number;
+  memory_gb: number;
+  workdir: string;
+  known_hosts: string | undefined;
+  labels: Record<string, string>;
+}
+
+/** The file of SSH hosts cannot be used; the message is one line that names the place and the remedy. */
+export class HostsFileError extends Error {
+  override readonly name = 'HostsFileError';
+}
+
+/**
+ * Reads the file of SSH hosts.
+ * @throws HostsFileError
+ */
+export function parseHosts(text: string): SshHost[] {
+  const document = parseDocument(text.replace(/^\uFEFF/, ''), { merge: false });
+  const [fault] = document.errors;
+  if (fault) throw new HostsFileError(fault.message.split('\n')[0] ?? 'is not YAML');
+  visit(document, {
+    // A few lines of aliases can stand for gigabytes.
+    Node: (_key, node) => {
+      if (isAlias(node)) throw new HostsFileError('YAML aliases are not used here: write it out');
+    },
+  });
+  const parsed = fileSchema.safeParse(document.toJS() ?? { hosts: [] });
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw new HostsFileError(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`);
+  }
+  const { defaults, hosts } = parsed.data;
+  const seen = new Set<string>();
+  return hosts.map((own) => {
+    if (seen.has(own.name)) throw new HostsFileError(`hosts: ${own.name} stands there twice`);
+    seen.add(own.name);
+    const host = { ...defaults, ...own };
+    if (host.host === undefined) throw new HostsFileError(`hosts.${own.name}.host: is missing`);
+    return {
+      name: own.name,
+      ...loginOf({ ...host, host: host.host }, own.name),
+      proxy_jump: (host.proxy_jump ?? []).map((jump) =>
+        loginOf({ ...jump, identity_file: jump.identity_file ?? host.identity_file }, own.name),
+      ),
+      gpus: host.gpus ?? { count: 0, type: 'GPU', memory_gb: 1 },
+      cpus: host.cpus ?? 1,
+      memory_gb: host.memory_gb ?? 4,
+      workdir: host.workdir ?? 'jobrunner',
+      known_hosts: host.known_hosts,
+      labels: host.labels ?? {},
+    };
+  });
+}
+
+function loginOf(
+  given: {
+    host: string;
+    port?: number | undefined;
+    user?: string | undefined;
+    identity_file?: string | undefined;
+    password_variable?: string | undefined;
+  },
+  name: string,
+): Login {
+  if (given.user === undefined)
+    throw new HostsFileError(`hosts.${name}.user: is missing, for ${given.host}`);
+  return {
+    host: given.host,
+    port: given.port ?? 22,
+    user: given.user,
+    identity_file: given.identity_file,
+    password_variable: given.password_variable,
+  };
+}
