@@ -37,7 +37,7 @@ export function judge(job: SlurmJob, logTail: string): Verdict | undefined {
   if (job.state === 'COMPLETED') return undefined;
   if (job.state === 'OUT_OF_MEMORY')
     return { failure: 'out_of_memory', message: memoryMessage(logTail) };
-  if (job.signal === 9 && /exceeded memory limit|oom.?kill/i.test(logTail))
+  if (saysOverMemory(job, logTail))
     return { failure: 'out_of_memory', message: memoryMessage(logTail) };
   if (job.signal > 0)
     return {
@@ -53,6 +53,18 @@ export function judge(job: SlurmJob, logTail: string): Verdict | undefined {
     failure: 'user_code',
     message: `ended with exit code ${job.exitCode}; its log says more`,
   };
+}
+
+/**
+ * Slurm kills the script's children before the script, which may just have the time to end by itself with an exit code: then only
+ * slurmstepd's own line about this very job counts.
+ */
+function saysOverMemory({ signal, slurmJobId }: SlurmJob, logTail: string): boolean {
+  const words =
+    signal === 9
+      ? /exceeded memory limit|oom.?kill/i
+      : new RegExp(`StepId=${slurmJobId}\\.\\S+ exceeded memory limit \\(\\d+ > \\d+\\)`);
+  return words.test(logTail);
 }
 
 function memoryMessage(logTail: string): string {

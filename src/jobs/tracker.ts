@@ -226,7 +226,7 @@ export class Tracker {
       started_at: found.startedAt,
     };
     if (ended) {
-      const verdict = judge(found, found.signal === 9 ? await logTail(job) : '');
+      const verdict = judge(found, found.state === 'COMPLETED' ? '' : await logTail(job));
       Object.assign(update, {
         terminal: true,
         // A job that a signal ended returned nothing.

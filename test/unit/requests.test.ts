@@ -101,6 +101,8 @@ describe('why a job failed', () => {
       'out_of_memory',
     ],
     [job({ exitCode: 1 }), 'exceeded memory limit', 'user_code'],
+    [job({ exitCode: 1 }), 'StepId=2.batch exceeded memory limit (9 > 8), being', 'user_code'],
+    [job({ exitCode: 137 }), 'StepId=1.batch exceeded memory limit (9 > 8)', 'out_of_memory'],
     [job({ state: 'OUT_OF_MEMORY' }), '', 'out_of_memory'],
     [job({ state: 'TIMEOUT' }), '', 'time_limit'],
     [job({ state: 'CANCELLED' }), '', 'cancelled'],
