@@ -11,7 +11,10 @@ export class ConfigError extends Error {
 }
 
 /** Variables whose value must not reach a child's environment, a log or an error. */
-const secretVariables = ['JR_AUTH_TOKEN', 'JR_B2_APP_KEY'];
+const secretVariables = ['JR_AUTH_TOKEN', 'JR_B2_APP_KEY', 'JR_SSH_PASSWORD'];
+
+/** The file of SSH hosts may name any of these for a password. */
+const passwordVariable = /^JR_SSH_PASSWORD(_[A-Z0-9_]+)?$/;
 
 /** The settings as given, less the secrets: what a child that reads its own {@link Config} may be started with. */
 export function publicSettings(env: NodeJS.ProcessEnv = process.env): Record<string, string> {
@@ -67,6 +70,14 @@ export interface Config {
   };
   jobsFile: { path: string; seconds: number; screen: boolean };
   handOver: { attempts: number; waitSeconds: number };
+  ssh: {
+    nodesFile: string;
+    /** Whether the file was named, so that it must be there. */
+    isNamed: boolean;
+    slurmdPort: number;
+    /** By the name of their variable. Only the stack has any. */
+    passwords: Record<string, string>;
+  };
   /** Undefined when imports are off. */
   b2: B2Config | undefined;
 }
@@ -79,7 +90,9 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const given = Object.fromEntries(
     Object.entries(env).filter(([name, value]) => name.startsWith('JR_') && value !== ''),
   );
-  const unknown = Object.keys(given).filter((name) => !(name in environmentSchema.shape));
+  const unknown = Object.keys(given).filter(
+    (name) => !(name in environmentSchema.shape) && !passwordVariable.test(name),
+  );
   if (unknown.length > 0)
     throw new ConfigError(`${unknown.join(', ')}: no such setting; see the table in README.md`);
   const parsed = environmentSchema.safeParse(given);
@@ -146,6 +159,17 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       screen: e.JR_SCREEN,
     },
     handOver: { attempts: e.JR_MAX_ASSIGN_ATTEMPTS, waitSeconds: e.JR_ASSIGN_RETRY_WAIT },
+    ssh: {
+      nodesFile: e.JR_SSH_NODES ?? join(e.JR_ROOT, 'ssh_nodes.yaml'),
+      isNamed: e.JR_SSH_NODES !== undefined,
+      slurmdPort: e.JR_SSH_SLURMD_PORT,
+      passwords: Object.fromEntries(
+        Object.entries(given).filter(
+          (entry): entry is [string, string] =>
+            passwordVariable.test(entry[0]) && entry[1] !== undefined,
+        ),
+      ),
+    },
     b2: readB2(e, secrets),
   };
 }

@@ -139,6 +139,21 @@ export const environmentSchema = z.object({
   JR_SLURMCTLD_PORT: port(6817).meta({ description: 'Port of slurmctld, on loopback' }),
   JR_SLURMD_PORT: port(6818).meta({ description: 'Port of slurmd, on loopback' }),
   JR_SLURMDBD_PORT: port(6819).meta({ description: 'Port of slurmdbd, on loopback' }),
+  JR_SSH_NODES: absolutePath.optional().meta({
+    shown: '`JR_ROOT/ssh_nodes.yaml`',
+    description: 'File that names the SSH hosts of the partition ssh',
+  }),
+  JR_SSH_PASSWORD: z.string().min(1).max(1024).optional().meta({
+    shown: 'none',
+    description:
+      'Password of SSH hosts whose `password_variable` names it; JR_SSH_PASSWORD_… for others',
+  }),
+  JR_SSH_SLURMD_PORT: port(6900).meta({
+    description: 'First of the ports, on loopback, of the slurmd that stand for SSH hosts',
+  }),
+  JR_SSH_WATCH_INTERVAL: wholeNumber(1, 3600)
+    .default(15)
+    .meta({ description: 'Seconds between two looks at each SSH host' }),
   JR_TEMPLATES: absolutePath
     .optional()
     .meta({ shown: 'none', description: 'Folder with job templates of your own' }),

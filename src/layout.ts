@@ -37,6 +37,11 @@ export interface Layout {
   remoteKeys: string;
   remoteState: string;
   remoteHosts: string;
+  /** What the watch over the SSH hosts tells the API. */
+  remoteStatus: string;
+  remoteKnownHosts: string;
+  /** What stands in for the hosts' GPUs in Slurm. */
+  remoteGpus: string;
   supervisorConf: string;
   supervisorSocket: string;
 }
@@ -75,6 +80,9 @@ export function layoutOf(root: string): Layout {
     remoteKeys: join(root, 'remote', 'keys'),
     remoteState: join(root, 'remote', 'state'),
     remoteHosts: join(root, 'remote', 'hosts.json'),
+    remoteStatus: join(root, 'remote', 'status', 'hosts.json'),
+    remoteKnownHosts: join(root, 'remote', 'keys', 'known_hosts'),
+    remoteGpus: join(root, 'remote', 'gpus'),
     supervisorConf: join(run, 'supervisord.conf'),
     supervisorSocket: join(run, 'supervisor.sock'),
   };
