@@ -16,8 +16,13 @@ case $SLURM_JOB_WORK_DIR in
   {{results_dir}}/*) timeout 300 setpriv --reuid=runner --regid=runner --clear-groups chmod -R u+rwX,g+rwX -- "$SLURM_JOB_WORK_DIR" 2>/dev/null ;;
 esac
 # screen, once killed, leaves its socket, and would be listed as a dead session. Its name ends with our number of the job.
+# Looked for by the shell: the next job waits for each process that is started here.
 case $SLURM_JOB_WORK_DIR in
-  {{results_dir}}/*) as_runner find {{screen_dir}} -maxdepth 1 -name "*.gpujob_*_${SLURM_JOB_WORK_DIR##*/}" -delete 2>/dev/null ;;
+  {{results_dir}}/*)
+    for socket in {{screen_dir}}/*.gpujob_*_"${SLURM_JOB_WORK_DIR##*/}"; do
+      [ -S "$socket" ] && as_runner rm -f -- "$socket"
+    done
+    ;;
 esac
 # The API watches this file and asks for the job's state at once.
 : >{{job_ended_file}}

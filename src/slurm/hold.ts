@@ -28,7 +28,7 @@ export const holdScript = '#!/bin/sh\nexec sleep infinity\n';
 export function holdArguments(gres: string, comment: string, nice: number): string[] {
   return [
     '--parsable',
-    '--export=NIL',
+    '--export=ALL',
     `--comment=${comment}`,
     '--job-name=hold',
     `--partition=${HOLD_PARTITION}`,

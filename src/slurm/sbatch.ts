@@ -3,6 +3,8 @@ import { formatTimeLimit } from './time-limit.js';
 /** What a job asks of Slurm. The script itself goes in on standard input. */
 export interface SubmitSpec {
   comment: string;
+  /** Slurm's account, which has its limits; undefined for the one without any. */
+  account: string | undefined;
   name: string;
   cpus: number;
   memoryMb: number;
@@ -33,8 +35,9 @@ export function niceOf(priority: number): number {
 export function sbatchArguments(spec: SubmitSpec): string[] {
   return [
     '--parsable',
-    // Nothing of the caller's environment; what a job gets stands in its script.
-    '--export=NIL',
+    // Of an environment with next to nothing in it, see command.ts; what a job gets stands in its script. Not NIL or NONE: for these
+    // slurmd starts a login shell before each job, see docs/decisions/submit-with-sudo.md.
+    '--export=ALL',
     `--comment=${spec.comment}`,
     `--job-name=${spec.name}`,
     '--nodes=1',
@@ -47,6 +50,7 @@ export function sbatchArguments(spec: SubmitSpec): string[] {
     `--chdir=${spec.workDir}`,
     `--output=${spec.logPath}`,
     '--open-mode=append',
+    ...(spec.account === undefined ? [] : [`--account=${spec.account}`]),
     ...(spec.partition === undefined ? [] : [`--partition=${spec.partition}`]),
   ];
 }

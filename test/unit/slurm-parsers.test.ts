@@ -139,7 +139,7 @@ describe('sbatch', () => {
     expect(args.every((arg) => arg.startsWith('--'))).toBe(true);
     expect(args).toContain('--job-name=--wrap=id');
     expect(args).toContain('--time=0-00:01:30');
-    expect(args).toContain('--export=NIL');
+    expect(args).toContain('--export=ALL');
     expect(args.some((arg) => arg.startsWith('--gres'))).toBe(false);
     expect(sbatchArguments({ ...spec, gres: 'gpu:2' })).toContain('--gres=gpu:2');
   });

@@ -1,10 +1,7 @@
 import { shellQuote } from '../shell-quote.js';
 import type { ScriptParts } from './parts.js';
 
-/**
- * Slurm 22.05 reads the user's login environment even under `--export=NIL`; what a profile on this machine sets is not
- * the job's business.
- */
+/** What sudo, PAM and sbatch left in the environment is not the job's business. */
 export const cleanSlate = [
   'for jr_name in $(compgen -e); do',
   '  case $jr_name in SLURM*|*_VISIBLE_DEVICES|GPU_DEVICE_ORDINAL|ZE_AFFINITY_MASK|TMPDIR|HOSTNAME) ;; *) unset "$jr_name" ;; esac',
