@@ -11,4 +11,5 @@ user munge 901 /nonexistent /usr/sbin/nologin
 user mysql 902 /nonexistent /usr/sbin/nologin
 user runner 903 /home/runner /bin/bash --create-home
 user jobrunner 904 /nonexistent /usr/sbin/nologin
+user jr-remote 905 /nonexistent /bin/bash
 user slurm 64030 /nonexistent /usr/sbin/nologin

@@ -12,15 +12,24 @@ user mysql /nonexistent
 user slurm /nonexistent
 user runner /home/runner --create-home --shell /bin/bash
 user jobrunner /nonexistent
+# Runs our own program for jobs on SSH hosts, and alone can read the keys to them. Slurm starts a job through a login shell.
+user jr-remote /nonexistent --shell /bin/bash
 
 # The API reads what jobs leave behind (group runner) and submits as runner; nothing more.
-id -nG jobrunner | grep -qw runner || usermod -aG runner jobrunner
-install -D -m 0755 "$(dirname "$0")/set-node-state.sh" /usr/local/lib/jobrunner/set-node-state
+member() { id -nG "$1" | tr ' ' '\n' | grep -qx "$2" || usermod -aG "$2" "$1"; }
+member jobrunner runner
+# It reads what comes back from SSH hosts; jr-remote reads datasets and scripts as jobs do. runner is in neither's group.
+member jobrunner jr-remote
+member jr-remote runner
+for command in set-node-state submit-remote; do
+  install -D -m 0755 "$(dirname "$0")/$command.sh" "/usr/local/lib/jobrunner/$command"
+done
 rule=/etc/sudoers.d/jobrunner
 cat >"$rule.new" <<'RULE'
-Defaults!/usr/bin/sbatch,/usr/local/lib/jobrunner/set-node-state env_keep += "SLURM_CONF", !requiretty, !log_allowed, !pam_session
+Defaults!/usr/bin/sbatch,/usr/local/lib/jobrunner/set-node-state,/usr/local/lib/jobrunner/submit-remote env_keep += "SLURM_CONF", !requiretty, !log_allowed, !pam_session
 jobrunner ALL=(runner) NOPASSWD: /usr/bin/sbatch
 jobrunner ALL=(slurm) NOPASSWD: /usr/local/lib/jobrunner/set-node-state
+jobrunner ALL=(jr-remote) NOPASSWD: /usr/local/lib/jobrunner/submit-remote
 RULE
 chmod 0440 "$rule.new"
 visudo -cqf "$rule.new"

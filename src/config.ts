@@ -75,6 +75,8 @@ export interface Config {
     /** Whether the file was named, so that it must be there. */
     isNamed: boolean;
     slurmdPort: number;
+    /** Between two looks at each host. */
+    watchSeconds: number;
     /** By the name of their variable. Only the stack has any. */
     passwords: Record<string, string>;
   };
@@ -163,6 +165,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       nodesFile: e.JR_SSH_NODES ?? join(e.JR_ROOT, 'ssh_nodes.yaml'),
       isNamed: e.JR_SSH_NODES !== undefined,
       slurmdPort: e.JR_SSH_SLURMD_PORT,
+      watchSeconds: e.JR_SSH_WATCH_INTERVAL,
       passwords: Object.fromEntries(
         Object.entries(given).filter(
           (entry): entry is [string, string] =>

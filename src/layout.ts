@@ -4,6 +4,11 @@ import { secretsFolder } from './config.js';
 /** The name of this machine in Slurm. */
 export const NODE_NAME = 'box0';
 
+/** The file to which the slurmd of that node writes its process id. */
+export function slurmdPidFile(layout: Pick<Layout, 'run'>, node: string): string {
+  return join(layout.run, `slurmd-${node}.pid`);
+}
+
 /** Every path under `JR_ROOT`, so that nothing else spells one out. */
 export interface Layout {
   root: string;
@@ -18,6 +23,10 @@ export interface Layout {
   app: string;
   slurmEtc: string;
   slurmConf: string;
+  /** What the slurmd of SSH hosts read: the same cluster, but nothing of this machine is held to their jobs' limits. */
+  slurmConfSsh: string;
+  /** The job of an SSH host as Slurm runs it here. */
+  remoteJob: string;
   gpuMap: string;
   slurmState: string;
   slurmSpool: string;
@@ -63,6 +72,8 @@ export function layoutOf(root: string): Layout {
     app: join(root, 'app'),
     slurmEtc: etc,
     slurmConf: join(etc, 'slurm.conf'),
+    slurmConfSsh: join(etc, 'slurm-ssh.conf'),
+    remoteJob: join(etc, 'remote-job.sh'),
     gpuMap: join(etc, 'gpus.json'),
     slurmState: join(slurm, 'state'),
     slurmSpool: join(slurm, 'spool'),

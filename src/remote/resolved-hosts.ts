@@ -35,3 +35,6 @@ export const hostsRecordSchema = z.object({
 export type ResolvedLogin = z.infer<typeof resolvedLogin>;
 export type ResolvedHost = z.infer<typeof resolvedHostSchema>;
 export type HostsRecord = z.infer<typeof hostsRecordSchema>;
+
+/** Slurm's reason while a host is leaving. */
+export const LEAVING_REASON = 'leaves: it was taken out of the file of SSH hosts, or changed there';

@@ -16,11 +16,17 @@ export async function makeAccounts(layout: Layout): Promise<void> {
     'user',
     'format=user,adminlevel',
   );
-  if (/^jobrunner\|Operator$/m.test(listed) && /^runner\|/m.test(listed)) return;
+  if (
+    /^jobrunner\|Operator$/m.test(listed) &&
+    /^runner\|/m.test(listed) &&
+    /^jr-remote\|/m.test(listed)
+  )
+    return;
   const clusters = await sacctmgr('--noheader', '--parsable2', 'list', 'cluster', 'format=cluster');
   if (!/^jobrunner$/m.test(clusters)) await sacctmgr('add', 'cluster', 'jobrunner');
   await sacctmgr('add', 'account', 'main', 'description=jobs', 'organization=jobrunner');
   await sacctmgr('add', 'user', 'runner', 'account=main');
+  await sacctmgr('add', 'user', 'jr-remote', 'account=main');
   await sacctmgr('add', 'user', 'jobrunner', 'account=main', 'adminlevel=Operator');
 
   async function sacctmgr(...args: string[]): Promise<string> {

@@ -7,7 +7,10 @@ export interface Account {
 }
 
 /** The users of the stack; docker/make-users.sh makes them. */
-export type Accounts = Record<'munge' | 'mysql' | 'slurm' | 'jobrunner' | 'runner', Account>;
+export type Accounts = Record<
+  'munge' | 'mysql' | 'slurm' | 'jobrunner' | 'runner' | 'jr-remote',
+  Account
+>;
 
 /** @throws ConfigError when one is missing. */
 export function findAccounts(passwd = readFileSync('/etc/passwd', 'utf8')): Accounts {
@@ -26,5 +29,6 @@ export function findAccounts(passwd = readFileSync('/etc/passwd', 'utf8')): Acco
     slurm: find('slurm'),
     jobrunner: find('jobrunner'),
     runner: find('runner'),
+    'jr-remote': find('jr-remote'),
   };
 }

@@ -2,18 +2,19 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errnoOf } from '../errors.js';
-import type { Layout } from '../layout.js';
+import { slurmdPidFile, type Layout } from '../layout.js';
 import { scontrol } from './job-processes.js';
 
 const lookMs = 200;
 
 /**
- * A slurmctld that was started again knows nothing of the node's GPUs until slurmd tells it anew, by itself after half a minute.
+ * A slurmctld that was started again knows nothing of a node's GPUs until slurmd tells it anew, by itself after half a minute.
  * Until then 22.05 refuses every job that asks for one ("Requested node configuration is not available"). SIGHUP makes slurmd
  * tell it at once (slurmd(8)).
  */
 export async function watchController(
   layout: Layout,
+  nodes: () => readonly string[],
   warn: (line: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
@@ -26,15 +27,23 @@ export async function watchController(
     if (controller === undefined || controller === known) continue;
     if (!/ is UP/.test((await scontrol(layout, 'ping')) ?? '')) continue;
     known = controller;
-    const slurmd = pidOf(join(layout.run, 'slurmd.pid'));
-    if (slurmd === undefined) continue;
-    try {
-      process.kill(slurmd, 'SIGHUP');
-    } catch (error) {
-      // It is being restarted itself, and will tell by that.
-      if (errnoOf(error) !== 'ESRCH') throw error;
-    }
-    warn('slurmctld was restarted; slurmd was asked to tell it of the node');
+    const asked = nodes().filter((name) => tellAnew(layout, name));
+    if (asked.length === 0) continue;
+    warn(`slurmctld was restarted; slurmd was asked to tell it of ${asked.join(', ')}`);
+  }
+}
+
+/** @returns false when no slurmd of that node runs. */
+function tellAnew(layout: Layout, node: string): boolean {
+  const slurmd = pidOf(slurmdPidFile(layout, node));
+  if (slurmd === undefined) return false;
+  try {
+    process.kill(slurmd, 'SIGHUP');
+    return true;
+  } catch (error) {
+    // It is being restarted itself, and will tell by that.
+    if (errnoOf(error) !== 'ESRCH') throw error;
+    return false;
   }
 }
 

@@ -126,7 +126,7 @@ function simulateGpus(count: number, folder: string): Gpu[] {
  * cgroups a job is denied the devices it was not given, and must not be denied /dev/null by that. A container without
  * CAP_MKNOD has no writable cgroups either; there a link to /dev/null will do.
  */
-function makeDevice(path: string, minor: number): void {
+export function makeDevice(path: string, minor: number): void {
   const made = spawnSync('mknod', [path, 'c', '240', String(minor)], { stdio: 'ignore' });
   if (made.status !== 0) symlinkSync('/dev/null', path);
 }

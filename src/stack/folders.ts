@@ -31,7 +31,7 @@ export function makeFolders(
   accounts: Accounts,
   { jobsFile, stateFile }: { jobsFile: string; stateFile: string },
 ): void {
-  const { jobrunner, runner, slurm, mysql, munge } = accounts;
+  const { jobrunner, runner, slurm, mysql, munge, 'jr-remote': remote } = accounts;
   const root: Account = { uid: 0, gid: 0 };
   // Jobs read these through their group; the set-group-ID bit hands the group on to what the API makes in them.
   const sharedWithJobs: Account = { uid: jobrunner.uid, gid: runner.gid };
@@ -57,6 +57,14 @@ export function makeFolders(
   folder(join(layout.jobEnded, '..'), 0o755, root);
   // screen(1) takes no folder that is open to others.
   folder(layout.screens, 0o700, runner);
+
+  folder(join(layout.root, 'remote'), 0o755, root);
+  folder(layout.remoteJobs, 0o2750, { uid: jobrunner.uid, gid: remote.gid });
+  // Each key in it is jr-remote's alone; the API, though of its group, can read none.
+  folder(layout.remoteKeys, 0o710, { uid: 0, gid: remote.gid });
+  folder(layout.remoteState, 0o700, remote);
+  folder(dirname(layout.remoteStatus), 0o2750, { uid: remote.uid, gid: jobrunner.gid });
+  folder(layout.remoteGpus, 0o755, root);
 
   // Root's, as `jobrunner add` is run by root; the API only reads it. One of the user's own choice is the user's to make.
   if (jobsFile === join(layout.root, 'jobs.txt') && !existsSync(jobsFile))
@@ -117,7 +125,13 @@ function folder(path: string, mode: number, owner: Account): void {
   chmodSync(path, mode);
 }
 
-function privateFile(path: string, content: string | Buffer, mode: number, owner: Account): void {
+/** Writes a file anew under its name, whole or not at all. */
+export function privateFile(
+  path: string,
+  content: string | Buffer,
+  mode: number,
+  owner: Account,
+): void {
   const fresh = `${path}.new`;
   rmSync(fresh, { force: true });
   const file = openSync(fresh, 'wx', 0o600);

@@ -1,33 +1,48 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { NODE_NAME, type Layout } from '../layout.js';
+import type { Layout } from '../layout.js';
 import { HOLD_PARTITION } from '../slurm/hold.js';
+import { MAIN_PARTITION, SSH_PARTITION } from '../slurm/partitions.js';
 import { scontrol } from './job-processes.js';
 
 /** Nothing starts any more; what waits stays waiting. A start of slurmctld sets it up again, as slurm.conf has it. */
 export async function closePartitions(layout: Layout): Promise<void> {
-  for (const partition of ['main', HOLD_PARTITION])
+  for (const partition of [MAIN_PARTITION, SSH_PARTITION, HOLD_PARTITION])
     await scontrol(layout, 'update', `PartitionName=${partition}`, 'State=DOWN');
 }
 
 /** The placeholders come first, so that they have their GPUs before a job can. */
 export async function openPartitions(layout: Layout): Promise<void> {
-  for (const partition of [HOLD_PARTITION, 'main'])
+  for (const partition of [HOLD_PARTITION, MAIN_PARTITION, SSH_PARTITION])
     await scontrol(layout, 'update', `PartitionName=${partition}`, 'State=UP');
 }
 
 /**
- * Waits until slurmd, started at that time (milliseconds since 1970), has told slurmctld of the node's GPUs. Slurm 22.05 takes
- * the node for ready before that when it was so at a crash, and then starts jobs without the GPUs they ask for.
+ * Waits until each node's slurmd, started no earlier than that time (milliseconds since 1970), has told slurmctld of the node's
+ * GPUs. Slurm 22.05 takes a node for ready before that when it was so at a crash, and then starts jobs without the GPUs they
+ * ask for.
+ * @returns false when one has not after `timeoutMs`.
  */
-export async function waitForNode(
+export async function waitForNodes(
   layout: Layout,
+  names: readonly string[],
   startedAt: number,
   signal: AbortSignal,
-): Promise<void> {
+  timeoutMs = Infinity,
+): Promise<boolean> {
+  const deadline = Date.now() + timeoutMs;
   for (;;) {
-    const node = (await scontrol(layout, 'show', 'node', NODE_NAME, '--oneliner')) ?? '';
-    const registered = Date.parse(`${/ SlurmdStartTime=(\S+)/.exec(node)?.[1] ?? ''}Z`);
-    if (registered >= Math.floor(startedAt / 1000) * 1000) return;
+    const nodes = (await scontrol(layout, 'show', 'node', '--oneliner')) ?? '';
+    const registered = new Set(
+      nodes
+        .split('\n')
+        .filter((line) => {
+          const since = Date.parse(`${/ SlurmdStartTime=(\S+)/.exec(line)?.[1] ?? ''}Z`);
+          return since >= Math.floor(startedAt / 1000) * 1000;
+        })
+        .map((line) => /^NodeName=(\S+)/.exec(line)?.[1]),
+    );
+    if (names.every((name) => registered.has(name))) return true;
+    if (Date.now() > deadline) return false;
     await delay(50, undefined, { signal });
   }
 }

@@ -4,6 +4,7 @@ import { ConfigError } from '../config.js';
 import { packageRoot } from '../package-root.js';
 import { fillPlaceholders } from '../templates/placeholders.js';
 import { NODE_NAME, type Layout } from '../layout.js';
+import { slurmdProgram } from './ssh-nodes.js';
 
 export interface Program {
   name: string;
@@ -12,10 +13,21 @@ export interface Program {
   environment?: Record<string, string>;
   /** Seconds that a SIGTERM is given before SIGKILL. */
   stopSeconds: number;
+  /** Those of a lower one start first and stop last. */
+  order: number;
 }
 
+/** The process that looks after the SSH hosts. */
+export const REMOTE_WATCH = 'remote-watch';
+
+/** Whatever stands for SSH hosts beside this machine's own slurmd. */
+export const slurmdOrder = 50;
+
 /** The daemons in the order in which they start; they stop in the reverse. */
-export function programsOf(layout: Layout, api: Program): Program[] {
+export function programsOf(
+  layout: Layout,
+  { api, sshNodes, remoteWatch }: { api: Program; sshNodes: string[]; remoteWatch: Program },
+): Program[] {
   const slurmConf = { SLURM_CONF: layout.slurmConf };
   return [
     {
@@ -31,6 +43,7 @@ export function programsOf(layout: Layout, api: Program): Program[] {
         `--log-file=${join(layout.mungeFolder, 'munged.log')}`,
       ],
       stopSeconds: 5,
+      order: 10,
     },
     {
       name: 'mariadb',
@@ -51,6 +64,7 @@ export function programsOf(layout: Layout, api: Program): Program[] {
         '--performance-schema=OFF',
       ],
       stopSeconds: 30,
+      order: 20,
     },
     {
       name: 'slurmdbd',
@@ -59,6 +73,7 @@ export function programsOf(layout: Layout, api: Program): Program[] {
       // libmariadb finds a socket away from the usual place only so.
       environment: { ...slurmConf, MYSQL_UNIX_PORT: layout.mysqlSocket },
       stopSeconds: 10,
+      order: 30,
     },
     {
       name: 'slurmctld',
@@ -66,6 +81,7 @@ export function programsOf(layout: Layout, api: Program): Program[] {
       command: [locate('slurmctld'), '-D', '-f', layout.slurmConf],
       environment: slurmConf,
       stopSeconds: 10,
+      order: 40,
     },
     {
       name: 'slurmd',
@@ -73,7 +89,17 @@ export function programsOf(layout: Layout, api: Program): Program[] {
       command: [locate('slurmd'), '-D', '-N', NODE_NAME, '-f', layout.slurmConf],
       environment: slurmConf,
       stopSeconds: 10,
+      order: slurmdOrder,
     },
+    ...sshNodes.map((name) => ({
+      name: slurmdProgram(name),
+      user: 'root',
+      command: [locate('slurmd'), '-D', '-N', name, '-f', layout.slurmConfSsh],
+      environment: { SLURM_CONF: layout.slurmConfSsh },
+      stopSeconds: 10,
+      order: slurmdOrder,
+    })),
+    ...(sshNodes.length > 0 ? [remoteWatch] : []),
     api,
   ];
 }
@@ -84,13 +110,13 @@ export function writeSupervisorConfig(layout: Layout, programs: readonly Program
   const values: Record<string, string> = {
     run_dir: layout.run,
     logs_dir: layout.logs,
-    programs: programs.map((program, i) => section(program, i, layout)).join('\n'),
+    programs: programs.map((program) => section(program, layout)).join('\n'),
   };
   const text = fillPlaceholders(template, (name) => values[name]);
   writeFileSync(layout.supervisorConf, text, { mode: 0o600 });
 }
 
-function section(program: Program, order: number, layout: Layout): string {
+function section(program: Program, layout: Layout): string {
   const environment = Object.entries(program.environment ?? {})
     .map(([name, value]) => `${name}="${value.replaceAll('%', '%%')}"`)
     .join(',');
@@ -99,7 +125,7 @@ function section(program: Program, order: number, layout: Layout): string {
     `command=${program.command.join(' ').replaceAll('%', '%%')}`,
     `user=${program.user}`,
     'umask=022',
-    `priority=${(order + 1) * 10}`,
+    `priority=${program.order}`,
     'autostart=false',
     'autorestart=true',
     'startsecs=1',

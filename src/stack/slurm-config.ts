@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config.js';
 import type { Gpu } from '../gpus/gpu.js';
@@ -7,7 +7,10 @@ import { holdReserve } from '../slurm/hold.js';
 import { fillPlaceholders } from '../templates/placeholders.js';
 import type { Hardware } from './detect.js';
 import { NODE_NAME, type Layout } from '../layout.js';
+import { shellQuote } from '../jobs/shell-quote.js';
 import type { Accounts } from './accounts.js';
+import type { Installation } from './install-app.js';
+import { sshGresLines, sshNodeLines, type SshNode } from './ssh-nodes.js';
 
 /** Year and month of a Slurm release, such as 24.11. */
 type SlurmRelease = { year: number; month: number };
@@ -34,18 +37,34 @@ export function cgroupLines(useCgroups: boolean, release: SlurmRelease): string[
   ];
 }
 
+/** What the configuration is made of, but for the SSH hosts, which may change while the daemons run. */
+export interface SlurmConfigParts {
+  config: Config;
+  hardware: Hardware;
+  layout: Layout;
+  accounts: Accounts;
+  release: SlurmRelease;
+  /** Whether NoInAddrAny makes daemons listen on loopback here, see host-address.ts. */
+  onLoopback: boolean;
+  app: Installation;
+}
+
+export interface SshPart {
+  nodes: readonly SshNode[];
+  /** Whether the partition is there even without hosts. */
+  hasPartition: boolean;
+}
+
 /**
- * Writes what slurmctld, slurmd and slurmdbd read, from the settings and the hardware.
- * @param onLoopback whether NoInAddrAny makes daemons listen on loopback here, see host-address.ts
+ * Writes what slurmctld, slurmd and slurmdbd read, from the settings, the hardware and the SSH hosts.
+ * @param state of the partitions when slurmctld starts
  */
 export function writeSlurmConfig(
-  config: Config,
-  hardware: Hardware,
-  layout: Layout,
-  accounts: Accounts,
-  release: SlurmRelease,
-  onLoopback: boolean,
+  parts: SlurmConfigParts,
+  ssh: SshPart,
+  state: 'UP' | 'DOWN' = 'UP',
 ): void {
+  const { config, hardware, layout, accounts, release, onLoopback, app } = parts;
   mkdirSync(layout.slurmEtc, { recursive: true, mode: 0o755 });
   const { useCgroups, gpuType, maxTime } = config.node;
   const { shardsPerGpu } = config.gpus;
@@ -55,7 +74,8 @@ export function writeSlurmConfig(
     .join(',');
   const reserve = holdReserve(hardware.cpus, hardware.gpus.length);
 
-  render('slurm.conf', 0o644, {
+  const names = { gpuType, shardsPerGpu };
+  const common = {
     communication: onLoopback ? 'CommunicationParameters=NoCtldInAddrAny,NoInAddrAny' : '',
     slurmctld_port: config.ports.slurmctld,
     slurmd_port: config.ports.slurmd,
@@ -64,17 +84,43 @@ export function writeSlurmConfig(
     state_dir: layout.slurmState,
     spool_dir: layout.slurmSpool,
     run_dir: layout.run,
-    proctrack: useCgroups ? 'proctrack/cgroup' : 'proctrack/linuxproc',
-    task_plugin: useCgroups ? 'task/cgroup' : 'task/none',
-    // With cgroups the kernel holds a job to its memory; without, slurmd watches and kills.
-    job_acct_gather_params: useCgroups ? '' : 'JobAcctGatherParams=OverMemoryKill',
-    epilog: join(layout.slurmEtc, 'epilog.sh'),
     node_name: NODE_NAME,
     cpus: hardware.cpus,
     node_cpus: hardware.cpus + reserve.cpus,
     node_memory_mb: hardware.memoryMb + reserve.memoryMb,
     node_gres: gres === '' ? '' : ` Gres=${gres}`,
     max_time: maxTime,
+    partition_state: state,
+    ssh: sshNodeLines(ssh.nodes, names, maxTime, state, ssh.hasPartition).join('\n'),
+  };
+  render('slurm.conf', 0o644, {
+    ...common,
+    proctrack: useCgroups ? 'proctrack/cgroup' : 'proctrack/linuxproc',
+    task_plugin: useCgroups ? 'task/cgroup' : 'task/none',
+    // With cgroups the kernel holds a job to its memory; without, slurmd watches and kills.
+    job_acct_gather_params: useCgroups ? '' : 'JobAcctGatherParams=OverMemoryKill',
+    epilog: join(layout.slurmEtc, 'epilog.sh'),
+  });
+  // What a job may have on its SSH host is no measure for what watches over it from here.
+  const sshConf = {
+    ...common,
+    proctrack: 'proctrack/linuxproc',
+    task_plugin: 'task/none',
+    job_acct_gather_params: '',
+    epilog: join(layout.slurmEtc, 'epilog-ssh.sh'),
+  };
+  render('slurm.conf', 0o644, sshConf, layout.slurmConfSsh);
+  render('epilog-ssh.sh', 0o755, {
+    results_dir: layout.results,
+    job_ended_file: layout.jobEnded,
+  });
+  render('remote-job.sh', 0o755, {
+    root: shellQuote(layout.root),
+    slurm_conf: shellQuote(layout.slurmConf),
+    gpu_type: gpuType,
+    shards_per_gpu: shardsPerGpu,
+    node: shellQuote(app.node),
+    main: shellQuote(join(app.root, 'dist/main.js')),
   });
   render('epilog.sh', 0o755, {
     results_dir: layout.results,
@@ -99,17 +145,29 @@ export function writeSlurmConfig(
   const lines = [
     ...hardware.gpus.map((gpu) => line('gpu', gpu)),
     ...hardware.gpus.map((gpu) => line('shard', gpu, ` Count=${shardsPerGpu}`)),
+    ...sshGresLines(ssh.nodes, layout, names).map((text) => `${text}\n`),
   ];
-  writeFileSync(join(layout.slurmEtc, 'gres.conf'), lines.join(''));
+  replaceFile(join(layout.slurmEtc, 'gres.conf'), 0o644, lines.join(''));
   writeFileSync(layout.gpuMap, `${JSON.stringify(hardware.gpus, null, 2)}\n`);
 
-  function render(name: string, mode: number, values: Record<string, string | number>): void {
+  function render(
+    name: string,
+    mode: number,
+    values: Record<string, string | number>,
+    path = join(layout.slurmEtc, name),
+  ): void {
     const template = readFileSync(join(packageRoot, 'slurm', name), 'utf8');
-    const path = join(layout.slurmEtc, name);
-    writeFileSync(
+    replaceFile(
       path,
+      mode,
       fillPlaceholders(template, (placeholder) => values[placeholder]),
     );
-    chmodSync(path, mode);
   }
+}
+
+/** By renaming: the daemons and their clients read these files at any time. */
+function replaceFile(path: string, mode: number, content: string): void {
+  writeFileSync(`${path}.new`, content);
+  chmodSync(`${path}.new`, mode);
+  renameSync(`${path}.new`, path);
 }

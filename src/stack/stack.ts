@@ -1,20 +1,23 @@
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { localUrl, publicSettings, readConfig, type Config } from '../config.js';
-import { layoutOf, type Layout } from '../layout.js';
+import { layoutOf, NODE_NAME, type Layout } from '../layout.js';
 import { makeAccounts, makeDatabase } from './accounting.js';
 import { findAccounts } from './accounts.js';
 import { watchController } from './controller-watch.js';
 import { detectHardware, type Hardware } from './detect.js';
 import { keepSecrets, makeFolders } from './folders.js';
 import { nameIsLoopback } from './host-address.js';
-import { installApp } from './install-app.js';
+import { installApp, type Installation } from './install-app.js';
 import { slurmCanWatchMemory, watchMemory } from './memory-watch.js';
-import { closePartitions, openPartitions, waitForNode } from './partitions.js';
+import { closePartitions, openPartitions, waitForNodes } from './partitions.js';
 import { preflight } from './preflight.js';
-import { programsOf, writeSupervisorConfig, type Program } from './programs.js';
+import { programsOf, REMOTE_WATCH, type Program } from './programs.js';
 import { probesOf, waitFor } from './readiness.js';
-import { parseSlurmRelease, writeSlurmConfig } from './slurm-config.js';
+import { parseSlurmRelease } from './slurm-config.js';
+import { hostsOrConfigError } from './ssh-hosts-file.js';
+import { SshNodes } from './ssh-live.js';
+import { slurmdProgram } from './ssh-nodes.js';
 import { stopInOrder } from './stop.js';
 import { Supervisor } from './supervisor.js';
 
@@ -26,6 +29,7 @@ export async function runStack(say: (line: string) => void): Promise<void> {
   const config = readConfig();
   const layout = layoutOf(config.root);
   await preflight(config, layout);
+  const sshHosts = hostsOrConfigError(config.ssh);
   const accounts = findAccounts();
   makeFolders(layout, accounts, {
     jobsFile: config.jobsFile.path,
@@ -34,15 +38,23 @@ export async function runStack(say: (line: string) => void): Promise<void> {
   const hardware = await detectHardware(config.node, layout.simulatedGpus);
   const { token, isNew } = keepSecrets(config, layout, accounts);
   const { stdout: release } = await execa('/usr/sbin/slurmd', ['-V']);
-  writeSlurmConfig(
+  const app = await installApp(layout);
+  const slurm = {
     config,
     hardware,
     layout,
     accounts,
-    parseSlurmRelease(release),
-    await nameIsLoopback(),
-  );
-  writeSupervisorConfig(layout, programsOf(layout, await apiProgram(layout, hardware)));
+    release: parseSlurmRelease(release),
+    onLoopback: await nameIsLoopback(),
+    app,
+  };
+  const programs = (sshNodes: string[]) =>
+    programsOf(layout, {
+      api: apiProgram(layout, hardware, app),
+      sshNodes,
+      remoteWatch: remoteWatchProgram(layout, config, app),
+    });
+  const ssh = await SshNodes.open(sshHosts, { slurm, programs, say });
 
   const stopping = new AbortController();
   const stop = () => stopping.abort();
@@ -56,10 +68,11 @@ export async function runStack(say: (line: string) => void): Promise<void> {
   const supervisor = await Supervisor.start(layout);
   const watching: Promise<void>[] = [];
   try {
-    await startInOrder(supervisor, config, layout, stopping.signal, say);
+    await startInOrder(supervisor, config, layout, ssh, stopping.signal, say);
     if (!config.node.useCgroups && !slurmCanWatchMemory())
       watching.push(watchMemory(layout, say, stopping.signal));
-    watching.push(watchController(layout, say, stopping.signal));
+    watching.push(watchController(layout, () => [NODE_NAME, ...ssh.names], say, stopping.signal));
+    watching.push(ssh.watch(supervisor, stopping.signal));
     say(banner(config, hardware, isNew ? token : undefined, layout));
     const ended = await Promise.race([
       supervisor.exited.then(() => true),
@@ -75,7 +88,7 @@ export async function runStack(say: (line: string) => void): Promise<void> {
     say('Stopping …');
     stopping.abort();
     await Promise.all(watching);
-    await stopInOrder(supervisor, layout);
+    await stopInOrder(supervisor, layout, ssh.names);
   }
   say('Stopped.');
 }
@@ -84,6 +97,7 @@ async function startInOrder(
   supervisor: Supervisor,
   config: Config,
   layout: Layout,
+  ssh: SshNodes,
   signal: AbortSignal,
   say: (line: string) => void,
 ): Promise<void> {
@@ -105,15 +119,23 @@ async function startInOrder(
   await closePartitions(layout);
   const startedAt = Date.now();
   await supervisor.startProgram('slurmd');
+  for (const name of ssh.names) await supervisor.startProgram(slurmdProgram(name));
   await ready('slurmd');
-  await waitForNode(layout, startedAt, signal);
+  await waitForNodes(layout, [NODE_NAME, ...ssh.names], startedAt, signal);
+  if (ssh.names.length > 0) await supervisor.startProgram(REMOTE_WATCH);
   await openPartitions(layout);
   await supervisor.startProgram('api');
   await ready('api');
 }
 
-async function apiProgram(layout: Layout, hardware: Hardware): Promise<Program> {
-  const app = await installApp(layout);
+/** Every variable that our own processes need of a shell's. */
+const plainEnvironment = {
+  PATH: '/usr/local/bin:/usr/bin:/bin',
+  LANG: 'C.UTF-8',
+  NODE_ENV: 'production',
+};
+
+function apiProgram(layout: Layout, hardware: Hardware, app: Installation): Program {
   return {
     name: 'api',
     user: 'jobrunner',
@@ -123,11 +145,26 @@ async function apiProgram(layout: Layout, hardware: Hardware): Promise<Program> 
       JR_NUM_CPUS: String(hardware.cpus),
       JR_REAL_MEM_MB: String(hardware.memoryMb),
       SLURM_CONF: layout.slurmConf,
-      PATH: '/usr/local/bin:/usr/bin:/bin',
-      LANG: 'C.UTF-8',
-      NODE_ENV: 'production',
+      ...plainEnvironment,
     },
     stopSeconds: 20,
+    order: 90,
+  };
+}
+
+function remoteWatchProgram(layout: Layout, config: Config, app: Installation): Program {
+  return {
+    name: REMOTE_WATCH,
+    user: 'jr-remote',
+    command: [app.node, join(app.root, 'dist/main.js'), 'remote-watch'],
+    environment: {
+      JR_ROOT: layout.root,
+      JR_SSH_WATCH_INTERVAL: String(config.ssh.watchSeconds),
+      SLURM_CONF: layout.slurmConf,
+      ...plainEnvironment,
+    },
+    stopSeconds: 10,
+    order: 60,
   };
 }
 

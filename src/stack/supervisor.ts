@@ -48,11 +48,36 @@ export class Supervisor {
     await this.#call('supervisor.startProcess', name, false);
   }
 
+  /** One that runs is left as it is. */
+  async startIfStopped(name: string): Promise<void> {
+    await this.startProgram(name).catch((error: unknown) => {
+      if (!String(error).includes('ALREADY_STARTED')) throw error;
+    });
+  }
+
   /** One that is not running is stopped already. */
   async stopProgram(name: string): Promise<void> {
     await this.#call('supervisor.stopProcess', name, true).catch((error: unknown) => {
       if (!String(error).includes('NOT_RUNNING')) throw error;
     });
+  }
+
+  /** Reads its configuration anew; what runs goes on. */
+  async reload(): Promise<void> {
+    await this.#call('supervisor.reloadConfig');
+  }
+
+  /** Takes in a program that stands in the configuration since {@link reload}; one that it has is left as it is. */
+  async addProgram(name: string): Promise<void> {
+    await this.#call('supervisor.addProcessGroup', name).catch((error: unknown) => {
+      if (!String(error).includes('ALREADY_ADDED')) throw error;
+    });
+  }
+
+  /** Stops a program and forgets it. */
+  async removeProgram(name: string): Promise<void> {
+    await this.stopProgram(name);
+    await this.#call('supervisor.removeProcessGroup', name);
   }
 
   /** Stops every program, the last started first, and ends. */
@@ -62,11 +87,13 @@ export class Supervisor {
   }
 
   /** XML-RPC as supervisord.org/api.html gives it; supervisorctl would start a Python for each call. */
-  async #call(method: string, name: string, wait: boolean): Promise<void> {
-    const body =
-      `<?xml version="1.0"?><methodCall><methodName>${method}</methodName><params>` +
-      `<param><value><string>${name}</string></value></param>` +
-      `<param><value><boolean>${wait ? 1 : 0}</boolean></value></param></params></methodCall>`;
+  async #call(method: string, ...args: (string | boolean)[]): Promise<void> {
+    const params = args.map((arg) => {
+      const value =
+        typeof arg === 'string' ? `<string>${arg}</string>` : `<boolean>${arg ? 1 : 0}</boolean>`;
+      return `<param><value>${value}</value></param>`;
+    });
+    const body = `<?xml version="1.0"?><methodCall><methodName>${method}</methodName><params>${params.join('')}</params></methodCall>`;
     const call = request({
       socketPath: this.#layout.supervisorSocket,
       path: '/RPC2',
@@ -78,7 +105,7 @@ export class Supervisor {
     const answer = await text(reply);
     if (reply.statusCode !== 200 || answer.includes('<fault>'))
       throw new Error(
-        `${method} ${name}: ${/<string>(.*?)<\/string>/.exec(answer)?.[1] ?? answer}`,
+        `${method} ${args.join(' ')}: ${/<string>(.*?)<\/string>/.exec(answer)?.[1] ?? answer}`,
       );
   }
 }

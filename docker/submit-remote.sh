@@ -1,0 +1,41 @@
+#!/bin/bash -p
+# The API's user runs this as jr-remote, by sudo, to hand Slurm a job for an SSH host. The job is one of ours alone: the script that root
+# rendered, which runs `jobrunner remote-run JOB_ID`. Nothing that the caller says is ever run here as jr-remote.
+# Usage: SLURM_CONF=… submit-remote JOB_ID --option=value …
+set -eu
+refuse() { echo "submit-remote: $1" >&2; exit 2; }
+
+job_id=${1:-}
+[[ $job_id =~ ^[1-9][0-9]{0,14}$ ]] || refuse 'expected the number of a job'
+shift
+
+# Slurm loads whatever plugins its configuration names: it must be the one that root rendered, as set-node-state wants it, too.
+conf=$(readlink -e -- "${SLURM_CONF:-}") || conf=
+[[ $conf == */slurm/etc/slurm.conf ]] || refuse 'SLURM_CONF: not a cluster’s slurm.conf'
+etc=${conf%/slurm.conf}
+root=${etc%/slurm/etc}
+for path in "$conf" "$etc/remote-job.sh" "$etc" "$root/slurm" "$root"; do
+  [ -n "$(find "$path" -maxdepth 0 -user root ! -perm /022)" ] || refuse "SLURM_CONF: $path is not root’s alone"
+done
+# What stands above may be somebody else's, but neither the API's nor a job's.
+path=$(dirname "$root")
+while :; do
+  [ -n "$(find "$path" -maxdepth 0 ! -user jobrunner ! -user runner ! -user jr-remote \( ! -perm /022 -o -perm -1000 \))" ] ||
+    refuse "SLURM_CONF: $path is not root’s alone"
+  [ "$path" != / ] || break
+  path=$(dirname "$path")
+done
+
+for option; do
+  case $option in
+    --job-name=*) continue ;;
+  esac
+  [[ $option =~ ^--(comment=jobrunner:[0-9a-f]{32}|cpus-per-task=[0-9]{1,6}|mem=[0-9]{1,12}M|gres=[a-z0-9_:,]{1,4000}|nice=[0-9]{1,10}|time=(UNLIMITED|[0-9:-]{1,24})|constraint=[a-z0-9|]{1,2000})$ ]] ||
+    refuse "not one of the options of a job on an SSH host: $option"
+done
+
+cd /
+# A clean environment, so that Slurm need not look for the user's own.
+exec env -i PATH=/usr/bin:/bin LC_ALL=C.UTF-8 "SLURM_CONF=$conf" /usr/bin/sbatch --parsable --export=ALL --nodes=1 --ntasks=1 \
+  --partition=ssh "--chdir=$root/results/$job_id" "--output=$root/logs/jobs/$job_id/stdout.log" --open-mode=append \
+  "$@" "$etc/remote-job.sh" "$job_id"

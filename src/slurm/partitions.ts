@@ -1,0 +1,5 @@
+/** Of the box's own node. */
+export const MAIN_PARTITION = 'main';
+
+/** Of the hosts that are reached over SSH. */
+export const SSH_PARTITION = 'ssh';
