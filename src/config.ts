@@ -232,6 +232,42 @@ export function readClientConfig(url?: string, env: NodeJS.ProcessEnv = process.
   };
 }
 
+/** What the processes need that reach SSH hosts from here; they run as `jr-remote`. */
+export interface RemoteConfig {
+  root: string;
+  aliveSeconds: number;
+  watchSeconds: number;
+  /** What Slurm tells a job; undefined outside of one. */
+  slurm: { node: string; jobId: string; gpus: string; shards: string; restart: number } | undefined;
+}
+
+/** @throws ConfigError naming what cannot be used, in one line. */
+export function readRemoteConfig(env: NodeJS.ProcessEnv = process.env): RemoteConfig {
+  const parsed = environmentSchema
+    .pick({ JR_ROOT: true, JR_SSH_ALIVE_INTERVAL: true, JR_SSH_WATCH_INTERVAL: true })
+    .safeParse(Object.fromEntries(Object.entries(env).filter(([, value]) => value !== '')));
+  if (!parsed.success)
+    throw new ConfigError(
+      parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '),
+    );
+  const { SLURMD_NODENAME: node, SLURM_JOB_ID: jobId } = env;
+  return {
+    root: parsed.data.JR_ROOT,
+    aliveSeconds: parsed.data.JR_SSH_ALIVE_INTERVAL,
+    watchSeconds: parsed.data.JR_SSH_WATCH_INTERVAL,
+    slurm:
+      node === undefined || jobId === undefined
+        ? undefined
+        : {
+            node,
+            jobId,
+            gpus: env['SLURM_JOB_GPUS'] ?? '',
+            shards: env['SLURM_SHARDS_ON_NODE'] ?? '',
+            restart: Number(env['SLURM_RESTART_COUNT'] ?? 0),
+          },
+  };
+}
+
 function readOwnToken(path: string): string | undefined {
   try {
     return readSecret(path);

@@ -151,6 +151,10 @@ export const environmentSchema = z.object({
   JR_SSH_SLURMD_PORT: port(6900).meta({
     description: 'First of the ports, on loopback, of the slurmd that stand for SSH hosts',
   }),
+  JR_SSH_ALIVE_INTERVAL: wholeNumber(1, 3600).default(15).meta({
+    description:
+      'Seconds between two questions whether an SSH host is there; three without an answer break the connection',
+  }),
   JR_SSH_WATCH_INTERVAL: wholeNumber(1, 3600)
     .default(15)
     .meta({ description: 'Seconds between two looks at each SSH host' }),

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { CliError } from './cli/cli-error.js';
 import { addClientCommands } from './cli/commands.js';
-import { ConfigError } from './config.js';
+import { ConfigError, readRemoteConfig } from './config.js';
+import { layoutOf } from './layout.js';
 import { packageRoot } from './package-root.js';
 
 const program = new Command('jobrunner')
@@ -31,6 +32,16 @@ program
   .action(async () => {
     const { serve } = await import('./serve.js');
     await serve();
+  });
+
+program
+  .command('remote-run <job_id>', { hidden: true })
+  .description('run a job on the SSH host that Slurm has chosen (started by Slurm)')
+  .action(async (jobId: string) => {
+    const { remoteRun } = await import('./remote/run/remote-run.js');
+    const { endAs } = await import('./remote/run/ending.js');
+    const config = readRemoteConfig();
+    endAs(await remoteRun(jobId, config, layoutOf(config.root)));
   });
 
 addClientCommands(program);

@@ -1,5 +1,7 @@
 import { shellQuote } from '../shell-quote.js';
-import type { ScriptParts } from './parts.js';
+import type { JobAccount, ScriptParts } from './parts.js';
+
+const ownAccount: JobAccount = { user: 'runner', home: '/home/runner', environment: {} };
 
 /** What sudo, PAM and sbatch left in the environment is not the job's business. */
 export const cleanSlate = [
@@ -12,12 +14,13 @@ export const cleanSlate = [
 /** The job's whole environment, apart from Slurm's own variables. */
 export function exports(parts: ScriptParts): string[] {
   const { jobId, experimentId, request, dataset, outputDir, scriptPath } = parts;
+  const { user, home, environment } = parts.account ?? ownAccount;
   const variables: Record<string, string> = {
     // The image keeps PyTorch in a virtual environment; elsewhere the folder is not there.
     PATH: '/opt/torch/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-    HOME: '/home/runner',
-    USER: 'runner',
-    LOGNAME: 'runner',
+    HOME: home,
+    USER: user,
+    LOGNAME: user,
     SHELL: '/bin/bash',
     LANG: 'C.UTF-8',
     // Python holds its output back when it is not a terminal; a log that follows the job is worth more.
@@ -30,6 +33,7 @@ export function exports(parts: ScriptParts): string[] {
     JR_OUTPUT_DIR: outputDir,
     JR_PARAMS: JSON.stringify(request.params),
     ...(scriptPath !== undefined && { JR_SCRIPT: scriptPath }),
+    ...environment,
   };
   return Object.entries(variables).map(([name, value]) => `export ${name}=${shellQuote(value)}`);
 }

@@ -16,4 +16,15 @@ export interface ScriptParts {
   /** Where GNU screen keeps the sockets of all jobs' sessions; the jobs' user's own. */
   screenDir: string;
   fleet: GpuFleet;
+  /** Whose the job is; `runner` on this machine when left out. */
+  account?: JobAccount | undefined;
+}
+
+/** The user that a job runs as. */
+export interface JobAccount {
+  user: string;
+  /** Absolute path. */
+  home: string;
+  /** Variables that the caller's do not override. */
+  environment: Record<string, string>;
 }

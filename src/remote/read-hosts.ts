@@ -1,0 +1,21 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { RemoteConfig } from '../config.js';
+import type { Layout } from '../layout.js';
+import { packageRoot } from '../package-root.js';
+import { hostsRecordSchema, type HostsRecord } from './resolved-hosts.js';
+import type { SshSettings } from './ssh/config.js';
+
+/** The SSH hosts as root has checked them. */
+export function readHosts(layout: Layout): HostsRecord {
+  return hostsRecordSchema.parse(JSON.parse(readFileSync(layout.remoteHosts, 'utf8')));
+}
+
+export function sshSettings(config: RemoteConfig, layout: Layout): SshSettings {
+  return {
+    knownHosts: layout.remoteKnownHosts,
+    state: layout.remoteState,
+    askpass: join(packageRoot, 'templates', 'ssh-askpass.sh'),
+    aliveSeconds: config.aliveSeconds,
+  };
+}

@@ -1,0 +1,139 @@
+import { spawn } from 'node:child_process';
+import { cp, copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import type { JobId } from '../../jobs/job.js';
+import { renderScript } from '../../jobs/script.js';
+import type { ResolvedHost } from '../resolved-hosts.js';
+import type { RemoteJobSpec } from '../spec.js';
+import type { HostFacts } from '../ssh/facts.js';
+
+/** A job's places on the host, absolute paths there. */
+export interface RemotePlaces {
+  datasets: string;
+  /** The dataset's folder. */
+  dataset: string | undefined;
+  jobs: string;
+  job: string;
+  screen: string;
+}
+
+/**
+ * @param installation tells this JobRunner's jobs from another's on the same host
+ * @param restart how often Slurm has started the job anew
+ */
+export function placesOf(
+  spec: RemoteJobSpec,
+  { workdir }: HostFacts,
+  installation: string,
+  restart: number,
+): RemotePlaces {
+  const datasets = `${workdir}/datasets`;
+  const jobs = `${workdir}/jobs/${installation}`;
+  return {
+    datasets,
+    dataset: spec.dataset ? `${datasets}/${spec.dataset.sha256}` : undefined,
+    jobs,
+    job: `${jobs}/${jobFolderName(spec.job_id, spec.comment, restart)}`,
+    screen: `${workdir}/screen`,
+  };
+}
+
+/** What a job's folder on the host is called. */
+export function jobFolderName(jobId: number, comment: string, restart: number): string {
+  return `${jobId}-${comment.replace(/[^A-Za-z0-9]/g, '').slice(0, 12)}-${restart}`;
+}
+
+/** The job's script as the host is to run it. */
+export function remoteScript(
+  spec: RemoteJobSpec,
+  host: ResolvedHost,
+  facts: HostFacts,
+  places: RemotePlaces,
+  shardsPerGpu: number,
+): string {
+  const { job, dataset } = places;
+  return renderScript({
+    jobId: spec.job_id as JobId,
+    experimentId: spec.experiment_id,
+    request: spec.request,
+    template: { ...spec.template, folder: `${job}/template` },
+    dataset:
+      (dataset && { treeDir: `${dataset}/tree`, originalPath: `${dataset}/original` }) || undefined,
+    outputDir: `${job}/out`,
+    stderrPath: `${job}/stderr`,
+    scriptPath: spec.script ? `${job}/script/${spec.script.name}` : undefined,
+    screenDir: places.screen,
+    fleet: {
+      gpus: Array.from({ length: host.gpus.count }, (_, index) => ({
+        index,
+        device: `/dev/nvidia${index}`,
+        uuid: null,
+        model: host.gpus.type,
+        memoryMb: Math.floor(host.gpus.memory_gb * 1024),
+      })),
+      shardsPerGpu,
+      gpuType: host.gpus.type,
+    },
+    // What processes of the job are known by that have left its session.
+    account: { user: facts.user, home: facts.home, environment: { JR_REMOTE_JOB: job } },
+  });
+}
+
+/**
+ * Puts together what a job's folder on the host begins with.
+ * @param scratch a folder of ours, where it is made
+ * @returns a function that streams it as a tar, as often as wanted, and one that removes it.
+ */
+export async function packJob(
+  spec: RemoteJobSpec,
+  script: string,
+  scratch: string,
+): Promise<{ tar: () => Readable; remove: () => Promise<void> }> {
+  const folder = await mkdtemp(join(scratch, 'job-'));
+  await writeFile(join(folder, 'job.sh'), script);
+  await cp(spec.template.folder, join(folder, 'template'), { recursive: true });
+  if (spec.script) {
+    await mkdir(join(folder, 'script'));
+    await copyFile(spec.script.path, join(folder, 'script', spec.script.name));
+  }
+  return {
+    tar: () => localTar(folder, ['.']),
+    remove: () => rm(folder, { recursive: true, force: true }),
+  };
+}
+
+/**
+ * A tar of files of ours.
+ * @param names relative to `folder`; bytes, since they need not be UTF-8
+ */
+export function localTar(
+  folder: string,
+  names: readonly (string | Buffer)[],
+  recursive = true,
+): Readable {
+  const child = spawn(
+    'tar',
+    [
+      ...['--create', '--file=-', '--owner=0', '--group=0', '--numeric-owner', '--null'],
+      ...[`--${recursive ? '' : 'no-'}recursion`, '--files-from=-'],
+    ],
+    { cwd: folder, env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' }, stdio: ['pipe', 'pipe', 'pipe'] },
+  );
+  let said = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    said = (said + chunk.toString()).slice(-2000);
+  });
+  // Our reader has gone when it cannot be told the names.
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(
+    Buffer.concat(names.map((name) => Buffer.concat([Buffer.from(name), Buffer.from([0])]))),
+  );
+  child.on('error', (error) => child.stdout.destroy(error));
+  child.on('exit', (code) => {
+    if (code !== 0 && !child.stdout.destroyed)
+      child.stdout.destroy(new Error(`tar ended with ${code}: ${said}`));
+  });
+  child.stdout.on('close', () => child.kill());
+  return child.stdout;
+}

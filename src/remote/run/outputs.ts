@@ -1,0 +1,84 @@
+import { statfs } from 'node:fs/promises';
+import { execa } from 'execa';
+import { SshError } from '../ssh/errors.js';
+import type { HostSession } from '../ssh/session.js';
+import { FileWriter } from './file-writer.js';
+import { readListing, RemoteLie, type Listing } from './listing.js';
+
+/** Times that all is fetched anew when a file does not arrive as its digest says. */
+const mostTries = 3;
+
+/**
+ * Fetches what a job has left in its folder on the host: files, folders and links that stay inside. Each file is here only if
+ * its digest is the one that the host computed from its disk. After a break it goes on from the byte where it stopped.
+ * @param remoteFolder the job's outputs there
+ * @returns what was left out, as sentences
+ * @throws SshError; RemoteLie
+ */
+export async function fetchOutputs(
+  session: HostSession,
+  jobFolder: string,
+  outputDir: string,
+  signal: AbortSignal,
+): Promise<{ files: number; bytes: number; leftOut: string[] }> {
+  for (let tries = 1; ; tries++)
+    try {
+      return await fetchOnce(session, jobFolder, outputDir, signal);
+    } catch (error) {
+      if (!(error instanceof RemoteLie) || tries === mostTries) throw error;
+    }
+}
+
+async function fetchOnce(
+  session: HostSession,
+  jobFolder: string,
+  outputDir: string,
+  signal: AbortSignal,
+) {
+  await emptyFolder(outputDir);
+  const printed = await session.use(
+    (link) => link.call(['outputs', jobFolder], { signal }),
+    signal,
+  );
+  const listing = readListing(printed, `${jobFolder}/out`, outputDir);
+  await refuseWithoutRoom(listing, outputDir);
+  const writer = new FileWriter(outputDir, listing);
+  try {
+    while (writer.missing.names.length > 0) {
+      const before = progressOf(writer);
+      await session.use(async (link) => {
+        const { names, offset } = writer.missing;
+        const input = Buffer.from(names.map((raw) => `./${raw}\0`).join(''), 'latin1');
+        const onOutput = (chunk: Buffer) => {
+          writer.write(chunk);
+        };
+        if (names.length > 0)
+          await link.call(['fetch', jobFolder, String(offset)], { input, onOutput, signal });
+      }, signal);
+      if (progressOf(writer) === before)
+        throw new RemoteLie('the host sends less of the outputs than it had told');
+    }
+    writer.makeLinks();
+  } finally {
+    writer.giveUp();
+  }
+  return { files: listing.files.length, bytes: writer.bytes, leftOut: listing.leftOut };
+}
+
+const progressOf = ({ missing }: FileWriter) => `${missing.names.length} ${missing.offset}`;
+
+/** Of an earlier start of the same job, whose outputs are another's. Nobody else writes here. */
+async function emptyFolder(folder: string): Promise<void> {
+  await execa('find', [folder, '-mindepth', '1', '-delete']);
+}
+
+async function refuseWithoutRoom({ files }: Listing, outputDir: string): Promise<void> {
+  const needed = files.reduce((sum, file) => sum + file.size, 0);
+  const disk = await statfs(outputDir);
+  const free = disk.bavail * disk.bsize;
+  if (needed > free)
+    throw new SshError(
+      'other',
+      `the outputs have ${needed} bytes, and there are ${free} free on the disk of JR_ROOT; free some space and run the job again`,
+    );
+}

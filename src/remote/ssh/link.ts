@@ -1,0 +1,210 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { errnoOf } from '../../errors.js';
+import type { ResolvedHost } from '../resolved-hosts.js';
+import { passwordEnvironment, sshAlias, writeSshConfig, type SshSettings } from './config.js';
+import { SshError, sshError } from './errors.js';
+import { readFacts, type HostFacts } from './facts.js';
+import { afterMark, hostProgram } from './program.js';
+
+/** How much of what was said on standard error is kept for the message. */
+const keptWords = 16 * 1024;
+
+export interface CallOptions {
+  input?: Buffer | Readable;
+  /** Takes the output as it comes; the next is waited with until it has. */
+  onOutput?: (chunk: Buffer) => void | Promise<void>;
+  /** Takes standard error as it comes: nothing of ssh's own is among it. */
+  onError?: (chunk: Buffer) => void | Promise<void>;
+  /** Ends the call; it then rejects with the signal's reason. What runs there is not ended by that. */
+  signal?: AbortSignal;
+}
+
+/** A connection to an SSH host, over which its programs are called. */
+export class Link {
+  private constructor(
+    readonly host: ResolvedHost,
+    readonly facts: HostFacts,
+    private readonly settings: SshSettings,
+    private readonly config: string,
+    private readonly socket: string,
+    private readonly master: ChildProcess,
+  ) {}
+
+  /**
+   * Connects (a ControlMaster, see ssh_config(5)) and makes the working folder there, if it is missing. The connection ends with
+   * this process, however that ends: what runs there waits for the end of our standard input.
+   * @param name of the connection; the host's others are not touched
+   * @throws SshError
+   */
+  static async connect(
+    host: ResolvedHost,
+    settings: SshSettings,
+    signal?: AbortSignal,
+  ): Promise<Link> {
+    const { path: config } = writeSshConfig(host, settings);
+    const socket = join(settings.state, randomBytes(5).toString('hex'));
+    const master = start(
+      host,
+      settings,
+      ['-F', config, '-M', '-S', socket],
+      ['hold', host.workdir],
+    );
+    const stop = () => master.child.kill('SIGKILL');
+    signal?.addEventListener('abort', stop, { once: true });
+    if (signal?.aborted === true) stop();
+    try {
+      let said = Buffer.alloc(0);
+      let facts: HostFacts | undefined;
+      for await (const chunk of afterMark(master.child.stdout, master.mark)) {
+        said = Buffer.concat([said, chunk]);
+        facts = readFacts(said);
+        if (facts !== undefined) break;
+      }
+      if (facts !== undefined) {
+        // A break is noticed at the next call.
+        master.ended.catch(() => undefined);
+        return new Link(host, facts, settings, config, socket, master.child);
+      }
+      await master.ended;
+      throw new SshError('other', `SSH host ${host.name}: said nothing that could be understood`);
+    } catch (error) {
+      master.child.kill('SIGKILL');
+      rmSync(socket, { force: true });
+      signal?.throwIfAborted();
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', stop);
+    }
+  }
+
+  get isBroken(): boolean {
+    return this.master.exitCode !== null || this.master.signalCode !== null;
+  }
+
+  /** Ends the connection, and all calls over it. */
+  close(): void {
+    this.master.kill('SIGTERM');
+    rmSync(this.socket, { force: true });
+  }
+
+  /**
+   * Calls a function of templates/ssh-host.sh there.
+   * @returns what it printed, unless `onOutput` took it.
+   * @throws SshError
+   */
+  async call(args: readonly string[], options: CallOptions = {}): Promise<Buffer> {
+    const { onOutput, onError, signal } = options;
+    signal?.throwIfAborted();
+    const quiet = onError === undefined ? [] : ['-o', 'LogLevel=QUIET'];
+    const call = start(
+      this.host,
+      this.settings,
+      ['-F', this.config, '-o', 'ControlMaster=no', '-S', this.socket, ...quiet],
+      args,
+      options,
+    );
+    const stop = () => call.child.kill('SIGKILL');
+    signal?.addEventListener('abort', stop, { once: true });
+    const printed: Buffer[] = [];
+    try {
+      for await (const chunk of afterMark(call.child.stdout, call.mark)) {
+        if (onOutput === undefined) printed.push(chunk);
+        else await onOutput(chunk);
+      }
+      await call.ended;
+      return Buffer.concat(printed);
+    } catch (error) {
+      stop();
+      await call.ended.catch(() => undefined);
+      signal?.throwIfAborted();
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', stop);
+    }
+  }
+}
+
+/** Starts ssh and the program. `ended` rejects with an SshError, or with what a taker of standard error threw. */
+function start(
+  host: ResolvedHost,
+  settings: SshSettings,
+  options: string[],
+  args: readonly string[],
+  { input, onError }: CallOptions = {},
+) {
+  const program = hostProgram(args);
+  const child = spawn('ssh', [...options, sshAlias(host), program.command], {
+    env: {
+      PATH: '/usr/local/bin:/usr/bin:/bin',
+      LC_ALL: 'C',
+      SHELL: '/bin/sh',
+      ...passwordEnvironment(host.password_path, settings),
+    },
+    cwd: '/',
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  const exited = new Promise<number | null>((fulfil, reject) => {
+    child.once('error', reject);
+    child.once('close', fulfil);
+  });
+  exited.catch(() => undefined);
+  // `hold` is told the end by the end of its input, which is ours.
+  const isHeld = args[0] === 'hold';
+  const fed = feed(child.stdin, program.text, input, !isHeld);
+  fed.catch(() => undefined);
+  const heard = listen(child.stderr, program.mark, onError);
+  heard.catch(() => undefined);
+  const ended = (async () => {
+    const code = await exited;
+    const said = await heard;
+    if (code !== 0) throw sshError(host, code, said);
+    // It needs not read all it is given.
+    await fed.catch((error: unknown) => {
+      if (errnoOf(error) !== 'EPIPE' && errnoOf(error) !== 'ERR_STREAM_PREMATURE_CLOSE')
+        throw error;
+    });
+  })();
+  ended.catch(() => undefined);
+  return { child, mark: program.mark, ended };
+}
+
+async function feed(
+  stdin: Writable,
+  text: Buffer,
+  input: Buffer | Readable | undefined,
+  end: boolean,
+): Promise<void> {
+  stdin.on('error', () => undefined);
+  stdin.write(text);
+  if (!end) return;
+  if (input === undefined || Buffer.isBuffer(input)) {
+    await new Promise<void>((fulfil, reject) => {
+      stdin.once('error', reject);
+      stdin.end(input ?? Buffer.alloc(0), () => {
+        fulfil();
+      });
+    });
+  } else await pipeline(input, stdin);
+}
+
+/** @returns the last of what was said, for a message. */
+async function listen(
+  stream: Readable,
+  mark: string,
+  onError: CallOptions['onError'],
+): Promise<string> {
+  let said = '';
+  const keep = (chunk: Buffer) => {
+    said = (said + chunk.toString('latin1')).slice(-keptWords);
+  };
+  for await (const chunk of afterMark(stream, mark, keep)) {
+    if (onError === undefined) keep(chunk);
+    else await onError(chunk);
+  }
+  return said;
+}

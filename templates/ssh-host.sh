@@ -1,0 +1,307 @@
+#!/bin/bash
+# What runs on an SSH host. It comes over standard input at each call, behind a line that sets its arguments, and leaves
+# nothing of itself there but what a job's folder holds while the job runs. Needs bash 4.4, coreutils and tar; setsid
+# (util-linux) where present.
+#
+# Below the working folder:
+#   datasets/<sha256>/{original,tree/}       finished, read-only; `kept` tells whether a reboot may have damaged it
+#   datasets/<sha256>.<installation>/        being sent
+#   jobs/<installation>/<job>/               job.sh, template/, script/, out/ (the outputs), stdout, stderr
+#
+# Small facts are kept as the targets of symbolic links: made in one step, and on a full disk, too.
+
+# The folder, the job's number and the like come as arguments; what is printed goes to the caller, messages to standard error.
+
+boot_id() { cat /proc/sys/kernel/random/boot_id; }
+
+# When process $1 was started, in ticks since the boot: with its number it names a process for good (proc_pid_stat(5)).
+start_of() {
+  local stat
+  { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
+  # shellcheck disable=SC2086 # fields
+  set -- ${stat##*) }
+  printf '%s' "${20}"
+}
+
+# Whether the process named by the fact $1 ("<pid> <start> <boot>") is there.
+is_there() {
+  local fact pid start boot
+  fact=$(readlink -- "$1") || return 1
+  read -r pid start boot <<<"$fact"
+  [ "$boot" = "$(boot_id)" ] && [ "$(start_of "$pid")" = "$start" ]
+}
+
+this_process() { printf '%s %s %s' "$$" "$(start_of $$)" "$(boot_id)"; }
+
+# The working folder (absolute, or below the home folder) and what is to be known of this host.
+hello() { # working folder
+  cd -- "$HOME" && mkdir -p -- "$1" && cd -- "$1" && mkdir -p -- datasets jobs screen || exit 72
+  if ! [ -w . ] || ! [ -x . ] || ! [ -w jobs ] || ! [ -w datasets ]; then
+    printf 'ssh-host: %s: Permission denied\n' "$PWD" >&2
+    exit 72
+  fi
+  printf '%s\0' "$(pwd -P)" "$HOME" "$(id -un)" "$(boot_id)" "$(date +%s.%N)" "$(df -P -k . | tail -n 1)"
+}
+
+# Answers and then stays until the caller goes, so that the connection stays open.
+hold() {
+  hello "$1"
+  cat >/dev/null
+}
+
+# --- Datasets
+
+# Says "ready", or how far the sending has come: bytes of the original, and parts of the tree.
+dataset_state() { # datasets folder, digest, installation
+  local ready=$1/$2 coming=$1/$2.$3 kept
+  if [ -d "$ready" ]; then
+    kept=$(readlink "$ready/kept")
+    # Not all of it may have been on the disk when the host went down.
+    if [ "$kept" = synced ] || [ "$kept" = "$(boot_id)" ]; then
+      echo ready
+      return
+    fi
+    take_away "$ready"
+  fi
+  mkdir -p "$coming/tree" || exit 72
+  printf 'coming %s %s\n' "$(size_of "$coming/original")" "$(readlink "$coming/parts" || echo 0)"
+}
+
+size_of() { stat -L -c %s -- "$1" 2>/dev/null || echo 0; }
+
+# Ends an earlier sender whose connection was cut: bytes of it that are still under way must not be written behind our back.
+take_over() { # folder
+  local pid rest
+  if is_there "$1/receiver"; then
+    read -r pid rest <<<"$(readlink "$1/receiver")"
+    # sshd gives each command a session, and so a process group, of its own.
+    kill -KILL -- "-$pid" 2>/dev/null
+    while is_there "$1/receiver"; do sleep 0.05; done
+  fi
+  ln -sfn "$(this_process)" "$1/receiver"
+}
+
+# Takes a file from byte $3 on. Prints the digest of the whole file.
+receive_file() { # folder that is being sent, file in it (NUL-free), offset
+  local file=$1/$2 digest=(sha256sum)
+  take_over "$1" || exit 72
+  # It knows the processor's own instructions where Debian's sha256sum does not.
+  type -P openssl >/dev/null && digest=(openssl dgst -sha256 -r)
+  mkdir -p -- "${file%/*}" && exec 3<>"$file" || exit 72
+  # The bytes that are here are read through the same descriptor, so that the next ones are written behind them.
+  { head -c "$3" <&3 && tee --output-error=exit /dev/fd/5 5>&1 >&3 || exit 74; } | "${digest[@]}"
+  [ "${PIPESTATUS[*]}" = '0 0' ] || exit 74
+}
+
+# Takes one part of the tree, the $2nd, as a tar of ours.
+receive_part() { # folder that is being sent, number
+  take_over "$1" || exit 72
+  tar -x -o -f - -C "$1/tree" || exit 74
+  ln -sfn "$2" "$1/parts"
+}
+
+# The dataset gets its name in one step. Standard input: nothing, or the names of a tree that is the original itself.
+publish() { # datasets folder, digest, installation, name of the one file when the tree is that
+  local coming=$1/$2.$3
+  if [ -n "$4" ]; then ln -f -- "$coming/original" "$coming/tree/$4" || cp -- "$coming/original" "$coming/tree/$4" || exit 74; fi
+  rm -f -- "$coming/receiver" "$coming/parts"
+  # Against a job's mistakes; they are all the same user.
+  chmod -R a-w,u+rX -- "$coming/original" "$coming/tree" && ln -sfn "$(boot_id)" "$coming/kept" || exit 74
+  mv -T -- "$coming" "$1/$2" 2>/dev/null || [ -d "$1/$2" ] || exit 74
+  # Nobody waits for the disk; until it has everything, a reboot makes the dataset worthless.
+  (sync -f "$1/$2/original" && ln -sfn synced "$1/$2/kept") </dev/null >/dev/null 2>&1 &
+}
+
+# --- Jobs
+
+# Makes the job's folder of the tar on standard input.
+prepare() { # job folder
+  local fresh
+  [ -d "$1" ] && return
+  mkdir -p -- "${1%/*}" && fresh=$(mktemp -d -- "$1.XXXXXX") || exit 72
+  if ! { tar -x -o -f - -C "$fresh" && mkdir -- "$fresh/out" && : >"$fresh/stdout" && : >"$fresh/stderr"; }; then
+    rm -rf -- "$fresh"
+    exit 74
+  fi
+  # A call that was cut off may have come so far and come back only now.
+  mv -T -- "$fresh" "$1" 2>/dev/null || rm -rf -- "$fresh"
+}
+
+# Starts the job, once: a second call finds it started.
+start() { # job folder, GPUs (such as 0,3), shards, Slurm's number of the job
+  local own=(setsid) waited
+  if mkdir -- "$1/started" 2>/dev/null; then
+    {
+      declare -f boot_id start_of this_process job_processes supervise
+      printf 'supervise %q %q %q %q\n' "$@"
+    } >"$1/supervise.sh" || exit 74
+    type -P setsid >/dev/null || { own=() && set -m; }
+    "${own[@]}" bash "$1/supervise.sh" </dev/null >/dev/null 2>"$1/supervise.err" &
+  fi
+  for ((waited = 0; waited < 200; waited++)); do
+    [ -L "$1/supervisor" ] && return
+    sleep 0.05
+  done
+  printf 'ssh-host: the job did not start: %s\n' "$(cat -- "$1/supervise.err")" >&2
+  exit 74
+}
+
+# The job's parent, in a session of its own: outlives the connection, notes how the job ended.
+supervise() { # as start
+  local own=(setsid) job status process ended
+  trap '' HUP INT TERM QUIT
+  # Who stands in the outputs is taken for the job's.
+  cd / || exit
+  type -P setsid >/dev/null || { own=() && set -m; }
+  ln -s "$(this_process)" "$1/supervisor"
+  (
+    trap - HUP INT TERM QUIT
+    export JR_REMOTE_JOB=$1 SLURM_JOB_ID=$4
+    [ -z "$2" ] || export SLURM_JOB_GPUS=$2
+    [ -z "$3" ] || export SLURM_SHARDS_ON_NODE=$3
+    cd "$1/out" || exit
+    exec "${own[@]}" bash "$1/job.sh" </dev/null >>"$1/stdout" 2>&1
+  ) &
+  job=$!
+  ln -s "$job" "$1/group"
+  : >"$1/supervise.err"
+  wait "$job"
+  status=$?
+  ended="exit $status"
+  # bash tells of a child that a signal ended, and of no other.
+  if ((status > 128)) && [ -s "$1/supervise.err" ]; then ended="signal $((status - 128))"; fi
+  # What the job left behind goes with it, as Slurm does on its own nodes.
+  while read -r process; do kill -KILL "$process"; done < <(job_processes "$1") 2>/dev/null
+  ln -s "$ended" "$1/status"
+}
+
+# The numbers of the job's processes, also of those that left its session: by the variable that all inherit, or where they stand.
+job_processes() { # job folder
+  local process entry where
+  for process in /proc/[0-9]*; do
+    if ! [ -O "$process" ] || [ "${process#/proc/}" = "$$" ]; then continue; fi
+    while IFS= read -r -d '' entry; do
+      [ "$entry" = "JR_REMOTE_JOB=$1" ] || continue
+      printf '%s\n' "${process#/proc/}"
+      continue 2
+    done 2>/dev/null <"$process/environ"
+    where=$(readlink "$process/cwd") || continue
+    case $where in
+      "$1/out" | "$1/out/"*) printf '%s\n' "${process#/proc/}" ;;
+    esac
+  done
+}
+
+# How the job is: "running", "exit N", "signal N", "lost <why>", "none"; and how much it has written.
+job_state() { # job folder
+  local state=none
+  if state=$(readlink -- "$1/status"); then :
+  elif is_there "$1/supervisor"; then state=running
+  # It may have ended just now.
+  elif state=$(readlink -- "$1/status"); then :
+  elif state=$(readlink -- "$1/supervisor"); then
+    if [ "${state##* }" = "$(boot_id)" ]; then state='lost killed'; else state='lost rebooted'; fi
+  elif [ -d "$1/started" ]; then state='lost killed'
+  elif [ -d "$1" ]; then state='none prepared'
+  else state='none gone'; fi
+  printf '%s\n%s %s\n' "$state" "$(size_of "$1/stdout")" "$(size_of "$1/stderr")"
+}
+
+# What the job writes, from there on, until it ends: its log as our output, its standard error as ours.
+follow() { # job folder, offset, offset
+  local pid rest
+  read -r pid rest <<<"$(readlink -- "$1/supervisor")"
+  is_there "$1/supervisor" || pid=
+  local until=()
+  [ -n "$pid" ] && until=(-f -s 0.2 "--pid=$pid")
+  tail -c "+$(($3 + 1))" "${until[@]}" -- "$1/stderr" >&2 &
+  tail -c "+$(($2 + 1))" "${until[@]}" -- "$1/stdout"
+  wait
+}
+
+stop() { # job folder, signal
+  local group process
+  if is_there "$1/supervisor" && group=$(readlink -- "$1/group"); then kill -s "$2" -- "-$group" 2>/dev/null; fi
+  while read -r process; do kill -s "$2" "$process" 2>/dev/null; done < <(job_processes "$1")
+}
+
+# --- Outputs
+
+# Fills files, folders, links and others with what is below $1, a path such as `.`, and never follows a link.
+walk() {
+  local entry
+  for entry in "$1"/*; do
+    if [ -L "$entry" ]; then links+=("$entry")
+    elif [ -d "$entry" ]; then
+      folders+=("$entry")
+      # A job may have closed it to itself.
+      if ! [ -r "$entry" ] || ! [ -x "$entry" ]; then chmod u+rwx -- "$entry"; fi
+      walk "$entry"
+    elif [ -f "$entry" ]; then files+=("$entry")
+    else others+=("$entry"); fi
+  done
+}
+
+# Lists the outputs as NUL-ended records: a kind, a blank, and the rest. A digest comes with each file that can be read.
+outputs() { # job folder
+  local files=() folders=() links=() others=() entry first
+  cd -- "$1/out" || exit 74
+  shopt -s dotglob nullglob
+  walk .
+  for entry in "${folders[@]}"; do printf 'folder %s\0' "$entry"; done
+  for ((first = 0; first < ${#files[@]}; first += 250)); do
+    stat --printf 'file %a %s %Y %n\0' -- "${files[@]:first:250}"
+    printf 'digests\0'
+    sha256sum -z -- "${files[@]:first:250}"
+    printf 'files\0'
+  done
+  for entry in "${links[@]}"; do
+    printf 'link %s\0' "$entry"
+    readlink -z -n -- "$entry"
+    printf '\0'
+  done
+  for entry in "${others[@]}"; do printf 'other %s\0' "$entry"; done
+  printf 'end\0'
+}
+
+# The content of the files named on standard input (NUL-ended), one behind the other; of the first, from byte $2 on.
+fetch() { # job folder, offset
+  local names first
+  cd -- "$1/out" || exit 74
+  mapfile -d '' -t names
+  tail -c "+$(($2 + 1))" -- "${names[0]}" || exit 74
+  for ((first = 1; first < ${#names[@]}; first += 250)); do cat -- "${names[@]:first:250}" || exit 74; done
+}
+
+# --- Clearing up
+
+take_away() {
+  rm -rf -- "$@" 2>/dev/null && return
+  chmod -R u+rwX -- "$@" 2>/dev/null
+  rm -rf -- "$@" || exit 74
+}
+
+# Ends what is left of a job and removes its folder, and what a call for it that was cut off left.
+remove() { # job folder
+  local pid rest
+  stop "$1" KILL
+  if is_there "$1/supervisor"; then
+    read -r pid rest <<<"$(readlink -- "$1/supervisor")"
+    kill -KILL "$pid" 2>/dev/null
+    stop "$1" KILL
+  fi
+  shopt -s nullglob
+  take_away "$1" "$1".??????
+}
+
+list_jobs() { # jobs folder of the installation
+  shopt -s nullglob
+  cd -- "$1" 2>/dev/null || return 0
+  local entry
+  for entry in *; do printf '%s\0' "$entry"; done
+}
+
+umask 077
+printf '%s\n' "$JR_MARK"
+printf '%s\n' "$JR_MARK" >&2
+"$@"

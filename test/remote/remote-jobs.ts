@@ -1,0 +1,278 @@
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  closeSync,
+} from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { layoutOf, type Layout } from '../../src/layout.js';
+import type { JobRequest } from '../../src/jobs/job.js';
+import type { HostsRecord, ResolvedHost, ResolvedLogin } from '../../src/remote/resolved-hosts.js';
+import type { RemoteJobSpec } from '../../src/remote/spec.js';
+import { installApp, type Installation } from '../../src/stack/install-app.js';
+import { TemplateLibrary } from '../../src/templates/library.js';
+import { packageRoot } from '../../src/package-root.js';
+import { plainRequest } from '../unit/script-support.js';
+import type { Machine, SshWorld } from './ssh-servers.js';
+
+const idOf = (kind: '-u' | '-g', user: string) =>
+  Number(execFileSync('id', [kind, user]).toString());
+
+export interface Ended {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  /** The job's log as Slurm would have it: output, and the wrapper's words. */
+  log: string;
+  logBytes: Buffer;
+  stderr: string;
+  outputs: string;
+}
+
+export interface JobOptions {
+  request?: Partial<JobRequest>;
+  dataset?: RemoteJobSpec['dataset'];
+  script?: { name: string; content: string };
+  host?: string;
+  gpus?: string;
+  shards?: string;
+  restart?: number;
+}
+
+/** A JR_ROOT with just what the processes of SSH hosts need, and those processes as Slurm would start them. */
+export class RemoteJobs {
+  readonly root = mkdtempSync(join(tmpdir(), 'jr-remote-'));
+  readonly layout: Layout = layoutOf(this.root);
+  readonly #uid = idOf('-u', 'jr-remote');
+  readonly #gid = idOf('-g', 'jr-remote');
+  readonly #children = new Set<ChildProcess>();
+  #installation!: Installation;
+  #lastId = 0;
+
+  static async start(world: SshWorld): Promise<RemoteJobs> {
+    const jobs = new RemoteJobs();
+    await jobs.#start(world);
+    return jobs;
+  }
+
+  async #start(world: SshWorld): Promise<void> {
+    const { layout } = this;
+    chmodSync(this.root, 0o755);
+    mkdirSync(join(this.root, 'remote'));
+    for (const folder of [layout.remoteJobs, layout.remoteKeys, layout.logs, layout.jobLogs]) {
+      mkdirSync(folder);
+    }
+    for (const folder of [
+      layout.remoteState,
+      layout.results,
+      join(this.root, 'remote', 'status'),
+    ]) {
+      mkdirSync(folder, { mode: 0o700 });
+      chownSync(folder, this.#uid, this.#gid);
+    }
+    const key = join(layout.remoteKeys, 'id');
+    copyFileSync(world.key, key);
+    chmodSync(key, 0o400);
+    chownSync(key, this.#uid, this.#gid);
+    this.trust(...world.machines);
+    this.setHosts(
+      world.targets.map((target) =>
+        hostOf(target, this.loginOf(target), [this.loginOf(world.jump)]),
+      ),
+    );
+    this.#installation = await installApp(layout);
+  }
+
+  loginOf(machine: Machine): ResolvedLogin {
+    return {
+      host: machine.address,
+      port: machine.port,
+      user: machine.user,
+      identity_path: join(this.layout.remoteKeys, 'id'),
+      password_path: null,
+    };
+  }
+
+  /** A password in a file that `jr-remote` can read. */
+  keepPassword(name: string, password: string): string {
+    const path = join(this.layout.remoteKeys, name);
+    writeFileSync(path, password, { mode: 0o400 });
+    chownSync(path, this.#uid, this.#gid);
+    return path;
+  }
+
+  trust(...machines: Machine[]): void {
+    writeFileSync(this.layout.remoteKnownHosts, machines.map((m) => `${m.knownHost}\n`).join(''));
+  }
+
+  setHosts(hosts: ResolvedHost[]): void {
+    const record: HostsRecord = { hosts, problem: null, shards_per_gpu: 100 };
+    writeFileSync(this.layout.remoteHosts, JSON.stringify(record));
+  }
+
+  /** Writes a job down as the API does. */
+  async write({ request = {}, dataset = null, script }: JobOptions): Promise<RemoteJobSpec> {
+    const id = ++this.#lastId;
+    const full: JobRequest = { ...plainRequest, command_key: 'shell', ...request };
+    const outputDir = join(this.layout.results, String(id));
+    const logDir = join(this.layout.jobLogs, String(id));
+    for (const folder of [outputDir, logDir]) {
+      mkdirSync(folder);
+      chownSync(folder, this.#uid, this.#gid);
+      chmodSync(folder, 0o2770);
+    }
+    const folder = join(this.layout.remoteJobs, String(id));
+    mkdirSync(folder);
+    const scriptPath = join(folder, script?.name ?? '');
+    if (script) writeFileSync(scriptPath, script.content);
+    const spec: RemoteJobSpec = {
+      job_id: id,
+      comment: `c0ffee${String(id).padStart(26, '0')}`,
+      experiment_id: `job-${id}`,
+      request: full,
+      template: await new TemplateLibrary([join(packageRoot, 'templates')]).get(full.command_key),
+      dataset,
+      script: script ? { name: script.name, path: scriptPath } : null,
+      output_dir: outputDir,
+      log_dir: logDir,
+    };
+    writeFileSync(join(folder, 'spec.json'), JSON.stringify(spec));
+    return spec;
+  }
+
+  /** Starts what Slurm starts for a job. */
+  start(spec: RemoteJobSpec, options: JobOptions = {}): RunningJob {
+    const stdout = join(spec.log_dir, 'stdout.log');
+    const log = openSync(stdout, 'a');
+    const child = this.#spawn(['remote-run', String(spec.job_id)], log, {
+      SLURMD_NODENAME: options.host ?? 'gpu-0',
+      SLURM_JOB_ID: String(1000 + spec.job_id),
+      ...(options.gpus !== undefined && { SLURM_JOB_GPUS: options.gpus }),
+      ...(options.shards !== undefined && { SLURM_SHARDS_ON_NODE: options.shards }),
+      SLURM_RESTART_COUNT: String(options.restart ?? 0),
+    });
+    closeSync(log);
+    return new RunningJob(spec, child);
+  }
+
+  /** Runs a job to its end. */
+  async run(options: JobOptions): Promise<Ended> {
+    return (await this.begin(options)).ended();
+  }
+
+  async begin(options: JobOptions): Promise<RunningJob> {
+    return this.start(await this.write(options), options);
+  }
+
+  /** Starts the watch over the hosts. */
+  watch(environment: Record<string, string> = {}): ChildProcess {
+    return this.#spawn(['remote-watch'], 'inherit', environment);
+  }
+
+  #spawn(
+    args: string[],
+    log: number | 'inherit',
+    environment: Record<string, string>,
+  ): ChildProcess {
+    const { node, root } = this.#installation;
+    const as = ['--reuid=jr-remote', '--regid=jr-remote', '--init-groups'];
+    const child = spawn('setpriv', [...as, node, join(root, 'dist/main.js'), ...args], {
+      env: {
+        PATH: '/usr/bin:/bin',
+        JR_ROOT: this.root,
+        JR_SSH_ALIVE_INTERVAL: '1',
+        ...environment,
+      },
+      stdio: ['ignore', log, log],
+    });
+    this.#children.add(child);
+    child.once('exit', () => this.#children.delete(child));
+    return child;
+  }
+
+  async close(): Promise<void> {
+    for (const child of this.#children) child.kill('SIGKILL');
+    while (this.#children.size > 0) await setTimeout(20);
+    rmSync(this.root, { recursive: true, force: true });
+  }
+}
+
+export class RunningJob {
+  readonly #exit: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+
+  constructor(
+    readonly spec: RemoteJobSpec,
+    readonly child: ChildProcess,
+  ) {
+    this.#exit = new Promise((fulfil) => {
+      child.once('exit', (code, signal) => {
+        fulfil({ code, signal });
+      });
+    });
+  }
+
+  get log(): string {
+    return readFileSync(join(this.spec.log_dir, 'stdout.log'), 'utf8');
+  }
+
+  /** Waits for something in the job's log. */
+  async says(text: string): Promise<void> {
+    await until(
+      () => this.log.includes(text),
+      () => `"${text}" in the log: ${this.log}`,
+    );
+  }
+
+  async ended(): Promise<Ended> {
+    const end = setTimeout(45_000, undefined, { ref: false }).then(() => {
+      throw new Error(`the job does not end; its log: ${this.log}`);
+    });
+    const { code, signal } = await Promise.race([this.#exit, end]);
+    const logBytes = readFileSync(join(this.spec.log_dir, 'stdout.log'));
+    const stderr = join(this.spec.log_dir, 'stderr.log');
+    return {
+      code,
+      signal,
+      log: logBytes.toString(),
+      logBytes,
+      stderr: existsSync(stderr) ? readFileSync(stderr, 'utf8') : '',
+      outputs: this.spec.output_dir,
+    };
+  }
+}
+
+export function hostOf(
+  machine: Machine,
+  login: ResolvedLogin,
+  proxyJump: ResolvedLogin[],
+): ResolvedHost {
+  return {
+    name: machine.name,
+    ...login,
+    proxy_jump: proxyJump,
+    gpus: { count: 2, type: 'H100', memory_gb: 80 },
+    cpus: 4,
+    memory_gb: 8,
+    workdir: 'jobrunner',
+    labels: {},
+    leaving: false,
+  };
+}
+
+/** Waits for a condition; gives up after half a minute, saying what it waited for. */
+export async function until(condition: () => boolean, what: () => string): Promise<void> {
+  const end = Date.now() + 30_000;
+  while (!condition()) {
+    if (Date.now() > end) throw new Error(`waited in vain for ${what()}`);
+    await setTimeout(20);
+  }
+}
