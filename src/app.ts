@@ -5,6 +5,13 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import { ConfigError, type Config } from './config.js';
+import { audit, auditRoutes } from './auth/audit.js';
+import { Authenticator } from './auth/authenticator.js';
+import { BOX_OWNER } from './auth/caller.js';
+import { tokenRoutes } from './auth/token-routes.js';
+import { Tokens } from './auth/tokens.js';
+import { Limits } from './auth/user-limits.js';
+import { userRoutes } from './auth/user-routes.js';
 import { importRoutes } from './datasets/import-routes.js';
 import { ImportService } from './datasets/import-service.js';
 import { datasetRoutes } from './datasets/routes.js';
@@ -86,6 +93,9 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
 
     const db = openDatabase(layout.database);
     releasers.push(() => void db.close());
+    const tokens = new Tokens({ db, authToken, now });
+    const userLimits = new Limits({ db, everybody: config.userLimits });
+    const demandRoomFor = (user: string, bytes: number) => userLimits.demandRoomFor(user, bytes);
     const slurm = commandSlurmClient(layout.slurmConf, holdReserve(node.cpus, gpus.length));
 
     const datasets = new DatasetService({
@@ -95,6 +105,7 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
       now,
       log,
       isInUse: (sha) => jobStore.isDatasetInUse(db, sha),
+      demandRoomFor,
     });
     releasers.push(() => datasets.close());
     await datasets.start();
@@ -119,7 +130,12 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
     releasers.push(() => outputs.close());
 
     const retries = config.handOver;
-    const handOver = new HandOver({ db, slurm, folders, retries, now, log });
+    const accountLimits = (user: string) => {
+      if (user === BOX_OWNER) return undefined;
+      const { max_running: running, max_gpus: most } = userLimits.of(user);
+      return { running: running || null, shards: Math.floor(most * shardsPerGpu) || null };
+    };
+    const handOver = new HandOver({ db, slurm, folders, accountLimits, retries, now, log });
     releasers.push(() => handOver.close());
     const gpuService = new GpuService({
       db,
@@ -179,6 +195,7 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
       screenDir: layout.screens,
       models,
       isHeld,
+      demandRoomForJob: (user) => userLimits.demandRoomForJob(user),
       now,
     });
 
@@ -199,7 +216,9 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
     const health = new HealthCheck({ db, slurm, root: layout.root, now });
     const app = createHttpApp({
       log,
-      authToken,
+      trustedProxies: config.trustedProxies,
+      authenticator: new Authenticator(tokens),
+      audit: audit(db, now),
       health: healthRoutes(health),
       imports: importRoutes(imports, stopping.signal),
       datasets: datasetRoutes(datasets),
@@ -213,6 +232,9 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
       nodes: nodeRoutes(slurm),
       ingest: jobsFileRoutes(jobsFile),
       metrics: metricsRoutes(db, health, gpuService),
+      tokens: tokenRoutes(tokens),
+      users: userRoutes(userLimits),
+      auditLog: auditRoutes(db),
     });
     const server = await listen(app, config.host, config.port);
     releasers.push(() => closeServer(server, graceMs));

@@ -80,6 +80,9 @@ export interface Config {
     /** By the name of their variable. Only the stack has any. */
     passwords: Record<string, string>;
   };
+  /** What everybody may have who has no limits of their own; 0 for no limit. */
+  userLimits: { max_jobs: number; max_running: number; max_gpus: number; max_stored_bytes: number };
+  trustedProxies: number;
   /** Undefined when imports are off. */
   b2: B2Config | undefined;
 }
@@ -173,6 +176,13 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
         ),
       ),
     },
+    userLimits: {
+      max_jobs: e.JR_USER_MAX_JOBS,
+      max_running: e.JR_USER_MAX_RUNNING,
+      max_gpus: e.JR_USER_MAX_GPUS,
+      max_stored_bytes: e.JR_USER_MAX_STORED_GB,
+    },
+    trustedProxies: e.JR_TRUSTED_PROXIES,
     b2: readB2(e, secrets),
   };
 }

@@ -174,6 +174,24 @@ export const environmentSchema = z.object({
     .enum(['debug', 'info', 'warn', 'error'], { error: 'expected debug, info, warn or error' })
     .default('info')
     .meta({ description: 'How much the API logs' }),
+  JR_USER_MAX_JOBS: wholeNumber(0, 1_000_000)
+    .default(0)
+    .meta({ description: 'Most queued and running jobs of one user; 0 = no limit' }),
+  JR_USER_MAX_RUNNING: wholeNumber(0, 1_000_000)
+    .default(0)
+    .meta({ description: 'Most running jobs of one user; 0 = no limit' }),
+  JR_USER_MAX_GPUS: z
+    .string()
+    .regex(/^\d{1,5}(\.\d+)?$/, 'expected a number of GPUs such as 2 or 0.5; 0 means no limit')
+    .default('0')
+    .transform(Number)
+    .meta({ description: 'Most GPUs that one user’s jobs may have at once; 0 = no limit' }),
+  JR_USER_MAX_STORED_GB: gigabytes(0).meta({
+    description: 'Most that one user’s datasets and outputs may take, in GiB; 0 = no limit',
+  }),
+  JR_TRUSTED_PROXIES: wholeNumber(0, 10)
+    .default(0)
+    .meta({ description: 'Proxies in front of the API, whose X-Forwarded-For tells who asks' }),
   JR_B2_ENABLE: flag('0').meta({ description: 'Allow imports from B2 or S3' }),
   JR_B2_BUCKET: z
     .string()

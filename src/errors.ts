@@ -2,6 +2,9 @@
 export type ErrorCode =
   | 'bad_request'
   | 'unauthorized'
+  | 'forbidden'
+  | 'too_many_attempts'
+  | 'limit_reached'
   | 'not_found'
   | 'conflict'
   | 'sha256_mismatch'

@@ -21,6 +21,14 @@ export class Api {
     return this.#read(await this.#call('POST', path, body), schema);
   }
 
+  async put<S extends z.ZodType>(path: string, body: object, schema: S): Promise<z.infer<S>> {
+    return this.#read(await this.#call('PUT', path, body), schema);
+  }
+
+  async delete<S extends z.ZodType>(path: string, schema: S): Promise<z.infer<S>> {
+    return this.#read(await this.#call('DELETE', path), schema);
+  }
+
   /** A piece of a log, and where the next one starts. */
   async log(path: string): Promise<{ bytes: Buffer; next: number }> {
     const { body, headers } = await this.#call('GET', path);
@@ -59,7 +67,9 @@ export class Api {
       const bytes = Buffer.from(await response.arrayBuffer());
       if (response.ok) return { body: bytes, headers: response.headers };
       if (response.status === 401)
-        throw new CliError(`the API at ${url} refuses the token: JR_AUTH_TOKEN must be its own`);
+        throw new CliError(
+          `the API at ${url} refuses the token: JR_AUTH_TOKEN must be its own or a user's, not expired or revoked`,
+        );
       const told = errorReply.safeParse(parseJson(bytes));
       throw new CliError(
         told.success ? plain(told.data.error.message) : `${url} answers ${response.status}`,

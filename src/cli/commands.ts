@@ -1,21 +1,9 @@
-import { InvalidArgumentError, Option, type Command } from 'commander';
+import type { Command } from 'commander';
 import { readClientConfig } from '../config.js';
-import { errnoOf } from '../errors.js';
 import type { AddOptions } from './add.js';
+import { json, openApi, url, wholeNumber, type Common } from './common.js';
+import { addUserCommands } from './user-commands.js';
 
-interface Common {
-  url?: string;
-  json?: boolean;
-}
-
-const url = () => new Option('--url <url>', 'the API, instead of JR_URL or this machine’s');
-const json = () => new Option('--json', 'the whole reply, for programs');
-
-const wholeNumber = (what: string, most: number) => (text: string) => {
-  if (!/^\d{1,15}$/.test(text) || Number(text) > most)
-    throw new InvalidArgumentError(`expected ${what}.`);
-  return Number(text);
-};
 const gpuIndex = wholeNumber('the index of a GPU, such as 0', 1023);
 const jobId = wholeNumber('the number of a job', Number.MAX_SAFE_INTEGER);
 
@@ -133,14 +121,6 @@ export function addClientCommands(program: Command): void {
       const { cancelJob } = await import('./jobs.js');
       await cancelJob(await openApi(options), id);
     });
-}
 
-async function openApi({ url: given }: Common) {
-  // A reader such as `head` may have seen enough.
-  process.stdout.on('error', (error) => {
-    if (errnoOf(error) !== 'EPIPE') throw error;
-    process.exit();
-  });
-  const { Api } = await import('./api.js');
-  return new Api(readClientConfig(given));
+  addUserCommands(program);
 }

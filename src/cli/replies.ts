@@ -42,6 +42,46 @@ export const jobSchema = z.looseObject({
 export const jobsReply = z.looseObject({ jobs: z.array(jobSchema) });
 export type JobReply = z.infer<typeof jobSchema>;
 
+export const tokenSchema = z.looseObject({
+  token_id: z.number(),
+  user: z.string(),
+  role: z.string(),
+  state: z.string(),
+  token: text,
+  created_at: text,
+  expires_at: text,
+  last_used_at: text,
+});
+export const tokensReply = z.looseObject({ tokens: z.array(tokenSchema) });
+
+export const userSchema = z.looseObject({
+  user: z.string(),
+  jobs: z.number(),
+  running: z.number(),
+  stored_bytes: z.number(),
+  limits: z.looseObject({
+    max_jobs: z.number(),
+    max_running: z.number(),
+    max_gpus: z.number(),
+    max_stored_bytes: z.number(),
+  }),
+});
+export const usersReply = z.looseObject({ users: z.array(userSchema) });
+
+export const auditReply = z.looseObject({
+  audit: z.array(
+    z.looseObject({
+      at: z.string(),
+      user: text,
+      address: z.string(),
+      method: z.string(),
+      path: z.string(),
+      status: z.number(),
+      subject: text,
+    }),
+  ),
+});
+
 export const screensReply = z.looseObject({
   screens: z.array(
     z.looseObject({

@@ -4,6 +4,7 @@ import { mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/prom
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { errnoOf } from '../errors.js';
+import { BOX_OWNER } from '../auth/caller.js';
 import { sha256Schema, type Sha256 } from './digest.js';
 import type { Dataset } from './store.js';
 
@@ -18,6 +19,8 @@ export interface DatasetPaths {
 /** What a dataset's folder says of itself, so that it can be taken up again when its row was never written. */
 const metaSchema = z.strictObject({
   sha256: sha256Schema,
+  // Folders of before there were users have none.
+  owner: z.string().default(BOX_OWNER),
   name: z.string(),
   format: z.string(),
   size: z.number(),

@@ -1,6 +1,8 @@
 import express, { Router, type RequestHandler } from 'express';
 import multer from 'multer';
 import { z } from 'zod';
+import { nameSubject } from '../auth/audit.js';
+import { callerOf, scopeOf } from '../auth/caller.js';
 import { unhurried, untilNobodyWaits } from '../http/long-reply.js';
 import { readBody, readParams, readQuery } from '../http/read-input.js';
 import { sendSpaced } from '../http/spaced-json.js';
@@ -42,19 +44,22 @@ export function importRoutes(imports: ImportService, stopping: AbortSignal): Rou
   ];
 
   router.post('/import', ...body, (req, res) => {
-    const record = imports.create(readBody(createSchema, req));
+    const { user } = callerOf(res);
+    const record = imports.create({ ...readBody(createSchema, req), user });
+    nameSubject(res, `import ${record.id}`);
     res.status(202).location(`/datasets/imports/${record.id}`);
     sendSpaced(res, record);
   });
 
   router.get('/imports', (req, res) => {
     readQuery(z.strictObject({}), req);
-    sendSpaced(res, { imports: imports.list() });
+    sendSpaced(res, { imports: imports.list(scopeOf(callerOf(res))) });
   });
 
   router.get('/imports/:id', async (req, res) => {
     const { id } = readParams(idSchema, req);
     const { wait } = readQuery(waitSchema, req);
+    imports.get(id, scopeOf(callerOf(res)));
     unhurried(res);
     const waiting = untilNobodyWaits(res, stopping, wait * 1000);
     sendSpaced(res, await imports.wait(id, waiting));
@@ -62,6 +67,7 @@ export function importRoutes(imports: ImportService, stopping: AbortSignal): Rou
 
   router.delete('/imports/:id', async (req, res) => {
     const { id } = readParams(idSchema, req);
+    imports.get(id, scopeOf(callerOf(res)));
     unhurried(res);
     sendSpaced(res, await imports.cancel(id));
   });

@@ -34,6 +34,8 @@ export interface ImportServiceParts {
 }
 
 export interface ImportRequest {
+  /** Whose it is. */
+  user: string;
   uri: string;
   sha256?: Sha256 | undefined;
   name?: string | undefined;
@@ -78,7 +80,7 @@ export class ImportService {
     const place = parseImportUri(request.uri, this.#storage());
     if (this.#live.size - this.#running >= mostQueued)
       throw new AppError('conflict', `${mostQueued} imports are waiting already; try again later`);
-    const id = insertImport(db, request.uri, now());
+    const id = insertImport(db, request.user, request.uri, now());
     const { promise: ended, resolve: settle } = withResolvers();
     const progress = { done: 0, total: null };
     const abort = new AbortController();
@@ -87,17 +89,22 @@ export class ImportService {
     return this.get(id);
   }
 
-  /** @throws AppError not_found */
-  get(id: number): ImportView {
+  /**
+   * @param scope whose imports are there for the caller; undefined for everybody's
+   * @throws AppError not_found
+   */
+  get(id: number, scope?: string): ImportView {
     const row = selectImport(this.parts.db, id);
-    if (!row)
+    if (!row || (scope !== undefined && row.user !== scope))
       throw new AppError('not_found', `import ${id}: no such import; see /datasets/imports`);
     return viewImport(row, this.#live.get(id));
   }
 
   /** The newest first, at most 1000. */
-  list(): ImportView[] {
-    return selectImports(this.parts.db, 1000).map((row) => viewImport(row, this.#live.get(row.id)));
+  list(scope: string | undefined): ImportView[] {
+    return selectImports(this.parts.db, scope, 1000).map((row) =>
+      viewImport(row, this.#live.get(row.id)),
+    );
   }
 
   /** Resolves when the import has ended or the signal is aborted, whichever comes first. */
@@ -161,7 +168,8 @@ export class ImportService {
     const { datasets, limits } = this.parts;
     const { place, request, progress, abort } = live;
     try {
-      const what = { place, expectedSha: request.sha256, name: request.name, limits };
+      const { user: owner, sha256: expectedSha, name } = request;
+      const what = { place, owner, expectedSha, name, limits };
       const sha256 = await transfer(this.#storage().store, datasets, what, progress, abort.signal);
       this.#end(id, live, { state: 'COMPLETED', sha256, error_code: null, error: null });
     } catch (error) {

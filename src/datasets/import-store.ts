@@ -3,6 +3,7 @@ import type { Database } from '../db/database.js';
 /** A row of `dataset_imports`; times are milliseconds. Bytes are written when the import starts and when it ends. */
 export interface ImportRow {
   id: number;
+  user: string;
   uri: string;
   state: 'RUNNING' | 'COMPLETED' | 'FAILED';
   bytes_done: number;
@@ -20,10 +21,12 @@ export type ImportEnd = Pick<
   'state' | 'bytes_done' | 'bytes_total' | 'sha256' | 'error_code' | 'error'
 >;
 
-export function insertImport(db: Database, uri: string, now: number): number {
+export function insertImport(db: Database, user: string, uri: string, now: number): number {
   const { lastInsertRowid } = db
-    .prepare("INSERT INTO dataset_imports (uri, state, created_at) VALUES (?, 'RUNNING', ?)")
-    .run(uri, now);
+    .prepare(
+      "INSERT INTO dataset_imports (user, uri, state, created_at) VALUES (?, ?, 'RUNNING', ?)",
+    )
+    .run(user, uri, now);
   return Number(lastInsertRowid);
 }
 
@@ -55,8 +58,10 @@ export function selectImport(db: Database, id: number): ImportRow | undefined {
 }
 
 /** The newest first. */
-export function selectImports(db: Database, limit: number): ImportRow[] {
+export function selectImports(db: Database, user: string | undefined, limit: number): ImportRow[] {
   return db
-    .prepare<[number], ImportRow>('SELECT * FROM dataset_imports ORDER BY id DESC LIMIT ?')
-    .all(limit);
+    .prepare<[Record<string, unknown>], ImportRow>(
+      'SELECT * FROM dataset_imports WHERE @user IS NULL OR user = @user ORDER BY id DESC LIMIT @limit',
+    )
+    .all({ user: user ?? null, limit });
 }

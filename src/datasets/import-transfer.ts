@@ -14,7 +14,13 @@ export interface DatasetReceiver {
   exists(sha256: Sha256): boolean;
   receive(
     body: Readable,
-    options: { expectedSha?: Sha256; name?: string; source: string; signal?: AbortSignal },
+    options: {
+      owner: string;
+      expectedSha?: Sha256;
+      name?: string;
+      source: string;
+      signal?: AbortSignal;
+    },
   ): Promise<{ dataset: { sha256: Sha256 }; created: boolean }>;
 }
 
@@ -25,6 +31,7 @@ export interface Progress {
 }
 
 export interface Transfer {
+  owner: string;
   place: ImportPlace;
   expectedSha: Sha256 | undefined;
   name: string | undefined;
@@ -44,7 +51,7 @@ export async function transfer(
   progress: Progress,
   signal: AbortSignal,
 ): Promise<Sha256> {
-  const { place, expectedSha, name } = what;
+  const { place, owner, expectedSha, name } = what;
   if (expectedSha && datasets.exists(expectedSha)) return expectedSha;
   const ended = new AbortController();
   abortWith(ended, signal);
@@ -52,6 +59,7 @@ export async function transfer(
   const body = new ImportBody(await open(store, what, progress, ended.signal), ended);
   try {
     const { dataset } = await datasets.receive(body, {
+      owner,
       ...(expectedSha && { expectedSha }),
       name: name ?? nameOf(place),
       source: formatPlace(place),

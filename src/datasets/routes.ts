@@ -1,5 +1,7 @@
 import { Router, type Request, type Response } from 'express';
 import { z } from 'zod';
+import { nameSubject } from '../auth/audit.js';
+import { callerOf, mayUse } from '../auth/caller.js';
 import { AppError } from '../errors.js';
 import { unhurried } from '../http/long-reply.js';
 import { readParams, readQuery } from '../http/read-input.js';
@@ -28,22 +30,27 @@ export function datasetRoutes(service: DatasetService): Router {
 
   router.post('/upload', async (req, res) => {
     readQuery(noQuery, req);
-    const { staged, sha256, name } = await readUploadForm(service, req, res);
+    const owner = callerOf(res).user;
+    const { staged, sha256, name } = await readUploadForm(service, owner, req, res);
     unhurried(res);
-    sendKept(res, await service.keep(staged, { expectedSha: sha256, name, source: 'upload' }));
+    sendKept(
+      res,
+      await service.keep(staged, { owner, expectedSha: sha256, name, source: 'upload' }),
+    );
   });
 
   router.put('/:sha256', async (req, res) => {
     const expectedSha = digestOf(req);
     const { name } = readQuery(putQuery, req);
+    const owner = callerOf(res).user;
     const length = req.get('content-length');
     const staged = await service
-      .stage(req, length === undefined ? {} : { length: Number(length) })
+      .stage(req, { owner, ...(length !== undefined && { length: Number(length) }) })
       .catch((error: unknown) => {
         throw req.aborted ? cutOff() : error;
       });
     unhurried(res);
-    sendKept(res, await service.keep(staged, { expectedSha, name, source: 'put' }));
+    sendKept(res, await service.keep(staged, { owner, expectedSha, name, source: 'put' }));
   });
 
   router.get('/exists/:sha256', (req, res) => {
@@ -74,7 +81,8 @@ export function datasetRoutes(service: DatasetService): Router {
 
   router.delete('/:sha256', async (req, res) => {
     const sha256 = digestOf(req);
-    await service.remove(sha256);
+    const caller = callerOf(res);
+    await service.remove(sha256, (owner) => mayUse(caller, owner));
     sendSpaced(res, { deleted: true, sha256 });
   });
 
@@ -92,6 +100,7 @@ function digestOf(req: Request): Sha256 {
 }
 
 function sendKept(res: Response, { dataset, created }: Kept): void {
+  nameSubject(res, `dataset ${dataset.sha256}`);
   res.status(created ? 201 : 200);
   sendSpaced(res, { ...viewDataset(dataset), created });
 }

@@ -36,9 +36,13 @@ export interface DatasetServiceParts {
   log: Logger;
   /** Whether a job that is not over uses that dataset. */
   isInUse: (sha256: Sha256) => boolean;
+  /** @throws AppError limit_reached when that user may not have so many bytes more. */
+  demandRoomFor: (user: string, bytes: number) => void;
 }
 
 export interface KeepOptions {
+  /** Whose it is if it is new. */
+  owner: string;
   expectedSha?: Sha256 | undefined;
   /** What the sender calls the file; kept for display. */
   name?: string | undefined;
@@ -107,10 +111,15 @@ export class DatasetService {
    */
   stage(
     body: Readable,
-    { signal, length }: { signal?: AbortSignal | undefined; length?: number | undefined } = {},
+    {
+      owner,
+      signal,
+      length,
+    }: { owner: string; signal?: AbortSignal | undefined; length?: number | undefined },
   ): Promise<StagedUpload> {
     return this.run(signal, async (either) => {
       this.refuseLength(length);
+      this.parts.demandRoomFor(owner, length ?? 0);
       await demandFree(this.parts.root, length ?? 0);
       const incoming = await this.folders.makeIncoming();
       try {
@@ -201,11 +210,19 @@ export class DatasetService {
     return { treeDir: tree, originalPath: original };
   }
 
-  /** @throws AppError not_found, conflict while a job that is not over uses it. */
-  remove(sha256: Sha256): Promise<void> {
+  /**
+   * @param mayDelete whether the caller may delete what that user owns
+   * @throws AppError not_found, forbidden, conflict while a job that is not over uses it.
+   */
+  remove(sha256: Sha256, mayDelete: (owner: string) => boolean): Promise<void> {
     return this.run(undefined, () =>
       this.locks.hold(sha256, async () => {
-        this.get(sha256);
+        const { owner } = this.get(sha256);
+        if (!mayDelete(owner))
+          throw new AppError(
+            'forbidden',
+            `dataset ${sha256}: only ${owner} or an admin may delete it`,
+          );
         if (this.parts.isInUse(sha256))
           throw new AppError(
             'conflict',
@@ -256,9 +273,12 @@ export class DatasetService {
     const { format, files, bytes } = await unpack(incoming, name, limits, signal);
     await staged.file.sync();
     step('unpacked');
+    this.parts.demandRoomFor(options.owner, size + bytes);
     const at = now();
+    // Stored again in place of damaged bytes, it stays whose it was.
+    const owner = known?.owner ?? options.owner;
     const dataset: Dataset = {
-      ...{ sha256, name, format, size, files, bytes, source: options.source },
+      ...{ sha256, owner, name, format, size, files, bytes, source: options.source },
       ...{ createdAt: at, verifiedAt: at, corrupt: false },
     };
     await seal(incoming, dataset);

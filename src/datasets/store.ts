@@ -4,6 +4,8 @@ import type { Sha256 } from './digest.js';
 /** A stored dataset. Sizes are bytes, times milliseconds since 1970. */
 export interface Dataset {
   sha256: Sha256;
+  /** The user who stored it first, and may delete it. */
+  owner: string;
   /** What the uploader called the file, made safe to show; never used as a path. */
   name: string;
   /** How the original was packed (`tar.gz`, `zip`, `file`, …). */
@@ -23,6 +25,7 @@ export interface Dataset {
 
 interface Row {
   sha256: string;
+  owner: string;
   name: string;
   format: string;
   size: number;
@@ -38,8 +41,8 @@ interface Row {
 export function putDataset(db: Database, dataset: Dataset): void {
   db.prepare(
     `INSERT OR REPLACE INTO datasets
-       (sha256, name, format, size, tree_files, tree_bytes, source, created_at, verified_at, corrupt)
-     VALUES (@sha256, @name, @format, @size, @files, @bytes, @source, @createdAt, @verifiedAt, @corrupt)`,
+       (sha256, owner, name, format, size, tree_files, tree_bytes, source, created_at, verified_at, corrupt)
+     VALUES (@sha256, @owner, @name, @format, @size, @files, @bytes, @source, @createdAt, @verifiedAt, @corrupt)`,
   ).run({ ...dataset, corrupt: dataset.corrupt ? 1 : 0 });
 }
 
@@ -71,6 +74,7 @@ export function deleteDataset(db: Database, sha256: Sha256): void {
 function fromRow(row: Row): Dataset {
   return {
     sha256: row.sha256 as Sha256,
+    owner: row.owner,
     name: row.name,
     format: row.format,
     size: row.size,

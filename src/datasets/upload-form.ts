@@ -28,6 +28,7 @@ const MOST_AROUND_FILE = 64 * 1024;
  */
 export async function readUploadForm(
   service: DatasetService,
+  owner: string,
   req: Request,
   res: Response,
 ): Promise<UploadForm> {
@@ -47,7 +48,7 @@ export async function readUploadForm(
     await new Promise<void>((resolve, reject) => {
       const parse = multer({
         storage: stagingEngine((file) => {
-          staging = service.stage(file.stream, { signal: gone.signal });
+          staging = service.stage(file.stream, { owner, signal: gone.signal });
           // multer would first read the whole body; the caller is to be told now.
           staging.catch(reject);
           return staging;

@@ -11,6 +11,8 @@ export interface GpuClaim {
 /** What is to be known of a job that has not ended, to say what is on the GPUs and who waits for them. */
 export interface GpuJob extends GpuClaim {
   job_id: number;
+  /** Whose it is. */
+  user: string;
   /** Slurm's, or SUBMITTING. */
   state: string;
   started_at: number | null;

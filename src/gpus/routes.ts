@@ -1,6 +1,7 @@
 import express, { Router } from 'express';
 import multer from 'multer';
 import { z } from 'zod';
+import { adminsOnly, callerOf, scopeOf } from '../auth/caller.js';
 import { readBody, readParams, readQuery } from '../http/read-input.js';
 import type { GpuService } from './service.js';
 
@@ -47,7 +48,7 @@ export function gpuRoutes(gpus: GpuService): Router {
   const show = (index: number) => gpus.view().gpus.find((gpu) => gpu.index === index);
 
   router.get('/', (_req, res) => {
-    res.json(gpus.view());
+    res.json(gpus.view(scopeOf(callerOf(res))));
   });
 
   router.get('/:index/history', (req, res) => {
@@ -58,13 +59,13 @@ export function gpuRoutes(gpus: GpuService): Router {
     });
   });
 
-  router.post('/:index/pause', ...anyBody, async (req, res) => {
+  router.post('/:index/pause', adminsOnly, ...anyBody, async (req, res) => {
     const index = indexOf(req);
-    await gpus.pause(index, 'the API', readBody(pauseBody, req).reason);
+    await gpus.pause(index, callerOf(res).user, readBody(pauseBody, req).reason);
     res.json(show(index));
   });
 
-  router.post('/:index/resume', ...anyBody, async (req, res) => {
+  router.post('/:index/resume', adminsOnly, ...anyBody, async (req, res) => {
     const index = indexOf(req);
     readBody(resumeBody, req);
     await gpus.resume(index);

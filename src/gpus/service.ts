@@ -128,10 +128,11 @@ export class GpuService {
     });
   }
 
-  view() {
+  /** @param scope whose jobs are told by name; undefined for everybody's */
+  view(scope?: string) {
     const { db, fleet } = this.#parts;
     return {
-      ...viewGpus(fleet, this.#parts.liveJobs(), store.listPauses(db), this.#monitor),
+      ...viewGpus(fleet, this.#parts.liveJobs(), store.listPauses(db), this.#monitor, scope),
       state_file_problem: this.#file.problem,
     };
   }

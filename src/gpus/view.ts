@@ -5,12 +5,16 @@ import type { Pause } from './store.js';
 
 const iso = (ms: number) => new Date(ms).toISOString();
 
-/** What is on the GPUs, as the API shows it. Memory in MiB, load in percent, temperature in degrees Celsius. */
+/**
+ * What is on the GPUs, as the API shows it. Memory in MiB, load in percent, temperature in degrees Celsius.
+ * @param scope whose jobs are told by name; undefined for everybody's
+ */
 export function viewGpus(
   fleet: GpuFleet,
   live: readonly GpuJob[],
   pauses: readonly Pause[],
   monitor: Pick<Monitor, 'usage' | 'heldBack'>,
+  scope?: string,
 ) {
   const jobs = live
     .filter((job) => job.gres !== null)
@@ -46,7 +50,10 @@ export function viewGpus(
       jobs: here.map(({ job, share }) => ({
         job_id: job.job_id,
         share,
-        name: job.request.name,
+        // What others call their jobs is their business.
+        ...(scope === undefined || scope === job.user
+          ? { user: job.user, name: job.request.name }
+          : { user: null, name: null }),
       })),
       waiting: waiting
         .filter(({ on }) => on.includes(index))

@@ -1,14 +1,18 @@
-import express, { type Express, type Router } from 'express';
+import express, { type Express, type RequestHandler, type Router } from 'express';
 import helmet from 'helmet';
 import type { Logger } from 'pino';
 import { pinoHttp } from 'pino-http';
-import { requireBearer } from '../auth/bearer.js';
+import { requireToken, type Authenticator } from '../auth/authenticator.js';
+import { adminsOnly, readersOnlyRead } from '../auth/caller.js';
 import { AppError } from '../errors.js';
 import { errorReply } from './error-reply.js';
 
 export interface HttpParts {
   log: Logger;
-  authToken: string;
+  /** How many proxies stand in front; the address of who asks is taken from the last one of them. */
+  trustedProxies: number;
+  authenticator: Authenticator;
+  audit: RequestHandler;
   health: Router;
   imports: Router;
   datasets: Router;
@@ -20,13 +24,17 @@ export interface HttpParts {
   nodes: Router;
   ingest: Router;
   metrics: Router;
+  tokens: Router;
+  users: Router;
+  auditLog: Router;
 }
 
-/** Every mount, in order: what stands above `requireBearer` is open to all. */
+/** Every mount, in order: what stands above `requireToken` is open to all. */
 export function createHttpApp(parts: HttpParts): Express {
   const app = express();
   app.disable('x-powered-by');
   app.set('query parser', 'simple');
+  app.set('trust proxy', parts.trustedProxies);
   app.use(
     pinoHttp({
       logger: parts.log,
@@ -45,7 +53,9 @@ export function createHttpApp(parts: HttpParts): Express {
   app.use(helmet());
 
   app.use('/health', parts.health);
-  app.use(requireBearer(parts.authToken));
+  app.use(parts.audit);
+  app.use(requireToken(parts.authenticator));
+  app.use(readersOnlyRead);
   // A script holds its job's variables, a log whatever the job printed: no browser's disk is to keep them.
   app.use((_req, res, next) => {
     res.set('Cache-Control', 'no-store');
@@ -58,8 +68,11 @@ export function createHttpApp(parts: HttpParts): Express {
   app.use('/outputs', parts.outputs);
   app.use('/gpus', parts.gpus);
   app.use(parts.nodes);
-  app.use('/ingest', parts.ingest);
+  app.use('/ingest', adminsOnly, parts.ingest);
   app.use('/metrics', parts.metrics);
+  app.use('/tokens', parts.tokens);
+  app.use('/users', parts.users);
+  app.use('/audit', parts.auditLog);
 
   app.use((req) => {
     throw new AppError('not_found', `${req.method} ${req.path}: no such endpoint; see README.md`);

@@ -7,6 +7,9 @@ import { hasUnreadBody, replyBeforeBodyEnds } from './early-reply.js';
 const statusOf: Record<ErrorCode, number> = {
   bad_request: 400,
   unauthorized: 401,
+  forbidden: 403,
+  too_many_attempts: 429,
+  limit_reached: 429,
   not_found: 404,
   conflict: 409,
   sha256_mismatch: 400,
@@ -69,6 +72,8 @@ export function errorReply(): ErrorRequestHandler {
       return;
     }
     if (known?.code === 'unauthorized') res.set('WWW-Authenticate', 'Bearer');
+    const retryAfter = known?.details?.['retry_after_s'];
+    if (typeof retryAfter === 'number') res.set('Retry-After', String(retryAfter));
     res.status(known ? statusOf[known.code] : 500);
     const body = {
       error: {

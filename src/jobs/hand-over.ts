@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { Database } from '../db/database.js';
 import type { SlurmClient } from '../slurm/client.js';
 import { SlurmError } from '../slurm/command.js';
+import { accountOf, type AccountLimits } from '../slurm/accounts.js';
 import { niceOf, type SubmitSpec } from '../slurm/sbatch.js';
 import { parseTimeLimit } from '../slurm/time-limit.js';
 import type { Job, JobId } from './job.js';
@@ -21,6 +22,8 @@ export interface HandOverParts {
   db: Database;
   slurm: SlurmClient;
   folders: JobFolders;
+  /** What a user's running jobs may have, for Slurm to keep them to it; undefined for the box's owner. */
+  accountLimits: (user: string) => AccountLimits | undefined;
   /** How often a job that Slurm has no room for is handed over, and the seconds before the second time. */
   retries: { attempts: number; waitSeconds: number };
   now: () => number;
@@ -35,6 +38,9 @@ export class HandOver {
   #pausedUntil = 0;
   /** When a job's last attempt ended without an answer; those from before this process began with it. */
   readonly #unclearSince = new Map<JobId, number>();
+
+  /** The limits that each account was last given. */
+  readonly #accounts = new Map<string, string>();
 
   constructor(parts: HandOverParts) {
     this.#parts = parts;
@@ -92,7 +98,8 @@ export class HandOver {
     try {
       // Never both: the one that was to run elsewhere goes first. It is held, so that it cannot start meanwhile.
       if (job.moved_from !== null) await this.#cancelFormer(job.moved_from);
-      const slurmJobId = await slurm.submit(this.#specOf(job), script);
+      const account = await this.#accountFor(job.user);
+      const slurmJobId = await slurm.submit(this.#specOf(job, account), script);
       this.#unclearSince.delete(id);
       store.updateJob(db, id, { slurm_job_id: slurmJobId, state: 'PENDING', moved_from: null });
       if (job.slurm_priority !== null) await this.#takePlace(slurmJobId, job.slurm_priority);
@@ -145,10 +152,24 @@ export class HandOver {
     return true;
   }
 
-  #specOf({ job_id, comment, request, gres, priority }: Job): SubmitSpec {
+  /** Slurm's account of that user, with the limits of now. */
+  async #accountFor(user: string): Promise<string | undefined> {
+    const limits = this.#parts.accountLimits(user);
+    if (limits === undefined) return undefined;
+    const account = accountOf(user);
+    const set = JSON.stringify(limits);
+    if (this.#accounts.get(account) !== set) {
+      await this.#parts.slurm.setAccount(account, limits);
+      this.#accounts.set(account, set);
+    }
+    return account;
+  }
+
+  #specOf({ job_id, comment, request, gres, priority }: Job, account?: string): SubmitSpec {
     const { outputDir, stdoutPath } = this.#parts.folders.of(job_id);
     return {
       comment,
+      account,
       name: request.name,
       cpus: request.cpus,
       memoryMb: memoryMbOf(request),

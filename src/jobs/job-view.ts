@@ -12,6 +12,7 @@ export function viewJob(job: Job, heldBack: string | null) {
   return {
     job_id: job.job_id,
     slurm_job_id: job.slurm_job_id,
+    user: job.user,
     status: job.state,
     experiment_id: job.experiment_id,
     command_key: request.command_key,

@@ -50,6 +50,8 @@ export interface JobRequest {
 /** A job as SQLite keeps it. Times are milliseconds since 1970. */
 export interface Job {
   job_id: JobId;
+  /** Whose it is. */
+  user: string;
   slurm_job_id: number | null;
   /** Random; ties the row to Slurm's record of the job. */
   comment: string;

@@ -13,6 +13,8 @@ const words: Record<string, string> = {
   PartitionNodeLimit: 'asks for more than its partition has',
   PartitionTimeLimit: 'asks for more time than its partition allows',
   BadConstraints: 'asks for what no node has',
+  AssocGrpJobsLimit: 'waits until fewer of its user’s jobs run',
+  AssocGrpGRES: 'waits until its user’s jobs leave GPUs that the user may have',
   JobArrayTaskLimit: 'waits for other tasks of its array',
   launch_failed_requeued_held: 'could not be started and is held; its node has the reason',
 };

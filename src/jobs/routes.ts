@@ -2,6 +2,8 @@ import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import express, { Router, type Response } from 'express';
 import { z } from 'zod';
+import { nameSubject } from '../auth/audit.js';
+import { callerOf, scopeOf, userSchema } from '../auth/caller.js';
 import { AppError } from '../errors.js';
 import { unhurried, untilNobodyWaits } from '../http/long-reply.js';
 import { readBody, readParams, readQuery } from '../http/read-input.js';
@@ -31,6 +33,7 @@ const wholeNumber = (max: number) =>
     .transform(Number)
     .refine((n) => n <= max, `at most ${max}`);
 const listQuery = z.strictObject({
+  user: userSchema.optional(),
   state: z
     .string()
     .regex(/^[A-Za-z_]+$/, 'expected a state such as RUNNING')
@@ -75,7 +78,11 @@ export function jobRoutes(
 ): Router {
   const router = Router();
   const view = (job: Job) => viewJob(job, whyHeldBack(job));
-  const idOf = (req: express.Request) => readParams(jobParams, req).id;
+  /** Another user's job is not there for the caller. */
+  const idOf = (req: express.Request, res: Response) => {
+    const { id } = readParams(jobParams, req);
+    return jobs.get(id, scopeOf(callerOf(res))).job_id;
+  };
 
   router.post('/', ...anyBody, async (req, res) => {
     const key = req.get('idempotency-key');
@@ -84,44 +91,48 @@ export function jobRoutes(
       throw new AppError('bad_request', 'Idempotency-Key: expected 1 to 128 printable characters');
     const script = toScriptFile(req.file);
     const fields = readBody(submitSchema, req);
-    sendSubmitted(res, view, await jobs.submit(fields, { script, idempotencyKey: parsedKey.data }));
+    const { user } = callerOf(res);
+    const options = { user, script, idempotencyKey: parsedKey.data };
+    sendSubmitted(res, view, await jobs.submit(fields, options));
   });
 
   router.get('/', (req, res) => {
-    const { state, experiment_id: experimentId, limit, before } = readQuery(listQuery, req);
-    res.json({ jobs: jobs.list({ state, experimentId, limit, before }).map(view) });
+    const { user: ofUser, ...query } = readQuery(listQuery, req);
+    const { state, experiment_id: experimentId, limit, before } = query;
+    const user = scopeOf(callerOf(res)) ?? ofUser;
+    res.json({ jobs: jobs.list({ user, state, experimentId, limit, before }).map(view) });
   });
 
   router.get('/:id', async (req, res) => {
     const { wait } = readQuery(waitQuery, req);
     unhurried(res);
     const waiting = untilNobodyWaits(res, stopping, wait * 1000);
-    res.json(view(await jobs.wait(idOf(req), waiting)));
+    res.json(view(await jobs.wait(idOf(req, res), waiting)));
   });
 
   for (const action of ['cancel', 'hold', 'release', 'requeue'] as const) {
     router.post(`/:id/${action}`, async (req, res) => {
-      res.json(view(await jobs[action](idOf(req))));
+      res.json(view(await jobs[action](idOf(req, res))));
     });
   }
 
   router.post('/:id/priority', ...anyBody, async (req, res) => {
     const { priority } = readBody(priorityBody, req);
-    res.json(view(await jobs.setPriority(idOf(req), priority)));
+    res.json(view(await jobs.setPriority(idOf(req, res), priority)));
   });
 
   router.post('/:id/rerun', async (req, res) => {
-    sendSubmitted(res, view, await jobs.rerun(idOf(req)));
+    sendSubmitted(res, view, await jobs.rerun(idOf(req, res)));
   });
 
   router.delete('/:id', async (req, res) => {
-    await jobs.remove(idOf(req));
+    await jobs.remove(idOf(req, res));
     res.status(204).end();
   });
 
   router.get('/:id/log', async (req, res) => {
     const { stream, ...window } = readQuery(logQuery, req);
-    const log = await openLog(folders, jobs.get(idOf(req)), stream, window);
+    const log = await openLog(folders, jobs.get(idOf(req, res)), stream, window);
     res.set({
       'Content-Type': 'text/plain; charset=utf-8',
       'Content-Length': String(log.end - log.start),
@@ -141,11 +152,11 @@ export function jobRoutes(
     const { stream, offset } = readQuery(streamQuery, req);
     const resumed = /^\d{1,15}$/.exec(req.get('last-event-id') ?? '')?.[0];
     const waiting = untilNobodyWaits(res, stopping);
-    await streamLog(res, waiting, jobs, folders, idOf(req), stream, Number(resumed ?? offset));
+    await streamLog(res, waiting, jobs, folders, idOf(req, res), stream, Number(resumed ?? offset));
   });
 
   router.get('/:id/result', async (req, res) => {
-    const id = idOf(req);
+    const id = idOf(req, res);
     const job = view(jobs.get(id));
     // Hashing what a large job left takes longer than a connection may else be silent.
     unhurried(res);
@@ -154,7 +165,7 @@ export function jobRoutes(
   });
 
   router.get('/:id/script', (req, res) => {
-    res.type('text/plain').send(jobs.script(idOf(req)));
+    res.type('text/plain').send(jobs.script(idOf(req, res)));
   });
 
   return router;
@@ -166,5 +177,6 @@ function sendSubmitted(res: Response, view: (job: Job) => unknown, submitted: Su
     return;
   }
   const status = { created: 201, waiting: 202, repeated: 200 }[submitted.kind];
+  nameSubject(res, `job ${submitted.job.job_id}`);
   res.status(status).location(`/jobs/${submitted.job.job_id}`).json(view(submitted.job));
 }

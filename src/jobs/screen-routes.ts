@@ -1,4 +1,5 @@
 import { Router } from 'express';
+import { callerOf, scopeOf } from '../auth/caller.js';
 import type { Database } from '../db/database.js';
 import { liveScreens } from './screens.js';
 
@@ -6,7 +7,7 @@ import { liveScreens } from './screens.js';
 export function screenRoutes(db: Database): Router {
   const router = Router();
   router.get('/', (_req, res) => {
-    res.json({ screens: liveScreens(db) });
+    res.json({ screens: liveScreens(db, scopeOf(callerOf(res))) });
   });
   return router;
 }

@@ -12,11 +12,11 @@ export interface Screen {
   gpus: number[];
 }
 
-/** The sessions of all live jobs that asked for one, oldest job first. */
-export function liveScreens(db: Database): Screen[] {
+/** The sessions of all live jobs that asked for one, everybody's or one user's, oldest job first. */
+export function liveScreens(db: Database, user: string | undefined): Screen[] {
   return store
     .liveJobs(db)
-    .filter((job) => job.request.screen)
+    .filter((job) => job.request.screen && (user === undefined || job.user === user))
     .map((job) => ({
       job_id: job.job_id,
       name: screenName(job),

@@ -1,3 +1,4 @@
+import { BOX_OWNER } from '../auth/caller.js';
 import type { Sha256 } from '../datasets/digest.js';
 import type { Database } from '../db/database.js';
 import { AppError } from '../errors.js';
@@ -35,10 +36,14 @@ export interface JobServiceParts {
   models: ModelNeeds;
   /** Whether no job is to start on that GPU now. */
   isHeld: (gpuIndex: number) => boolean;
+  /** @throws AppError limit_reached */
+  demandRoomForJob: (user: string) => void;
   now: () => number;
 }
 
 export interface SubmitOptions {
+  /** Whose the job is. */
+  user: string;
   script?: ScriptFile | undefined;
   idempotencyKey?: string | undefined;
   /** Digest of a file that the job runs where it lies, so that a changed one is another job to `dedup`. */
@@ -62,7 +67,7 @@ export class JobService {
    * @throws AppError bad_request, not_found (template, dataset), dataset_corrupt, unprocessable (more than the node has),
    *   conflict (idempotency key of another request), slurm_refused (Slurm's words; the job is kept as REJECTED), disk_full.
    */
-  async submit(fields: SubmitFields, options: SubmitOptions = {}): Promise<Submitted> {
+  async submit(fields: SubmitFields, options: SubmitOptions): Promise<Submitted> {
     const template = await this.parts.templates.get(fields.command_key);
     refuseMisuse(template, fields, options.script);
     const request = this.normalize(template, fields, options.script);
@@ -72,10 +77,12 @@ export class JobService {
     const dataset = request.dataset_sha && this.parts.datasets.forJob(request.dataset_sha);
 
     const requestHash = requestHashOf(request, options.script);
-    const repeated = this.findRepeated(options.idempotencyKey, requestHash);
+    const repeated = this.findRepeated(options, requestHash);
     if (repeated) return { kind: 'repeated', job: repeated };
     const dedupHash = dedupHashOf(request, options.script, options.contentHash);
-    const duplicate = fields.dedup ? store.findDuplicate(this.parts.db, dedupHash) : undefined;
+    const duplicate = fields.dedup
+      ? store.findDuplicate(this.parts.db, options.user, dedupHash)
+      : undefined;
     if (duplicate && !fields.dry_run) return { kind: 'repeated', job: duplicate };
 
     const render = (id: JobId, experimentId: string, scriptPath: string | undefined) => {
@@ -89,13 +96,15 @@ export class JobService {
       return { kind: 'dry_run', script, request };
     }
 
+    this.parts.demandRoomForJob(options.user);
     const { db, folders, now } = this.parts;
     const id = db.transaction((): JobId => {
       const jobId = store.insertJob(db, {
+        user: options.user,
         request,
         gres: chooseGres(request, fleet, store.gpuClaims(db), this.parts.isHeld),
         submittedAt: now(),
-        idempotencyKey: options.idempotencyKey,
+        idempotencyKey: ownKey(options),
         requestHash,
         dedupHash,
       });
@@ -117,20 +126,24 @@ export class JobService {
 
   /** Submits the same request again, as a new job of the same experiment if that was named. */
   async rerun(id: JobId): Promise<Submitted> {
-    const { request } = this.get(id);
+    const { request, user } = this.get(id);
     if (request.script_name !== undefined)
       throw new AppError(
         'unprocessable',
         `job ${id} ran an uploaded script: submit it with its file`,
       );
     const gpus = request.gpu_mem_gb === undefined ? request.gpus : undefined;
-    return this.submit({ ...request, gpus, dedup: false, dry_run: false });
+    return this.submit({ ...request, gpus, dedup: false, dry_run: false }, { user });
   }
 
-  /** @throws AppError not_found. */
-  get(id: JobId): Job {
+  /**
+   * @param scope whose jobs are there for the caller; undefined for everybody's
+   * @throws AppError not_found.
+   */
+  get(id: JobId, scope?: string): Job {
     const job = store.findJob(this.parts.db, id);
-    if (job === undefined) throw new AppError('not_found', `there is no job ${id}`);
+    if (job === undefined || (scope !== undefined && job.user !== scope))
+      throw new AppError('not_found', `there is no job ${id}`);
     return job;
   }
 
@@ -234,7 +247,8 @@ export class JobService {
     return job;
   }
 
-  private findRepeated(key: string | undefined, requestHash: string): Job | undefined {
+  private findRepeated(options: SubmitOptions, requestHash: string): Job | undefined {
+    const key = ownKey(options);
     const found = key === undefined ? undefined : store.findByIdempotencyKey(this.parts.db, key);
     if (found && found.requestHash !== requestHash)
       throw new AppError(
@@ -279,6 +293,11 @@ export class JobService {
       script_name: script?.name,
     };
   }
+}
+
+/** Two users may well choose the same key; a given one holds no control character. */
+function ownKey({ user, idempotencyKey: key }: SubmitOptions): string | undefined {
+  return key === undefined || user === BOX_OWNER ? key : `${user}\x1f${key}`;
 }
 
 /** What the template needs must be there, and what it has no use for must not. */

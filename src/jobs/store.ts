@@ -4,6 +4,7 @@ import type { Failure, Job, JobId, JobRequest, JobState } from './job.js';
 
 interface Row {
   job_id: number;
+  user: string;
   slurm_job_id: number | null;
   comment: string;
   experiment_id: string;
@@ -31,7 +32,7 @@ interface Row {
 
 /** The script is left out: it can be large and is wanted alone. */
 const columns =
-  'job_id, slurm_job_id, comment, experiment_id, request, state, terminal, reason, exit_code, signal, failure, message, node_list, submitted_at, started_at, ended_at, priority, gres, gpu_indices, warning, attempts, next_attempt_at, moved_from, slurm_priority';
+  'job_id, user, slurm_job_id, comment, experiment_id, request, state, terminal, reason, exit_code, signal, failure, message, node_list, submitted_at, started_at, ended_at, priority, gres, gpu_indices, warning, attempts, next_attempt_at, moved_from, slurm_priority';
 
 function toJob(row: Row): Job {
   return {
@@ -51,6 +52,7 @@ export function newComment(): string {
 }
 
 export interface NewJob {
+  user: string;
   request: JobRequest;
   gres: string | null;
   submittedAt: number;
@@ -63,12 +65,13 @@ export interface NewJob {
 export function insertJob(db: Database, job: NewJob): JobId {
   const { lastInsertRowid } = db
     .prepare(
-      `INSERT INTO jobs (comment, command_key, experiment_id, name, dataset_sha, request, script, state, submitted_at,
+      `INSERT INTO jobs (user, comment, command_key, experiment_id, name, dataset_sha, request, script, state, submitted_at,
          idempotency_key, request_hash, dedup_hash, priority, gres)
-       VALUES (@comment, @commandKey, '', @name, @datasetSha, @request, '', 'SUBMITTING', @submittedAt,
+       VALUES (@user, @comment, @commandKey, '', @name, @datasetSha, @request, '', 'SUBMITTING', @submittedAt,
          @idempotencyKey, @requestHash, @dedupHash, @priority, @gres)`,
     )
     .run({
+      user: job.user,
       comment: newComment(),
       commandKey: job.request.command_key,
       name: job.request.name,
@@ -109,14 +112,14 @@ export function findByIdempotencyKey(
   return row && { job: toJob(row), requestHash: row.request_hash };
 }
 
-/** The newest job with that hash that is live or has completed: one that failed may be tried again. */
-export function findDuplicate(db: Database, dedupHash: string): Job | undefined {
+/** The user's newest job with that hash that is live or has completed: one that failed may be tried again. */
+export function findDuplicate(db: Database, user: string, dedupHash: string): Job | undefined {
   const row = db
-    .prepare<[string], Row>(
-      `SELECT ${columns} FROM jobs WHERE dedup_hash = ? AND (terminal = 0 OR state = 'COMPLETED')
+    .prepare<[string, string], Row>(
+      `SELECT ${columns} FROM jobs WHERE dedup_hash = ? AND user = ? AND (terminal = 0 OR state = 'COMPLETED')
        ORDER BY job_id DESC LIMIT 1`,
     )
-    .get(dedupHash);
+    .get(dedupHash, user);
   return row && toJob(row);
 }
 
@@ -127,6 +130,8 @@ export function scriptOf(db: Database, id: JobId): string | undefined {
 }
 
 export interface JobFilter {
+  /** Undefined: everybody's. */
+  user?: string | undefined;
   state?: string | undefined;
   experimentId?: string | undefined;
   limit: number;
@@ -138,11 +143,12 @@ export function listJobs(db: Database, filter: JobFilter): Job[] {
   return db
     .prepare<[Record<string, unknown>], Row>(
       `SELECT ${columns} FROM jobs
-       WHERE (@state IS NULL OR state = @state) AND (@experimentId IS NULL OR experiment_id = @experimentId)
+       WHERE (@user IS NULL OR user = @user) AND (@state IS NULL OR state = @state) AND (@experimentId IS NULL OR experiment_id = @experimentId)
          AND (@before IS NULL OR job_id < @before)
        ORDER BY job_id DESC LIMIT @limit`,
     )
     .all({
+      user: filter.user ?? null,
       state: filter.state ?? null,
       experimentId: filter.experimentId ?? null,
       before: filter.before ?? null,

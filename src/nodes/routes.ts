@@ -1,5 +1,6 @@
 import { Router } from 'express';
 import { z } from 'zod';
+import { adminsOnly } from '../auth/caller.js';
 import { AppError } from '../errors.js';
 import { readParams } from '../http/read-input.js';
 import type { SlurmClient } from '../slurm/client.js';
@@ -28,7 +29,7 @@ export function nodeRoutes(slurm: SlurmClient): Router {
     });
   });
 
-  router.post('/nodes/:name/:action', async (req, res) => {
+  router.post('/nodes/:name/:action', adminsOnly, async (req, res) => {
     const { name } = readParams(nodeParams, req);
     const { action } = req.params;
     if (action !== 'drain' && action !== 'resume')

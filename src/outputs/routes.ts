@@ -1,5 +1,6 @@
 import { Router } from 'express';
 import { z } from 'zod';
+import { callerOf, scopeOf } from '../auth/caller.js';
 import { readParams, readQuery } from '../http/read-input.js';
 import { sendDownload } from './send-download.js';
 import type { OutputService } from './service.js';
@@ -29,24 +30,27 @@ export function outputRoutes(outputs: OutputService): Router {
 
   router.get('/', async (req, res) => {
     const { experiment_id } = readQuery(byExperimentQuery, req);
-    const rows = await outputs.byExperiment(experiment_id);
+    const rows = await outputs.byExperiment(experiment_id, scopeOf(callerOf(res)));
     res.json({ experiment_id, outputs: rows.map(outputReply) });
   });
 
   router.get('/by_job/:id', async (req, res) => {
     readQuery(noQuery, req);
-    const found = await outputs.byJob(readParams(byJobParams, req).id);
+    const { id: job } = readParams(byJobParams, req);
+    const found = await outputs.byJob(job, scopeOf(callerOf(res)));
     res.json(jobOutputsReply(found));
   });
 
   router.get('/download', async (req, res) => {
     const { experiment_id, output_id } = readQuery(downloadQuery, req);
-    await sendDownload(req, res, await outputs.openOutput(experiment_id, output_id));
+    const scope = scopeOf(callerOf(res));
+    await sendDownload(req, res, await outputs.openOutput(experiment_id, output_id, scope));
   });
 
   router.get('/download_by_job', async (req, res) => {
     const { job_id, rel_path } = readQuery(downloadByJobQuery, req);
-    await sendDownload(req, res, await outputs.openByPath(job_id, rel_path));
+    const scope = scopeOf(callerOf(res));
+    await sendDownload(req, res, await outputs.openByPath(job_id, rel_path, scope));
   });
 
   return router;

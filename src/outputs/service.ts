@@ -10,6 +10,8 @@ import * as store from './store.js';
 /** What outputs need to know of a job. */
 export interface OutputJob {
   job_id: number;
+  /** Whose it is. */
+  user: string;
   experiment_id: string;
   /** Slurm's word for it, shown to the caller. */
   state: string;
@@ -22,6 +24,9 @@ export interface OutputJobs {
   /** All jobs submitted with this `experiment_id`; empty when there is none. */
   inExperiment(experimentId: string): OutputJob[];
 }
+
+/** Whose jobs are there for the caller; undefined for everybody's. */
+type Scope = string | undefined;
 
 export interface OutputDependencies {
   db: Database;
@@ -74,27 +79,28 @@ export class OutputService {
   }
 
   /** A job's outputs, indexed first if it ended and has not been yet. @throws AppError as {@link indexJob} does. */
-  async byJob(jobId: number): Promise<JobOutputs> {
-    const job = this.findJob(jobId);
+  async byJob(jobId: number, scope: Scope): Promise<JobOutputs> {
+    const job = this.findJob(jobId, scope);
     if (job.terminal && !store.findIndex(this.deps.db, jobId)) return this.indexJob(jobId);
     return this.listing(job);
   }
 
   /** The outputs of all jobs of an experiment, newest job first. @throws AppError not_found; as {@link indexJob} does. */
-  async byExperiment(experimentId: string): Promise<store.OutputRow[]> {
-    await this.indexExperiment(experimentId);
-    return store.outputsOfExperiment(this.deps.db, experimentId);
+  async byExperiment(experimentId: string, scope: Scope): Promise<store.OutputRow[]> {
+    const jobs = await this.indexExperiment(experimentId, scope);
+    const rows = store.outputsOfExperiment(this.deps.db, experimentId);
+    return rows.filter((row) => jobs.has(row.jobId));
   }
 
   /**
    * Opens an output by its id. Where several jobs of the experiment have that id, the newest job's is taken.
    * @throws AppError not_found, with the ids that exist; else as {@link openByPath} does.
    */
-  async openOutput(experimentId: string, outputId: string): Promise<Download> {
-    await this.indexExperiment(experimentId);
-    const row = store.findOutput(this.deps.db, experimentId, outputId);
+  async openOutput(experimentId: string, outputId: string, scope: Scope): Promise<Download> {
+    const rows = await this.byExperiment(experimentId, scope);
+    const row = rows.find((one) => one.outputId === outputId);
     if (row) return this.open(row.jobId, row.path);
-    const ids = store.outputIds(this.deps.db, experimentId, idsShown);
+    const ids = [...new Set(rows.map((one) => one.outputId))].slice(0, idsShown);
     const hint =
       ids.length > 0
         ? `it has ${ids.map(quote).join(', ')}${ids.length === idsShown ? ', …' : ''}`
@@ -111,8 +117,8 @@ export class OutputService {
    * @throws AppError bad_request (malformed path), not_found (no such job or file, or a kind that is not served),
    *   conflict (the job closed it to us).
    */
-  async openByPath(jobId: number, relPath: string): Promise<Download> {
-    this.findJob(jobId);
+  async openByPath(jobId: number, relPath: string, scope: Scope): Promise<Download> {
+    this.findJob(jobId, scope);
     return this.open(jobId, relPath);
   }
 
@@ -170,13 +176,17 @@ export class OutputService {
     };
   }
 
-  private async indexExperiment(experimentId: string): Promise<void> {
-    const jobs = this.deps.jobs.inExperiment(experimentId);
+  /** @returns the numbers of those of its jobs that are there for the caller. */
+  private async indexExperiment(experimentId: string, scope: Scope): Promise<Set<number>> {
+    const jobs = this.deps.jobs
+      .inExperiment(experimentId)
+      .filter((job) => scope === undefined || job.user === scope);
     if (jobs.length === 0)
       throw new AppError('not_found', `experiment_id: no job of experiment ${quote(experimentId)}`);
     for (const job of jobs)
       if (job.terminal && !store.findIndex(this.deps.db, job.job_id))
         await this.indexJob(job.job_id);
+    return new Set(jobs.map((job) => job.job_id));
   }
 
   private async open(jobId: number, path: string): Promise<Download> {
@@ -201,9 +211,10 @@ export class OutputService {
     return posix.join(this.deps.resultsDir, String(jobId));
   }
 
-  private findJob(jobId: number): OutputJob {
+  private findJob(jobId: number, scope?: Scope): OutputJob {
     const job = this.deps.jobs.find(jobId);
-    if (!job) throw new AppError('not_found', `job_id: there is no job ${jobId}`);
+    if (!job || (scope !== undefined && job.user !== scope))
+      throw new AppError('not_found', `job_id: there is no job ${jobId}`);
     return job;
   }
 }

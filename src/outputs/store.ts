@@ -96,31 +96,6 @@ export function outputsOfExperiment(db: Database, experimentId: string): OutputR
   );
 }
 
-/** The newest job's, where several of an experiment have an output of that id. */
-export function findOutput(
-  db: Database,
-  experimentId: string,
-  outputId: string,
-): OutputRow | undefined {
-  return read(
-    db,
-    `${selectOutputs} WHERE experiment_id = ? AND output_id = ? ORDER BY job_id DESC LIMIT 1`,
-    experimentId,
-    outputId,
-  )[0];
-}
-
-/** Up to `most` ids, those of the newest job first. */
-export function outputIds(db: Database, experimentId: string, most: number): string[] {
-  const rows = db
-    .prepare(
-      `SELECT output_id FROM outputs JOIN output_indexes USING (job_id)
-       WHERE experiment_id = ? GROUP BY output_id ORDER BY max(job_id) DESC, min(position) LIMIT ?`,
-    )
-    .all(experimentId, most) as { output_id: string }[];
-  return rows.map((row) => row.output_id);
-}
-
 /** The digest found for the job's file with this fingerprint. */
 export function digestOf(db: Database, jobId: number, fingerprint: string): string | undefined {
   const row = db

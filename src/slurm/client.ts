@@ -1,3 +1,4 @@
+import { setAccount, type AccountLimits } from './accounts.js';
 import { randomBytes } from 'node:crypto';
 import pLimit from 'p-limit';
 import { commandRunner, type RunCommand } from './command.js';
@@ -21,6 +22,8 @@ import { parsePriority, parseSqueue, priorityArguments, squeueArguments } from '
 export interface SlurmClient {
   /** Hands over a script to run as the jobs' user. @returns Slurm's job number. */
   submit(spec: SubmitSpec, script: string): Promise<number>;
+  /** Makes the account or changes its limits; see accounts.ts. */
+  setAccount(account: string, limits: AccountLimits): Promise<void>;
   /** Live jobs and those that ended in the last `MinJobAge` seconds. */
   queue(): Promise<SlurmJob[]>;
   /** What accounting knows of jobs since then (milliseconds since 1970). */
@@ -74,6 +77,7 @@ export function commandSlurmClient(slurmConf: string, reserve: HoldReserve): Slu
         const args = ['-n', '-u', 'runner', '/usr/bin/sbatch', ...sbatchArguments(spec)];
         return parseSbatch(await run('sudo', args, { input: script }));
       }),
+    setAccount: (account, limits) => setAccount(run, account, limits),
     queue: async () => parseSqueue(await run('squeue', squeueArguments())),
     history: async (since) => {
       const delimiter = `|${randomBytes(12).toString('hex')}|`;

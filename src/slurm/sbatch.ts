@@ -3,6 +3,8 @@ import { formatTimeLimit } from './time-limit.js';
 /** What a job asks of Slurm. The script itself goes in on standard input. */
 export interface SubmitSpec {
   comment: string;
+  /** Slurm's account, which has its limits; undefined for the one without any. */
+  account: string | undefined;
   name: string;
   cpus: number;
   memoryMb: number;
@@ -48,6 +50,7 @@ export function sbatchArguments(spec: SubmitSpec): string[] {
     `--chdir=${spec.workDir}`,
     `--output=${spec.logPath}`,
     '--open-mode=append',
+    ...(spec.account === undefined ? [] : [`--account=${spec.account}`]),
     ...(spec.partition === undefined ? [] : [`--partition=${spec.partition}`]),
   ];
 }

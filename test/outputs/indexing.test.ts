@@ -154,7 +154,7 @@ test('a running job is not indexed, and its listing says so', async () => {
   expect(outputs).toEqual([]);
   expect(warnings).toEqual([expect.stringContaining('RUNNING')]);
   stack.setState(2, 'COMPLETED');
-  expect((await stack.outputs.byJob(2)).outputs).toHaveLength(1);
+  expect((await stack.outputs.byJob(2, undefined)).outputs).toHaveLength(1);
 });
 
 test('stopping breaks indexing off, keeps the old index, and refuses more', async () => {
@@ -165,7 +165,7 @@ test('stopping breaks indexing off, keeps the old index, and refuses more', asyn
   await expect(running).rejects.toThrow('stopping');
   await closing;
   await expect(stack.outputs.indexJob(1)).rejects.toThrow('stopping');
-  expect((await stack.outputs.byJob(1)).outputs).toHaveLength(1);
+  expect((await stack.outputs.byJob(1, undefined)).outputs).toHaveLength(1);
 });
 
 test('large files are hashed right, and stopping does not wait for them', async () => {
@@ -194,5 +194,5 @@ test('a full disk is told as such and leaves the old index', async () => {
   const pages = stack.db.pragma('page_count', { simple: true }) as number;
   stack.db.pragma(`max_page_count = ${pages + 2}`);
   await expect(stack.outputs.indexJob(1)).rejects.toMatchObject({ code: 'disk_full' });
-  expect((await stack.outputs.byJob(1)).outputs).toHaveLength(1);
+  expect((await stack.outputs.byJob(1, undefined)).outputs).toHaveLength(1);
 });

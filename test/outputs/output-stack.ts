@@ -9,6 +9,7 @@ import { openDatabase, type Database } from '../../src/db/database.js';
 import { errorReply } from '../../src/http/error-reply.js';
 import { outputRoutes } from '../../src/outputs/routes.js';
 import { OutputService, type OutputJob } from '../../src/outputs/service.js';
+import { asOwner } from '../as-owner.js';
 import { JobFolder } from './hostile-folder.js';
 
 export interface Reply {
@@ -28,7 +29,7 @@ export class OutputStack {
   time = Date.parse('2026-01-02T03:04:05Z');
 
   private constructor() {
-    const select = `SELECT job_id, experiment_id, state, terminal FROM jobs`;
+    const select = `SELECT job_id, user, experiment_id, state, terminal FROM jobs`;
     const read = (row: unknown) => {
       const job = row as Omit<OutputJob, 'terminal'> & { terminal: number };
       return { ...job, terminal: job.terminal === 1 };
@@ -49,6 +50,7 @@ export class OutputStack {
     const app = express();
     app.set('query parser', 'simple');
     app.use(pinoHttp({ logger: pino({ level: 'silent' }) }));
+    app.use(asOwner);
     app.use('/outputs', outputRoutes(this.outputs));
     app.use(errorReply());
     this.server = createServer(app);

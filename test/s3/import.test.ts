@@ -20,6 +20,7 @@ import { closeServer, listen } from '../../src/http/server.js';
 import { ObjectStore } from '../../src/storage/object-store.js';
 import { HeldDatasets } from './held-datasets.js';
 import { startRelay, type Relay } from './relay.js';
+import { asOwner } from '../as-owner.js';
 import { startRgw, type Keys, type RgwServer } from './rgw-server.js';
 
 const MB = 1024 * 1024;
@@ -106,8 +107,11 @@ function importsWith(given: Differently = {}): ImportService {
 
 const never = new AbortController().signal;
 
-async function finish(service: ImportService, request: ImportRequest): Promise<ImportView> {
-  return service.wait(service.create(request).id, never);
+async function finish(
+  service: ImportService,
+  request: Omit<ImportRequest, 'user'>,
+): Promise<ImportView> {
+  return service.wait(service.create({ user: 'admin', ...request }).id, never);
 }
 
 async function put(key: string, body: Buffer | string): Promise<string> {
@@ -206,7 +210,7 @@ describe('a transfer that is disturbed', () => {
   it('goes on from the byte where it stopped after the server was killed and started again', async () => {
     const imports = importsWith();
     const held = datasets.holdAt(8 * MB);
-    const { id } = imports.create({ uri: `s3://${bucket}/long` });
+    const { id } = imports.create({ user: 'admin', uri: `s3://${bucket}/long` });
     await held.reached;
     await rgw.run('kill-rgw');
     held.go();
@@ -223,7 +227,7 @@ describe('a transfer that is disturbed', () => {
   it('goes on after a server that stopped answering, without waiting for it', async () => {
     const imports = importsWith({ stallMs: 1000 });
     const held = datasets.holdAt(8 * MB);
-    const { id } = imports.create({ uri: `s3://${bucket}/long` });
+    const { id } = imports.create({ user: 'admin', uri: `s3://${bucket}/long` });
     await held.reached;
     await rgw.run('pause-rgw');
     const givenUp = relay.clientCloses();
@@ -241,7 +245,7 @@ describe('a transfer that is disturbed', () => {
   it('fails when the object is another one by then, and keeps no mixture', async () => {
     const imports = importsWith();
     const held = datasets.holdAt(8 * MB);
-    const { id } = imports.create({ uri: `s3://${bucket}/long` });
+    const { id } = imports.create({ user: 'admin', uri: `s3://${bucket}/long` });
     await held.reached;
     await put('long', randomBytes(body.length));
     relay.cut();
@@ -257,7 +261,7 @@ describe('a transfer that is disturbed', () => {
   it('ends at once when it is cancelled, with nothing kept and no connection open', async () => {
     const imports = importsWith();
     const held = datasets.holdAt(8 * MB);
-    const { id } = imports.create({ uri: `s3://${bucket}/long` });
+    const { id } = imports.create({ user: 'admin', uri: `s3://${bucket}/long` });
     await held.reached;
     expect(imports.get(id)).toMatchObject({ state: 'RUNNING', bytes_total: body.length });
     const closed = relay.clientCloses();
@@ -271,11 +275,15 @@ describe('a transfer that is disturbed', () => {
   it('waits its turn when others are running, and can be cancelled while it waits', async () => {
     const imports = importsWith({ concurrency: 1 });
     const held = datasets.holdAt(8 * MB);
-    const first = imports.create({ uri: `s3://${bucket}/long` });
-    const second = imports.create({ uri: `s3://${bucket}/long` });
-    const third = imports.create({ uri: `s3://${bucket}/long` });
+    const first = imports.create({ user: 'admin', uri: `s3://${bucket}/long` });
+    const second = imports.create({ user: 'admin', uri: `s3://${bucket}/long` });
+    const third = imports.create({ user: 'admin', uri: `s3://${bucket}/long` });
     await held.reached;
-    expect(imports.list().map(({ state }) => state)).toEqual(['QUEUED', 'QUEUED', 'RUNNING']);
+    expect(imports.list('admin').map(({ state }) => state)).toEqual([
+      'QUEUED',
+      'QUEUED',
+      'RUNNING',
+    ]);
     expect(await imports.cancel(second.id)).toMatchObject({ error: { code: 'cancelled' } });
     held.go();
     expect(await imports.wait(third.id, never)).toMatchObject({ state: 'COMPLETED' });
@@ -286,7 +294,7 @@ describe('a transfer that is disturbed', () => {
   it('is written down as interrupted when the service stops, and after a crash when it starts', async () => {
     const imports = importsWith();
     const held = datasets.holdAt(8 * MB);
-    const { id } = imports.create({ uri: `s3://${bucket}/long` });
+    const { id } = imports.create({ user: 'admin', uri: `s3://${bucket}/long` });
     await held.reached;
     await imports.close();
     const interrupted = { state: 'FAILED', error: { code: 'interrupted' } };
@@ -369,7 +377,7 @@ describe('a prefix', () => {
     await put('moving/b', randomBytes(4 * MB));
     const imports = importsWith();
     const held = datasets.holdAt(MB);
-    const { id } = imports.create({ uri: `s3://${bucket}/moving/` });
+    const { id } = imports.create({ user: 'admin', uri: `s3://${bucket}/moving/` });
     await held.reached;
     await put('moving/b', randomBytes(4 * MB));
     held.go();
@@ -408,7 +416,7 @@ describe('a refusal', () => {
         expect(error?.code).toBe('storage_denied');
         expect(error?.message).toMatch(words);
       }
-      const told = logged.join('') + JSON.stringify(imports.list());
+      const told = logged.join('') + JSON.stringify(imports.list('admin'));
       expect(told).toContain('HTTP 403');
       for (const secret of [keys.keyId, keys.appKey, 'Signature='])
         expect(told).not.toContain(secret);
@@ -430,6 +438,7 @@ describe('over HTTP', () => {
     const app = express();
     app.set('query parser', 'simple');
     app.use(pinoHttp({ logger: log }));
+    app.use(asOwner);
     app.use('/datasets', importRoutes(service, new AbortController().signal));
     app.use(errorReply());
     const server = await listen(app, '127.0.0.1', 0);

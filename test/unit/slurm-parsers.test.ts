@@ -123,6 +123,7 @@ describe('sacct', () => {
 describe('sbatch', () => {
   const spec = {
     comment: 'jobrunner:a',
+    account: undefined,
     name: '--wrap=id',
     cpus: 2,
     memoryMb: 512,

@@ -3,6 +3,7 @@ import { jobs } from './002-jobs.js';
 import { outputs } from './003-outputs.js';
 import { gpus } from './004-gpus.js';
 import { jobsFile } from './005-jobs-file.js';
+import { users } from './006-users.js';
 
 /** In order; a migration that was released is never edited, only followed by another. */
-export const migrations: readonly string[] = [datasets, jobs, outputs, gpus, jobsFile];
+export const migrations: readonly string[] = [datasets, jobs, outputs, gpus, jobsFile, users];

@@ -1,4 +1,5 @@
 import { constants } from 'node:fs';
+import { BOX_OWNER } from '../../auth/caller.js';
 import { open, type FileHandle } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import { AppError, errnoOf } from '../../errors.js';
@@ -169,7 +170,11 @@ async function submit(fresh: FreshLine, parts: ScanParts, result: ScanResult): P
     const contentHash = await scriptDigest(line.script);
     const idempotencyKey = taken.begin(id);
     begun = true;
-    const submitted = await parts.jobs.submit(fields, { contentHash, idempotencyKey });
+    const submitted = await parts.jobs.submit(fields, {
+      user: BOX_OWNER,
+      contentHash,
+      idempotencyKey,
+    });
     if (submitted.kind === 'dry_run') throw new Error('a line cannot ask for a dry run');
     const { job_id: jobId } = submitted.job;
     taken.finish(id, jobId);

@@ -1,0 +1,63 @@
+import type { RequestHandler, Response } from 'express';
+import { z } from 'zod';
+import { AppError } from '../errors.js';
+
+/** `admin`: everything. `user`: their own jobs. `reader`: looks at what that user may look at, and changes nothing. */
+export const roleSchema = z.enum(['admin', 'user', 'reader'], {
+  error: 'expected admin, user or reader',
+});
+export type Role = z.infer<typeof roleSchema>;
+
+/** Names of users are one word in lower case, so that no two look alike; Slurm's accounts know no capitals either. */
+export const userSchema = z
+  .string({ error: 'expected the name of a user' })
+  .transform((name) => name.toLowerCase())
+  .refine(
+    (name) => /^[a-z0-9][a-z0-9_.@-]{0,62}$/.test(name),
+    'expected 1 to 63 letters, digits and _.@- such as alice',
+  );
+
+/** Whose is what comes in without a user of its own: by `JR_AUTH_TOKEN`, or from a file on the box. */
+export const BOX_OWNER = 'admin';
+
+/** Who sent a request. */
+export interface Caller {
+  user: string;
+  role: Role;
+  /** Null for `JR_AUTH_TOKEN`. */
+  tokenId: number | null;
+}
+
+/** @throws Error on a route that stands above the check. */
+export function callerOf(res: Response): Caller {
+  const caller = res.locals['caller'] as Caller | undefined;
+  if (caller === undefined) throw new Error('this route asks for nobody’s token');
+  return caller;
+}
+
+export function setCaller(res: Response, caller: Caller): void {
+  res.locals['caller'] = caller;
+}
+
+/** Whose things the caller gets to see: undefined for everybody's. */
+export function scopeOf({ role, user }: Caller): string | undefined {
+  return role === 'admin' ? undefined : user;
+}
+
+export function mayUse(caller: Caller, owner: string): boolean {
+  return caller.role === 'admin' || caller.user === owner;
+}
+
+/** Lets admins through alone. */
+export const adminsOnly: RequestHandler = (_req, res, next) => {
+  if (callerOf(res).role !== 'admin')
+    throw new AppError('forbidden', 'this takes the token of an admin');
+  next();
+};
+
+/** Readers may look and nothing else. */
+export const readersOnlyRead: RequestHandler = (req, res, next) => {
+  if (callerOf(res).role === 'reader' && req.method !== 'GET' && req.method !== 'HEAD')
+    throw new AppError('forbidden', 'the token of a reader changes nothing; use another');
+  next();
+};

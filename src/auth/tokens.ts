@@ -1,0 +1,134 @@
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { Database } from '../db/database.js';
+import { AppError } from '../errors.js';
+import { BOX_OWNER, type Caller, type Role } from './caller.js';
+import * as store from './token-store.js';
+
+const dayMs = 24 * 60 * 60 * 1000;
+/** When a token was last used is told to the minute: a write for every request would be dear. */
+const usedEveryMs = 60_000;
+
+export interface TokensParts {
+  db: Database;
+  /** `JR_AUTH_TOKEN`, the owner's own. */
+  authToken: string;
+  now: () => number;
+}
+
+export interface TokenWish {
+  user: string;
+  role: Role;
+  /** Of the caller's choice; else one is made. */
+  token?: string | undefined;
+  /** Until it expires; 0 means never. */
+  days: number;
+  createdBy: string;
+}
+
+/** A token as admins see it. */
+export interface TokenView {
+  token_id: number;
+  user: string;
+  role: Role;
+  state: 'valid' | 'expired' | 'revoked';
+  created_at: string;
+  created_by: string;
+  expires_at: string | null;
+  revoked_at: string | null;
+  last_used_at: string | null;
+}
+
+/**
+ * Who holds which token. Only a hash of each is kept, salted and fast: one made here has 192 bits, which no speed finds, and whoever
+ * could read the hashes could read everything that they protect.
+ */
+export class Tokens {
+  readonly #ownDigest: Buffer;
+
+  constructor(private readonly parts: TokensParts) {
+    this.#ownDigest = digestOf(parts.authToken);
+  }
+
+  /** @returns the token itself, which is never seen again. @throws AppError conflict when it opens something already. */
+  create(wish: TokenWish): { token: string; view: TokenView } {
+    const { db, now } = this.parts;
+    const token = wish.token ?? `jr_${randomBytes(24).toString('base64url')}`;
+    // Two users behind one token could not be told apart.
+    if (this.holderOf(token) !== undefined)
+      throw new AppError('conflict', 'token: this one is in use already; choose another');
+    const salt = randomBytes(16);
+    const at = now();
+    const id = store.insertToken(db, {
+      user: wish.user,
+      role: wish.role,
+      salt,
+      hash: hashOf(token, salt),
+      created_at: at,
+      created_by: wish.createdBy,
+      expires_at: wish.days === 0 ? null : at + wish.days * dayMs,
+    });
+    return { token, view: this.get(id) };
+  }
+
+  list(): TokenView[] {
+    return store.listTokens(this.parts.db).map((row) => this.#view(row));
+  }
+
+  /** @throws AppError not_found */
+  get(id: number): TokenView {
+    const row = store.findToken(this.parts.db, id);
+    if (row === undefined)
+      throw new AppError('not_found', `there is no token ${id}; see "jobrunner token list"`);
+    return this.#view(row);
+  }
+
+  /** Bites at the next request. @throws AppError not_found, conflict when it was revoked before. */
+  revoke(id: number): TokenView {
+    if (this.get(id).revoked_at !== null)
+      throw new AppError('conflict', `token ${id}: was revoked already`);
+    store.markRevoked(this.parts.db, id, this.parts.now());
+    return this.get(id);
+  }
+
+  /** Whose token that is; undefined when it opens nothing. Takes as long for every wrong one. */
+  holderOf(token: string): Caller | undefined {
+    const { db, now } = this.parts;
+    const at = now();
+    // Digests have one length, which timingSafeEqual needs, and tell nothing of the token's own.
+    let found: Caller | undefined = timingSafeEqual(digestOf(token), this.#ownDigest)
+      ? { user: BOX_OWNER, role: 'admin', tokenId: null }
+      : undefined;
+    for (const row of store.validTokens(db, at)) {
+      if (!timingSafeEqual(hashOf(token, row.salt), row.hash)) continue;
+      found ??= { user: row.user, role: row.role, tokenId: row.token_id };
+      if (at - (row.last_used_at ?? 0) > usedEveryMs) store.markUsed(db, row.token_id, at);
+    }
+    return found;
+  }
+
+  #view(row: store.TokenRow): TokenView {
+    const { token_id, user, role, created_by } = row;
+    const isExpired = row.expires_at !== null && row.expires_at <= this.parts.now();
+    return {
+      token_id,
+      user,
+      role,
+      state: row.revoked_at !== null ? 'revoked' : isExpired ? 'expired' : 'valid',
+      created_at: iso(row.created_at),
+      created_by,
+      expires_at: row.expires_at === null ? null : iso(row.expires_at),
+      revoked_at: row.revoked_at === null ? null : iso(row.revoked_at),
+      last_used_at: row.last_used_at === null ? null : iso(row.last_used_at),
+    };
+  }
+}
+
+const iso = (ms: number) => new Date(ms).toISOString();
+
+function digestOf(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}
+
+function hashOf(token: string, salt: Buffer): Buffer {
+  return createHmac('sha256', salt).update(token).digest();
+}

@@ -1,0 +1,127 @@
+import type { Database } from '../db/database.js';
+import { AppError } from '../errors.js';
+import { BOX_OWNER } from './caller.js';
+
+/** The most a user may have; 0 means no limit. */
+export interface UserLimits {
+  /** Queued and running jobs together. */
+  max_jobs: number;
+  /** Running jobs. */
+  max_running: number;
+  /** GPUs at once, in all running jobs; fractions count as such. */
+  max_gpus: number;
+  /** Bytes of datasets (as sent and unpacked) and of outputs. */
+  max_stored_bytes: number;
+}
+
+export type LimitsChange = { [name in keyof UserLimits]?: UserLimits[name] | null | undefined };
+
+const names = ['max_jobs', 'max_running', 'max_gpus', 'max_stored_bytes'] as const;
+
+export interface LimitsParts {
+  db: Database;
+  /** What holds for whoever has no limits of their own. */
+  everybody: UserLimits;
+}
+
+/** How much each user may have, and has. The box's owner has no limits. */
+export class Limits {
+  constructor(private readonly parts: LimitsParts) {}
+
+  of(user: string): UserLimits {
+    if (user === BOX_OWNER)
+      return { max_jobs: 0, max_running: 0, max_gpus: 0, max_stored_bytes: 0 };
+    const own = this.#own(user);
+    const limits = { ...this.parts.everybody };
+    for (const name of names) limits[name] = own?.[name] ?? limits[name];
+    return limits;
+  }
+
+  /** @param change null: as everybody's again; undefined: as before. */
+  set(user: string, change: LimitsChange): UserLimits {
+    if (user === BOX_OWNER)
+      throw new AppError('conflict', `${BOX_OWNER}: the owner of this box has no limits`);
+    const own = this.#own(user);
+    const row = Object.fromEntries(
+      names.map((name) => [
+        name,
+        change[name] === undefined ? (own?.[name] ?? null) : change[name],
+      ]),
+    );
+    this.parts.db
+      .prepare(
+        `INSERT OR REPLACE INTO user_limits (user, max_jobs, max_running, max_gpus, max_stored_bytes)
+         VALUES (@user, @max_jobs, @max_running, @max_gpus, @max_stored_bytes)`,
+      )
+      .run({ user, ...row });
+    return this.of(user);
+  }
+
+  /** Everybody who has a token, a job or limits of their own, with what they may have and have. */
+  list() {
+    const rows = this.parts.db
+      .prepare<[], { user: string }>(
+        'SELECT user FROM tokens UNION SELECT user FROM jobs UNION SELECT user FROM user_limits ORDER BY user',
+      )
+      .all();
+    return rows.map(({ user }) => this.view(user));
+  }
+
+  view(user: string) {
+    const jobs = this.#jobs(user);
+    return { user, limits: this.of(user), ...jobs, stored_bytes: this.#storedBytes(user) };
+  }
+
+  /** @throws AppError limit_reached when the user has as many jobs as they may. */
+  demandRoomForJob(user: string): void {
+    const { max_jobs: limit } = this.of(user);
+    if (limit > 0 && this.#jobs(user).jobs >= limit)
+      throw new AppError(
+        'limit_reached',
+        `you have ${limit} jobs queued or running, which is the most allowed: wait for one or cancel one`,
+        { details: { limit: 'max_jobs', most: limit } },
+      );
+  }
+
+  /** @throws AppError limit_reached when the user would have more stored than they may. */
+  demandRoomFor(user: string, bytes: number): void {
+    const { max_stored_bytes: limit } = this.of(user);
+    if (limit === 0) return;
+    const used = this.#storedBytes(user);
+    if (used + bytes > limit)
+      throw new AppError(
+        'limit_reached',
+        `you have ${used} of ${limit} bytes stored, and this takes ${bytes} more: delete datasets or jobs first`,
+        { details: { limit: 'max_stored_bytes', most: limit, used, asked: bytes } },
+      );
+  }
+
+  #own(user: string) {
+    return this.parts.db
+      .prepare<[string], Record<keyof UserLimits, number | null>>(
+        'SELECT max_jobs, max_running, max_gpus, max_stored_bytes FROM user_limits WHERE user = ?',
+      )
+      .get(user);
+  }
+
+  #jobs(user: string): { jobs: number; running: number } {
+    const row = this.parts.db
+      .prepare<[string], { jobs: number; running: number | null }>(
+        "SELECT count(*) AS jobs, sum(state = 'RUNNING') AS running FROM jobs WHERE user = ? AND terminal = 0",
+      )
+      .get(user);
+    return { jobs: row?.jobs ?? 0, running: row?.running ?? 0 };
+  }
+
+  #storedBytes(user: string): number {
+    const { db } = this.parts;
+    const sum = (sql: string) =>
+      db.prepare<[string], { bytes: number | null }>(sql).get(user)?.bytes ?? 0;
+    return (
+      sum('SELECT sum(size + tree_bytes) AS bytes FROM datasets WHERE owner = ?') +
+      sum(
+        `SELECT sum(size) AS bytes FROM outputs JOIN jobs USING (job_id) WHERE user = ? AND kind = 'file'`,
+      )
+    );
+  }
+}

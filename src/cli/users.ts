@@ -1,0 +1,129 @@
+import { text } from 'node:stream/consumers';
+import type { Api } from './api.js';
+import { CliError } from './cli-error.js';
+import { auditReply, tokenSchema, tokensReply, userSchema, usersReply } from './replies.js';
+import { plain, say, table } from './terminal.js';
+
+interface Format {
+  json?: boolean;
+}
+
+/** @param token of the user's own choice; `-` reads it from standard input, where `ps` does not show it. */
+export async function createToken(
+  api: Api,
+  user: string,
+  token: string | undefined,
+  options: Format & { days: number; role: string },
+): Promise<void> {
+  const { days, role } = options;
+  const given = await tokenFrom(token);
+  const body = { user, days, role, ...(given !== undefined && { token: given }) };
+  const made = await api.post('/tokens', body, tokenSchema);
+  if (options.json) {
+    say(JSON.stringify(made, null, 2));
+    return;
+  }
+  const until = made.expires_at === null ? 'never expires' : `expires ${day(made.expires_at)}`;
+  say(
+    `Token ${made.token_id} of ${plain(made.user)} (${plain(made.role)}, ${until}), shown this once:`,
+  );
+  say(plain(made.token ?? ''));
+}
+
+export async function listTokens(api: Api, { json }: Format): Promise<void> {
+  const reply = await api.get('/tokens', tokensReply);
+  const head = ['ID', 'USER', 'ROLE', 'STATE', 'CREATED', 'EXPIRES', 'LAST USED'];
+  const rows = reply.tokens.map((one) => [
+    String(one.token_id),
+    plain(one.user),
+    plain(one.role),
+    plain(one.state),
+    day(one.created_at),
+    one.expires_at === null ? 'never' : day(one.expires_at),
+    one.last_used_at === null ? 'never' : minute(one.last_used_at),
+  ]);
+  if (json) say(JSON.stringify(reply, null, 2));
+  else say(rows.length === 0 ? 'no tokens but the one of this box' : table([head, ...rows]));
+}
+
+/** @param which its number, or the token itself; `-` reads that from standard input. */
+export async function revokeToken(api: Api, which: string): Promise<void> {
+  const gone = /^\d{1,7}$/.test(which)
+    ? await api.delete(`/tokens/${which}`, tokenSchema)
+    : await api.post('/tokens/revoke', { token: await tokenFrom(which) }, tokenSchema);
+  say(`Token ${gone.token_id} of ${plain(gone.user)} is revoked: it opens nothing any more`);
+}
+
+export async function listUsers(api: Api, { json }: Format): Promise<void> {
+  const reply = await api.get('/users', usersReply);
+  const of = (used: number | string, most: number | string) =>
+    most === 0 ? String(used) : `${used} of ${most}`;
+  const head = ['USER', 'JOBS', 'RUNNING', 'GPUS AT ONCE', 'STORED'];
+  const rows = reply.users.map(({ user, jobs, running, stored_bytes: stored, limits }) => [
+    plain(user),
+    of(jobs, limits.max_jobs),
+    of(running, limits.max_running),
+    limits.max_gpus === 0 ? 'any' : String(limits.max_gpus),
+    of(gib(stored), limits.max_stored_bytes === 0 ? 0 : gib(limits.max_stored_bytes)),
+  ]);
+  say(json ? JSON.stringify(reply, null, 2) : table([head, ...rows]));
+}
+
+export interface LimitOptions {
+  jobs?: number;
+  running?: number;
+  gpus?: number;
+  storedGb?: number;
+}
+
+export async function limitUser(api: Api, user: string, options: LimitOptions): Promise<void> {
+  const { jobs, running, gpus, storedGb } = options;
+  if (Object.keys(options).every((name) => name === 'url'))
+    throw new CliError('name a limit: --jobs, --running, --gpus or --stored-gb (0 = no limit)');
+  const body = {
+    max_jobs: jobs,
+    max_running: running,
+    max_gpus: gpus,
+    max_stored_bytes: storedGb === undefined ? undefined : Math.floor(storedGb * 1024 ** 3),
+  };
+  const { limits } = await api.put(`/users/${encodeURIComponent(user)}/limits`, body, userSchema);
+  const told = (most: number | string) => (most === 0 ? 'any' : String(most));
+  say(
+    `${plain(user)}: ${told(limits.max_jobs)} jobs, ${told(limits.max_running)} running, ${told(limits.max_gpus)} GPUs at once, ` +
+      `${limits.max_stored_bytes === 0 ? 'any' : gib(limits.max_stored_bytes)} stored`,
+  );
+}
+
+export async function showAudit(
+  api: Api,
+  { json, user, limit }: Format & { user?: string; limit: number },
+): Promise<void> {
+  const query = new URLSearchParams({ limit: String(limit), ...(user !== undefined && { user }) });
+  const reply = await api.get(`/audit?${query.toString()}`, auditReply);
+  const head = ['TIME (UTC)', 'USER', 'FROM', 'DID', 'WITH', 'STATUS'];
+  const rows = reply.audit.map((one) => [
+    one.at.slice(0, 19).replace('T', ' '),
+    plain(one.user ?? '?'),
+    plain(one.address),
+    plain(`${one.method} ${one.path}`),
+    plain(one.subject ?? '-'),
+    String(one.status),
+  ]);
+  say(json ? JSON.stringify(reply, null, 2) : table([head, ...rows]));
+}
+
+async function tokenFrom(given: string | undefined): Promise<string | undefined> {
+  return given === '-' ? (await text(process.stdin)).trim() : given;
+}
+
+function day(iso: string | null): string {
+  return iso?.slice(0, 10) ?? '-';
+}
+
+function minute(iso: string): string {
+  return iso.slice(0, 16).replace('T', ' ');
+}
+
+function gib(bytes: number): string {
+  return `${(bytes / 1024 ** 3).toFixed(1)} GiB`;
+}

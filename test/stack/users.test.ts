@@ -1,0 +1,343 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { execa } from 'execa';
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { LiveStack, type JobReply } from './live-stack.js';
+
+const mainJs = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+
+interface TokenReply {
+  token_id: number;
+  token: string;
+  user: string;
+  state: string;
+  expires_at: string | null;
+}
+
+let stack: LiveStack;
+let alice: string;
+let bob: string;
+
+beforeAll(async () => {
+  stack = await LiveStack.start({
+    JR_SIMULATE_GPUS: '4',
+    JR_USER_MAX_JOBS: '6',
+    JR_USER_MAX_GPUS: '1.5',
+    JR_TRUSTED_PROXIES: '1',
+  });
+  alice = (await create('alice')).token;
+  bob = (await create('bob')).token;
+}, 60_000);
+afterAll(() => stack.remove(), 60_000);
+
+async function create(user: string, more: Record<string, unknown> = {}): Promise<TokenReply> {
+  const made = await as<TokenReply>(stack.token, 'POST', '/tokens', { user, ...more });
+  if (made.status !== 201) throw new Error(made.text);
+  return made.json;
+}
+
+/** @param address where the request seems to come from, so that one test's wrong tokens do not slow down another's */
+function as<T = JobReply>(
+  token: string,
+  method: string,
+  path: string,
+  body?: object,
+  address = '192.0.2.1',
+) {
+  return stack.call<T>(method, path, {
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+    headers: {
+      Authorization: `Bearer ${token}`,
+      'Content-Type': 'application/json',
+      'X-Forwarded-For': address,
+    },
+  });
+}
+
+/** Cancels the user's jobs and waits until they are gone. */
+async function end(token: string, ...ids: number[]): Promise<void> {
+  for (const id of ids) await as(token, 'POST', `/jobs/${id}/cancel`);
+  for (const id of ids) await as(token, 'GET', `/jobs/${id}?wait=60`);
+}
+
+const sleep = { command_key: 'shell', command: 'sleep 60', mem_gb: 0.1 };
+
+describe('tokens', () => {
+  test('open the service until they are revoked, and none is stored or logged', async () => {
+    const { token, token_id: id } = await create('carol', { token: 'my-secret-token' });
+    expect(token).toBe('my-secret-token');
+    expect((await as(token, 'GET', '/jobs')).status).toBe(200);
+    const listed = await as(stack.token, 'GET', '/tokens');
+    expect(listed.text).toContain('"carol"');
+    expect(listed.text).not.toContain(token);
+    expect((await as(stack.token, 'DELETE', `/tokens/${id}`)).status).toBe(200);
+    expect((await as(token, 'GET', '/jobs')).status).toBe(401);
+    const again = await as(stack.token, 'DELETE', `/tokens/${id}`);
+    expect(again.status).toBe(409);
+    for (const file of ['db/jr_slurm.db', 'db/jr_slurm.db-wal', 'logs/api.log'])
+      expect(readFileSync(join(stack.root, file)).includes(token)).toBe(false);
+  });
+
+  test('expire', async () => {
+    const { token, expires_at: at } = await create('dave', { days: 1 });
+    expect(Date.parse(at ?? '') - Date.now()).toBeGreaterThan(23 * 3600 * 1000);
+    const past = `UPDATE tokens SET expires_at = 1 WHERE user = 'dave'`;
+    const { default: Database } = await import('better-sqlite3');
+    const db = new Database(join(stack.root, 'db', 'jr_slurm.db'));
+    db.prepare(past).run();
+    db.close();
+    expect((await as(token, 'GET', '/jobs')).status).toBe(401);
+  });
+
+  test.each([
+    [{ user: 'no spaces' }, /user: expected/],
+    [{ user: 'x', token: 'short' }, /token: expected 8 to 512/],
+    [{ user: 'x', days: -1 }, /days/],
+    [{ user: 'x', role: 'root' }, /role: expected admin, user or reader/],
+    [{}, /user: expected the name/],
+  ])('%j is refused', async (body, message) => {
+    const refused = await as(stack.token, 'POST', '/tokens', body);
+    expect(refused.status).toBe(400);
+    expect(refused.json.error.message).toMatch(message);
+  });
+
+  test('one that is in use already is refused: two users could not be told apart', async () => {
+    const refused = await as(stack.token, 'POST', '/tokens', { user: 'eve', token: alice });
+    expect(refused.status).toBe(409);
+  });
+
+  test('are for admins alone', async () => {
+    expect((await as(alice, 'GET', '/tokens')).status).toBe(403);
+    expect((await as(alice, 'POST', '/tokens', { user: 'eve' })).status).toBe(403);
+    expect((await as(alice, 'GET', '/audit')).status).toBe(403);
+    expect((await as(alice, 'GET', '/ingest/jobs-file')).status).toBe(403);
+    expect((await as(alice, 'POST', '/gpus/0/pause', {})).status).toBe(403);
+    expect((await as(alice, 'POST', '/nodes/box0/drain')).status).toBe(403);
+    expect((await as(alice, 'PUT', '/users/alice/limits', { max_jobs: 0 })).status).toBe(403);
+  });
+
+  test('tried one after another slow down whoever tries, and nobody else', async () => {
+    const guesser = '198.51.100.7';
+    expect((await as(bob, 'GET', '/jobs', undefined, guesser)).status).toBe(200);
+    const guess = (i: number) => as(`wrong-token-${i}`, 'GET', '/jobs', undefined, guesser);
+    const codes = [];
+    for (let i = 0; i < 12; i++) codes.push((await guess(i)).status);
+    expect(codes).toEqual([...Array<number>(10).fill(401), 429, 429]);
+    const slowed = await guess(99);
+    expect(Number(slowed.headers.get('retry-after'))).toBeGreaterThan(0);
+    // A right token that was never seen from there is not looked at either: else guessing would go on at full speed.
+    expect((await as(alice, 'GET', '/jobs', undefined, guesser)).status).toBe(429);
+    expect((await as(bob, 'GET', '/jobs', undefined, guesser)).status).toBe(200);
+    expect((await as(alice, 'GET', '/jobs', undefined, '198.51.100.8')).status).toBe(200);
+  });
+});
+
+describe('a user', () => {
+  test('sees and controls their own jobs, and nobody else’s', async () => {
+    const made = await as(alice, 'POST', '/jobs', {
+      command_key: 'shell',
+      command: 'echo mine; echo x > $JR_OUTPUT_DIR/m.pth',
+      mem_gb: 0.1,
+      experiment_id: 'shared-name',
+    });
+    const { job_id: id } = made.json;
+    expect(made.json).toMatchObject({ user: 'alice' });
+    await as(alice, 'GET', `/jobs/${id}?wait=60`);
+    for (const path of ['', '/log', '/log/stream', '/result', '/script'])
+      expect((await as(bob, 'GET', `/jobs/${id}${path}`)).status).toBe(404);
+    for (const path of ['cancel', 'hold', 'release', 'requeue', 'rerun'])
+      expect((await as(bob, 'POST', `/jobs/${id}/${path}`)).status).toBe(404);
+    expect((await as(bob, 'POST', `/jobs/${id}/priority`, { priority: 1 })).status).toBe(404);
+    expect((await as(bob, 'DELETE', `/jobs/${id}`)).status).toBe(404);
+    for (const path of [
+      `/outputs/by_job/${id}`,
+      '/outputs?experiment_id=shared-name',
+      '/outputs/download?experiment_id=shared-name&output_id=m.pth',
+      `/outputs/download_by_job?job_id=${id}&rel_path=m.pth`,
+    ]) {
+      expect((await as(bob, 'GET', path)).status).toBe(404);
+      expect((await as(alice, 'GET', path)).status).toBe(200);
+      expect((await as(stack.token, 'GET', path)).status).toBe(200);
+    }
+    const listOf = async (token: string, query = '') =>
+      (await as<{ jobs: JobReply[] }>(token, 'GET', `/jobs${query}`)).json.jobs.map(
+        (j) => j.job_id,
+      );
+    expect(await listOf(alice)).toContain(id);
+    expect(await listOf(bob)).not.toContain(id);
+    expect(await listOf(bob, '?user=alice')).not.toContain(id);
+    expect(await listOf(stack.token, '?user=alice')).toContain(id);
+    expect(await listOf(stack.token, '?user=bob')).not.toContain(id);
+  }, 90_000);
+
+  test('shares no idempotency key and no duplicate with another', async () => {
+    const fields = { command_key: 'shell', command: 'true', mem_gb: 0.1, dedup: true };
+    const submit = (token: string) =>
+      stack.call('POST', '/jobs', {
+        body: JSON.stringify(fields),
+        headers: {
+          Authorization: `Bearer ${token}`,
+          'Content-Type': 'application/json',
+          'Idempotency-Key': 'the-same',
+        },
+      });
+    const [first, second] = [await submit(alice), await submit(bob)];
+    expect([first.status, second.status]).toEqual([201, 201]);
+    expect(second.json.job_id).not.toBe(first.json.job_id);
+    expect((await submit(alice)).json.job_id).toBe(first.json.job_id);
+    await as(alice, 'GET', `/jobs/${first.json.job_id}?wait=60`);
+    await as(bob, 'GET', `/jobs/${second.json.job_id}?wait=60`);
+  }, 60_000);
+
+  test('reads all datasets and deletes only their own', async () => {
+    const content = 'of alice';
+    const sha = createHash('sha256').update(content).digest('hex');
+    const put = await stack.call('PUT', `/datasets/${sha}`, {
+      body: content,
+      headers: { Authorization: `Bearer ${alice}` },
+    });
+    expect(put.json).toMatchObject({ owner: 'alice' });
+    expect((await as(bob, 'GET', `/datasets/${sha}`)).status).toBe(200);
+    const refused = await as(bob, 'DELETE', `/datasets/${sha}`);
+    expect(refused.status).toBe(403);
+    expect(refused.json.error.message).toMatch(/only alice or an admin/);
+    expect((await as(alice, 'DELETE', `/datasets/${sha}`)).status).toBe(200);
+  });
+
+  test('may be a reader, who changes nothing', async () => {
+    const { token } = await create('alice', { role: 'reader' });
+    expect((await as(token, 'GET', '/jobs')).status).toBe(200);
+    expect((await as(token, 'POST', '/jobs', sleep)).status).toBe(403);
+    expect((await as(token, 'DELETE', '/jobs/1')).status).toBe(403);
+  });
+
+  test('is told of others on the GPUs only that they are there', async () => {
+    const { json } = await as(bob, 'POST', '/jobs', { ...sleep, gpus: 1, name: 'secret-plan' });
+    await stack.until(json.job_id, 'RUNNING');
+    // Which GPU it got is asked of Slurm a moment later.
+    let shown = await as(alice, 'GET', '/gpus');
+    for (const deadline = Date.now() + 20_000; Date.now() < deadline;) {
+      if (shown.text.includes(`"job_id":${json.job_id}`)) break;
+      shown = await as(alice, 'GET', '/gpus');
+    }
+    expect(shown.text).toContain(`"job_id":${json.job_id}`);
+    expect(shown.text).not.toContain('secret-plan');
+    expect((await as(bob, 'GET', '/gpus')).text).toContain('secret-plan');
+    await end(bob, json.job_id);
+  }, 60_000);
+});
+
+describe('limits', () => {
+  test('of jobs: one more is refused at once, and admins have none', async () => {
+    const ids: number[] = [];
+    for (let i = 0; i < 6; i++) ids.push((await as(bob, 'POST', '/jobs', sleep)).json.job_id);
+    const refused = await as(bob, 'POST', '/jobs', sleep);
+    expect(refused.status).toBe(429);
+    expect(refused.json.error).toMatchObject({ code: 'limit_reached' });
+    const mine = await as(stack.token, 'POST', '/jobs', sleep);
+    expect(mine.status).toBe(201);
+    await end(bob, ...ids.slice(0, 1));
+    const after = await as(bob, 'POST', '/jobs', sleep);
+    expect(after.status).toBe(201);
+    await end(bob, ...ids.slice(1), after.json.job_id);
+    await end(stack.token, mine.json.job_id);
+  }, 90_000);
+
+  test('of GPUs: Slurm lets the job wait though GPUs are free, and says why', async () => {
+    const first = await as(alice, 'POST', '/jobs', { ...sleep, gpus: 1 });
+    await stack.until(first.json.job_id, 'RUNNING');
+    const second = await as(alice, 'POST', '/jobs', { ...sleep, gpus: 1 });
+    const half = await as(alice, 'POST', '/jobs', { ...sleep, gpus: 0.5 });
+    await stack.until(half.json.job_id, 'RUNNING');
+    const waiting = await as<JobReply & { reason_text: string }>(
+      alice,
+      'GET',
+      `/jobs/${second.json.job_id}`,
+    );
+    expect(waiting.json).toMatchObject({ status: 'PENDING' });
+    expect(waiting.json.reason).toMatch(/^AssocGrp/);
+    expect(waiting.json.reason_text).toMatch(/its user’s jobs leave GPUs/);
+    await end(alice, first.json.job_id);
+    await stack.until(second.json.job_id, 'RUNNING');
+    await end(alice, second.json.job_id, half.json.job_id);
+  }, 90_000);
+
+  test('of running jobs and stored bytes: one user’s own', async () => {
+    const set = await as(stack.token, 'PUT', '/users/bob/limits', {
+      max_running: 1,
+      max_stored_bytes: 1000,
+    });
+    expect(set.json).toMatchObject({
+      limits: { max_running: 1, max_stored_bytes: 1000, max_jobs: 6 },
+    });
+    const first = await as(bob, 'POST', '/jobs', sleep);
+    const second = await as(bob, 'POST', '/jobs', sleep);
+    await stack.until(first.json.job_id, 'RUNNING');
+    expect((await as(bob, 'GET', `/jobs/${second.json.job_id}`)).json.reason).toMatch(/^Assoc/);
+    await end(bob, first.json.job_id, second.json.job_id);
+
+    const content = 'x'.repeat(2000);
+    const sha = createHash('sha256').update(content).digest('hex');
+    const refused = await stack.call('PUT', `/datasets/${sha}`, {
+      body: content,
+      headers: { Authorization: `Bearer ${bob}` },
+    });
+    expect(refused.status).toBe(429);
+    expect(refused.json.error).toMatchObject({ code: 'limit_reached' });
+    expect((await as(bob, 'GET', `/datasets/${sha}`)).status).toBe(404);
+  }, 90_000);
+});
+
+test('the audit log says who did what, and shows no secret', async () => {
+  const { json, text } = await as<{ audit: Record<string, unknown>[] }>(
+    stack.token,
+    'GET',
+    '/audit?limit=1000',
+  );
+  expect(json.audit).toContainEqual(
+    expect.objectContaining({ user: 'bob', method: 'POST', path: '/jobs', status: 201 }),
+  );
+  expect(json.audit).toContainEqual(
+    expect.objectContaining({ user: 'admin', path: '/tokens', subject: 'token 1 of alice' }),
+  );
+  expect(json.audit).toContainEqual(
+    expect.objectContaining({ user: null, status: 401, address: '198.51.100.7' }),
+  );
+  for (const token of [alice, bob, stack.token]) expect(text).not.toContain(token);
+});
+
+test('the commands do the same', async () => {
+  const cli = async (args: string[], input = '') => {
+    const { JR_ROOT = '', JR_PORT = '' } = stack.env;
+    const result = await execa(process.execPath, [mainJs, ...args], {
+      env: { PATH: process.env['PATH'] ?? '', JR_ROOT, JR_PORT },
+      extendEnv: false,
+      reject: false,
+      input,
+    });
+    return `${result.stdout}${result.stderr}`;
+  };
+  const made = await cli(['token', 'create', 'frank', '-', '--days', '7'], 'a-token-of-frank\n');
+  expect(made).toMatch(
+    /^Token \d+ of frank \(user, expires \d{4}-\d\d-\d\d\), shown this once:\na-token-of-frank$/,
+  );
+  expect((await as('a-token-of-frank', 'GET', '/users/me')).json).toMatchObject({
+    user: 'frank',
+    role: 'user',
+  });
+  expect(await cli(['token', 'list'])).toMatch(/\d+ +frank +user +valid/);
+  expect(await cli(['user', 'limit', 'frank', '--jobs', '3', '--stored-gb', '0.5'])).toBe(
+    'frank: 3 jobs, any running, 1.5 GPUs at once, 0.5 GiB stored',
+  );
+  expect(await cli(['user', 'list'])).toMatch(/frank +0 of 3 +0 +1.5 +0.0 GiB of 0.5 GiB/);
+  expect(await cli(['token', 'revoke', 'a-token-of-frank'])).toMatch(
+    /^Token \d+ of frank is revoked/,
+  );
+  expect((await as('a-token-of-frank', 'GET', '/jobs')).status).toBe(401);
+  expect(await cli(['token', 'revoke', '99'])).toMatch(/there is no token 99/);
+  expect(await cli(['audit', '--limit', '20'])).toMatch(
+    /admin .*POST \/tokens\/revoke +token \d+ of frank +200/,
+  );
+}, 60_000);
