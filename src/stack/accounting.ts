@@ -9,25 +9,19 @@ import type { Layout } from '../layout.js';
  * drain nodes, without root (slurm.schedmd.com/user_permissions.html).
  */
 export async function makeAccounts(layout: Layout): Promise<void> {
-  const listed = await sacctmgr(
-    '--noheader',
-    '--parsable2',
-    'list',
-    'user',
-    'format=user,adminlevel',
-  );
-  if (
-    /^jobrunner\|Operator$/m.test(listed) &&
-    /^runner\|/m.test(listed) &&
-    /^jr-remote\|/m.test(listed)
-  )
-    return;
-  const clusters = await sacctmgr('--noheader', '--parsable2', 'list', 'cluster', 'format=cluster');
-  if (!/^jobrunner$/m.test(clusters)) await sacctmgr('add', 'cluster', 'jobrunner');
-  await sacctmgr('add', 'account', 'main', 'description=jobs', 'organization=jobrunner');
-  await sacctmgr('add', 'user', 'runner', 'account=main');
-  await sacctmgr('add', 'user', 'jr-remote', 'account=main');
-  await sacctmgr('add', 'user', 'jobrunner', 'account=main', 'adminlevel=Operator');
+  const listed = async (what: string, format: string) =>
+    (await sacctmgr('--noheader', '--parsable2', 'list', what, `format=${format}`)).split('\n');
+  // What is there is not added again: sacctmgr takes that for a failure.
+  if (!(await listed('cluster', 'cluster')).includes('jobrunner'))
+    await sacctmgr('add', 'cluster', 'jobrunner');
+  if (!(await listed('account', 'account')).includes('main'))
+    await sacctmgr('add', 'account', 'main', 'description=jobs', 'organization=jobrunner');
+  const users = await listed('user', 'user,adminlevel');
+  for (const name of ['runner', 'jr-remote'])
+    if (!users.some((line) => line.startsWith(`${name}|`)))
+      await sacctmgr('add', 'user', name, 'account=main');
+  if (!users.includes('jobrunner|Operator'))
+    await sacctmgr('add', 'user', 'jobrunner', 'account=main', 'adminlevel=Operator');
 
   async function sacctmgr(...args: string[]): Promise<string> {
     const { stdout } = await execa('sacctmgr', ['--immediate', ...args], {
