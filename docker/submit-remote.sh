@@ -30,7 +30,7 @@ for option; do
   case $option in
     --job-name=*) continue ;;
   esac
-  [[ $option =~ ^--(comment=jobrunner:[0-9a-f]{32}|cpus-per-task=[0-9]{1,6}|mem=[0-9]{1,12}M|gres=[a-z0-9_:,]{1,4000}|nice=[0-9]{1,10}|time=(UNLIMITED|[0-9:-]{1,24})|constraint=[a-z0-9|]{1,2000})$ ]] ||
+  [[ $option =~ ^--(comment=jobrunner:[0-9a-f]{32}|account=[a-z0-9._-]{1,80}|cpus-per-task=[0-9]{1,6}|mem=[0-9]{1,12}M|gres=[a-z0-9_:,]{1,4000}|nice=[0-9]{1,10}|time=(UNLIMITED|[0-9:-]{1,24})|constraint=[a-z0-9|]{1,2000})$ ]] ||
     refuse "not one of the options of a job on an SSH host: $option"
 done
 

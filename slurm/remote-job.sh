@@ -5,5 +5,5 @@ for name in $(compgen -e); do
   case $name in SLURM*) ;; *) unset "$name" ;; esac
 done
 export PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 NODE_ENV=production
-export JR_ROOT={{root}} JR_GPU_TYPE={{gpu_type}} JR_SHARDS_PER_GPU={{shards_per_gpu}} SLURM_CONF={{slurm_conf}}
+export SLURM_CONF={{slurm_conf}} {{settings}}
 exec {{node}} {{main}} remote-run "$1" </dev/null

@@ -31,9 +31,10 @@ import { jobsFileRoutes } from './ingest/jobs-file/routes.js';
 import { TakenLines } from './ingest/jobs-file/taken-lines.js';
 import { HandOver } from './jobs/hand-over.js';
 import { JobFolders } from './jobs/job-folders.js';
-import type { JobId } from './jobs/job.js';
+import type { Job, JobId } from './jobs/job.js';
 import { logTail } from './jobs/log-file.js';
 import { Mover } from './jobs/mover.js';
+import { isRemote, Places } from './jobs/places.js';
 import { recordPlacements } from './jobs/placements.js';
 import { jobRoutes } from './jobs/routes.js';
 import { screenRoutes } from './jobs/screen-routes.js';
@@ -45,6 +46,8 @@ import { nodeRoutes } from './nodes/routes.js';
 import { outputRoutes } from './outputs/routes.js';
 import { OutputService } from './outputs/service.js';
 import { packageRoot } from './package-root.js';
+import { HostList } from './remote/host-list.js';
+import { NodeWatch } from './remote/node-watch.js';
 import { holdReserve } from './slurm/hold.js';
 import { commandSlurmClient } from './slurm/client.js';
 import type { Layout } from './layout.js';
@@ -60,6 +63,9 @@ export interface App {
   /** Takes nothing new, waits for what is under way, closes all. */
   close(): Promise<void>;
 }
+
+/** On this machine, not on a host that is reached over SSH. */
+const isHere = (job: Job) => !isRemote(job.request);
 
 /** Wires everything, in the order in which one part needs another; what fails half-way is closed again. */
 export async function openApp(config: Config, layout: Layout, log: Logger): Promise<App> {
@@ -135,7 +141,19 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
       const { max_running: running, max_gpus: most } = userLimits.of(user);
       return { running: running || null, shards: Math.floor(most * shardsPerGpu) || null };
     };
-    const handOver = new HandOver({ db, slurm, folders, accountLimits, retries, now, log });
+    const sshHosts = new HostList(layout.remoteHosts);
+    const { cpus, memoryMb, maxTime } = node;
+    const places = new Places({ limits: { cpus, memoryMb, maxTime }, fleet }, sshHosts);
+    const handOver = new HandOver({
+      db,
+      slurm,
+      folders,
+      places,
+      accountLimits,
+      retries,
+      now,
+      log,
+    });
     releasers.push(() => handOver.close());
     const gpuService = new GpuService({
       db,
@@ -147,7 +165,7 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
       idleWarnMinutes: config.gpus.idleWarnMinutes,
       stateFile: config.gpus.stateFile,
       stateSeconds: config.gpus.stateSeconds,
-      liveJobs: () => jobStore.liveJobs(db),
+      liveJobs: () => jobStore.liveJobs(db).filter(isHere),
       setWarning: (id, warning) => jobStore.updateJob(db, id as JobId, { warning }),
       now,
       log,
@@ -181,7 +199,6 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
     const templates = new TemplateLibrary(
       config.templates ? [builtIn, config.templates] : [builtIn],
     );
-    const { cpus, memoryMb, maxTime } = node;
     const jobs = new JobService({
       db,
       slurm,
@@ -190,8 +207,7 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
       folders,
       handOver,
       tracker,
-      limits: { cpus, memoryMb, maxTime },
-      fleet,
+      places,
       screenDir: layout.screens,
       models,
       isHeld,
@@ -213,6 +229,10 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
     releasers.push(() => jobsFile.close());
     jobsFile.start();
 
+    const nodeWatch = new NodeWatch({ slurm, hosts: sshHosts, path: layout.remoteStatus, log });
+    releasers.push(() => nodeWatch.close());
+    nodeWatch.start();
+
     const health = new HealthCheck({ db, slurm, root: layout.root, now });
     const app = createHttpApp({
       log,
@@ -224,12 +244,12 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
       datasets: datasetRoutes(datasets),
       commands: commandRoutes(templates),
       jobs: jobRoutes(jobs, outputs, folders, stopping.signal, (job) =>
-        gpuService.whyHeldBack(job),
+        isHere(job) ? gpuService.whyHeldBack(job) : null,
       ),
       screens: screenRoutes(db),
       outputs: outputRoutes(outputs),
       gpus: gpuRoutes(gpuService),
-      nodes: nodeRoutes(slurm),
+      nodes: nodeRoutes(slurm, sshHosts, nodeWatch),
       ingest: jobsFileRoutes(jobsFile),
       metrics: metricsRoutes(db, health, gpuService),
       tokens: tokenRoutes(tokens),

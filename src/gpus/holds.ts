@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { NODE_NAME } from '../layout.js';
 import type { SlurmClient } from '../slurm/client.js';
 import type { SlurmHold } from '../slurm/hold.js';
 import type { GpuPlacement } from '../slurm/placements.js';
@@ -59,8 +60,7 @@ export class Holds {
     for (let round = 0; round < rounds; round++) {
       const holds = await this.slurm.holds();
       // Asked for after the placeholders: one that starts in between is known to be none of the jobs.
-      const placements =
-        held.size === 0 ? new Map<number, GpuPlacement>() : await this.slurm.placements();
+      const placements = held.size === 0 ? new Map<number, GpuPlacement>() : await this.#here();
       for (const hold of this.#surplus(holds, held, placements))
         await this.slurm.cancel(hold.slurmJobId);
       if (held.size === 0) return;
@@ -77,6 +77,12 @@ export class Holds {
       }
       if (submitted === 0) return;
     }
+  }
+
+  /** Of the jobs on this machine. */
+  async #here(): Promise<Map<number, GpuPlacement>> {
+    const placements = await this.slurm.placements();
+    return new Map([...placements].filter(([, { node }]) => node === NODE_NAME));
   }
 
   /**

@@ -1,5 +1,6 @@
 import { statfs } from 'node:fs/promises';
 import type { Database } from '../db/database.js';
+import { NODE_NAME } from '../layout.js';
 import type { SlurmClient } from '../slurm/client.js';
 
 /** Below this a job's output or an upload would soon fail. */
@@ -60,7 +61,10 @@ export class HealthCheck {
   async #slurm(): Promise<SlurmHealth> {
     const { slurm } = this.parts;
     const [node, slurmdbd] = await Promise.all([
-      answer(async () => (await slurm.nodes())[0]?.state ?? 'unknown', 'unknown'),
+      answer(async () => {
+        const own = (await slurm.nodes()).find(({ name }) => name === NODE_NAME);
+        return own?.state ?? 'unknown';
+      }, 'unknown'),
       answer(async () => (await slurm.pingAccounting(), 'up' as const), 'down'),
     ]);
     return { node, slurmdbd };

@@ -8,6 +8,7 @@ import { parseTimeLimit } from '../slurm/time-limit.js';
 import type { Job, JobId } from './job.js';
 import type { JobFolders } from './job-folders.js';
 import { memoryMbOf } from './limits.js';
+import { isRemote, type Places } from './places.js';
 import * as store from './store.js';
 
 /** Slurm's clients try for 9 s before they say that nobody is there; a caller need not wait for that each time. */
@@ -24,6 +25,7 @@ export interface HandOverParts {
   folders: JobFolders;
   /** What a user's running jobs may have, for Slurm to keep them to it; undefined for the box's owner. */
   accountLimits: (user: string) => AccountLimits | undefined;
+  places: Pick<Places, 'constraintOf'>;
   /** How often a job that Slurm has no room for is handed over, and the seconds before the second time. */
   retries: { attempts: number; waitSeconds: number };
   now: () => number;
@@ -168,6 +170,9 @@ export class HandOver {
   #specOf({ job_id, comment, request, gres, priority }: Job, account?: string): SubmitSpec {
     const { outputDir, stdoutPath } = this.#parts.folders.of(job_id);
     return {
+      jobId: job_id,
+      user: isRemote(request) ? 'jr-remote' : 'runner',
+      constraint: this.#parts.places.constraintOf(request, gres),
       comment,
       account,
       name: request.name,

@@ -1,8 +1,18 @@
 import { randomUUID } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
+import type { RemoteJobSpec } from '../remote/spec.js';
 import { removeConfined } from '../storage/confined-remove.js';
 import type { JobId } from './job.js';
 
@@ -24,11 +34,18 @@ export class JobFolders {
   readonly resultsDir: string;
   readonly #logsDir: string;
   readonly #scriptsDir: string;
+  readonly #remoteJobsDir: string;
 
-  constructor(folders: { results: string; jobLogs: string; jobScripts: string }) {
+  constructor(folders: {
+    results: string;
+    jobLogs: string;
+    jobScripts: string;
+    remoteJobs: string;
+  }) {
     this.resultsDir = folders.results;
     this.#logsDir = folders.jobLogs;
     this.#scriptsDir = folders.jobScripts;
+    this.#remoteJobsDir = folders.remoteJobs;
   }
 
   of(id: JobId): JobPaths {
@@ -44,15 +61,21 @@ export class JobFolders {
 
   /**
    * Makes them, synchronously, so that it can stand in the transaction that writes the job down.
+   * @param remote whether the job runs on an SSH host: then what runs as `jr-remote` writes in them, and no local job
    * @returns the path of the uploaded script, if there is one.
    */
-  make(id: JobId, script: { name: string; content: Buffer } | undefined): string | undefined {
+  make(
+    id: JobId,
+    script: { name: string; content: Buffer } | undefined,
+    remote = false,
+  ): string | undefined {
     const paths = this.of(id);
     for (const folder of [paths.outputDir, paths.logDir]) {
       // A number whose row was rolled back may have left some. Jobs may have been there since: see `sweep`.
       if (existsSync(folder))
         renameSync(folder, join(dirname(folder), `${leftover}${randomUUID()}`));
       mkdirSync(folder);
+      if (remote) chownSync(folder, process.getuid?.() ?? -1, statSync(this.#remoteJobsDir).gid);
       // The job's user writes here through its group; chmod, since the umask would take that away.
       chmodSync(folder, 0o2770);
     }
@@ -64,10 +87,25 @@ export class JobFolders {
     return path;
   }
 
+  /** Leaves word of what the job is made of, in a folder of its own, for what runs it on an SSH host. */
+  writeRemoteSpec(spec: RemoteJobSpec): void {
+    const folder = this.#remoteJobDir(spec.job_id);
+    // A number whose row was rolled back may have left one; nobody but us can write there.
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { mode: 0o750 });
+    const text = `${JSON.stringify(spec, null, 2)}\n`;
+    writeFileSync(join(folder, 'spec.json'), text, { mode: 0o640, flag: 'wx', flush: true });
+  }
+
+  #remoteJobDir(id: number): string {
+    return join(this.#remoteJobsDir, String(id));
+  }
+
   /** @throws AppError as {@link removeConfined} does: jobs write in these folders while they are removed. */
   async remove(id: JobId): Promise<void> {
     const { outputDir, logDir, scriptDir } = this.of(id);
-    for (const folder of [outputDir, logDir, scriptDir]) await removeConfined(folder);
+    for (const folder of [outputDir, logDir, scriptDir, this.#remoteJobDir(id)])
+      await removeConfined(folder);
   }
 
   /** Removes what {@link make} found in its way. To be called before any job is submitted. */

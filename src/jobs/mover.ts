@@ -6,6 +6,7 @@ import type { SlurmClient } from '../slurm/client.js';
 import { SlurmError } from '../slurm/command.js';
 import type { HandOver } from './hand-over.js';
 import type { Job } from './job.js';
+import { isRemote } from './places.js';
 import * as store from './store.js';
 
 export interface MoverParts {
@@ -27,7 +28,7 @@ export class Mover {
 
   async move(): Promise<void> {
     const { db } = this.parts;
-    const jobs = store.liveJobs(db).filter((job) => job.gres !== null);
+    const jobs = store.liveJobs(db).filter((job) => job.gres !== null && !isRemote(job.request));
     const choosy = jobs.filter((job) => isWaiting(job) && this.#hasChoice(job));
     if (choosy.length === 0) return;
     const free = this.#freeShards(jobs.filter((job) => job.state !== 'SUBMITTING'));

@@ -2,8 +2,7 @@ import { BOX_OWNER } from '../auth/caller.js';
 import type { Sha256 } from '../datasets/digest.js';
 import type { Database } from '../db/database.js';
 import { AppError } from '../errors.js';
-import { refuseImpossibleGpus } from '../gpus/ask.js';
-import { chooseGres, type GpuFleet } from '../gpus/choose.js';
+import { chooseGres } from '../gpus/choose.js';
 import { modelInArguments, type ModelNeeds } from '../gpus/models.js';
 import type { SlurmClient } from '../slurm/client.js';
 import { SlurmError } from '../slurm/command.js';
@@ -15,7 +14,9 @@ import type { HandOver } from './hand-over.js';
 import type { Job, JobId, JobRequest } from './job.js';
 import { dedupHashOf, requestHashOf } from './job-hashes.js';
 import type { JobFolders } from './job-folders.js';
-import { defaultMemoryGb, refuseImpossible, type NodeLimits } from './limits.js';
+import { defaultMemoryGb, type NodeLimits } from './limits.js';
+import { isRemote, type Places } from './places.js';
+import { remoteJobSpec } from './remote-job-spec.js';
 import type { ScriptFile, SubmitFields } from './request.js';
 import { renderScript } from './script.js';
 import * as store from './store.js';
@@ -29,8 +30,7 @@ export interface JobServiceParts {
   folders: JobFolders;
   handOver: HandOver;
   tracker: Tracker;
-  limits: NodeLimits;
-  fleet: GpuFleet;
+  places: Places;
   /** Where GNU screen keeps its sockets. */
   screenDir: string;
   models: ModelNeeds;
@@ -70,10 +70,10 @@ export class JobService {
   async submit(fields: SubmitFields, options: SubmitOptions): Promise<Submitted> {
     const template = await this.parts.templates.get(fields.command_key);
     refuseMisuse(template, fields, options.script);
-    const request = this.normalize(template, fields, options.script);
-    const { limits, fleet } = this.parts;
-    refuseImpossible(request, limits);
-    refuseImpossibleGpus(fleet.gpus, request, fleet.shardsPerGpu);
+    const place = this.parts.places.of(fields.partition);
+    const request = this.normalize(template, fields, place.limits, options.script);
+    place.refuse(request);
+    const fleet = place.fleetFor(request);
     const dataset = request.dataset_sha && this.parts.datasets.forJob(request.dataset_sha);
 
     const requestHash = requestHashOf(request, options.script);
@@ -102,15 +102,21 @@ export class JobService {
       const jobId = store.insertJob(db, {
         user: options.user,
         request,
-        gres: chooseGres(request, fleet, store.gpuClaims(db), this.parts.isHeld),
+        gres: place.isRemote
+          ? chooseGres(request, fleet, store.gpuClaims(db, isRemote), () => false)
+          : chooseGres(request, fleet, store.gpuClaims(db, isLocal), this.parts.isHeld),
         submittedAt: now(),
         idempotencyKey: ownKey(options),
         requestHash,
         dedupHash,
       });
-      const scriptPath = folders.make(jobId, options.script);
+      const scriptPath = folders.make(jobId, options.script, place.isRemote);
       const experimentId = request.experiment_id ?? `job-${jobId}`;
       store.completeJob(db, jobId, experimentId, render(jobId, experimentId, scriptPath));
+      if (place.isRemote) {
+        const parts = { template, dataset: dataset || undefined, scriptPath };
+        folders.writeRemoteSpec(remoteJobSpec(this.get(jobId), parts, folders.of(jobId)));
+      }
       return jobId;
     })();
 
@@ -259,8 +265,13 @@ export class JobService {
     return found?.job;
   }
 
-  private normalize(template: Template, fields: SubmitFields, script?: ScriptFile): JobRequest {
-    const { limits, models } = this.parts;
+  private normalize(
+    template: Template,
+    fields: SubmitFields,
+    limits: NodeLimits,
+    script?: ScriptFile,
+  ): JobRequest {
+    const { models } = this.parts;
     const { mem_gb, time_limit, name, gpus, gpu_mem_gb } = fields;
     if (gpus !== undefined && gpu_mem_gb !== undefined)
       throw new AppError('bad_request', 'gpu_mem_gb: give this or gpus, not both');
@@ -299,6 +310,8 @@ export class JobService {
 function ownKey({ user, idempotencyKey: key }: SubmitOptions): string | undefined {
   return key === undefined || user === BOX_OWNER ? key : `${user}\x1f${key}`;
 }
+
+const isLocal = (request: JobRequest) => !isRemote(request);
 
 /** What the template needs must be there, and what it has no use for must not. */
 function refuseMisuse(template: Template, fields: SubmitFields, script?: ScriptFile): void {

@@ -172,9 +172,12 @@ export function liveJobs(db: Database): Job[] {
     .map(toJob);
 }
 
-/** What live jobs have or wait for of the GPUs. */
-export function gpuClaims(db: Database): Pick<Job, 'gres' | 'gpu_indices'>[] {
-  return liveJobs(db).filter((job) => job.gres !== null);
+/** What the live jobs among those have or wait for of the GPUs. */
+export function gpuClaims(
+  db: Database,
+  among: (request: JobRequest) => boolean,
+): Pick<Job, 'gres' | 'gpu_indices'>[] {
+  return liveJobs(db).filter((job) => job.gres !== null && among(job.request));
 }
 
 export function isDatasetInUse(db: Database, sha: string): boolean {

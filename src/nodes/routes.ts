@@ -3,19 +3,29 @@ import { z } from 'zod';
 import { adminsOnly } from '../auth/caller.js';
 import { AppError } from '../errors.js';
 import { readParams } from '../http/read-input.js';
+import type { HostList } from '../remote/host-list.js';
+import type { NodeWatch } from '../remote/node-watch.js';
 import type { SlurmClient } from '../slurm/client.js';
 import { SlurmError } from '../slurm/command.js';
+import type { SlurmNode } from '../slurm/nodes.js';
+import { viewNode } from './view.js';
 
 const nodeParams = z.object({
   name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/, 'expected the name of a node'),
 });
 
 /** `/nodes` and `/partitions`: where jobs run. */
-export function nodeRoutes(slurm: SlurmClient): Router {
+export function nodeRoutes(
+  slurm: SlurmClient,
+  hosts: HostList,
+  watch: Pick<NodeWatch, 'statusOf'>,
+): Router {
   const router = Router();
+  const view = (node: SlurmNode) => viewNode(node, hosts.all(), watch.statusOf(node.name));
 
   router.get('/nodes', async (_req, res) => {
-    res.json({ nodes: await asked(() => slurm.nodes()) });
+    const nodes = await asked(() => slurm.nodes());
+    res.json({ nodes: nodes.map(view), hosts_file_problem: hosts.problem() });
   });
 
   router.get('/partitions', async (_req, res) => {
@@ -44,7 +54,7 @@ export function nodeRoutes(slurm: SlurmClient): Router {
       action === 'drain' ? slurm.drainNode(name, 'drained over the API') : slurm.resumeNode(name),
     );
     const nodes = await asked(() => slurm.nodes());
-    res.json(nodes.find((node) => node.name === name));
+    res.json(nodes.filter((node) => node.name === name).map(view)[0]);
   });
 
   return router;

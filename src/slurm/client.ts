@@ -15,12 +15,13 @@ import {
   type SlurmHold,
 } from './hold.js';
 import { parsePlacements, type GpuPlacement } from './placements.js';
-import { parseSbatch, sbatchArguments, type SubmitSpec } from './sbatch.js';
+import { SSH_PARTITION } from './partitions.js';
+import { parseSbatch, sbatchArguments, submitRemoteArguments, type SubmitSpec } from './sbatch.js';
 import { parsePriority, parseSqueue, priorityArguments, squeueArguments } from './squeue.js';
 
 /** What JobRunner asks of a Slurm cluster. Every method throws SlurmError. */
 export interface SlurmClient {
-  /** Hands over a script to run as the jobs' user. @returns Slurm's job number. */
+  /** Hands over a script to run as the jobs' user; for an SSH host, the job's number instead. @returns Slurm's job number. */
   submit(spec: SubmitSpec, script: string): Promise<number>;
   /** Makes the account or changes its limits; see accounts.ts. */
   setAccount(account: string, limits: AccountLimits): Promise<void>;
@@ -74,7 +75,12 @@ export function commandSlurmClient(slurmConf: string, reserve: HoldReserve): Slu
   return {
     submit: (spec, script) =>
       limit(async () => {
-        const args = ['-n', '-u', 'runner', '/usr/bin/sbatch', ...sbatchArguments(spec)];
+        const as = ['-n', '-u', spec.user];
+        if (spec.user === 'jr-remote') {
+          const command = '/usr/local/lib/jobrunner/submit-remote';
+          return parseSbatch(await run('sudo', [...as, command, ...submitRemoteArguments(spec)]));
+        }
+        const args = [...as, '/usr/bin/sbatch', ...sbatchArguments(spec)];
         return parseSbatch(await run('sudo', args, { input: script }));
       }),
     setAccount: (account, limits) => setAccount(run, account, limits),
@@ -104,7 +110,9 @@ export function commandSlurmClient(slurmConf: string, reserve: HoldReserve): Slu
     holds: async () => parseHolds(await run('squeue', holdQueueArguments())),
     nodes: async () => {
       const nodes = parseNodes(await run('sinfo', nodeArguments(), { timeoutMs: 3000 }));
-      return nodes.filter((node) => node.partition !== HOLD_PARTITION).map(withoutReserve);
+      return nodes
+        .filter((node) => node.partition !== HOLD_PARTITION)
+        .map((node) => (node.partition === SSH_PARTITION ? node : withoutReserve(node)));
     },
     drainNode: (name, reason) => setNodeState(name, 'DRAIN', reason),
     resumeNode: (name) => setNodeState(name, 'RESUME'),

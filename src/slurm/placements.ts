@@ -1,5 +1,7 @@
 /** Which GPUs a running job has. */
 export interface GpuPlacement {
+  /** The node they are in. */
+  node: string;
   /** Places in gres.conf, which are our GPUs' indices. */
   indices: number[];
   /** Of each of them. */
@@ -14,16 +16,17 @@ export function parsePlacements(output: string): Map<number, GpuPlacement> {
   const placements = new Map<number, GpuPlacement>();
   for (const line of output.split('\n')) {
     const jobId = /^JobId=(\d+)/.exec(line)?.[1];
-    const [allotted, ...others] = line.matchAll(/ Nodes=\S+ CPU_IDs=\S+ Mem=\d+ GRES=(\S*)/g);
-    const gres = allotted?.[1];
-    if (jobId === undefined || gres === undefined || others.length > 0) continue;
+    const [allotted, ...others] = line.matchAll(/ Nodes=(\S+) CPU_IDs=\S+ Mem=\d+ GRES=(\S*)/g);
+    const [, node, gres] = allotted ?? [];
+    if (jobId === undefined || node === undefined || gres === undefined || others.length > 0)
+      continue;
     const placement = parseGres(gres);
-    if (placement.indices.length > 0) placements.set(Number(jobId), placement);
+    if (placement.indices.length > 0) placements.set(Number(jobId), { node, ...placement });
   }
   return placements;
 }
 
-function parseGres(text: string): GpuPlacement {
+function parseGres(text: string): Omit<GpuPlacement, 'node'> {
   const indices: number[] = [];
   let shards = 0;
   for (const [, count, places] of text.matchAll(/shard:\w+:(\d+)\(IDX:([\d,-]*)\)/g)) {

@@ -2,6 +2,12 @@ import { formatTimeLimit } from './time-limit.js';
 
 /** What a job asks of Slurm. The script itself goes in on standard input. */
 export interface SubmitSpec {
+  /** Ours. */
+  jobId: number;
+  /** As whom the job runs on this machine: `jr-remote` for what runs it on an SSH host. */
+  user: 'runner' | 'jr-remote';
+  /** Features of nodes, one of which is needed, as `--constraint` takes them. */
+  constraint: string | undefined;
   comment: string;
   /** Slurm's account, which has its limits; undefined for the one without any. */
   account: string | undefined;
@@ -51,8 +57,18 @@ export function sbatchArguments(spec: SubmitSpec): string[] {
     `--output=${spec.logPath}`,
     '--open-mode=append',
     ...(spec.account === undefined ? [] : [`--account=${spec.account}`]),
+    ...(spec.constraint === undefined ? [] : [`--constraint=${spec.constraint}`]),
     ...(spec.partition === undefined ? [] : [`--partition=${spec.partition}`]),
   ];
+}
+
+/**
+ * What is asked for a job on an SSH host. Its partition, folder, log and script are docker/submit-remote.sh's affair, which lets no
+ * other option pass.
+ */
+export function submitRemoteArguments(spec: SubmitSpec): string[] {
+  const passed = /^--(comment|account|job-name|cpus-per-task|mem|gres|nice|time|constraint)=/;
+  return [String(spec.jobId), ...sbatchArguments(spec).filter((option) => passed.test(option))];
 }
 
 /** `12` or `12;cluster`. @throws Error on anything else. */

@@ -1,6 +1,6 @@
 import { chmodSync, chownSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Config } from '../config.js';
+import { publicSettings, type Config } from '../config.js';
 import type { Gpu } from '../gpus/gpu.js';
 import { packageRoot } from '../package-root.js';
 import { holdReserve } from '../slurm/hold.js';
@@ -115,10 +115,10 @@ export function writeSlurmConfig(
     job_ended_file: layout.jobEnded,
   });
   render('remote-job.sh', 0o755, {
-    root: shellQuote(layout.root),
     slurm_conf: shellQuote(layout.slurmConf),
-    gpu_type: gpuType,
-    shards_per_gpu: shardsPerGpu,
+    settings: Object.entries(remoteSettings(config))
+      .map(([name, value]) => `${name}=${shellQuote(value)}`)
+      .join(' '),
     node: shellQuote(app.node),
     main: shellQuote(join(app.root, 'dist/main.js')),
   });
@@ -163,6 +163,17 @@ export function writeSlurmConfig(
       fillPlaceholders(template, (placeholder) => values[placeholder]),
     );
   }
+}
+
+/** What our own processes that reach SSH hosts are told of the settings; the caller's others are none of their business. */
+export function remoteSettings(config: Config): Record<string, string> {
+  const passed = Object.entries(publicSettings()).filter(([name]) => name.startsWith('JR_SSH_'));
+  return {
+    ...Object.fromEntries(passed),
+    JR_ROOT: config.root,
+    JR_GPU_TYPE: config.node.gpuType,
+    JR_SHARDS_PER_GPU: String(config.gpus.shardsPerGpu),
+  };
 }
 
 /** By renaming: the daemons and their clients read these files at any time. */

@@ -86,17 +86,12 @@ export async function layOutHosts(
   }
   const known = [...new Set(hosts.map((host) => knownHostsOf(host)))].filter((text) => text !== '');
 
-  const paths = new Set([...files.keys(), layout.remoteKnownHosts]);
-  for (const host of kept)
-    for (const login of [host, ...host.proxy_jump])
-      for (const path of [login.identity_path, login.password_path]) if (path) paths.add(path);
   const { 'jr-remote': remote } = accounts;
   // ssh(1) takes a key of the user's own only if nobody else can read it.
   for (const [path, content] of files) privateFile(path, content, 0o400, remote);
   const knownText = known.map((text) => `${text}\n`).join('');
   privateFile(layout.remoteKnownHosts, knownText, 0o444, { uid: 0, gid: remote.gid });
-  for (const name of readdirSync(layout.remoteKeys))
-    if (!paths.has(join(layout.remoteKeys, name))) rmSync(join(layout.remoteKeys, name));
+  removeOtherKeys([...resolved, ...kept], layout);
   return resolved;
 
   function keep(name: string, content: string | undefined): string | null {
@@ -142,6 +137,17 @@ export async function layOutHosts(
     if (given === undefined) return '';
     const text = given.startsWith('/') ? read(`hosts.${host.name}.known_hosts`, given) : given;
     return text.trim();
+  }
+}
+
+/** What no host needs any more. */
+export function removeOtherKeys(hosts: readonly ResolvedHost[], layout: Layout): void {
+  const needed = hosts
+    .flatMap((host) => [host, ...host.proxy_jump])
+    .flatMap((login) => [login.identity_path, login.password_path]);
+  for (const name of readdirSync(layout.remoteKeys)) {
+    const path = join(layout.remoteKeys, name);
+    if (path !== layout.remoteKnownHosts && !needed.includes(path)) rmSync(path);
   }
 }
 

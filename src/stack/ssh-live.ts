@@ -11,6 +11,7 @@ import {
   hostsFileProblem,
   layOutHosts,
   readHostsFile,
+  removeOtherKeys,
   writeHostsRecord,
 } from './ssh-hosts-file.js';
 import { makeSshGpus, slurmdProgram, withPorts, type SshNode } from './ssh-nodes.js';
@@ -173,6 +174,7 @@ export class SshNodes {
     if (!all) throw new Error(`a slurmd has not registered; see ${layout.logs}/slurmd-*.log`);
     this.#isHalfDone = false;
     this.#tell();
+    removeOtherKeys([...this.#nodes.map(({ host }) => host), ...this.#wanted], layout);
     if (added.length > 0) this.parts.say(`SSH hosts added: ${added.join(', ')}`);
     if (gone.length > 0) this.parts.say(`SSH hosts removed: ${gone.join(', ')}`);
   }

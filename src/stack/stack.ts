@@ -14,7 +14,7 @@ import { closePartitions, openPartitions, waitForNodes } from './partitions.js';
 import { preflight } from './preflight.js';
 import { programsOf, REMOTE_WATCH, type Program } from './programs.js';
 import { probesOf, waitFor } from './readiness.js';
-import { parseSlurmRelease } from './slurm-config.js';
+import { parseSlurmRelease, remoteSettings } from './slurm-config.js';
 import { hostsOrConfigError } from './ssh-hosts-file.js';
 import { SshNodes } from './ssh-live.js';
 import { slurmdProgram } from './ssh-nodes.js';
@@ -158,8 +158,7 @@ function remoteWatchProgram(layout: Layout, config: Config, app: Installation): 
     user: 'jr-remote',
     command: [app.node, join(app.root, 'dist/main.js'), 'remote-watch'],
     environment: {
-      JR_ROOT: layout.root,
-      JR_SSH_WATCH_INTERVAL: String(config.ssh.watchSeconds),
+      ...remoteSettings(config),
       SLURM_CONF: layout.slurmConf,
       ...plainEnvironment,
     },

@@ -98,14 +98,14 @@ test('removes nothing outside while a job swaps a folder for a link to one with 
 }, 30_000);
 
 test('what is left under the number of a job that was never written down is set aside, and swept at the next start', async () => {
-  const [jobLogs, jobScripts] = ['logs', 'scripts'].map((name) => join(folder.base, name)) as [
-    string,
-    string,
-  ];
+  const [jobLogs = '', jobScripts = ''] = ['logs', 'scripts'].map((name) =>
+    join(folder.base, name),
+  );
+  const remoteJobs = join(folder.base, 'remote');
   mkdirSync(jobLogs);
   mkdirSync(jobScripts);
   folder.file('stale/model.pth');
-  const folders = new JobFolders({ results: folder.results, jobLogs, jobScripts });
+  const folders = new JobFolders({ results: folder.results, jobLogs, jobScripts, remoteJobs });
   folders.make(1 as JobId, undefined);
   expect(readdirSync(folder.root)).toEqual([]);
   expect(readdirSync(folder.results)).toHaveLength(2);

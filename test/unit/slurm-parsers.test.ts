@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { parseDeviceMinor, parseSmi } from '../../src/gpus/nvidia-smi.js';
 import { parseNodes } from '../../src/slurm/nodes.js';
 import { parseSacct, sacctArguments } from '../../src/slurm/sacct.js';
-import { parseSbatch, sbatchArguments } from '../../src/slurm/sbatch.js';
+import { parseSbatch, sbatchArguments, submitRemoteArguments } from '../../src/slurm/sbatch.js';
 import { parseSqueue } from '../../src/slurm/squeue.js';
 import { parsePids } from '../../src/stack/job-processes.js';
 import { slurmCanWatchMemory } from '../../src/stack/memory-watch.js';
@@ -122,6 +122,9 @@ describe('sacct', () => {
 
 describe('sbatch', () => {
   const spec = {
+    jobId: 7,
+    user: 'runner',
+    constraint: undefined,
     comment: 'jobrunner:a',
     account: undefined,
     name: '--wrap=id',
@@ -143,6 +146,21 @@ describe('sbatch', () => {
     expect(args).toContain('--export=ALL');
     expect(args.some((arg) => arg.startsWith('--gres'))).toBe(false);
     expect(sbatchArguments({ ...spec, gres: 'gpu:2' })).toContain('--gres=gpu:2');
+  });
+
+  test('for an SSH host, only what the caller may choose is passed on, behind the number of the job', () => {
+    const args = submitRemoteArguments({ ...spec, gres: 'shard:50', constraint: 'gpumem81920' });
+    expect(args).toEqual([
+      '7',
+      '--comment=jobrunner:a',
+      '--job-name=--wrap=id',
+      '--cpus-per-task=2',
+      '--mem=512M',
+      '--gres=shard:50',
+      '--nice=0',
+      '--time=0-00:01:30',
+      '--constraint=gpumem81920',
+    ]);
   });
 
   test('the job number is read with and without a cluster, and nothing else for one', () => {

@@ -1,0 +1,32 @@
+import type { RemoteJobSpec } from '../remote/spec.js';
+import type { Template } from '../templates/template.js';
+import type { JobPaths } from './job-folders.js';
+import type { Job } from './job.js';
+
+/** What the process that runs the job on an SSH host is told of it. */
+export function remoteJobSpec(
+  job: Job,
+  parts: {
+    template: Template;
+    dataset: { treeDir: string; originalPath: string } | undefined;
+    scriptPath: string | undefined;
+  },
+  paths: JobPaths,
+): RemoteJobSpec {
+  const { dataset_sha: sha256, script_name: name } = job.request;
+  const { template, dataset, scriptPath } = parts;
+  return {
+    job_id: job.job_id,
+    comment: job.comment,
+    experiment_id: job.experiment_id,
+    request: job.request,
+    template,
+    dataset:
+      sha256 === undefined || dataset === undefined
+        ? null
+        : { sha256, original: dataset.originalPath, tree: dataset.treeDir },
+    script: scriptPath === undefined || name === undefined ? null : { name, path: scriptPath },
+    output_dir: paths.outputDir,
+    log_dir: paths.logDir,
+  };
+}

@@ -1,0 +1,117 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { chooseGres } from '../../src/gpus/choose.js';
+import type { JobRequest } from '../../src/jobs/job.js';
+import { Places } from '../../src/jobs/places.js';
+import { HostList } from '../../src/remote/host-list.js';
+import type { ResolvedHost } from '../../src/remote/resolved-hosts.js';
+
+let folder: string;
+let path: string;
+
+const local = {
+  limits: { cpus: 2, memoryMb: 4096, maxTime: '1-00:00:00' },
+  fleet: { gpus: [], shardsPerGpu: 100, gpuType: 'nvidia' },
+};
+
+const host = (name: string, more: Partial<ResolvedHost>): ResolvedHost => ({
+  name,
+  host: '10.0.0.1',
+  port: 22,
+  user: 'gpuuser',
+  identity_path: null,
+  password_path: null,
+  proxy_jump: [],
+  gpus: { count: 0, type: 'GPU', memory_gb: 1 },
+  cpus: 8,
+  memory_gb: 64,
+  workdir: 'jobrunner',
+  labels: {},
+  leaving: false,
+  ...more,
+});
+
+const ask = (more: Partial<JobRequest>) =>
+  ({ partition: 'ssh', gpus: 0, cpus: 1, mem_gb: 1, time_limit: '60', ...more }) as JobRequest;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'jr-places-'));
+  path = join(folder, 'hosts.json');
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function placesWith(hosts: ResolvedHost[]): Places {
+  writeFileSync(path, JSON.stringify({ hosts, problem: null }));
+  return new Places(local, new HostList(path));
+}
+
+describe('a partition', () => {
+  test('that is not there is refused with those that are', () => {
+    const none = placesWith([]);
+    expect(() => none.of('nowhere')).toThrow('partition: there is no nowhere here; there is main');
+    expect(() => none.of('ssh')).toThrow(/no ssh here; there is main; .*JR_SSH_NODES/);
+    const some = placesWith([host('a', {})]);
+    expect(() => some.of('nowhere')).toThrow('there is main, ssh');
+    expect(some.of('ssh').isRemote).toBe(true);
+    expect(some.of(undefined).isRemote).toBe(false);
+  });
+
+  test('of hosts that are all leaving is none', () => {
+    expect(() => placesWith([host('a', { leaving: true })]).of('ssh')).toThrow('there is no ssh');
+  });
+});
+
+describe('a job on SSH hosts', () => {
+  const h100 = host('big', { gpus: { count: 8, type: 'H100', memory_gb: 80 } });
+  const a10 = host('small', { cpus: 32, gpus: { count: 2, type: 'A10', memory_gb: 24 } });
+
+  test.each([
+    [{ cpus: 33 }, /^cpus: 33 asked for, 32 is the most/],
+    [{ mem_gb: 65 }, /^mem_gb: 65 asked for, 64 GiB is the most/],
+    [{ time_limit: '2-00:00:00' }, /^time_limit/],
+    [{ gpus: 9 }, /^gpus: 9 asked for, 8 is the most/],
+    [{ gpu_mem_gb: 81 }, /^gpu_mem_gb: 81 asked for, 80 GiB is the most/],
+    [{ gpus: 1, allowed_gpus: [8] }, /^allowed_gpus: there is no GPU 8 here; there are 0 to 7/],
+    [{ cpus: 32, gpus: 8 }, /^partition: no SSH host has 32 CPU/],
+    [{ screen: true }, /^screen: /],
+  ])('that asks for %j is refused', (fields, message) => {
+    const place = placesWith([a10, h100]).of('ssh');
+    expect(() => place.refuse(ask(fields))).toThrow(message);
+  });
+
+  test('may ask for what one of them has', () => {
+    const place = placesWith([a10, h100]).of('ssh');
+    for (const fields of [{ cpus: 32, gpus: 2 }, { gpus: 8 }, { gpu_mem_gb: 80 }, { gpus: 0.5 }])
+      expect(() => place.refuse(ask(fields))).not.toThrow();
+  });
+
+  test('that asks for GPU memory gets shares of the smallest GPUs that hold it, on those or larger ones', () => {
+    const places = placesWith([a10, h100]);
+    const gresFor = (request: JobRequest) =>
+      chooseGres(request, places.of('ssh').fleetFor(request), [], () => false);
+    const small = ask({ gpu_mem_gb: 12 });
+    expect(gresFor(small)).toBe('shard:50');
+    expect(places.constraintOf(small, 'shard:50')).toBeUndefined();
+    const large = ask({ gpu_mem_gb: 40 });
+    expect(gresFor(large)).toBe('shard:50');
+    expect(places.constraintOf(large, 'shard:50')).toBe('gpumem81920');
+  });
+
+  test('takes GPUs by their index on the host', () => {
+    const place = placesWith([a10, h100]).of('ssh');
+    const request = ask({ gpus: 2, allowed_gpus: [3, 5, 7] });
+    const claims = [{ gres: 'shard:nvidia3:100', gpu_indices: null }];
+    expect(chooseGres(request, place.fleetFor(request), claims, () => false)).toBe(
+      'shard:nvidia5:100,shard:nvidia7:100',
+    );
+  });
+
+  test('sees hosts that came since', () => {
+    const places = placesWith([a10]);
+    expect(() => places.of('ssh').refuse(ask({ gpus: 8 }))).toThrow('2 is the most');
+    writeFileSync(path, JSON.stringify({ hosts: [a10, h100], problem: null }));
+    expect(() => places.of('ssh').refuse(ask({ gpus: 8 }))).not.toThrow();
+  });
+});
