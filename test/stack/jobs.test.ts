@@ -86,11 +86,14 @@ describe('what a job sees', () => {
       env: { MY_OWN: 'x' },
       dataset_sha: sha,
     });
-    const names = job.log.split('\n').filter((name) => name !== '' && !name.startsWith('SLURM'));
+    const all = job.log.split('\n').filter((name) => name !== '');
+    const names = all.filter((name) => !name.startsWith('SLURM'));
     const expected =
       'CUDA_VISIBLE_DEVICES HOME HOSTNAME JR_DATASET_DIR JR_DATASET_FILE JR_EXPERIMENT_ID JR_JOB_ID JR_OUTPUT_DIR ' +
       'JR_PARAMS LANG LOGNAME MY_OWN PATH PWD PYTHONUNBUFFERED SHELL SHLVL TMPDIR USER _';
     expect(names.sort()).toEqual(expected.split(' ').sort());
+    // Else slurmd has started a login shell to ask for an environment, which costs time and lets runner's profile in.
+    expect(all).not.toContain('SLURM_GET_USER_ENV');
   }, 60_000);
 
   test('it runs as runner, in its own folder, reads its dataset and cannot write it', async () => {
