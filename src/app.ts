@@ -99,7 +99,7 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
 
     const db = openDatabase(layout.database);
     releasers.push(() => void db.close());
-    const tokens = new Tokens({ db, authToken, now });
+    const tokens = new Tokens({ db, authToken, log, now });
     const userLimits = new Limits({ db, everybody: config.userLimits });
     const demandRoomFor = (user: string, bytes: number) => userLimits.demandRoomFor(user, bytes);
     const slurm = commandSlurmClient(layout.slurmConf, holdReserve(node.cpus, gpus.length));

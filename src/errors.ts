@@ -5,6 +5,7 @@ export type ErrorCode =
   | 'forbidden'
   | 'too_many_attempts'
   | 'limit_reached'
+  | 'quota_exceeded'
   | 'not_found'
   | 'conflict'
   | 'sha256_mismatch'

@@ -40,23 +40,31 @@ export function audit(db: Database, now: () => number): RequestHandler {
     const path = req.path.slice(0, 500);
     res.on('close', () => {
       const caller = res.locals['caller'] as Caller | undefined;
-      const looked = req.method === 'GET' || req.method === 'HEAD';
       const status = res.statusCode;
-      if (looked && status !== 403 && (status !== 401 || !req.get('authorization'))) return;
-      if (caller === undefined && !req.get('authorization') && !res.locals['subject']) return;
-      if (status === 429) return;
-      const { lastInsertRowid } = insert.run({
-        at: now(),
-        user: caller?.user ?? null,
-        token_id: caller?.tokenId ?? null,
-        address: req.ip ?? '',
-        method: req.method,
-        path,
-        status,
-        subject: (res.locals['subject'] as string | undefined) ?? null,
-      });
-      const id = Number(lastInsertRowid);
-      if (id % prunedEvery === 0) prune.run(id - mostKept);
+      const looks = req.method === 'GET' || req.method === 'HEAD';
+      const hasWrongToken = status === 401 && req.get('authorization') !== undefined;
+      const isChange = !looks && caller !== undefined && status !== 429;
+      if (!isChange && !hasWrongToken && status !== 403) return;
+      try {
+        const { lastInsertRowid } = insert.run({
+          at: now(),
+          user: caller?.user ?? null,
+          token_id: caller?.tokenId ?? null,
+          address: req.ip ?? '',
+          method: req.method,
+          path,
+          status,
+          subject: (res.locals['subject'] as string | undefined) ?? null,
+        });
+        const id = Number(lastInsertRowid);
+        if (id % prunedEvery === 0) prune.run(id - mostKept);
+      } catch (error) {
+        // The disk is full. It was answered already; the service's log is the next best place.
+        req.log.error(
+          { err: error, user: caller?.user, method: req.method, path, status },
+          'audit',
+        );
+      }
     });
     next();
   };

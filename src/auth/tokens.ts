@@ -1,4 +1,5 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { Logger } from 'pino';
 import type { Database } from '../db/database.js';
 import { AppError } from '../errors.js';
 import { BOX_OWNER, type Caller, type Role } from './caller.js';
@@ -12,6 +13,7 @@ export interface TokensParts {
   db: Database;
   /** `JR_AUTH_TOKEN`, the owner's own. */
   authToken: string;
+  log: Logger;
   now: () => number;
 }
 
@@ -101,9 +103,18 @@ export class Tokens {
     for (const row of store.validTokens(db, at)) {
       if (!timingSafeEqual(hashOf(token, row.salt), row.hash)) continue;
       found ??= { user: row.user, role: row.role, tokenId: row.token_id };
-      if (at - (row.last_used_at ?? 0) > usedEveryMs) store.markUsed(db, row.token_id, at);
+      if (at - (row.last_used_at ?? 0) > usedEveryMs) this.#markUsed(row.token_id, at);
     }
     return found;
+  }
+
+  #markUsed(id: number, at: number): void {
+    try {
+      store.markUsed(this.parts.db, id, at);
+    } catch (error) {
+      // A full disk is no reason to lock out those who could make room on it.
+      this.parts.log.warn({ err: error, token_id: id }, 'the use of a token is not written down');
+    }
   }
 
   #view(row: store.TokenRow): TokenView {

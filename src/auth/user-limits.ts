@@ -83,14 +83,14 @@ export class Limits {
       );
   }
 
-  /** @throws AppError limit_reached when the user would have more stored than they may. */
+  /** @throws AppError quota_exceeded when the user would have more stored than they may. */
   demandRoomFor(user: string, bytes: number): void {
     const { max_stored_bytes: limit } = this.of(user);
     if (limit === 0) return;
     const used = this.#storedBytes(user);
     if (used + bytes > limit)
       throw new AppError(
-        'limit_reached',
+        'quota_exceeded',
         `you have ${used} of ${limit} bytes stored, and this takes ${bytes} more: delete datasets or jobs first`,
         { details: { limit: 'max_stored_bytes', most: limit, used, asked: bytes } },
       );

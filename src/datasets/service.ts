@@ -36,7 +36,7 @@ export interface DatasetServiceParts {
   log: Logger;
   /** Whether a job that is not over uses that dataset. */
   isInUse: (sha256: Sha256) => boolean;
-  /** @throws AppError limit_reached when that user may not have so many bytes more. */
+  /** @throws AppError quota_exceeded when that user may not have so many bytes more. */
   demandRoomFor: (user: string, bytes: number) => void;
 }
 

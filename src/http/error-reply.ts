@@ -10,6 +10,7 @@ const statusOf: Record<ErrorCode, number> = {
   forbidden: 403,
   too_many_attempts: 429,
   limit_reached: 429,
+  quota_exceeded: 413,
   not_found: 404,
   conflict: 409,
   sha256_mismatch: 400,

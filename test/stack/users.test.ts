@@ -284,8 +284,8 @@ describe('limits', () => {
       body: content,
       headers: { Authorization: `Bearer ${bob}` },
     });
-    expect(refused.status).toBe(429);
-    expect(refused.json.error).toMatchObject({ code: 'limit_reached' });
+    expect(refused.status).toBe(413);
+    expect(refused.json.error).toMatchObject({ code: 'quota_exceeded' });
     expect((await as(bob, 'GET', `/datasets/${sha}`)).status).toBe(404);
   }, 90_000);
 });
