@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { Workspace, make } from './support.js';
 
 const work = new Workspace();
@@ -64,4 +65,49 @@ it('a tar with a wrong byte in any header is refused', async () => {
     return work.refusal(damaged);
   });
   for (const message of await Promise.all(refusals)) expect(message).toMatch(/corrupt|damaged/);
+});
+
+describe('what follows a gzip member', () => {
+  const one = () => readFileSync(join(work.dir, 's.tar.gz'));
+  const nothing = gzipSync(Buffer.alloc(0));
+
+  it('may be zeros, as tapes and gzip(1) pad', async () => {
+    for (const zeros of [1, 511, 300_000]) {
+      const result = await work.unpack(Buffer.concat([one(), Buffer.alloc(zeros)]));
+      expect(result).toMatchObject({ format: 'tar.gz', files: 3 });
+    }
+  });
+
+  it.each([
+    ['another byte', Buffer.from('x')],
+    ['half a magic', Buffer.from([0x1f])],
+    ['a magic and no more', Buffer.from([0x1f, 0x8b])],
+    ['a member without its last byte', nothing.subarray(0, -1)],
+    ['a member with a wrong size', Buffer.concat([nothing.subarray(0, -1), Buffer.from([1])])],
+    ['something behind zeros', Buffer.concat([Buffer.alloc(300_000), Buffer.from('x')])],
+    ['a member behind zeros', Buffer.concat([Buffer.alloc(4), nothing])],
+  ])('may not be %s', async (_, rest) => {
+    expect(await work.refusal(Buffer.concat([one(), rest]))).toMatch(
+      /the gz stream is corrupt, truncated or followed by something else/,
+    );
+  });
+
+  it('is found wherever the pieces that are read at once end', async () => {
+    const tar = readFileSync(join(work.dir, 's.tar'));
+    const [first, second] = [gzipSync(tar.subarray(0, 5000)), gzipSync(tar.subarray(5000))];
+    for (const shift of [-1, 0, 1]) {
+      // A comment of that length (RFC 1952, FCOMMENT) puts the second member where one piece ends.
+      const comment = Buffer.alloc(2 ** 18 - first.length - 1 + shift, 'c');
+      const longer = Buffer.concat([
+        first.subarray(0, 10),
+        comment,
+        Buffer.of(0),
+        first.subarray(10),
+      ]);
+      longer[3] = 0x10;
+      const result = await work.unpack(Buffer.concat([longer, second]));
+      expect(result).toMatchObject({ format: 'tar.gz', files: 3 });
+      expect(await work.refusal(Buffer.concat([longer, Buffer.from('x')]))).toContain('gz stream');
+    }
+  });
 });

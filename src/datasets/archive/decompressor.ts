@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
+import { gunzip } from './gunzip.js';
 import { printable } from './printable.js';
 import type { Compression } from './messages.js';
 import { refusal } from './refusal.js';
 
 /** Memory a stream may ask for: ample for `xz -9e` (65 MiB) and `zstd --long=30`, too little to hurt the machine. */
-const COMMANDS: Record<Compression, readonly [string, ...string[]]> = {
-  gz: ['gzip', '-dc'],
+const COMMANDS: Record<Exclude<Compression, 'gz'>, readonly [string, ...string[]]> = {
   bz2: ['bzip2', '-dc'],
   xz: ['xz', '-dc', '--threads=0', '--memlimit-mt-decompress=256MiB', '--memlimit-decompress=1GiB'],
   lzma: ['xz', '--format=lzma', '-dc', '--memlimit-decompress=1GiB'],
@@ -15,9 +15,9 @@ const COMMANDS: Record<Compression, readonly [string, ...string[]]> = {
 const KEPT_COMPLAINT = 2048;
 
 /**
- * Runs the archive through its decompressor and hands over each chunk. Resolves when the stream has been read to its end
+ * Runs the archive through its decompressor (a process; gzip is read in this one) and hands over each chunk. Resolves when the stream has been read to its end
  * and the decompressor has found nothing to complain of: CRCs, sizes and footers are checked by then.
- * Rejects with `archive_refused` for a complaint of any kind (trailing garbage is only a warning to gzip and bzip2),
+ * Rejects with `archive_refused` for a complaint of any kind (trailing garbage is only a warning to bzip2),
  * and with whatever `onChunk` throws.
  */
 export async function decompress(
@@ -25,6 +25,7 @@ export async function decompress(
   compression: Compression,
   onChunk: (chunk: Buffer) => void,
 ): Promise<void> {
+  if (compression === 'gz') return gunzip(archivePath, onChunk);
   const [program, ...args] = COMMANDS[compression];
   const archive = openSync(archivePath, 'r');
   const child = spawn(program, args, { stdio: [archive, 'pipe', 'pipe'] });
