@@ -247,6 +247,9 @@ export interface RemoteConfig {
   root: string;
   aliveSeconds: number;
   watchSeconds: number;
+  shardsPerGpu: number;
+  /** Undefined where there is no Slurm to ask. */
+  slurmConf: string | undefined;
   /** What Slurm tells a job; undefined outside of one. */
   slurm: { node: string; jobId: string; gpus: string; shards: string; restart: number } | undefined;
 }
@@ -254,7 +257,12 @@ export interface RemoteConfig {
 /** @throws ConfigError naming what cannot be used, in one line. */
 export function readRemoteConfig(env: NodeJS.ProcessEnv = process.env): RemoteConfig {
   const parsed = environmentSchema
-    .pick({ JR_ROOT: true, JR_SSH_ALIVE_INTERVAL: true, JR_SSH_WATCH_INTERVAL: true })
+    .pick({
+      JR_ROOT: true,
+      JR_SHARDS_PER_GPU: true,
+      JR_SSH_ALIVE_INTERVAL: true,
+      JR_SSH_WATCH_INTERVAL: true,
+    })
     .safeParse(Object.fromEntries(Object.entries(env).filter(([, value]) => value !== '')));
   if (!parsed.success)
     throw new ConfigError(
@@ -265,6 +273,8 @@ export function readRemoteConfig(env: NodeJS.ProcessEnv = process.env): RemoteCo
     root: parsed.data.JR_ROOT,
     aliveSeconds: parsed.data.JR_SSH_ALIVE_INTERVAL,
     watchSeconds: parsed.data.JR_SSH_WATCH_INTERVAL,
+    shardsPerGpu: parsed.data.JR_SHARDS_PER_GPU,
+    slurmConf: env['SLURM_CONF'],
     slurm:
       node === undefined || jobId === undefined
         ? undefined

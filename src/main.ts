@@ -44,6 +44,15 @@ program
     endAs(await remoteRun(jobId, config, layoutOf(config.root)));
   });
 
+program
+  .command('remote-watch', { hidden: true })
+  .description('look after the SSH hosts (started by the stack)')
+  .action(async () => {
+    const { remoteWatch } = await import('./remote/watch/watch.js');
+    const config = readRemoteConfig();
+    await remoteWatch(config, layoutOf(config.root));
+  });
+
 addClientCommands(program);
 
 try {

@@ -4,7 +4,8 @@
 # (util-linux) where present.
 #
 # Below the working folder:
-#   datasets/<sha256>/{original,tree/}       finished, read-only; `kept` tells whether a reboot may have damaged it
+#   datasets/<sha256>/{original,tree/}       finished, read-only; `kept` tells whether a reboot may have damaged it, `from`
+#                                            which installation sent it
 #   datasets/<sha256>.<installation>/        being sent
 #   jobs/<installation>/<job>/               job.sh, template/, script/, out/ (the outputs), stdout, stderr
 #
@@ -82,15 +83,25 @@ take_over() { # folder
 }
 
 # Takes a file from byte $3 on. Prints the digest of the whole file.
-receive_file() { # folder that is being sent, file in it (NUL-free), offset
-  local file=$1/$2 digest=(sha256sum)
+receive_file() { # folder that is being sent, file in it, offset
+  local digest=(sha256sum)
   take_over "$1" || exit 72
   # It knows the processor's own instructions where Debian's sha256sum does not.
   type -P openssl >/dev/null && digest=(openssl dgst -sha256 -r)
-  mkdir -p -- "${file%/*}" && exec 3<>"$file" || exit 72
+  # Sent anew, it may be shorter than what is there.
+  truncate -s "$3" -- "$1/$2" && exec 3<>"$1/$2" || exit 72
   # The bytes that are here are read through the same descriptor, so that the next ones are written behind them.
   { head -c "$3" <&3 && tee --output-error=exit /dev/fd/5 5>&1 >&3 || exit 74; } | "${digest[@]}"
   [ "${PIPESTATUS[*]}" = '0 0' ] || exit 74
+}
+
+# Gives a large file of the tree, which came as `large`, its mode and its name, which standard input tells.
+place_large() { # folder that is being sent, mode
+  local name
+  IFS= read -r -d '' name
+  # Done before, by a call whose answer was lost.
+  [ -e "$1/large" ] || return 0
+  mkdir -p -- "$1/tree/${name%/*}" && chmod -- "$2" "$1/large" && mv -T -- "$1/large" "$1/tree/$name" || exit 74
 }
 
 # Takes one part of the tree, the $2nd, as a tar of ours.
@@ -100,13 +111,13 @@ receive_part() { # folder that is being sent, number
   ln -sfn "$2" "$1/parts"
 }
 
-# The dataset gets its name in one step. Standard input: nothing, or the names of a tree that is the original itself.
-publish() { # datasets folder, digest, installation, name of the one file when the tree is that
+# The dataset gets its name in one step.
+publish() { # datasets folder, digest, installation, name of the one file when the tree is that original
   local coming=$1/$2.$3
   if [ -n "$4" ]; then ln -f -- "$coming/original" "$coming/tree/$4" || cp -- "$coming/original" "$coming/tree/$4" || exit 74; fi
   rm -f -- "$coming/receiver" "$coming/parts"
   # Against a job's mistakes; they are all the same user.
-  chmod -R a-w,u+rX -- "$coming/original" "$coming/tree" && ln -sfn "$(boot_id)" "$coming/kept" || exit 74
+  chmod -R a-w,u+rX -- "$coming/original" "$coming/tree" && ln -sfn "$(boot_id)" "$coming/kept" && ln -sfn "$3" "$coming/from" || exit 74
   mv -T -- "$coming" "$1/$2" 2>/dev/null || [ -d "$1/$2" ] || exit 74
   # Nobody waits for the disk; until it has everything, a reboot makes the dataset worthless.
   (sync -f "$1/$2/original" && ln -sfn synced "$1/$2/kept") </dev/null >/dev/null 2>&1 &
@@ -144,6 +155,17 @@ start() { # job folder, GPUs (such as 0,3), shards, Slurm's number of the job
   done
   printf 'ssh-host: the job did not start: %s\n' "$(cat -- "$1/supervise.err")" >&2
   exit 74
+}
+
+# Both; once, however often it is called. Of the job's earlier starts, nothing goes on.
+begin() { # as start
+  local earlier
+  shopt -s nullglob
+  for earlier in "${1%-*}"-*; do
+    case $earlier in "$1" | "$1".??????) ;; *) remove "$earlier" ;; esac
+  done
+  prepare "$1"
+  start "$@"
 }
 
 # The job's parent, in a session of its own: outlives the connection, notes how the job ended.
@@ -294,11 +316,17 @@ remove() { # job folder
   take_away "$1" "$1".??????
 }
 
-list_jobs() { # jobs folder of the installation
-  shopt -s nullglob
-  cd -- "$1" 2>/dev/null || return 0
+# The names of all jobs and datasets that are an installation's, NUL-ended, with a word in front.
+list_own() { # jobs folder of the installation, datasets folder, installation
   local entry
-  for entry in *; do printf '%s\0' "$entry"; done
+  shopt -s nullglob
+  for entry in "$1"/*; do printf 'job %s\0' "${entry##*/}"; done
+  for entry in "$2"/*; do
+    case $entry in
+      *."$3") printf 'dataset %s\0' "${entry##*/}" ;;
+      *) [ "$(readlink "$entry/from")" != "$3" ] || printf 'dataset %s\0' "${entry##*/}" ;;
+    esac
+  done
 }
 
 umask 077

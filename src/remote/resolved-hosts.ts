@@ -30,8 +30,6 @@ export const hostsRecordSchema = z.object({
   hosts: z.array(resolvedHostSchema),
   /** Why the file of SSH hosts, as it stands now, is not used; null when it is. */
   problem: z.string().nullable(),
-  /** Equal shares a GPU is cut into; 100 when left out. */
-  shards_per_gpu: z.number().int().optional(),
 });
 
 export type ResolvedLogin = z.infer<typeof resolvedLogin>;

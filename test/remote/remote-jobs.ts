@@ -115,7 +115,7 @@ export class RemoteJobs {
   }
 
   setHosts(hosts: ResolvedHost[]): void {
-    const record: HostsRecord = { hosts, problem: null, shards_per_gpu: 100 };
+    const record: HostsRecord = { hosts, problem: null };
     writeFileSync(this.layout.remoteHosts, JSON.stringify(record));
   }
 

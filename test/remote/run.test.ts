@@ -1,5 +1,14 @@
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  lstatSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { RemoteJobs, until } from './remote-jobs.js';
 import { SshWorld } from './ssh-servers.js';
@@ -12,12 +21,12 @@ let jobs: RemoteJobs;
 beforeAll(async () => {
   world = await SshWorld.start();
   jobs = await RemoteJobs.start(world);
-}, 60_000);
+});
 
 afterAll(async () => {
   await jobs.close();
   await world.close();
-}, 60_000);
+});
 
 const shell = (command: string, more = {}) => ({ request: { command, ...more } });
 
@@ -29,21 +38,129 @@ function jobFolders(target = world.targets[0]): string[] {
     : [];
 }
 
+async function nothingRuns(target = world.targets[0]): Promise<void> {
+  await until(
+    () => target.processes().length === 0,
+    () => `the last process there to end: ${target.processes().join(' ')}`,
+  );
+}
+
 describe('a job on an SSH host behind a jump host', () => {
   test('its output, standard error, exit code and files come here, and nothing stays there', async () => {
     const ended = await jobs.run(
       shell(
-        'echo one; echo two >&2; mkdir -p a/b; echo weights >a/b/model.pt; ln -s b/model.pt a/last; : >empty; whoami; pwd; exit 7',
+        'echo one; echo two >&2; mkdir -p a/b; echo weights >a/b/model.pt; ln -s b/model.pt a/last; : >empty; echo x >run.sh; chmod +x run.sh; whoami; exit 7',
       ),
     );
     expect(ended).toMatchObject({ code: 7, signal: null, stderr: 'two\n' });
-    expect(ended.log.split('\n').slice(0, 3)).toEqual(['one', 'two', world.targets[0].user]);
+    expect(ended.log.split('\n').sort()).toEqual(['', 'one', 'two', world.targets[0].user].sort());
     expect(readFileSync(join(ended.outputs, 'a/last'), 'utf8')).toBe('weights\n');
-    expect(readdirSync(ended.outputs).sort()).toEqual(['a', 'empty']);
+    expect(readdirSync(ended.outputs).sort()).toEqual(['a', 'empty', 'run.sh']);
+    expect(statSync(join(ended.outputs, 'run.sh')).mode & 0o777).toBe(0o750);
+    expect(statSync(join(ended.outputs, 'a')).mode & 0o777).toBe(0o770);
     expect(jobFolders()).toEqual([]);
-    await until(
-      () => world.targets[0].processes().length === 0,
-      () => 'the last process there to end',
+    await nothingRuns();
+  });
+
+  test('it sees the GPUs that Slurm gave, its part of them, and an environment of its own', async () => {
+    const ended = await jobs.run({
+      ...shell('echo "$CUDA_VISIBLE_DEVICES $JR_GPU_FRACTION $JR_GPU_MEM_MB $HOME"; env', {
+        gpus: 0.5,
+        env: { MINE: "it's" },
+      }),
+      gpus: '1',
+      shards: '50',
+    });
+    const { home, user } = world.targets[0];
+    expect(ended.log.split('\n')[0]).toBe(`1 0.500000 40960 ${home}`);
+    expect(ended.log.split('\n')).toEqual(expect.arrayContaining(["MINE=it's", `USER=${user}`]));
+    expect(ended.log).not.toMatch(/SSH_|JR_SSH|JR_ROOT/);
+  });
+
+  test('quotes, line breaks and other scripts in arguments, and any bytes in file names, arrive as they are', async () => {
+    const args = ["it's", '"a" $HOME `id` \\', 'two\nlines', 'žluť 🐎', '', '-n', '!'];
+    const command = [
+      'printf "%s\\0" "$@" >args',
+      "printf x >$'a\\nb'; printf y >$'\\xff\\xfe'; printf z >\"it's \\\"q\\\"\"; mkdir -- -n; printf w >-n/\\\\",
+    ].join('\n');
+    const ended = await jobs.run(shell(command, { args }));
+    expect(ended.code).toBe(0);
+    expect(readFileSync(join(ended.outputs, 'args'), 'utf8').split('\0').slice(0, -1)).toEqual(
+      args,
     );
+    const names = readdirSync(ended.outputs, { encoding: 'buffer' }).map((n) =>
+      n.toString('latin1'),
+    );
+    expect(names.sort()).toEqual(['-n', 'a\nb', 'args', 'it\'s "q"', '\xff\xfe'].sort());
+    expect(readFileSync(join(ended.outputs, '-n/\\'), 'utf8')).toBe('w');
+  });
+
+  test('an uploaded script and a template’s own files are there', async () => {
+    const ended = await jobs.run({
+      request: { command_key: 'pytorch_infer', args: ['--x'], params: { python: 'bash' } },
+      script: { name: 'my script.py', content: 'echo "$0 $*"; ls "${JR_SCRIPT%/*/*}"\n' },
+    });
+    expect(ended.log).toMatch(/\/script\/my script\.py --x\n/);
+    expect(ended.log).toMatch(/\ntemplate\n/);
+  });
+
+  test('the signal that ended it ends our process, too', async () => {
+    const ended = await jobs.run(shell('kill -KILL $PPID; sleep 60'));
+    expect(ended).toMatchObject({ code: null, signal: 'SIGKILL' });
+    expect(jobFolders()).toEqual([]);
+  });
+
+  test('a log of binary bytes comes byte for byte', async () => {
+    const ended = await jobs.run(shell('head -c 3000000 /dev/urandom | tee copy'));
+    expect(ended.logBytes.equals(readFileSync(join(ended.outputs, 'copy')))).toBe(true);
+  });
+
+  test('10,000 small outputs come, and one of 200 MB', async () => {
+    const ended = await jobs.run(
+      shell(
+        'for d in {0..99}; do mkdir $d; for f in {0..99}; do echo $d $f >$d/$f; done; done; head -c 200000000 /dev/zero >large; printf end >>large; sha256sum large',
+      ),
+    );
+    expect(ended.code).toBe(0);
+    const files = readdirSync(ended.outputs, { recursive: true });
+    expect(files).toHaveLength(10_101);
+    expect(readFileSync(join(ended.outputs, '42/7'), 'utf8')).toBe('42 7\n');
+    const digest = execFileSync('sha256sum', ['large'], { cwd: ended.outputs }).toString();
+    expect(ended.log).toContain(digest);
+  });
+
+  test('what leads out of the outputs, or is no file, is left out and named; links inside are kept', async () => {
+    const ended = await jobs.run(
+      shell(
+        'echo 1 >kept; ln -s /etc/passwd out; ln -s ../../.. up; ln -s "$PWD/kept" absolute; ln -s nowhere dangling; mkfifo pipe; mkdir closed; echo 2 >closed/in; chmod 0 closed kept',
+      ),
+    );
+    expect(ended.code).toBe(0);
+    expect(readdirSync(ended.outputs).sort()).toEqual(['absolute', 'closed', 'dangling']);
+    expect(readlinkSync(join(ended.outputs, 'absolute'))).toBe('kept');
+    expect(readFileSync(join(ended.outputs, 'closed/in'), 'utf8')).toBe('2\n');
+    expect(ended.log).toMatch(/not fetched from gpu-0: "out" is a link that leaves the outputs/);
+    expect(ended.log).toMatch(/not fetched from gpu-0: "up" is a link/);
+    expect(ended.log).toMatch(/not fetched from gpu-0: ".\/pipe" is a fifo, socket or device/);
+    expect(ended.log).toMatch(/not fetched from gpu-0: "kept" could not be read there/);
+  });
+
+  test('a login shell that prints something does no harm', async () => {
+    const bashrc = join(world.targets[0].home, '.bashrc');
+    writeFileSync(bashrc, 'echo hello from bashrc; echo and from here >&2\n');
+    const ended = await jobs.run(shell('printf out; printf err >&2'));
+    writeFileSync(bashrc, '');
+    expect(ended).toMatchObject({ code: 0, stderr: 'err' });
+    expect([...ended.log].sort().join('')).toBe([...'outerr'].sort().join(''));
+  });
+
+  test('a job that Slurm starts anew begins with an empty folder and goes on in its log', async () => {
+    const spec = await jobs.write(shell('echo start; echo x >"$(date +%N)"'));
+    const first = await jobs.start(spec).ended();
+    const [before] = readdirSync(first.outputs);
+    const second = await jobs.start(spec, { restart: 1 }).ended();
+    expect(second.log).toBe('start\nstart\n');
+    expect(readdirSync(second.outputs)).not.toContain(before);
+    expect(lstatSync(second.outputs).isDirectory()).toBe(true);
   });
 });

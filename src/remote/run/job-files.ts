@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import type { JobId } from '../../jobs/job.js';
 import { renderScript } from '../../jobs/script.js';
+import { gpusOfHost } from '../capacity.js';
 import type { ResolvedHost } from '../resolved-hosts.js';
 import type { RemoteJobSpec } from '../spec.js';
 import type { HostFacts } from '../ssh/facts.js';
@@ -41,8 +42,20 @@ export function placesOf(
 
 /** What a job's folder on the host is called. */
 export function jobFolderName(jobId: number, comment: string, restart: number): string {
-  return `${jobId}-${comment.replace(/[^A-Za-z0-9]/g, '').slice(0, 12)}-${restart}`;
+  return `${jobId}-${shortComment(comment)}-${restart}`;
 }
+
+/** Names one start of a job on a host, by what Slurm knows of it: our job's number is not among that. */
+export function startName(host: string, comment: string, restart: number): string {
+  return `${host} ${shortComment(comment)}-${restart}`;
+}
+
+/** The {@link startName} that a {@link jobFolderName} is of; `mktemp` adds to the latter while the folder is made. */
+export function startNameOfFolder(host: string, folder: string): string {
+  return `${host} ${folder.slice(folder.indexOf('-') + 1).replace(/\.\w{6}$/, '')}`;
+}
+
+const shortComment = (comment: string) => comment.replace(/[^A-Za-z0-9]/g, '').slice(0, 12);
 
 /** The job's script as the host is to run it. */
 export function remoteScript(
@@ -65,13 +78,7 @@ export function remoteScript(
     scriptPath: spec.script ? `${job}/script/${spec.script.name}` : undefined,
     screenDir: places.screen,
     fleet: {
-      gpus: Array.from({ length: host.gpus.count }, (_, index) => ({
-        index,
-        device: `/dev/nvidia${index}`,
-        uuid: null,
-        model: host.gpus.type,
-        memoryMb: Math.floor(host.gpus.memory_gb * 1024),
-      })),
+      gpus: gpusOfHost(host),
       shardsPerGpu,
       gpuType: host.gpus.type,
     },

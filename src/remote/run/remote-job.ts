@@ -62,16 +62,12 @@ export class RemoteJob {
       await sendDataset(spec.dataset, { session, log, state, installation, places, signal });
     const script = remoteScript(spec, session.host, facts, places, shardsPerGpu);
     const files = await packJob(spec, script, state);
+    const begin = ['begin', places.job, slurm.gpus, slurm.shards, slurm.jobId];
     try {
-      await session.use(
-        (link) => link.call(['prepare', places.job], { input: files.tar(), signal }),
-        signal,
-      );
+      await session.use((link) => link.call(begin, { input: files.tar(), signal }), signal);
     } finally {
       await files.remove();
     }
-    const start = ['start', places.job, slurm.gpus, slurm.shards, slurm.jobId];
-    await session.use((link) => link.call(start, { signal }), signal);
     // From here on it runs there, whether it can be reached or not.
     session.patience = Infinity;
   }
@@ -81,11 +77,6 @@ export class RemoteJob {
     const { session, log } = this.#parts;
     const { job } = this.#given;
     for (let idle = 0; ;) {
-      const progress = await this.#progress(signal);
-      const isRunning = progress.state.kind === 'running';
-      const isComplete = log.stdoutBytes >= progress.stdout && log.stderrBytes >= progress.stderr;
-      // A job may have cut its own log short, or there is none left.
-      if (!isRunning && (isComplete || idle > 2)) return progress.state;
       const before = log.stdoutBytes + log.stderrBytes;
       await session.use(
         (link) =>
@@ -96,7 +87,12 @@ export class RemoteJob {
           }),
         signal,
       );
+      const { state, stdout, stderr } = await this.#progress(signal);
       idle = before === log.stdoutBytes + log.stderrBytes ? idle + 1 : 0;
+      if (state.kind === 'running') continue;
+      const isComplete = log.stdoutBytes >= stdout && log.stderrBytes >= stderr;
+      // A job may have cut its own log short, or there is none left.
+      if (isComplete || idle > 2) return state;
     }
   }
 

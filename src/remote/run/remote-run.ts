@@ -34,7 +34,7 @@ export async function remoteRun(
   const spec = JSON.parse(
     readFileSync(join(layout.remoteJobs, jobId, 'spec.json'), 'utf8'),
   ) as RemoteJobSpec;
-  const { hosts, shards_per_gpu: shardsPerGpu = 100 } = readHosts(layout);
+  const { hosts } = readHosts(layout);
   const log = new JobLog(join(spec.log_dir, 'stderr.log'));
   const host = hosts.find(({ name }) => name === slurm.node);
   if (host === undefined) {
@@ -48,7 +48,7 @@ export async function remoteRun(
     slurm,
     session,
     log,
-    shardsPerGpu,
+    shardsPerGpu: config.shardsPerGpu,
     state: layout.remoteState,
     installation: installationId(layout.remoteState),
   });

@@ -34,6 +34,9 @@ const hostKey =
   /host key verification failed|host key is known for|remote host identification has changed|host key for .* has changed|revoked host key/i;
 const denied =
   /permission denied|too many authentication failures|no supported authentication methods|unprotected private key|bad permissions|error in libcrypto|invalid format|no such identity|load key/i;
+/** Says more than what the steps after it say of it. */
+const noWay =
+  /connection refused|timed out|no route to host|network is unreachable|could not resolve|not responding|open failed/i;
 const noRoom = /no space left on device|disk quota exceeded|file too large/i;
 
 /**
@@ -64,10 +67,8 @@ export function sshError(host: ResolvedHost, code: number | null, said: string):
         'denied',
         `it does not let us in (${brief(refusal)}). Look after user, identity_file and password_variable of the host and of its proxy_jump, and the authorized_keys there`,
       );
-    return fail(
-      'unreachable',
-      `cannot be reached (${brief(lines.at(-1) ?? 'the connection broke')})`,
-    );
+    const why = lastOf(noWay) ?? lines.at(-1) ?? 'the connection broke';
+    return fail('unreachable', `cannot be reached (${brief(why)})`);
   }
   const full = lastOf(noRoom);
   if (full !== undefined)

@@ -108,7 +108,12 @@ export class Link {
       args,
       options,
     );
-    const stop = () => call.child.kill('SIGKILL');
+    const stop = () => {
+      // Its ends of our pipes are with the master, too, which does not close them for its sake.
+      call.child.kill('SIGKILL');
+      call.child.stdout.destroy();
+      call.child.stderr.destroy();
+    };
     signal?.addEventListener('abort', stop, { once: true });
     const printed: Buffer[] = [];
     try {

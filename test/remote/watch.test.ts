@@ -1,0 +1,169 @@
+import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { readRemoteConfig } from '../../src/config.js';
+import { hostsStatusSchema, type HostStatus } from '../../src/remote/hosts-status.js';
+import { installationId } from '../../src/remote/installation.js';
+import { readHosts, sshSettings } from '../../src/remote/read-hosts.js';
+import { startName } from '../../src/remote/run/job-files.js';
+import { Link } from '../../src/remote/ssh/link.js';
+import { parseStarts } from '../../src/remote/watch/live-starts.js';
+import { sweep } from '../../src/remote/watch/sweep.js';
+import { makePlainDataset } from './dataset-files.js';
+import { RemoteJobs, until } from './remote-jobs.js';
+import { SshWorld, type Machine } from './ssh-servers.js';
+
+jest.setTimeout(60_000);
+
+let world: SshWorld;
+let jobs: RemoteJobs;
+let target: Machine;
+
+beforeAll(async () => {
+  world = await SshWorld.start();
+  jobs = await RemoteJobs.start(world);
+  [target] = world.targets;
+});
+
+afterAll(async () => {
+  await jobs.close();
+  await world.close();
+});
+
+const neverAborted = new AbortController().signal;
+
+async function connected<T>(work: (link: Link) => Promise<T>): Promise<T> {
+  const [host] = readHosts(jobs.layout).hosts;
+  if (host === undefined) throw new Error('there is no host');
+  const config = readRemoteConfig({ JR_ROOT: jobs.root });
+  const link = await Link.connect(host, sshSettings(config, jobs.layout));
+  try {
+    return await work(link);
+  } finally {
+    link.close();
+  }
+}
+
+/** @param live what Slurm would say runs; see `liveStarts`, which asks a real one in test/stack. */
+const swept = (live: string[]) =>
+  connected((link) =>
+    sweep(
+      link,
+      {
+        installation: installationId(jobs.layout.remoteState),
+        datasets: jobs.layout.datasets,
+        live: () => Promise.resolve(new Set(live)),
+      },
+      neverAborted,
+    ),
+  );
+
+const folders = () => {
+  const folder = join(target.home, 'jobrunner/jobs', installationId(jobs.layout.remoteState));
+  return existsSync(folder) ? readdirSync(folder) : [];
+};
+
+test('what a job left whose process here was killed is found: its folder, and all that runs, in a session of its own or not', async () => {
+  mkdirSync(jobs.layout.datasets, { recursive: true });
+  const command =
+    'setsid bash -c "cd /; exec sleep 62" & (setsid env -i sleep 63 &) ; trap "" TERM; echo up; while :; do sleep 0.1; done';
+  const job = await jobs.begin({ request: { command } });
+  await job.says('up\n');
+  job.child.kill('SIGKILL');
+  await job.ended();
+  expect(folders()).toHaveLength(1);
+
+  expect(await swept([startName('gpu-0', job.spec.comment, 0)])).toEqual([]);
+  expect(target.processes().length).toBeGreaterThan(2);
+
+  expect(await swept([startName('gpu-1', job.spec.comment, 0)])).toEqual([
+    `job ${job.spec.job_id}-${job.spec.comment.slice(0, 12)}-0`,
+  ]);
+  expect(folders()).toEqual([]);
+  await until(
+    () => target.processes().length === 0,
+    () => 'all its processes to end',
+  );
+});
+
+test('another installation’s jobs on the same host are left alone', async () => {
+  const job = await jobs.begin({ request: { command: 'echo up; sleep 1; echo still' } });
+  await job.says('up\n');
+  await connected((link) =>
+    sweep(
+      link,
+      {
+        installation: 'other0000000',
+        datasets: jobs.layout.datasets,
+        live: () => Promise.resolve(new Set<string>()),
+      },
+      neverAborted,
+    ),
+  );
+  expect(await job.ended()).toMatchObject({ code: 0, log: 'up\nstill\n' });
+});
+
+test('a dataset that was deleted here is removed there, and no other', async () => {
+  const fill = 'head -c 1000 /dev/urandom >original';
+  const [kept, gone] = [1, 2].map(() => makePlainDataset(jobs.root, 'd', fill));
+  for (const dataset of [kept, gone])
+    if (dataset) expect((await jobs.run({ dataset, request: { command: 'true' } })).code).toBe(0);
+  const own = (sha256 = '') => join(jobs.layout.datasets, sha256.slice(0, 2), sha256);
+  mkdirSync(own(kept?.sha256), { recursive: true });
+  expect(await swept([])).toEqual([`dataset ${gone?.sha256}`]);
+  expect(readdirSync(join(target.home, 'jobrunner/datasets'))).toEqual([kept?.sha256]);
+  // As when its disk is not mounted.
+  rmSync(jobs.layout.datasets, { recursive: true });
+  await expect(swept([])).rejects.toThrow(/ENOENT/);
+});
+
+test('a host that does not answer is told, with the reason, and comes back by itself', async () => {
+  // There is no Slurm to ask here: nothing is swept, which the log says.
+  const watch = jobs.watch({
+    JR_SSH_WATCH_INTERVAL: '1',
+    SLURM_CONF: join(jobs.root, 'slurm.conf'),
+  });
+  const status = (name: string): HostStatus | undefined =>
+    existsSync(jobs.layout.remoteStatus)
+      ? hostsStatusSchema
+          .parse(JSON.parse(readFileSync(jobs.layout.remoteStatus, 'utf8')))
+          .hosts.find((host) => host.name === name)
+      : undefined;
+  const becomes = (name: string, ok: boolean) =>
+    until(
+      () => status(name)?.ok === ok,
+      () => `${name} to be ${ok ? 'well' : 'down'}: ${JSON.stringify(status(name))}`,
+    );
+  await becomes('gpu-0', true);
+  await becomes('gpu-1', true);
+  expect(status('gpu-0')?.disk_free_bytes).toBeGreaterThan(0);
+  expect(Math.abs(status('gpu-0')?.clock_skew_seconds ?? 99)).toBeLessThan(5);
+
+  await target.stop();
+  target.killAll();
+  await becomes('gpu-0', false);
+  expect(status('gpu-0')?.reason).toMatch(/^cannot be reached \(.*(refused|open failed).*\)$/);
+  expect(status('gpu-1')?.ok).toBe(true);
+  const { since } = status('gpu-0') ?? {};
+  await target.start();
+  await becomes('gpu-0', true);
+  expect(status('gpu-0')?.since).toBeGreaterThan(since ?? Infinity);
+  watch.kill('SIGTERM');
+  await until(
+    () => watch.exitCode !== null || watch.signalCode !== null,
+    () => 'the watch to end',
+  );
+  expect(watch.exitCode).toBe(0);
+});
+
+test('what squeue prints is read into the starts that run', () => {
+  const line = (...cells: string[]) =>
+    [20, 12, 80, 120].map((width, i) => (cells[i] ?? '').padEnd(width)).join('');
+  const output = [
+    line('RUNNING', '0', 'gpu-0', 'c0ffee-0000-4000-8000-000000000000'),
+    line('PENDING', '1', '', 'aaaaaaaa-0000-4000-8000-000000000000'),
+    line('COMPLETING', '2', 'gpu-1', 'bbbbbbbb-1111-4000-8000-000000000000'),
+  ].join('\n');
+  expect([...parseStarts(output)]).toEqual(['gpu-0 c0ffee000040-0', 'gpu-1 bbbbbbbb1111-2']);
+  expect(() => parseStarts(line('RUNNING', 'x', 'gpu-0', 'c'))).toThrow(/cannot be read/);
+});
