@@ -169,12 +169,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       isNamed: e.JR_SSH_NODES !== undefined,
       slurmdPort: e.JR_SSH_SLURMD_PORT,
       watchSeconds: e.JR_SSH_WATCH_INTERVAL,
-      passwords: Object.fromEntries(
-        Object.entries(given).filter(
-          (entry): entry is [string, string] =>
-            passwordVariable.test(entry[0]) && entry[1] !== undefined,
-        ),
-      ),
+      passwords: passwordsOf(given),
     },
     userLimits: {
       max_jobs: e.JR_USER_MAX_JOBS,
@@ -286,6 +281,35 @@ export function readRemoteConfig(env: NodeJS.ProcessEnv = process.env): RemoteCo
             restart: Number(env['SLURM_RESTART_COUNT'] ?? 0),
           },
   };
+}
+
+/**
+ * Where the SSH hosts are named, and their passwords, for the commands that root runs on the box.
+ * @throws ConfigError naming what cannot be used, in one line.
+ */
+export function readSshConfig(
+  env: NodeJS.ProcessEnv = process.env,
+): Pick<Config['ssh'], 'nodesFile' | 'passwords'> {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const parsed = environmentSchema.pick({ JR_ROOT: true, JR_SSH_NODES: true }).safeParse(given);
+  if (!parsed.success)
+    throw new ConfigError(
+      parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '),
+    );
+  const { JR_ROOT: root, JR_SSH_NODES: nodesFile } = parsed.data;
+  return {
+    nodesFile: nodesFile ?? join(root, 'ssh_nodes.yaml'),
+    passwords: passwordsOf(given),
+  };
+}
+
+function passwordsOf(given: NodeJS.ProcessEnv): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(given).filter(
+      (entry): entry is [string, string] =>
+        passwordVariable.test(entry[0]) && entry[1] !== undefined,
+    ),
+  );
 }
 
 function readOwnToken(path: string): string | undefined {

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { readClientConfig } from '../config.js';
 import type { AddOptions } from './add.js';
 import { json, openApi, url, wholeNumber, type Common } from './common.js';
+import { addNodeCommands } from './node-commands.js';
 import { addUserCommands } from './user-commands.js';
 
 const gpuIndex = wholeNumber('the index of a GPU, such as 0', 1023);
@@ -122,5 +123,6 @@ export function addClientCommands(program: Command): void {
       await cancelJob(await openApi(options), id);
     });
 
+  addNodeCommands(program);
   addUserCommands(program);
 }

@@ -92,3 +92,27 @@ export const screensReply = z.looseObject({
     }),
   ),
 });
+
+export const nodeSchema = z.looseObject({
+  name: z.string(),
+  state: z.string(),
+  partition: text,
+  cpus: count,
+  cpusAllocated: count,
+  memoryMb: count,
+  gres: text,
+  reason: text,
+  ssh: z
+    .looseObject({
+      host: text,
+      user: text,
+      gpus: z.looseObject({ count }).nullable().default(null),
+      labels: z.record(z.string(), z.string()).default({}),
+      leaving: z.boolean().default(false),
+      problem: text,
+    })
+    .nullable()
+    .default(null),
+});
+export const nodesReply = z.looseObject({ nodes: z.array(nodeSchema), hosts_file_problem: text });
+export type NodeReply = z.infer<typeof nodeSchema>;

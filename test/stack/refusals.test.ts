@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -63,11 +63,33 @@ test.each([
   ['JR_SLURMD_PORT', '6817', /JR_/],
   ['JR_PROT', '8080', /JR_PROT: no such setting/],
   ['JR_TEMPLATES', '/no/such/folder', /JR_TEMPLATES: there is no folder/],
+  ['JR_SSH_NODES', '/no/such/file', /JR_SSH_NODES: \/no\/such\/file: cannot be read \(ENOENT\)/],
   ['JR_ROOT', 'relative', /JR_ROOT: expected an absolute path/],
   ['JR_ROOT', '/proc/jobrunner', /JR_ROOT: \/proc\/jobrunner cannot be written/],
 ])('%s=%s is refused in one line', async (name, value, line) => {
   const settings = name === 'JR_SLURMD_PORT' ? { JR_SLURMCTLD_PORT: value, [name]: value } : {};
   await refused({ ...settings, [name]: value }, line);
+});
+
+test.each([
+  ['hosts:\n  - {name: a, host: h}\n', 0o600, /JR_SSH_NODES: .*hosts\.a\.user: is missing/],
+  ['hosts: []\n', 0o666, /JR_SSH_NODES: .*others than its owner can write it/],
+  [
+    'hosts:\n  - {name: a, host: h, user: u, identity_file: /etc/passwd}\n',
+    0o600,
+    /JR_SSH_NODES: .*hosts\.a\.identity_file: \/etc\/passwd is no private key without a passphrase/,
+  ],
+  [
+    'hosts:\n  - {name: a, host: h, user: u, password_variable: JR_SSH_PASSWORD_A}\n',
+    0o600,
+    /JR_SSH_NODES: .*hosts\.a\.password_variable: JR_SSH_PASSWORD_A is not set/,
+  ],
+])('SSH hosts %j with mode %i are refused in one line', async (text, mode, line) => {
+  const file = join(root, 'jr', 'nodes.yaml');
+  mkdirSync(join(root, 'jr'), { recursive: true });
+  writeFileSync(file, text);
+  chmodSync(file, mode);
+  await refused({ JR_SSH_NODES: file }, line);
 });
 
 test('a folder that the daemons’ users cannot reach is refused', async () => {

@@ -1,0 +1,243 @@
+import { randomBytes } from 'node:crypto';
+import { readFileSync, renameSync, statSync, writeFileSync, chownSync } from 'node:fs';
+import { createInterface } from 'node:readline/promises';
+import { Document, isMap, isSeq, parseDocument } from 'yaml';
+import type { Config } from '../config.js';
+import { errnoOf } from '../errors.js';
+import { examine, judgeHost, type Verdict } from '../remote/admin/examine.js';
+import { pinKeys, type ShownKey } from '../remote/admin/pin.js';
+import { Visit } from '../remote/admin/visit.js';
+import { HostsFileError, parseHosts, type SshHost } from '../remote/hosts.js';
+import { SshError } from '../remote/ssh/errors.js';
+import { CliError } from './cli-error.js';
+import { note, say, table } from './terminal.js';
+
+type Ssh = Pick<Config['ssh'], 'nodesFile' | 'passwords'>;
+
+export interface AddOptions {
+  identity?: string;
+  passwordVariable?: string;
+  jump?: string[];
+  gpus?: number;
+  gpuMemory?: number;
+  gpuType?: string;
+  cpus?: number;
+  memory?: number;
+  workdir?: string;
+  label?: string[];
+  fingerprint?: string[];
+  yes?: boolean;
+}
+
+/** Learns the host's keys, looks what it has, and writes it into the file. The running service takes it in by itself. */
+export async function addNode(
+  name: string,
+  where: string,
+  options: AddOptions,
+  ssh: Ssh,
+): Promise<void> {
+  const text = readOrEmpty(ssh.nodesFile);
+  const present = checked(text, ssh.nodesFile);
+  if (present.some((host) => host.name === name))
+    throw new CliError(`${ssh.nodesFile} has a host ${name} already; remove it first`);
+  const own = entryOf(name, where, options);
+  const [host] = checked(withHost(text, own), ssh.nodesFile).slice(-1);
+  if (host === undefined) throw new CliError(`${name} was not taken in`);
+
+  const visit = new Visit(knownHostsOf([...present, host]), ssh.passwords);
+  try {
+    const lines = await pinKeys(host, visit, (key) => believe(key, options));
+    const found = await examine(host, visit);
+    if (found instanceof Error) throw found;
+    const { gpus } = found;
+    const [gpu] = gpus;
+    const full = {
+      ...own,
+      cpus: options.cpus ?? found.cpus,
+      memory_gb: options.memory ?? Math.floor(found.memoryMb / 1024),
+      ...(options.gpus === undefined &&
+        gpu !== undefined && {
+          gpus: {
+            count: gpus.length,
+            type: gpu.model,
+            memory_gb: Math.floor(Math.min(...gpus.map((one) => one.memoryMb)) / 1024),
+          },
+        }),
+      known_hosts: `${lines.join('\n')}\n`,
+    };
+    const next = withHost(text, full);
+    const [added] = checked(next, ssh.nodesFile).slice(-1);
+    if (added === undefined) throw new CliError(`${name} was not taken in`);
+    if (readOrEmpty(ssh.nodesFile) !== text)
+      throw new CliError(`${ssh.nodesFile} was edited meanwhile: try again`);
+    replace(ssh.nodesFile, next);
+    say(verdictTable([added], [judgeHost(added, found)]));
+    say(`${name} stands in ${ssh.nodesFile}; a running JobRunner takes it in within seconds`);
+  } catch (error) {
+    if (error instanceof SshError) throw new CliError(error.message, { cause: error });
+    throw error;
+  } finally {
+    visit.close();
+  }
+}
+
+/** Takes the host out of the file. What runs there ends first. */
+export function removeNode(name: string, ssh: Ssh): void {
+  const text = readOrEmpty(ssh.nodesFile);
+  checked(text, ssh.nodesFile);
+  const document = parseDocument(text);
+  const hosts = document.get('hosts');
+  const index = isSeq(hosts)
+    ? hosts.items.findIndex((item) => isMap(item) && item.get('name') === name)
+    : -1;
+  if (!isSeq(hosts) || index === -1)
+    throw new CliError(`${ssh.nodesFile} has no host ${name}; it has ${namesIn(text)}`);
+  hosts.delete(index);
+  replace(ssh.nodesFile, document.toString({ lineWidth: 0 }));
+  say(
+    `${name} is taken out of ${ssh.nodesFile}: it takes no more jobs, and goes when its last one has ended`,
+  );
+}
+
+/** @returns whether jobs can run on all of them. */
+export async function testNodes(names: readonly string[], ssh: Ssh): Promise<boolean> {
+  const all = checked(readOrEmpty(ssh.nodesFile), ssh.nodesFile);
+  const strangers = names.filter((name) => !all.some((host) => host.name === name));
+  if (strangers.length > 0)
+    throw new CliError(`${ssh.nodesFile} has no host ${strangers.join(', ')}`);
+  const hosts = names.length === 0 ? all : all.filter(({ name }) => names.includes(name));
+  if (hosts.length === 0) {
+    say(`no hosts in ${ssh.nodesFile}`);
+    return true;
+  }
+  const visit = new Visit(knownHostsOf(all), ssh.passwords);
+  try {
+    const verdicts = await Promise.all(
+      hosts.map(async (host) => judgeHost(host, await examine(host, visit))),
+    );
+    say(verdictTable(hosts, verdicts));
+    return !verdicts.flat().some(({ result }) => result === 'fails');
+  } finally {
+    visit.close();
+  }
+}
+
+function verdictTable(hosts: readonly SshHost[], verdicts: readonly Verdict[][]): string {
+  const rows = hosts.flatMap((host, i) =>
+    (verdicts[i] ?? []).map(({ check, result, detail }) => [host.name, check, result, detail]),
+  );
+  return table([['HOST', 'CHECK', 'RESULT', 'DETAIL'], ...rows]);
+}
+
+/** Asks the person, unless they have said before which key it is to be. */
+async function believe(key: ShownKey, { fingerprint: given, yes }: AddOptions): Promise<void> {
+  const shown = key.fingerprints.join(', ');
+  if (given !== undefined) {
+    if (key.fingerprints.some((one) => given.includes(one))) return;
+    throw new CliError(`${key.machine} shows the key ${shown}, which is none of those given`);
+  }
+  note(`${key.machine} shows the key ${shown}`);
+  if (yes) return;
+  if (!process.stdin.isTTY)
+    throw new CliError(
+      `is that the key of ${key.machine}? Say so with --fingerprint ${key.fingerprints[0] ?? ''}, or --yes to believe any`,
+    );
+  const asking = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    const answer = await asking.question('Is that its key (ssh-keygen -l there tells)? [yes/no] ');
+    if (answer.trim().toLowerCase() !== 'yes') throw new CliError('nothing was changed');
+  } finally {
+    asking.close();
+  }
+}
+
+function entryOf(name: string, where: string, options: AddOptions): Record<string, unknown> {
+  const [, user, host, port] =
+    /^(?:([^@]+)@)?([^@:]+|\[[^\]]+\])(?::(\d{1,5}))?$/.exec(where) ?? [];
+  if (host === undefined) throw new CliError(`${where}: expected user@host or user@host:port`);
+  const { gpus, gpuMemory, gpuType, jump, label } = options;
+  if (gpus !== undefined && gpus > 0 && gpuMemory === undefined)
+    throw new CliError('--gpus: give --gpu-memory, too (GiB of each), or leave both out');
+  const labels = (label ?? []).map((text) => {
+    const [, key, value] = /^([^=]+)=(.*)$/.exec(text) ?? [];
+    if (key === undefined) throw new CliError(`--label ${text}: expected name=value`);
+    return [key, value] as const;
+  });
+  const given = {
+    name,
+    host,
+    port: port === undefined ? undefined : Number(port),
+    user,
+    identity_file: options.identity,
+    password_variable: options.passwordVariable,
+    proxy_jump: jump,
+    gpus:
+      gpus === undefined
+        ? undefined
+        : { count: gpus, ...(gpuType && { type: gpuType }), memory_gb: gpuMemory ?? 1 },
+    cpus: options.cpus,
+    memory_gb: options.memory,
+    workdir: options.workdir,
+    labels: labels.length > 0 ? Object.fromEntries(labels) : undefined,
+  };
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+}
+
+/** The file with one host more; everything else in it, comments too, stays as it is. */
+function withHost(text: string, entry: object): string {
+  const document = text.trim() === '' ? new Document({ hosts: [] }) : parseDocument(text);
+  const hosts = document.get('hosts');
+  const item = document.createNode(entry);
+  if (isSeq(hosts)) {
+    // An empty one is written as [].
+    hosts.flow = false;
+    hosts.add(item);
+  } else document.set('hosts', document.createNode([entry]));
+  return document.toString({ lineWidth: 0 });
+}
+
+function checked(text: string, path: string): SshHost[] {
+  try {
+    return parseHosts(text);
+  } catch (error) {
+    if (error instanceof HostsFileError) throw new CliError(`${path}: ${error.message}`);
+    throw error;
+  }
+}
+
+function knownHostsOf(hosts: readonly SshHost[]): string {
+  const texts = hosts.map(({ known_hosts: given }) =>
+    given?.startsWith('/') ? readOrEmpty(given) : (given ?? ''),
+  );
+  return [...new Set(texts)].map((text) => `${text.trim()}\n`).join('');
+}
+
+function namesIn(text: string): string {
+  return (
+    parseHosts(text)
+      .map((host) => host.name)
+      .join(', ') || 'none'
+  );
+}
+
+function readOrEmpty(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return '';
+    throw new CliError(`${path} cannot be read (${errnoOf(error)}): run this as root (sudo)`);
+  }
+}
+
+/** Whole or not at all, owner and mode as they were. */
+function replace(path: string, text: string): void {
+  const fresh = `${path}.${randomBytes(6).toString('hex')}`;
+  try {
+    const before = statSync(path, { throwIfNoEntry: false });
+    writeFileSync(fresh, text, { flag: 'wx', mode: (before?.mode ?? 0o600) & 0o777, flush: true });
+    if (before !== undefined) chownSync(fresh, before.uid, before.gid);
+    renameSync(fresh, path);
+  } catch (error) {
+    throw new CliError(`${path} cannot be written (${errnoOf(error)}): run this as root (sudo)`);
+  }
+}

@@ -1,0 +1,370 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { stringify } from 'yaml';
+import { SshWorld, type Machine } from '../remote/ssh-servers.js';
+import { LiveStack, type JobReply } from './live-stack.js';
+
+interface NodeReply {
+  name: string;
+  state: string;
+  partition: string;
+  cpus: number;
+  reason: string | null;
+  ssh: { labels: object; leaving: boolean; reachable: boolean | null } | null;
+}
+interface NodesReply {
+  nodes: NodeReply[];
+  hosts_file_problem: string | null;
+}
+interface PlacedJob extends JobReply {
+  node: string | null;
+  gpu_indices: number[] | null;
+}
+
+const mainJs = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+
+let world: SshWorld;
+let stack: LiveStack;
+let nodesFile: string;
+
+beforeAll(async () => {
+  world = await SshWorld.start();
+  nodesFile = join(world.folder, 'nodes.yaml');
+  writeHosts([hostOf(world.targets[0], { labels: { rack: 'a' } })]);
+  stack = await LiveStack.start({
+    JR_SSH_NODES: nodesFile,
+    JR_SSH_WATCH_INTERVAL: '1',
+    JR_SSH_ALIVE_INTERVAL: '1',
+  });
+}, 120_000);
+
+afterAll(async () => {
+  await stack.remove();
+  await world.close();
+}, 120_000);
+
+const hostOf = ({ name, address, user }: Machine, more: object = {}) => ({
+  name,
+  host: address,
+  user,
+  gpus: { count: 2, type: 'H100', memory_gb: 80 },
+  cpus: 4,
+  memory_gb: 16,
+  ...more,
+});
+
+function writeHosts(hosts: object[]): void {
+  const known = world.machines.map((machine) => machine.knownHost).join('\n');
+  const { address, user } = world.jump;
+  const defaults = {
+    identity_file: world.key,
+    proxy_jump: `${user}@${address}`,
+    known_hosts: known,
+  };
+  writeFileSync(nodesFile, stringify({ defaults, hosts }));
+}
+
+async function until(what: string, isSo: () => Promise<boolean> | boolean): Promise<void> {
+  for (const deadline = Date.now() + 60_000; Date.now() < deadline;) {
+    if (await isSo()) return;
+    await delay(50);
+  }
+  throw new Error(`after a minute: ${what}`);
+}
+
+/** Undefined while slurmctld takes nodes in or out. */
+const nodes = async () => {
+  const path = '/nodes';
+  const { status, json } = await stack.call<NodesReply>('GET', path);
+  return status === 200 ? json : undefined;
+};
+const node = async (name: string) => (await nodes())?.nodes.find((one) => one.name === name);
+const isGone = async (name: string) => {
+  const there = await nodes();
+  return there !== undefined && !there.nodes.some((one) => one.name === name);
+};
+const onSsh = (command: string, more: object = {}) =>
+  stack.shell(command, { partition: 'ssh', ...more }) as Promise<PlacedJob & { log: string }>;
+
+/** A job that tells when it has begun, and its number. */
+async function begin(command: string, more: object = {}): Promise<number> {
+  const fields = { command_key: 'shell', command, mem_gb: 0.2, partition: 'ssh', ...more };
+  const { json } = await stack.submit(fields);
+  await until(`job ${json.job_id} writes into its log`, async () =>
+    (await stack.call('GET', `/jobs/${json.job_id}/log`)).text.includes('begun'),
+  );
+  return json.job_id;
+}
+
+describe('a job of the partition ssh', () => {
+  test('runs on the host, and its log, outputs and exit code come back', async () => {
+    const job = await onSsh('whoami; echo weights >out.pt; echo $CUDA_VISIBLE_DEVICES; exit 3', {
+      gpus: 2,
+    });
+    expect(job).toMatchObject({
+      status: 'FAILED',
+      exit_code: 3,
+      node: 'gpu-0',
+      gpu_indices: [0, 1],
+      log: `${world.targets[0].user}\n0,1\n`,
+    });
+    const output = await stack.call(
+      'GET',
+      `/outputs/download_by_job?job_id=${job.job_id}&rel_path=out.pt`,
+    );
+    expect(output.text).toBe('weights\n');
+    const removed = await stack.call('DELETE', `/jobs/${job.job_id}`);
+    expect(removed.status).toBe(204);
+    expect(existsSync(join(stack.root, 'results', String(job.job_id)))).toBe(false);
+    expect(existsSync(join(stack.root, 'remote/jobs', String(job.job_id)))).toBe(false);
+  }, 90_000);
+
+  test('gets its dataset there, and may ask for more than this machine has', async () => {
+    const content = 'training text\n';
+    const sha = createHash('sha256').update(content).digest('hex');
+    await stack.call('PUT', `/datasets/${sha}`, { body: content });
+    const job = await onSsh('cat "$JR_DATASET_DIR"/*; hostname >/dev/null', {
+      dataset_sha: sha,
+      mem_gb: 16,
+      cpus: 4,
+    });
+    expect([job.status, job.log]).toEqual(['COMPLETED', expect.stringContaining(`\n${content}`)]);
+  }, 90_000);
+
+  test('is ended there when it is cancelled', async () => {
+    const id = await begin('echo begun; sleep 600');
+    await stack.call('POST', `/jobs/${id}/cancel`);
+    expect(await stack.finish(id)).toMatchObject({ status: 'CANCELLED', failure: 'cancelled' });
+    await until('nothing of it runs there', () => runsNothing(world.targets[0]));
+  }, 90_000);
+
+  test('can be put back into the queue, and runs anew', async () => {
+    const id = await begin('echo begun $SLURM_RESTART_COUNT; [ -e "$HOME/again" ] || sleep 600');
+    writeFileSync(join(world.targets[0].home, 'again'), '');
+    await stack.call('POST', `/jobs/${id}/requeue`);
+    // Slurm lets its old credential run out first.
+    for (let status = 'PENDING'; status !== 'COMPLETED';)
+      status = (await stack.call('GET', `/jobs/${id}?wait=60`)).json.status;
+  }, 120_000);
+
+  test.each([
+    [{ partition: 'nowhere' }, /^partition: there is no nowhere here; there is main, ssh/],
+    [{ partition: 'ssh', cpus: 5 }, /^cpus: 5 asked for, 4 is the most/],
+    [{ partition: 'ssh', gpus: 3 }, /^gpus: 3 asked for, 2 is the most/],
+    [{ partition: 'ssh', gpu_mem_gb: 81 }, /^gpu_mem_gb: 81 asked for, 80 GiB/],
+    [{ partition: 'ssh', screen: true }, /^screen: /],
+  ])('that asks for %j is refused', async (fields, message) => {
+    const reply = await stack.submit({ command_key: 'shell', command: 'true', ...fields });
+    expect([reply.status, reply.json.error.message]).toEqual([422, expect.stringMatching(message)]);
+  });
+
+  test('is shown as a script, and tried without being run', async () => {
+    const fields = { command_key: 'shell', command: 'true', partition: 'ssh', dry_run: true };
+    const { status, text } = await stack.submit(fields);
+    expect([status, text]).toEqual([200, expect.stringContaining('"dry_run":true')]);
+  });
+});
+
+describe('what is kept apart', () => {
+  const as = (user: string, ...command: string[]) =>
+    spawnSync('setpriv', [`--reuid=${user}`, `--regid=${user}`, '--init-groups', ...command], {
+      env: {
+        PATH: '/usr/bin:/bin',
+        SLURM_CONF: join(stack.root, 'slurm/etc/slurm.conf'),
+      },
+      encoding: 'utf8',
+    });
+
+  test('neither jobs nor the API can read a key, and no password or key stands elsewhere', () => {
+    const key = join(stack.root, 'remote/keys/gpu-0.0.key');
+    expect(as('jr-remote', 'cat', key).stdout).toBe(readFileSync(world.key, 'utf8'));
+    for (const user of ['runner', 'jobrunner']) {
+      expect(as(user, 'cat', key).stderr).toContain('Permission denied');
+      expect(as(user, 'ls', join(stack.root, 'remote/keys')).stderr).toContain('Permission denied');
+    }
+    expect(as('runner', 'cat', join(stack.root, 'remote/hosts.json')).stderr).toContain('denied');
+  });
+
+  test('a job cannot send anything to the partition, nor the API anything but our own program', () => {
+    const own = as('runner', 'sbatch', '--partition=ssh', '--mem=1M', '--wrap=id');
+    expect(own.stderr).toMatch(/not permitted|denied|invalid/i);
+    const sudo = (...args: string[]) =>
+      as('jobrunner', 'sudo', '-n', '-u', 'jr-remote', ...args).stderr;
+    expect(sudo('id')).toMatch(/password|not allowed/);
+    const submit = '/usr/local/lib/jobrunner/submit-remote';
+    for (const option of ['--wrap=id', '--partition=main', '--export=LD_PRELOAD=x', '--uid=0'])
+      expect(sudo(submit, '1', option)).toMatch(/not one of the options/);
+    expect(sudo(submit, '../1')).toMatch(/expected the number of a job/);
+  });
+
+  test('another slurm.conf than root’s is refused', () => {
+    const wrong = spawnSync('/usr/local/lib/jobrunner/submit-remote', ['1'], {
+      env: { PATH: '/usr/bin:/bin', SLURM_CONF: nodesFile },
+      encoding: 'utf8',
+    });
+    expect([wrong.status, wrong.stderr]).toEqual([2, expect.stringMatching(/SLURM_CONF/)]);
+  });
+});
+
+describe('jobrunner node', () => {
+  const cliWith = (file: string, ...args: string[]) => {
+    const { JR_ROOT = '', JR_PORT = '' } = stack.env;
+    const env = { PATH: process.env['PATH'] ?? '', JR_ROOT, JR_PORT, JR_SSH_NODES: file };
+    const ended = spawnSync(process.execPath, [mainJs, 'node', ...args], { env, encoding: 'utf8' });
+    return { code: ended.status, out: ended.stdout, err: ended.stderr };
+  };
+  const cli = (...args: string[]) => cliWith(nodesFile, ...args);
+  const add = (file: string, ...more: string[]) => {
+    const { jump, targets, key } = world;
+    const where = `${targets[1].user}@${targets[1].address}`;
+    const way = ['--jump', `${jump.user}@${jump.address}`, '--identity', key];
+    return cliWith(file, 'add', 'added', where, ...way, ...more);
+  };
+  const fingerprintOf = (machine: Machine) =>
+    /SHA256:\S+/.exec(
+      spawnSync('ssh-keygen', ['-l', '-f', '-'], {
+        input: `${machine.knownHost}\n`,
+        encoding: 'utf8',
+      }).stdout,
+    )?.[0] ?? '';
+
+  test('list shows the hosts, drain and resume work by name', async () => {
+    expect(cli('list').out).toMatch(/^gpu-0 +ssh +idle .* rack=a/m);
+    expect(cli('drain', 'gpu-0')).toMatchObject({ code: 0 });
+    expect((await node('gpu-0'))?.state).toBe('drained');
+    expect(cli('resume', 'gpu-0').out).toMatch(/^gpu-0 is idle/);
+    expect(cli('drain', 'none').err).toMatch(/there is no node none/);
+  }, 60_000);
+
+  test('test looks at each host, and fails for what jobs would miss', () => {
+    const { code, out } = cli('test');
+    expect(out).toMatch(/^gpu-0 +host key +ok/m);
+    expect(out).toMatch(/^gpu-0 +disk +\w+ +[\d.]+ GiB free at jobrunner/m);
+    expect(out).toMatch(/^gpu-0 +clock +ok/m);
+    // There is no GPU to be found.
+    expect([code, out]).toEqual([1, expect.stringMatching(/^gpu-0 +GPUs +fails/m)]);
+    expect(cli('test', 'other').err).toMatch(/has no host other/);
+  }, 60_000);
+
+  test('add pins the keys of all on the way, only those that were said to be theirs', () => {
+    const aside = join(world.folder, 'aside.yaml');
+    const empty = '# ours\nhosts: []\n';
+    writeFileSync(aside, empty);
+    const alone = (...more: string[]) => add(aside, ...more);
+    expect(alone().err).toMatch(/shows the key SHA256:.*--fingerprint SHA256:/s);
+    expect(alone('--fingerprint', 'SHA256:other')).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/none of those given/),
+    });
+    // The one behind it is not believed for that.
+    const way = fingerprintOf(world.jump);
+    expect(alone('--fingerprint', way).err).toMatch(/none of those given/);
+    expect(readFileSync(aside, 'utf8')).toBe(empty);
+
+    const added = alone('--fingerprint', way, '--fingerprint', fingerprintOf(world.targets[1]));
+    expect(added).toMatchObject({ code: 0, err: '' });
+    expect(added.out).toMatch(/^added +reach +ok/m);
+    const written = readFileSync(aside, 'utf8');
+    expect(written).toMatch(/^# ours\n/);
+    for (const { knownHost } of [world.jump, world.targets[1]])
+      expect(written).toContain(knownHost);
+    expect(alone('--yes').err).toMatch(/has a host added already/);
+  }, 60_000);
+
+  test('add and remove take effect in the running service', async () => {
+    const before = readFileSync(nodesFile, 'utf8');
+    writeFileSync(nodesFile, `# ours\n${before}`);
+    expect(add(nodesFile, '--label', 'rack=b', '--cpus', '1')).toMatchObject({ code: 0, err: '' });
+    await until('it is told of', async () => (await node('added'))?.ssh?.labels !== undefined);
+    expect(await node('added')).toMatchObject({ cpus: 1, ssh: { labels: { rack: 'b' } } });
+    expect(cli('remove', 'added').out).toMatch(/^added is taken out/);
+    expect(cli('remove', 'added').err).toMatch(/has no host added; it has gpu-0/);
+    expect(readFileSync(nodesFile, 'utf8')).toMatch(/^# ours\n/);
+    await until('it is gone', () => isGone('added'));
+  }, 120_000);
+});
+
+describe('the file of SSH hosts', () => {
+  test('may be edited while jobs run here and there: hosts come, and go once their jobs have ended', async () => {
+    const [first, second] = world.targets;
+    const local = await stack.submit({
+      command_key: 'shell',
+      command: 'echo begun; until [ -e go ]; do sleep 0.1; done; echo done',
+      mem_gb: 0.2,
+      gpus: 1,
+    });
+    const away = await begin(
+      `echo begun; until [ -e ${first.home}/go ]; do sleep 0.1; done; echo done`,
+    );
+
+    writeHosts([hostOf(first, { labels: { rack: 'a' } }), hostOf(second, { cpus: 2 })]);
+    await until(
+      'the second host is there',
+      async () => (await node('gpu-1'))?.ssh?.leaving === false,
+    );
+    expect(await node('gpu-1')).toMatchObject({ cpus: 2, partition: 'ssh' });
+    const both = await Promise.all(
+      [1, 2].map(() => onSsh('echo $JR_GPU_FRACTION', { gpus: 0.5, cpus: 1 })),
+    );
+    for (const job of both) expect(job).toMatchObject({ status: 'COMPLETED', log: '0.500000\n' });
+
+    writeHosts([hostOf(second, { cpus: 2 })]);
+    await until('the first is leaving', async () => (await node('gpu-0'))?.ssh?.leaving === true);
+    expect((await node('gpu-0'))?.state).toMatch(/^drain/);
+    expect(await onSsh('whoami')).toMatchObject({ node: 'gpu-1', log: `${second.user}\n` });
+
+    writeFileSync(join(first.home, 'go'), '');
+    expect(await stack.finish(away)).toMatchObject({ status: 'COMPLETED', log: 'begun\ndone\n' });
+    await until('the first is gone', () => isGone('gpu-0'));
+    expect(readdirSync(join(stack.root, 'remote/keys'))).toEqual([
+      'gpu-1.0.key',
+      'gpu-1.1.key',
+      'known_hosts',
+    ]);
+    writeFileSync(join(stack.root, 'results', String(local.json.job_id), 'go'), '');
+    expect(await stack.finish(local.json.job_id)).toMatchObject({ log: 'begun\ndone\n' });
+  }, 180_000);
+
+  test('that is broken changes nothing, and its fault is told', async () => {
+    const good = readFileSync(nodesFile, 'utf8');
+    writeFileSync(nodesFile, `${good}  - name: X\n`);
+    const problem = async () => (await nodes())?.hosts_file_problem ?? null;
+    await until('it is told', async () => (await problem()) !== null);
+    expect(await problem()).toMatch(/^JR_SSH_NODES: .*hosts\.1\.name: expected lower-case/);
+    expect(stack.stdout).toMatch(/hosts\.1\.name: .*the SSH hosts stay as they were/);
+    expect(await onSsh('echo on')).toMatchObject({ log: 'on\n' });
+    writeFileSync(nodesFile, good);
+    await until('it is good again', async () => (await problem()) === null);
+  }, 120_000);
+});
+
+test('a host that does not answer is drained with the reason, and comes back by itself', async () => {
+  await until('it is looked at', async () => (await node('gpu-1'))?.ssh?.reachable === true);
+  await world.targets[1].stop();
+  world.targets[1].killAll();
+  await until('it is drained', async () => /^drain/.test((await node('gpu-1'))?.state ?? ''));
+  expect((await node('gpu-1'))?.reason).toMatch(/^ssh: /);
+  await world.targets[1].start();
+  await until('it takes jobs', async () => (await node('gpu-1'))?.state === 'idle');
+  expect(await onSsh('echo back')).toMatchObject({ log: 'back\n' });
+}, 180_000);
+
+test('stopping ends what runs there, and a second start has the hosts again', async () => {
+  const id = await begin('echo begun; sleep 600');
+  expect(await stack.down()).toBe(0);
+  await until('nothing of it runs there', () => runsNothing(world.targets[1]));
+  await stack.up();
+  expect(await stack.finish(id)).toMatchObject({ status: 'NODE_FAIL', failure: 'node' });
+  expect(await onSsh('echo again')).toMatchObject({ log: 'again\n', node: 'gpu-1' });
+}, 180_000);
+
+/** No command of a job: connections may stay open. */
+function runsNothing({ user }: Machine): boolean {
+  const { stdout } = spawnSync('ps', ['-u', user, '-o', 'args='], { encoding: 'utf8' });
+  return !stdout.includes('sleep');
+}
