@@ -1,5 +1,6 @@
 import { copyFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { gpuJobs, type GpuJob } from './gpu-jobs.js';
 import { LiveStack } from './live-stack.js';
 
 let stack: LiveStack;
@@ -12,36 +13,7 @@ afterAll(async () => {
   await stack.remove();
 }, 60_000);
 
-/** Waits in its log's folder until it is told to end, so that a test decides how long it has its GPU. */
-const untilTold = 'touch on; until [ -e end ]; do sleep 0.05; done';
-
-interface GpuJob {
-  job_id: number;
-  gres: string | null;
-  gpu_indices: number[] | null;
-  reason_text: string | null;
-  priority: number;
-}
-
-async function submit(fields: Record<string, unknown>): Promise<number> {
-  const { status, json, text } = await stack.submit({
-    command_key: 'shell',
-    command: untilTold,
-    mem_gb: 0.1,
-    ...fields,
-  });
-  if (status !== 201) throw new Error(text);
-  return json.job_id;
-}
-
-async function show(id: number): Promise<GpuJob> {
-  return (await stack.call<GpuJob>('GET', `/jobs/${id}`)).json;
-}
-
-async function end(...ids: number[]): Promise<void> {
-  for (const id of ids) await writeFile(join(stack.root, 'results', String(id), 'end'), '');
-  for (const id of ids) await stack.finish(id);
-}
+const { submit, show, end } = gpuJobs(() => stack);
 
 describe('fractions', () => {
   test('a share is one GPU’s, and the job learns what it has', async () => {

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { gpuJobs, until, untilTold } from './gpu-jobs.js';
 import { LiveStack } from './live-stack.js';
 
 let stack: LiveStack;
@@ -25,8 +26,7 @@ afterAll(async () => {
   await stack.remove();
 }, 60_000);
 
-/** Runs until it is told to end, so that a test decides how long it has its GPU. */
-const untilTold = 'until [ -e end ]; do sleep 0.05; done';
+const { submit, show, end } = gpuJobs(() => stack);
 
 interface GpuReply {
   index: number;
@@ -44,32 +44,8 @@ interface GpusReply {
   waiting_anywhere: number;
   state_file_problem: string | null;
 }
-interface GpuJob {
-  status: string;
-  reason_text: string | null;
-  warning: string | null;
-  gpu_indices: number[] | null;
-}
-
-async function submit(fields: Record<string, unknown>): Promise<number> {
-  const { status, json, text } = await stack.submit({
-    command_key: 'shell',
-    command: untilTold,
-    mem_gb: 0.1,
-    ...fields,
-  });
-  if (status !== 201) throw new Error(text);
-  return json.job_id;
-}
-
-const show = async (id: number) => (await stack.call<GpuJob>('GET', `/jobs/${id}`)).json;
 const look = async () => (await stack.call<GpusReply>('GET', '/gpus')).json;
 const gpu = async (index: number) => (await look()).gpus[index] as GpuReply;
-
-async function end(...ids: number[]): Promise<void> {
-  for (const id of ids) await writeFile(join(stack.root, 'results', String(id), 'end'), '');
-  for (const id of ids) await stack.finish(id);
-}
 
 /** The GPUs it was given, which are asked for once it runs. */
 async function placed(id: number): Promise<number[] | null> {
@@ -80,15 +56,6 @@ async function placed(id: number): Promise<number[] | null> {
 const pause = (index: number | string, body?: URLSearchParams) =>
   stack.call<GpuReply>('POST', `/gpus/${index}/pause`, body && { body });
 const resume = (index: number | string) => stack.call<GpuReply>('POST', `/gpus/${index}/resume`);
-
-/** @throws when it does not come true within half a minute. */
-async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
-  for (const deadline = Date.now() + 30_000; Date.now() < deadline;) {
-    if (await isSo()) return;
-    await setTimeout(50);
-  }
-  throw new Error(`never came true: ${what}`);
-}
 
 /** What Slurm itself has: a line a job, with state, partition and GRES. */
 function slurm(...states: string[]): string[] {

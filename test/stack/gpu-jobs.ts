@@ -1,0 +1,59 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import type { LiveStack } from './live-stack.js';
+
+/** Runs until it is told to end, so that a test decides how long it has its GPU. */
+export const untilTold = 'until [ -e end ]; do sleep 0.05; done';
+
+export interface GpuJob {
+  job_id: number;
+  slurm_job_id: number | null;
+  status: string;
+  gres: string | null;
+  gpu_indices: number[] | null;
+  reason: string | null;
+  reason_text: string | null;
+  message: string | null;
+  warning: string | null;
+  priority: number;
+}
+
+/** @param stack asked at each call, since it starts only after the tests have been read */
+export function gpuJobs(stack: () => LiveStack) {
+  return {
+    /** @returns our number of a job that ends when it is told to. @throws when it is not accepted. */
+    submit: async (fields: Record<string, unknown>): Promise<number> => {
+      const { status, json, text } = await stack().submit({
+        command_key: 'shell',
+        command: untilTold,
+        mem_gb: 0.1,
+        ...fields,
+      });
+      if (status !== 201) throw new Error(text);
+      return json.job_id;
+    },
+
+    show: async (id: number): Promise<GpuJob> =>
+      (await stack().call<GpuJob>('GET', `/jobs/${id}`)).json,
+
+    /** Tells them to end and waits until they have. */
+    end: async (...ids: number[]): Promise<void> => {
+      for (const id of ids) await writeFile(join(stack().root, 'results', String(id), 'end'), '');
+      for (const id of ids) await stack().finish(id);
+    },
+  };
+}
+
+/** @throws when it does not come true in that time, in seconds. */
+export async function until(
+  what: string,
+  isSo: () => Promise<boolean> | boolean,
+  seconds = 30,
+): Promise<void> {
+  for (const deadline = Date.now() + seconds * 1000; Date.now() < deadline;) {
+    if (await isSo()) return;
+    await setTimeout(50);
+  }
+  throw new Error(`never came true: ${what}`);
+}
