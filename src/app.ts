@@ -29,6 +29,7 @@ import { closeServer, listen } from './http/server.js';
 import { JobsFile } from './ingest/jobs-file/jobs-file.js';
 import { jobsFileRoutes } from './ingest/jobs-file/routes.js';
 import { TakenLines } from './ingest/jobs-file/taken-lines.js';
+import { JobControl } from './jobs/control.js';
 import { HandOver } from './jobs/hand-over.js';
 import { JobFolders } from './jobs/job-folders.js';
 import type { Job, JobId } from './jobs/job.js';
@@ -41,6 +42,7 @@ import { screenRoutes } from './jobs/screen-routes.js';
 import { JobService } from './jobs/service.js';
 import * as jobStore from './jobs/store.js';
 import { Tracker } from './jobs/tracker.js';
+import { Turns } from './jobs/turns.js';
 import { metricsRoutes } from './metrics/routes.js';
 import { nodeRoutes } from './nodes/routes.js';
 import { outputRoutes } from './outputs/routes.js';
@@ -171,7 +173,8 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
       log,
     });
     const { isHeld } = gpuService;
-    const mover = new Mover({ db, slurm, fleet, handOver, isHeld, log });
+    const turns = new Turns();
+    const mover = new Mover({ db, slurm, fleet, handOver, turns, isHeld, log });
     const tracker = new Tracker({
       db,
       slurm,
@@ -201,7 +204,6 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
     );
     const jobs = new JobService({
       db,
-      slurm,
       templates,
       datasets,
       folders,
@@ -214,6 +216,9 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
       demandRoomForJob: (user) => userLimits.demandRoomForJob(user),
       now,
     });
+
+    const get = (id: JobId) => jobs.get(id);
+    const control = new JobControl({ db, slurm, handOver, tracker, turns, get });
 
     const { jobsFile: file } = config;
     const taken = new TakenLines(db, file.path, now);
@@ -243,7 +248,7 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
       imports: importRoutes(imports, stopping.signal),
       datasets: datasetRoutes(datasets),
       commands: commandRoutes(templates),
-      jobs: jobRoutes(jobs, outputs, folders, stopping.signal, (job) =>
+      jobs: jobRoutes(jobs, control, outputs, folders, stopping.signal, (job) =>
         isHere(job) ? gpuService.whyHeldBack(job) : null,
       ),
       screens: screenRoutes(db),

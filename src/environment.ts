@@ -130,9 +130,9 @@ export const environmentSchema = z.object({
   JR_SCREEN: flag('0').meta({
     description: 'Run the jobs of the jobs file inside GNU screen',
   }),
-  JR_MAX_ASSIGN_ATTEMPTS: wholeNumber(1, 1000)
-    .default(5)
-    .meta({ description: 'Times a job is handed to a Slurm that has no room for it in its queue' }),
+  JR_MAX_ASSIGN_ATTEMPTS: wholeNumber(1, 1000).default(5).meta({
+    description: 'Times a job is handed to a Slurm that cannot take it now, its queue being full',
+  }),
   JR_ASSIGN_RETRY_WAIT: wholeNumber(1, 3600)
     .default(5)
     .meta({ description: 'Seconds before the second of them; doubled for each one after' }),

@@ -26,7 +26,7 @@ export interface HandOverParts {
   /** What a user's running jobs may have, for Slurm to keep them to it; undefined for the box's owner. */
   accountLimits: (user: string) => AccountLimits | undefined;
   places: Pick<Places, 'constraintOf'>;
-  /** How often a job that Slurm has no room for is handed over, and the seconds before the second time. */
+  /** How often a job that Slurm cannot take now is handed over, and the seconds before the second time. */
   retries: { attempts: number; waitSeconds: number };
   now: () => number;
   log: Logger;
@@ -65,17 +65,30 @@ export class HandOver {
     const running = this.#inFlight.get(id);
     if (running) return running;
     if (this.#parts.now() < this.#pausedUntil) return Promise.resolve();
-    const attempt = this.#submit(id).finally(() => this.#inFlight.delete(id));
-    this.#inFlight.set(id, attempt);
-    return attempt;
+    return this.#occupy(id, this.#submit(id));
   }
 
-  /** Ends a job that Slurm never got. @returns false when it turned out to have got it after all. */
-  async withdraw(id: JobId): Promise<boolean> {
-    await this.#inFlight.get(id);
+  /** Resolves or rejects with the attempt that is being made for the job now; undefined when there is none. */
+  underWay(id: JobId): Promise<void> | undefined {
+    return this.#inFlight.get(id);
+  }
+
+  /** Ends a job that Slurm has not got, while no attempt is under way. @throws SlurmError; then it is as it was. */
+  withdraw(id: JobId): Promise<void> {
+    // No attempt may begin while its former self is cancelled.
+    return this.#occupy(id, this.#withdraw(id));
+  }
+
+  #occupy(id: JobId, work: Promise<void>): Promise<void> {
+    const occupied = work.finally(() => this.#inFlight.delete(id));
+    this.#inFlight.set(id, occupied);
+    return occupied;
+  }
+
+  async #withdraw(id: JobId): Promise<void> {
     const { db, now } = this.#parts;
     const job = store.findJob(db, id);
-    if (job?.state !== 'SUBMITTING') return false;
+    if (job?.state !== 'SUBMITTING') return;
     if (job.moved_from !== null) await this.#cancelFormer(job.moved_from);
     store.updateJob(db, id, {
       state: 'CANCELLED',
@@ -84,7 +97,6 @@ export class HandOver {
       message: 'was cancelled before Slurm got it',
       ended_at: now(),
     });
-    return true;
   }
 
   /** Waits for what is under way. */
@@ -103,8 +115,13 @@ export class HandOver {
       const account = await this.#accountFor(job.user);
       const slurmJobId = await slurm.submit(this.#specOf(job, account), script);
       this.#unclearSince.delete(id);
-      store.updateJob(db, id, { slurm_job_id: slurmJobId, state: 'PENDING', moved_from: null });
-      if (job.slurm_priority !== null) await this.#takePlace(slurmJobId, job.slurm_priority);
+      store.updateJob(db, id, {
+        slurm_job_id: slurmJobId,
+        state: 'PENDING',
+        message: null,
+        attempts: 0,
+        next_attempt_at: null,
+      });
     } catch (error) {
       if (!(error instanceof SlurmError)) throw error;
       if (error.kind === 'busy' && this.#postpone(job, error)) return;
@@ -115,11 +132,12 @@ export class HandOver {
         log.warn({ err: error, job_id: id }, 'Slurm does not answer; the job is handed over later');
         return;
       }
+      const asked = job.attempts === 0 ? '' : ` (asked ${job.attempts + 1} times)`;
       store.updateJob(db, id, {
         state: 'REJECTED',
         terminal: true,
         failure: 'submit',
-        message: error.message,
+        message: `${error.message}${asked}`,
         ended_at: now(),
       });
     }
@@ -134,23 +152,18 @@ export class HandOver {
     }
   }
 
-  async #takePlace(slurmJobId: number, priority: number): Promise<void> {
-    try {
-      await this.#parts.slurm.setPriority(slurmJobId, priority);
-    } catch (error) {
-      if (!(error instanceof SlurmError)) throw error;
-      // Most often because it has started meanwhile.
-      this.#parts.log.info({ err: error, slurmJobId }, 'the job keeps the place it was given');
-    }
-  }
-
   /** Each wait is twice the one before. @returns false when the job has had all its attempts. */
-  #postpone({ job_id, attempts }: Job, error: SlurmError): boolean {
+  #postpone({ job_id, attempts, moved_from }: Job, error: SlurmError): boolean {
     const { db, now, retries, log } = this.#parts;
-    if (attempts + 1 >= retries.attempts) return false;
+    // One that Slurm had taken already, and that was to move, is not given up.
+    if (attempts + 1 >= retries.attempts && moved_from === null) return false;
     const waitMs = Math.min(retries.waitSeconds * 2 ** attempts, 3600) * 1000;
-    store.updateJob(db, job_id, { attempts: attempts + 1, next_attempt_at: now() + waitMs });
-    log.warn({ err: error, job_id, waitMs }, 'Slurm has no room; the job is handed over later');
+    store.updateJob(db, job_id, {
+      attempts: attempts + 1,
+      next_attempt_at: now() + waitMs,
+      message: error.message,
+    });
+    log.warn({ err: error, job_id, waitMs }, 'Slurm cannot take the job; it is handed over later');
     return true;
   }
 

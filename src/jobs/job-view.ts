@@ -46,7 +46,7 @@ export function viewJob(job: Job, heldBack: string | null) {
 
 function reasonText(job: Job, heldBack: string | null): string | null {
   if (job.state === 'SUBMITTING' && job.attempts > 0)
-    return 'Slurm has no room for more jobs in its queue; it is handed over again in a while';
+    return `Slurm cannot take it now (${job.message ?? ''}); it is handed over again in a while`;
   if (job.state === 'SUBMITTING')
     return 'is written down and goes to Slurm as soon as its controller answers';
   if (job.reason === null || job.state !== 'PENDING') return null;

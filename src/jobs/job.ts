@@ -76,7 +76,11 @@ export interface Job {
   gpu_indices: number[] | null;
   /** What is odd about it while it runs. */
   warning: string | null;
-  /** Slurm's number of the job it takes the place of, to be cancelled first, and what that one's priority was there. */
+  /**
+   * While it is being moved: Slurm's number of the job it takes the place of, and that one's priority there. As long as this is
+   * `slurm_job_id` itself, that job may be held and is to be released; while SUBMITTING, it is to be cancelled first. While a
+   * job is held over the API, the second is the place it had.
+   */
   moved_from: number | null;
   slurm_priority: number | null;
   /** Refusals it came back from, and when it is handed over again. */

@@ -5,15 +5,17 @@ import type { GpuFleet } from '../gpus/choose.js';
 import type { SlurmClient } from '../slurm/client.js';
 import { SlurmError } from '../slurm/command.js';
 import type { HandOver } from './hand-over.js';
-import type { Job } from './job.js';
+import type { Job, JobId } from './job.js';
 import { isRemote } from './places.js';
 import * as store from './store.js';
+import type { Turns } from './turns.js';
 
 export interface MoverParts {
   db: Database;
   slurm: SlurmClient;
   fleet: GpuFleet;
   handOver: HandOver;
+  turns: Turns;
   /** Whether no job is to start on that GPU now. */
   isHeld: (gpuIndex: number) => boolean;
   log: Logger;
@@ -27,46 +29,69 @@ export class Mover {
   constructor(private readonly parts: MoverParts) {}
 
   async move(): Promise<void> {
-    const { db } = this.parts;
+    const { db, turns } = this.parts;
     const jobs = store.liveJobs(db).filter((job) => job.gres !== null && !isRemote(job.request));
+    const onTheWay = jobs.filter((job) => job.moved_from !== null && job.state !== 'SUBMITTING');
+    for (const { job_id: id } of onTheWay) await turns.take(id, () => this.#finish(id));
     const choosy = jobs.filter((job) => isWaiting(job) && this.#hasChoice(job));
     if (choosy.length === 0) return;
     const free = this.#freeShards(jobs.filter((job) => job.state !== 'SUBMITTING'));
     if (free === undefined) return;
     for (const job of choosy.sort((a, b) => a.priority - b.priority || a.job_id - b.job_id)) {
       const gres = this.#better(job, free);
-      if (gres !== undefined) await this.#resubmit(job, gres);
+      if (gres !== undefined) await turns.take(job.job_id, () => this.#resubmit(job, gres));
       this.#take(free, gres ?? job.gres ?? '');
     }
   }
 
   /**
    * Hands the job over anew, in its old place of the queue. Slurm has no way to change the GPU itself: an update of
-   * `TresPerNode` adds the new one to the old (22.05, tried). Cut off at any point, the job is left as handed over or as
-   * still to be handed over, and its old self held until it is cancelled.
+   * `TresPerNode` adds the new one to the old (22.05, tried). Each step is written down before it is taken: cut off at any
+   * point, the next look goes on from there.
    */
-  async #resubmit(job: Job, gres: string): Promise<void> {
+  async #resubmit(seen: Job, gres: string): Promise<void> {
     const { db, slurm, handOver, log } = this.parts;
-    const { job_id: id, slurm_job_id: old } = job;
-    if (old === null) return;
+    const { job_id: id, slurm_job_id: former } = seen;
+    const { state, slurm_job_id: current } = store.findJob(db, id) ?? {};
+    if (former === null || current !== former || state !== 'PENDING') return;
     try {
-      const place = await slurm.priorityOf(old);
-      await slurm.hold(old);
-      store.updateJob(db, id, {
-        state: 'SUBMITTING',
-        comment: store.newComment(),
-        gres,
-        slurm_job_id: null,
-        moved_from: old,
-        slurm_priority: place,
-      });
+      const place = await slurm.priorityOf(former);
+      // Somebody holds it, since the look.
+      if (place === 0) return;
+      store.updateJob(db, id, { moved_from: former, slurm_priority: place });
+      // So that it cannot start meanwhile.
+      await slurm.hold(former);
     } catch (error) {
       if (!(error instanceof SlurmError)) throw error;
       // It has started just now, or was cancelled: the next look tells.
       log.info({ err: error, job_id: id, gres }, 'the job could not be moved');
       return;
     }
+    const comment = store.newComment();
+    store.updateJob(db, id, { state: 'SUBMITTING', comment, gres, slurm_job_id: null });
     await handOver.attempt(id);
+    await this.#finish(id);
+  }
+
+  /** Gives a job that has reached Slurm its old place there; one that was held for a move that did not come about, is released. */
+  async #finish(id: JobId): Promise<void> {
+    const { db, slurm, log } = this.parts;
+    const job = store.findJob(db, id);
+    if (job === undefined || job.slurm_job_id === null || job.moved_from === null) return;
+    const { slurm_job_id: slurmJobId, slurm_priority: place } = job;
+    try {
+      if (job.state === 'PENDING') {
+        if (job.moved_from === slurmJobId) await slurm.release(slurmJobId);
+        // A held one has no place: any number would release it.
+        if (place !== null && (await slurm.priorityOf(slurmJobId)) !== 0)
+          await slurm.setPriority(slurmJobId, place);
+      }
+      store.updateJob(db, id, { moved_from: null, slurm_priority: null });
+    } catch (error) {
+      if (!(error instanceof SlurmError)) throw error;
+      // Most often because it has started meanwhile, which the next look tells.
+      log.info({ err: error, job_id: id }, 'the job could not be given its place');
+    }
   }
 
   #hasChoice(job: Job): boolean {
@@ -114,7 +139,7 @@ export class Mover {
   }
 }
 
-/** Not one that somebody holds: handed over anew, it would start. */
-function isWaiting({ state, reason }: Job): boolean {
-  return state === 'PENDING' && reason?.startsWith('JobHeld') !== true;
+/** Not one that somebody holds: handed over anew, it would start. Nor one whose last move is not over. */
+function isWaiting({ state, reason, moved_from: former }: Job): boolean {
+  return state === 'PENDING' && reason?.startsWith('JobHeld') !== true && former === null;
 }

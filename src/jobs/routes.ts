@@ -9,6 +9,7 @@ import { unhurried, untilNobodyWaits } from '../http/long-reply.js';
 import { readBody, readParams, readQuery } from '../http/read-input.js';
 import { jobOutputsReply } from '../outputs/routes.js';
 import type { OutputService } from '../outputs/service.js';
+import type { JobControl } from './control.js';
 import type { Job, JobId } from './job.js';
 import type { JobFolders } from './job-folders.js';
 import { viewJob } from './job-view.js';
@@ -71,6 +72,7 @@ const anyBody = [
 /** `/jobs`: submit, follow, stop. */
 export function jobRoutes(
   jobs: JobService,
+  control: JobControl,
   outputs: OutputService,
   folders: JobFolders,
   stopping: AbortSignal,
@@ -112,13 +114,13 @@ export function jobRoutes(
 
   for (const action of ['cancel', 'hold', 'release', 'requeue'] as const) {
     router.post(`/:id/${action}`, async (req, res) => {
-      res.json(view(await jobs[action](idOf(req, res))));
+      res.json(view(await control[action](idOf(req, res))));
     });
   }
 
   router.post('/:id/priority', ...anyBody, async (req, res) => {
     const { priority } = readBody(priorityBody, req);
-    res.json(view(await jobs.setPriority(idOf(req, res), priority)));
+    res.json(view(await control.setPriority(idOf(req, res), priority)));
   });
 
   router.post('/:id/rerun', async (req, res) => {

@@ -4,9 +4,6 @@ import type { Database } from '../db/database.js';
 import { AppError } from '../errors.js';
 import { chooseGres } from '../gpus/choose.js';
 import { modelInArguments, type ModelNeeds } from '../gpus/models.js';
-import type { SlurmClient } from '../slurm/client.js';
-import { SlurmError } from '../slurm/command.js';
-import { niceOf } from '../slurm/sbatch.js';
 import { checkParams } from '../templates/params.js';
 import type { TemplateLibrary } from '../templates/library.js';
 import type { Template } from '../templates/template.js';
@@ -24,7 +21,6 @@ import type { Tracker } from './tracker.js';
 
 export interface JobServiceParts {
   db: Database;
-  slurm: SlurmClient;
   templates: TemplateLibrary;
   datasets: { forJob(sha: Sha256): { treeDir: string; originalPath: string } };
   folders: JobFolders;
@@ -169,44 +165,6 @@ export class JobService {
     return this.get(id);
   }
 
-  /** Ends a job; what it wrote so far stays. */
-  async cancel(id: JobId): Promise<Job> {
-    const job = this.getLive(id);
-    if (job.slurm_job_id === null) {
-      if (!(await this.parts.handOver.withdraw(id))) return this.cancel(id);
-    } else await this.control(() => this.parts.slurm.cancel(job.slurm_job_id ?? 0));
-    return this.settled(id);
-  }
-
-  async hold(id: JobId): Promise<Job> {
-    return this.change(id, (slurmJobId) => this.parts.slurm.hold(slurmJobId));
-  }
-
-  async release(id: JobId): Promise<Job> {
-    return this.change(id, (slurmJobId) => this.parts.slurm.release(slurmJobId));
-  }
-
-  /** Stops a running job and puts it back into the queue under its number. */
-  async requeue(id: JobId): Promise<Job> {
-    return this.change(id, (slurmJobId) => this.parts.slurm.requeue(slurmJobId));
-  }
-
-  /** @throws AppError conflict once the job does not wait any more. */
-  async setPriority(id: JobId, priority: number): Promise<Job> {
-    const { db, slurm } = this.parts;
-    const job = this.getLive(id);
-    if (job.state !== 'PENDING' && job.state !== 'SUBMITTING')
-      throw new AppError('conflict', `job ${id} is ${job.state}: only a waiting job has a place`);
-    const { slurm_job_id: slurmJobId } = job;
-    if (slurmJobId !== null)
-      await this.control(async () => {
-        const now = await slurm.priorityOf(slurmJobId);
-        await slurm.setPriority(slurmJobId, now + niceOf(job.priority) - niceOf(priority));
-      });
-    store.updateJob(db, id, { priority });
-    return this.settled(id);
-  }
-
   /** Forgets an ended job with its outputs and log. */
   async remove(id: JobId): Promise<void> {
     const job = this.get(id);
@@ -214,43 +172,6 @@ export class JobService {
     // The row goes last: cut off half-way, the job is still there to be removed again.
     await this.parts.folders.remove(id);
     store.deleteJob(this.parts.db, id);
-  }
-
-  private async change(id: JobId, act: (slurmJobId: number) => Promise<void>): Promise<Job> {
-    const { slurm_job_id: slurmJobId } = this.getLive(id);
-    if (slurmJobId === null)
-      throw new AppError('conflict', `job ${id} has not reached Slurm yet: try again in a moment`);
-    await this.control(() => act(slurmJobId));
-    return this.settled(id);
-  }
-
-  /** Foreign words become ours at this edge. */
-  private async control(act: () => Promise<void>): Promise<void> {
-    try {
-      await act();
-    } catch (cause) {
-      if (!(cause instanceof SlurmError)) throw cause;
-      if (cause.kind !== 'refused')
-        throw new AppError(
-          'slurm_unavailable',
-          'Slurm does not answer now: try again in a moment',
-          {
-            cause,
-          },
-        );
-      throw new AppError('conflict', `Slurm refused: ${cause.message}`, { cause });
-    }
-  }
-
-  private async settled(id: JobId): Promise<Job> {
-    await this.parts.tracker.poll();
-    return this.get(id);
-  }
-
-  private getLive(id: JobId): Job {
-    const job = this.get(id);
-    if (job.terminal) throw new AppError('conflict', `job ${id} has ended already: ${job.state}`);
-    return job;
   }
 
   private findRepeated(options: SubmitOptions, requestHash: string): Job | undefined {

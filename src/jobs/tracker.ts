@@ -222,6 +222,8 @@ export class Tracker {
       slurm_job_id: found.slurmJobId,
       state: found.state,
       reason: ended ? null : found.reason,
+      // Why Slurm could not take it at first.
+      message: null,
       node_list: found.nodeList,
       started_at: found.startedAt,
     };

@@ -33,7 +33,7 @@ export interface SlurmClient {
   hold(slurmJobId: number): Promise<void>;
   release(slurmJobId: number): Promise<void>;
   requeue(slurmJobId: number): Promise<void>;
-  /** A waiting job's place in the queue: the higher, the sooner. */
+  /** A waiting job's place in the queue: the higher, the sooner; 0 while it is held. */
   priorityOf(slurmJobId: number): Promise<number>;
   setPriority(slurmJobId: number, priority: number): Promise<void>;
   /** The GPUs of all running jobs, placeholders too, by Slurm's job number. */

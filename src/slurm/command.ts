@@ -2,7 +2,7 @@ import { execa } from 'execa';
 
 /**
  * What went wrong with a Slurm command. `refused`: it said no. `unreachable`: nobody could be asked, so nothing was done.
- * `unanswered`: it may have been done, but no answer came. `busy`: no room now, nothing was done.
+ * `unanswered`: it may have been done, but no answer came. `busy`: not now, and nothing was done.
  */
 export class SlurmError extends Error {
   override readonly name = 'SlurmError';
@@ -33,7 +33,8 @@ const notAsked =
 const notAnswered =
   /unable to contact slurm|socket timed out|communication connection|not responding|zero bytes were transmitted|backup controller/i;
 
-const hasNoRoom = /temporarily unable to accept job|MaxSubmitJobsPer|Job violates accounting/i;
+/** What may be otherwise in a moment (sbatch.c). */
+const notNow = /, (?:sleeping and )?retrying$|MaxSubmitJobsPer|Job violates accounting/im;
 
 function kindOf(said: string): SlurmError['kind'] {
   if (notAsked.test(said)) return 'unreachable';
@@ -53,7 +54,7 @@ export function commandRunner(slurmConf: string): RunCommand {
     LC_ALL: 'C.UTF-8',
   };
   return async (file, args, { input = '', timeoutMs = 15_000 } = {}) => {
-    const result = await execa(file, args, {
+    const running = execa(file, args, {
       input,
       env,
       extendEnv: false,
@@ -63,9 +64,15 @@ export function commandRunner(slurmConf: string): RunCommand {
       stripFinalNewline: false,
       cwd: '/',
     });
+    // sbatch would go on trying by itself for two minutes. Stopped in its first pause, of a second, it has handed over nothing.
+    let heard = '';
+    running.stderr.on('data', (chunk: Buffer) => {
+      heard += chunk.toString();
+      if (notNow.test(heard)) running.kill();
+    });
+    const result = await running;
     if (!result.failed) return result.stdout;
-    // sbatch goes on trying by itself for two minutes; what it says meanwhile is the answer.
-    if (hasNoRoom.test(result.stderr)) throw new SlurmError('busy', plainWords(result.stderr));
+    if (notNow.test(result.stderr)) throw new SlurmError('busy', plainWords(result.stderr));
     if (result.timedOut)
       throw new SlurmError('unanswered', `${file} did not answer within ${timeoutMs / 1000} s`);
     const said = result.stderr.trim() || (result.shortMessage ?? `${file} failed`);
@@ -79,7 +86,7 @@ export function commandRunner(slurmConf: string): RunCommand {
 function plainWords(said: string): string {
   return said
     .split('\n')
-    .map((line) => line.replace(/^\w+: (error: )?/, '').trim())
+    .map((line) => line.replace(/^\w+: (error: )?|, (sleeping and )?retrying$/g, '').trim())
     .filter((line) => line !== '')
     .join('; ')
     .slice(0, 1000);

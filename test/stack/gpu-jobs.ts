@@ -21,6 +21,8 @@ export interface GpuJob {
 
 /** @param stack asked at each call, since it starts only after the tests have been read */
 export function gpuJobs(stack: () => LiveStack) {
+  const tellToEnd = (id: number): Promise<void> =>
+    writeFile(join(stack().root, 'results', String(id), 'end'), '');
   return {
     /** @returns our number of a job that ends when it is told to. @throws when it is not accepted. */
     submit: async (fields: Record<string, unknown>): Promise<number> => {
@@ -37,9 +39,11 @@ export function gpuJobs(stack: () => LiveStack) {
     show: async (id: number): Promise<GpuJob> =>
       (await stack().call<GpuJob>('GET', `/jobs/${id}`)).json,
 
+    tellToEnd,
+
     /** Tells them to end and waits until they have. */
     end: async (...ids: number[]): Promise<void> => {
-      for (const id of ids) await writeFile(join(stack().root, 'results', String(id), 'end'), '');
+      for (const id of ids) await tellToEnd(id);
       for (const id of ids) await stack().finish(id);
     },
   };

@@ -78,7 +78,7 @@ describe('a paused GPU', () => {
     expect(paused.status).toBe(200);
     expect(paused.json).toMatchObject({
       state: 'paused',
-      paused: { by: 'the API', reason: 'a fan is loud' },
+      paused: { by: 'admin', reason: 'a fan is loud' },
       jobs: [{ job_id: sharing, share: 0.3, name: 'shell' }],
     });
 
@@ -95,7 +95,7 @@ describe('a paused GPU', () => {
     };
     await noneStarted();
     await until('they say why', async () =>
-      /every GPU it could use is held back: GPU 0 is paused by the API \(a fan is loud\)/.test(
+      /every GPU it could use is held back: GPU 0 is paused by admin \(a fan is loud\)/.test(
         (await show(waiting[0] ?? 0)).reason_text ?? '',
       ),
     );
@@ -188,7 +188,7 @@ describe('a paused GPU', () => {
     const replies = await Promise.all([pause(1), pause(1), pause(1)]);
     expect(replies.map(({ status }) => status).sort()).toEqual([200, 409, 409]);
     const message = replies.find(({ status }) => status === 409)?.json.error.message;
-    expect(message).toMatch(/GPU 1 is paused already, by the API \(paused over the API\)/);
+    expect(message).toMatch(/GPU 1 is paused already, by admin \(paused over the API\)/);
     expect((await resume(1)).status).toBe(200);
   });
 });

@@ -1,0 +1,129 @@
+import type { Database } from '../db/database.js';
+import { AppError } from '../errors.js';
+import type { SlurmClient } from '../slurm/client.js';
+import { SlurmError } from '../slurm/command.js';
+import { niceOf } from '../slurm/sbatch.js';
+import type { HandOver } from './hand-over.js';
+import type { Job, JobId } from './job.js';
+import * as store from './store.js';
+import type { Tracker } from './tracker.js';
+import type { Turns } from './turns.js';
+
+export interface JobControlParts {
+  db: Database;
+  slurm: SlurmClient;
+  handOver: HandOver;
+  tracker: Tracker;
+  turns: Turns;
+  /** @throws AppError not_found. */
+  get: (id: JobId) => Job;
+}
+
+/**
+ * What is done to a job that was submitted. Every method gives the job as Slurm has it afterwards.
+ * @throws AppError not_found; conflict when the job has ended, or Slurm refuses; slurm_unavailable.
+ */
+export class JobControl {
+  constructor(private readonly parts: JobControlParts) {}
+
+  /** Ends a job; what it wrote so far stays. */
+  async cancel(id: JobId): Promise<Job> {
+    const { handOver, slurm } = this.parts;
+    return this.#change(id, async ({ slurm_job_id: slurmJobId }) => {
+      if (slurmJobId === null) await handOver.withdraw(id);
+      else await slurm.cancel(slurmJobId);
+    });
+  }
+
+  async hold(id: JobId): Promise<Job> {
+    const { db, slurm } = this.parts;
+    return this.#change(id, async (job) => {
+      const slurmJobId = inSlurm(job);
+      const place = await slurm.priorityOf(slurmJobId);
+      await slurm.hold(slurmJobId);
+      if (place !== 0) store.updateJob(db, id, { slurm_priority: place });
+    });
+  }
+
+  /** In its old place; one that was held by others than us comes last of its level. */
+  async release(id: JobId): Promise<Job> {
+    const { db, slurm } = this.parts;
+    return this.#change(id, async (job) => {
+      const slurmJobId = inSlurm(job);
+      // Slurm gives a released job a place as if it had no nice value (22.05, tried), also one that was not held.
+      if ((await slurm.priorityOf(slurmJobId)) !== 0) return;
+      await slurm.release(slurmJobId);
+      const last = (await slurm.priorityOf(slurmJobId)) - niceOf(job.priority);
+      try {
+        await slurm.setPriority(slurmJobId, job.slurm_priority ?? last);
+      } catch (error) {
+        // It has started at once.
+        if (!(error instanceof SlurmError) || error.kind !== 'refused') throw error;
+      }
+      store.updateJob(db, id, { slurm_priority: null });
+    });
+  }
+
+  /** Stops a running job and puts it back into the queue under its number. */
+  async requeue(id: JobId): Promise<Job> {
+    return this.#change(id, (job) => this.parts.slurm.requeue(inSlurm(job)));
+  }
+
+  /** Among those of its new level it keeps its place by age. @throws AppError conflict once the job does not wait any more. */
+  async setPriority(id: JobId, priority: number): Promise<Job> {
+    const { db, slurm } = this.parts;
+    return this.#change(id, async (job) => {
+      if (job.state !== 'PENDING' && job.state !== 'SUBMITTING')
+        throw new AppError('conflict', `job ${id} is ${job.state}: only a waiting job has a place`);
+      const { slurm_job_id: slurmJobId, slurm_priority: placeToTake } = job;
+      const rise = niceOf(job.priority) - niceOf(priority);
+      const later = { priority, slurm_priority: placeToTake === null ? null : placeToTake + rise };
+      if (slurmJobId === null) {
+        store.updateJob(db, id, later);
+        return;
+      }
+      const place = await slurm.priorityOf(slurmJobId);
+      // A held one gets its place when it is released: any number would release it.
+      if (place === 0) {
+        store.updateJob(db, id, later);
+        return;
+      }
+      await slurm.setPriority(slurmJobId, place + rise);
+      store.updateJob(db, id, { priority });
+    });
+  }
+
+  /** Acts on the job as it stands once nothing else changes it. */
+  async #change(id: JobId, act: (job: Job) => Promise<void>): Promise<Job> {
+    const { turns, handOver, tracker, get } = this.parts;
+    await turns.take(id, async () => {
+      // Asked again each time, and nothing awaited between that and the look at the row: another attempt may have begun.
+      while (handOver.underWay(id)) await handOver.underWay(id);
+      const job = get(id);
+      if (job.terminal) throw new AppError('conflict', `job ${id} has ended already: ${job.state}`);
+      await inOurWords(() => act(job));
+    });
+    // Outside of the turn: the look that it waits for may be moving this job.
+    await tracker.poll();
+    return get(id);
+  }
+}
+
+function inSlurm({ job_id: id, slurm_job_id: slurmJobId }: Job): number {
+  if (slurmJobId === null)
+    throw new AppError('conflict', `job ${id} has not reached Slurm yet: try again in a moment`);
+  return slurmJobId;
+}
+
+async function inOurWords(act: () => Promise<void>): Promise<void> {
+  try {
+    await act();
+  } catch (cause) {
+    if (!(cause instanceof SlurmError)) throw cause;
+    if (cause.kind !== 'refused')
+      throw new AppError('slurm_unavailable', 'Slurm does not answer now: try again in a moment', {
+        cause,
+      });
+    throw new AppError('conflict', `Slurm refused: ${cause.message}`, { cause });
+  }
+}

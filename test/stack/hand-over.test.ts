@@ -1,0 +1,88 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gpuJobs, until } from './gpu-jobs.js';
+import { LiveStack } from './live-stack.js';
+
+let stack: LiveStack;
+
+beforeAll(async () => {
+  stack = await LiveStack.start({
+    JR_SIMULATE_GPUS: '1',
+    JR_MAX_ASSIGN_ATTEMPTS: '4',
+    JR_ASSIGN_RETRY_WAIT: '2',
+    JR_JOBS_FILE_INTERVAL: '3600',
+  });
+}, 120_000);
+
+afterAll(async () => {
+  await stack.remove();
+}, 60_000);
+
+const { show } = gpuJobs(() => stack);
+
+/** What the owner would type. */
+function supervisorctl(...args: string[]): void {
+  execFileSync('supervisorctl', ['-c', join(stack.root, 'run', 'supervisord.conf'), ...args]);
+}
+
+/** How many jobs Slurm keeps at most; it reads that at its start alone (slurm.conf(5)). */
+function setMaxJobCount(count: number): void {
+  const conf = join(stack.root, 'slurm/etc/slurm.conf');
+  const text = readFileSync(conf, 'utf8').replace(/^MaxJobCount=.*$/m, `MaxJobCount=${count}`);
+  writeFileSync(conf, text);
+  supervisorctl('restart', 'slurmctld');
+}
+
+async function controllerAnswers(): Promise<void> {
+  await until('slurmctld answers', async () => {
+    const health = await fetch(`${stack.url}/health`);
+    return ((await health.json()) as { slurmctld: string }).slurmctld === 'up';
+  });
+}
+
+/** The pauses that the API's log tells of, in milliseconds. */
+function pausesOf(id: number): number[] {
+  const lines = readFileSync(join(stack.root, 'logs', 'api.log'), 'utf8').split('\n');
+  return lines
+    .filter((line) => line.includes(`"job_id":${id},"waitMs"`))
+    .map((line) => (JSON.parse(line) as { waitMs: number }).waitMs);
+}
+
+const waits = { command_key: 'shell', command: 'echo run >>runs; cat runs', mem_gb: 0.1 };
+
+test('a job that Slurm has no room for is handed over again, and runs once when there is', async () => {
+  setMaxJobCount(1);
+  await controllerAnswers();
+  const full = await stack.submit(waits);
+  expect(full).toMatchObject({ status: 202, json: { status: 'SUBMITTING', slurm_job_id: null } });
+  expect((await show(full.json.job_id)).reason_text).toBe(
+    'Slurm cannot take it now (Slurm temporarily unable to accept job); it is handed over again in a while',
+  );
+  setMaxJobCount(1000);
+  await until('it is taken', async () => (await show(full.json.job_id)).status !== 'SUBMITTING');
+  expect(await stack.finish(full.json.job_id)).toMatchObject({
+    status: 'COMPLETED',
+    message: null,
+    log: 'run\n',
+  });
+}, 120_000);
+
+test('with its attempts used up it is rejected, in Slurm’s words; each pause was twice the one before', async () => {
+  setMaxJobCount(1);
+  await controllerAnswers();
+  const { json } = await stack.submit(waits);
+  const { job_id: id } = json;
+  await until('it is rejected', async () => (await show(id)).status === 'REJECTED', 90);
+  expect(await stack.finish(id)).toMatchObject({
+    failure: 'submit',
+    slurm_job_id: null,
+    message: 'Slurm temporarily unable to accept job (asked 4 times)',
+  });
+  expect(pausesOf(id)).toEqual([2000, 4000, 8000]);
+  setMaxJobCount(1000);
+  await controllerAnswers();
+  expect(await stack.shell('echo room')).toMatchObject({ status: 'COMPLETED', log: 'room\n' });
+  expect((await show(id)).status).toBe('REJECTED');
+}, 180_000);

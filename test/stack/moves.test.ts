@@ -1,0 +1,205 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { execFileSync } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CommandGate } from './command-gate.js';
+import { gpuJobs, until, untilTold, type GpuJob } from './gpu-jobs.js';
+import { LiveStack } from './live-stack.js';
+
+let gate: CommandGate;
+let stack: LiveStack;
+
+beforeAll(async () => {
+  gate = await CommandGate.make();
+  const settings = { JR_SIMULATE_GPUS: '3', JR_JOBS_FILE_INTERVAL: '3600' };
+  stack = await LiveStack.start(settings, gate.through);
+}, 120_000);
+
+afterAll(async () => {
+  await stack.remove();
+  await gate.remove();
+}, 60_000);
+
+// What one leaves when it fails would keep the next ones from starting.
+afterEach(async () => {
+  await until('the API answers', answers);
+  execFileSync('scancel', ['--partition=main'], { env: slurmEnv() });
+}, 60_000);
+
+const { submit, show, tellToEnd, end } = gpuJobs(() => stack);
+
+/** What `priority=5` comes before the usual 100 by, in Slurm's numbers. */
+const rise = 95 * 100_000;
+const run = `echo run >>runs; ${untilTold}`;
+const runsOf = (id: number) => readFile(join(stack.root, 'results', String(id), 'runs'), 'utf8');
+
+const slurmEnv = () => ({
+  ...process.env,
+  SLURM_CONF: join(stack.root, 'slurm/etc/slurm.conf'),
+});
+
+/** What Slurm has that has not ended, without placeholders: a line a job. */
+function inSlurm(format: string): string[] {
+  const out = execFileSync('squeue', ['-ah', '-pmain', '-tPD,R,CG', `-O${format}`], {
+    env: slurmEnv(),
+  });
+  const lines = out.toString().split('\n');
+  return lines.map((line) => line.trim().replace(/ +/g, ' ')).filter(Boolean);
+}
+const waitingInSlurm = () =>
+  inSlurm('State:12,JobID:12,PriorityLong:12').filter((line) => line.startsWith('PENDING'));
+
+/** Its place in Slurm's queue: the higher, the sooner; 0 while it is held. */
+async function placeOf(id: number): Promise<number> {
+  const { slurm_job_id: slurmJobId } = await show(id);
+  const line = waitingInSlurm().find((one) => one.startsWith(`PENDING ${slurmJobId} `));
+  if (line === undefined) throw new Error(`job ${id} does not wait in Slurm`);
+  return Number(line.split(' ')[2]);
+}
+
+const put = (id: number, what: string, body?: Record<string, string>) =>
+  stack.call<GpuJob>('POST', `/jobs/${id}/${what}`, {
+    ...(body && { body: new URLSearchParams(body) }),
+  });
+
+const answers = () =>
+  fetch(`${stack.url}/health`).then(
+    () => true,
+    () => false,
+  );
+
+/** A job that moves as soon as `leave` was called, and that has to wait there too, until `makeRoom`. */
+async function movable() {
+  const on = [
+    await submit({ gpus: 1, allowed_gpus: '0' }),
+    await submit({ gpus: 1, allowed_gpus: '1' }),
+  ];
+  const others = await submit({ cpus: 14 });
+  for (const id of [...on, others]) await stack.until(id, 'RUNNING');
+  const id = await submit({ gpus: 1, allowed_gpus: '0-1', cpus: 2, command: run });
+  const { gres, slurm_job_id: former } = await show(id);
+  const here = gres === 'shard:nvidia0:100' ? 0 : 1;
+  return {
+    id,
+    former,
+    place: await placeOf(id),
+    there: `shard:nvidia${1 - here}:100`,
+    // Not waited for: the API may be ended by what follows.
+    leave: () => tellToEnd(on[1 - here] ?? 0),
+    makeRoom: () => end(others),
+    endAll: () => end(on[here] ?? 0),
+  };
+}
+
+describe('a move that is cut off', () => {
+  test.each([
+    ['kill-before', 'scontrol uhold *'],
+    ['kill-after', 'scontrol uhold *'],
+    ['kill-before', 'scancel *'],
+    ['kill-after', 'scancel *'],
+    ['kill-after', 'sudo * /usr/bin/sbatch *'],
+    ['kill-before', 'scontrol update * Priority=*'],
+    ['kill-after', 'scontrol update * Priority=*'],
+  ] as const)(
+    '(%s %s) is gone on with: the job keeps its place and runs once',
+    async (what, step) => {
+      const { id, former, place, there, leave, makeRoom, endAll } = await movable();
+      const api = await stack.pidOf('api');
+      await gate.order(what, step);
+      await leave();
+      await gate.taken();
+      await until('the API is started again', async () => (await stack.pidOf('api')) !== api);
+      await until('it answers', answers);
+      await until('the job has moved', async () => (await show(id)).gres === there, 90);
+      const itAloneWaits = async () => {
+        const { status, slurm_job_id: now } = await show(id);
+        const waiting = waitingInSlurm().join();
+        return status === 'PENDING' && now !== former && waiting === `PENDING ${now} ${place}`;
+      };
+      await until('it alone waits, in its old place', itAloneWaits, 90);
+      await makeRoom();
+      await stack.until(id, 'RUNNING');
+      await end(id);
+      await endAll();
+      expect(await runsOf(id)).toBe('run\n');
+      expect(inSlurm('JobID:12')).toEqual([]);
+    },
+    240_000,
+  );
+});
+
+describe('while it is being moved', () => {
+  test('a job’s priority can be changed', async () => {
+    const { id, place, there, leave, makeRoom, endAll } = await movable();
+    await gate.order('wait-before', 'scancel *');
+    await leave();
+    await gate.taken();
+    const changing = put(id, 'priority', { priority: '5' });
+    // Answered after it was asked.
+    await show(id);
+    await gate.open();
+    expect(await changing).toMatchObject({ status: 200, json: { priority: 5, gres: there } });
+    expect(waitingInSlurm()).toEqual([`PENDING ${(await show(id)).slurm_job_id} ${place + rise}`]);
+    await makeRoom();
+    await stack.until(id, 'RUNNING');
+    await end(id);
+    await endAll();
+  }, 120_000);
+
+  test('a job can be cancelled or held, and is so in its new place', async () => {
+    const { id, there, leave, makeRoom, endAll } = await movable();
+    await gate.order('wait-before', 'scontrol uhold *');
+    await leave();
+    await gate.taken();
+    const [held, cancelled] = [put(id, 'hold'), put(id, 'cancel')];
+    await show(id);
+    await gate.open();
+    expect((await held).status).toBe(200);
+    expect(await cancelled).toMatchObject({ status: 200, json: { status: 'CANCELLED' } });
+    expect((await show(id)).gres).toBe(there);
+    expect(waitingInSlurm()).toEqual([]);
+    await makeRoom();
+    await endAll();
+  }, 120_000);
+});
+
+test('a priority changed while the job is on its way to Slurm counts there', async () => {
+  const all = await submit({ cpus: 16 });
+  await stack.until(all, 'RUNNING');
+  const usual = await submit({});
+  await gate.order('wait-before', 'sudo * /usr/bin/sbatch *');
+  const late = submit({});
+  await gate.taken();
+  const changing = put(usual + 1, 'priority', { priority: '5' });
+  await show(usual);
+  await gate.open();
+  expect(await changing).toMatchObject({ status: 200, json: { priority: 5, status: 'PENDING' } });
+  expect(await late).toBe(usual + 1);
+  expect(await placeOf(usual + 1)).toBe((await placeOf(usual)) - 1 + rise);
+  await end(all, usual, usual + 1);
+}, 60_000);
+
+test('a held job stays held when its priority changes, and has the place of that once released', async () => {
+  const all = await submit({ cpus: 16 });
+  await stack.until(all, 'RUNNING');
+  const [changed, plain, free, byOwner] = [
+    await submit({}),
+    await submit({ priority: 500 }),
+    await submit({}),
+    await submit({ priority: 700 }),
+  ];
+  const before = await placeOf(free);
+  for (const id of [changed, plain]) expect((await put(id, 'hold')).status).toBe(200);
+  execFileSync('scontrol', ['hold', String((await show(byOwner)).slurm_job_id)], {
+    env: slurmEnv(),
+  });
+  expect((await put(changed, 'priority', { priority: '5' })).json.reason).toBe('JobHeldUser');
+  expect([await placeOf(changed), await placeOf(plain), await placeOf(byOwner)]).toEqual([0, 0, 0]);
+  for (const id of [changed, plain, free, byOwner])
+    expect((await put(id, 'release')).status).toBe(200);
+  expect(await placeOf(changed)).toBe(before + 2 + rise);
+  expect(await placeOf(plain)).toBe(before + 1 - 400 * 100_000);
+  expect(await placeOf(free)).toBe(before);
+  expect(await placeOf(byOwner)).toBeLessThan(before - 599 * 100_000);
+  await end(all, changed, plain, free, byOwner);
+}, 60_000);
