@@ -112,7 +112,7 @@ describe('a paused GPU', () => {
       return reply?.status === 200 && ((await reply.json()) as { status: string }).status === 'ok';
     });
     await until('slurmd has told slurmctld of its GPUs', () =>
-      Promise.resolve(stack.stdout.includes('slurmd was asked to tell it of the node')),
+      Promise.resolve(stack.stdout.includes('slurmd was asked to tell it of box0')),
     );
     await noneStarted();
 
