@@ -15,24 +15,30 @@
 
 boot_id() { cat /proc/sys/kernel/random/boot_id; }
 
-# When process $1 was started, in ticks since the boot: with its number it names a process for good (proc_pid_stat(5)).
+# Sets `started` to when process $1 was started, in ticks since the boot: with its number it names a process for good
+# (proc_pid_stat(5)). Fails for one that has ended, also while nobody has taken note: in a container that may take long.
 start_of() {
   local stat
+  started=
   { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
-  # shellcheck disable=SC2086 # fields
+  # shellcheck disable=SC2086 # fields, from the state on
   set -- ${stat##*) }
-  printf '%s' "${20}"
+  case $1 in Z | X) return 1 ;; esac
+  started=${20}
 }
 
 # Whether the process named by the fact $1 ("<pid> <start> <boot>") is there.
 is_there() {
-  local fact pid start boot
+  local fact pid start boot started
   fact=$(readlink -- "$1") || return 1
   read -r pid start boot <<<"$fact"
-  [ "$boot" = "$(boot_id)" ] && [ "$(start_of "$pid")" = "$start" ]
+  start_of "$pid" && [ "$started" = "$start" ] && [ "$boot" = "$(boot_id)" ]
 }
 
-this_process() { printf '%s %s %s' "$$" "$(start_of $$)" "$(boot_id)"; }
+this_process() {
+  local started
+  start_of $$ && printf '%s %s %s' "$$" "$started" "$(boot_id)"
+}
 
 # The working folder (absolute, or below the home folder) and what is to be known of this host.
 hello() { # working folder
@@ -229,15 +235,21 @@ job_state() { # job folder
   printf '%s\n%s %s\n' "$state" "$(size_of "$1/stdout")" "$(size_of "$1/stderr")"
 }
 
+# Waits for the job's end, and starts no process for that.
+until_ended() { # job folder
+  local pid start rest started pause
+  # None yet, or the folder is gone.
+  read -r pid start rest < <(readlink -- "$1/supervisor") || return
+  exec {pause}<> <(:)
+  until [ -L "$1/status" ] || ! start_of "$pid" || [ "$started" != "$start" ]; do read -r -t 0.1 -u "$pause"; done
+}
+
 # What the job writes, from there on, until it ends: its log as our output, its standard error as ours.
 follow() { # job folder, offset, offset
-  local pid rest
-  read -r pid rest <<<"$(readlink -- "$1/supervisor")"
-  is_there "$1/supervisor" || pid=
-  local until=()
-  [ -n "$pid" ] && until=(-f -s 0.2 "--pid=$pid")
-  tail -c "+$(($3 + 1))" "${until[@]}" -- "$1/stderr" >&2 &
-  tail -c "+$(($2 + 1))" "${until[@]}" -- "$1/stdout"
+  until_ended "$1" &
+  local on=(-f -s 0.1 "--pid=$!")
+  tail -c "+$(($3 + 1))" "${on[@]}" -- "$1/stderr" >&2 &
+  tail -c "+$(($2 + 1))" "${on[@]}" -- "$1/stdout"
   wait
 }
 

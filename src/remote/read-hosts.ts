@@ -11,8 +11,10 @@ export function readHosts(layout: Layout): HostsRecord {
   return hostsRecordSchema.parse(JSON.parse(readFileSync(layout.remoteHosts, 'utf8')));
 }
 
-export function sshSettings(config: RemoteConfig, layout: Layout): SshSettings {
+/** @param scratch see {@link makeScratch} */
+export function sshSettings(config: RemoteConfig, layout: Layout, scratch: string): SshSettings {
   return {
+    scratch,
     knownHosts: layout.remoteKnownHosts,
     state: layout.remoteState,
     askpass: join(packageRoot, 'templates', 'ssh-askpass.sh'),

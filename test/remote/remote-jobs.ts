@@ -175,12 +175,12 @@ export class RemoteJobs {
 
   /** Starts the watch over the hosts. */
   watch(environment: Record<string, string> = {}): ChildProcess {
-    return this.#spawn(['remote-watch'], 'inherit', environment);
+    return this.#spawn(['remote-watch'], 'ignore', environment);
   }
 
   #spawn(
     args: string[],
-    log: number | 'inherit',
+    log: number | 'ignore',
     environment: Record<string, string>,
   ): ChildProcess {
     const { node, root } = this.#installation;

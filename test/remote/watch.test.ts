@@ -36,7 +36,7 @@ async function connected<T>(work: (link: Link) => Promise<T>): Promise<T> {
   const [host] = readHosts(jobs.layout).hosts;
   if (host === undefined) throw new Error('there is no host');
   const config = readRemoteConfig({ JR_ROOT: jobs.root });
-  const link = await Link.connect(host, sshSettings(config, jobs.layout));
+  const link = await Link.connect(host, sshSettings(config, jobs.layout, jobs.layout.remoteState));
   try {
     return await work(link);
   } finally {

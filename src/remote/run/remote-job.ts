@@ -20,8 +20,9 @@ export interface RemoteJobParts {
   session: HostSession;
   log: JobLog;
   shardsPerGpu: number;
-  /** A folder of ours for what lives as long as the call. */
+  /** A folder of ours for locks, and one for what lives as long as this process. */
   state: string;
+  scratch: string;
   installation: string;
 }
 
@@ -54,14 +55,14 @@ export class RemoteJob {
 
   /** Sends what the job needs, and starts it. */
   async #begin(signal: AbortSignal): Promise<void> {
-    const { spec, slurm, session, log, shardsPerGpu, state, installation } = this.#parts;
+    const { spec, slurm, session, log, shardsPerGpu, state, scratch, installation } = this.#parts;
     const facts = await session.use((link) => Promise.resolve(link.facts), signal);
     const places = placesOf(spec, facts, installation, slurm.restart);
     this.#places = places;
     if (spec.dataset)
       await sendDataset(spec.dataset, { session, log, state, installation, places, signal });
     const script = remoteScript(spec, session.host, facts, places, shardsPerGpu);
-    const files = await packJob(spec, script, state);
+    const files = await packJob(spec, script, scratch);
     const begin = ['begin', places.job, slurm.gpus, slurm.shards, slurm.jobId];
     try {
       await session.use((link) => link.call(begin, { input: files.tar(), signal }), signal);

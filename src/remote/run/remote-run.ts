@@ -4,6 +4,7 @@ import { ConfigError, type RemoteConfig } from '../../config.js';
 import type { Layout } from '../../layout.js';
 import { installationId } from '../installation.js';
 import { readHosts, sshSettings } from '../read-hosts.js';
+import { makeScratch } from '../scratch.js';
 import type { RemoteJobSpec } from '../spec.js';
 import { SshError } from '../ssh/errors.js';
 import { HostSession } from '../ssh/session.js';
@@ -41,7 +42,8 @@ export async function remoteRun(
     log.say(`SSH host ${slurm.node}: is not in the list of hosts any more; run the job again`);
     return { code: HOST_FAILED };
   }
-  const settings = sshSettings(config, layout);
+  const scratch = makeScratch(layout.remoteState);
+  const settings = sshSettings(config, layout, scratch.path);
   const session = new HostSession(host, settings, log.say, { patienceSeconds });
   const job = new RemoteJob({
     spec,
@@ -50,6 +52,7 @@ export async function remoteRun(
     log,
     shardsPerGpu: config.shardsPerGpu,
     state: layout.remoteState,
+    scratch: scratch.path,
     installation: installationId(layout.remoteState),
   });
   const cancelled = new AbortController();
@@ -65,6 +68,7 @@ export async function remoteRun(
     return { code: HOST_FAILED };
   } finally {
     session.close();
+    scratch.remove();
     log.close();
   }
 }

@@ -6,8 +6,10 @@ import type { ResolvedHost, ResolvedLogin } from '../resolved-hosts.js';
 
 export interface SshSettings {
   knownHosts: string;
-  /** Folder of ours for sockets and the files made here. */
+  /** Folder of ours for the files made here. */
   state: string;
+  /** This process's own in it, for its sockets. */
+  scratch: string;
   /** The program that prints a password. */
   askpass: string;
   /** Seconds between two questions whether the other side is there; three without an answer end the connection. */

@@ -13,6 +13,8 @@ import { afterMark, hostProgram } from './program.js';
 
 /** How much of what was said on standard error is kept for the message. */
 const keptWords = 16 * 1024;
+/** ConnectTimeout ends with the other side's first words, and its keep-alive begins with the session. */
+const connectMs = 90_000;
 
 export interface CallOptions {
   input?: Buffer | Readable;
@@ -47,7 +49,8 @@ export class Link {
     signal?: AbortSignal,
   ): Promise<Link> {
     const { path: config } = writeSshConfig(host, settings);
-    const socket = join(settings.state, randomBytes(5).toString('hex'));
+    // ssh adds 17 characters while it makes it, and a socket's path has 107 bytes (unix(7)).
+    const socket = join(settings.scratch, randomBytes(2).toString('hex'));
     const master = start(
       host,
       settings,
@@ -57,6 +60,7 @@ export class Link {
     const stop = () => master.child.kill('SIGKILL');
     signal?.addEventListener('abort', stop, { once: true });
     if (signal?.aborted === true) stop();
+    const timer = setTimeout(stop, connectMs);
     try {
       let said = Buffer.alloc(0);
       let facts: HostFacts | undefined;
@@ -78,6 +82,7 @@ export class Link {
       signal?.throwIfAborted();
       throw error;
     } finally {
+      clearTimeout(timer);
       signal?.removeEventListener('abort', stop);
     }
   }

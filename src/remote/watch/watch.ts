@@ -9,6 +9,8 @@ import { SlurmError } from '../../slurm/command.js';
 import type { HostStatus } from '../hosts-status.js';
 import { installationId } from '../installation.js';
 import { readHosts, sshSettings } from '../read-hosts.js';
+import { makeScratch, sweepScratch } from '../scratch.js';
+import type { SshSettings } from '../ssh/config.js';
 import { SshError } from '../ssh/errors.js';
 import { HostWatch } from './host-watch.js';
 import { liveStarts } from './live-starts.js';
@@ -39,24 +41,28 @@ export async function remoteWatch(config: RemoteConfig, layout: Layout): Promise
     datasets: layout.datasets,
     live: () => liveStarts(slurmConf),
   };
+  sweepScratch(layout.remoteState);
+  const scratch = makeScratch(layout.remoteState);
+  const settings = sshSettings(config, layout, scratch.path);
   const watches = new Map<string, HostWatch>();
   const { signal } = stopping;
   while (!signal.aborted) {
-    await round(config, layout, watches, parts, signal, log);
+    await round(settings, layout, watches, parts, signal, log);
     await sleep(config.watchSeconds * 1000, undefined, { signal }).catch(() => undefined);
   }
   for (const watch of watches.values()) watch.close();
+  scratch.remove();
 }
 
 async function round(
-  config: RemoteConfig,
+  settings: SshSettings,
   layout: Layout,
   watches: Map<string, HostWatch>,
   parts: SweepParts,
   signal: AbortSignal,
   log: Logger,
 ): Promise<void> {
-  follow(config, layout, watches);
+  follow(settings, layout, watches);
   const limit = pLimit(hostsAtOnce);
   const looks = [...watches.values()].map((watch) =>
     limit(async () => {
@@ -111,7 +117,7 @@ async function within<T>(
 }
 
 /** Takes up hosts that are new or have changed, and lets go those that are not there any more. */
-function follow(config: RemoteConfig, layout: Layout, watches: Map<string, HostWatch>): void {
+function follow(settings: SshSettings, layout: Layout, watches: Map<string, HostWatch>): void {
   const { hosts } = readHosts(layout);
   const wanted = new Map(hosts.map((host) => [host.name, host]));
   for (const [name, watch] of watches)
@@ -119,7 +125,6 @@ function follow(config: RemoteConfig, layout: Layout, watches: Map<string, HostW
       watch.close();
       watches.delete(name);
     }
-  const settings = sshSettings(config, layout);
   for (const [name, host] of wanted)
     if (!watches.has(name)) watches.set(name, new HostWatch(host, settings, Date.now));
 }
