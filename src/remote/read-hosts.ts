@@ -4,7 +4,7 @@ import type { RemoteConfig } from '../config.js';
 import type { Layout } from '../layout.js';
 import { packageRoot } from '../package-root.js';
 import { hostsRecordSchema, type HostsRecord } from './resolved-hosts.js';
-import type { SshSettings } from './ssh/config.js';
+import type { LinkSettings } from './ssh/link.js';
 
 /** The SSH hosts as root has checked them. */
 export function readHosts(layout: Layout): HostsRecord {
@@ -12,7 +12,7 @@ export function readHosts(layout: Layout): HostsRecord {
 }
 
 /** @param scratch see {@link makeScratch} */
-export function sshSettings(config: RemoteConfig, layout: Layout, scratch: string): SshSettings {
+export function sshSettings(config: RemoteConfig, layout: Layout, scratch: string): LinkSettings {
   return {
     scratch,
     knownHosts: layout.remoteKnownHosts,

@@ -112,7 +112,8 @@ function insideLinks(
   leftOut: LeftOut,
 ): Listing['links'] {
   const map = new LinkMap();
-  for (const [raw, told] of targets) {
+  for (const [raw, text] of targets) {
+    const told = text.startsWith('/') ? posix.normalize(text) : text;
     const isAbsolute = told === remoteFolder || told.startsWith(`${remoteFolder}/`);
     const target = isAbsolute
       ? posix.relative(posix.dirname(`/${raw}`), `/${told.slice(remoteFolder.length + 1)}`) || '.'
@@ -143,8 +144,8 @@ function nameOf(name: string, limit: number): string {
       cause: error,
     });
   }
-  // Ours have no `a//b` and no `a/./b`, so that two names are never one.
-  if (name !== `./${raw}`)
+  // The folder itself is none of its outputs. Ours have no `a//b` and no `a/./b`, so that two names are never one.
+  if (raw === '' || name !== `./${raw}`)
     throw new RemoteLie(`the host names an output that cannot be one: "${printable(name)}"`);
   return raw;
 }

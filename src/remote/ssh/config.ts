@@ -8,8 +8,6 @@ export interface SshSettings {
   knownHosts: string;
   /** Folder of ours for the files made here. */
   state: string;
-  /** This process's own in it, for its sockets. */
-  scratch: string;
   /** The program that prints a password. */
   askpass: string;
   /** Seconds between two questions whether the other side is there; three without an answer end the connection. */
@@ -99,14 +97,8 @@ export function passwordEnvironment(
   };
 }
 
-/**
- * Writes the host's configuration where it is not yet.
- * @returns its path, and a name of ten characters that stands for just this configuration.
- */
-export function writeSshConfig(
-  host: ResolvedHost,
-  settings: SshSettings,
-): { path: string; digest: string } {
+/** Writes the host's configuration where it is not yet. @returns its path. */
+export function writeSshConfig(host: ResolvedHost, settings: SshSettings): { path: string } {
   const digest = createHash('sha256')
     .update(sshConfig('', host, settings))
     .digest('hex')
@@ -116,7 +108,7 @@ export function writeSshConfig(
     writeFileSync(`${path}.${process.pid}`, sshConfig(path, host, settings), { mode: 0o600 });
     renameSync(`${path}.${process.pid}`, path);
   }
-  return { path, digest };
+  return { path };
 }
 
 /** An argument of ssh_config(5); none of ours holds a double quote. */

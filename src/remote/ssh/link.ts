@@ -16,6 +16,11 @@ const keptWords = 16 * 1024;
 /** ConnectTimeout ends with the other side's first words, and its keep-alive begins with the session. */
 const connectMs = 90_000;
 
+export interface LinkSettings extends SshSettings {
+  /** A folder of this process's own, for its sockets. */
+  scratch: string;
+}
+
 export interface CallOptions {
   input?: Buffer | Readable;
   /** Takes the output as it comes; the next is waited with until it has. */
@@ -31,7 +36,7 @@ export class Link {
   private constructor(
     readonly host: ResolvedHost,
     readonly facts: HostFacts,
-    private readonly settings: SshSettings,
+    private readonly settings: LinkSettings,
     private readonly config: string,
     private readonly socket: string,
     private readonly master: ChildProcess,
@@ -45,7 +50,7 @@ export class Link {
    */
   static async connect(
     host: ResolvedHost,
-    settings: SshSettings,
+    settings: LinkSettings,
     signal?: AbortSignal,
   ): Promise<Link> {
     const { path: config } = writeSshConfig(host, settings);

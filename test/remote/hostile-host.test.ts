@@ -1,0 +1,127 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { FileWriter } from '../../src/remote/run/file-writer.js';
+import { readListing, RemoteLie } from '../../src/remote/run/listing.js';
+
+/*
+ * A host that lies: what it prints is made up here, since ours does not. All that reaches the disk goes through these two.
+ */
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'jr-hostile-'));
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+});
+
+const there = '/home/x/jobrunner/jobs/i/1-c-0/out';
+const sha = (content: string) => createHash('sha256').update(content).digest('hex');
+const read = (...records: string[]) =>
+  readListing(Buffer.from([...records, 'end', ''].join('\0'), 'latin1'), there, folder);
+const file = (name: string, content: string) => [
+  `file 644 ${content.length} 1700000000 ${name}`,
+  'digests',
+  `${sha(content)}  ${name}`,
+  'files',
+];
+
+describe('a list of outputs', () => {
+  test.each([
+    ['..', './../x'],
+    ['.. further down', './a/../../x'],
+    ['an absolute path', '/etc/cron.d/x'],
+    ['an absolute path behind the dot', './/etc/x'],
+    ['no name', './'],
+    ['the folder itself', '.'],
+    ['a name of 300 bytes', `./${'n'.repeat(300)}`],
+    ['a second spelling of a name', './a/./x'],
+  ])('that holds %s is refused', (_what, name) => {
+    expect(() => read(...file(name, 'x'))).toThrow(RemoteLie);
+    expect(() => read(`folder ${name}`)).toThrow(RemoteLie);
+    expect(() => read(`link ${name}`, 'target')).toThrow(RemoteLie);
+  });
+
+  test('in which a link is a folder or a file, too, or a file lies in what is none, is refused', () => {
+    expect(() => read('folder ./a', 'link ./a', '/etc')).toThrow(/contradicts itself/);
+    expect(() => read(...file('./a', 'x'), 'link ./a', 'b')).toThrow(/contradicts itself/);
+    expect(() => read('link ./a', 'b', ...file('./a/x', 'x'))).toThrow(/contradicts itself/);
+    expect(() => read('folder ./a/b')).toThrow(/contradicts itself/);
+  });
+
+  test('that is cut short, or cannot be read, is refused', () => {
+    expect(() => readListing(Buffer.from('folder ./a\0'), there, folder)).toThrow(/not complete/);
+    expect(() => read('file 644 -5 0 ./a')).toThrow(/cannot be read/);
+    expect(() => read('file 644 1e300 0 ./a')).toThrow(/cannot be read/);
+    expect(() => read('surprise ./a')).toThrow(/cannot be read/);
+    expect(() => read('digests', 'zz  ./a', 'files')).toThrow(/cannot be read/);
+    expect(() => read('digests', `${sha('')}  ./a`)).toThrow(RemoteLie);
+  });
+
+  test('keeps the links that stay inside, and names those that do not', () => {
+    const { links, leftOut } = read(
+      ...['folder ./a', 'link ./a/up', '../a', 'link ./out', '../../etc', 'link ./etc', '/etc'],
+      ...['link ./own', `${there}/a`, 'link ./sly', `${there}/../x`, 'link ./near', `${there}x/a`],
+    );
+    expect(links).toEqual([
+      { raw: 'a/up', target: '../a' },
+      { raw: 'own', target: 'a' },
+    ]);
+    expect(leftOut.map((sentence) => sentence.split(' ')[0])).toEqual([
+      '"out"',
+      '"etc"',
+      '"sly"',
+      '"near"',
+    ]);
+  });
+
+  test('keeps none of the links when together they lead out', () => {
+    const { links, leftOut } = read('folder ./a', 'link ./a/l', '..', 'link ./m', 'a/l/../../x');
+    expect(links).toEqual([]);
+    expect(leftOut.join()).toMatch(/none is kept/);
+  });
+});
+
+describe('content', () => {
+  test('of another digest is not kept', () => {
+    const listing = read(...file('./a', 'right'), ...file('./b', 'other'));
+    const writer = new FileWriter(folder, listing);
+    writer.write(Buffer.from('right'));
+    expect(() => {
+      writer.write(Buffer.from('wrong'));
+    }).toThrow(/"b" arrived with another digest/);
+    writer.giveUp();
+    expect(readdirSync(folder)).toEqual(['a']);
+  });
+
+  test('beyond what was told is refused, and half a file is not kept', () => {
+    const writer = new FileWriter(folder, read(...file('./a', 'abc')));
+    expect(() => {
+      writer.write(Buffer.from('abcd'));
+    }).toThrow(/more than it had told/);
+    const half = new FileWriter(join(folder), read(...file('./h', 'abc')));
+    half.write(Buffer.from('ab'));
+    expect(half.missing).toEqual({ names: ['h'], offset: 2 });
+    half.giveUp();
+    expect(readdirSync(folder)).toEqual(['a']);
+  });
+
+  test('in any pieces, of empty files, too, comes out as it was', () => {
+    const listing = read(
+      'folder ./d',
+      ...file('./empty', ''),
+      ...file('./d/one', 'first'),
+      ...file('./d/\xff\n', 'second'),
+      ...file('./last', ''),
+    );
+    const writer = new FileWriter(folder, listing);
+    for (const byte of Buffer.from('firstsecond')) writer.write(Buffer.from([byte]));
+    expect(writer.missing.names).toEqual([]);
+    writer.makeLinks();
+    expect(readdirSync(folder).sort()).toEqual(['d', 'empty', 'last']);
+    expect(readFileSync(Buffer.from(`${folder}/d/\xff\n`, 'latin1'), 'utf8')).toBe('second');
+  });
+});
