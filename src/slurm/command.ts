@@ -33,8 +33,12 @@ const notAsked =
 const notAnswered =
   /unable to contact slurm|socket timed out|communication connection|not responding|zero bytes were transmitted|backup controller/i;
 
-/** What may be otherwise in a moment (sbatch.c). */
-const notNow = /, (?:sleeping and )?retrying$|MaxSubmitJobsPer|Job violates accounting/im;
+/**
+ * What may be otherwise in a moment (sbatch.c). The last: until a slurmctld that has just started is told of the nodes' GPUs, it has
+ * none for anybody; whoever submits has made sure before that there are such nodes.
+ */
+const notNow =
+  /, (?:sleeping and )?retrying$|MaxSubmitJobsPer|Job violates accounting|Requested node configuration is not available/im;
 
 function kindOf(said: string): SlurmError['kind'] {
   if (notAsked.test(said)) return 'unreachable';
