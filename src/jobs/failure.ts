@@ -1,6 +1,7 @@
 import type { SlurmJob } from '../slurm/job-record.js';
 import type { SlurmState } from '../slurm/states.js';
-import type { Failure } from './job.js';
+import type { Failure, JobRequest } from './job.js';
+import { TIMED_OUT, timedOutLine } from './script/timeout.js';
 
 export interface Verdict {
   failure: Failure;
@@ -28,10 +29,14 @@ const verdicts: Partial<Record<SlurmState, Verdict>> = {
 
 /**
  * Says in plain words why a job did not complete. `logTail` is the end of its log, where Slurm leaves word when it kills
- * for memory without cgroups: the state alone is FAILED then.
+ * for memory without cgroups, and the job's script when it ended the command for its time: the state alone is FAILED then.
  * @returns undefined for a job that completed.
  */
-export function judge(job: SlurmJob, logTail: string): Verdict | undefined {
+export function judge(
+  job: SlurmJob,
+  logTail: string,
+  { timeout }: Pick<JobRequest, 'timeout'> = {},
+): Verdict | undefined {
   const byState = verdicts[job.state];
   if (byState !== undefined) return byState;
   if (job.state === 'COMPLETED') return undefined;
@@ -39,6 +44,15 @@ export function judge(job: SlurmJob, logTail: string): Verdict | undefined {
     return { failure: 'out_of_memory', message: memoryMessage(logTail) };
   if (saysOverMemory(job, logTail))
     return { failure: 'out_of_memory', message: memoryMessage(logTail) };
+  if (
+    timeout !== undefined &&
+    job.exitCode === TIMED_OUT &&
+    logTail.includes(timedOutLine(timeout))
+  )
+    return {
+      failure: 'time_limit',
+      message: `ran into its timeout of ${timeout} s and was ended; ask for a longer one`,
+    };
   if (job.signal > 0)
     return {
       failure: 'user_code',

@@ -181,7 +181,7 @@ export class HandOver {
   }
 
   #specOf({ job_id, comment, request, gres, priority }: Job, account?: string): SubmitSpec {
-    const { outputDir, stdoutPath } = this.#parts.folders.of(job_id);
+    const { outputDir, stdoutPath, stderrPath } = this.#parts.folders.of(job_id);
     return {
       jobId: job_id,
       user: isRemote(request) ? 'jr-remote' : 'runner',
@@ -196,6 +196,7 @@ export class HandOver {
       timeLimit: parseTimeLimit(request.time_limit) ?? 'UNLIMITED',
       workDir: outputDir,
       logPath: stdoutPath,
+      errorPath: request.split_log ? stderrPath : undefined,
       partition: request.partition,
     };
   }

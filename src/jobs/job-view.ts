@@ -28,6 +28,7 @@ export function viewJob(job: Job, heldBack: string | null) {
     cpus: request.cpus,
     mem_gb: request.mem_gb,
     time_limit: request.time_limit,
+    timeout: request.timeout ?? null,
     params: request.params,
     args: request.args,
     reason: job.reason,

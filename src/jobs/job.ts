@@ -37,6 +37,10 @@ export interface JobRequest {
   mem_gb: number;
   /** Slurm's format. */
   time_limit: string;
+  /** Seconds that the command may take; kept to by the job's script, where Slurm counts minutes. */
+  timeout?: number | undefined;
+  /** Standard error stands in its own file alone, not in the log too. */
+  split_log?: boolean | undefined;
   experiment_id?: string | undefined;
   name: string;
   params: Record<string, unknown>;

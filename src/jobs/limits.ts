@@ -1,5 +1,6 @@
 import { AppError } from '../errors.js';
-import { parseTimeLimit } from '../slurm/time-limit.js';
+import { SSH_PARTITION } from '../slurm/partitions.js';
+import { formatTimeLimit, parseTimeLimit } from '../slurm/time-limit.js';
 import type { JobRequest } from './job.js';
 
 /** The most one job can have on this cluster. */
@@ -25,6 +26,8 @@ export function refuseImpossible(request: JobRequest, limits: NodeLimits): void 
   if (request.cpus > limits.cpus) over('cpus', request.cpus, limits.cpus, '');
   if (memoryMbOf(request) > limits.memoryMb)
     over('mem_gb', request.mem_gb, Math.floor((limits.memoryMb / 1024) * 100) / 100, ' GiB');
+  if (request.timeout !== undefined && request.timeout > secondsOf(limits.maxTime))
+    over('timeout', request.timeout, secondsOf(limits.maxTime), ' s');
   if (secondsOf(request.time_limit) > secondsOf(limits.maxTime))
     over('time_limit', request.time_limit, limits.maxTime, '');
 }
@@ -37,4 +40,20 @@ export function memoryMbOf(request: Pick<JobRequest, 'mem_gb'>): number {
 function secondsOf(limit: string): number {
   const seconds = parseTimeLimit(limit);
   return seconds === 'UNLIMITED' || seconds === undefined ? Infinity : seconds;
+}
+
+/** What a job in the script's own hands may take beyond its timeout before Slurm ends it: SIGTERM's five seconds and its start and end. */
+const beyondTimeout = 60;
+
+/**
+ * Slurm's limit for a job that says none, in its format. Where a timeout is the limit, Slurm only stands behind it; on an SSH host that
+ * does not count what is sent there before and fetched after.
+ */
+export function backstopOf(
+  { timeout, partition }: Pick<JobRequest, 'timeout' | 'partition'>,
+  maxTime: string,
+): string {
+  if (timeout === undefined || partition === SSH_PARTITION) return maxTime;
+  const seconds = Math.ceil((timeout + beyondTimeout) / 60) * 60;
+  return seconds >= secondsOf(maxTime) ? maxTime : formatTimeLimit(seconds);
 }

@@ -63,10 +63,15 @@ export async function openLog(
   }
 }
 
-/** The end of a job's log, at most 8 KiB, as text. Empty when there is none. */
+/** The end of a job's log, at most 8 KiB of each of its files, as text. Empty when there is none. */
 export async function logTail(folders: JobFolders, job: Job): Promise<string> {
+  const log = await tailOf(folders, job, 'stdout');
+  return job.request.split_log ? log + (await tailOf(folders, job, 'stderr')) : log;
+}
+
+async function tailOf(folders: JobFolders, job: Job, stream: LogStream): Promise<string> {
   const most = 8 * 1024;
-  const log = await openLog(folders, job, 'stdout', {}).catch((error: unknown) => {
+  const log = await openLog(folders, job, stream, {}).catch((error: unknown) => {
     if (error instanceof AppError) return undefined;
     throw error;
   });

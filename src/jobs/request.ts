@@ -37,7 +37,7 @@ const parseJson = (text: string): unknown => {
   }
 };
 
-const number = (schema: z.ZodNumber) =>
+const number = <S extends z.ZodType>(schema: S) =>
   fromText(schema, (text) => (/^-?\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : text));
 
 const word = z
@@ -148,6 +148,14 @@ export const submitSchema = z.strictObject({
     }, 'expected a time such as 00:10:00, 1-12:00:00 or 90 (minutes)'),
     (text) => text.trim(),
   ).optional(),
+  timeout: number(
+    z
+      .number({ error: 'expected a number of seconds' })
+      .min(0.1, 'expected at least 0.1 seconds')
+      .max(1e9, 'expected at most 1000000000 seconds')
+      .transform((seconds) => Math.round(seconds * 1000) / 1000),
+  ).optional(),
+  split_log: boolean.default(false),
   experiment_id: z
     .string()
     .regex(

@@ -1,10 +1,11 @@
 import { fillPlaceholders } from '../templates/placeholders.js';
 import { activation } from './script/activate.js';
 import { argumentWords } from './script/cuda-argument.js';
-import { cleanSlate, exports, stderrCopy } from './script/environment.js';
+import { cleanSlate, exports, stderrAlone, stderrCopy } from './script/environment.js';
 import { gpuExports } from './script/gpus.js';
 import type { ScriptParts } from './script/parts.js';
 import { inScreen } from './script/screen.js';
+import { withTimeout } from './script/timeout.js';
 import { shellQuote } from './shell-quote.js';
 
 export type { ScriptParts } from './script/parts.js';
@@ -21,11 +22,18 @@ export function renderScript(parts: ScriptParts): string {
     ...cleanSlate,
     ...exports(parts),
     ...gpuExports(parts),
-    ...stderrCopy(parts.stderrPath),
+    ...(parts.request.split_log ? stderrAlone : stderrCopy)(parts.stderrPath),
     ...activation(parts.request),
     '',
-    ...(parts.request.screen ? inScreen(parts, body) : [body]),
+    ...run(parts, body),
   ].join('\n');
+}
+
+/** A job has a screen session or a timeout, never both. */
+function run(parts: ScriptParts, body: string): string[] {
+  const { screen, timeout } = parts.request;
+  if (screen) return inScreen(parts, body);
+  return timeout === undefined ? [body] : withTimeout(timeout, body);
 }
 
 function renderBody(parts: ScriptParts): string {

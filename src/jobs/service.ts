@@ -11,7 +11,7 @@ import type { HandOver } from './hand-over.js';
 import type { Job, JobId, JobRequest } from './job.js';
 import { dedupHashOf, requestHashOf } from './job-hashes.js';
 import type { JobFolders } from './job-folders.js';
-import { defaultMemoryGb, type NodeLimits } from './limits.js';
+import { backstopOf, defaultMemoryGb, type NodeLimits } from './limits.js';
 import { isRemote, type Places } from './places.js';
 import { remoteJobSpec } from './remote-job-spec.js';
 import type { ScriptFile, SubmitFields } from './request.js';
@@ -135,7 +135,8 @@ export class JobService {
         `job ${id} ran an uploaded script: submit it with its file`,
       );
     const gpus = request.gpu_mem_gb === undefined ? request.gpus : undefined;
-    return this.submit({ ...request, gpus, dedup: false, dry_run: false }, { user });
+    const split_log = request.split_log ?? false;
+    return this.submit({ ...request, gpus, split_log, dedup: false, dry_run: false }, { user });
   }
 
   /**
@@ -198,6 +199,11 @@ export class JobService {
       throw new AppError('bad_request', 'gpu_mem_gb: give this or gpus, not both');
     if (fields.conda_env !== undefined && fields.venv !== undefined)
       throw new AppError('bad_request', 'conda_env: give this or venv, not both');
+    for (const field of ['timeout', 'split_log'] as const)
+      if (fields.screen && fields[field])
+        throw new AppError('unprocessable', `${field}: cannot be had with screen; leave one out`, {
+          details: { field },
+        });
     const llm = fields.llm ?? modelInArguments(fields.args);
     const forModel = llm === undefined || gpu_mem_gb !== undefined ? 0 : models.gpusFor(llm);
     return {
@@ -220,7 +226,9 @@ export class JobService {
       args: fields.args,
       partition: fields.partition,
       mem_gb: mem_gb ?? Math.min(defaultMemoryGb, limits.memoryMb / 1024),
-      time_limit: time_limit ?? limits.maxTime,
+      time_limit: time_limit ?? backstopOf(fields, limits.maxTime),
+      timeout: fields.timeout,
+      split_log: fields.split_log || undefined,
       name: name ?? fields.command_key,
       script_name: script?.name,
     };

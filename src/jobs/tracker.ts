@@ -228,7 +228,8 @@ export class Tracker {
       started_at: found.startedAt,
     };
     if (ended) {
-      const verdict = judge(found, found.state === 'COMPLETED' ? '' : await logTail(job));
+      const tail = found.state === 'COMPLETED' ? '' : await logTail(job);
+      const verdict = judge(found, tail, job.request);
       Object.assign(update, {
         terminal: true,
         // A job that a signal ended returned nothing.

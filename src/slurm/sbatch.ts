@@ -22,6 +22,8 @@ export interface SubmitSpec {
   timeLimit: number | 'UNLIMITED';
   workDir: string;
   logPath: string;
+  /** Where standard error, and what Slurm itself says, goes instead of the log. */
+  errorPath?: string | undefined;
   partition: string | undefined;
 }
 
@@ -56,6 +58,7 @@ export function sbatchArguments(spec: SubmitSpec): string[] {
     `--time=${spec.timeLimit === 'UNLIMITED' ? 'UNLIMITED' : formatTimeLimit(spec.timeLimit)}`,
     `--chdir=${spec.workDir}`,
     `--output=${spec.logPath}`,
+    ...(spec.errorPath === undefined ? [] : [`--error=${spec.errorPath}`]),
     '--open-mode=append',
     ...(spec.account === undefined ? [] : [`--account=${spec.account}`]),
     ...(spec.constraint === undefined ? [] : [`--constraint=${spec.constraint}`]),

@@ -47,6 +47,11 @@ export const windUp = "trap 'exit 143' TERM";
 /** Ends the job before its command runs: says why on standard error, exit code 2. */
 export const failFunction = 'jr_fail() { printf \'jobrunner: %s\\n\' "$1" >&2; exit 2; }';
 
+/** Standard error goes into a file of its own, and the log holds what the job printed and nothing else. */
+export function stderrAlone(path: string): string[] {
+  return [`exec 2>>${shellQuote(path)}`, windUp];
+}
+
 /**
  * Standard error goes into the log, in its place among the output, and into a file of its own. The copier outlives the
  * signals that end the job and is waited for, so that the last words of a job that was killed are kept; not for long,

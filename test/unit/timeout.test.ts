@@ -1,0 +1,99 @@
+import { expect, test } from '@jest/globals';
+import { existsSync, readFileSync } from 'node:fs';
+import { judge } from '../../src/jobs/failure.js';
+import { backstopOf } from '../../src/jobs/limits.js';
+import { TIMED_OUT, timedOutLine } from '../../src/jobs/script/timeout.js';
+import type { SlurmJob } from '../../src/slurm/job-record.js';
+import { plainRequest, runScript } from './script-support.js';
+
+const run = (body: string, timeout: number, more = {}) =>
+  runScript({ request: { ...plainRequest, timeout, ...more } }, body);
+
+/** One that nobody has waited for yet has ended, too. */
+function runs(pid: string): boolean {
+  const stat = `/proc/${pid}/stat`;
+  return existsSync(stat) && !/\) Z /.test(readFileSync(stat, 'utf8'));
+}
+
+test('a command that ends in its time ends as it would have without one', () => {
+  expect(run('echo out; echo err >&2; exit 9', 60)).toEqual({
+    status: 9,
+    stdout: 'out\nerr\n',
+    stderr: 'err\n',
+  });
+  expect(run('exit 200', 60).status).toBe(200);
+  expect(run('true', 60).status).toBe(0);
+  expect(run('kill -KILL $BASHPID', 60)).toEqual({ status: 137, stdout: '', stderr: '' });
+});
+
+test('one that does not is ended, with all that it started, and the log says so', () => {
+  const body = 'sleep 100 & trap "echo had its warning; exit 5" TERM; echo $!; wait; echo not this';
+  const { status, stdout, stderr } = run(body, 0.5);
+  const [child = '', ...rest] = stdout.trim().split('\n');
+  expect({ status, rest }).toEqual({
+    status: TIMED_OUT,
+    rest: ['had its warning', timedOutLine(0.5)],
+  });
+  expect(stderr).toContain(timedOutLine(0.5));
+  expect(runs(child)).toBe(false);
+});
+
+test('one that does not heed SIGTERM is killed', () => {
+  const { status, stdout } = run('trap "" TERM; echo $BASHPID; sleep 100; sleep 100', 0.2);
+  const [pid = '', ...rest] = stdout.trim().split('\n');
+  expect({ status, rest }).toEqual({ status: TIMED_OUT, rest: [timedOutLine(0.2)] });
+  expect(runs(pid)).toBe(false);
+}, 20_000);
+
+test('a cancelled job is not cut short: its command winds up first', () => {
+  const body =
+    'trap "sleep 0.5; echo wound up; exit 5" TERM; kill -TERM $$; kill -TERM $BASHPID; wait';
+  expect(run(body, 60)).toMatchObject({ status: 143, stdout: 'wound up\n' });
+});
+
+test('the functions and variables of an activated environment are there', () => {
+  expect(run('jr_test=1; f() { echo "f $jr_test"; }; f', 60).stdout).toBe('f 1\n');
+});
+
+test('standard error can be kept out of the log', () => {
+  const split = { split_log: true };
+  expect(run('echo out; echo err >&2', 60, split)).toMatchObject({
+    stdout: 'out\n',
+    stderr: 'err\n',
+  });
+  const over = run('echo out; sleep 100', 0.2, split);
+  expect(over).toMatchObject({ status: TIMED_OUT, stdout: 'out\n' });
+  expect(over.stderr).toContain(timedOutLine(0.2));
+});
+
+test('it is told from a command that returns the same by itself', () => {
+  const ended: SlurmJob = {
+    slurmJobId: 1,
+    state: 'FAILED',
+    reason: null,
+    exitCode: TIMED_OUT,
+    signal: 0,
+    submittedAt: 1,
+    startedAt: 1,
+    endedAt: 2,
+    nodeList: 'box0',
+    comment: '',
+  };
+  const log = `${timedOutLine(20)}\n`;
+  expect(judge(ended, log, { timeout: 20 })).toEqual({
+    failure: 'time_limit',
+    message: 'ran into its timeout of 20 s and was ended; ask for a longer one',
+  });
+  expect(judge(ended, '', { timeout: 20 })?.failure).toBe('user_code');
+  expect(judge(ended, log)?.failure).toBe('user_code');
+  expect(judge({ ...ended, exitCode: 1 }, log, { timeout: 20 })?.failure).toBe('user_code');
+});
+
+test('Slurm stands behind it with whole minutes', () => {
+  expect(backstopOf({ timeout: 20 }, '7-00:00:00')).toBe('0-00:02:00');
+  expect(backstopOf({ timeout: 60 }, '7-00:00:00')).toBe('0-00:02:00');
+  expect(backstopOf({ timeout: 60.5 }, '7-00:00:00')).toBe('0-00:03:00');
+  expect(backstopOf({ timeout: 60 }, '1')).toBe('1');
+  expect(backstopOf({ timeout: 60, partition: 'ssh' }, 'UNLIMITED')).toBe('UNLIMITED');
+  expect(backstopOf({}, '1:00')).toBe('1:00');
+});
