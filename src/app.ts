@@ -48,6 +48,8 @@ import { nodeRoutes } from './nodes/routes.js';
 import { outputRoutes } from './outputs/routes.js';
 import { OutputService } from './outputs/service.js';
 import { packageRoot } from './package-root.js';
+import { queueRoutes } from './queue-api/routes.js';
+import { QueueService } from './queue-api/service.js';
 import { HostList } from './remote/host-list.js';
 import { NodeWatch } from './remote/node-watch.js';
 import { holdReserve } from './slurm/hold.js';
@@ -145,7 +147,8 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
     };
     const sshHosts = new HostList(layout.remoteHosts);
     const { cpus, memoryMb, maxTime } = node;
-    const places = new Places({ limits: { cpus, memoryMb, maxTime }, fleet }, sshHosts);
+    const here = { limits: { cpus, memoryMb, maxTime }, fleet };
+    const places = new Places(here, sshHosts);
     const handOver = new HandOver({
       db,
       slurm,
@@ -238,13 +241,33 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
     releasers.push(() => nodeWatch.close());
     nodeWatch.start();
 
+    const queue = new QueueService({
+      db,
+      jobs,
+      control,
+      folders,
+      slurm,
+      hosts: sshHosts,
+      here,
+      settings: config.queue,
+      liveJobs: () => jobStore.liveJobs(db),
+      now,
+    });
+    const authenticator = new Authenticator(tokens);
+
     const health = new HealthCheck({ db, slurm, root: layout.root, now });
     const app = createHttpApp({
       log,
       trustedProxies: config.trustedProxies,
-      authenticator: new Authenticator(tokens),
+      authenticator,
       audit: audit(db, now),
       health: healthRoutes(health),
+      queueApi: queueRoutes({
+        queue,
+        authenticator,
+        isPublic: config.queue.isPublic,
+        stopping: stopping.signal,
+      }),
       imports: importRoutes(imports, stopping.signal),
       datasets: datasetRoutes(datasets),
       commands: commandRoutes(templates),

@@ -82,6 +82,8 @@ export interface Config {
   };
   /** What everybody may have who has no limits of their own; 0 for no limit. */
   userLimits: { max_jobs: number; max_running: number; max_gpus: number; max_stored_bytes: number };
+  /** The queue server's API. */
+  queue: { gpus: number; timeoutMultiplier: number; isPublic: boolean };
   trustedProxies: number;
   /** Undefined when imports are off. */
   b2: B2Config | undefined;
@@ -176,6 +178,11 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       max_running: e.JR_USER_MAX_RUNNING,
       max_gpus: e.JR_USER_MAX_GPUS,
       max_stored_bytes: e.JR_USER_MAX_STORED_GB,
+    },
+    queue: {
+      gpus: e.JR_QUEUE_GPUS,
+      timeoutMultiplier: e.JR_MAX_TIMEOUT_MULTIPLIER,
+      isPublic: e.JR_PUBLIC_STATUS,
     },
     trustedProxies: e.JR_TRUSTED_PROXIES,
     b2: readB2(e, secrets),

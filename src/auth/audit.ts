@@ -25,6 +25,11 @@ export function nameSubject(res: Response, subject: string): void {
   res.locals['subject'] = subject;
 }
 
+/** Says that the request came with a token, though not in its header. */
+export function tokenInBody(res: Response): void {
+  res.locals['tokenInBody'] = true;
+}
+
 /**
  * Writes down who changed what, and who was refused: every request but those that only look and were allowed to. Wrong tokens are
  * limited in number, and requests without any leave nothing, so that strangers cannot fill the disk.
@@ -42,7 +47,9 @@ export function audit(db: Database, now: () => number): RequestHandler {
       const caller = res.locals['caller'] as Caller | undefined;
       const status = res.statusCode;
       const looks = req.method === 'GET' || req.method === 'HEAD';
-      const hasWrongToken = status === 401 && req.get('authorization') !== undefined;
+      const hasWrongToken =
+        status === 401 &&
+        (req.get('authorization') !== undefined || res.locals['tokenInBody'] === true);
       const isChange = !looks && caller !== undefined && status !== 429;
       if (!isChange && !hasWrongToken && status !== 403) return;
       try {

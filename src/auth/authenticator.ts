@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { isIPv6 } from 'node:net';
-import type { RequestHandler } from 'express';
+import type { Request, RequestHandler } from 'express';
 import { RateLimiterMemory } from 'rate-limiter-flexible';
 import { AppError } from '../errors.js';
 import { setCaller, type Caller } from './caller.js';
@@ -49,11 +49,15 @@ export class Authenticator {
   }
 }
 
+/** The token in the `Authorization` header. */
+export function bearerOf(req: Request): string | undefined {
+  return /^Bearer +(\S+) *$/i.exec(req.get('authorization') ?? '')?.[1];
+}
+
 /** Lets through requests whose `Authorization` header carries a token that opens something; see `callerOf`. */
 export function requireToken(authenticator: Authenticator): RequestHandler {
   return async (req, res, next) => {
-    const given = /^Bearer +(\S+) *$/i.exec(req.get('authorization') ?? '')?.[1];
-    setCaller(res, await authenticator.check(given, req.ip ?? ''));
+    setCaller(res, await authenticator.check(bearerOf(req), req.ip ?? ''));
     next();
   };
 }

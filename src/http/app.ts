@@ -14,6 +14,7 @@ export interface HttpParts {
   authenticator: Authenticator;
   audit: RequestHandler;
   health: Router;
+  queueApi: Router;
   imports: Router;
   datasets: Router;
   commands: Router;
@@ -29,7 +30,7 @@ export interface HttpParts {
   auditLog: Router;
 }
 
-/** Every mount, in order: what stands above `requireToken` is open to all. */
+/** Every mount, in order: what stands above `requireToken` sees to it itself, or is open to all. */
 export function createHttpApp(parts: HttpParts): Express {
   const app = express();
   app.disable('x-powered-by');
@@ -54,6 +55,8 @@ export function createHttpApp(parts: HttpParts): Express {
 
   app.use('/health', parts.health);
   app.use(parts.audit);
+  // Asks for the token by itself, which its submissions carry in their form.
+  app.use(parts.queueApi);
   app.use(requireToken(parts.authenticator));
   app.use(readersOnlyRead);
   // A script holds its job's variables, a log whatever the job printed: no browser's disk is to keep them.

@@ -1,4 +1,4 @@
-import type { ErrorRequestHandler } from 'express';
+import type { ErrorRequestHandler, Response } from 'express';
 import { MulterError } from 'multer';
 import { AppError, errnoOf, isDiskFull, type ErrorCode } from '../errors.js';
 import { hasUnreadBody, replyBeforeBodyEnds } from './early-reply.js';
@@ -58,6 +58,11 @@ function fromLibrary(error: unknown): AppError | undefined {
   return undefined;
 }
 
+/** An error also gets its message as `detail`, where FastAPI's callers look for it. */
+export function withDetail(res: Response): void {
+  res.locals['withDetail'] = true;
+}
+
 export function errorReply(): ErrorRequestHandler {
   return (error: unknown, req, res, next) => {
     const known = error instanceof AppError ? error : fromLibrary(error);
@@ -83,7 +88,8 @@ export function errorReply(): ErrorRequestHandler {
         ...(known?.details && { details: known.details }),
       },
     };
-    if (hasUnreadBody(req)) replyBeforeBodyEnds(req, res, body);
-    else res.json(body);
+    const full = res.locals['withDetail'] === true ? { ...body, detail: body.error.message } : body;
+    if (hasUnreadBody(req)) replyBeforeBodyEnds(req, res, full);
+    else res.json(full);
   };
 }

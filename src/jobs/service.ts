@@ -44,6 +44,8 @@ export interface SubmitOptions {
   idempotencyKey?: string | undefined;
   /** Digest of a file that the job runs where it lies, so that a changed one is another job to `dedup`. */
   contentHash?: string | undefined;
+  /** Runs in the transaction that writes a new job down. */
+  alongside?: ((id: JobId) => void) | undefined;
 }
 
 export type Submitted =
@@ -113,6 +115,7 @@ export class JobService {
         const parts = { template, dataset: dataset || undefined, scriptPath };
         folders.writeRemoteSpec(remoteJobSpec(this.get(jobId), parts, folders.of(jobId)));
       }
+      options.alongside?.(jobId);
       return jobId;
     })();
 

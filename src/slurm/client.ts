@@ -14,6 +14,7 @@ import {
   type HoldReserve,
   type SlurmHold,
 } from './hold.js';
+import { parsePending, pendingArguments, type PendingJob } from './pending.js';
 import { parsePlacements, type GpuPlacement } from './placements.js';
 import { SSH_PARTITION } from './partitions.js';
 import { parseSbatch, sbatchArguments, submitRemoteArguments, type SubmitSpec } from './sbatch.js';
@@ -27,6 +28,8 @@ export interface SlurmClient {
   setAccount(account: string, limits: AccountLimits): Promise<void>;
   /** Live jobs and those that ended in the last `MinJobAge` seconds. */
   queue(): Promise<SlurmJob[]>;
+  /** Jobs that wait, in no order. */
+  pending(): Promise<PendingJob[]>;
   /** What accounting knows of jobs since then (milliseconds since 1970). */
   history(since: number): Promise<SlurmJob[]>;
   cancel(slurmJobId: number): Promise<void>;
@@ -85,6 +88,7 @@ export function commandSlurmClient(slurmConf: string, reserve: HoldReserve): Slu
       }),
     setAccount: (account, limits) => setAccount(run, account, limits),
     queue: async () => parseSqueue(await run('squeue', squeueArguments())),
+    pending: async () => parsePending(await run('squeue', pendingArguments())),
     history: async (since) => {
       const delimiter = `|${randomBytes(12).toString('hex')}|`;
       return parseSacct(await run('sacct', sacctArguments(since, delimiter)), delimiter);

@@ -357,7 +357,12 @@ describe('a request that cannot be met', () => {
   });
 
   test.each([
-    ['command_key', { command_key: 'nothing' }, 404, /there are echo_params, pytorch_example/],
+    [
+      'command_key',
+      { command_key: 'nothing' },
+      404,
+      /there are echo_params, python_script, pytorch_example/,
+    ],
     ['command_key', { command_key: '../shell', command: 'x' }, 404, /command_key/],
     ['dataset_sha', { dataset_sha: 'A'.repeat(64) }, 400, /dataset_sha/],
     ['dataset_sha', { dataset_sha: '0'.repeat(64) }, 404, /upload/],
@@ -439,7 +444,14 @@ describe('asking', () => {
     expect(gpus.json.gpus.map((gpu) => gpu.index)).toEqual([0, 1]);
     const commands = await stack.call<{ commands: { command_key: string }[] }>('GET', '/commands');
     const keys = commands.json.commands.map((command) => command.command_key);
-    expect(keys).toEqual(['echo_params', 'pytorch_example', 'pytorch_infer', 'script', 'shell']);
+    expect(keys).toEqual([
+      'echo_params',
+      'python_script',
+      'pytorch_example',
+      'pytorch_infer',
+      'script',
+      'shell',
+    ]);
     const metrics = await stack.call('GET', '/metrics');
     expect(metrics.text).toMatch(/jobrunner_up 1/);
   });

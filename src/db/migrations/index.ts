@@ -4,6 +4,15 @@ import { outputs } from './003-outputs.js';
 import { gpus } from './004-gpus.js';
 import { jobsFile } from './005-jobs-file.js';
 import { users } from './006-users.js';
+import { queueApi } from './007-queue-api.js';
 
 /** In order; a migration that was released is never edited, only followed by another. */
-export const migrations: readonly string[] = [datasets, jobs, outputs, gpus, jobsFile, users];
+export const migrations: readonly string[] = [
+  datasets,
+  jobs,
+  outputs,
+  gpus,
+  jobsFile,
+  users,
+  queueApi,
+];

@@ -1,0 +1,71 @@
+import { parseDocument, visit } from 'yaml';
+import { z } from 'zod';
+import { userSchema } from '../auth/caller.js';
+import { AppError } from '../errors.js';
+
+export const configBytes = 16 * 1024;
+
+const id = z
+  .string({ error: 'is missing' })
+  .regex(
+    /^[^\p{Cc}\p{Cs}\u2028\u2029]{1,128}$/u,
+    'expected 1 to 128 characters, no control characters',
+  );
+
+const configSchema = z.strictObject({
+  competition_id: id,
+  project_id: id,
+  user_id: z.string({ error: 'is missing' }).pipe(userSchema),
+  expected_time: z
+    .string({ error: 'is missing' })
+    .regex(/^\d{1,12}(\.\d{1,6})?$/, 'expected a number of seconds such as 10')
+    .transform(Number)
+    .refine((seconds) => seconds > 0, 'expected more than 0 seconds'),
+  /** Left out when the request carries it in its header. */
+  token: z.string().min(1, 'is empty').max(512, 'is longer than 512 characters').optional(),
+});
+
+/** What a user says of a job; `expected_time` in seconds. */
+export type QueueConfig = z.infer<typeof configSchema>;
+
+/**
+ * Reads `config_file`. All scalars are taken as the text that stands there: a project `007` is not 7.
+ * @throws AppError bad_request naming the field; never with a value, which may be the token.
+ */
+export function parseConfigFile(content: Buffer): QueueConfig {
+  const refuse = (message: string, cause?: unknown): never => {
+    throw new AppError('bad_request', `config_file: ${message}`, { cause });
+  };
+  let text = '';
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(content);
+  } catch (error) {
+    refuse('is not UTF-8 text', error);
+  }
+  const parsed = configSchema.safeParse(readYaml(text, refuse));
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map((issue) =>
+    issue.code === 'unrecognized_keys'
+      ? `${issue.keys.map((key) => key.slice(0, 64)).join(', ')}: no such field`
+      : `${issue.path.join('.') || 'config_file'}: ${issue.message}`,
+  );
+  const fields = parsed.error.issues.map((issue) => issue.path.join('.')).filter((f) => f !== '');
+  throw new AppError('bad_request', problems.join('; '), { details: { fields } });
+}
+
+function readYaml(text: string, refuse: (message: string, cause?: unknown) => never): unknown {
+  try {
+    const document = parseDocument(text, { schema: 'failsafe', merge: false, logLevel: 'silent' });
+    const [fault] = document.errors;
+    // Only the first line: those below quote the file.
+    if (fault) refuse(`is not YAML: ${fault.message.split('\n')[0]?.replace(/:$/, '')}`);
+    visit(document, {
+      // A few lines of aliases can stand for gigabytes.
+      Alias: () => refuse('YAML aliases are not used here: write it out'),
+    });
+    return document.toJS();
+  } catch (error) {
+    if (error instanceof RangeError) refuse('is nested too deeply');
+    throw error;
+  }
+}

@@ -1,0 +1,68 @@
+import { NODE_NAME } from '../layout.js';
+import type { Job, JobId } from '../jobs/job.js';
+import { MAIN_PARTITION } from '../slurm/partitions.js';
+import type { SlurmNode } from '../slurm/nodes.js';
+import { queueStateOf } from './state.js';
+
+export const partitionOf = (job: Job) => job.request.partition ?? MAIN_PARTITION;
+
+/** Places jobs run at, in the order of their numbers: this machine, and the SSH hosts as their file has them. */
+export function nodeNames(hosts: readonly { name: string }[]): string[] {
+  return [NODE_NAME, ...hosts.map((host) => host.name)];
+}
+
+export interface QueueNode {
+  node_id: number;
+  name: string;
+  partition: string | null;
+  /** Slurm's word, such as `idle`, `mixed` or `drained`. */
+  status: string;
+  /** Why it takes no jobs. */
+  reason: string | null;
+  running_jobs: number;
+  /** Jobs that wait for this node or another of its partition. */
+  queued_jobs: number;
+  /** What those that run have left and its part of what waits, in seconds, of jobs that say how long they take. */
+  expected_queue_seconds: number;
+}
+
+export interface NodeFacts {
+  /** All that have not ended. */
+  live: readonly Job[];
+  /** What the users say that jobs take, in seconds. */
+  expected: ReadonlyMap<JobId, number>;
+  now: number;
+}
+
+export function viewNodes(
+  names: readonly string[],
+  nodes: readonly SlurmNode[],
+  { live, expected, now }: NodeFacts,
+): QueueNode[] {
+  const secondsOf = (job: Job) => expected.get(job.job_id) ?? job.request.timeout ?? 0;
+  return names.map((name, nodeId) => {
+    const node = nodes.find((one) => one.name === name);
+    const partition = node?.partition.replace(/\*$/, '') ?? null;
+    const isPeer = (one: SlurmNode) => one.partition === node?.partition;
+    const peers = Math.max(1, nodes.filter(isPeer).length);
+    const running = live.filter((job) => job.node_list === name && queueStateOf(job) === 'running');
+    const queued = live.filter(
+      (job) => partitionOf(job) === partition && queueStateOf(job) === 'pending',
+    );
+    const left = running.map((job) =>
+      Math.max(0, secondsOf(job) - (now - (job.started_at ?? now)) / 1000),
+    );
+    const toCome = queued.map((job) => secondsOf(job) / peers);
+    const seconds = [...left, ...toCome].reduce((sum, one) => sum + one, 0);
+    return {
+      node_id: nodeId,
+      name,
+      partition,
+      status: node?.state ?? 'unknown',
+      reason: node?.reason ?? null,
+      running_jobs: running.length,
+      queued_jobs: queued.length,
+      expected_queue_seconds: Math.round(seconds * 10) / 10,
+    };
+  });
+}

@@ -1,0 +1,49 @@
+import pLimit from 'p-limit';
+import type { Job } from '../jobs/job.js';
+import type { JobFolders } from '../jobs/job-folders.js';
+import { openLog, type LogStream } from '../jobs/log-file.js';
+
+/** The most that is shown of each; the end is what tells how a job went. */
+const mostBytes = 10 * 1024 ** 2;
+
+/** Each takes several times its size in memory. */
+const oneAtATime = pLimit(2);
+
+export interface JobOutput {
+  stdout: string;
+  stderr: string;
+  /** Whether their beginning was left out. */
+  stdout_truncated: boolean;
+  stderr_truncated: boolean;
+}
+
+/** What the job has printed so far. @throws AppError as {@link openLog} does. */
+export function outputOf(folders: JobFolders, job: Job): Promise<JobOutput> {
+  return oneAtATime(async () => {
+    const stdout = await endOf(folders, job, 'stdout');
+    const stderr = await endOf(folders, job, 'stderr');
+    return {
+      stdout: stdout.text,
+      stderr: stderr.text,
+      stdout_truncated: stdout.isCut,
+      stderr_truncated: stderr.isCut,
+    };
+  });
+}
+
+async function endOf(folders: JobFolders, job: Job, stream: LogStream) {
+  const log = await openLog(folders, job, stream, {});
+  if (log.handle === undefined) return { text: '', isCut: false };
+  try {
+    const isCut = log.size > mostBytes;
+    const length = Math.min(log.size, mostBytes);
+    const bytes = Buffer.alloc(length);
+    const { bytesRead } = await log.handle.read(bytes, 0, length, log.size - length);
+    let from = 0;
+    // Not in the middle of a character: what follows its first byte is 10xxxxxx (RFC 3629).
+    while (isCut && from < 3 && ((bytes[from] ?? 0) & 0xc0) === 0x80) from++;
+    return { text: bytes.toString('utf8', from, bytesRead), isCut };
+  } finally {
+    await log.handle.close();
+  }
+}

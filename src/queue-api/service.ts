@@ -1,0 +1,202 @@
+import { randomUUID } from 'node:crypto';
+import { scopeOf, type Caller } from '../auth/caller.js';
+import type { Database } from '../db/database.js';
+import { AppError } from '../errors.js';
+import type { GpuFleet } from '../gpus/choose.js';
+import type { JobControl } from '../jobs/control.js';
+import type { Job } from '../jobs/job.js';
+import type { JobFolders } from '../jobs/job-folders.js';
+import type { NodeLimits } from '../jobs/limits.js';
+import { submitSchema, type ScriptFile } from '../jobs/request.js';
+import type { JobService } from '../jobs/service.js';
+import type { HostList } from '../remote/host-list.js';
+import type { SlurmClient } from '../slurm/client.js';
+import { SlurmError } from '../slurm/command.js';
+import type { SlurmNode } from '../slurm/nodes.js';
+import { MAIN_PARTITION } from '../slurm/partitions.js';
+import { positionAmong, type PendingJob } from '../slurm/pending.js';
+import { parseTimeLimit } from '../slurm/time-limit.js';
+import type { QueueConfig } from './config-file.js';
+import { nodeNames, partitionOf, viewNodes, type QueueNode } from './nodes.js';
+import { outputOf } from './results.js';
+import { shareOf } from './share.js';
+import { queueStateOf, type QueueState } from './state.js';
+import * as store from './store.js';
+import { viewQueueJob } from './view.js';
+import { WaitingLine } from './waiting-line.js';
+
+export interface QueueServiceParts {
+  db: Database;
+  jobs: JobService;
+  control: Pick<JobControl, 'cancel'>;
+  folders: JobFolders;
+  slurm: Pick<SlurmClient, 'nodes' | 'pending'>;
+  hosts: HostList;
+  /** This machine. */
+  here: { limits: NodeLimits; fleet: GpuFleet };
+  settings: { gpus: number; timeoutMultiplier: number };
+  liveJobs: () => Job[];
+  now: () => number;
+}
+
+export interface QueueSubmission {
+  code: ScriptFile;
+  config: QueueConfig;
+  caller: Caller;
+  idempotencyKey: string | undefined;
+}
+
+/** Who asks: a caller, or everybody where reading is open to all. */
+export type Asker = Caller | 'everybody';
+
+const scopeOfAsker = (asker: Asker) => (asker === 'everybody' ? undefined : scopeOf(asker));
+
+/** The queue server's jobs: JobRunner's own, by other numbers and names. */
+export class QueueService {
+  readonly #line: WaitingLine;
+
+  constructor(private readonly parts: QueueServiceParts) {
+    this.#line = new WaitingLine(parts.slurm);
+  }
+
+  /** @throws AppError forbidden (another's user_id), unprocessable (expected_time), and as `jobs.submit` does. */
+  async submit({ code, config, caller, idempotencyKey }: QueueSubmission) {
+    const { db, jobs, settings, here, hosts } = this.parts;
+    const { user_id: user, expected_time: expected, competition_id, project_id } = config;
+    if (caller.role === 'reader')
+      throw new AppError('forbidden', 'token: it is a reader’s, who submits nothing; use another');
+    if (caller.role !== 'admin' && caller.user !== user)
+      throw new AppError(
+        'forbidden',
+        `user_id: the token is not that user’s, but ${caller.user}’s`,
+      );
+    const timeout = Math.max(0.1, expected * settings.timeoutMultiplier);
+    const longest = parseTimeLimit(here.limits.maxTime);
+    if (timeout > (typeof longest === 'number' ? longest : 1e9))
+      throw new AppError(
+        'unprocessable',
+        `expected_time: ${expected} s, of which ${settings.timeoutMultiplier} times are allowed, is longer than a job may run here (${here.limits.maxTime})`,
+        { details: { field: 'expected_time' } },
+      );
+    const fields = submitSchema.parse({
+      command_key: 'python_script',
+      name: code.name,
+      timeout,
+      split_log: true,
+      ...shareOf(settings.gpus, here, hosts.open()),
+    });
+    const submitted = await jobs.submit(fields, {
+      user,
+      script: code,
+      idempotencyKey,
+      alongside: (id) =>
+        store.insertRow(db, {
+          ...{ uuid: randomUUID(), job_id: id },
+          ...{ competition_id, project_id, expected_time: expected },
+        }),
+    });
+    if (submitted.kind === 'dry_run') throw new Error('nobody asked for a dry run');
+    const row = store.findByJob(db, submitted.job.job_id);
+    if (row === undefined)
+      throw new AppError(
+        'conflict',
+        'Idempotency-Key: was used for a job of POST /jobs; use a new one',
+      );
+    return { job: submitted.job, view: await this.#view(row, submitted.job) };
+  }
+
+  /** @throws AppError not_found, for another user's job, too. */
+  async status(uuid: string, asker: Asker) {
+    const { row, job } = this.#find(uuid, asker);
+    return this.#view(row, job);
+  }
+
+  /** @throws AppError not_found */
+  async results(uuid: string, asker: Asker) {
+    const { row, job } = this.#find(uuid, asker);
+    const output = await outputOf(this.parts.folders, job);
+    return { ...(await this.#view(row, job)), ...output };
+  }
+
+  /**
+   * Ends a job, and answers once it has ended; a cancelled one is left as it is.
+   * @param signal ends the waiting
+   * @throws AppError not_found; forbidden; conflict when it has ended by itself.
+   */
+  async cancel(uuid: string, caller: Caller, signal: AbortSignal) {
+    const { jobs, control } = this.parts;
+    const { row, job } = this.#find(uuid, caller);
+    if (caller.role === 'reader')
+      throw new AppError('forbidden', 'the token of a reader cancels nothing; use another');
+    if (queueStateOf(job) !== 'cancelled') {
+      if (job.terminal)
+        throw new AppError('conflict', `job_id: ${uuid} has ended already: ${queueStateOf(job)}`);
+      await control.cancel(job.job_id);
+    }
+    return { job, view: await this.#view(row, await jobs.wait(job.job_id, signal)) };
+  }
+
+  async list(
+    filter: { user?: string | undefined; status?: QueueState | undefined; limit: number },
+    asker: Asker,
+  ) {
+    const { db, jobs } = this.parts;
+    const scope = scopeOfAsker(asker);
+    const nobodys = scope !== undefined && filter.user !== undefined && filter.user !== scope;
+    if (nobodys) return [];
+    const found = store
+      .listRows(db, { ...filter, user: filter.user ?? scope })
+      .map((row) => ({ row, job: jobs.get(row.job_id) }));
+    const pending = found.some(({ job }) => queueStateOf(job) === 'pending')
+      ? await this.#line.now()
+      : [];
+    return found.map(({ row, job }) => this.#viewAmong(row, job, pending));
+  }
+
+  async nodes(): Promise<QueueNode[]> {
+    const { db, hosts, liveJobs, now, slurm } = this.parts;
+    let nodes: SlurmNode[] = [];
+    try {
+      nodes = await slurm.nodes();
+    } catch (error) {
+      // Each node's status is then "unknown".
+      if (!(error instanceof SlurmError)) throw error;
+    }
+    const facts = { live: liveJobs(), expected: store.expectedTimes(db), now: now() };
+    return viewNodes(nodeNames(hosts.all()), nodes, facts);
+  }
+
+  #find(uuid: string, asker: Asker) {
+    const row = store.findByUuid(this.parts.db, uuid);
+    const scope = scopeOfAsker(asker);
+    const job = row && this.parts.jobs.get(row.job_id);
+    if (row === undefined || job === undefined || (scope !== undefined && job.user !== scope))
+      throw new AppError('not_found', `job_id: there is no job ${uuid}`);
+    return { row, job };
+  }
+
+  async #view(row: store.QueueRow, job: Job) {
+    const waits = queueStateOf(job) === 'pending';
+    return this.#viewAmong(row, job, waits ? await this.#line.now() : []);
+  }
+
+  /** @param pending what waits; undefined when that is not known */
+  #viewAmong(row: store.QueueRow, job: Job, pending: PendingJob[] | undefined) {
+    const state = queueStateOf(job);
+    const place = () =>
+      pending === undefined ? null : positionAmong(pending, job.slurm_job_id, partitionOf(job));
+    const position = state === 'pending' ? place() : state === 'running' ? 0 : null;
+    return viewQueueJob(row, job, position, this.#nodeOf(job));
+  }
+
+  /** The number of the node it runs or ran on, or will where there is only one; null while nobody can know. */
+  #nodeOf(job: Job): number | null {
+    const names = nodeNames(this.parts.hosts.all());
+    const open = this.parts.hosts.open();
+    const only =
+      partitionOf(job) === MAIN_PARTITION ? names[0] : open.length === 1 ? open[0]?.name : null;
+    const name = job.node_list ?? (job.terminal ? null : only);
+    const id = names.indexOf(name ?? '');
+    return id === -1 ? null : id;
+  }
+}

@@ -1,0 +1,45 @@
+import type { Job } from '../jobs/job.js';
+import { queueStateOf } from './state.js';
+import type { QueueRow } from './store.js';
+
+const iso = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
+
+/**
+ * A job as the queue server shows it.
+ * @param position how many jobs start before it; null once it has ended, and while that is not known
+ * @param nodeId null while nobody can know
+ */
+export function viewQueueJob(
+  row: QueueRow,
+  job: Job,
+  position: number | null,
+  nodeId: number | null,
+) {
+  return {
+    job_id: row.uuid,
+    node_id: nodeId,
+    status: queueStateOf(job),
+    queue_position: position,
+    user_id: job.user,
+    competition_id: row.competition_id,
+    project_id: row.project_id,
+    expected_time: row.expected_time,
+    /** Seconds after which it is killed. */
+    timeout: job.request.timeout ?? null,
+    created_at: iso(job.submitted_at),
+    started_at: iso(job.started_at),
+    completed_at: iso(job.ended_at),
+    exit_code: exitCodeOf(job),
+    /** Why it did not complete: a word, and a sentence. */
+    failure: job.failure,
+    message: job.message,
+    /** JobRunner's own number of it, for `GET /jobs/{id}`. */
+    jobrunner_job_id: job.job_id,
+  };
+}
+
+/** As a shell has it: 128 and the signal for a job that one ended; null until it has ended, and for one that never ran. */
+function exitCodeOf({ exit_code: code, signal, started_at: startedAt, terminal }: Job) {
+  if (!terminal || startedAt === null) return null;
+  return code ?? (signal !== null && signal > 0 ? 128 + signal : null);
+}

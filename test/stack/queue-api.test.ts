@@ -1,0 +1,378 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { LiveStack } from './live-stack.js';
+
+interface QueueReply {
+  job_id: string;
+  node_id: number | null;
+  status: string;
+  queue_position: number | null;
+  user_id: string;
+  timeout: number;
+  stdout: string;
+  stderr: string;
+  stdout_truncated: boolean;
+  exit_code: number | null;
+  failure: string | null;
+  message: string | null;
+  started_at: string | null;
+  completed_at: string | null;
+  jobrunner_job_id: number;
+  error: { code: string; message: string };
+  detail: string;
+}
+
+const bash = promisify(execFile);
+const secret = 'my-secret-token';
+const script = `import time
+print("Hello from GPU!")
+time.sleep(5)
+print("Job complete!")
+`;
+const config = (more: Record<string, string> = {}) => {
+  const fields = {
+    competition_id: '"comp123"',
+    project_id: '"proj456"',
+    user_id: '"myuser"',
+    expected_time: '10  # seconds',
+    token: `"${secret}"`,
+    ...more,
+  };
+  return Object.entries(fields)
+    .map(([name, value]) => `${name}: ${value}\n`)
+    .join('');
+};
+
+let stack: LiveStack;
+let folder: string;
+let others: string;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'jr-queue-'));
+  stack = await LiveStack.start({
+    JR_SIMULATE_GPUS: '2',
+    JR_MAX_TIMEOUT_MULTIPLIER: '1.5',
+    JR_TRUSTED_PROXIES: '1',
+  });
+  const token = async (fields: object) =>
+    (
+      await stack.call<{ token: string }>('POST', '/tokens', {
+        body: JSON.stringify(fields),
+        headers: { 'Content-Type': 'application/json' },
+      })
+    ).json.token;
+  await token({ user: 'myuser', token: secret });
+  others = await token({ user: 'another' });
+  await token({ user: 'myuser', role: 'reader', token: 'of-a-reader' });
+}, 120_000);
+afterAll(async () => {
+  await stack.remove();
+  rmSync(folder, { recursive: true });
+}, 60_000);
+
+/** Types the queue server's own lines into a bash; only host, port and the job's number are other ones. */
+async function type(line: string, uuid = 'abc-123-uuid'): Promise<QueueReply> {
+  const here = line.replace('http://localhost:8000', stack.url).replaceAll('abc-123-uuid', uuid);
+  const { stdout } = await bash('bash', ['-c', here], {
+    cwd: folder,
+    env: { PATH: process.env['PATH'] ?? '' },
+  });
+  return JSON.parse(stdout) as QueueReply;
+}
+
+interface Sent {
+  code?: string | Buffer | undefined;
+  config?: string | Buffer | undefined;
+  headers?: Record<string, string>;
+}
+
+function send({ code = 'print(1)', config: yaml = config(), headers = {} }: Sent = {}) {
+  const form = new FormData();
+  if (code.length > 0) form.set('code', new File([code], 'my_script.py'));
+  if (yaml.length > 0) form.set('config_file', new File([yaml], 'config.yaml'));
+  return stack.call<QueueReply>('POST', '/api/submit', {
+    body: form,
+    headers: { Authorization: '', ...headers },
+  });
+}
+
+const ask = (method: string, path: string, token = secret) =>
+  stack.call<QueueReply>(method, path, { headers: { Authorization: `Bearer ${token}` } });
+
+async function submit(code: string, more: Record<string, string> = {}): Promise<QueueReply> {
+  const sent = await send({ code, config: config(more) });
+  if (sent.status !== 200) throw new Error(sent.text);
+  return sent.json;
+}
+
+/** The job once it has ended. */
+async function ended({ job_id: uuid, jobrunner_job_id: id }: QueueReply): Promise<QueueReply> {
+  await stack.finish(id);
+  return (await ask('GET', `/api/results/${uuid}`)).json;
+}
+
+test('the queue server’s own lines do what they did', async () => {
+  writeFileSync(join(folder, 'my_script.py'), script);
+  writeFileSync(join(folder, 'config.yaml'), config());
+  const submitted = await type(`curl -X POST http://localhost:8000/api/submit \\
+  -F "code=@my_script.py" \\
+  -F "config_file=@config.yaml"`);
+  const { job_id: uuid } = submitted;
+  expect(uuid).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+  expect(submitted).toMatchObject({
+    node_id: 0,
+    queue_position: 0,
+  });
+  expect(['pending', 'running']).toContain(submitted.status);
+  const bearer = '-H "Authorization: Bearer my-secret-token"';
+  const status = () => type(`curl http://localhost:8000/api/status/abc-123-uuid ${bearer}`, uuid);
+  expect(await status()).toMatchObject({ job_id: uuid, user_id: 'myuser', exit_code: null });
+  const done = await ended(submitted);
+  expect(await status()).toMatchObject({ status: 'completed', queue_position: null, node_id: 0 });
+  const results = await type(`curl http://localhost:8000/api/results/abc-123-uuid ${bearer}`, uuid);
+  expect(results).toEqual(done);
+  expect(results).toMatchObject({
+    job_id: uuid,
+    status: 'completed',
+    stdout: 'Hello from GPU!\nJob complete!\n',
+    stderr: '',
+    exit_code: 0,
+  });
+  const late = await type(
+    `curl -X POST http://localhost:8000/api/cancel/abc-123-uuid \\
+  -H "Authorization: Bearer my-secret-token"`,
+    uuid,
+  );
+  expect(late.detail).toMatch(/has ended already: completed/);
+  for (const [query, isThere] of [
+    ['', true],
+    ['?user_id=myuser', true],
+    ['?user_id=another', false],
+    ['?status=completed', true],
+    ['?status=running', false],
+  ] as const) {
+    const line = `curl http://localhost:8000/api/jobs${query} ${bearer}`;
+    const { jobs } = (await type(line)) as unknown as { jobs: QueueReply[] };
+    expect(jobs.map((job) => job.job_id).includes(uuid)).toBe(isThere);
+  }
+  const { nodes } = (await type(`curl http://localhost:8000/api/nodes ${bearer}`)) as unknown as {
+    nodes: Record<string, unknown>[];
+  };
+  expect(nodes).toEqual([
+    expect.objectContaining({ node_id: 0, name: 'box0', running_jobs: 0, queued_jobs: 0 }),
+  ]);
+  expect(await type('curl http://localhost:8000/')).toMatchObject({ service: 'JobRunner' });
+}, 90_000);
+
+describe('a job', () => {
+  test('is told apart in what it prints and what it complains of, and has a GPU and its share', async () => {
+    const code = `import os, sys
+print("out"); print("err", file=sys.stderr); print("gpu", os.environ["CUDA_VISIBLE_DEVICES"] != "")
+sys.exit(3)`;
+    const job = await ended(await submit(code));
+    expect(job).toMatchObject({
+      status: 'failed',
+      stdout: 'out\ngpu True\n',
+      stderr: 'err\n',
+      exit_code: 3,
+      failure: 'user_code',
+    });
+    const own = await stack.call<{ cpus: number; gpus: number; user: string }>(
+      'GET',
+      `/jobs/${job.jobrunner_job_id}`,
+    );
+    expect(own.json).toMatchObject({ gpus: 1, cpus: 7, user: 'myuser' });
+  }, 60_000);
+
+  test('that prints without end is shown its last 10 MiB', async () => {
+    const code = `print("first"); print("ü" * (6 * 1024 * 1024)); print("last")`;
+    const job = await ended(await submit(code));
+    expect(job).toMatchObject({ status: 'completed', stdout_truncated: true });
+    expect(job.stdout).toMatch(/^ü+\nlast\n$/);
+    expect(Buffer.byteLength(job.stdout)).toBeGreaterThan(10 * 1024 ** 2 - 4);
+  }, 60_000);
+
+  test('is killed at its time times the multiplier, though Slurm counts minutes, and all it started with it', async () => {
+    const code = `import os, subprocess, time
+subprocess.Popen(["sleep", "1000"]); print(os.getpid(), flush=True)
+time.sleep(1000)`;
+    const job = await ended(await submit(code, { expected_time: '2' }));
+    expect(job).toMatchObject({
+      status: 'failed',
+      failure: 'time_limit',
+      timeout: 3,
+      exit_code: 124,
+      message: 'ran into its timeout of 3 s and was ended; ask for a longer one',
+    });
+    expect(job.stderr).toMatch(/timeout: the command had its 3 s and was ended/);
+    expect(job.stdout).toMatch(/^\d+\n$/);
+    const took = Date.parse(job.completed_at ?? '') - Date.parse(job.started_at ?? '');
+    expect(took).toBeGreaterThanOrEqual(2000);
+    expect(took).toBeLessThan(60_000);
+  }, 60_000);
+
+  test('waits in its place, and is cancelled while it waits or runs, twice if need be', async () => {
+    const sleep = 'import time; print("up", flush=True); time.sleep(1000)';
+    const jobs: QueueReply[] = [];
+    for (let i = 0; i < 5; i++) jobs.push(await submit(sleep, { expected_time: '600' }));
+    const [first, second, third, , last] = jobs as [
+      QueueReply,
+      QueueReply,
+      QueueReply,
+      QueueReply,
+      QueueReply,
+    ];
+    await stack.until(first.jobrunner_job_id, 'RUNNING');
+    await stack.until(second.jobrunner_job_id, 'RUNNING');
+    const positions = async () => {
+      const { json } = await stack.call<{ jobs: QueueReply[] }>('GET', '/api/jobs?user_id=myuser');
+      return jobs.map((job) => json.jobs.find((one) => one.job_id === job.job_id)?.queue_position);
+    };
+    expect(await positions()).toEqual([0, 0, 0, 1, 2]);
+    expect((await ask('GET', `/api/status/${last.job_id}`)).json).toMatchObject({
+      status: 'pending',
+      queue_position: 2,
+      exit_code: null,
+    });
+    const nodes = await stack.call<{ nodes: object[] }>('GET', '/api/nodes');
+    expect(nodes.json.nodes[0]).toMatchObject({ running_jobs: 2, queued_jobs: 3 });
+    // Another one is to start first.
+    await stack.call('POST', `/jobs/${last.jobrunner_job_id}/priority`, {
+      body: JSON.stringify({ priority: 1 }),
+      headers: { 'Content-Type': 'application/json' },
+    });
+    expect(await positions()).toEqual([0, 0, 1, 2, 0]);
+
+    const cancel = (job: QueueReply) => ask('POST', `/api/cancel/${job.job_id}`);
+    expect((await cancel(third)).json).toMatchObject({ status: 'cancelled', exit_code: null });
+    const running = await cancel(first);
+    expect(running.json).toMatchObject({ status: 'cancelled', failure: 'cancelled' });
+    const again = await cancel(first);
+    expect([again.status, again.json.status]).toEqual([200, 'cancelled']);
+    for (const job of jobs) await cancel(job);
+    expect(await positions()).toEqual([null, null, null, null, null]);
+  }, 120_000);
+
+  test('is another’s: not there', async () => {
+    const job = await submit('print(1)');
+    for (const [method, path] of [
+      ['GET', 'status'],
+      ['GET', 'results'],
+      ['POST', 'cancel'],
+    ] as const) {
+      const refused = await ask(method, `/api/${path}/${job.job_id}`, others);
+      expect(refused.status).toBe(404);
+      expect(refused.json.detail).toBe(refused.json.error.message);
+      expect((await ask(method, `/api/${path}/${job.job_id}`, 'wrong-token')).status).toBe(401);
+    }
+    const list = await ask('GET', '/api/jobs', others);
+    expect(list.text).toBe('{"jobs":[]}');
+    expect((await ask('POST', `/api/cancel/${job.job_id}`, 'of-a-reader')).status).toBe(403);
+    expect((await ask('GET', `/api/status/${job.job_id}`, 'of-a-reader')).status).toBe(200);
+    await ended(job);
+  }, 60_000);
+
+  test('sent twice with one key is one job', async () => {
+    const headers = { 'Idempotency-Key': 'once' };
+    const first = await send({ headers });
+    const second = await send({ headers });
+    expect(second.json.job_id).toBe(first.json.job_id);
+    await ended(first.json);
+  }, 60_000);
+});
+
+describe('what cannot be used', () => {
+  const from = (address: string) => ({ 'X-Forwarded-For': address });
+  test.each<[string, Sent, number, RegExp]>([
+    ['no code', { code: '' }, 400, /^code: is missing/],
+    ['no config', { config: '' }, 400, /^config_file: is missing/],
+    ['a YAML that is none', { config: 'a: [1' }, 400, /^config_file: is not YAML/],
+    ['a list', { config: '- 1\n' }, 400, /^config_file: .*expected object/i],
+    ['bytes', { config: Buffer.from([0xff, 0xfe, 0]) }, 400, /^config_file: is not UTF-8/],
+    ['an alias', { config: 'a: &a [1]\nb: *a\n' }, 400, /aliases/],
+    ['depth', { config: '['.repeat(16_000) }, 400, /^config_file: is n/],
+    ['too much', { config: `#${'x'.repeat(17_000)}` }, 413, /^config_file: larger/],
+    ['too much code', { code: `#${'x'.repeat(1024 ** 2)}` }, 413, /^code: larger/],
+    ['an unknown field', { config: config({ gpu: '1' }) }, 400, /^gpu: no such field/],
+    ['a field twice', { config: config() + 'user_id: x\n' }, 400, /unique/],
+    ['no user', { config: config().replace(/user_id.*/, '') }, 400, /^user_id: is missing/],
+    [
+      'a time of 0',
+      { config: config({ expected_time: '0' }) },
+      400,
+      /^expected_time: .*more than 0/,
+    ],
+    ['a negative time', { config: config({ expected_time: '-5' }) }, 400, /^expected_time: /],
+    [
+      'a time without end',
+      { config: config({ expected_time: '99999999' }) },
+      422,
+      /^expected_time: /,
+    ],
+    ['no number', { config: config({ expected_time: '.nan' }) }, 400, /^expected_time: /],
+    ['a wrong token', { config: config({ token: 'wrong-token' }) }, 401, /^token: /],
+    ['no token', { config: config().replace(/token.*/, '') }, 401, /^token: /],
+    ['another’s id', { config: config({ user_id: 'another' }) }, 403, /^user_id: /],
+    ['a reader', { config: config({ token: 'of-a-reader' }) }, 403, /reader/],
+  ])('%s is refused', async (_what, sent, status, message) => {
+    const refused = await send({ ...sent, headers: from('192.0.2.7') });
+    expect(refused.json.detail).toMatch(message);
+    expect(refused.json.error.message).toBe(refused.json.detail);
+    expect(refused.status).toBe(status);
+    expect(refused.text).not.toContain(secret);
+  });
+
+  test('an empty file of code, a field that is none, a form that is none', async () => {
+    const form = new FormData();
+    form.set('code', new File([], 'my_script.py'));
+    form.set('config_file', new File([config()], 'config.yaml'));
+    const empty = await stack.call<QueueReply>('POST', '/api/submit', { body: form });
+    expect(empty.json.detail).toBe('code: the file is empty');
+    form.set('code', 'print(1)');
+    const text = await stack.call<QueueReply>('POST', '/api/submit', { body: form });
+    expect(text.json.detail).toMatch(/^code: is no file/);
+    form.set('gpus', '8');
+    const more = await stack.call<QueueReply>('POST', '/api/submit', { body: form });
+    expect(more.json.detail).toMatch(/^gpus: no such field/);
+    const none = await stack.call<QueueReply>('POST', '/api/submit', { body: '{}' });
+    expect([none.status, none.json.detail]).toEqual([400, expect.stringMatching(/^code: /)]);
+  });
+
+  test('numbers of no job', async () => {
+    const unknown = await ask('GET', '/api/status/00000000-0000-4000-8000-000000000000');
+    expect([unknown.status, unknown.json.error.code]).toEqual([404, 'not_found']);
+    const malformed = await ask('GET', '/api/status/17');
+    expect([malformed.status, malformed.json.detail]).toEqual([400, 'job_id: expected a UUID']);
+    expect((await ask('GET', '/api/jobs?status=done')).json.detail).toMatch(/^status: expected/);
+    expect((await ask('GET', '/api/jobs?colour=red')).json.detail).toMatch(/^colour: no such/);
+  });
+
+  test('a reply without a token, or with one after another, which the audit log knows', async () => {
+    for (const path of ['status/x', 'results/x', 'jobs', 'nodes']) {
+      const refused = await stack.call<QueueReply>('GET', `/api/${path}`, {
+        headers: { Authorization: '' },
+      });
+      expect(refused.status).toBe(401);
+    }
+    const headers = from('198.51.100.9');
+    const guess = async (i: number) =>
+      (await send({ config: config({ token: `wrong-token-${i}` }), headers })).status;
+    const codes = [];
+    for (let i = 0; i < 11; i++) codes.push(await guess(i));
+    expect(codes).toEqual([...Array<number>(10).fill(401), 429]);
+    const audit = await stack.call('GET', '/audit?limit=1000');
+    expect(audit.text).toContain('198.51.100.9');
+    expect(audit.text).not.toContain('wrong-token');
+    expect(audit.text).toMatch(/"subject":"job \d+ of myuser"/);
+  });
+});
+
+test('an admin submits for anybody', async () => {
+  const { json } = await send({ config: config({ token: stack.token }) });
+  expect(json.user_id).toBe('myuser');
+  await ended(json);
+}, 60_000);
