@@ -1,4 +1,3 @@
-import { setFlagsFromString } from 'node:v8';
 import { pino } from 'pino';
 import { openApp } from './app.js';
 import { localUrl, readConfig } from './config.js';
@@ -8,9 +7,6 @@ import { layoutOf } from './layout.js';
 export async function serve(): Promise<void> {
   // What is made here is for this user and, in the shared folders, for the jobs' group to read.
   process.umask(0o027);
-  // V8 counts the memory of every chunk that is received and marks the whole heap again each 64 MB of it, on all its threads:
-  // half of an upload's processor time. Chunks die young, so the small collections free them; see bench/RESULTS.md.
-  setFlagsFromString('--no-incremental-marking');
   const config = readConfig();
   const log = pino({ level: config.logLevel });
   const app = await openApp(config, layoutOf(config.root), log);

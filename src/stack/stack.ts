@@ -136,8 +136,8 @@ const plainEnvironment = {
 };
 
 /**
- * In megabytes. With its defaults V8 lets 25 MB of live objects grow to 200 MB before it looks for garbage; the larger the most
- * that it may have, the later it looks. See the figure "memory" in bench/RESULTS.md.
+ * In megabytes. By default V8 lets 25 MB of live objects grow to 120 and more before it collects; the less it may have at most, the
+ * sooner it does. See the figure "memory" in bench/RESULTS.md.
  */
 const V8_LIMITS = [
   '--max-old-space-size=512',
