@@ -12,6 +12,9 @@ import { tokenRoutes } from './auth/token-routes.js';
 import { Tokens } from './auth/tokens.js';
 import { Limits } from './auth/user-limits.js';
 import { userRoutes } from './auth/user-routes.js';
+import { BoxList } from './boxes/box-list.js';
+import { boxRoutes } from './boxes/routes.js';
+import { BoxService } from './boxes/service.js';
 import { importRoutes } from './datasets/import-routes.js';
 import { ImportService } from './datasets/import-service.js';
 import { datasetRoutes } from './datasets/routes.js';
@@ -32,10 +35,10 @@ import { TakenLines } from './ingest/jobs-file/taken-lines.js';
 import { JobControl } from './jobs/control.js';
 import { HandOver } from './jobs/hand-over.js';
 import { JobFolders } from './jobs/job-folders.js';
-import type { Job, JobId } from './jobs/job.js';
+import type { JobId } from './jobs/job.js';
 import { logTail } from './jobs/log-file.js';
 import { Mover } from './jobs/mover.js';
-import { isRemote, Places } from './jobs/places.js';
+import { isHere, Places } from './jobs/places.js';
 import { recordPlacements } from './jobs/placements.js';
 import { jobRoutes } from './jobs/routes.js';
 import { screenRoutes } from './jobs/screen-routes.js';
@@ -67,9 +70,6 @@ export interface App {
   /** Takes nothing new, waits for what is under way, closes all. */
   close(): Promise<void>;
 }
-
-/** On this machine, not on a host that is reached over SSH. */
-const isHere = (job: Job) => !isRemote(job.request);
 
 /** Wires everything, in the order in which one part needs another; what fails half-way is closed again. */
 export async function openApp(config: Config, layout: Layout, log: Logger): Promise<App> {
@@ -128,6 +128,20 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
 
     const folders = new JobFolders(layout);
     await folders.sweep(log);
+    const boxes = config.join && new BoxList(layout.boxesRecord);
+    const boxService =
+      boxes &&
+      new BoxService({
+        db,
+        folders,
+        arrivals: layout.boxArrivals,
+        datasets,
+        findJob: (id) => jobStore.findJob(db, id),
+        warn: (id, warning) => jobStore.updateJob(db, id, { warning }),
+        onDelivered: (id) => indexOutputs(id),
+      });
+    releasers.push(() => boxService?.close());
+    await boxService?.start();
     const outputs = new OutputService({
       db,
       resultsDir: layout.results,
@@ -136,8 +150,14 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
         find: (id) => jobStore.findJob(db, id as JobId),
         inExperiment: (experimentId) => jobStore.jobsOfExperiment(db, experimentId),
       },
+      onTheWay: (id) => boxService?.onTheWay(id),
     });
     releasers.push(() => outputs.close());
+    const indexOutputs = (id: JobId) => {
+      outputs.indexJob(id).catch((error: unknown) => {
+        log.warn({ err: error, job_id: id }, 'indexing failed; it is tried again when asked for');
+      });
+    };
 
     const retries = config.handOver;
     const accountLimits = (user: string) => {
@@ -148,7 +168,7 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
     const sshHosts = new HostList(layout.remoteHosts);
     const { cpus, memoryMb, maxTime } = node;
     const here = { limits: { cpus, memoryMb, maxTime }, fleet };
-    const places = new Places(here, sshHosts);
+    const places = new Places(here, sshHosts, boxes);
     const handOver = new HandOver({
       db,
       slurm,
@@ -184,12 +204,9 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
       handOver,
       jobEndedFile: layout.jobEnded,
       logTail: (job) => logTail(folders, job),
-      onEnded: (id) => {
-        outputs.indexJob(id).catch((error: unknown) => {
-          log.warn({ err: error, job_id: id }, 'indexing failed; it is tried again when asked for');
-        });
-      },
+      onEnded: indexOutputs,
       afterLook: async () => {
+        await boxService?.releaseQueued();
         await recordPlacements(db, slurm, log);
         await mover.move();
       },
@@ -214,6 +231,7 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
       tracker,
       places,
       screenDir: layout.screens,
+      nodeFile: boxes && layout.nodeFile,
       models,
       isHeld,
       demandRoomForJob: (user) => userLimits.demandRoomForJob(user),
@@ -268,6 +286,7 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
         isPublic: config.queue.isPublic,
         stopping: stopping.signal,
       }),
+      boxes: boxes && boxService && boxRoutes({ boxes, service: boxService, datasets }),
       imports: importRoutes(imports, stopping.signal),
       datasets: datasetRoutes(datasets),
       commands: commandRoutes(templates),

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { isIPv6 } from 'node:net';
 import { join } from 'node:path';
 import type { z } from 'zod';
+import { joinTokenPattern, parseJoinToken, type JoinToken } from './boxes/join-token.js';
 import { environmentSchema } from './environment.js';
 import { errnoOf } from './errors.js';
 
@@ -11,7 +12,7 @@ export class ConfigError extends Error {
 }
 
 /** Variables whose value must not reach a child's environment, a log or an error. */
-const secretVariables = ['JR_AUTH_TOKEN', 'JR_B2_APP_KEY', 'JR_SSH_PASSWORD'];
+const secretVariables = ['JR_AUTH_TOKEN', 'JR_B2_APP_KEY', 'JR_SSH_PASSWORD', 'JR_JOIN_TOKEN'];
 
 /** The file of SSH hosts may name any of these for a password. */
 const passwordVariable = /^JR_SSH_PASSWORD(_[A-Z0-9_]+)?$/;
@@ -37,6 +38,7 @@ export interface B2Config {
 
 /** All settings, checked. Byte counts are bytes; 0 in a limit means none but the free disk. */
 export interface Config {
+  role: 'controller' | 'worker';
   root: string;
   host: string;
   port: number;
@@ -80,6 +82,8 @@ export interface Config {
     /** By the name of their variable. Only the stack has any. */
     passwords: Record<string, string>;
   };
+  /** Where worker boxes join; undefined when none may. */
+  join: { port: number; timeoutSeconds: number; tokenFile: string | undefined } | undefined;
   /** What everybody may have who has no limits of their own; 0 for no limit. */
   userLimits: { max_jobs: number; max_running: number; max_gpus: number; max_stored_bytes: number };
   /** The queue server's API. */
@@ -117,6 +121,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     JR_SLURMCTLD_PORT: e.JR_SLURMCTLD_PORT,
     JR_SLURMD_PORT: e.JR_SLURMD_PORT,
     JR_SLURMDBD_PORT: e.JR_SLURMDBD_PORT,
+    ...(e.JR_JOIN_PORT !== undefined && { JR_JOIN_PORT: e.JR_JOIN_PORT }),
   });
   if (e.JR_ROOT === '/') throw new ConfigError('JR_ROOT: / cannot be used; name a folder');
   if (e.JR_ROOT.length > 60)
@@ -125,6 +130,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     throw new ConfigError('JR_NUM_GPUS: leave it unset when JR_SIMULATE_GPUS is set');
 
   return {
+    role: e.JR_ROLE,
     root: e.JR_ROOT,
     host: e.JR_HOST,
     port: e.JR_PORT,
@@ -173,6 +179,14 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       watchSeconds: e.JR_SSH_WATCH_INTERVAL,
       passwords: passwordsOf(given),
     },
+    join:
+      e.JR_JOIN_PORT === undefined
+        ? undefined
+        : {
+            port: e.JR_JOIN_PORT,
+            timeoutSeconds: e.JR_BOX_TIMEOUT,
+            tokenFile: e.JR_JOIN_TOKEN_FILE,
+          },
     userLimits: {
       max_jobs: e.JR_USER_MAX_JOBS,
       max_running: e.JR_USER_MAX_RUNNING,
@@ -241,6 +255,51 @@ export function readClientConfig(url?: string, env: NodeJS.ProcessEnv = process.
     root: e.JR_ROOT,
     jobsFile: e.JR_JOBS_FILE ?? join(e.JR_ROOT, 'jobs.txt'),
     term: env['TERM'],
+  };
+}
+
+/** Where everything lies. @throws ConfigError */
+export function rootOf(env: NodeJS.ProcessEnv = process.env): string {
+  const parsed = environmentSchema.shape.JR_ROOT.safeParse(env['JR_ROOT'] || undefined);
+  if (!parsed.success) throw new ConfigError(`JR_ROOT: ${parsed.error.issues[0]?.message ?? ''}`);
+  return parsed.data;
+}
+
+/** What makes this machine a box of another one's cluster. */
+export interface WorkerConfig {
+  controller: { host: string; port: number };
+  token: JoinToken;
+  /** Undefined: the key is handed over. */
+  mungeKeyFile: string | undefined;
+}
+
+/**
+ * @returns undefined unless `JR_ROLE=worker`.
+ * @throws ConfigError naming what is missing.
+ */
+export function readWorkerConfig(env: NodeJS.ProcessEnv = process.env): WorkerConfig | undefined {
+  if (env['JR_ROLE'] !== 'worker') return undefined;
+  readConfig(env);
+  const e = environmentSchema
+    .pick({
+      JR_CONTROLLER: true,
+      JR_JOIN_TOKEN: true,
+      JR_JOIN_TOKEN_FILE: true,
+      JR_MUNGE_KEY_FILE: true,
+    })
+    .parse(Object.fromEntries(Object.entries(env).filter(([, value]) => value !== '')));
+  const token = e.JR_JOIN_TOKEN ?? (e.JR_JOIN_TOKEN_FILE && readSecret(e.JR_JOIN_TOKEN_FILE));
+  if (token !== undefined && !joinTokenPattern.test(token))
+    throw new ConfigError(`JR_JOIN_TOKEN_FILE: ${e.JR_JOIN_TOKEN_FILE} holds no join token`);
+  if (e.JR_CONTROLLER === undefined || token === undefined)
+    throw new ConfigError(
+      'JR_ROLE: is worker, so JR_CONTROLLER and JR_JOIN_TOKEN (or JR_JOIN_TOKEN_FILE) must be set; "jobrunner box token" on the controller prints the latter',
+    );
+  const [, host = '', port = ''] = /^\[?(.*?)\]?:(\d+)$/.exec(e.JR_CONTROLLER) ?? [];
+  return {
+    controller: { host, port: Number(port) },
+    token: parseJoinToken(token),
+    mungeKeyFile: e.JR_MUNGE_KEY_FILE,
   };
 }
 

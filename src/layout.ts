@@ -51,6 +51,17 @@ export interface Layout {
   remoteKnownHosts: string;
   /** What stands in for the hosts' GPUs in Slurm. */
   remoteGpus: string;
+  /** Worker boxes: root's certificate and secret of the join port, and the boxes as the API knows them. */
+  join: string;
+  boxesRecord: string;
+  /** What boxes send, until it is whole. */
+  boxArrivals: string;
+  /** On a box: what it is called and opens, what is to be delivered, and where its agent is asked. */
+  boxSelf: string;
+  boxOutbox: string;
+  /** What jobs' scripts read there of the box's own GPUs. */
+  nodeFile: string;
+  boxSocket: string;
   supervisorConf: string;
   supervisorSocket: string;
 }
@@ -94,6 +105,13 @@ export function layoutOf(root: string): Layout {
     remoteStatus: join(root, 'remote', 'status', 'hosts.json'),
     remoteKnownHosts: join(root, 'remote', 'keys', 'known_hosts'),
     remoteGpus: join(root, 'remote', 'gpus'),
+    join: join(root, 'join'),
+    boxesRecord: join(root, 'boxes', 'boxes.json'),
+    boxArrivals: join(root, 'results', '.arrivals'),
+    boxSelf: join(root, 'boxes', 'self.json'),
+    nodeFile: join(etc, 'node.sh'),
+    boxOutbox: join(root, 'boxes', 'outbox'),
+    boxSocket: join(run, 'box', 'agent.sock'),
     supervisorConf: join(run, 'supervisord.conf'),
     supervisorSocket: join(run, 'supervisor.sock'),
   };

@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { CliError } from './cli/cli-error.js';
+import { addBoxCommands } from './boxes/commands.js';
 import { addClientCommands } from './cli/commands.js';
-import { ConfigError, readRemoteConfig } from './config.js';
+import { ConfigError, readRemoteConfig, readWorkerConfig } from './config.js';
 import { layoutOf } from './layout.js';
 import { packageRoot } from './package-root.js';
 
@@ -18,12 +19,15 @@ program
   .command('stack')
   .description('start Slurm and the API, stay in the foreground, stop both on Ctrl-C (root)')
   .action(async () => {
-    const { runStack } = await import('./stack/stack.js');
+    const run =
+      readWorkerConfig() === undefined
+        ? (await import('./stack/stack.js')).runStack
+        : (await import('./worker/worker.js')).runWorker;
     // Whoever read our lines may go before we have stopped the daemons and ended the jobs.
     process.stdout.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code !== 'EPIPE') throw error;
     });
-    await runStack((line) => process.stdout.write(`${line}\n`));
+    await run((line) => process.stdout.write(`${line}\n`));
   });
 
 program
@@ -53,6 +57,7 @@ program
     await remoteWatch(config, layoutOf(config.root));
   });
 
+addBoxCommands(program);
 addClientCommands(program);
 
 try {

@@ -15,6 +15,8 @@ export interface HttpParts {
   audit: RequestHandler;
   health: Router;
   queueApi: Router;
+  /** Undefined where no worker box may join. */
+  boxes: Router | undefined;
   imports: Router;
   datasets: Router;
   commands: Router;
@@ -54,6 +56,8 @@ export function createHttpApp(parts: HttpParts): Express {
   app.use(helmet());
 
   app.use('/health', parts.health);
+  // Boxes have tokens of their own.
+  if (parts.boxes) app.use('/boxes', parts.boxes);
   app.use(parts.audit);
   // Asks for the token by itself, which its submissions carry in their form.
   app.use(parts.queueApi);

@@ -1,3 +1,4 @@
+import { NODE_NAME } from '../layout.js';
 import type { SlurmJob } from '../slurm/job-record.js';
 import type { SlurmState } from '../slurm/states.js';
 import type { Failure, JobRequest } from './job.js';
@@ -17,6 +18,11 @@ const node: Verdict = {
   failure: 'node',
   message: 'was cut off because its node went down or JobRunner was stopped; rerun it',
 };
+/** Of a node that is not this machine. */
+const farNode = (name: string): Verdict => ({
+  failure: 'node',
+  message: `was cut off because its node ${name} left or is gone; rerun it`,
+});
 const verdicts: Partial<Record<SlurmState, Verdict>> = {
   TIMEOUT: timeLimit,
   DEADLINE: timeLimit,
@@ -37,6 +43,9 @@ export function judge(
   logTail: string,
   { timeout }: Pick<JobRequest, 'timeout'> = {},
 ): Verdict | undefined {
+  const { nodeList } = job;
+  const isFar = nodeList !== null && nodeList !== NODE_NAME;
+  if (job.state === 'NODE_FAIL' && isFar) return farNode(nodeList);
   const byState = verdicts[job.state];
   if (byState !== undefined) return byState;
   if (job.state === 'COMPLETED') return undefined;

@@ -25,7 +25,7 @@ export interface HandOverParts {
   folders: JobFolders;
   /** What a user's running jobs may have, for Slurm to keep them to it; undefined for the box's owner. */
   accountLimits: (user: string) => AccountLimits | undefined;
-  places: Pick<Places, 'constraintOf'>;
+  places: Pick<Places, 'constraintOf' | 'partitionOf'>;
   /** How often a job that Slurm cannot take now is handed over, and the seconds before the second time. */
   retries: { attempts: number; waitSeconds: number };
   now: () => number;
@@ -197,7 +197,8 @@ export class HandOver {
       workDir: outputDir,
       logPath: stdoutPath,
       errorPath: request.split_log ? stderrPath : undefined,
-      partition: request.partition,
+      requeue: request.requeue === true,
+      partition: this.#parts.places.partitionOf(request),
     };
   }
 }

@@ -87,6 +87,30 @@ export class JobFolders {
     return path;
   }
 
+  /**
+   * Makes the folders anew for a job that a worker box runs: we alone write there what it sends. A local job could have put links
+   * into the old ones.
+   */
+  makeForBox(id: JobId): Promise<void> {
+    return this.#makeAnew(id, 0o2750);
+  }
+
+  /** For a job that a box has not brought to its end, and that may run on this machine next time. */
+  makeAgain(id: JobId): Promise<void> {
+    return this.#makeAnew(id, 0o2770);
+  }
+
+  async #makeAnew(id: JobId, mode: number): Promise<void> {
+    const { outputDir, logDir } = this.of(id);
+    for (const folder of [outputDir, logDir]) {
+      const aside = join(dirname(folder), `${leftover}${randomUUID()}`);
+      renameSync(folder, aside);
+      mkdirSync(folder);
+      chmodSync(folder, mode);
+      await removeConfined(aside);
+    }
+  }
+
   /** Leaves word of what the job is made of, in a folder of its own, for what runs it on an SSH host. */
   writeRemoteSpec(spec: RemoteJobSpec): void {
     const folder = this.#remoteJobDir(spec.job_id);

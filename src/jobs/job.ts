@@ -31,6 +31,8 @@ export interface JobRequest {
   venv?: string | undefined;
   /** Inside GNU screen. */
   screen: boolean;
+  /** Queued again, instead of failed, when its node is gone. */
+  requeue?: true | undefined;
   /** `add`: the arguments get `--cuda` with the GPUs' indices even if they do not hold it. */
   cuda: 'replace' | 'add';
   cpus: number;

@@ -6,7 +6,7 @@ import type { SlurmClient } from '../slurm/client.js';
 import { SlurmError } from '../slurm/command.js';
 import type { HandOver } from './hand-over.js';
 import type { Job, JobId } from './job.js';
-import { isRemote } from './places.js';
+import { isHere, isRemote } from './places.js';
 import * as store from './store.js';
 import type { Turns } from './turns.js';
 
@@ -30,9 +30,10 @@ export class Mover {
 
   async move(): Promise<void> {
     const { db, turns } = this.parts;
-    const jobs = store.liveJobs(db).filter((job) => job.gres !== null && !isRemote(job.request));
-    const onTheWay = jobs.filter((job) => job.moved_from !== null && job.state !== 'SUBMITTING');
+    const local = store.liveJobs(db).filter((job) => job.gres !== null && !isRemote(job.request));
+    const onTheWay = local.filter((job) => job.moved_from !== null && job.state !== 'SUBMITTING');
     for (const { job_id: id } of onTheWay) await turns.take(id, () => this.#finish(id));
+    const jobs = local.filter(isHere);
     const choosy = jobs.filter((job) => isWaiting(job) && this.#hasChoice(job));
     if (choosy.length === 0) return;
     const free = this.#freeShards(jobs.filter((job) => job.state !== 'SUBMITTING'));

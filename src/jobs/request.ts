@@ -135,6 +135,7 @@ export const submitSchema = z.strictObject({
     .regex(/^\/[^\0\n]{1,1023}$/, 'expected the absolute path of a virtual environment')
     .optional(),
   screen: boolean.default(false),
+  requeue: boolean.default(false),
   cuda: z.enum(['replace', 'add'], { error: 'expected "replace" or "add"' }).default('replace'),
   dedup: boolean.default(false),
   cpus: number(

@@ -12,7 +12,7 @@ import type { Job, JobId, JobRequest } from './job.js';
 import { dedupHashOf, requestHashOf } from './job-hashes.js';
 import type { JobFolders } from './job-folders.js';
 import { backstopOf, defaultMemoryGb, type NodeLimits } from './limits.js';
-import { isRemote, type Places } from './places.js';
+import type { Places } from './places.js';
 import { remoteJobSpec } from './remote-job-spec.js';
 import type { ScriptFile, SubmitFields } from './request.js';
 import { renderScript } from './script.js';
@@ -29,6 +29,8 @@ export interface JobServiceParts {
   places: Places;
   /** Where GNU screen keeps its sockets. */
   screenDir: string;
+  /** What worker boxes keep of their GPUs for scripts; undefined where none may join. */
+  nodeFile: string | undefined;
   models: ModelNeeds;
   /** Whether no job is to start on that GPU now. */
   isHeld: (gpuIndex: number) => boolean;
@@ -87,7 +89,16 @@ export class JobService {
       const { outputDir, stderrPath } = this.parts.folders.of(id);
       const job = { jobId: id, experimentId, request, template, dataset: dataset || undefined };
       const { screenDir } = this.parts;
-      return renderScript({ ...job, outputDir, stderrPath, scriptPath, screenDir, fleet });
+      const { nodeFile } = this.parts;
+      return renderScript({
+        ...job,
+        outputDir,
+        stderrPath,
+        scriptPath,
+        screenDir,
+        fleet,
+        nodeFile,
+      });
     };
     if (fields.dry_run) {
       const script = render(0 as JobId, request.experiment_id ?? 'job-0', options.script?.name);
@@ -100,9 +111,12 @@ export class JobService {
       const jobId = store.insertJob(db, {
         user: options.user,
         request,
-        gres: place.isRemote
-          ? chooseGres(request, fleet, store.gpuClaims(db, isRemote), () => false)
-          : chooseGres(request, fleet, store.gpuClaims(db, isLocal), this.parts.isHeld),
+        gres: chooseGres(
+          request,
+          fleet,
+          store.gpuClaims(db, (job) => place.isRival(job)),
+          place.isHere ? this.parts.isHeld : () => false,
+        ),
         submittedAt: now(),
         idempotencyKey: ownKey(options),
         requestHash,
@@ -138,8 +152,11 @@ export class JobService {
         `job ${id} ran an uploaded script: submit it with its file`,
       );
     const gpus = request.gpu_mem_gb === undefined ? request.gpus : undefined;
-    const split_log = request.split_log ?? false;
-    return this.submit({ ...request, gpus, split_log, dedup: false, dry_run: false }, { user });
+    const { split_log = false, requeue = false } = request;
+    return this.submit(
+      { ...request, requeue, gpus, split_log, dedup: false, dry_run: false },
+      { user },
+    );
   }
 
   /**
@@ -220,6 +237,8 @@ export class JobService {
       conda_env: fields.conda_env,
       venv: fields.venv,
       screen: fields.screen,
+      // Left out where it is not asked for, as in requests of before there was a choice.
+      ...(fields.requeue && { requeue: true }),
       cuda: fields.cuda,
       cpus: fields.cpus,
       experiment_id: fields.experiment_id,
@@ -242,8 +261,6 @@ export class JobService {
 function ownKey({ user, idempotencyKey: key }: SubmitOptions): string | undefined {
   return key === undefined || user === BOX_OWNER ? key : `${user}\x1f${key}`;
 }
-
-const isLocal = (request: JobRequest) => !isRemote(request);
 
 /** What the template needs must be there, and what it has no use for must not. */
 function refuseMisuse(template: Template, fields: SubmitFields, script?: ScriptFile): void {

@@ -175,9 +175,9 @@ export function liveJobs(db: Database): Job[] {
 /** What the live jobs among those have or wait for of the GPUs. */
 export function gpuClaims(
   db: Database,
-  among: (request: JobRequest) => boolean,
+  among: (job: Job) => boolean,
 ): Pick<Job, 'gres' | 'gpu_indices'>[] {
-  return liveJobs(db).filter((job) => job.gres !== null && among(job.request));
+  return liveJobs(db).filter((job) => job.gres !== null && among(job));
 }
 
 export function isDatasetInUse(db: Database, sha: string): boolean {

@@ -35,6 +35,8 @@ export interface OutputDependencies {
   /** Milliseconds since 1970. */
   now: () => number;
   jobs: OutputJobs;
+  /** Says what is still to come of an ended job's outputs, if anything is. */
+  onTheWay?: (jobId: number) => string | undefined;
 }
 
 export interface JobOutputs {
@@ -164,7 +166,8 @@ export class OutputService {
 
   private listing(job: OutputJob): JobOutputs {
     const index = store.findIndex(this.deps.db, job.job_id);
-    const warnings = index?.warnings ?? [];
+    const late = this.deps.onTheWay?.(job.job_id);
+    const warnings = [...(index?.warnings ?? []), ...(late === undefined ? [] : [late])];
     return {
       job,
       source: index?.source,

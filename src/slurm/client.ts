@@ -5,6 +5,7 @@ import { commandRunner, type RunCommand } from './command.js';
 import type { SlurmJob } from './job-record.js';
 import { nodeArguments, parseNodes, type SlurmNode } from './nodes.js';
 import { parseSacct, sacctArguments } from './sacct.js';
+import { NODE_NAME } from '../layout.js';
 import {
   HOLD_PARTITION,
   holdArguments,
@@ -16,7 +17,6 @@ import {
 } from './hold.js';
 import { parsePending, pendingArguments, type PendingJob } from './pending.js';
 import { parsePlacements, type GpuPlacement } from './placements.js';
-import { SSH_PARTITION } from './partitions.js';
 import { parseSbatch, sbatchArguments, submitRemoteArguments, type SubmitSpec } from './sbatch.js';
 import { parsePriority, parseSqueue, priorityArguments, squeueArguments } from './squeue.js';
 
@@ -116,7 +116,7 @@ export function commandSlurmClient(slurmConf: string, reserve: HoldReserve): Slu
       const nodes = parseNodes(await run('sinfo', nodeArguments(), { timeoutMs: 3000 }));
       return nodes
         .filter((node) => node.partition !== HOLD_PARTITION)
-        .map((node) => (node.partition === SSH_PARTITION ? node : withoutReserve(node)));
+        .map((node) => (node.name === NODE_NAME ? withoutReserve(node) : node));
     },
     drainNode: (name, reason) => setNodeState(name, 'DRAIN', reason),
     resumeNode: (name) => setNodeState(name, 'RESUME'),

@@ -25,6 +25,8 @@ export interface SubmitSpec {
   /** Where standard error, and what Slurm itself says, goes instead of the log. */
   errorPath?: string | undefined;
   partition: string | undefined;
+  /** Whether Slurm queues it again when its node is gone. */
+  requeue?: boolean;
 }
 
 /** The range of a job's priority; lower runs first. */
@@ -62,6 +64,7 @@ export function sbatchArguments(spec: SubmitSpec): string[] {
     '--open-mode=append',
     ...(spec.account === undefined ? [] : [`--account=${spec.account}`]),
     ...(spec.constraint === undefined ? [] : [`--constraint=${spec.constraint}`]),
+    ...(spec.requeue ? ['--requeue'] : []),
     ...(spec.partition === undefined ? [] : [`--partition=${spec.partition}`]),
   ];
 }

@@ -34,10 +34,13 @@ export async function preflight(config: Config, layout: Layout): Promise<void> {
     throw new ConfigError(`JR_TEMPLATES: there is no folder ${config.templates}`);
   if (config.node.useCgroups) refuseReadOnlyCgroups();
 
+  // A box listens at a port of its controller's choice alone.
+  if (config.role === 'worker') return;
   await refuseTakenPort('JR_PORT', config.host, config.port);
   await refuseTakenPort('JR_SLURMCTLD_PORT', '127.0.0.1', config.ports.slurmctld);
   await refuseTakenPort('JR_SLURMD_PORT', '127.0.0.1', config.ports.slurmd);
   await refuseTakenPort('JR_SLURMDBD_PORT', '127.0.0.1', config.ports.slurmdbd);
+  if (config.join) await refuseTakenPort('JR_JOIN_PORT', '::', config.join.port);
 }
 
 function makeRoot(root: string): void {

@@ -30,21 +30,7 @@ export function programsOf(
 ): Program[] {
   const slurmConf = { SLURM_CONF: layout.slurmConf };
   return [
-    {
-      name: 'munged',
-      user: 'munge',
-      command: [
-        locate('munged'),
-        '--foreground',
-        `--key-file=${join(layout.mungeFolder, 'munge.key')}`,
-        `--seed-file=${join(layout.mungeFolder, 'munged.seed')}`,
-        `--socket=${layout.mungeSocket}`,
-        `--pid-file=${join(layout.mungeRun, 'munged.pid')}`,
-        `--log-file=${join(layout.mungeFolder, 'munged.log')}`,
-      ],
-      stopSeconds: 5,
-      order: 10,
-    },
+    mungedProgram(layout),
     {
       name: 'mariadb',
       user: 'mysql',
@@ -104,6 +90,24 @@ export function programsOf(
   ];
 }
 
+export function mungedProgram(layout: Layout): Program {
+  return {
+    name: 'munged',
+    user: 'munge',
+    command: [
+      locate('munged'),
+      '--foreground',
+      `--key-file=${join(layout.mungeFolder, 'munge.key')}`,
+      `--seed-file=${join(layout.mungeFolder, 'munged.seed')}`,
+      `--socket=${layout.mungeSocket}`,
+      `--pid-file=${join(layout.mungeRun, 'munged.pid')}`,
+      `--log-file=${join(layout.mungeFolder, 'munged.log')}`,
+    ],
+    stopSeconds: 5,
+    order: 10,
+  };
+}
+
 /** Writes the supervisor's configuration. Nothing secret stands in it: it is what `ps` and /proc show. */
 export function writeSupervisorConfig(layout: Layout, programs: readonly Program[]): void {
   const template = readFileSync(join(packageRoot, 'docker', 'supervisord.conf'), 'utf8');
@@ -143,7 +147,7 @@ function section(program: Program, layout: Layout): string {
 }
 
 /** @throws ConfigError when a program is not installed. */
-function locate(name: string): string {
+export function locate(name: string): string {
   // Debian's places; a root shell's PATH may lack the first.
   const path = ['/usr/sbin', '/usr/bin'].map((folder) => join(folder, name)).find(existsSync);
   if (path === undefined)

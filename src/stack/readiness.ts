@@ -9,7 +9,7 @@ import { NODE_NAME, type Layout } from '../layout.js';
 /** True when the part does its work, which is more than being there. */
 type Probe = () => Promise<boolean>;
 
-export function probesOf(layout: Layout, config: Config): Record<string, Probe> {
+export function probesOf(layout: Layout, config: Config, node = NODE_NAME): Record<string, Probe> {
   const answers = async (command: string, args: string[], pattern = /^/): Promise<boolean> => {
     const { failed, stdout } = await execa(command, args, {
       reject: false,
@@ -28,7 +28,7 @@ export function probesOf(layout: Layout, config: Config): Record<string, Probe> 
     slurmd: () =>
       answers(
         'sinfo',
-        ['--noheader', `--nodes=${NODE_NAME}`, '--format=%T'],
+        ['--noheader', `--nodes=${node}`, '--format=%T'],
         /^(idle|mixed|allocated|completing|draining|drained)$/m,
       ),
     api: () => {

@@ -9,6 +9,7 @@ import type { Hardware } from './detect.js';
 import { NODE_NAME, type Layout } from '../layout.js';
 import { shellQuote } from '../jobs/shell-quote.js';
 import type { Accounts } from './accounts.js';
+import { boxLines } from './box-lines.js';
 import type { Installation } from './install-app.js';
 import { sshGresLines, sshNodeLines, type SshNode } from './ssh-nodes.js';
 
@@ -76,7 +77,9 @@ export function writeSlurmConfig(
 
   const names = { gpuType, shardsPerGpu };
   const common = {
-    communication: onLoopback ? 'CommunicationParameters=NoCtldInAddrAny,NoInAddrAny' : '',
+    communication: onLoopback
+      ? `CommunicationParameters=${config.join ? '' : 'NoCtldInAddrAny,'}NoInAddrAny`
+      : '',
     slurmctld_port: config.ports.slurmctld,
     slurmd_port: config.ports.slurmd,
     slurmdbd_port: config.ports.slurmdbd,
@@ -91,6 +94,9 @@ export function writeSlurmConfig(
     node_gres: gres === '' ? '' : ` Gres=${gres}`,
     max_time: maxTime,
     partition_state: state,
+    // A job for the first place free need not fit all of them.
+    enforce_limits: config.join ? 'ANY' : 'ALL',
+    boxes: boxLines(config.join, maxTime).join('\n'),
     ssh: sshNodeLines(ssh.nodes, names, maxTime, state, ssh.hasPartition).join('\n'),
   };
   render('slurm.conf', 0o644, {
@@ -177,7 +183,7 @@ export function remoteSettings(config: Config): Record<string, string> {
 }
 
 /** By renaming: the daemons and their clients read these files at any time. */
-function replaceFile(path: string, mode: number, content: string): void {
+export function replaceFile(path: string, mode: number, content: string): void {
   writeFileSync(`${path}.new`, content);
   chmodSync(`${path}.new`, mode);
   renameSync(`${path}.new`, path);

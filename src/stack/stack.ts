@@ -4,11 +4,14 @@ import { localUrl, publicSettings, readConfig, type Config } from '../config.js'
 import { layoutOf, NODE_NAME, type Layout } from '../layout.js';
 import { makeAccounts, makeDatabase } from './accounting.js';
 import { findAccounts } from './accounts.js';
+import { BoxRegister } from './box-register.js';
 import { watchController } from './controller-watch.js';
 import { detectHardware, type Hardware } from './detect.js';
-import { keepSecrets, makeFolders } from './folders.js';
+import { keepSecrets, makeFolders, privateFile } from './folders.js';
 import { nameIsLoopback } from './host-address.js';
 import { installApp, type Installation } from './install-app.js';
+import { joinTokenOf, openJoinFiles } from './join-files.js';
+import { JoinServer } from './join-server.js';
 import { slurmCanWatchMemory, watchMemory } from './memory-watch.js';
 import { closePartitions, openPartitions, waitForNodes } from './partitions.js';
 import { preflight } from './preflight.js';
@@ -56,6 +59,10 @@ export async function runStack(say: (line: string) => void): Promise<void> {
     });
   const ssh = await SshNodes.open(sshHosts, { slurm, programs, say });
 
+  const joinFiles = config.join && (await openJoinFiles(layout));
+  if (config.join?.tokenFile !== undefined && joinFiles)
+    privateFile(config.join.tokenFile, `${joinTokenOf(joinFiles)}\n`, 0o600, { uid: 0, gid: 0 });
+
   const stopping = new AbortController();
   const stop = () => stopping.abort();
   process.on('SIGINT', stop).on('SIGTERM', stop).on('SIGHUP', stop);
@@ -67,12 +74,18 @@ export async function runStack(say: (line: string) => void): Promise<void> {
 
   const supervisor = await Supervisor.start(layout);
   const watching: Promise<void>[] = [];
+  let joinServer: JoinServer | undefined;
   try {
     await startInOrder(supervisor, config, layout, ssh, stopping.signal, say);
     if (!config.node.useCgroups && !slurmCanWatchMemory())
       watching.push(watchMemory(layout, say, stopping.signal));
     watching.push(watchController(layout, () => [NODE_NAME, ...ssh.names], say, stopping.signal));
     watching.push(ssh.watch(supervisor, stopping.signal));
+    if (config.join && joinFiles) {
+      const { port, timeoutSeconds } = config.join;
+      const register = new BoxRegister({ ...slurm, slurm: release, timeoutSeconds });
+      joinServer = await JoinServer.open(port, config, joinFiles, register, say);
+    }
     say(banner(config, hardware, isNew ? token : undefined, layout));
     const ended = await Promise.race([
       supervisor.exited.then(() => true),
@@ -88,6 +101,7 @@ export async function runStack(say: (line: string) => void): Promise<void> {
     say('Stopping …');
     stopping.abort();
     await Promise.all(watching);
+    await joinServer?.close();
     await stopInOrder(supervisor, layout, ssh.names);
   }
   say('Stopped.');

@@ -5,6 +5,7 @@ import { gpus } from './004-gpus.js';
 import { jobsFile } from './005-jobs-file.js';
 import { users } from './006-users.js';
 import { queueApi } from './007-queue-api.js';
+import { boxes } from './008-boxes.js';
 
 /** In order; a migration that was released is never edited, only followed by another. */
 export const migrations: readonly string[] = [
@@ -15,4 +16,5 @@ export const migrations: readonly string[] = [
   jobsFile,
   users,
   queueApi,
+  boxes,
 ];

@@ -16,6 +16,8 @@ export interface ScriptParts {
   /** Where GNU screen keeps the sockets of all jobs' sessions; the jobs' user's own. */
   screenDir: string;
   fleet: GpuFleet;
+  /** What a worker box keeps of its own GPUs, read where the job runs on one; undefined where none may join. */
+  nodeFile?: string | undefined;
   /** Whose the job is; `runner` on this machine when left out. */
   account?: JobAccount | undefined;
 }

@@ -1,0 +1,37 @@
+import type { Command } from 'commander';
+import { ConfigError, rootOf } from '../config.js';
+import { layoutOf } from '../layout.js';
+
+/** What is run on a worker box by its stack and its slurmd, and the one command for root on the controller. */
+export function addBoxCommands(program: Command): void {
+  program
+    .command('box-agent', { hidden: true })
+    .description('send what this box’s jobs leave to the controller (started by the stack)')
+    .action(async () => {
+      const { runAgent } = await import('../worker/agent.js');
+      await runAgent(layoutOf(rootOf()));
+    });
+
+  program
+    .command('box-job <moment> <job_id> <slurm_job_id>', { hidden: true })
+    .description('tell this box’s agent that a job begins or has ended (started by Slurm)')
+    .action(async (moment: string, jobId: string, slurmJobId: string) => {
+      const { tellAgent } = await import('../worker/tell-agent.js');
+      await tellAgent(layoutOf(rootOf()), moment, jobId, slurmJobId);
+    });
+
+  program
+    .command('box')
+    .description('worker boxes')
+    .command('token')
+    .description('print what a worker box joins with (root, on the controller)')
+    .option('--renew', 'make a new one first: no box can join with the old one any more')
+    .action(async ({ renew }: { renew?: true }) => {
+      const { openJoinFiles, joinTokenOf, renewSecret } = await import('../stack/join-files.js');
+      if (process.getuid?.() !== 0) throw new ConfigError('the join token is root’s: use sudo');
+      const layout = layoutOf(rootOf());
+      const files = await openJoinFiles(layout);
+      if (renew) renewSecret(layout);
+      process.stdout.write(`${joinTokenOf(files)}\n`);
+    });
+}

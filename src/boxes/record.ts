@@ -1,0 +1,85 @@
+import { z } from 'zod';
+
+/** The names that boxes get in Slurm, and how many there can be. */
+export const mostBoxes = 64;
+export const boxName = (number: number) => `box${number}`;
+
+const gpuFacts = z.strictObject({
+  model: z.string().max(200),
+  memory_mb: z.number().int().min(1).max(1e9),
+});
+
+/** What a box says of itself when it joins. */
+export const joinRequestSchema = z.strictObject({
+  secret: z.string().max(200),
+  /** Random, kept by the box: by it the box has its name back after a restart. */
+  box_id: z.string().regex(/^[0-9a-f]{32}$/),
+  root: z.string().max(200),
+  app_root: z.string().max(1000),
+  /** As `slurmd -V` says. */
+  slurm: z.string().max(200),
+  /** The ids of the users that Slurm knows by number. */
+  ids: z.strictObject({ runner: z.string(), slurm: z.string() }),
+  /** Milliseconds since 1970. */
+  now: z.number(),
+  cpus: z.number().int().min(1).max(4096),
+  memory_mb: z
+    .number()
+    .int()
+    .min(128)
+    .max(64 * 1024 * 1024),
+  gpus: z.array(gpuFacts).max(64),
+});
+export type JoinRequest = z.infer<typeof joinRequestSchema>;
+
+/** What the controller hands to a box. */
+export const joinReplySchema = z.object({
+  name: z.string().regex(/^box[1-9]\d?$/),
+  box_token: z.string().min(20),
+  munge_key: z.base64(),
+  slurmctld_port: z.number(),
+  slurmd_port: z.number(),
+  gpu_type: z.string().regex(/^[a-z][a-z0-9_]{0,30}$/),
+  shards_per_gpu: z.number().int().min(1),
+  timeout_seconds: z.number().int().min(1),
+});
+export type JoinReply = z.infer<typeof joinReplySchema>;
+
+/** A box as root keeps it for the API, in `boxes/boxes.json`. */
+const boxRecordSchema = z.strictObject({
+  name: z.string(),
+  box_id: z.string(),
+  /** SHA-256 of its token, in hex; the token has 192 random bits. */
+  token_hash: z.string(),
+  cpus: z.number(),
+  memory_mb: z.number(),
+  gpus: z.array(gpuFacts),
+  joined_at: z.number(),
+  /** Whether it has said good-bye; its name stays its own. */
+  left: z.boolean(),
+});
+export type BoxRecord = z.infer<typeof boxRecordSchema>;
+
+export const boxesRecordSchema = z.strictObject({ boxes: z.array(boxRecordSchema) });
+
+/** What a box is told of a job that starts there. */
+export const boxJobSchema = z.object({
+  job_id: z.number(),
+  slurm_job_id: z.number().nullable(),
+  /** Whether it is still that box's to run or to deliver. */
+  yours: z.boolean(),
+  ended: z.boolean(),
+  script_name: z.string().nullable(),
+  dataset: z
+    .object({
+      sha256: z.string().regex(/^[0-9a-f]{64}$/),
+      name: z.string(),
+      size: z.number(),
+    })
+    .nullable(),
+  /** Bytes of each log that have arrived. */
+  log: z.object({ stdout: z.number(), stderr: z.number() }),
+  /** Bytes of the outputs' archive that have arrived. */
+  outputs: z.number(),
+});
+export type BoxJob = z.infer<typeof boxJobSchema>;

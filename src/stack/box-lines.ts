@@ -1,0 +1,22 @@
+import type { Config } from '../config.js';
+import { BOXES_PARTITION } from '../slurm/partitions.js';
+
+/** More than boxes and SSH hosts together; Slurm wants to know before it takes in nodes that it was not told of. */
+const mostNodes = 1024;
+/** Until a box has a job's dataset, the job has not begun; Slurm would take it for lost after 10 s. */
+const longestPreparationSeconds = 12 * 60 * 60;
+
+/**
+ * What slurm.conf says of worker boxes, which are dynamic nodes (slurm.schedmd.com/dynamic_nodes.html); nothing when none may join.
+ * A box's GPUs stand in its own gres.conf alone (tried with 22.05).
+ */
+export function boxLines(join: Config['join'], maxTime: string): string[] {
+  if (join === undefined) return [];
+  return [
+    `MaxNodeCount=${mostNodes}`,
+    `SlurmdTimeout=${join.timeoutSeconds}`,
+    `BatchStartTimeout=${longestPreparationSeconds}`,
+    'Nodeset=boxes Feature=box',
+    `PartitionName=${BOXES_PARTITION} Nodes=boxes MaxTime=${maxTime} AllowGroups=runner`,
+  ];
+}

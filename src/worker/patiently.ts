@@ -1,0 +1,28 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { LinkError } from './controller-link.js';
+
+const firstMs = 500;
+const mostMs = 10_000;
+
+/**
+ * Does it again for as long as the controller is not there.
+ * @param forMs how long that may be
+ */
+export async function patiently<T>(
+  work: () => Promise<T>,
+  log: Logger,
+  signal: AbortSignal,
+  forMs = Infinity,
+): Promise<T> {
+  const deadline = Date.now() + forMs;
+  for (let waitMs = firstMs; ; waitMs = Math.min(mostMs, waitMs * 2)) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error instanceof LinkError) || signal.aborted || Date.now() > deadline) throw error;
+      log.warn({ err: error }, 'the controller is not there; trying again');
+      await delay(waitMs, undefined, { signal });
+    }
+  }
+}

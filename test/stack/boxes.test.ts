@@ -1,0 +1,208 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { freePorts, LiveStack } from './live-stack.js';
+import { joinToken, WorkerBox } from './worker-box.js';
+
+interface ResultReply {
+  outputs: { path: string; size: number; sha256: string | null; download_url: string }[];
+  warnings: string[];
+}
+interface NodesReply {
+  nodes: { name: string; state: string; partition: string; cpus: number }[];
+}
+
+let stack: LiveStack;
+let box: WorkerBox;
+beforeAll(async () => {
+  const [port] = await freePorts(1);
+  stack = await LiveStack.start({ JR_JOIN_PORT: String(port), JR_BOX_TIMEOUT: '10' });
+  box = await WorkerBox.start(stack, joinToken(stack));
+  await box.ready();
+}, 180_000);
+afterAll(async () => {
+  await box.remove();
+  await stack.remove();
+}, 60_000);
+
+const onBox = { partition: 'boxes' };
+const result = async (id: number) =>
+  (await stack.call<ResultReply>('GET', `/jobs/${id}/result`)).json;
+const node = async (name: string) =>
+  (await stack.call<NodesReply>('GET', '/nodes')).json.nodes.find((one) => one.name === name);
+
+/** The job's outputs once they have come; they follow the job's end. */
+async function arrived(id: number): Promise<ResultReply> {
+  for (const deadline = Date.now() + 30_000; Date.now() < deadline;) {
+    const reply = await result(id);
+    if (!reply.warnings.some((warning) => warning.includes('still on'))) return reply;
+    await setTimeout(20);
+  }
+  throw new Error(`the outputs of job ${id} did not come`);
+}
+
+async function until(what: string, isSo: () => Promise<boolean> | boolean): Promise<void> {
+  for (const deadline = Date.now() + 60_000; Date.now() < deadline;) {
+    if (await isSo()) return;
+    await setTimeout(50);
+  }
+  throw new Error(`it did not come to this: ${what}`);
+}
+
+test('a job runs on a box: its log comes while it runs, its outputs when it has ended, and nothing of it stays there', async () => {
+  const command = [
+    'echo "on $SLURMD_NODENAME with $CUDA_VISIBLE_DEVICES, $JR_GPU_MEM_MB MiB"; echo odd >&2',
+    'mkdir -p deep/er; echo weights > deep/er/a.pt; ln -s deep/er/a.pt link.pt; ln -s /etc/passwd out.pt',
+    'until [ -e go ]; do sleep 0.1; done; echo last words',
+  ].join('\n');
+  const { json } = await stack.submit({
+    ...{ command_key: 'shell', command, gpus: 2, mem_gb: 0.2, ...onBox },
+  });
+  const id = json.job_id;
+  const log = async () => (await stack.call('GET', `/jobs/${id}/log`)).text;
+  await until('its first line is here while it runs', async () => (await log()).includes('odd'));
+  await stack.until(id, 'RUNNING');
+  expect(await log()).toMatch(/^on box1 with \d,\d, \d+ MiB\nodd\n$/);
+  const there = join(box.root, 'results', String(id));
+  expect(readdirSync(join(stack.root, 'results', String(id)))).toEqual([]);
+  writeFileSync(join(there, 'go'), '');
+
+  const ended = await stack.finish(id);
+  expect(ended).toMatchObject({ status: 'COMPLETED', exit_code: 0, node: 'box1' });
+  // Not a moment later: the box is not through with a job before its whole log is here.
+  expect(ended.log).toMatch(/last words\n$/);
+  expect((await stack.call('GET', `/jobs/${id}/log?stream=stderr`)).text).toBe('odd\n');
+  const { outputs } = await arrived(id);
+  const sha256 = createHash('sha256').update('weights\n').digest('hex');
+  expect(outputs.map(({ path }) => path).sort()).toEqual(['deep/er/a.pt', 'link.pt']);
+  expect(outputs.map((output) => output.sha256)).toEqual([sha256, sha256]);
+  const { text } = await stack.call('GET', outputs[0]?.download_url ?? '');
+  expect(text).toBe('weights\n');
+  await until('nothing is left there', () => !existsSync(there));
+  expect(existsSync(join(box.root, 'logs', 'jobs', String(id)))).toBe(false);
+}, 90_000);
+
+test('a dataset is brought to a box by its digest when a job first needs it there', async () => {
+  const bytes = Buffer.from('a,b\n1,2\n');
+  const sha = createHash('sha256').update(bytes).digest('hex');
+  await stack.call('PUT', `/datasets/${sha}?name=t.csv`, { body: bytes });
+  const fields = { ...onBox, dataset_sha: sha };
+  const first = await stack.shell('cat "$JR_DATASET_DIR"/*; sha256sum <"$JR_DATASET_FILE"', fields);
+  expect(first).toMatchObject({ status: 'COMPLETED', log: `a,b\n1,2\n${sha}  -\n` });
+  expect((await stack.shell('ls "$JR_DATASET_DIR"', fields)).log).toBe('t.csv\n');
+  expect(existsSync(join(box.root, 'datasets', sha.slice(0, 2), sha, 'original'))).toBe(true);
+}, 90_000);
+
+test('a job for which a box cannot get what it needs ends with the reason, and the box takes the next', async () => {
+  const bytes = Buffer.from('gone\n');
+  const sha = createHash('sha256').update(bytes).digest('hex');
+  await stack.call('PUT', `/datasets/${sha}?name=g.txt`, { body: bytes });
+  rmSync(join(stack.root, 'datasets', sha.slice(0, 2), sha, 'original'));
+  const job = await stack.shell('cat "$JR_DATASET_FILE"', { ...onBox, dataset_sha: sha });
+  expect(job).toMatchObject({ status: 'FAILED', exit_code: 2 });
+  expect(job.log).toMatch(/^jobrunner: this box could not get what the job needs: /);
+  expect((await stack.shell('echo next', onBox)).log).toBe('next\n');
+}, 90_000);
+
+test('a job that says nothing of where takes the first place free, on a box when this machine has no room', async () => {
+  const whole = { gpus: 2, mem_gb: 0.2, command_key: 'shell', command: 'sleep 60' };
+  const { json: here } = await stack.submit({ ...whole, partition: 'main' });
+  await stack.until(here.job_id, 'RUNNING');
+  expect((await stack.shell('echo $SLURMD_NODENAME', { gpus: 1 })).log).toBe('box1\n');
+  // More than this machine ever has.
+  expect((await stack.shell('echo $SLURM_JOB_GPUS', { gpus: 3 })).log).toBe('0,1,2\n');
+  await stack.call('POST', `/jobs/${here.job_id}/cancel`);
+}, 90_000);
+
+test('a box without the token, or in front of another controller, does not get in', async () => {
+  const token = joinToken(stack);
+  const [form, fingerprint, secret = ''] = token.split('.');
+  const stranger = await WorkerBox.start(
+    stack,
+    [form, fingerprint, secret.replace(/./, (c) => (c === 'A' ? 'B' : 'A'))].join('.'),
+  );
+  expect(await stranger.ended()).toMatch(
+    /refuses this box: JR_JOIN_TOKEN: is not this controller’s/,
+  );
+  await stranger.remove();
+  const misled = await WorkerBox.start(stack, [form, 'A'.repeat(43), secret].join('.'));
+  expect(await misled.ended()).toMatch(/its certificate is not the one that JR_JOIN_TOKEN names/);
+  await misled.remove();
+  const names = (await stack.call<NodesReply>('GET', '/nodes')).json.nodes.map(({ name }) => name);
+  expect(names).toEqual(['box0', 'box1']);
+}, 90_000);
+
+test('a link that is cut in mid-job loses nothing', async () => {
+  const { json } = await stack.submit({
+    ...{ command_key: 'shell', mem_gb: 0.2, ...onBox },
+    command: 'echo before; until [ -e go ]; do sleep 0.1; done; echo after; echo x > x.pt',
+  });
+  const id = json.job_id;
+  await until('its first line is here', async () =>
+    (await stack.call('GET', `/jobs/${id}/log`)).text.includes('before'),
+  );
+  box.setLink('down');
+  writeFileSync(join(box.root, 'results', String(id), 'go'), '');
+  const localLog = join(box.root, 'logs', 'jobs', String(id), 'stdout.log');
+  await until('it has gone on', () => readFileSync(localLog, 'utf8').includes('after'));
+  box.setLink('up');
+  expect(await stack.finish(id)).toMatchObject({ status: 'COMPLETED', log: 'before\nafter\n' });
+  expect((await arrived(id)).outputs.map(({ path }) => path)).toEqual(['x.pt']);
+}, 90_000);
+
+test('a box that is gone in mid-job: the job fails with the reason, or is queued again where it asked for that', async () => {
+  const command = 'echo on $SLURMD_NODENAME; [ "$SLURMD_NODENAME" = box0 ] || sleep 600';
+  const fields = { command_key: 'shell', command, mem_gb: 0.2 };
+  const { json: plain } = await stack.submit({ ...fields, ...onBox });
+  // This machine is full, so that the other one starts there, too.
+  const { json: full } = await stack.submit({
+    ...{ ...fields, command: 'sleep 600', cpus: 16, partition: 'main' },
+  });
+  await stack.until(full.job_id, 'RUNNING');
+  const { json: again } = await stack.submit({ ...fields, requeue: true });
+  for (const { job_id } of [plain, again])
+    await until('it runs there', async () =>
+      (await stack.call('GET', `/jobs/${job_id}/log`)).text.includes('on box1'),
+    );
+  await box.cutPower();
+  await stack.call('POST', `/jobs/${full.job_id}/cancel`);
+  const failed = await stack.finish(plain.job_id);
+  expect(failed).toMatchObject({ status: 'NODE_FAIL', failure: 'node' });
+  expect(failed.message).toMatch(/box1/);
+  expect((await result(plain.job_id)).warnings.join()).toMatch(/still on box1/);
+  const moved = await stack.finish(again.job_id);
+  expect(moved).toMatchObject({ status: 'COMPLETED', node: 'box0', log: 'on box0\n' });
+  expect((await node('box1'))?.state).toMatch(/^down/);
+}, 180_000);
+
+test('a box comes back under its name, and sends what it could not before', async () => {
+  const { root } = box;
+  const left = readdirSync(join(root, 'boxes', 'outbox'));
+  expect(left.length).toBeGreaterThan(0);
+  box = await WorkerBox.start(stack, joinToken(stack), {}, root);
+  await box.ready();
+  expect(box.said).toMatch(/box1 of the cluster/);
+  expect((await stack.shell('echo $SLURMD_NODENAME', onBox)).log).toBe('box1\n');
+  await until('all is sent', () => readdirSync(join(root, 'boxes', 'outbox')).length === 0);
+}, 120_000);
+
+test('a box that leaves is no node any more, and its job ends with the reason', async () => {
+  const { json } = await stack.submit({
+    ...{ command_key: 'shell', mem_gb: 0.2, ...onBox },
+    command: 'echo here; sleep 600',
+  });
+  await until('it runs', async () =>
+    (await stack.call('GET', `/jobs/${json.job_id}/log`)).text.includes('here'),
+  );
+  expect(await box.leave()).toMatch(/Leaving …\nStopped\.\n$/);
+  const ended = await stack.finish(json.job_id);
+  expect(ended).toMatchObject({ status: 'NODE_FAIL', failure: 'node' });
+  expect(ended.log).toMatch(/^here\n/);
+  expect(await node('box1')).toBeUndefined();
+  const refused = await stack.submit({
+    ...{ command_key: 'shell', command: 'true', ...onBox },
+  });
+  expect(refused.status).toBe(422);
+}, 120_000);

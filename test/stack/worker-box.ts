@@ -1,0 +1,147 @@
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { makeRoot, type LiveStack } from './live-stack.js';
+
+const mainJs = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+
+/** What `jobrunner box token` prints for that stack. */
+export function joinToken(stack: LiveStack, ...options: string[]): string {
+  const args = [mainJs, 'box', 'token', ...options];
+  const env = { PATH: process.env['PATH'] ?? '', JR_ROOT: stack.root };
+  return execFileSync(process.execPath, args, { env, encoding: 'utf8' }).trim();
+}
+
+/**
+ * A worker box: its own network, its own processes, and under the controller's JR_ROOT a folder of its own, in namespaces of a
+ * process that takes all of it along when it dies, as a power cut does.
+ */
+export class WorkerBox {
+  #said = '';
+
+  private constructor(
+    readonly root: string,
+    private readonly child: ChildProcess,
+    private readonly link: string,
+    /** The controller's address on the cable between the two. */
+    readonly near: string,
+  ) {
+    for (const stream of [child.stdout, child.stderr])
+      stream?.setEncoding('utf8').on('data', (text: string) => (this.#said += text));
+  }
+
+  /** Starts one; whether it joins, {@link ready} and {@link ended} tell. */
+  static async start(
+    stack: LiveStack,
+    token: string,
+    settings: Record<string, string> = {},
+    root?: string,
+  ): Promise<WorkerBox> {
+    const folder = root ?? (await makeRoot());
+    const ours = readFileSync('/proc/self/stat', 'utf8').split(' ')[0] ?? '';
+    const number = nextNumber++;
+    const net = `10.${200 + (Number(ours) % 50)}.${number}`;
+    const link = `jr${ours}n${number}`;
+    const near = `${net}.1`;
+    const isolate = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
+    // The cable is laid before the box looks for the controller; until then it waits here for a line.
+    const script = 'read -r _ && mount --bind "$0" "$1" && shift && exec "$@"';
+    const child = spawn(
+      'unshare',
+      [...isolate, 'sh', '-c', script, folder, stack.root, process.execPath, mainJs, 'stack'],
+      {
+        env: {
+          PATH: process.env['PATH'] ?? '',
+          JR_ROLE: 'worker',
+          JR_ROOT: stack.root,
+          JR_CONTROLLER: `${near}:${stack.env['JR_JOIN_PORT']}`,
+          JR_JOIN_TOKEN: token,
+          JR_SIMULATE_GPUS: '3',
+          JR_NUM_CPUS: '8',
+          ...settings,
+        },
+        stdio: ['pipe', 'pipe', 'pipe'],
+      },
+    );
+    const box = new WorkerBox(folder, child, link, near);
+    await once(child, 'spawn');
+    const pid = await box.#innerPid();
+    run('ip', 'link', 'add', link, 'type', 'veth', 'peer', 'name', 'far', 'netns', String(pid));
+    run('ip', 'addr', 'add', `${near}/24`, 'dev', link);
+    run('ip', 'link', 'set', link, 'up');
+    const there = [`--net=/proc/${pid}/ns/net`, 'ip'];
+    run('nsenter', ...there, 'addr', 'add', `${net}.2/24`, 'dev', 'far');
+    run('nsenter', ...there, 'link', 'set', 'far', 'up');
+    run('nsenter', ...there, 'link', 'set', 'lo', 'up');
+    child.stdin?.end('go\n');
+    return box;
+  }
+
+  get said(): string {
+    return this.#said;
+  }
+
+  /** Resolves once it is part of the cluster. @throws when it ends instead. */
+  async ready(): Promise<void> {
+    const ended = once(this.child, 'exit').then(() => {
+      throw new Error(`the box ended:\n${this.#said}`);
+    });
+    ended.catch(() => undefined);
+    const isReady = new Promise<void>((resolve) => {
+      const look = () => {
+        if (this.#said.includes('JobRunner is ready')) resolve();
+      };
+      this.child.stdout?.on('data', look);
+      look();
+    });
+    await Promise.race([isReady, ended]);
+  }
+
+  /** Resolves with all it said once it has ended by itself. */
+  async ended(): Promise<string> {
+    if (this.child.exitCode === null && this.child.signalCode === null)
+      await once(this.child, 'exit');
+    return this.#said;
+  }
+
+  /** The cable's state. */
+  setLink(state: 'up' | 'down'): void {
+    run('ip', 'link', 'set', this.link, state);
+  }
+
+  /** As Ctrl-C does. */
+  async leave(): Promise<string> {
+    process.kill(await this.#innerPid(), 'SIGTERM');
+    return this.ended();
+  }
+
+  async cutPower(): Promise<void> {
+    this.child.kill('SIGKILL');
+    await this.ended();
+  }
+
+  async remove(): Promise<void> {
+    if (this.child.exitCode === null && this.child.signalCode === null) await this.cutPower();
+    // The cable goes with the network that its other end is in, a moment after the last process there.
+    await rm(this.root, { recursive: true, force: true });
+  }
+
+  /** The first process in the namespaces. */
+  async #innerPid(): Promise<number> {
+    for (;;) {
+      const path = `/proc/${this.child.pid}/task/${this.child.pid}/children`;
+      const inner = readFileSync(path, 'utf8').trim().split(' ')[0];
+      if (inner) return Number(inner);
+      if (this.child.exitCode !== null) throw new Error(`unshare ended: ${this.#said}`);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+}
+
+let nextNumber = 1;
+
+function run(command: string, ...args: string[]): void {
+  execFileSync(command, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+}
