@@ -15,6 +15,7 @@ import { userRoutes } from './auth/user-routes.js';
 import { BoxList } from './boxes/box-list.js';
 import { boxRoutes } from './boxes/routes.js';
 import { BoxService } from './boxes/service.js';
+import { viewBoxGpus } from './boxes/view.js';
 import { importRoutes } from './datasets/import-routes.js';
 import { ImportService } from './datasets/import-service.js';
 import { datasetRoutes } from './datasets/routes.js';
@@ -295,7 +296,10 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
       ),
       screens: screenRoutes(db),
       outputs: outputRoutes(outputs),
-      gpus: gpuRoutes(gpuService),
+      gpus: gpuRoutes(
+        gpuService,
+        boxes && (() => viewBoxGpus(boxes.open(), jobStore.liveJobs(db), shardsPerGpu)),
+      ),
       nodes: nodeRoutes(slurm, sshHosts, nodeWatch),
       ingest: jobsFileRoutes(jobsFile),
       metrics: metricsRoutes(db, health, gpuService),

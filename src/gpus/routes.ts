@@ -41,14 +41,18 @@ const anyBody = [
   multer({ limits: { fields: 10, fieldNameSize: 100, fieldSize: bodyBytes } }).none(),
 ];
 
-/** `/gpus`: what is on them, pausing and resuming. */
-export function gpuRoutes(gpus: GpuService): Router {
+/**
+ * `/gpus`: what is on them, pausing and resuming.
+ * @param onBoxes what is on those of other machines; undefined where there are no such machines
+ */
+export function gpuRoutes(gpus: GpuService, onBoxes?: () => object[]): Router {
   const router = Router();
   const indexOf = (req: express.Request) => readParams(gpuParams, req).index;
   const show = (index: number) => gpus.view().gpus.find((gpu) => gpu.index === index);
 
   router.get('/', (_req, res) => {
-    res.json(gpus.view(scopeOf(callerOf(res))));
+    const here = gpus.view(scopeOf(callerOf(res)));
+    res.json(onBoxes === undefined ? here : { ...here, boxes: onBoxes() });
   });
 
   router.get('/:index/history', (req, res) => {

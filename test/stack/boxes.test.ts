@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { freePorts, LiveStack } from './live-stack.js';
@@ -10,21 +11,31 @@ interface ResultReply {
   outputs: { path: string; size: number; sha256: string | null; download_url: string }[];
   warnings: string[];
 }
+interface GpusReply {
+  boxes: { node: string; gpus: { index: number; jobs: { job_id: number }[] }[] }[];
+}
 interface NodesReply {
   nodes: { name: string; state: string; partition: string; cpus: number }[];
 }
 
 let stack: LiveStack;
 let box: WorkerBox;
+let folder: string;
 beforeAll(async () => {
   const [port] = await freePorts(1);
-  stack = await LiveStack.start({ JR_JOIN_PORT: String(port), JR_BOX_TIMEOUT: '10' });
+  folder = mkdtempSync(join(tmpdir(), 'jr-boxes-'));
+  stack = await LiveStack.start({
+    JR_JOIN_PORT: String(port),
+    JR_BOX_TIMEOUT: '10',
+    JR_JOIN_TOKEN_FILE: join(folder, 'token'),
+  });
   box = await WorkerBox.start(stack, joinToken(stack));
   await box.ready();
 }, 180_000);
 afterAll(async () => {
   await box.remove();
   await stack.remove();
+  rmSync(folder, { recursive: true });
 }, 60_000);
 
 const onBox = { partition: 'boxes' };
@@ -64,6 +75,12 @@ test('a job runs on a box: its log comes while it runs, its outputs when it has 
   const log = async () => (await stack.call('GET', `/jobs/${id}/log`)).text;
   await until('its first line is here while it runs', async () => (await log()).includes('odd'));
   await stack.until(id, 'RUNNING');
+  await until('its GPUs are told', async () => {
+    const { boxes } = (await stack.call<GpusReply>('GET', '/gpus')).json;
+    const [first] = boxes;
+    const inUse = first?.gpus.filter((gpu) => gpu.jobs.some((job) => job.job_id === id));
+    return first?.node === 'box1' && first.gpus.length === 3 && inUse?.length === 2;
+  });
   expect(await log()).toMatch(/^on box1 with \d,\d, \d+ MiB\nodd\n$/);
   const there = join(box.root, 'results', String(id));
   expect(readdirSync(join(stack.root, 'results', String(id)))).toEqual([]);
@@ -93,6 +110,24 @@ test('a dataset is brought to a box by its digest when a job first needs it ther
   expect(first).toMatchObject({ status: 'COMPLETED', log: `a,b\n1,2\n${sha}  -\n` });
   expect((await stack.shell('ls "$JR_DATASET_DIR"', fields)).log).toBe('t.csv\n');
   expect(existsSync(join(box.root, 'datasets', sha.slice(0, 2), sha, 'original'))).toBe(true);
+}, 90_000);
+
+test('a script of the caller’s own runs on a box, and a job there that is cancelled ends', async () => {
+  const form = new FormData();
+  const fields = { command_key: 'python_script', mem_gb: '0.2', ...onBox };
+  for (const [name, value] of Object.entries(fields)) form.set(name, value);
+  form.set('script', new Blob(['import os; print("own", os.environ["SLURMD_NODENAME"])']), 's.py');
+  const { json } = await stack.call('POST', '/jobs', { body: form });
+  expect(await stack.finish(json.job_id)).toMatchObject({ status: 'COMPLETED', log: 'own box1\n' });
+
+  const { json: long } = await stack.submit({
+    ...{ command_key: 'shell', command: 'echo on; sleep 600', mem_gb: 0.2, ...onBox },
+  });
+  await until('it runs', async () =>
+    (await stack.call('GET', `/jobs/${long.job_id}/log`)).text.includes('on'),
+  );
+  await stack.call('POST', `/jobs/${long.job_id}/cancel`);
+  expect(await stack.finish(long.job_id)).toMatchObject({ status: 'CANCELLED' });
 }, 90_000);
 
 test('a job for which a box cannot get what it needs ends with the reason, and the box takes the next', async () => {
@@ -181,7 +216,8 @@ test('a box comes back under its name, and sends what it could not before', asyn
   const { root } = box;
   const left = readdirSync(join(root, 'boxes', 'outbox'));
   expect(left.length).toBeGreaterThan(0);
-  box = await WorkerBox.start(stack, joinToken(stack), {}, root);
+  const tokenFile = { JR_JOIN_TOKEN_FILE: stack.env['JR_JOIN_TOKEN_FILE'] ?? '' };
+  box = await WorkerBox.start(stack, '', tokenFile, root);
   await box.ready();
   expect(box.said).toMatch(/box1 of the cluster/);
   expect((await stack.shell('echo $SLURMD_NODENAME', onBox)).log).toBe('box1\n');
