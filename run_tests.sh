@@ -33,7 +33,8 @@ lint() {
 
 run_jest() {
   part 'jest'
-  NODE_OPTIONS='--experimental-vm-modules --disable-warning=ExperimentalWarning' npx jest --maxWorkers=2 "$@"
+  # More at once than most machines that test have processors: tests of whole stacks mostly wait.
+  NODE_OPTIONS='--experimental-vm-modules --disable-warning=ExperimentalWarning' npx jest --maxWorkers=3 "$@"
 }
 
 free_port() {
