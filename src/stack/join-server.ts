@@ -56,7 +56,8 @@ export class JoinServer {
     say: (line: string) => void,
   ): Promise<JoinServer> {
     const server = new JoinServer(config, files, register, say);
-    server.#server.listen({ port, host: '::' });
+    // At every address, those of IPv6 only where the machine has it.
+    server.#server.listen({ port });
     await once(server.#server, 'listening');
     return server;
   }

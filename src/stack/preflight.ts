@@ -40,7 +40,7 @@ export async function preflight(config: Config, layout: Layout): Promise<void> {
   await refuseTakenPort('JR_SLURMCTLD_PORT', '127.0.0.1', config.ports.slurmctld);
   await refuseTakenPort('JR_SLURMD_PORT', '127.0.0.1', config.ports.slurmd);
   await refuseTakenPort('JR_SLURMDBD_PORT', '127.0.0.1', config.ports.slurmdbd);
-  if (config.join) await refuseTakenPort('JR_JOIN_PORT', '::', config.join.port);
+  if (config.join) await refuseTakenPort('JR_JOIN_PORT', '0.0.0.0', config.join.port);
 }
 
 function makeRoot(root: string): void {

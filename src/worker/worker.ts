@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { join as joinPath } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
@@ -30,6 +31,8 @@ import { join } from './join.js';
 /** From their SIGTERM on, as on the controller's own node. */
 const jobsGraceMs = 4000;
 const jobsEndMs = 15_000;
+/** How long their outputs are then waited for. */
+const outputsMs = 3000;
 
 /**
  * Joins the controller's cluster as one more node, stays until SIGINT or SIGTERM, and leaves it again.
@@ -177,6 +180,9 @@ async function leave(
     if (Date.now() - started > jobsGraceMs) killAll(pids);
     await delay(100);
   }
+  // What is not sent by then is sent after the next start.
+  const deadline = Date.now() + outputsMs;
+  while (readdirSync(layout.boxOutbox).length > 0 && Date.now() < deadline) await delay(50);
   const link = new ControllerLink(
     { ...worker.controller, fingerprint: worker.token.fingerprint },
     box_token,

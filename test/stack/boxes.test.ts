@@ -236,6 +236,8 @@ test('a box that leaves is no node any more, and its job ends with the reason', 
   const ended = await stack.finish(json.job_id);
   expect(ended).toMatchObject({ status: 'NODE_FAIL', failure: 'node' });
   expect(ended.log).toMatch(/^here\n/);
+  // Not kept back: they came before it left.
+  expect(readdirSync(join(box.root, 'boxes', 'outbox'))).toEqual([]);
   expect(await node('box1')).toBeUndefined();
   const refused = await stack.submit({
     ...{ command_key: 'shell', command: 'true', ...onBox },
