@@ -12,7 +12,7 @@ export function installationId(stateFolder: string): string {
     if (errnoOf(error) !== 'ENOENT') throw error;
   }
   const own = `${path}.${randomBytes(6).toString('hex')}`;
-  writeFileSync(own, randomBytes(6).toString('hex'), { flush: true });
+  writeFileSync(own, randomBytes(6).toString('hex'), { mode: 0o400, flush: true });
   try {
     linkSync(own, path);
   } catch (error) {

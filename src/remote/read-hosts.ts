@@ -4,7 +4,7 @@ import type { RemoteConfig } from '../config.js';
 import type { Layout } from '../layout.js';
 import { packageRoot } from '../package-root.js';
 import { hostsRecordSchema, type HostsRecord } from './resolved-hosts.js';
-import type { LinkSettings } from './ssh/link.js';
+import type { SshSettings } from './ssh/config.js';
 
 /** The SSH hosts as root has checked them. */
 export function readHosts(layout: Layout): HostsRecord {
@@ -12,11 +12,10 @@ export function readHosts(layout: Layout): HostsRecord {
 }
 
 /** @param scratch see {@link makeScratch} */
-export function sshSettings(config: RemoteConfig, layout: Layout, scratch: string): LinkSettings {
+export function sshSettings(config: RemoteConfig, layout: Layout, scratch: string): SshSettings {
   return {
     scratch,
     knownHosts: layout.remoteKnownHosts,
-    state: layout.remoteState,
     askpass: join(packageRoot, 'templates', 'ssh-askpass.sh'),
     aliveSeconds: config.aliveSeconds,
   };

@@ -116,10 +116,7 @@ export function writeSlurmConfig(
     epilog: join(layout.slurmEtc, 'epilog-ssh.sh'),
   };
   render('slurm.conf', 0o644, sshConf, layout.slurmConfSsh);
-  render('epilog-ssh.sh', 0o755, {
-    results_dir: layout.results,
-    job_ended_file: layout.jobEnded,
-  });
+  render('epilog-ssh.sh', 0o755, { job_ended_file: layout.jobEnded });
   render('remote-job.sh', 0o755, {
     slurm_conf: shellQuote(layout.slurmConf),
     settings: Object.entries(remoteSettings(config))

@@ -93,7 +93,7 @@ describe('content', () => {
     expect(() => {
       writer.write(Buffer.from('wrong'));
     }).toThrow(/"b" arrived with another digest/);
-    writer.giveUp();
+    writer.end();
     expect(readdirSync(folder)).toEqual(['a']);
   });
 
@@ -105,7 +105,7 @@ describe('content', () => {
     const half = new FileWriter(join(folder), read(...file('./h', 'abc')));
     half.write(Buffer.from('ab'));
     expect(half.missing).toEqual({ names: ['h'], offset: 2 });
-    half.giveUp();
+    half.end();
     expect(readdirSync(folder)).toEqual(['a']);
   });
 

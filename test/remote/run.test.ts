@@ -6,7 +6,9 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -162,5 +164,22 @@ describe('a job on an SSH host behind a jump host', () => {
     expect(second.log).toBe('start\nstart\n');
     expect(readdirSync(second.outputs)).not.toContain(before);
     expect(lstatSync(second.outputs).isDirectory()).toBe(true);
+  });
+});
+
+describe('a job whose parts were not the API’s to name', () => {
+  test('is not run, and a key that stands for its script goes nowhere', async () => {
+    const spec = await jobs.write({
+      request: { command_key: 'python_script', params: { python: 'bash' } },
+      script: { name: 'x.sh', content: 'echo never' },
+    });
+    const key = join(jobs.layout.remoteKeys, 'id');
+    rmSync(spec.script?.path ?? '');
+    symlinkSync(key, spec.script?.path ?? '');
+    const ended = await jobs.start(spec).ended();
+    expect(ended.log).toMatch(/no part of a job/);
+    expect(ended.code).toBe(1);
+    expect(ended.log).not.toMatch(/PRIVATE KEY/);
+    expect(readdirSync(ended.outputs)).toEqual([]);
   });
 });

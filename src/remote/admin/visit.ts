@@ -16,7 +16,7 @@ export class Visit {
   readonly knownHosts = join(this.#folder, 'known_hosts');
   readonly #settings: SshSettings = {
     knownHosts: this.knownHosts,
-    state: this.#folder,
+    scratch: this.#folder,
     askpass: join(packageRoot, 'templates', 'ssh-askpass.sh'),
     aliveSeconds: 5,
   };

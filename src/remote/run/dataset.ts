@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -8,8 +7,9 @@ import { SshError } from '../ssh/errors.js';
 import type { Link } from '../ssh/link.js';
 import type { HostSession } from '../ssh/session.js';
 import { hostLock } from './host-lock.js';
-import { localTar, type RemotePlaces } from './job-files.js';
+import { datasetTar, type RemotePlaces } from './job-files.js';
 import type { JobLog } from './log.js';
+import { openTheirs } from './theirs.js';
 import { soleName, treeParts, type TreePart } from './tree-parts.js';
 
 type Dataset = NonNullable<RemoteJobSpec['dataset']>;
@@ -125,7 +125,7 @@ async function sendTree(dataset: Dataset, parts: SendParts): Promise<void> {
     await session.use(
       (link) =>
         link.call(['receive_part', coming, String(number)], {
-          input: localTar(dataset.tree, names, false),
+          input: datasetTar(dataset.tree, names),
           signal,
         }),
       signal,
@@ -141,7 +141,7 @@ async function sendLarge(
   const { session, installation, places, signal } = parts;
   const path = Buffer.concat([Buffer.from(`${dataset.tree}/`), part.name]);
   const hash = createHash('sha256');
-  await pipeline(createReadStream(path), hash, { signal });
+  await pipeline((await openTheirs(path)).createReadStream(), hash, { signal });
   const expected = hash.digest('hex');
   const coming = `${places.datasets}/${dataset.sha256}.${installation}`;
   // A name need not be UTF-8, and an argument must be: the file has a plain one until it is whole.
@@ -178,7 +178,8 @@ async function sendFile(
   { places, installation, signal }: SendParts,
 ): Promise<string> {
   const coming = `${places.datasets}/${sha256}.${installation}`;
-  const input = createReadStream(path, { start: offset, highWaterMark: 2 ** 20 });
+  const file = await openTheirs(path);
+  const input = file.createReadStream({ start: offset, highWaterMark: 2 ** 20 });
   try {
     const said = await link.call(['receive_file', coming, name, String(offset)], { input, signal });
     return said.toString().slice(0, 64);

@@ -1,20 +1,21 @@
 import { createHash, randomBytes, type Hash } from 'node:crypto';
 import {
-  chmodSync,
   closeSync,
   constants,
+  fchmodSync,
+  futimesSync,
   mkdirSync,
   openSync,
   renameSync,
   symlinkSync,
   unlinkSync,
-  utimesSync,
   writeSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { printable } from '../../datasets/archive/printable.js';
 import type { Listing, RemoteFile } from './listing.js';
 import { RemoteLie } from './listing.js';
+import { openFolder, OwnFolders, within } from './own-folders.js';
 
 const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
 
@@ -24,32 +25,38 @@ const folderMode = 0o2770;
 interface OpenFile {
   file: RemoteFile;
   fd: number;
-  path: Buffer;
+  /** What it is called in its folder until it is whole. */
+  part: string;
   hash: Hash;
   written: number;
 }
 
 /**
- * Writes a job's outputs as their bytes come, one file behind the other. A file has its name only once its digest is right.
- * The folder is empty at first and ours alone, and links are made last, so that no name leads out of it.
+ * Writes a job's outputs as their bytes come, one file behind the other. A file has its name only once its digest is right. The host
+ * chooses the names, and whose the folder is could put links into it: no folder is entered through one.
  */
 export class FileWriter {
   readonly #waiting: RemoteFile[];
+  readonly #folders: OwnFolders;
   #open: OpenFile | undefined;
   /** Bytes of whole files. */
   bytes = 0;
 
+  /** To be ended with {@link end}. */
   constructor(
-    private readonly folder: string,
+    folder: string,
     private readonly listing: Listing,
   ) {
-    for (const raw of [...listing.folders].sort()) {
-      mkdirSync(this.#pathOf(raw));
-      chmodSync(this.#pathOf(raw), folderMode);
-    }
     // Empty ones need no bytes to come.
     this.#waiting = listing.files.filter((file) => file.size > 0);
-    for (const file of listing.files) if (file.size === 0) this.#close(this.#begin(file));
+    this.#folders = new OwnFolders(folder);
+    try {
+      for (const raw of [...listing.folders].sort()) this.#makeFolder(raw);
+      for (const file of listing.files) if (file.size === 0) this.#close(this.#begin(file));
+    } catch (error) {
+      this.#folders.close();
+      throw error;
+    }
   }
 
   /** What is still to come: the names, and how many bytes of the first are here. */
@@ -81,11 +88,22 @@ export class FileWriter {
   }
 
   /** Leaves out what has not come whole. */
-  giveUp(): void {
-    if (this.#open === undefined) return;
-    closeSync(this.#open.fd);
-    unlinkSync(this.#open.path);
-    this.#open = undefined;
+  end(): void {
+    if (this.#open !== undefined) {
+      const { fd, file, part } = this.#open;
+      closeSync(fd);
+      unlinkSync(within(this.#folders.enter(dirname(file.raw)), part));
+      this.#open = undefined;
+    }
+    this.#folders.close();
+  }
+
+  #makeFolder(raw: string): void {
+    const path = this.#pathOf(raw);
+    mkdirSync(path);
+    const fd = openFolder(path);
+    fchmodSync(fd, folderMode);
+    closeSync(fd);
   }
 
   #beginNext(): OpenFile {
@@ -95,27 +113,28 @@ export class FileWriter {
   }
 
   #begin(file: RemoteFile): OpenFile {
-    const parent = dirname(file.raw);
-    const name = `.jobrunner-${randomBytes(6).toString('hex')}.part`;
-    const path = this.#pathOf(parent === '.' ? name : `${parent}/${name}`);
+    const part = `.jobrunner-${randomBytes(6).toString('hex')}.part`;
+    const path = within(this.#folders.enter(dirname(file.raw)), part);
     const mode = file.executable ? 0o750 : 0o640;
     const fd = openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
-    return { file, fd, path, hash: createHash('sha256'), written: 0 };
+    return { file, fd, part, hash: createHash('sha256'), written: 0 };
   }
 
-  #close({ file, fd, path, hash }: OpenFile): void {
+  #close({ file, fd, part, hash }: OpenFile): void {
+    const isRight = hash.digest('hex') === file.sha256;
+    // Times before 1970 or far ahead are mistakes that some file systems cannot keep.
+    if (file.mtime >= 0 && file.mtime < 2 ** 33) futimesSync(fd, file.mtime, file.mtime);
     closeSync(fd);
-    if (hash.digest('hex') !== file.sha256) {
-      unlinkSync(path);
+    const folder = this.#folders.enter(dirname(file.raw));
+    if (!isRight) {
+      unlinkSync(within(folder, part));
       throw new RemoteLie(`the output "${printable(file.raw)}" arrived with another digest`);
     }
-    // Times before 1970 or far ahead are mistakes that some file systems cannot keep.
-    if (file.mtime >= 0 && file.mtime < 2 ** 33) utimesSync(path, file.mtime, file.mtime);
-    renameSync(path, this.#pathOf(file.raw));
+    renameSync(within(folder, part), within(folder, basename(file.raw)));
     this.bytes += file.size;
   }
 
   #pathOf(raw: string): Buffer {
-    return Buffer.from(join(Buffer.from(this.folder).toString('latin1'), raw), 'latin1');
+    return within(this.#folders.enter(dirname(raw)), basename(raw));
   }
 }

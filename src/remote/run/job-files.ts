@@ -1,13 +1,14 @@
 import { spawn } from 'node:child_process';
-import { cp, copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import type { JobId } from '../../jobs/job.js';
 import { renderScript } from '../../jobs/script.js';
 import { gpusOfHost } from '../capacity.js';
 import type { ResolvedHost } from '../resolved-hosts.js';
 import type { RemoteJobSpec } from '../spec.js';
 import type { HostFacts } from '../ssh/facts.js';
+import { copyFolder, copyTheirs, withoutOwn } from './theirs.js';
 
 /** A job's places on the host, absolute paths there. */
 export interface RemotePlaces {
@@ -99,10 +100,10 @@ export async function packJob(
 ): Promise<{ tar: () => Readable; remove: () => Promise<void> }> {
   const folder = await mkdtemp(join(scratch, 'job-'));
   await writeFile(join(folder, 'job.sh'), script);
-  await cp(spec.template.folder, join(folder, 'template'), { recursive: true });
+  await copyFolder(spec.template.folder, join(folder, 'template'));
   if (spec.script) {
     await mkdir(join(folder, 'script'));
-    await copyFile(spec.script.path, join(folder, 'script', spec.script.name));
+    await copyTheirs(spec.script.path, join(folder, 'script', spec.script.name));
   }
   return {
     tar: () => localTar(folder, ['.']),
@@ -114,17 +115,23 @@ export async function packJob(
  * A tar of files of ours.
  * @param names relative to `folder`; bytes, since they need not be UTF-8
  */
-export function localTar(
+function localTar(folder: string, names: readonly string[]): Readable {
+  return tarOf(folder, names, ['--owner=0', '--group=0']);
+}
+
+/** A tar of a dataset's files and folders, as {@link localTar}; breaks off at one that is our own. */
+export function datasetTar(folder: string, names: readonly Buffer[]): Readable {
+  return Readable.from(withoutOwn(tarOf(folder, names, ['--no-recursion'])), { objectMode: false });
+}
+
+function tarOf(
   folder: string,
   names: readonly (string | Buffer)[],
-  recursive = true,
+  options: readonly string[],
 ): Readable {
   const child = spawn(
     'tar',
-    [
-      ...['--create', '--file=-', '--owner=0', '--group=0', '--numeric-owner', '--null'],
-      ...[`--${recursive ? '' : 'no-'}recursion`, '--files-from=-'],
-    ],
+    ['--create', '--file=-', '--numeric-owner', ...options, '--null', '--files-from=-'],
     { cwd: folder, env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' }, stdio: ['pipe', 'pipe', 'pipe'] },
   );
   let said = '';

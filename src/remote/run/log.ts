@@ -1,6 +1,9 @@
-import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import { closeSync, constants, fsyncSync, openSync, writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errnoOf } from '../../errors.js';
+import { openFolder, within } from './own-folders.js';
+
+const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW } = constants;
 
 /** The job's log here: our standard output, which is Slurm's file, and a copy of the standard error. */
 export class JobLog {
@@ -9,9 +12,15 @@ export class JobLog {
   stdoutBytes = 0;
   stderrBytes = 0;
 
-  /** @param stderrPath is appended to: a job that Slurm started anew goes on in its log. */
-  constructor(stderrPath: string) {
-    this.#stderr = openSync(stderrPath, 'a', 0o660);
+  /** @param folder whose stderr.log is appended to: a job that Slurm started anew goes on in its log. No link is followed. */
+  constructor(folder: string) {
+    const fd = openFolder(folder);
+    try {
+      const flags = O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW;
+      this.#stderr = openSync(within(fd, 'stderr.log'), flags, 0o660);
+    } finally {
+      closeSync(fd);
+    }
   }
 
   async output(chunk: Buffer): Promise<void> {

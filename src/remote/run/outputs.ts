@@ -5,6 +5,8 @@ import type { HostSession } from '../ssh/session.js';
 import { FileWriter } from './file-writer.js';
 import { readListing, RemoteLie, type Listing } from './listing.js';
 
+/** A million outputs with names of common length, and more than any job should leave. */
+const mostListBytes = 256 * 2 ** 20;
 /** Times that all is fetched anew when a file does not arrive as its digest says. */
 const mostTries = 3;
 
@@ -37,7 +39,7 @@ async function fetchOnce(
 ) {
   await emptyFolder(outputDir);
   const printed = await session.use(
-    (link) => link.call(['outputs', jobFolder], { signal }),
+    (link) => link.call(['outputs', jobFolder], { signal, mostBytes: mostListBytes }),
     signal,
   );
   const listing = readListing(printed, `${jobFolder}/out`, outputDir);
@@ -60,7 +62,7 @@ async function fetchOnce(
     }
     writer.makeLinks();
   } finally {
-    writer.giveUp();
+    writer.end();
   }
   return { files: listing.files.length, bytes: writer.bytes, leftOut: listing.leftOut };
 }

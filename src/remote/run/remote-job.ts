@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { RemoteConfig } from '../../config.js';
 import type { RemoteJobSpec } from '../spec.js';
 import { SshError } from '../ssh/errors.js';
@@ -90,7 +91,11 @@ export class RemoteJob {
       );
       const { state, stdout, stderr } = await this.#progress(signal);
       idle = before === log.stdoutBytes + log.stderrBytes ? idle + 1 : 0;
-      if (state.kind === 'running') continue;
+      if (state.kind === 'running') {
+        // One that ends each call at once is not to keep our processors busy.
+        if (idle > 0) await sleep(1000, undefined, { signal });
+        continue;
+      }
       const isComplete = log.stdoutBytes >= stdout && log.stderrBytes >= stderr;
       // A job may have cut its own log short, or there is none left.
       if (isComplete || idle > 2) return state;

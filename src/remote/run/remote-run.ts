@@ -1,16 +1,14 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { ConfigError, type RemoteConfig } from '../../config.js';
 import type { Layout } from '../../layout.js';
 import { installationId } from '../installation.js';
 import { readHosts, sshSettings } from '../read-hosts.js';
 import { makeScratch } from '../scratch.js';
-import type { RemoteJobSpec } from '../spec.js';
 import { SshError } from '../ssh/errors.js';
 import { HostSession } from '../ssh/session.js';
 import { HOST_FAILED, type Ending } from './ending.js';
 import { RemoteLie } from './listing.js';
 import { JobLog } from './log.js';
+import { readSpec } from './read-spec.js';
 import { RemoteJob } from './remote-job.js';
 
 /** How long a host is waited for before its job has been started there. */
@@ -32,11 +30,9 @@ export async function remoteRun(
   if (!/^\d{1,15}$/.test(jobId)) throw new ConfigError(`job_id: ${jobId} is no number`);
   // The API is a member of our group.
   process.umask(0o007);
-  const spec = JSON.parse(
-    readFileSync(join(layout.remoteJobs, jobId, 'spec.json'), 'utf8'),
-  ) as RemoteJobSpec;
+  const spec = await readSpec(layout, jobId);
   const { hosts } = readHosts(layout);
-  const log = new JobLog(join(spec.log_dir, 'stderr.log'));
+  const log = new JobLog(spec.log_dir);
   const host = hosts.find(({ name }) => name === slurm.node);
   if (host === undefined) {
     log.say(`SSH host ${slurm.node}: is not in the list of hosts any more; run the job again`);

@@ -1,13 +1,13 @@
-import { createHash } from 'node:crypto';
-import { existsSync, renameSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { shellQuote } from '../../jobs/shell-quote.js';
 import type { ResolvedHost, ResolvedLogin } from '../resolved-hosts.js';
 
 export interface SshSettings {
   knownHosts: string;
-  /** Folder of ours for the files made here. */
-  state: string;
+  /** A folder of this process's own, for the files made here and its sockets. */
+  scratch: string;
   /** The program that prints a password. */
   askpass: string;
   /** Seconds between two questions whether the other side is there; three without an answer end the connection. */
@@ -97,17 +97,14 @@ export function passwordEnvironment(
   };
 }
 
-/** Writes the host's configuration where it is not yet. @returns its path. */
+/**
+ * Writes the host's configuration, which names programs to run. Each time anew, under a name that nobody can know before, and closed
+ * to writing: Slurm opens a job's log as our user wherever the API tells it to, to write behind what is there.
+ * @returns its path.
+ */
 export function writeSshConfig(host: ResolvedHost, settings: SshSettings): { path: string } {
-  const digest = createHash('sha256')
-    .update(sshConfig('', host, settings))
-    .digest('hex')
-    .slice(0, 10);
-  const path = join(settings.state, `${digest}.conf`);
-  if (!existsSync(path)) {
-    writeFileSync(`${path}.${process.pid}`, sshConfig(path, host, settings), { mode: 0o600 });
-    renameSync(`${path}.${process.pid}`, path);
-  }
+  const path = join(settings.scratch, `${randomBytes(8).toString('hex')}.conf`);
+  writeFileSync(path, sshConfig(path, host, settings), { mode: 0o400, flag: 'wx' });
   return { path };
 }
 

@@ -13,17 +13,18 @@ import { afterMark, hostProgram } from './program.js';
 
 /** How much of what was said on standard error is kept for the message. */
 const keptWords = 16 * 1024;
+/** An answer that is longer is none of ours; the lists of a host's jobs and of a job's outputs may be. */
+const mostBytes = 2 ** 20;
+/** Paths, a name and a line of df. */
+const mostFactBytes = 64 * 1024;
 /** ConnectTimeout ends with the other side's first words, and its keep-alive begins with the session. */
 const connectMs = 90_000;
 
-export interface LinkSettings extends SshSettings {
-  /** A folder of this process's own, for its sockets. */
-  scratch: string;
-}
-
 export interface CallOptions {
   input?: Buffer | Readable;
-  /** Takes the output as it comes; the next is waited with until it has. */
+  /** More output ends the call: nothing that a host sends may fill our memory. */
+  mostBytes?: number;
+  /** Takes the output as it comes, however much; the next is waited with until it has. */
   onOutput?: (chunk: Buffer) => void | Promise<void>;
   /** Takes standard error as it comes: nothing of ssh's own is among it. */
   onError?: (chunk: Buffer) => void | Promise<void>;
@@ -36,7 +37,7 @@ export class Link {
   private constructor(
     readonly host: ResolvedHost,
     readonly facts: HostFacts,
-    private readonly settings: LinkSettings,
+    private readonly settings: SshSettings,
     private readonly config: string,
     private readonly socket: string,
     private readonly master: ChildProcess,
@@ -50,7 +51,7 @@ export class Link {
    */
   static async connect(
     host: ResolvedHost,
-    settings: LinkSettings,
+    settings: SshSettings,
     signal?: AbortSignal,
   ): Promise<Link> {
     const { path: config } = writeSshConfig(host, settings);
@@ -72,18 +73,18 @@ export class Link {
       for await (const chunk of afterMark(master.child.stdout, master.mark)) {
         said = Buffer.concat([said, chunk]);
         facts = readFacts(said);
-        if (facts !== undefined) break;
+        if (facts !== undefined || said.length > mostFactBytes) break;
       }
       if (facts !== undefined) {
         // A break is noticed at the next call.
         master.ended.catch(() => undefined);
         return new Link(host, facts, settings, config, socket, master.child);
       }
-      await master.ended;
+      if (said.length <= mostFactBytes) await master.ended;
       throw new SshError('other', `SSH host ${host.name}: said nothing that could be understood`);
     } catch (error) {
       master.child.kill('SIGKILL');
-      rmSync(socket, { force: true });
+      for (const path of [socket, config]) rmSync(path, { force: true });
       signal?.throwIfAborted();
       throw error;
     } finally {
@@ -99,7 +100,7 @@ export class Link {
   /** Ends the connection, and all calls over it. */
   close(): void {
     this.master.kill('SIGTERM');
-    rmSync(this.socket, { force: true });
+    for (const path of [this.socket, this.config]) rmSync(path, { force: true });
   }
 
   /**
@@ -108,7 +109,7 @@ export class Link {
    * @throws SshError
    */
   async call(args: readonly string[], options: CallOptions = {}): Promise<Buffer> {
-    const { onOutput, onError, signal } = options;
+    const { onOutput, onError, signal, mostBytes: most = mostBytes } = options;
     signal?.throwIfAborted();
     const quiet = onError === undefined ? [] : ['-o', 'LogLevel=QUIET'];
     const call = start(
@@ -126,10 +127,17 @@ export class Link {
     };
     signal?.addEventListener('abort', stop, { once: true });
     const printed: Buffer[] = [];
+    let bytes = 0;
     try {
       for await (const chunk of afterMark(call.child.stdout, call.mark)) {
         if (onOutput === undefined) printed.push(chunk);
         else await onOutput(chunk);
+        bytes += chunk.length;
+        if (onOutput === undefined && bytes > most)
+          throw new SshError(
+            'other',
+            `SSH host ${this.host.name}: answers without end (more than ${most} bytes to "${args[0] ?? ''}")`,
+          );
       }
       await call.ended;
       return Buffer.concat(printed);

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ResolvedHost } from '../resolved-hosts.js';
 import { SshError } from './errors.js';
-import { Link, type LinkSettings } from './link.js';
+import type { SshSettings } from './config.js';
+import { Link } from './link.js';
 
 /** Seconds between two tries; the last goes on. */
 const waits = [1, 2, 4, 8, 15, 30];
@@ -14,7 +15,7 @@ export class HostSession {
 
   constructor(
     readonly host: ResolvedHost,
-    private readonly settings: LinkSettings,
+    private readonly settings: SshSettings,
     private readonly say: (line: string) => void,
     { patienceSeconds }: { patienceSeconds: number },
   ) {

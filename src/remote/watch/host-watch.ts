@@ -1,8 +1,9 @@
 import type { HostStatus } from '../hosts-status.js';
 import type { ResolvedHost } from '../resolved-hosts.js';
+import type { SshSettings } from '../ssh/config.js';
 import { SshError } from '../ssh/errors.js';
 import { readFacts, type HostFacts } from '../ssh/facts.js';
-import { Link, type LinkSettings } from '../ssh/link.js';
+import { Link } from '../ssh/link.js';
 
 /** A host that cannot be reached is looked at twice before it counts as down: a packet may get lost. */
 const looksUntilDown = 2;
@@ -17,7 +18,7 @@ export class HostWatch {
 
   constructor(
     readonly host: ResolvedHost,
-    private readonly settings: LinkSettings,
+    private readonly settings: SshSettings,
     private readonly now: () => number,
   ) {}
 

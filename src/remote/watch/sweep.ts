@@ -4,6 +4,9 @@ import { errnoOf } from '../../errors.js';
 import { startNameOfFolder } from '../run/job-files.js';
 import type { Link } from '../ssh/link.js';
 
+/** Jobs' and datasets' names: some hundred thousand. */
+const mostListBytes = 32 * 2 ** 20;
+
 export interface SweepParts {
   installation: string;
   /** Where this machine keeps its datasets. */
@@ -25,7 +28,10 @@ export async function sweep(
 ): Promise<string[]> {
   const { workdir } = link.facts;
   const [jobsThere, datasetsThere] = [`${workdir}/jobs/${installation}`, `${workdir}/datasets`];
-  const printed = await link.call(['list_own', jobsThere, datasetsThere, installation], { signal });
+  const printed = await link.call(['list_own', jobsThere, datasetsThere, installation], {
+    signal,
+    mostBytes: mostListBytes,
+  });
   const found = printed.toString().split('\0');
   const named = (kind: string) =>
     found.filter((record) => record.startsWith(`${kind} `)).map((r) => r.slice(kind.length + 1));

@@ -14,7 +14,7 @@ import { SshError } from '../ssh/errors.js';
 import { HostWatch } from './host-watch.js';
 import { liveStarts } from './live-starts.js';
 import { sweep, type SweepParts } from './sweep.js';
-import type { LinkSettings } from '../ssh/link.js';
+import type { SshSettings } from '../ssh/config.js';
 
 /** More hosts at once than this would be a burst of logins for a jump host that they share. */
 const hostsAtOnce = 8;
@@ -55,7 +55,7 @@ export async function remoteWatch(config: RemoteConfig, layout: Layout): Promise
 }
 
 async function round(
-  settings: LinkSettings,
+  settings: SshSettings,
   layout: Layout,
   watches: Map<string, HostWatch>,
   parts: SweepParts,
@@ -117,7 +117,7 @@ async function within<T>(
 }
 
 /** Takes up hosts that are new or have changed, and lets go those that are not there any more. */
-function follow(settings: LinkSettings, layout: Layout, watches: Map<string, HostWatch>): void {
+function follow(settings: SshSettings, layout: Layout, watches: Map<string, HostWatch>): void {
   const { hosts } = readHosts(layout);
   const wanted = new Map(hosts.map((host) => [host.name, host]));
   for (const [name, watch] of watches)

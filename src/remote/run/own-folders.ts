@@ -1,0 +1,57 @@
+import { closeSync, constants, openSync } from 'node:fs';
+
+const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
+const folderFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+
+/** A path by which what is in an open folder is reached; wherever that folder may lie by now (proc(5)). */
+export function within(fd: number, raw: string): Buffer {
+  return Buffer.from(`/proc/self/fd/${fd}/${raw}`, 'latin1');
+}
+
+/** @throws Error when it is a link, or no folder. */
+export function openFolder(path: string | Buffer): number {
+  return openSync(path, folderFlags);
+}
+
+/**
+ * The folders below one whose owner could put links in their places at any time: each is entered from the one above it, and
+ * never through a link.
+ */
+export class OwnFolders {
+  readonly #root: number;
+  #at = '.';
+  #fd: number;
+
+  constructor(root: string) {
+    this.#root = openFolder(root);
+    this.#fd = this.#root;
+  }
+
+  /**
+   * @param raw below the root, `.` for itself; one character for one byte
+   * @returns the open folder; the next call closes it
+   */
+  enter(raw: string): number {
+    if (raw === this.#at) return this.#fd;
+    this.#leave();
+    if (raw !== '.')
+      for (const name of raw.split('/')) {
+        const next = openFolder(within(this.#fd, name));
+        this.#leave();
+        this.#fd = next;
+      }
+    this.#at = raw;
+    return this.#fd;
+  }
+
+  close(): void {
+    this.#leave();
+    closeSync(this.#root);
+  }
+
+  #leave(): void {
+    if (this.#fd !== this.#root) closeSync(this.#fd);
+    this.#fd = this.#root;
+    this.#at = '.';
+  }
+}

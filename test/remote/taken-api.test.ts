@@ -1,0 +1,166 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { layoutOf } from '../../src/layout.js';
+import { FileWriter } from '../../src/remote/run/file-writer.js';
+import type { Listing } from '../../src/remote/run/listing.js';
+import { JobLog } from '../../src/remote/run/log.js';
+import { readSpec } from '../../src/remote/run/read-spec.js';
+import { openTheirs, withoutOwn } from '../../src/remote/run/theirs.js';
+
+/*
+ * The API, which parses what strangers send, is taken to be in somebody else's hands: what it writes down of a job, and the folders
+ * that are its own, must not lead jr-remote to its keys, or to write where only jr-remote may.
+ */
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'jr-taken-'));
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+});
+
+describe('what a job is made of', () => {
+  test('is refused when it is our own, whatever link leads to it', async () => {
+    writeFileSync(join(folder, 'key'), 'secret', { mode: 0o400 });
+    symlinkSync('key', join(folder, 'script'));
+    const uid = process.getuid?.() ?? 0;
+    await expect(openTheirs(join(folder, 'script'), uid)).rejects.toThrow(/no part of a job/);
+    await (await openTheirs(join(folder, 'script'), uid + 1)).close();
+    await expect(openTheirs(folder, uid + 1)).rejects.toThrow(/is not a file/);
+  });
+
+  test('is refused in a tar before any of its bytes has passed, wherever the pieces end', async () => {
+    writeFileSync(join(folder, 'theirs'), 'a'.repeat(1500));
+    writeFileSync(join(folder, 'ours'), 'secret');
+    const tar = (...options: string[]) =>
+      execFileSync('tar', ['-C', folder, '--numeric-owner', ...options]);
+    const theirs = tar('--owner=4711', '-cf', '-', 'theirs');
+    const ours = tar('--owner=4712', '-cf', '-', 'ours');
+    // Without the two blocks that end the first, and what fills its record up.
+    const both = Buffer.concat([theirs.subarray(0, 512 * 4), ours]);
+    for (const size of [1, 511, 512, 513, 100_000]) {
+      const pieces = Array.from({ length: Math.ceil(both.length / size) }, (_, i) =>
+        both.subarray(i * size, (i + 1) * size),
+      );
+      const passed: Buffer[] = [];
+      const pass = async (own: number) => {
+        for await (const piece of withoutOwn(Readable.from(pieces), own)) passed.push(piece);
+      };
+      await expect(pass(4712)).rejects.toThrow(/no part of a job/);
+      expect(Buffer.concat(passed).includes('secret')).toBe(false);
+      passed.length = 0;
+      await pass(4713);
+      expect(Buffer.concat(passed).equals(both)).toBe(true);
+    }
+  });
+});
+
+describe('what is written down of a job', () => {
+  const spec = (root: string, more = {}) => ({
+    job_id: 5,
+    comment: `jobrunner:${'0'.repeat(32)}`,
+    experiment_id: 'job-5',
+    request: {},
+    template: { folder: '/templates/shell', body: '', commandKey: 'shell' },
+    dataset: null,
+    script: null,
+    output_dir: join(root, 'results/5'),
+    log_dir: join(root, 'logs/jobs/5'),
+    ...more,
+  });
+
+  test('names no folder to write in but its own, and no name with a path in it', async () => {
+    const layout = layoutOf(folder);
+    const path = join(layout.remoteJobs, '5', 'spec.json');
+    mkdirSync(join(path, '..'), { recursive: true });
+    const given = (more = {}) => {
+      writeFileSync(path, JSON.stringify(spec(folder, more)));
+      return readSpec(layout, '5');
+    };
+    await expect(given()).resolves.toMatchObject({ job_id: 5 });
+    const digest = '0'.repeat(64);
+    for (const [more, said] of [
+      [{ output_dir: layout.remoteState }, 'another job'],
+      [{ log_dir: layout.remoteState }, 'another job'],
+      [{ job_id: 6 }, 'another job'],
+      [{ script: { name: '../../x.conf', path: '/x' } }, 'script.name'],
+      [{ script: { name: '..', path: '/x' } }, 'script.name'],
+      [{ comment: '../..' }, 'comment'],
+      [{ dataset: { sha256: '../x', original: '/x', tree: '/x' } }, 'dataset.sha256'],
+      [{ dataset: { sha256: digest, original: 'x', tree: '/x' } }, 'dataset.original'],
+    ] as const)
+      await expect(given(more)).rejects.toThrow(said);
+  });
+
+  test('is not repeated when it cannot be read: it may be a link to a password', async () => {
+    const layout = layoutOf(folder);
+    const path = join(layout.remoteJobs, '5', 'spec.json');
+    mkdirSync(join(path, '..'), { recursive: true });
+    writeFileSync(path, 'hunter2');
+    const error: unknown = await readSpec(layout, '5').catch((cause: unknown) => cause);
+    expect(String((error as Error).stack)).toMatch(/is not JSON/);
+    expect(String((error as Error).stack)).not.toMatch(/hunter2/);
+  });
+});
+
+describe('a link that was put in the place of a folder', () => {
+  const sha = (content: string) => createHash('sha256').update(content).digest('hex');
+  const listing = (...names: string[]): Listing => ({
+    folders: ['a'],
+    files: names.map((raw) => ({
+      ...{ raw, size: 1, executable: false, mtime: 1, sha256: sha('x') },
+    })),
+    links: [],
+    leftOut: [],
+  });
+
+  test('leads no output elsewhere, neither at first nor while they are written', () => {
+    const [out, state] = [join(folder, 'out'), join(folder, 'state')];
+    mkdirSync(state);
+    symlinkSync('state', out);
+    expect(() => new FileWriter(out, listing('a/x'))).toThrow(/ENOTDIR|ELOOP/);
+    rmSync(out);
+
+    mkdirSync(out);
+    const writer = new FileWriter(out, listing('a/x', 'y'));
+    renameSync(join(out, 'a'), join(out, 'was-a'));
+    symlinkSync('../state', join(out, 'a'));
+    // It entered `a` when it made it, or enters it now.
+    try {
+      writer.write(Buffer.from('xx'));
+    } catch (error) {
+      expect(String(error)).toMatch(/ENOTDIR|ELOOP/);
+    } finally {
+      writer.end();
+    }
+    expect(readdirSync(state)).toEqual([]);
+  });
+
+  test('leads no log elsewhere', () => {
+    const [logs, state] = [join(folder, 'logs'), join(folder, 'state')];
+    mkdirSync(state);
+    symlinkSync('state', logs);
+    expect(() => new JobLog(logs)).toThrow(/ENOTDIR|ELOOP/);
+    rmSync(logs);
+    mkdirSync(logs);
+    writeFileSync(join(state, 'x.conf'), 'Host *\n');
+    symlinkSync('../state/x.conf', join(logs, 'stderr.log'));
+    expect(() => new JobLog(logs)).toThrow(/ELOOP/);
+    expect(readFileSync(join(state, 'x.conf'), 'utf8')).toBe('Host *\n');
+  });
+});
