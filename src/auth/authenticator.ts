@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { isIPv6 } from 'node:net';
 import type { Request, RequestHandler } from 'express';
+import pLimit from 'p-limit';
 import { RateLimiterMemory } from 'rate-limiter-flexible';
 import { AppError } from '../errors.js';
 import { setCaller, type Caller } from './caller.js';
@@ -15,6 +16,8 @@ export class Authenticator {
   readonly #wrong = new RateLimiterMemory(wrongOnes);
   /** Tokens that were good, by where they came from: they go on working from an address that others use for guessing. */
   readonly #good = new Set<string>();
+  /** Requests that come at once (RFC 9112, 9.3.2) are not looked at before those in front of them were counted. */
+  readonly #inTurn = pLimit(1);
 
   constructor(tokens: Tokens) {
     this.#tokens = tokens;
@@ -29,7 +32,20 @@ export class Authenticator {
     if (token === undefined) throw unauthorized();
     const network = networkOf(address);
     const key = createHash('sha256').update(`${network} ${token}`).digest('base64');
-    const before = this.#good.has(key) ? null : await this.#wrong.get(network);
+    if (this.#good.has(key)) return this.#look(token, network, key);
+    return this.#inTurn(async () => {
+      await this.#refuseMany(network);
+      return this.#look(token, network, key);
+    });
+  }
+
+  /** Whether a token that was good still is: it may have been revoked or have expired while its request is answered. */
+  stillHolds(caller: Caller): boolean {
+    return this.#tokens.stillHolds(caller);
+  }
+
+  async #refuseMany(network: string): Promise<void> {
+    const before = await this.#wrong.get(network);
     if (before !== null && before.consumedPoints >= wrongOnes.points) {
       const seconds = Math.ceil(before.msBeforeNext / 1000);
       throw new AppError(
@@ -38,8 +54,13 @@ export class Authenticator {
         { details: { retry_after_s: seconds } },
       );
     }
+  }
+
+  async #look(token: string, network: string, key: string): Promise<Caller> {
     const caller = this.#tokens.holderOf(token);
     if (caller === undefined) {
+      // Revoked or expired since: from now on a wrong one like others.
+      this.#good.delete(key);
       await this.#wrong.penalty(network);
       throw unauthorized();
     }
@@ -57,7 +78,8 @@ export function bearerOf(req: Request): string | undefined {
 /** Lets through requests whose `Authorization` header carries a token that opens something; see `callerOf`. */
 export function requireToken(authenticator: Authenticator): RequestHandler {
   return async (req, res, next) => {
-    setCaller(res, await authenticator.check(bearerOf(req), req.ip ?? ''));
+    const caller = await authenticator.check(bearerOf(req), req.ip ?? '');
+    setCaller(res, caller, () => authenticator.stillHolds(caller));
     next();
   };
 }

@@ -35,8 +35,15 @@ export function callerOf(res: Response): Caller {
   return caller;
 }
 
-export function setCaller(res: Response, caller: Caller): void {
+/** @param stillHolds whether the token that the request came with is still good */
+export function setCaller(res: Response, caller: Caller, stillHolds = () => true): void {
   res.locals['caller'] = caller;
+  res.locals['stillHolds'] = stillHolds;
+}
+
+/** To be asked from time to time by a reply that has no end of its own. */
+export function stillHolds(res: Response): boolean {
+  return (res.locals['stillHolds'] as () => boolean)();
 }
 
 /** Whose things the caller gets to see: undefined for everybody's. */

@@ -84,7 +84,7 @@ export class Tokens {
     return this.#view(row);
   }
 
-  /** Bites at the next request. @throws AppError not_found, conflict when it was revoked before. */
+  /** Bites at the next request, and ends a log that is followed. @throws AppError not_found, conflict when it was revoked before. */
   revoke(id: number): TokenView {
     if (this.get(id).revoked_at !== null)
       throw new AppError('conflict', `token ${id}: was revoked already`);
@@ -108,6 +108,19 @@ export class Tokens {
     return found;
   }
 
+  /** Whether the caller's token is neither revoked nor expired by now. */
+  stillHolds({ tokenId }: Caller): boolean {
+    if (tokenId === null) return true;
+    const row = store.findToken(this.parts.db, tokenId);
+    return row !== undefined && this.#stateOf(row) === 'valid';
+  }
+
+  #stateOf(row: store.TokenRow): TokenView['state'] {
+    if (row.revoked_at !== null) return 'revoked';
+    const isExpired = row.expires_at !== null && row.expires_at <= this.parts.now();
+    return isExpired ? 'expired' : 'valid';
+  }
+
   #markUsed(id: number, at: number): void {
     try {
       store.markUsed(this.parts.db, id, at);
@@ -119,12 +132,11 @@ export class Tokens {
 
   #view(row: store.TokenRow): TokenView {
     const { token_id, user, role, created_by } = row;
-    const isExpired = row.expires_at !== null && row.expires_at <= this.parts.now();
     return {
       token_id,
       user,
       role,
-      state: row.revoked_at !== null ? 'revoked' : isExpired ? 'expired' : 'valid',
+      state: this.#stateOf(row),
       created_at: iso(row.created_at),
       created_by,
       expires_at: row.expires_at === null ? null : iso(row.expires_at),

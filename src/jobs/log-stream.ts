@@ -1,5 +1,6 @@
 import type { Response } from 'express';
 import { setTimeout as delay } from 'node:timers/promises';
+import { stillHolds } from '../auth/caller.js';
 import type { JobId } from './job.js';
 import type { JobFolders } from './job-folders.js';
 import { openLog, type LogStream } from './log-file.js';
@@ -13,6 +14,7 @@ const heartbeatMs = 15_000;
 /**
  * Server-sent events (html.spec.whatwg.org, 9.2): each `log` event carries text and, as its id, the byte it ends at, so that
  * a client that comes back with `Last-Event-ID` misses and repeats nothing. An `end` event with the state closes the stream.
+ * It also ends, without that event, once the caller's token does not hold any more.
  */
 export async function streamLog(
   res: Response,
@@ -33,7 +35,7 @@ export async function streamLog(
 
   let offset = from;
   let lastSent = Date.now();
-  while (!waiting.aborted) {
+  while (!waiting.aborted && stillHolds(res)) {
     // The state is read before the log: what a job wrote before it ended is then not missed.
     const job = jobs.get(id);
     const next = await sendFrom(offset);

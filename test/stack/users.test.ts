@@ -80,6 +80,26 @@ describe('tokens', () => {
       expect(readFileSync(join(stack.root, file)).includes(token)).toBe(false);
   });
 
+  test('once revoked, end a log that is being followed', async () => {
+    const { token, token_id: id } = await create('mallory');
+    const job = await as(token, 'POST', '/jobs', { ...sleep, command: 'echo begun; sleep 60' });
+    const response = await fetch(`${stack.url}/jobs/${job.json.job_id}/log/stream`, {
+      headers: { Authorization: `Bearer ${token}`, 'X-Forwarded-For': '192.0.2.1' },
+    });
+    const decoder = new TextDecoder();
+    let text = '';
+    for await (const chunk of response.body ?? []) {
+      text += decoder.decode(chunk as Uint8Array, { stream: true });
+      if (text.includes('begun')) await as(stack.token, 'DELETE', `/tokens/${id}`);
+    }
+    expect(text).toContain('begun');
+    expect(text).not.toContain('event: end');
+    const { json } = await as(stack.token, 'GET', `/jobs/${job.json.job_id}`);
+    // Not because the job had ended.
+    expect(json.status).toMatch(/^(PENDING|RUNNING)$/);
+    await end(stack.token, job.json.job_id);
+  });
+
   test('expire', async () => {
     const { token, expires_at: at } = await create('dave', { days: 1 });
     expect(Date.parse(at ?? '') - Date.now()).toBeGreaterThan(23 * 3600 * 1000);
