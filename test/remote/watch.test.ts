@@ -167,3 +167,11 @@ test('what squeue prints is read into the starts that run', () => {
   expect([...parseStarts(output)]).toEqual(['gpu-0 c0ffee000040-0', 'gpu-1 bbbbbbbb1111-2']);
   expect(() => parseStarts(line('RUNNING', 'x', 'gpu-0', 'c'))).toThrow(/cannot be read/);
 });
+
+test('a host that answers without end fills nobody’s memory', async () => {
+  await connected(async (link) => {
+    await expect(link.call(['cat', '/dev/zero'])).rejects.toThrow(/answers without end/);
+    const some = await link.call(['head', '-c', '100000', '/dev/zero']);
+    expect(some.length).toBe(100_000);
+  });
+});
