@@ -1,6 +1,6 @@
-import { Router } from 'express';
+import { Router, type Response } from 'express';
 import { z } from 'zod';
-import { adminsOnly } from '../auth/caller.js';
+import { adminsOnly, callerOf } from '../auth/caller.js';
 import { AppError } from '../errors.js';
 import { readParams } from '../http/read-input.js';
 import type { HostList } from '../remote/host-list.js';
@@ -21,11 +21,14 @@ export function nodeRoutes(
   watch: Pick<NodeWatch, 'statusOf'>,
 ): Router {
   const router = Router();
-  const view = (node: SlurmNode) => viewNode(node, hosts.all(), watch.statusOf(node.name));
+  const isAdmin = (res: Response) => callerOf(res).role === 'admin';
+  const viewFor = (res: Response) => (node: SlurmNode) =>
+    viewNode(node, hosts.all(), watch.statusOf(node.name), isAdmin(res));
 
   router.get('/nodes', async (_req, res) => {
     const nodes = await asked(() => slurm.nodes());
-    res.json({ nodes: nodes.map(view), hosts_file_problem: hosts.problem() });
+    const problem = isAdmin(res) ? hosts.problem() : null;
+    res.json({ nodes: nodes.map(viewFor(res)), hosts_file_problem: problem });
   });
 
   router.get('/partitions', async (_req, res) => {
@@ -54,7 +57,7 @@ export function nodeRoutes(
       action === 'drain' ? slurm.drainNode(name, 'drained over the API') : slurm.resumeNode(name),
     );
     const nodes = await asked(() => slurm.nodes());
-    res.json(nodes.filter((node) => node.name === name).map(view)[0]);
+    res.json(nodes.filter((node) => node.name === name).map(viewFor(res))[0]);
   });
 
   return router;

@@ -217,7 +217,8 @@ describe('a host that', () => {
       const filled = await jobs.run(
         shell('cat /dev/zero >zeros; code=$?; rm zeros; echo "cat: $code"'),
       );
-      expect(filled.log).toContain('cat: 1\n');
+      // 141: what copies standard error found no room either, and ended before cat had said all of its complaint.
+      expect(filled.log).toMatch(/cat: (1|141)\n/);
       expect(filled.code).toBe(0);
     } finally {
       execFileSync('umount', ['-l', workdir]);
