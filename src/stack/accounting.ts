@@ -11,15 +11,19 @@ import type { Layout } from '../layout.js';
 export async function makeAccounts(layout: Layout): Promise<void> {
   const listed = async (what: string, format: string) =>
     (await sacctmgr('--noheader', '--parsable2', 'list', what, `format=${format}`)).split('\n');
+  const [clusters, accounts, users] = await Promise.all([
+    listed('cluster', 'cluster'),
+    listed('account', 'account'),
+    listed('user', 'user,adminlevel'),
+  ]);
   // What is there is not added again: sacctmgr takes that for a failure.
-  if (!(await listed('cluster', 'cluster')).includes('jobrunner'))
-    await sacctmgr('add', 'cluster', 'jobrunner');
-  if (!(await listed('account', 'account')).includes('main'))
+  if (!clusters.includes('jobrunner')) await sacctmgr('add', 'cluster', 'jobrunner');
+  if (!accounts.includes('main'))
     await sacctmgr('add', 'account', 'main', 'description=jobs', 'organization=jobrunner');
-  const users = await listed('user', 'user,adminlevel');
-  for (const name of ['runner', 'jr-remote'])
-    if (!users.some((line) => line.startsWith(`${name}|`)))
-      await sacctmgr('add', 'user', name, 'account=main');
+  const missing = ['runner', 'jr-remote'].filter(
+    (name) => !users.some((line) => line.startsWith(`${name}|`)),
+  );
+  if (missing.length > 0) await sacctmgr('add', 'user', missing.join(','), 'account=main');
   if (!users.includes('jobrunner|Operator'))
     await sacctmgr('add', 'user', 'jobrunner', 'account=main', 'adminlevel=Operator');
 
