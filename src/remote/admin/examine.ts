@@ -13,7 +13,6 @@ export interface Found {
   clockSkewSeconds: number;
   /** Programs that are not there. */
   missing: string[];
-  hasRsync: boolean;
 }
 
 /** All lines are marked: a login shell may print, too. The folder is made as a job would; an empty one is taken away again. */
@@ -23,7 +22,6 @@ say() { printf 'jobrunner:%s:%s\\n' "$1" "$2"; }
 for tool in bash tar sha256sum setsid stat mkdir mv rm df tail sleep; do
   command -v "$tool" >/dev/null 2>&1 || say missing "$tool"
 done
-command -v rsync >/dev/null 2>&1 && say rsync yes
 say cpus "$(nproc 2>/dev/null)"
 say memory "$(sed -n 's/^MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo 2>/dev/null)"
 say clock "$(date +%s)"
@@ -65,7 +63,6 @@ export async function examine(host: SshHost, visit: Visit): Promise<Found | SshE
     diskFreeBytes: number('disk') * 1024,
     clockSkewSeconds: number('clock') - now,
     missing: all('missing'),
-    hasRsync: all('rsync').length > 0,
   };
 }
 
@@ -107,7 +104,7 @@ export function judgeHost(host: SshHost, found: Found | SshError): Verdict[] {
     verdict('login', 'ok', host.identity_file ?? host.password_variable ?? ''),
     found.missing.length > 0
       ? verdict('tools', 'fails', `not there: ${found.missing.join(', ')}`)
-      : verdict('tools', 'ok', found.hasRsync ? 'all, and rsync' : 'all (no rsync)'),
+      : verdict('tools', 'ok', 'all are there'),
     verdict(
       'disk',
       found.diskFreeBytes < lowDiskBytes ? 'warning' : 'ok',
