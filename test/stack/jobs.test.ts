@@ -214,9 +214,11 @@ describe('how a job ends', () => {
 
 describe('what a job leaves behind', () => {
   test('a process that left its parents and its session ends with the job', async () => {
-    const job = await stack.shell('setsid -f sleep 987 >/dev/null 2>&1; (sleep 986 & ) ; true');
+    // Seconds that no other run of this test sleeps.
+    const mark = `sleep ${100_000 + process.pid}`;
+    const job = await stack.shell(`setsid -f ${mark} >/dev/null 2>&1; (${mark} & ) ; true`);
     expect(job.status).toBe('COMPLETED');
-    expect(execFileSync('ps', ['-eo', 'args']).toString()).not.toMatch(/sleep 98[67]/);
+    expect(execFileSync('ps', ['-eo', 'args']).toString()).not.toContain(mark);
   }, 60_000);
 
   test('a program that winds up at SIGTERM is given the time to', async () => {
@@ -461,8 +463,13 @@ describe('asking', () => {
       reason: 'drained over the API',
     });
     const { json } = await stack.submit({ command_key: 'shell', command: 'true' });
-    for (let reason: string | null = null; reason !== 'ReqNodeNotAvail' && reason !== 'Resources';)
-      reason = (await stack.call('GET', `/jobs/${json.job_id}`)).json.reason?.split(',')[0] ?? null;
+    const deadline = Date.now() + 30_000;
+    const seen = new Set<string>();
+    while (!seen.has('ReqNodeNotAvail') && !seen.has('Resources')) {
+      const { status, reason } = (await stack.call('GET', `/jobs/${json.job_id}`)).json;
+      seen.add(reason?.split(',')[0] ?? status);
+      if (Date.now() > deadline) throw new Error(`the job is only ${[...seen].join(', ')}`);
+    }
     await stack.call('POST', '/nodes/box0/resume');
     expect(await stack.finish(json.job_id)).toMatchObject({ status: 'COMPLETED' });
     expect((await stack.call('POST', '/nodes/other/drain')).status).toBe(404);
