@@ -9,6 +9,8 @@ const words: Record<string, string> = {
   JobHeldAdmin: 'is held by an administrator',
   NodeDown: 'its node is down',
   ReqNodeNotAvail: 'the node it needs is down, drained or reserved',
+  // The whole of it: "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions".
+  Nodes: 'the nodes it could run on are down, drained or reserved',
   PartitionDown: 'its partition is down',
   PartitionNodeLimit: 'asks for more than its partition has',
   PartitionTimeLimit: 'asks for more time than its partition allows',

@@ -114,6 +114,8 @@ describe('why a job failed', () => {
 
   test('a reason to wait is told in words', () => {
     expect(explainReason('ReqNodeNotAvail, UnavailableNodes:box0')).toMatch(/down, drained/);
+    const long = 'Nodes required for job are DOWN, DRAINED or reserved for jobs in';
+    expect(explainReason(long)).toMatch(/down, drained/);
     expect(explainReason('SomethingNew')).toMatch(/squeue/);
   });
 });
