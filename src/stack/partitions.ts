@@ -10,6 +10,11 @@ export async function closePartitions(layout: Layout): Promise<void> {
     await scontrol(layout, 'update', `PartitionName=${partition}`, 'State=DOWN');
 }
 
+/** For placeholders alone. Those that ran when the stack was stopped are lost: the API sets new ones before it listens. */
+export async function openForPlaceholders(layout: Layout): Promise<void> {
+  await scontrol(layout, 'update', `PartitionName=${HOLD_PARTITION}`, 'State=UP');
+}
+
 /** The placeholders come first, so that they have their GPUs before a job can. */
 export async function openPartitions(layout: Layout): Promise<void> {
   for (const partition of [HOLD_PARTITION, MAIN_PARTITION, SSH_PARTITION])

@@ -13,7 +13,12 @@ import { installApp, type Installation } from './install-app.js';
 import { joinTokenOf, openJoinFiles } from './join-files.js';
 import { JoinServer } from './join-server.js';
 import { slurmCanWatchMemory, watchMemory } from './memory-watch.js';
-import { closePartitions, openPartitions, waitForNodes } from './partitions.js';
+import {
+  closePartitions,
+  openForPlaceholders,
+  openPartitions,
+  waitForNodes,
+} from './partitions.js';
 import { preflight } from './preflight.js';
 import { programsOf, REMOTE_WATCH, type Program } from './programs.js';
 import { probesOf, waitFor } from './readiness.js';
@@ -137,9 +142,10 @@ async function startInOrder(
   await ready('slurmd');
   await waitForNodes(layout, [NODE_NAME, ...ssh.names], startedAt, signal);
   if (ssh.names.length > 0) await supervisor.startProgram(REMOTE_WATCH);
-  await openPartitions(layout);
+  await openForPlaceholders(layout);
   await supervisor.startProgram('api');
   await ready('api');
+  await openPartitions(layout);
 }
 
 /** Every variable that our own processes need of a shell's. */
