@@ -46,7 +46,7 @@ import { screenRoutes } from './jobs/screen-routes.js';
 import { JobService } from './jobs/service.js';
 import * as jobStore from './jobs/store.js';
 import { Tracker } from './jobs/tracker.js';
-import { Turns } from './jobs/turns.js';
+import { KeyLock } from './key-lock.js';
 import { metricsRoutes } from './metrics/routes.js';
 import { nodeRoutes } from './nodes/routes.js';
 import { outputRoutes } from './outputs/routes.js';
@@ -197,7 +197,7 @@ export async function openApp(config: Config, layout: Layout, log: Logger): Prom
       log,
     });
     const { isHeld } = gpuService;
-    const turns = new Turns();
+    const turns = new KeyLock<JobId>();
     const mover = new Mover({ db, slurm, fleet, handOver, turns, isHeld, log });
     const tracker = new Tracker({
       db,

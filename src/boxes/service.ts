@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { extractArchive } from '../datasets/archive/extract-archive.js';
 import type { Dataset } from '../datasets/store.js';
 import type { Sha256 } from '../datasets/digest.js';
-import { KeyLock } from '../datasets/key-lock.js';
+import { KeyLock } from '../key-lock.js';
 import type { Database } from '../db/database.js';
 import { AppError, errnoOf } from '../errors.js';
 import type { Job, JobId } from '../jobs/job.js';

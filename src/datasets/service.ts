@@ -9,7 +9,7 @@ import { findDamage } from './find-damage.js';
 import { DatasetFolders, isWhole, seal, type IncomingFolder } from './folders.js';
 import { demandFree, diskFull } from './free-disk.js';
 import { HashThread } from './hash-thread.js';
-import { KeyLock } from './key-lock.js';
+import { KeyLock } from '../key-lock.js';
 import { listFiles, type FilePage } from './list-files.js';
 import { receiveFile, tooLarge, type ReceivedFile } from './receive-file.js';
 import { reconcile } from './reconcile.js';

@@ -1,5 +1,6 @@
 import type { Database } from '../db/database.js';
 import { AppError } from '../errors.js';
+import type { KeyLock } from '../key-lock.js';
 import type { SlurmClient } from '../slurm/client.js';
 import { SlurmError } from '../slurm/command.js';
 import { niceOf } from '../slurm/sbatch.js';
@@ -7,14 +8,14 @@ import type { HandOver } from './hand-over.js';
 import type { Job, JobId } from './job.js';
 import * as store from './store.js';
 import type { Tracker } from './tracker.js';
-import type { Turns } from './turns.js';
 
 export interface JobControlParts {
   db: Database;
   slurm: SlurmClient;
   handOver: HandOver;
   tracker: Tracker;
-  turns: Turns;
+  /** What changes a job in Slurm, one after another; see mover.ts. */
+  turns: KeyLock<JobId>;
   /** @throws AppError not_found. */
   get: (id: JobId) => Job;
 }
@@ -96,7 +97,7 @@ export class JobControl {
   /** Acts on the job as it stands once nothing else changes it. */
   async #change(id: JobId, act: (job: Job) => Promise<void>): Promise<Job> {
     const { turns, handOver, tracker, get } = this.parts;
-    await turns.take(id, async () => {
+    await turns.hold(id, async () => {
       // Asked again each time, and nothing awaited between that and the look at the row: another attempt may have begun.
       while (handOver.underWay(id)) await handOver.underWay(id);
       const job = get(id);

@@ -2,20 +2,24 @@ import type { Logger } from 'pino';
 import type { Database } from '../db/database.js';
 import { askOn, candidates, gresOf, readGres } from '../gpus/ask.js';
 import type { GpuFleet } from '../gpus/choose.js';
+import type { KeyLock } from '../key-lock.js';
 import type { SlurmClient } from '../slurm/client.js';
 import { SlurmError } from '../slurm/command.js';
 import type { HandOver } from './hand-over.js';
 import type { Job, JobId } from './job.js';
 import { isHere, isRemote } from './places.js';
 import * as store from './store.js';
-import type { Turns } from './turns.js';
 
 export interface MoverParts {
   db: Database;
   slurm: SlurmClient;
   fleet: GpuFleet;
   handOver: HandOver;
-  turns: Turns;
+  /**
+   * Taken by whatever changes a job in Slurm: a move swaps the job's record there for another, and who cancelled or changed the
+   * former meanwhile would have done so in vain.
+   */
+  turns: KeyLock<JobId>;
   /** Whether no job is to start on that GPU now. */
   isHeld: (gpuIndex: number) => boolean;
   log: Logger;
@@ -32,7 +36,7 @@ export class Mover {
     const { db, turns } = this.parts;
     const local = store.liveJobs(db).filter((job) => job.gres !== null && !isRemote(job.request));
     const onTheWay = local.filter((job) => job.moved_from !== null && job.state !== 'SUBMITTING');
-    for (const { job_id: id } of onTheWay) await turns.take(id, () => this.#finish(id));
+    for (const { job_id: id } of onTheWay) await turns.hold(id, () => this.#finish(id));
     const jobs = local.filter(isHere);
     const choosy = jobs.filter((job) => isWaiting(job) && this.#hasChoice(job));
     if (choosy.length === 0) return;
@@ -40,7 +44,7 @@ export class Mover {
     if (free === undefined) return;
     for (const job of choosy.sort((a, b) => a.priority - b.priority || a.job_id - b.job_id)) {
       const gres = this.#better(job, free);
-      if (gres !== undefined) await turns.take(job.job_id, () => this.#resubmit(job, gres));
+      if (gres !== undefined) await turns.hold(job.job_id, () => this.#resubmit(job, gres));
       this.#take(free, gres ?? job.gres ?? '');
     }
   }

@@ -10,6 +10,7 @@ import {
   type JoinReply,
   type JoinRequest,
 } from '../boxes/record.js';
+import { KeyLock } from '../key-lock.js';
 import type { Layout } from '../layout.js';
 import { privateFile } from './folders.js';
 import { scontrol } from './job-processes.js';
@@ -26,8 +27,8 @@ const mostSkewMs = 2 * 60_000;
 /** Which boxes there are; root's, who alone can hand over the munge key. */
 export class BoxRegister {
   readonly #layout: Layout;
-  /** One at a time: two boxes are not to get one name. */
-  #last: Promise<unknown> = Promise.resolve();
+  /** One change of the record at a time: each reads it, asks Slurm, and writes it anew. */
+  readonly #turns = new KeyLock<'record'>();
 
   constructor(
     private readonly parts: Pick<SlurmConfigParts, 'config' | 'layout' | 'accounts' | 'app'> & {
@@ -48,20 +49,21 @@ export class BoxRegister {
 
   /** @throws JoinRefusal */
   admit(asked: JoinRequest): Promise<JoinReply> {
-    const admitted = this.#last.then(() => this.#admit(asked));
-    this.#last = admitted.catch(() => undefined);
-    return admitted;
+    return this.#turns.hold('record', () => this.#admit(asked));
   }
 
   /**
    * Takes a box out of Slurm and keeps its name for it.
    * @returns the name of the box whose token that is.
    */
-  async dismiss(token: string): Promise<string | undefined> {
+  dismiss(token: string): Promise<string | undefined> {
+    return this.#turns.hold('record', () => this.#dismiss(token));
+  }
+
+  async #dismiss(token: string): Promise<string | undefined> {
     const hash = digestOf(token).toString('hex');
     const box = this.all().find(({ token_hash }) => isSameSecret(token_hash, hash));
     if (box === undefined) return undefined;
-    await this.#last;
     await scontrol(this.#layout, 'delete', `NodeName=${box.name}`);
     this.#write(this.all().map((one) => (one.name === box.name ? { ...one, left: true } : one)));
     return box.name;

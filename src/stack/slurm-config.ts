@@ -159,12 +159,7 @@ export function writeSlurmConfig(
     values: Record<string, string | number>,
     path = join(layout.slurmEtc, name),
   ): void {
-    const template = readFileSync(join(packageRoot, 'slurm', name), 'utf8');
-    replaceFile(
-      path,
-      mode,
-      fillPlaceholders(template, (placeholder) => values[placeholder]),
-    );
+    renderFile(name, path, mode, values);
   }
 }
 
@@ -177,6 +172,18 @@ export function remoteSettings(config: Config): Record<string, string> {
     JR_GPU_TYPE: config.node.gpuType,
     JR_SHARDS_PER_GPU: String(config.gpus.shardsPerGpu),
   };
+}
+
+/** Fills one of the templates in slurm/. */
+export function renderFile(
+  name: string,
+  path: string,
+  mode: number,
+  values: Record<string, string | number>,
+): void {
+  const template = readFileSync(join(packageRoot, 'slurm', name), 'utf8');
+  const content = fillPlaceholders(template, (placeholder) => values[placeholder]);
+  replaceFile(path, mode, content);
 }
 
 /** By renaming: the daemons and their clients read these files at any time. */

@@ -7,7 +7,7 @@ import type { BoxJob } from '../boxes/record.js';
 import type { Sha256 } from '../datasets/digest.js';
 import { DatasetFolders, isWhole } from '../datasets/folders.js';
 import { demandFree } from '../datasets/free-disk.js';
-import { KeyLock } from '../datasets/key-lock.js';
+import { KeyLock } from '../key-lock.js';
 import { unpack } from '../datasets/unpack.js';
 import type { ControllerLink } from './controller-link.js';
 import { patiently } from './patiently.js';

@@ -7,13 +7,11 @@ import type { Config, WorkerConfig } from '../config.js';
 import type { Gpu } from '../gpus/gpu.js';
 import { shellQuote } from '../jobs/shell-quote.js';
 import type { Layout } from '../layout.js';
-import { packageRoot } from '../package-root.js';
 import type { Accounts } from '../stack/accounts.js';
 import type { Hardware } from '../stack/detect.js';
 import { privateFile } from '../stack/folders.js';
 import type { Installation } from '../stack/install-app.js';
-import { cgroupLines, parseSlurmRelease, replaceFile } from '../stack/slurm-config.js';
-import { fillPlaceholders } from '../templates/placeholders.js';
+import { cgroupLines, parseSlurmRelease, renderFile, replaceFile } from '../stack/slurm-config.js';
 import { readSelf, type BoxSelf } from './self.js';
 
 /** What a box is made of. */
@@ -107,7 +105,7 @@ export function writeBoxConfig(parts: BoxParts, reply: JoinReply): void {
   const etc = (name: string) => join(layout.slurmEtc, name);
   mkdirSync(layout.slurmEtc, { recursive: true, mode: 0o755 });
   const { useCgroups } = config.node;
-  render('box.conf', layout.slurmConf, 0o644, {
+  renderFile('box.conf', layout.slurmConf, 0o644, {
     controller: worker.controller.host,
     slurmctld_port: reply.slurmctld_port,
     // slurmctld looks for all nodes that it was not told of at one port.
@@ -122,10 +120,10 @@ export function writeBoxConfig(parts: BoxParts, reply: JoinReply): void {
     prolog: etc('box-prolog.sh'),
     epilog: etc('box-epilog.sh'),
   });
-  render('cgroup.conf', etc('cgroup.conf'), 0o644, {
+  renderFile('cgroup.conf', etc('cgroup.conf'), 0o644, {
     cgroups: cgroupLines(useCgroups, parseSlurmRelease(slurm)).join('\n'),
   });
-  render('epilog.sh', etc('epilog.sh'), 0o755, {
+  renderFile('epilog.sh', etc('epilog.sh'), 0o755, {
     results_dir: layout.results,
     slurm_conf: layout.slurmConf,
     job_ended_file: layout.jobEnded,
@@ -138,8 +136,8 @@ export function writeBoxConfig(parts: BoxParts, reply: JoinReply): void {
     main: shellQuote(join(app.root, 'dist/main.js')),
     epilog: etc('epilog.sh'),
   };
-  render('box-prolog.sh', etc('box-prolog.sh'), 0o755, program);
-  render('box-epilog.sh', etc('box-epilog.sh'), 0o755, program);
+  renderFile('box-prolog.sh', etc('box-prolog.sh'), 0o755, program);
+  renderFile('box-epilog.sh', etc('box-epilog.sh'), 0o755, program);
 
   const typeOf = (gpu: Gpu) => `${reply.gpu_type}${gpu.index}`;
   const gres = (kind: string, gpu: Gpu, more = '') =>
@@ -167,18 +165,4 @@ function nodeScript(gpus: readonly Gpu[], problems: string): string {
     `jr_all=${shellQuote(gpus.map((gpu) => gpu.uuid ?? String(gpu.index)).join(','))}`,
     '',
   ].join('\n');
-}
-
-function render(
-  name: string,
-  path: string,
-  mode: number,
-  values: Record<string, string | number>,
-): void {
-  const template = readFileSync(join(packageRoot, 'slurm', name), 'utf8');
-  replaceFile(
-    path,
-    mode,
-    fillPlaceholders(template, (placeholder) => values[placeholder]),
-  );
 }

@@ -48,7 +48,9 @@ export async function remoteWatch(config: RemoteConfig, layout: Layout): Promise
   const { signal } = stopping;
   while (!signal.aborted) {
     await round(settings, layout, watches, parts, signal, log);
-    await sleep(config.watchSeconds * 1000, undefined, { signal }).catch(() => undefined);
+    await sleep(config.watchSeconds * 1000, undefined, { signal }).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
   }
   for (const watch of watches.values()) watch.close();
   scratch.remove();
