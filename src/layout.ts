@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { secretsFolder } from './config.js';
+import { secretsFolder } from './config/secrets.js';
 
 /** The name of this machine in Slurm. */
 export const NODE_NAME = 'box0';

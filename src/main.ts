@@ -5,7 +5,9 @@ import { Command, CommanderError } from 'commander';
 import { CliError } from './cli/cli-error.js';
 import { addBoxCommands } from './boxes/commands.js';
 import { addClientCommands } from './cli/commands.js';
-import { ConfigError, readRemoteConfig, readWorkerConfig } from './config.js';
+import { ConfigError } from './config/config-error.js';
+import { readRemoteConfig } from './config/ssh.js';
+import { readWorkerConfig } from './config/worker.js';
 import { layoutOf } from './layout.js';
 import { packageRoot } from './package-root.js';
 

@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import { openApp } from './app.js';
-import { localUrl, readConfig } from './config.js';
+import { localUrl, readConfig } from './config/config.js';
 import { layoutOf } from './layout.js';
 
 /** Runs the API until SIGTERM or SIGINT. */

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import { ConfigError, rootOf } from '../config.js';
+import { ConfigError } from '../config/config-error.js';
+import { rootOf } from '../config/client.js';
 import { layoutOf } from '../layout.js';
 
 /** What is run on a worker box by its stack and its slurmd, and the one command for root on the controller. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ClientConfig } from '../config.js';
+import type { ClientConfig } from '../config/client.js';
 import { errnoOf } from '../errors.js';
 import { CliError } from './cli-error.js';
 import { plain } from './terminal.js';

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { readClientConfig } from '../config.js';
+import { readClientConfig } from '../config/client.js';
 import type { AddOptions } from './add.js';
 import { json, openApi, url, wholeNumber, type Common } from './common.js';
 import { addNodeCommands } from './node-commands.js';

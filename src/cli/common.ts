@@ -1,5 +1,5 @@
 import { InvalidArgumentError, Option } from 'commander';
-import { readClientConfig } from '../config.js';
+import { readClientConfig } from '../config/client.js';
 import { errnoOf } from '../errors.js';
 
 export interface Common {

@@ -1,5 +1,5 @@
 import { InvalidArgumentError, type Command } from 'commander';
-import { readSshConfig } from '../config.js';
+import { readSshConfig } from '../config/ssh.js';
 import { json, openApi, url, wholeNumber, type Common } from './common.js';
 import type { AddOptions } from './nodes-file.js';
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, renameSync, statSync, writeFileSync, chownSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
 import { Document, isMap, isSeq, parseDocument } from 'yaml';
-import type { Config } from '../config.js';
+import type { Config } from '../config/config.js';
 import { errnoOf } from '../errors.js';
 import { examine, judgeHost, type Verdict } from '../remote/admin/examine.js';
 import { pinKeys, type ShownKey } from '../remote/admin/pin.js';

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import type { ClientConfig } from '../config.js';
+import type { ClientConfig } from '../config/client.js';
 import { attachCommand } from '../jobs/screens.js';
 import { layoutOf } from '../layout.js';
 import type { Api } from './api.js';

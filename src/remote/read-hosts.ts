@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { RemoteConfig } from '../config.js';
+import type { RemoteConfig } from '../config/ssh.js';
 import type { Layout } from '../layout.js';
 import { packageRoot } from '../package-root.js';
 import { hostsRecordSchema, type HostsRecord } from './resolved-hosts.js';

@@ -1,7 +1,7 @@
 import { existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { ConfigError } from '../config.js';
+import { ConfigError } from '../config/config-error.js';
 import type { Layout } from '../layout.js';
 
 /**

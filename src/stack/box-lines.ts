@@ -1,4 +1,4 @@
-import type { Config } from '../config.js';
+import type { Config } from '../config/config.js';
 import { BOXES_PARTITION } from '../slurm/partitions.js';
 
 /** More than boxes and SSH hosts together; Slurm wants to know before it takes in nodes that it was not told of. */

@@ -12,7 +12,8 @@ import {
 import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { ConfigError, type Config } from '../config.js';
+import { ConfigError } from '../config/config-error.js';
+import type { Config } from '../config/config.js';
 import type { Gpu } from '../gpus/gpu.js';
 import { parseDeviceMinor, parseSmi, smiArguments, type SmiRow } from '../gpus/nvidia-smi.js';
 import { simulatedSmi } from '../gpus/simulated.js';

@@ -18,7 +18,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { ConfigError, type Config } from '../config.js';
+import { ConfigError } from '../config/config-error.js';
+import type { Config } from '../config/config.js';
 import type { Account, Accounts } from './accounts.js';
 import type { Layout } from '../layout.js';
 

@@ -6,7 +6,7 @@ import { RateLimiterMemory } from 'rate-limiter-flexible';
 import { z } from 'zod';
 import { isSameSecret } from '../boxes/join-token.js';
 import { joinRequestSchema } from '../boxes/record.js';
-import { localUrl, type Config } from '../config.js';
+import { localUrl, type Config } from '../config/config.js';
 import { errnoOf } from '../errors.js';
 import { JoinRefusal, type BoxRegister } from './box-register.js';
 import type { JoinFiles } from './join-files.js';

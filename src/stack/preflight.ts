@@ -9,7 +9,8 @@ import {
 } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { ConfigError, type Config } from '../config.js';
+import { ConfigError } from '../config/config-error.js';
+import type { Config } from '../config/config.js';
 import { errnoOf } from '../errors.js';
 import type { Layout } from '../layout.js';
 

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ConfigError } from '../config.js';
+import { ConfigError } from '../config/config-error.js';
 import { packageRoot } from '../package-root.js';
 import { fillPlaceholders } from '../templates/placeholders.js';
 import { NODE_NAME, type Layout } from '../layout.js';

@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
-import { localUrl, type Config } from '../config.js';
+import { localUrl, type Config } from '../config/config.js';
 import { NODE_NAME, type Layout } from '../layout.js';
 
 /** True when the part does its work, which is more than being there. */

@@ -1,6 +1,7 @@
 import { chmodSync, chownSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { publicSettings, type Config } from '../config.js';
+import { publicSettings } from '../config/secrets.js';
+import type { Config } from '../config/config.js';
 import type { Gpu } from '../gpus/gpu.js';
 import { packageRoot } from '../package-root.js';
 import { holdReserve } from '../slurm/hold.js';

@@ -1,7 +1,8 @@
 import { readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { ConfigError, type Config } from '../config.js';
+import { ConfigError } from '../config/config-error.js';
+import type { Config } from '../config/config.js';
 import { errnoOf } from '../errors.js';
 import type { Layout } from '../layout.js';
 import { HostsFileError, parseHosts, type Login, type SshHost } from '../remote/hosts.js';

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { NODE_NAME } from '../layout.js';
 import { HostsFileError, parseHosts, type SshHost } from '../remote/hosts.js';
 import { LEAVING_REASON, type ResolvedHost } from '../remote/resolved-hosts.js';
-import { ConfigError } from '../config.js';
+import { ConfigError } from '../config/config-error.js';
 import { scontrol, squeueOn } from './job-processes.js';
 import { openPartitions, waitForNodes } from './partitions.js';
 import { REMOTE_WATCH, writeSupervisorConfig, type Program } from './programs.js';

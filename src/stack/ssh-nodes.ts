@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { ConfigError, type Config } from '../config.js';
+import { ConfigError } from '../config/config-error.js';
+import type { Config } from '../config/config.js';
 import { errnoOf } from '../errors.js';
 import type { Layout } from '../layout.js';
 import { gpuMemoryFeature, memoryMbOf } from '../remote/capacity.js';

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { localUrl, publicSettings, readConfig, type Config } from '../config.js';
+import { localUrl, readConfig, type Config } from '../config/config.js';
+import { publicSettings } from '../config/secrets.js';
 import { layoutOf, NODE_NAME, type Layout } from '../layout.js';
 import { makeAccounts, makeDatabase } from './accounting.js';
 import { findAccounts } from './accounts.js';

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { joinReplySchema, type JoinReply, type JoinRequest } from '../boxes/record.js';
-import { ConfigError, type WorkerConfig } from '../config.js';
+import { ConfigError } from '../config/config-error.js';
+import type { WorkerConfig } from '../config/worker.js';
 import { ControllerLink, ControllerRefusal, LinkError } from './controller-link.js';
 
 const againMs = 2000;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { readRemoteConfig } from '../../src/config.js';
+import { readRemoteConfig } from '../../src/config/ssh.js';
 import { hostsStatusSchema, type HostStatus } from '../../src/remote/hosts-status.js';
 import { installationId } from '../../src/remote/installation.js';
 import { readHosts, sshSettings } from '../../src/remote/read-hosts.js';

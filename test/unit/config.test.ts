@@ -1,7 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import { readFileSync } from 'node:fs';
-import { environmentSchema } from '../../src/environment.js';
-import { ConfigError, localUrl, publicSettings, readConfig } from '../../src/config.js';
+import { environmentSchema } from '../../src/config/environment.js';
+import { ConfigError } from '../../src/config/config-error.js';
+import { localUrl, readConfig } from '../../src/config/config.js';
+import { publicSettings } from '../../src/config/secrets.js';
 
 const root = '/nonexistent/jr';
 
@@ -31,7 +33,7 @@ describe('settings', () => {
       /JR_PORT: .*; JR_MAX_TIME: .*; JR_USE_CGROUPS: expected 0 or 1/,
     );
     expect(() => readConfig({ JR_AUTH_TOKN: 'x' })).toThrow(
-      new ConfigError('JR_AUTH_TOKN: no such setting; see the table in README.md'),
+      new ConfigError('JR_AUTH_TOKN: no such setting; see docs/settings.md'),
     );
     expect(() => readConfig({ JR_ROOT: root, JR_SLURMD_PORT: '8080' })).toThrow(/JR_PORT/);
   });
@@ -56,9 +58,9 @@ describe('settings', () => {
   });
 });
 
-test('the README’s table names every setting with its default, and none that is not there', () => {
-  const readme = readFileSync('README.md', 'utf8');
-  const rows = [...readme.matchAll(/^\| `(JR_\w+)` \| (.+?) \| (.+?) \|$/gm)];
+test('docs/settings.md names every setting with its default, and none that is not there', () => {
+  const page = readFileSync('docs/settings.md', 'utf8');
+  const rows = [...page.matchAll(/^\| `(JR_\w+)` \| (.+?) \| (.+?) \|$/gm)];
   const documented = rows.map(([, name, shown, description]) => ({ name, shown, description }));
   const defaults = environmentSchema.shape;
   const plain: Record<string, unknown> = environmentSchema.parse({});

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RemoteConfig } from '../../config.js';
+import type { RemoteConfig } from '../../config/ssh.js';
 import type { RemoteJobSpec } from '../spec.js';
 import { SshError } from '../ssh/errors.js';
 import type { HostSession } from '../ssh/session.js';

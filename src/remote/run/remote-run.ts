@@ -1,4 +1,5 @@
-import { ConfigError, type RemoteConfig } from '../../config.js';
+import { ConfigError } from '../../config/config-error.js';
+import type { RemoteConfig } from '../../config/ssh.js';
 import type { Layout } from '../../layout.js';
 import { installationId } from '../installation.js';
 import { readHosts, sshSettings } from '../read-hosts.js';

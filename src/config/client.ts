@@ -1,0 +1,68 @@
+import { join } from 'node:path';
+import { ConfigError } from './config-error.js';
+import { localUrl } from './config.js';
+import { environmentSchema, parseEnvironment } from './environment.js';
+import { readSecret, secretsFolder } from './secrets.js';
+
+/** What the `jobrunner` commands need, which run beside the service or far from it. */
+export interface ClientConfig {
+  url: string;
+  /** Whether that is this machine. */
+  isLocal: boolean;
+  /** Read when it is needed, since not every user may. @throws ConfigError with the remedy. */
+  token(): string;
+  root: string;
+  jobsFile: string;
+  /** The kind of the caller's terminal, as terminfo names it. */
+  term: string | undefined;
+}
+
+/**
+ * Reads what the commands need of the environment, and nothing else of it. The token that the stack left here is for this
+ * machine's API alone: another is never shown it.
+ * @param url instead of `JR_URL`
+ * @throws ConfigError naming what cannot be used, in one line.
+ */
+export function readClientConfig(url?: string, env: NodeJS.ProcessEnv = process.env): ClientConfig {
+  const schema = environmentSchema.pick({
+    JR_ROOT: true,
+    JR_HOST: true,
+    JR_PORT: true,
+    JR_URL: true,
+    JR_AUTH_TOKEN: true,
+    JR_JOBS_FILE: true,
+  });
+  const e = parseEnvironment(schema, { ...env, ...(url !== undefined && { JR_URL: url }) });
+  const here = localUrl({ host: e.JR_HOST, port: e.JR_PORT });
+  const isLocal =
+    e.JR_URL === undefined || /^(127\.[\d.]+|localhost|\[::1\])$/.test(new URL(e.JR_URL).hostname);
+  const reach = (e.JR_URL ?? here).replace(/\/+$/, '');
+  return {
+    url: reach,
+    isLocal,
+    token: () => {
+      const path = join(secretsFolder(e.JR_ROOT), 'auth-token');
+      const token = e.JR_AUTH_TOKEN ?? (isLocal ? readOwnToken(path) : undefined);
+      if (token !== undefined) return token;
+      const where = isLocal ? `and there is no ${path}` : `and ${reach} wants its own`;
+      throw new ConfigError(`JR_AUTH_TOKEN: not set, ${where}`);
+    },
+    root: e.JR_ROOT,
+    jobsFile: e.JR_JOBS_FILE ?? join(e.JR_ROOT, 'jobs.txt'),
+    term: env['TERM'],
+  };
+}
+
+/** Where everything lies. @throws ConfigError */
+export function rootOf(env: NodeJS.ProcessEnv = process.env): string {
+  return parseEnvironment(environmentSchema.pick({ JR_ROOT: true }), env).JR_ROOT;
+}
+
+function readOwnToken(path: string): string | undefined {
+  try {
+    return readSecret(path);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new ConfigError(`${error.message}: run this as root (sudo), or set JR_AUTH_TOKEN`);
+  }
+}

@@ -1,0 +1,48 @@
+import { z } from 'zod';
+import { ConfigError } from './config-error.js';
+import { boxesVariables } from './variables/boxes.js';
+import { gpusVariables } from './variables/gpus.js';
+import { jobsVariables } from './variables/jobs.js';
+import { limitsVariables } from './variables/limits.js';
+import { nodeVariables } from './variables/node.js';
+import { queueApiVariables } from './variables/queue-api.js';
+import { serviceVariables } from './variables/service.js';
+import { sshVariables } from './variables/ssh.js';
+import { storageVariables } from './variables/storage.js';
+
+/**
+ * Every variable the service reads. The description is the one in docs/settings.md, which a test holds
+ * against this schema; `shown` is what the reader is told there when the default is not a plain value.
+ */
+export const environmentSchema = z.object({
+  ...serviceVariables,
+  ...nodeVariables,
+  ...gpusVariables,
+  ...jobsVariables,
+  ...sshVariables,
+  ...boxesVariables,
+  ...limitsVariables,
+  ...queueApiVariables,
+  ...storageVariables,
+});
+
+export type Environment = z.infer<typeof environmentSchema>;
+
+/** Those that have a value: an empty variable counts as unset. */
+export function given(env: NodeJS.ProcessEnv): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(env).filter((entry): entry is [string, string] => !!entry[1]),
+  );
+}
+
+/** @throws ConfigError naming each variable that cannot be used, in one line and without its value. */
+export function parseEnvironment<S extends z.ZodType>(
+  schema: S,
+  env: NodeJS.ProcessEnv,
+): z.infer<S> {
+  const parsed = schema.safeParse(given(env));
+  if (parsed.success) return parsed.data;
+  throw new ConfigError(
+    parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '),
+  );
+}

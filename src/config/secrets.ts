@@ -1,0 +1,48 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { errnoOf } from '../errors.js';
+import { ConfigError } from './config-error.js';
+import { environmentSchema } from './environment.js';
+
+/** Variables whose value must not reach a child's environment, a log or an error. */
+const secretVariables = ['JR_AUTH_TOKEN', 'JR_B2_APP_KEY', 'JR_SSH_PASSWORD', 'JR_JOIN_TOKEN'];
+
+/** The file of SSH hosts may name any of these for a password. */
+export const passwordVariable = /^JR_SSH_PASSWORD(_[A-Z0-9_]+)?$/;
+
+/** The settings as given, less the secrets: what a child that reads its own {@link Config} may be started with. */
+export function publicSettings(env: NodeJS.ProcessEnv = process.env): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(env).filter(
+      (entry): entry is [string, string] =>
+        entry[0] in environmentSchema.shape && !secretVariables.includes(entry[0]) && !!entry[1],
+    ),
+  );
+}
+
+/** Where the stack leaves secrets for the API; only the API's user can read it. */
+export function secretsFolder(root: string): string {
+  return join(root, 'secrets');
+}
+
+/** @returns undefined when there is none. @throws ConfigError when it is not for this user */
+export function readSecret(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch (error) {
+    const code = errnoOf(error);
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    if (code === 'EACCES') throw new ConfigError(`${path}: not readable by this user`);
+    throw error;
+  }
+}
+
+/** By the name of their variable. */
+export function passwordsOf(given: NodeJS.ProcessEnv): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(given).filter(
+      (entry): entry is [string, string] =>
+        passwordVariable.test(entry[0]) && entry[1] !== undefined,
+    ),
+  );
+}

@@ -1,0 +1,39 @@
+import { z } from 'zod';
+import { joinTokenPattern } from '../../boxes/join-token.js';
+import { absolutePath, wholeNumber } from '../kinds.js';
+
+/** Worker boxes, on both sides. */
+export const boxesVariables = {
+  JR_ROLE: z
+    .enum(['controller', 'worker'], { error: 'expected controller or worker' })
+    .default('controller')
+    .meta({ description: '`worker`: join the cluster of another box instead of being one' }),
+  JR_JOIN_PORT: wholeNumber(1, 65535).optional().meta({
+    shown: 'none',
+    description: 'Port at which worker boxes join (TLS); slurmctld then listens to them, too',
+  }),
+  JR_BOX_TIMEOUT: wholeNumber(10, 3600)
+    .default(120)
+    .meta({ description: 'Seconds without a word from a worker box until its jobs are given up' }),
+  JR_CONTROLLER: z
+    .string()
+    .regex(
+      /^(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]):\d{1,5}$/,
+      'expected an address such as 10.0.0.5:7000',
+    )
+    .optional()
+    .meta({ shown: 'none', description: 'Worker: address and join port of the controller' }),
+  JR_JOIN_TOKEN: z
+    .string()
+    .regex(joinTokenPattern, 'expected what "jobrunner box token" prints on the controller')
+    .optional()
+    .meta({ shown: 'none', description: 'Worker: what `jobrunner box token` prints there' }),
+  JR_JOIN_TOKEN_FILE: absolutePath.optional().meta({
+    shown: 'none',
+    description: 'Worker: file to read that from; controller: file to write it to at its start',
+  }),
+  JR_MUNGE_KEY_FILE: absolutePath.optional().meta({
+    shown: 'none',
+    description: 'Worker: the cluster’s munge key, instead of the one handed over',
+  }),
+};

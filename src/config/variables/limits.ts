@@ -1,0 +1,30 @@
+import { z } from 'zod';
+import { gigabytes, wholeNumber } from '../kinds.js';
+
+/** What may be uploaded, unpacked and kept. */
+export const limitsVariables = {
+  JR_MAX_UPLOAD_GB: gigabytes(0).meta({
+    description: 'Largest upload or import, in GiB; 0 = the free disk',
+  }),
+  JR_MAX_EXTRACT_GB: gigabytes(0).meta({
+    description: 'Most an archive may unpack to, in GiB; 0 = the free disk',
+  }),
+  JR_MAX_EXTRACT_FILES: wholeNumber(0, 1_000_000_000)
+    .default(1_000_000)
+    .meta({ description: 'Most files in an archive; 0 = no limit' }),
+  JR_USER_MAX_JOBS: wholeNumber(0, 1_000_000)
+    .default(0)
+    .meta({ description: 'Most queued and running jobs of one user; 0 = no limit' }),
+  JR_USER_MAX_RUNNING: wholeNumber(0, 1_000_000)
+    .default(0)
+    .meta({ description: 'Most running jobs of one user; 0 = no limit' }),
+  JR_USER_MAX_GPUS: z
+    .string()
+    .regex(/^\d{1,5}(\.\d+)?$/, 'expected a number of GPUs such as 2 or 0.5; 0 means no limit')
+    .default('0')
+    .transform(Number)
+    .meta({ description: 'Most GPUs that one user’s jobs may have at once; 0 = no limit' }),
+  JR_USER_MAX_STORED_GB: gigabytes(0).meta({
+    description: 'Most that one user’s datasets and outputs may take, in GiB; 0 = no limit',
+  }),
+};

@@ -1,0 +1,27 @@
+import { z } from 'zod';
+import { flag } from '../kinds.js';
+
+/** The queue server’s API. */
+export const queueApiVariables = {
+  JR_QUEUE_GPUS: z
+    .string()
+    .regex(/^(0?\.\d+|0\.\d+|\d{1,2})$/, 'expected a fraction such as 0.5, or a whole number')
+    .default('1')
+    .transform(Number)
+    .meta({
+      description:
+        'GPUs of each job of the queue server’s API, with their share of CPUs and memory; fewer where there are fewer',
+    }),
+  JR_MAX_TIMEOUT_MULTIPLIER: z
+    .string()
+    .regex(/^\d{1,4}(\.\d+)?$/, 'expected a number such as 2 or 1.5')
+    .default('2')
+    .transform(Number)
+    .refine((n) => n > 0, 'expected more than 0')
+    .meta({
+      description: 'A job of the queue server’s API is killed after its `expected_time` times this',
+    }),
+  JR_PUBLIC_STATUS: flag('0').meta({
+    description: 'Let everybody read the queue server’s API without a token',
+  }),
+};

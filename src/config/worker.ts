@@ -1,0 +1,42 @@
+import { joinTokenPattern, parseJoinToken, type JoinToken } from '../boxes/join-token.js';
+import { ConfigError } from './config-error.js';
+import { readConfig } from './config.js';
+import { environmentSchema, parseEnvironment } from './environment.js';
+import { readSecret } from './secrets.js';
+
+/** What makes this machine a box of another one's cluster. */
+export interface WorkerConfig {
+  controller: { host: string; port: number };
+  token: JoinToken;
+  /** Undefined: the key is handed over. */
+  mungeKeyFile: string | undefined;
+}
+
+/**
+ * @returns undefined unless `JR_ROLE=worker`.
+ * @throws ConfigError naming what is missing.
+ */
+export function readWorkerConfig(env: NodeJS.ProcessEnv = process.env): WorkerConfig | undefined {
+  if (env['JR_ROLE'] !== 'worker') return undefined;
+  readConfig(env);
+  const schema = environmentSchema.pick({
+    JR_CONTROLLER: true,
+    JR_JOIN_TOKEN: true,
+    JR_JOIN_TOKEN_FILE: true,
+    JR_MUNGE_KEY_FILE: true,
+  });
+  const e = parseEnvironment(schema, env);
+  const token = e.JR_JOIN_TOKEN ?? (e.JR_JOIN_TOKEN_FILE && readSecret(e.JR_JOIN_TOKEN_FILE));
+  if (token !== undefined && !joinTokenPattern.test(token))
+    throw new ConfigError(`JR_JOIN_TOKEN_FILE: ${e.JR_JOIN_TOKEN_FILE} holds no join token`);
+  if (e.JR_CONTROLLER === undefined || token === undefined)
+    throw new ConfigError(
+      'JR_ROLE: is worker, so JR_CONTROLLER and JR_JOIN_TOKEN (or JR_JOIN_TOKEN_FILE) must be set; "jobrunner box token" on the controller prints the latter',
+    );
+  const [, host = '', port = ''] = /^\[?(.*?)\]?:(\d+)$/.exec(e.JR_CONTROLLER) ?? [];
+  return {
+    controller: { host, port: Number(port) },
+    token: parseJoinToken(token),
+    mungeKeyFile: e.JR_MUNGE_KEY_FILE,
+  };
+}
