@@ -6,6 +6,7 @@ import { jobsFile } from './005-jobs-file.js';
 import { users } from './006-users.js';
 import { queueApi } from './007-queue-api.js';
 import { boxes } from './008-boxes.js';
+import { ingest } from './009-ingest.js';
 
 /** In order; a migration that was released is never edited, only followed by another. */
 export const migrations: readonly string[] = [
@@ -17,4 +18,5 @@ export const migrations: readonly string[] = [
   users,
   queueApi,
   boxes,
+  ingest,
 ];

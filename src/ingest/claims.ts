@@ -1,0 +1,152 @@
+import { randomBytes } from 'node:crypto';
+import type { Database } from '../db/database.js';
+import type { JobId } from '../jobs/job.js';
+
+/**
+ * `claiming`: written down, and may be out there. `claimed`: ours, not yet a job. `submitted`: a job. `ended`: its outcome is to be
+ * reported. Then `done`; `failed`: it could not become a job, and that was reported; `lost`: another has it now.
+ */
+export type ClaimState =
+  'claiming' | 'claimed' | 'submitted' | 'ended' | 'done' | 'failed' | 'lost';
+
+/** Times are milliseconds since 1970. */
+export interface ClaimRow {
+  claim_id: number;
+  route: string;
+  item: string;
+  nonce: string;
+  worker: string;
+  state: ClaimState;
+  job_id: JobId | null;
+  lease_until: number;
+  /** The item, in JSON. */
+  data: string;
+  /** Why it never became a job. */
+  error: string | null;
+  /** Whether it was called off out there. */
+  cancelled: boolean;
+  created_at: number;
+  updated_at: number;
+}
+
+const live = `state IN ('claiming', 'claimed', 'submitted', 'ended')`;
+
+type Stored = Omit<ClaimRow, 'cancelled'> & { cancelled: number };
+
+const toRow = (stored: Stored): ClaimRow => ({ ...stored, cancelled: stored.cancelled === 1 });
+
+/** Writes down that an item is about to be claimed, under a new nonce. @throws SqliteError when it is claimed already. */
+export function beginClaim(
+  db: Database,
+  claim: Pick<ClaimRow, 'route' | 'item' | 'worker' | 'lease_until' | 'data'>,
+  now: number,
+): ClaimRow {
+  const { lastInsertRowid } = db
+    .prepare(
+      `INSERT INTO ingest_claims (route, item, nonce, worker, state, lease_until, data, created_at, updated_at)
+       VALUES (@route, @item, @nonce, @worker, 'claiming', @lease_until, @data, @now, @now)`,
+    )
+    .run({ ...claim, nonce: randomBytes(16).toString('hex'), now });
+  return getClaim(db, Number(lastInsertRowid));
+}
+
+/** @throws Error when there is none. */
+export function getClaim(db: Database, id: number): ClaimRow {
+  const stored = db
+    .prepare<[number], Stored>('SELECT * FROM ingest_claims WHERE claim_id = ?')
+    .get(id);
+  if (stored === undefined) throw new Error(`there is no claim ${id}`);
+  return toRow(stored);
+}
+
+export function updateClaim(
+  db: Database,
+  id: number,
+  change: Partial<Pick<ClaimRow, 'state' | 'job_id' | 'lease_until' | 'error' | 'cancelled'>>,
+  now: number,
+): void {
+  const { cancelled, ...rest } = change;
+  const values = { ...rest, ...(cancelled !== undefined && { cancelled: Number(cancelled) }) };
+  const assignments = Object.keys(values).map((name) => `${name} = @${name}, `);
+  db.prepare(
+    `UPDATE ingest_claims SET ${assignments.join('')}updated_at = @now WHERE claim_id = @id`,
+  ).run({ ...values, now, id });
+}
+
+/** Of a claim that another won, there is nothing to remember. */
+export function dropClaim(db: Database, id: number): void {
+  db.prepare('DELETE FROM ingest_claims WHERE claim_id = ?').run(id);
+}
+
+/** What is not finished, oldest first. */
+export function liveClaims(db: Database, route: string): ClaimRow[] {
+  return db
+    .prepare<[string], Stored>(
+      `SELECT * FROM ingest_claims WHERE route = ? AND ${live} ORDER BY claim_id`,
+    )
+    .all(route)
+    .map(toRow);
+}
+
+export function findLiveClaim(db: Database, route: string, item: string): ClaimRow | undefined {
+  const stored = db
+    .prepare<[string, string], Stored>(
+      `SELECT * FROM ingest_claims WHERE route = ? AND item = ? AND ${live}`,
+    )
+    .get(route, item);
+  return stored && toRow(stored);
+}
+
+/** The newest claim of an item, finished or not. */
+export function findLastClaim(db: Database, route: string, item: string): ClaimRow | undefined {
+  const stored = db
+    .prepare<[string, string], Stored>(
+      `SELECT * FROM ingest_claims WHERE route = ? AND item = ? ORDER BY claim_id DESC LIMIT 1`,
+    )
+    .get(route, item);
+  return stored && toRow(stored);
+}
+
+export function countClaims(db: Database, route: string): Record<ClaimState, number> {
+  const counts: Record<ClaimState, number> = {
+    ...{ claiming: 0, claimed: 0, submitted: 0, ended: 0 },
+    ...{ done: 0, failed: 0, lost: 0 },
+  };
+  const rows = db
+    .prepare<[string], { state: ClaimState; count: number }>(
+      'SELECT state, count(*) AS count FROM ingest_claims WHERE route = ? GROUP BY state',
+    )
+    .all(route);
+  for (const { state, count } of rows) counts[state] = count;
+  return counts;
+}
+
+export interface Pause {
+  by: string;
+  at: number;
+}
+
+export function pauseOf(db: Database, route: string): Pause | undefined {
+  const row = db
+    .prepare<[string], { paused_by: string | null; paused_at: number | null }>(
+      'SELECT paused_by, paused_at FROM ingest_routes WHERE route = ?',
+    )
+    .get(route);
+  const at = row?.paused_at ?? undefined;
+  return at === undefined ? undefined : { by: row?.paused_by ?? '', at };
+}
+
+export function setPause(db: Database, route: string, pause: Pause | undefined): void {
+  db.prepare(
+    'INSERT OR REPLACE INTO ingest_routes (route, paused_by, paused_at) VALUES (?, ?, ?)',
+  ).run(route, pause?.by ?? null, pause?.at ?? null);
+}
+
+/** Eight hexadecimal digits that stay this server's for as long as its database does. */
+export function serverSuffix(db: Database): string {
+  const stored = db.prepare<[], { suffix: string }>('SELECT suffix FROM ingest_server').get();
+  if (stored) return stored.suffix;
+  const suffix = randomBytes(4).toString('hex');
+  db.prepare('INSERT INTO ingest_server (suffix) VALUES (?)').run(suffix);
+  return suffix;
+}

@@ -1,0 +1,30 @@
+import type { Claim } from './source.js';
+
+/**
+ * Tells when another server's claim may be taken over: its lease has run out by our clock, and has since been seen unchanged for a
+ * third of a lease more. Clocks differ; and where the source itself was out of reach for longer than a lease, whoever lives has
+ * that long to renew.
+ */
+export class ExpiredLeases {
+  /** By item, the claim last seen to have run out, and since when. */
+  readonly #seen = new Map<string, { claim: string; since: number }>();
+
+  constructor(
+    private readonly leaseMs: number,
+    private readonly now: () => number,
+  ) {}
+
+  /** To be asked at each scan, with the claim as it stands out there. */
+  mayTakeOver(key: string, { nonce, leaseUntil }: Pick<Claim, 'nonce' | 'leaseUntil'>): boolean {
+    const now = this.now();
+    if (now <= leaseUntil) {
+      this.#seen.delete(key);
+      return false;
+    }
+    const claim = `${nonce} ${leaseUntil}`;
+    const seen = this.#seen.get(key);
+    if (seen?.claim === claim) return now - seen.since >= this.leaseMs / 3;
+    this.#seen.set(key, { claim, since: now });
+    return false;
+  }
+}
