@@ -1,0 +1,15 @@
+import type { Logger } from 'pino';
+import type { Config } from '../config/config.js';
+import type { Database } from '../db/database.js';
+import type { Layout } from '../layout.js';
+
+/** What every part of the service is given. */
+export interface Base {
+  config: Config;
+  layout: Layout;
+  log: Logger;
+  db: Database;
+  now: () => number;
+  /** Registers how a part that was opened is closed; called in reverse order. */
+  onClose: (release: () => Promise<void> | void) => void;
+}

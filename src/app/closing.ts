@@ -1,0 +1,24 @@
+import type { Logger } from 'pino';
+
+type Release = () => Promise<void> | void;
+
+/** How what was opened is closed again: in reverse order, each part even if another fails. */
+export class Closing {
+  readonly #releases: Release[] = [];
+
+  constructor(private readonly log: Logger) {}
+
+  readonly add = (release: Release): void => {
+    this.#releases.push(release);
+  };
+
+  readonly closeAll = async (): Promise<void> => {
+    for (let release = this.#releases.pop(); release; release = this.#releases.pop()) {
+      try {
+        await release();
+      } catch (error) {
+        this.log.error({ err: error }, 'a part did not close');
+      }
+    }
+  };
+}
