@@ -1,0 +1,83 @@
+import { abortWith } from '../../abort.js';
+import { errnoOf } from '../../errors.js';
+import { GitLabConnectionError, GitLabError } from './errors.js';
+
+/** A reply that arrived whole, whatever it says. */
+export interface Reply {
+  status: number;
+  headers: Headers;
+  body: string;
+}
+
+export interface Exchange {
+  method: 'GET' | 'POST' | 'PUT';
+  url: URL;
+  headers: Record<string, string>;
+  body?: string;
+  /** From the first byte sent to the last one received, in milliseconds. */
+  timeoutMs: number;
+  /** A longer reply is refused. */
+  maxBytes: number;
+}
+
+/**
+ * One request and its reply, with Node's own `fetch`: it leaves redirections and retries to us, and its body can be counted as it comes.
+ * No redirection is followed: the token would go along.
+ * @throws GitLabConnectionError when there is no whole reply; whether the request arrived is then unknown
+ * @throws GitLabError for one that is too long
+ * @throws the signal's reason when it fires.
+ */
+export async function exchange(request: Exchange, signal: AbortSignal | undefined): Promise<Reply> {
+  signal?.throwIfAborted();
+  const { method, url, headers, body, timeoutMs, maxBytes } = request;
+  const ending = new AbortController();
+  let timedOut = false;
+  const timer = setTimeout(() => {
+    timedOut = true;
+    ending.abort();
+  }, timeoutMs);
+  const release = signal && abortWith(ending, signal);
+  try {
+    const response = await fetch(url, {
+      method,
+      redirect: 'manual',
+      signal: ending.signal,
+      headers,
+      ...(body !== undefined && { body }),
+    });
+    const bytes = await read(response, maxBytes);
+    return { status: response.status, headers: response.headers, body: bytes.toString('utf8') };
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (error instanceof GitLabError) throw error;
+    const { cause } = error as Error;
+    const why = timedOut
+      ? `no whole reply in ${timeoutMs / 1000} s`
+      : (errnoOf(cause) ?? (cause instanceof Error ? cause.message : 'the connection broke'));
+    throw new GitLabConnectionError(
+      `Unable to connect to GitLab server at ${url.origin} (${why})`,
+      {
+        cause: error,
+      },
+    );
+  } finally {
+    clearTimeout(timer);
+    release?.();
+  }
+}
+
+async function read(response: Response, maxBytes: number): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  if (response.body === null) return Buffer.alloc(0);
+  // Leaving the loop early closes the connection.
+  for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
+    length += chunk.length;
+    if (length > maxBytes)
+      throw new GitLabError(`GitLab’s reply is longer than ${maxBytes / 1024 ** 2} MiB`, {
+        status: response.status,
+      });
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}

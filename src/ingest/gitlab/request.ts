@@ -1,0 +1,190 @@
+import {
+  GitLabAuthenticationError,
+  GitLabConnectionError,
+  GitLabError,
+  GitLabNotFoundError,
+  NoTokenProvidedError,
+} from './errors.js';
+import { exchange, type Exchange, type Reply } from './exchange.js';
+import { backoffMs, isPassing, longestTold, systemClock, toldToWait, type Clock } from './retry.js';
+import { wordsOf } from './told.js';
+
+export interface GitLabOptions {
+  /** Where GitLab is, such as https://gitlab.example.com; a path below it for one that is installed there. */
+  url: string;
+  /** A personal, group or project access token, or an OAuth access token. */
+  token: string | undefined;
+  /** How often a request is tried again, 10 when not given. */
+  maxRetries?: number | undefined;
+  /** For each try, 30 s when not given. */
+  timeoutMs?: number | undefined;
+  clock?: Clock | undefined;
+  /** Told before each wait: why, and for how many milliseconds. */
+  onRetry?: ((why: string, waitMs: number) => void) | undefined;
+}
+
+type Request = Pick<Exchange, 'method' | 'url'> & { body?: object };
+
+export interface Sending {
+  signal?: AbortSignal | undefined;
+  /** Statuses other than 2xx that are no error; with `judge`, only if it takes them. */
+  expected?: readonly number[];
+  /** Asked about each reply with an expected status: false to try again. */
+  judge?: (reply: Reply) => Promise<boolean>;
+  /** Told of each failure after which the request may have been carried out. */
+  onLost?: () => void;
+}
+
+type Tried = { reply: Reply } | { reply?: undefined; error: GitLabError; told: number | undefined };
+
+const maxReplyBytes = 16 * 1024 ** 2;
+
+/** Sends requests to one GitLab, again and again where that may help. The token goes into a header, and to that GitLab alone. */
+export class GitLabRequests {
+  readonly #base: string;
+  readonly #token: string;
+  readonly #clock: Clock;
+  /** GitLab has asked to be left alone until then. */
+  #notBefore = 0;
+
+  /** @throws NoTokenProvidedError; GitLabError when the URL or the token cannot be used. */
+  constructor(private readonly options: GitLabOptions) {
+    const { url, token = '' } = options;
+    if (token === '') throw new NoTokenProvidedError();
+    if (!/^[\x21-\x7e]{1,1024}$/.test(token))
+      throw new GitLabError('the GitLab token: expected printable characters without spaces');
+    // What is wrong with it is not repeated: it may hold a password.
+    if (!URL.canParse(url)) throw new GitLabError('the GitLab URL: expected an http(s) URL');
+    const { protocol, username, password, search, hash } = new URL(url);
+    if (!/^https?:$/.test(protocol) || `${username}${password}${search}${hash}` !== '')
+      throw new GitLabError('the GitLab URL: expected http(s)://host, without user, ? or #');
+    this.#base = `${url.replace(/\/+$/, '')}/api/v4`;
+    this.#token = token;
+    this.#clock = options.clock ?? systemClock;
+  }
+
+  /** @param path below /api/v4, its parts encoded */
+  url(path: string, query: Record<string, string | number> = {}): URL {
+    const url = new URL(`${this.#base}${path}`);
+    for (const [name, value] of Object.entries(query)) url.searchParams.set(name, String(value));
+    return url;
+  }
+
+  /**
+   * A reply with a 2xx, or with one of `expected`, after at most `maxRetries` retries: of broken connections, late replies, 5xx, 409 and 429.
+   * @throws GitLabAuthenticationError (401, 403), GitLabNotFoundError (404), GitLabConnectionError (all retries spent), GitLabError
+   *   (another refusal), the signal's reason.
+   */
+  async send(request: Request, sending: Sending = {}): Promise<Reply> {
+    const { maxRetries = 10 } = this.options;
+    for (let failures = 1; ; failures++) {
+      await this.#wait(this.#notBefore - this.#clock.now(), sending.signal);
+      const tried = await this.#try(request, sending);
+      if (tried.reply !== undefined) return tried.reply;
+      const { error, told = 0 } = tried;
+      if (error.status === undefined || error.status >= 500) sending.onLost?.();
+      if (!(error instanceof GitLabConnectionError) || failures > maxRetries) throw error;
+      const wait = Math.max(told, backoffMs(failures));
+      this.options.onRetry?.(error.message, wait);
+      await this.#wait(wait, sending.signal);
+    }
+  }
+
+  async #wait(ms: number, signal: AbortSignal | undefined): Promise<void> {
+    if (ms > 0) await this.#clock.sleep(ms, signal);
+  }
+
+  async #try({ method, url, body }: Request, sending: Sending): Promise<Tried> {
+    const { signal, expected = [], judge } = sending;
+    let reply: Reply;
+    try {
+      reply = await exchange(
+        {
+          method,
+          url,
+          headers: this.#headers(body !== undefined),
+          ...(body !== undefined && { body: JSON.stringify(body) }),
+          timeoutMs: this.options.timeoutMs ?? 30_000,
+          maxBytes: maxReplyBytes,
+        },
+        signal,
+      );
+    } catch (error) {
+      if (error instanceof GitLabError) return { error, told: undefined };
+      throw error;
+    }
+    const { status, headers } = reply;
+    const told = this.#heed(status, headers);
+    if (status >= 200 && status < 300) return { reply };
+    if (!expected.includes(status)) return { error: this.errorOf(reply, url, told), told };
+    if (judge === undefined || (await judge(reply))) return { reply };
+    const words = wordsOf(reply.body, this.#token);
+    return {
+      error: new GitLabConnectionError(`GitLab cannot do that now (${status}: ${words})`, {
+        status,
+        words,
+      }),
+      told,
+    };
+  }
+
+  /** Keeps all requests back for as long as GitLab asks. @returns that, in milliseconds. */
+  #heed(status: number, headers: Headers): number | undefined {
+    const now = this.#clock.now();
+    const told = toldToWait(status, headers, now);
+    if (told !== undefined && told <= longestTold)
+      this.#notBefore = Math.max(this.#notBefore, now + told);
+    return told;
+  }
+
+  #headers(hasBody: boolean): Record<string, string> {
+    // An OAuth token is 64 hexadecimal digits, which no access token of GitLab's is; only Bearer takes those.
+    const isOauth = /^[0-9a-f]{64}$/.test(this.#token);
+    return {
+      Accept: 'application/json',
+      'User-Agent': 'jobrunner',
+      ...(isOauth ? { Authorization: `Bearer ${this.#token}` } : { 'PRIVATE-TOKEN': this.#token }),
+      ...(hasBody && { 'Content-Type': 'application/json' }),
+    };
+  }
+
+  /** What a reply that is no success means. @param waitMs how long it asks to be left alone */
+  errorOf({ status, headers, body }: Reply, url: URL, waitMs?: number): GitLabError {
+    const words = wordsOf(body, this.#token);
+    const said = words === '' ? `${status}` : `${status}: ${words}`;
+    if (status === 401)
+      return new GitLabAuthenticationError(
+        `Authentication failed: GitLab at ${url.origin} refuses the token (${said}); it may be wrong, expired or revoked`,
+        { status, words },
+      );
+    if (status === 403)
+      return new GitLabAuthenticationError(
+        `Authentication failed: GitLab does not let this token do that (${said}); it needs the scope api, and its user the role Developer`,
+        { status, words },
+      );
+    if (status === 404) return new GitLabNotFoundError(`not found (${said})`, { status, words });
+    if (status >= 300 && status < 400)
+      return new GitLabError(
+        `GitLab at ${url.origin} redirects to ${originOf(headers.get('location'), url)}: use that as its URL (JR_GITLAB_URL or --gitlab-url)`,
+        { status, words },
+      );
+    if (!isPassing(status)) return new GitLabError(`GitLab refuses (${said})`, { status, words });
+    if (waitMs !== undefined && waitMs > longestTold)
+      return new GitLabError(
+        `GitLab at ${url.origin} asks to be left alone for ${Math.ceil(waitMs / 60_000)} minutes (${said})`,
+        { status, words },
+      );
+    return new GitLabConnectionError(
+      status === 429
+        ? `GitLab at ${url.origin} gets too many requests (${said})`
+        : `GitLab at ${url.origin} cannot answer now (${said})`,
+      { status, words },
+    );
+  }
+}
+
+function originOf(location: string | null, from: URL): string {
+  return location !== null && URL.canParse(location, from.href)
+    ? new URL(location, from.href).origin
+    : 'somewhere else';
+}
