@@ -1,4 +1,4 @@
-import { type PaxRecord, parsePax, paxInteger, paxValue } from './pax.js';
+import type { PaxRecord } from './pax.js';
 import { refusal } from './refusal.js';
 import {
   SparseMapReader,
@@ -8,27 +8,20 @@ import {
   oldGnuSparse,
   paxSparse,
 } from './sparse.js';
+import { type Entry, type ExtensionType, TarExtensions } from './tar-extensions.js';
 import { BLOCK, type TarHeader, parseHeader } from './tar-header.js';
 import type { TreeWriter } from './tree-writer.js';
 
 const ZEROS = Buffer.alloc(BLOCK);
-/** GNU tar writes maps of holes into PAX headers, so they can be long; names cannot. */
-const MAX_PAX_BYTES = 16 * 2 ** 20;
-const MAX_LONG_NAME_BYTES = 64 * 2 ** 10;
 
 /** What follows in the stream. Content and padding are counted in bytes; all else comes in blocks. */
 type Phase =
   | { kind: 'header' }
-  | { kind: 'extension'; type: string; left: number; blocks: Buffer[] }
+  | { kind: 'extension'; type: ExtensionType; left: number; blocks: Buffer[] }
   | { kind: 'old-gnu-map'; entry: Entry; file: SparseFile }
   | { kind: 'sparse-map'; entry: Entry; realSize: number; reader: SparseMapReader }
   | { kind: 'second-zero-block' }
   | { kind: 'ended' };
-
-interface Entry extends TarHeader {
-  /** Bytes in the archive, as opposed to in the file. */
-  stored: number;
-}
 
 const HEADER: Phase = { kind: 'header' };
 
@@ -46,12 +39,7 @@ export class TarReader {
   private sparse: SparseFile | undefined;
   private segment = 0;
   private padding = 0;
-  private own: PaxRecord[] = [];
-  private ownBytes = 0;
-  private readonly global = new Map<string, string>();
-  private globalBytes = 0;
-  private longName: string | undefined;
-  private longLink: string | undefined;
+  private readonly extensions = new TarExtensions();
   private last = '';
 
   constructor(private readonly tree: TreeWriter) {}
@@ -137,12 +125,9 @@ export class TarReader {
   }
 
   private endMarker(): void {
-    if (this.hasPending()) throw refusal('the tar ends after a header that describes a next entry');
+    if (this.extensions.isPending)
+      throw refusal('the tar ends after a header that describes a next entry');
     this.phase = { kind: 'second-zero-block' };
-  }
-
-  private hasPending(): boolean {
-    return this.own.length > 0 || this.longName !== undefined || this.longLink !== undefined;
   }
 
   private header(header: TarHeader, buffer: Buffer, at: number): void {
@@ -150,66 +135,24 @@ export class TarReader {
       case 'x':
       case 'g':
       case 'L':
-      case 'K': {
-        const limit = {
-          x: MAX_PAX_BYTES - this.ownBytes,
-          g: MAX_PAX_BYTES - this.globalBytes,
-          L: MAX_LONG_NAME_BYTES,
-          K: MAX_LONG_NAME_BYTES,
-        }[header.type];
-        if (header.size > limit)
-          throw refusal(`has an extended header of ${header.size} bytes, too many`, header.name);
+      case 'K':
+        this.extensions.refuseLarge(header, header.type);
         this.last = header.name;
         if (header.size === 0) this.extension(header.type, Buffer.alloc(0));
         else this.phase = { kind: 'extension', type: header.type, left: header.size, blocks: [] };
         return;
-      }
       default:
-        this.entry(this.completed(header), buffer, at);
+        this.entry(header, buffer, at);
     }
   }
 
-  private extension(type: string, body: Buffer): void {
+  private extension(type: ExtensionType, body: Buffer): void {
     this.phase = HEADER;
-    if (type === 'x') {
-      this.own = this.own.concat(parsePax(body));
-      this.ownBytes += body.length;
-    } else if (type === 'g') {
-      for (const [key, value] of parsePax(body)) this.global.set(key, value);
-      this.globalBytes += body.length;
-    } else {
-      const name = body.toString('latin1').replace(/\0+$/, '');
-      if (type === 'L') this.longName = name;
-      else this.longLink = name;
-    }
+    this.extensions.add(type, body);
   }
 
-  /** The header with what stood before it about this entry. */
-  private completed(header: TarHeader): Entry {
-    const { own, global } = this;
-    const plain = own.length === 0 && global.size === 0;
-    const value = (key: string) => (plain ? undefined : paxValue(key, own, global));
-    const name = value('path') ?? this.longName ?? header.name;
-    const size = value('size');
-    const mtime = value('mtime');
-    const stored = size === undefined ? header.size : paxInteger('size', size, name);
-    return {
-      ...header,
-      name,
-      linkname: value('linkpath') ?? this.longLink ?? header.linkname,
-      size: stored,
-      stored,
-      mtime:
-        mtime !== undefined && /^-?\d{1,15}(\.\d*)?$/.test(mtime) ? Number(mtime) : header.mtime,
-    };
-  }
-
-  private entry(entry: Entry, buffer: Buffer, at: number): void {
-    const own = this.own;
-    this.own = [];
-    this.ownBytes = 0;
-    this.longName = undefined;
-    this.longLink = undefined;
+  private entry(header: TarHeader, buffer: Buffer, at: number): void {
+    const { entry, own } = this.extensions.complete(header);
     this.phase = HEADER;
     this.last = entry.name;
     switch (entry.type) {

@@ -1,0 +1,80 @@
+import { type PaxRecord, parsePax, paxInteger, paxValue } from './pax.js';
+import { refusal } from './refusal.js';
+import type { TarHeader } from './tar-header.js';
+
+/** GNU tar writes maps of holes into PAX headers, so they can be long; names cannot. */
+const MAX_PAX_BYTES = 16 * 2 ** 20;
+const MAX_LONG_NAME_BYTES = 64 * 2 ** 10;
+
+export type ExtensionType = 'x' | 'g' | 'L' | 'K';
+
+export interface Entry extends TarHeader {
+  /** Bytes in the archive, as opposed to in the file. */
+  stored: number;
+}
+
+/** What headers that are no entries say of the entry after them (PAX `x`, GNU `L` and `K`) or of all that follow (PAX `g`). */
+export class TarExtensions {
+  private own: PaxRecord[] = [];
+  private ownBytes = 0;
+  private readonly global = new Map<string, string>();
+  private globalBytes = 0;
+  private longName: string | undefined;
+  private longLink: string | undefined;
+
+  /** True while something was said of an entry that has not come. */
+  get isPending(): boolean {
+    return this.own.length > 0 || this.longName !== undefined || this.longLink !== undefined;
+  }
+
+  /** @throws AppError archive_refused for one that is too large to be held. */
+  refuseLarge({ name, size }: TarHeader, type: ExtensionType): void {
+    const limit = {
+      x: MAX_PAX_BYTES - this.ownBytes,
+      g: MAX_PAX_BYTES - this.globalBytes,
+      L: MAX_LONG_NAME_BYTES,
+      K: MAX_LONG_NAME_BYTES,
+    }[type];
+    if (size > limit) throw refusal(`has an extended header of ${size} bytes, too many`, name);
+  }
+
+  /** @throws AppError archive_refused */
+  add(type: ExtensionType, body: Buffer): void {
+    if (type === 'x') {
+      this.own = this.own.concat(parsePax(body));
+      this.ownBytes += body.length;
+    } else if (type === 'g') {
+      for (const [key, value] of parsePax(body)) this.global.set(key, value);
+      this.globalBytes += body.length;
+    } else {
+      const name = body.toString('latin1').replace(/\0+$/, '');
+      if (type === 'L') this.longName = name;
+      else this.longLink = name;
+    }
+  }
+
+  /** The header with what stood before it, and the PAX records that were its own; nothing is pending after. */
+  complete(header: TarHeader): { entry: Entry; own: readonly PaxRecord[] } {
+    const { own, global } = this;
+    const plain = own.length === 0 && global.size === 0;
+    const value = (key: string) => (plain ? undefined : paxValue(key, own, global));
+    const name = value('path') ?? this.longName ?? header.name;
+    const size = value('size');
+    const mtime = value('mtime');
+    const stored = size === undefined ? header.size : paxInteger('size', size, name);
+    const entry = {
+      ...header,
+      name,
+      linkname: value('linkpath') ?? this.longLink ?? header.linkname,
+      size: stored,
+      stored,
+      mtime:
+        mtime !== undefined && /^-?\d{1,15}(\.\d*)?$/.test(mtime) ? Number(mtime) : header.mtime,
+    };
+    this.own = [];
+    this.ownBytes = 0;
+    this.longName = undefined;
+    this.longLink = undefined;
+    return { entry, own };
+  }
+}
