@@ -26,6 +26,7 @@ import { HealthCheck } from './health/health.js';
 import { healthRoutes } from './health/routes.js';
 import { createHttpApp } from './http/app.js';
 import { closeServer, listen } from './http/server.js';
+import { ingestRoutes } from './ingest/routes.js';
 import { jobsFileRoutes } from './ingest/jobs-file/routes.js';
 import { isHere } from './jobs/places.js';
 import { jobRoutes } from './jobs/routes.js';
@@ -89,7 +90,7 @@ async function open(
   const { folders, outputs, boxService } = results;
   const work = await openJobs(base, userLimits, data, cluster, results);
   const { jobs, control, gpus, templates } = work;
-  const { jobsFile } = openIngest(base, cluster, work);
+  const { jobsFile, waysIn } = openIngest(base, cluster, work);
   const queue = new QueueService({
     db,
     jobs,
@@ -131,8 +132,8 @@ async function open(
       boxes && (() => viewBoxGpus(boxes.open(), jobStore.liveJobs(db), config.gpus.shardsPerGpu)),
     ),
     nodes: nodeRoutes(slurm, sshHosts, cluster.nodeWatch),
-    ingest: jobsFileRoutes(jobsFile),
-    metrics: metricsRoutes(db, health, gpus),
+    ingest: [jobsFileRoutes(jobsFile), ingestRoutes(waysIn)],
+    metrics: metricsRoutes(db, health, gpus, waysIn),
     tokens: tokenRoutes(tokens),
     users: userRoutes(userLimits),
     auditLog: auditRoutes(db),

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { BOX_OWNER } from '../auth/caller.js';
+import { isOfTheBox } from '../auth/caller.js';
 import type { Limits } from '../auth/user-limits.js';
 import { ModelNeeds } from '../gpus/models.js';
 import { GpuService } from '../gpus/service.js';
@@ -43,7 +43,7 @@ export async function openJobs(
   const models = new ModelNeeds(config.gpus.llmConfig, log);
 
   const accountLimits = (user: string) => {
-    if (user === BOX_OWNER) return undefined;
+    if (isOfTheBox(user)) return undefined;
     const { max_running: running, max_gpus: most } = userLimits.of(user);
     return { running: running || null, shards: Math.floor(most * fleet.shardsPerGpu) || null };
   };

@@ -20,6 +20,18 @@ export const userSchema = z
 /** Whose is what comes in without a user of its own: by `JR_AUTH_TOKEN`, or from a file on the box. */
 export const BOX_OWNER = 'admin';
 
+const routePrefix = 'ingest:';
+
+/** Whose the jobs are that come in by a route. No user is ever called so, since their names hold no colon. */
+export function ownerOfRoute(route: string): string {
+  return `${routePrefix}${route}`;
+}
+
+/** Whether that is nobody's name but the box's own, for whom no user's limits hold. */
+export function isOfTheBox(owner: string): boolean {
+  return owner === BOX_OWNER || owner.startsWith(routePrefix);
+}
+
 /** Who sent a request. */
 export interface Caller {
   user: string;

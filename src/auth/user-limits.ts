@@ -1,6 +1,6 @@
 import type { Database } from '../db/database.js';
 import { AppError } from '../errors.js';
-import { BOX_OWNER } from './caller.js';
+import { BOX_OWNER, isOfTheBox } from './caller.js';
 
 /** The most a user may have; 0 means no limit. */
 export interface UserLimits {
@@ -24,13 +24,12 @@ export interface LimitsParts {
   everybody: UserLimits;
 }
 
-/** How much each user may have, and has. The box's owner has no limits. */
+/** How much each user may have, and has. The box's owner has no limits, nor have its ways in. */
 export class Limits {
   constructor(private readonly parts: LimitsParts) {}
 
   of(user: string): UserLimits {
-    if (user === BOX_OWNER)
-      return { max_jobs: 0, max_running: 0, max_gpus: 0, max_stored_bytes: 0 };
+    if (isOfTheBox(user)) return { max_jobs: 0, max_running: 0, max_gpus: 0, max_stored_bytes: 0 };
     const own = this.#own(user);
     const limits = { ...this.parts.everybody };
     for (const name of names) limits[name] = own?.[name] ?? limits[name];

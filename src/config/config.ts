@@ -49,6 +49,14 @@ export interface Config {
   };
   jobsFile: { path: string; seconds: number; screen: boolean };
   handOver: { attempts: number; waitSeconds: number };
+  /** Claims made where other servers claim, too. */
+  ingest: {
+    /** Undefined: the host's name and what tells this server from others of that name. */
+    worker: string | undefined;
+    leaseMs: number;
+    /** Without a slash at its end. */
+    publicUrl: string | undefined;
+  };
   ssh: {
     nodesFile: string;
     /** Whether the file was named, so that it must be there. */
@@ -140,6 +148,11 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       path: e.JR_JOBS_FILE ?? join(e.JR_ROOT, 'jobs.txt'),
       seconds: e.JR_JOBS_FILE_INTERVAL,
       screen: e.JR_SCREEN,
+    },
+    ingest: {
+      worker: e.JR_WORKER_ID,
+      leaseMs: e.JR_LEASE_MINUTES * 60_000,
+      publicUrl: e.JR_PUBLIC_URL,
     },
     handOver: { attempts: e.JR_MAX_ASSIGN_ATTEMPTS, waitSeconds: e.JR_ASSIGN_RETRY_WAIT },
     ssh: {

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { ConfigError } from './config-error.js';
 import { boxesVariables } from './variables/boxes.js';
 import { gpusVariables } from './variables/gpus.js';
+import { ingestVariables } from './variables/ingest.js';
 import { jobsVariables } from './variables/jobs.js';
 import { limitsVariables } from './variables/limits.js';
 import { nodeVariables } from './variables/node.js';
@@ -19,6 +20,7 @@ export const environmentSchema = z.object({
   ...nodeVariables,
   ...gpusVariables,
   ...jobsVariables,
+  ...ingestVariables,
   ...sshVariables,
   ...boxesVariables,
   ...limitsVariables,

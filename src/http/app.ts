@@ -25,7 +25,7 @@ export interface HttpParts {
   outputs: Router;
   gpus: Router;
   nodes: Router;
-  ingest: Router;
+  ingest: Router[];
   metrics: Router;
   tokens: Router;
   users: Router;
@@ -75,7 +75,7 @@ export function createHttpApp(parts: HttpParts): Express {
   app.use('/outputs', parts.outputs);
   app.use('/gpus', parts.gpus);
   app.use(parts.nodes);
-  app.use('/ingest', adminsOnly, parts.ingest);
+  app.use('/ingest', adminsOnly, ...parts.ingest);
   app.use('/metrics', parts.metrics);
   app.use('/tokens', parts.tokens);
   app.use('/users', parts.users);

@@ -121,6 +121,19 @@ export function countClaims(db: Database, route: string): Record<ClaimState, num
   return counts;
 }
 
+/** How many of the jobs that this server may have at once are taken up. */
+export function countBusy(db: Database, route: string): number {
+  const { claiming, claimed, submitted } = countClaims(db, route);
+  return claiming + claimed + submitted;
+}
+
+export function forgetFinished(db: Database, route: string, before: number): void {
+  db.prepare(`DELETE FROM ingest_claims WHERE route = ? AND NOT (${live}) AND updated_at < ?`).run(
+    route,
+    before,
+  );
+}
+
 export interface Pause {
   by: string;
   at: number;

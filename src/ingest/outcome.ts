@@ -35,3 +35,23 @@ export interface OutcomeOutput {
   /** Where it can be downloaded with a token of this service; null unless `JR_PUBLIC_URL` says where that is. */
   url: string | null;
 }
+
+/** The outcome of what never became a job. */
+export function neverRun(isCancelled: boolean, message: string): Outcome {
+  return {
+    status: isCancelled ? 'CANCELLED' : 'REJECTED',
+    jobId: null,
+    experimentId: null,
+    exitCode: null,
+    signal: null,
+    failure: isCancelled ? 'cancelled' : 'submit',
+    message,
+    submittedAt: null,
+    startedAt: null,
+    endedAt: null,
+    outputs: [],
+    warnings: [],
+    log: '',
+    outputDir: null,
+  };
+}

@@ -22,6 +22,8 @@ export interface IngestSource<Item extends IngestItem> {
   /**
    * Tries to make it ours. Called again with the same claim after a crash or a lost reply, and then tells by the nonce out there
    * whether the first call came through.
+   * @throws AppError it is certainly not claimed, and trying again now is pointless: shown, and left to a later scan. Any other
+   *   error: nobody knows; asked again.
    */
   claim(item: Item, claim: Claim, signal: AbortSignal): Promise<'won' | 'lost'>;
   /**

@@ -180,6 +180,20 @@ export function gpuClaims(
   return liveJobs(db).filter((job) => job.gres !== null && among(job));
 }
 
+/** How many of those jobs are in each state. */
+export function countStates(
+  db: Database,
+  ids: readonly JobId[],
+): { state: JobState; terminal: boolean; count: number }[] {
+  return db
+    .prepare<[string], { state: JobState; terminal: number; count: number }>(
+      `SELECT state, terminal, count(*) AS count FROM jobs
+       WHERE job_id IN (SELECT value FROM json_each(?)) GROUP BY state, terminal`,
+    )
+    .all(JSON.stringify(ids))
+    .map((row) => ({ ...row, terminal: row.terminal === 1 }));
+}
+
 export function isDatasetInUse(db: Database, sha: string): boolean {
   return (
     db.prepare('SELECT 1 FROM jobs WHERE dataset_sha = ? AND terminal = 0 LIMIT 1').get(sha) !==

@@ -3,11 +3,18 @@ import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { Database } from '../db/database.js';
 import type { GpuService } from '../gpus/service.js';
 import type { HealthCheck } from '../health/health.js';
+import { ingestMetrics } from '../ingest/metrics.js';
+import type { WaysIn } from '../ingest/ways-in.js';
 
 type GpuView = ReturnType<GpuService['view']>['gpus'][number];
 
 /** `GET /metrics` for Prometheus (prometheus.io/docs/practices/naming). */
-export function metricsRoutes(db: Database, health: HealthCheck, gpus: GpuService): Router {
+export function metricsRoutes(
+  db: Database,
+  health: HealthCheck,
+  gpus: GpuService,
+  waysIn: WaysIn,
+): Router {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   new Gauge({
@@ -60,6 +67,8 @@ export function metricsRoutes(db: Database, health: HealthCheck, gpus: GpuServic
   gpuGauge('jobrunner_gpu_held', '1 when no job is to start on the GPU', (gpu) =>
     gpu.paused === null && gpu.held === null ? 0 : 1,
   );
+
+  ingestMetrics(registry, waysIn);
 
   const router = Router();
   router.get('/', async (_req, res) => {

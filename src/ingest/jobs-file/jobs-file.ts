@@ -13,6 +13,8 @@ const pausePerScanTime = 5;
 
 export interface JobsFileParts extends Omit<ScanParts, 'forgetAfterMs'> {
   seconds: number;
+  /** While it is so, no line is taken. */
+  isPaused: () => boolean;
   now: () => number;
 }
 
@@ -30,6 +32,7 @@ export class JobsFile {
   #running: Promise<void> | undefined;
   #again = false;
   #stamp = '';
+  #problemTotal = 0;
   #last: (ScanResult & { at: number; ms: number }) | undefined;
 
   constructor(parts: JobsFileParts) {
@@ -50,6 +53,20 @@ export class JobsFile {
     await this.#running;
   }
 
+  /** To be called once it is no longer paused. */
+  resumed(): void {
+    void this.#look();
+  }
+
+  /** Problems of lines since the start, each counted once for as long as it stays. */
+  get problemTotal(): number {
+    return this.#problemTotal;
+  }
+
+  get lastScan(): (ScanResult & { at: number; ms: number }) | undefined {
+    return this.#last;
+  }
+
   status() {
     const last = this.#last;
     const problems = last?.problems ?? [];
@@ -67,6 +84,7 @@ export class JobsFile {
 
   /** Scans when the file has changed, or when something waits that time may settle. */
   async #look(): Promise<void> {
+    if (this.#parts.isPaused()) return;
     try {
       await this.#watchFolder();
       const stamp = await stampOf(this.#parts.path);
@@ -86,6 +104,11 @@ export class JobsFile {
     this.#soon ??= setTimeout(
       () => {
         this.#soon = undefined;
+        // Looked at again when it is resumed: what was seen is no longer what was read.
+        if (this.#parts.isPaused()) {
+          this.#stamp = '';
+          return;
+        }
         this.#running = this.#scan().finally(() => {
           this.#running = undefined;
           if (!this.#again) return;
@@ -123,6 +146,7 @@ export class JobsFile {
   #report(result: ScanResult): void {
     const known = new Set(this.#last?.problems.map((p) => `${p.line} ${p.message}`));
     const fresh = result.problems.filter((p) => !known.has(`${p.line} ${p.message}`));
+    this.#problemTotal += fresh.length;
     for (const { line, message } of fresh.slice(0, loggedProblems))
       this.#parts.log.warn({ line, problem: message }, 'jobs file: skipped');
     if (fresh.length > loggedProblems)

@@ -42,6 +42,11 @@ export class TakenLines {
     return typeof this.#rows.get(nameOf(line))?.job_id === 'number';
   }
 
+  /** The jobs that lines in the file, or just gone from it, became. */
+  get jobIds(): JobId[] {
+    return [...this.#rows.values()].flatMap(({ job_id: id }) => (id === null ? [] : [id as JobId]));
+  }
+
   /** Writes down that the line is about to become a job. @returns the key to submit it under. */
   begin(line: LineId): string {
     const known = this.#rows.get(nameOf(line));

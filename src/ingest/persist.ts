@@ -1,0 +1,26 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+const firstMs = 1000;
+const mostMs = 60_000;
+
+/**
+ * Does it again until it succeeds: after 1 s at first, then after twice as long each time, at most a minute.
+ * @param failed told of each failure
+ * @throws only once `signal` has fired
+ */
+export async function persist<T>(
+  work: () => Promise<T>,
+  failed: (error: unknown) => void,
+  signal: AbortSignal,
+): Promise<T> {
+  for (let waitMs = firstMs; ; waitMs = Math.min(mostMs, waitMs * 2)) {
+    signal.throwIfAborted();
+    try {
+      return await work();
+    } catch (error) {
+      signal.throwIfAborted();
+      failed(error);
+    }
+    await delay(waitMs, undefined, { signal });
+  }
+}

@@ -1,0 +1,77 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { AppError } from '../errors.js';
+import type { Job, JobId } from '../jobs/job.js';
+import type { JobFolders } from '../jobs/job-folders.js';
+import { logTail } from '../jobs/log-file.js';
+import type { JobService } from '../jobs/service.js';
+import type { JobOutputs, OutputService } from '../outputs/service.js';
+import { neverRun, type Outcome, type OutcomeOutput } from './outcome.js';
+
+/** How long outputs that are still on another box are waited for, and how often they are looked for. */
+const mostWaitMs = 10 * 60_000;
+const lookMs = 2000;
+
+export interface OutcomeParts {
+  jobs: Pick<JobService, 'get'>;
+  outputs: Pick<OutputService, 'indexJob'>;
+  folders: JobFolders;
+  /** Says what is still to come of an ended job's outputs, if anything is. */
+  onTheWay: (id: JobId) => string | undefined;
+  /** Where users reach this service, without a slash at its end. */
+  publicUrl: string | undefined;
+  now: () => number;
+}
+
+/** What became of an ended job; its outputs are indexed first. @throws AppError as `outputs.indexJob` does. */
+export async function readOutcome(
+  parts: OutcomeParts,
+  id: JobId,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { outputs, folders, now } = parts;
+  for (const from = now(); parts.onTheWay(id) !== undefined && now() - from < mostWaitMs;)
+    await delay(lookMs, undefined, { signal });
+  let job: Job;
+  let found: JobOutputs;
+  try {
+    job = parts.jobs.get(id);
+    found = await outputs.indexJob(id);
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code !== 'not_found') throw error;
+    return {
+      ...neverRun(true, `job ${id} was deleted before its outcome was reported`),
+      jobId: id,
+    };
+  }
+  return {
+    status: job.state,
+    jobId: id,
+    experimentId: job.experiment_id,
+    exitCode: job.exit_code,
+    signal: job.signal,
+    failure: job.failure,
+    message: job.message,
+    submittedAt: job.submitted_at,
+    startedAt: job.started_at,
+    endedAt: job.ended_at,
+    outputs: found.outputs.map((output): OutcomeOutput => {
+      const { outputId, path, kind, size, sha256 } = output;
+      return {
+        id: outputId,
+        path,
+        kind,
+        size,
+        sha256,
+        url: downloadUrl(parts.publicUrl, id, path),
+      };
+    }),
+    warnings: found.warnings,
+    log: await logTail(folders, job),
+    outputDir: folders.of(id).outputDir,
+  };
+}
+
+function downloadUrl(publicUrl: string | undefined, id: JobId, path: string): string | null {
+  if (publicUrl === undefined) return null;
+  return `${publicUrl}/outputs/download_by_job?job_id=${id}&rel_path=${encodeURIComponent(path)}`;
+}

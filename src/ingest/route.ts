@@ -1,0 +1,200 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { z } from 'zod';
+import type { Job } from '../jobs/job.js';
+import * as claims from './claims.js';
+import { Keeper, type KeeperParts } from './keeper.js';
+import type { Pauses } from './pauses.js';
+import type { RouteStatus } from './route-status.js';
+import type { IngestItem } from './source.js';
+import { Troubles } from './troubles.js';
+import type { WayIn } from './ways-in.js';
+
+/** Found items that wait for one of ours to end; the rest is found again by the next scan. */
+const mostWaiting = 1000;
+const longestKey = 500;
+/** How long finished claims are remembered. */
+const rememberMs = 90 * 24 * 3600_000;
+
+export interface RouteParts<Item extends IngestItem> extends Omit<
+  KeeperParts<Item>,
+  'failed' | 'freed'
+> {
+  worker: string;
+  pauses: Pauses;
+  /** Between the starts of two scans. */
+  seconds: number;
+  /** Claimed jobs of this route that have not ended, at most. */
+  maxJobs: number;
+  findJob: (id: number) => Pick<Job, 'started_at' | 'terminal'> | undefined;
+}
+
+/**
+ * One way in: scans its source, claims what this server has room for, and keeps each claim until its outcome is reported. Paused, it
+ * claims nothing more; what is claimed goes on.
+ */
+export class Route<Item extends IngestItem> implements WayIn {
+  readonly name: string;
+  readonly #parts: RouteParts<Item>;
+  readonly #keeping: KeeperParts<Item>;
+  readonly #troubles: Troubles;
+  readonly #closing = new AbortController();
+  readonly #keepers = new Map<string, { keeper: Keeper<Item>; done: Promise<void> }>();
+  #waiting = new Map<string, Item>();
+  #loop: Promise<void> | undefined;
+  #last: { at: number; ms: number; found: number } | undefined;
+  #lastError: { at: number; message: string } | undefined;
+
+  constructor(parts: RouteParts<Item>) {
+    this.name = parts.source.name;
+    this.#parts = parts;
+    this.#troubles = new Troubles(this.name, parts.now, parts.log);
+    this.#keeping = {
+      ...parts,
+      failed: (where, error) => this.#troubles.failed(where, error),
+      freed: () => this.#fill(),
+    };
+  }
+
+  /** Takes up what a process before this one left, and scans from then on. */
+  start(): void {
+    const { db, source, log } = this.#parts;
+    for (const row of claims.liveClaims(db, this.name)) {
+      const item = readItem(source.itemSchema, row.data);
+      if (item) this.#keep(item, row, false);
+      else log.error({ route: this.name, item: row.item }, 'ingest: a claim cannot be read');
+    }
+    this.#loop = this.#run();
+  }
+
+  /** Ends what is under way; the next start goes on with it. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#loop;
+    await Promise.all([...this.#keepers.values()].map(({ done }) => done));
+  }
+
+  pause(by: string): void {
+    this.#parts.pauses.pause(this.name, by);
+  }
+
+  resume(): void {
+    this.#parts.pauses.resume(this.name);
+    this.#fill();
+  }
+
+  /** How it stands; times are milliseconds since 1970. */
+  status(): RouteStatus {
+    const { db, seconds, maxJobs, worker, findJob } = this.#parts;
+    const counts = claims.countClaims(db, this.name);
+    const live = claims.liveClaims(db, this.name);
+    const running = live.filter(({ job_id: id }) => {
+      const job = id === null ? undefined : findJob(id);
+      return job !== undefined && !job.terminal && job.started_at !== null;
+    }).length;
+    return {
+      name: this.name,
+      worker,
+      paused: this.#parts.pauses.of(this.name) ?? null,
+      interval_seconds: seconds,
+      max_jobs: maxJobs,
+      last_scan: this.#last?.at ?? null,
+      last_scan_seconds: this.#last === undefined ? null : this.#last.ms / 1000,
+      last_error: this.#lastError ?? null,
+      errors: this.#troubles.errors,
+      error_count: this.#troubles.total,
+      problems: this.#troubles.problems.slice(0, 100),
+      problem_count: this.#troubles.problems.length,
+      found: this.#last?.found ?? 0,
+      claimed: live.length - running,
+      running,
+      done: counts.done,
+      failed: counts.failed,
+      lost: counts.lost,
+    };
+  }
+
+  async #run(): Promise<void> {
+    const { seconds, now, log } = this.#parts;
+    const { signal } = this.#closing;
+    while (!signal.aborted) {
+      const from = now();
+      try {
+        await this.#scan();
+      } catch (error) {
+        if (signal.aborted) return;
+        log.debug({ err: error, route: this.name }, 'ingest: the scan failed');
+        this.#troubles.failed(null, error);
+        this.#lastError = { at: now(), message: this.#troubles.errors[0]?.message ?? '' };
+      }
+      const waitMs = Math.max(0, from + seconds * 1000 - now());
+      await delay(waitMs, undefined, { signal }).catch((error: unknown) => {
+        if (!signal.aborted) throw error;
+      });
+    }
+  }
+
+  async #scan(): Promise<void> {
+    const { source, now, db } = this.#parts;
+    const from = now();
+    claims.forgetFinished(db, this.name, from - rememberMs);
+    this.#troubles.beginScan();
+    const waiting = new Map<string, Item>();
+    let found = 0;
+    const notes = {
+      problem: (where: string, message: string) => this.#troubles.problem(where, message),
+      cancelled: (key: string) => this.#keepers.get(key)?.keeper.cancel(),
+    };
+    for await (const item of source.scan(notes, this.#closing.signal)) {
+      found += 1;
+      if (item.key.length > longestKey) notes.problem(item.key, 'its name is too long');
+      else if (waiting.size < mostWaiting) {
+        waiting.set(item.key, item);
+        this.#waiting.set(item.key, item);
+        this.#fill();
+      }
+    }
+    this.#waiting = new Map([...waiting].filter(([key]) => this.#waiting.has(key)));
+    this.#troubles.endScan();
+    this.#last = { at: from, ms: now() - from, found };
+  }
+
+  /** Claims of what waits as many as there is room for. */
+  #fill(): void {
+    const { db, maxJobs, worker, leaseMs, now } = this.#parts;
+    for (const [key, item] of this.#waiting) {
+      if (this.#closing.signal.aborted || this.#parts.pauses.of(this.name)) return;
+      if (claims.countBusy(db, this.name) >= maxJobs) return;
+      this.#waiting.delete(key);
+      if (this.#keepers.has(key) || claims.findLiveClaim(db, this.name, key)) continue;
+      const row = claims.beginClaim(
+        db,
+        {
+          ...{ route: this.name, item: key, worker },
+          ...{ lease_until: now() + leaseMs, data: JSON.stringify(item) },
+        },
+        now(),
+      );
+      this.#keep(item, row, true);
+    }
+  }
+
+  #keep(item: Item, row: claims.ClaimRow, isNew: boolean): void {
+    const { signal } = this.#closing;
+    const keeper = new Keeper(this.#keeping, item, row, isNew);
+    const done = keeper
+      .run(signal)
+      .catch((error: unknown) => {
+        if (!signal.aborted) this.#troubles.failed(row.item, error);
+      })
+      .finally(() => {
+        this.#keepers.delete(row.item);
+        this.#fill();
+      });
+    this.#keepers.set(row.item, { keeper, done });
+  }
+}
+
+function readItem<Item>(schema: z.ZodType<Item>, data: string): Item | undefined {
+  const parsed = schema.safeParse(JSON.parse(data));
+  return parsed.success ? parsed.data : undefined;
+}
