@@ -13,3 +13,4 @@ user runner 903 /home/runner /bin/bash --create-home
 user jobrunner 904 /nonexistent /usr/sbin/nologin
 user jr-remote 905 /nonexistent /bin/bash
 user slurm 64030 /nonexistent /usr/sbin/nologin
+groupadd --gid 906 jr-slurm

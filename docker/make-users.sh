@@ -15,19 +15,24 @@ user jobrunner /nonexistent
 # Runs our own program for jobs on SSH hosts, and alone can read the keys to them. Slurm starts a job through a login shell.
 user jr-remote /nonexistent --shell /bin/bash
 
+# Who may talk to Slurm: what is not in it cannot reach munge's socket, jobs above all.
+getent group jr-slurm >/dev/null || groupadd --system jr-slurm
+
 # The API reads what jobs leave behind (group runner) and submits as runner; nothing more.
 member() { id -nG "$1" | tr ' ' '\n' | grep -qx "$2" || usermod -aG "$2" "$1"; }
 member jobrunner runner
 # It reads what comes back from SSH hosts; jr-remote reads datasets and scripts as jobs do. runner is in neither's group.
 member jobrunner jr-remote
 member jr-remote runner
-for command in set-node-state submit-remote; do
+for name in slurm jobrunner jr-remote; do member "$name" jr-slurm; done
+install -D -m 0644 "$(dirname "$0")/trusted-conf.sh" /usr/local/lib/jobrunner/trusted-conf
+for command in set-node-state submit-job submit-remote; do
   install -D -m 0755 "$(dirname "$0")/$command.sh" "/usr/local/lib/jobrunner/$command"
 done
 rule=/etc/sudoers.d/jobrunner
 cat >"$rule.new" <<'RULE'
-Defaults!/usr/bin/sbatch,/usr/local/lib/jobrunner/set-node-state,/usr/local/lib/jobrunner/submit-remote env_keep += "SLURM_CONF", !requiretty, !log_allowed, !pam_session
-jobrunner ALL=(runner) NOPASSWD: /usr/bin/sbatch
+Defaults!/usr/local/lib/jobrunner/submit-job,/usr/local/lib/jobrunner/set-node-state,/usr/local/lib/jobrunner/submit-remote env_keep += "SLURM_CONF", !requiretty, !log_allowed, !pam_session
+jobrunner ALL=(root) NOPASSWD: /usr/local/lib/jobrunner/submit-job
 jobrunner ALL=(slurm) NOPASSWD: /usr/local/lib/jobrunner/set-node-state
 jobrunner ALL=(jr-remote) NOPASSWD: /usr/local/lib/jobrunner/submit-remote
 RULE

@@ -1,7 +1,7 @@
 import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { interleave } from '../interleave.js';
-import { idsOf } from '../nginx.js';
+import { submitterOf } from '../submitter.js';
 import { Stack } from '../stack.js';
 
 const gpus = 8;
@@ -125,7 +125,7 @@ function refuseOverfull(records) {
 async function succession(workspace, stack) {
   const count = 10;
   workspace.say(`  ${count} jobs one after the other on one GPU`);
-  const { uid, gid } = await idsOf(workspace, 'runner');
+  const { uid, gid } = await submitterOf(workspace);
   const path = join(workspace.root, 'gpu.sh');
   await writeFile(path, `#!/bin/bash\nset -- 0.5\n${record}\n`);
   await chmod(path, 0o755);

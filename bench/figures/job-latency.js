@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { interleave } from '../interleave.js';
-import { idsOf } from '../nginx.js';
+import { submitterOf } from '../submitter.js';
 
 const script = '#!/bin/bash\ntrue\n';
 const sbatchFlags = ['--mem=200M', '--cpus-per-task=1', '--output=/dev/null', '--chdir=/tmp'];
@@ -18,7 +18,7 @@ export const jobLatency = {
     'which has no script to store. Each run starts at a random moment, since Slurm’s scheduler wakes once a second.',
   async measure(workspace) {
     const stack = await workspace.stack();
-    const { uid, gid } = await idsOf(workspace, 'runner');
+    const { uid, gid } = await submitterOf(workspace);
     const path = join(workspace.root, 'true.sh');
     await writeFile(path, script);
     await chmod(path, 0o755);

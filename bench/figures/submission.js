@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { interleave } from '../interleave.js';
-import { idsOf } from '../nginx.js';
+import { submitterOf } from '../submitter.js';
 
 /** @type {import('../main.js').Figure} */
 export const submission = {
@@ -13,7 +13,7 @@ export const submission = {
     'The partition is down meanwhile, so that no job starts and only the submitting is measured; all jobs are cancelled between runs. More is better.',
   async measure(workspace) {
     const stack = await workspace.stack();
-    const { uid, gid } = await idsOf(workspace, 'runner');
+    const { uid, gid } = await submitterOf(workspace);
     const jobs = workspace.quick ? 20 : 80;
     const path = join(workspace.root, 'submitted.sh');
     await writeFile(path, '#!/bin/bash\ntrue\n');

@@ -57,7 +57,7 @@ export interface SlurmClient {
 /** More at once only wait for slurmctld's lock: 120 a second one at a time, 215 at four (two cores, 22.05). */
 const submitsAtOnce = 4;
 
-/** Slurm through its own commands; the API's user is an Operator, and `sbatch` alone runs as `runner`. */
+/** Slurm through its own commands; the API's user is an Operator, and jobs alone are submitted by root's own script, as `runner`. */
 export function commandSlurmClient(slurmConf: string, reserve: HoldReserve): SlurmClient {
   const run: RunCommand = commandRunner(slurmConf);
   const withoutReserve = (node: SlurmNode): SlurmNode => ({
@@ -78,12 +78,13 @@ export function commandSlurmClient(slurmConf: string, reserve: HoldReserve): Slu
   return {
     submit: (spec, script) =>
       limit(async () => {
-        const as = ['-n', '-u', spec.user];
         if (spec.user === 'jr-remote') {
-          const command = '/usr/local/lib/jobrunner/submit-remote';
-          return parseSbatch(await run('sudo', [...as, command, ...submitRemoteArguments(spec)]));
+          const command = ['-u', 'jr-remote', '/usr/local/lib/jobrunner/submit-remote'];
+          const args = ['-n', ...command, ...submitRemoteArguments(spec)];
+          return parseSbatch(await run('sudo', args));
         }
-        const args = [...as, '/usr/bin/sbatch', ...sbatchArguments(spec)];
+        // Root's script: it alone may submit as another user, and nobody who could look into the process of a root's is one of the jobs.
+        const args = ['-n', '/usr/local/lib/jobrunner/submit-job', ...sbatchArguments(spec)];
         return parseSbatch(await run('sudo', args, { input: script }));
       }),
     setAccount: (account, limits) => setAccount(run, account, limits),

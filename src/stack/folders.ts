@@ -53,7 +53,8 @@ export function makeFolders(
   folder(layout.slurmSpool, 0o755, root);
   folder(layout.mysqlData, 0o700, mysql);
   folder(layout.mungeFolder, 0o700, munge);
-  folder(layout.mungeRun, 0o755, munge);
+  // Closed to jobs: with munge's word for who they are they could submit, change and cancel under any account of their Unix user's.
+  folder(layout.mungeRun, 0o750, { uid: munge.uid, gid: accounts.slurmGroup });
   folder(layout.mysqlRun, 0o755, mysql);
   folder(join(layout.jobEnded, '..'), 0o755, root);
   // screen(1) takes no folder that is open to others.

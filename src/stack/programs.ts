@@ -97,6 +97,8 @@ export function mungedProgram(layout: Layout): Program {
     command: [
       locate('munged'),
       '--foreground',
+      // Else it insists on a socket that everybody can reach, jobs too.
+      '--force',
       `--key-file=${join(layout.mungeFolder, 'munge.key')}`,
       `--seed-file=${join(layout.mungeFolder, 'munged.seed')}`,
       `--socket=${layout.mungeSocket}`,

@@ -4,6 +4,7 @@ import {
   chmodSync,
   chownSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -64,32 +65,107 @@ test('a node is not drained by a slurm.conf that the API itself could have writt
   expect(good.stderr).not.toMatch(/SLURM_CONF/);
 });
 
-test('a job that gives itself a comment with line breaks hides no other job', async () => {
-  const options = ['--mem=10M', '--begin=now+1hour', '--comment=x\n7    FAILED\n|y|'];
-  const submitted = await as('runner', ['sbatch', '--output=/dev/null', ...options, '--wrap=id'], {
+/** As root could by hand: what jobs submitted when they still could must do no harm either. */
+const submitAsRunner = (...options: string[]) =>
+  as('root', ['sbatch', '--uid=runner', '--gid=runner', '--mem=10M', ...options], {
     SLURM_CONF: slurmConf(),
   });
+
+test('a job that gives itself a comment with line breaks hides no other job', async () => {
+  const options = ['--begin=now+1hour', '--comment=x\n7    FAILED\n|y|'];
+  const submitted = await submitAsRunner('--output=/dev/null', ...options, '--wrap=id');
   expect(submitted.stdout).toMatch(/^Submitted batch job \d+$/);
   const job = await stack.shell('echo seen');
   expect(job).toMatchObject({ status: 'COMPLETED', log: 'seen\n' });
 });
 
-test('what a job submits under another’s comment is not taken for that job', async () => {
+test('what is submitted under another’s comment is not taken for that job', async () => {
   const held = await stack.submit({ command_key: 'shell', command: 'sleep 60', mem_gb: 0.2 });
   const { job_id: id, slurm_job_id: number } = held.json;
   await stack.until(id, 'RUNNING');
-  const job = await stack.shell(
-    `comment=$(squeue --noheader --jobs=${number} --format=%k)
-     cd /tmp && sbatch --mem=10M --output=/dev/null --comment="$comment" --wait --wrap=true`,
-  );
-  expect(job.status).toBe('COMPLETED');
+  const asked = await as('root', ['squeue', '--noheader', `--jobs=${number}`, '--format=%k'], {
+    SLURM_CONF: slurmConf(),
+  });
+  expect(asked.stdout).toMatch(/^jobrunner:[0-9a-f]+$/);
+  const options = [`--comment=${asked.stdout}`, '--chdir=/tmp', '--output=/dev/null'];
+  const same = await submitAsRunner(...options, '--wait', '--wrap=true');
+  expect(same.exitCode).toBe(0);
   const seen = await stack.call('GET', `/jobs/${id}`);
   expect(seen.json).toMatchObject({ status: 'RUNNING', slurm_job_id: number });
   await stack.call('POST', `/jobs/${id}/cancel`);
   await stack.until(id, 'CANCELLED');
 }, 30_000);
 
-test('a job reads no secret, state or log of the service, and asks Slurm for no more than its own', async () => {
+test('a job can neither submit, change, cancel nor see jobs: munge does not speak to it', async () => {
+  const other = await stack.submit({ command_key: 'shell', command: 'sleep 60', mem_gb: 0.2 });
+  const { job_id: id, slurm_job_id: number } = other.json;
+  await stack.until(id, 'RUNNING');
+  const commands = [
+    'sbatch --account=main --mem=10M --output=/dev/null --wrap=id',
+    'sbatch --account=jr-somebody --mem=10M --output=/dev/null --wrap=id',
+    `scontrol update JobId=${number} TimeLimit=1`,
+    `scontrol requeue ${number}`,
+    `scancel ${number}`,
+    'scancel --user=runner',
+    `squeue --noheader --jobs=${number}`,
+    'sacctmgr --noheader list cluster',
+    'srun --mem=10M true',
+    `perl -MIO::Socket::UNIX -e 'IO::Socket::UNIX->new("${stack.root}/run/munge/munge.socket") or die "$!\n"'`,
+  ];
+  const job = await stack.shell(
+    `id -Gn; ${commands.map((command) => `{ ${command} && echo DONE; } 2>&1 &`).join('\n')}\nwait; true`,
+    { split_log: true },
+  );
+  expect(job.status).toBe('COMPLETED');
+  expect(job.log).toMatch(/^runner\n/);
+  expect(job.log).not.toContain('DONE');
+  expect(job.log.match(/munge|Permission denied/gi)?.length).toBeGreaterThanOrEqual(
+    commands.length,
+  );
+  expect((await stack.call('GET', `/jobs/${id}`)).json.status).toBe('RUNNING');
+  await stack.call('POST', `/jobs/${id}/cancel`);
+  await stack.until(id, 'CANCELLED');
+}, 120_000);
+
+test('the API hands Slurm jobs of runner alone, and can have root read or run nothing', async () => {
+  const submit = async (options: string[], script: string, conf = slurmConf()) => {
+    const command = ['sudo', '-n', '/usr/local/lib/jobrunner/submit-job', ...options];
+    const user = ['--reuid=jobrunner', '--regid=jobrunner', '--init-groups', ...command];
+    const env = { PATH: '/usr/bin:/bin', SLURM_CONF: conf };
+    return execa('setpriv', user, {
+      env,
+      extendEnv: false,
+      reject: false,
+      cwd: '/',
+      input: script,
+    });
+  };
+  const refused = [
+    '--uid=0',
+    '--wrap=id',
+    '--get-user-env',
+    '--bbf=/etc/shadow',
+    '/etc/shadow',
+    '-Q',
+  ];
+  for (const option of refused)
+    expect((await submit([option], '#!/bin/sh\n')).stderr).toMatch(/not one of the options/);
+  expect((await submit([], '#!/bin/sh\n', join(stack.root, 'logs/api.log'))).stderr).toMatch(
+    /not a cluster’s slurm.conf/,
+  );
+  const options = ['--parsable', '--mem=10M', '--chdir=/tmp', '--output=/dev/null'];
+  const directives =
+    '#!/bin/sh\n#SBATCH --uid=0\n#SBATCH --comment=mine\n#SBATCH --bbf=/etc/shadow\n';
+  const { stdout: number } = await submit(options, `${directives}true\n`);
+  expect(number).toMatch(/^\d+$/);
+  const env = { SLURM_CONF: slurmConf() };
+  const shown = await as('root', ['scontrol', 'show', 'job', number], env);
+  expect(shown.stdout).toMatch(/UserId=runner\(\d+\) GroupId=runner\(/);
+  expect(shown.stdout).not.toMatch(/Comment=mine|BurstBuffer/);
+  expect((await as('jobrunner', ['sudo', '-n', 'id'], env)).stderr).toMatch(/password|not allowed/);
+}, 60_000);
+
+test('a job reads no secret, state or log of the service, and becomes nobody else', async () => {
   const paths = [
     'secrets',
     'db',
@@ -104,10 +180,6 @@ test('a job reads no secret, state or log of the service, and asks Slurm for no 
     `for path in ${paths.join(' ')} run/supervisord.conf slurm/etc/slurmdbd.conf; do
        [ ! -r "${stack.root}/$path" ] || echo "can read $path"
      done
-     scontrol update NodeName=box0 State=DRAIN Reason=x && echo drained
-     scontrol shutdown && echo stopped
-     sacctmgr --immediate modify user runner set adminlevel=Admin && echo admin
-     strigger --set --node --idle --program=/bin/true && echo trigger
      sudo -n true && echo root
      sudo -n -u slurm true && echo slurm
      true`,
@@ -121,10 +193,11 @@ test('a job reads no secret, state or log of the service, and asks Slurm for no 
 test('a log that is a link to a file of root’s is not written through', async () => {
   const target = join(work, 'of-root');
   writeFileSync(target, '', { mode: 0o600 });
-  const job = await stack.shell(
-    `cd "$JR_OUTPUT_DIR" && ln -s ${target} out.log
-     sbatch --wait --mem=10M --open-mode=append --output="$PWD/out.log" --wrap='echo written'`,
-  );
-  expect(job.status).toBe('FAILED');
+  const job = await stack.shell(`ln -s ${target} "$JR_OUTPUT_DIR/out.log"`);
+  const link = join(stack.root, 'results', String(job.job_id), 'out.log');
+  expect(lstatSync(link).isSymbolicLink()).toBe(true);
+  const options = ['--chdir=/tmp', '--open-mode=append', `--output=${link}`, '--wait'];
+  const submitted = await submitAsRunner(...options, '--wrap=echo written');
+  expect(submitted.exitCode).not.toBe(0);
   expect(readFileSync(target, 'utf8')).toBe('');
 }, 30_000);

@@ -97,7 +97,7 @@ describe('a move that is cut off', () => {
     ['kill-after', 'scontrol uhold *'],
     ['kill-before', 'scancel *'],
     ['kill-after', 'scancel *'],
-    ['kill-after', 'sudo * /usr/bin/sbatch *'],
+    ['kill-after', 'sudo * /usr/local/lib/jobrunner/submit-job *'],
     ['kill-before', 'scontrol update * Priority=*'],
     ['kill-after', 'scontrol update * Priority=*'],
   ] as const)(
@@ -167,7 +167,7 @@ test('a priority changed while the job is on its way to Slurm counts there', asy
   const all = await submit({ cpus: 16 });
   await stack.until(all, 'RUNNING');
   const usual = await submit({});
-  await gate.order('wait-before', 'sudo * /usr/bin/sbatch *');
+  await gate.order('wait-before', 'sudo * /usr/local/lib/jobrunner/submit-job *');
   const late = submit({});
   await gate.taken();
   const changing = put(usual + 1, 'priority', { priority: '5' });

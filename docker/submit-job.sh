@@ -1,0 +1,23 @@
+#!/bin/bash -p
+# The API's user runs this as root, by sudo, to hand Slurm a job: the script on standard input, to be run as `runner`, and options that
+# can neither make it another user's nor have root read or run anything. Jobs themselves cannot: munge's socket is closed to them.
+# Usage: SLURM_CONF=… submit-job --option=value … <SCRIPT
+set -eu
+. "${BASH_SOURCE[0]%/*}/trusted-conf"
+
+for option; do
+  # Not by the pattern: bash takes seconds for one that counts to thousands.
+  [ ${#option} -le 8192 ] || refuse 'an option is longer than 8 KiB'
+  case $option in
+    --job-name=* | --chdir=/* | --output=/* | --error=/* | --parsable | --export=ALL | --open-mode=append | --requeue) continue ;;
+  esac
+  [[ $option =~ ^--(comment=jobrunner:[0-9a-f]+|account=jr-[a-z0-9_.@-]+|nodes=1|ntasks=1|cpus-per-task=[0-9]+|mem=[0-9]+M|gres=[a-z0-9_:,]+|nice=[0-9]+|time=(UNLIMITED|[0-9:-]+)|constraint=[a-z0-9|]+|partition=[a-z0-9_,-]+)$ ]] ||
+    refuse "not one of the options of a job: $option"
+done
+
+cd /
+umask 022
+# The command in front ends the lines in which a script could give sbatch more options (sbatch(1)), a file of root's to read among them.
+# A clean environment, so that Slurm need not look for the user's own.
+exec env -i PATH=/usr/bin:/bin LC_ALL=C.UTF-8 "SLURM_CONF=$conf" /usr/bin/sbatch "$@" --uid=runner --gid=runner \
+  < <(printf '#!/bin/bash\n:\n' && exec cat)
