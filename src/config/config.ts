@@ -2,6 +2,7 @@ import { isIPv6 } from 'node:net';
 import { join } from 'node:path';
 import { ConfigError } from './config-error.js';
 import { environmentSchema, given, parseEnvironment, type Environment } from './environment.js';
+import { readGitLab, type GitLabConfig } from './gitlab.js';
 import { passwordsOf, passwordVariable, readSecret, secretsFolder } from './secrets.js';
 
 export interface B2Config {
@@ -48,6 +49,8 @@ export interface Config {
     stateSeconds: number;
   };
   jobsFile: { path: string; seconds: number; screen: boolean };
+  /** Undefined where no GitLab is scanned. */
+  gitlab: GitLabConfig | undefined;
   handOver: { attempts: number; waitSeconds: number };
   /** Claims made where other servers claim, too. */
   ingest: {
@@ -154,6 +157,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       leaseMs: e.JR_LEASE_MINUTES * 60_000,
       publicUrl: e.JR_PUBLIC_URL,
     },
+    gitlab: readGitLab(e, secrets),
     handOver: { attempts: e.JR_MAX_ASSIGN_ATTEMPTS, waitSeconds: e.JR_ASSIGN_RETRY_WAIT },
     ssh: {
       nodesFile: e.JR_SSH_NODES ?? join(e.JR_ROOT, 'ssh_nodes.yaml'),

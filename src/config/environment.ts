@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ConfigError } from './config-error.js';
 import { boxesVariables } from './variables/boxes.js';
+import { gitlabVariables } from './variables/gitlab.js';
 import { gpusVariables } from './variables/gpus.js';
 import { ingestVariables } from './variables/ingest.js';
 import { jobsVariables } from './variables/jobs.js';
@@ -21,6 +22,7 @@ export const environmentSchema = z.object({
   ...gpusVariables,
   ...jobsVariables,
   ...ingestVariables,
+  ...gitlabVariables,
   ...sshVariables,
   ...boxesVariables,
   ...limitsVariables,

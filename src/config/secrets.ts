@@ -5,7 +5,13 @@ import { ConfigError } from './config-error.js';
 import { environmentSchema } from './environment.js';
 
 /** Variables whose value must not reach a child's environment, a log or an error. */
-const secretVariables = ['JR_AUTH_TOKEN', 'JR_B2_APP_KEY', 'JR_SSH_PASSWORD', 'JR_JOIN_TOKEN'];
+const secretVariables = [
+  'JR_AUTH_TOKEN',
+  'JR_B2_APP_KEY',
+  'JR_SSH_PASSWORD',
+  'JR_JOIN_TOKEN',
+  'JR_GITLAB_TOKEN',
+];
 
 /** The file of SSH hosts may name any of these for a password. */
 export const passwordVariable = /^JR_SSH_PASSWORD(_[A-Z0-9_]+)?$/;

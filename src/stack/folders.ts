@@ -20,6 +20,7 @@ import {
 import { dirname, join } from 'node:path';
 import { ConfigError } from '../config/config-error.js';
 import type { Config } from '../config/config.js';
+import { GITLAB_TOKEN_SECRET } from '../config/gitlab.js';
 import type { Account, Accounts } from './accounts.js';
 import type { Layout } from '../layout.js';
 
@@ -98,6 +99,7 @@ export function keepSecrets(
   const token = config.authToken ?? randomBytes(24).toString('base64url');
   secret('auth-token', token);
   if (config.b2) secret('b2-app-key', config.b2.appKey);
+  if (config.gitlab) secret(GITLAB_TOKEN_SECRET, config.gitlab.token);
 
   const mungeKey = join(layout.mungeFolder, 'munge.key');
   if (!existsSync(mungeKey)) privateFile(mungeKey, randomBytes(128), 0o600, accounts.munge);

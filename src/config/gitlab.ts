@@ -1,0 +1,37 @@
+import { join } from 'node:path';
+import { ConfigError } from './config-error.js';
+import type { Environment } from './environment.js';
+import { readSecret } from './secrets.js';
+
+export interface GitLabConfig {
+  url: string;
+  token: string;
+  /** Between the starts of two scans. */
+  seconds: number;
+  /** Globs of projects' paths; undefined for all. */
+  projects: string[] | undefined;
+  maxRetries: number;
+  /** Undefined: as many as there are GPUs. */
+  maxJobs: number | undefined;
+  jobTypesFile: string;
+}
+
+/** Where the stack leaves the token for the API. */
+export const GITLAB_TOKEN_SECRET = 'gitlab-token';
+
+/** @returns undefined where there is no GitLab. @throws ConfigError when there is no token for it. */
+export function readGitLab(e: Environment, secrets: string): GitLabConfig | undefined {
+  if (e.JR_GITLAB_URL === undefined) return undefined;
+  const token = e.JR_GITLAB_TOKEN ?? readSecret(join(secrets, GITLAB_TOKEN_SECRET));
+  if (token === undefined)
+    throw new ConfigError('JR_GITLAB_TOKEN: not set, but JR_GITLAB_URL is; see docs/gitlab.md');
+  return {
+    url: e.JR_GITLAB_URL,
+    token,
+    seconds: e.JR_GITLAB_INTERVAL,
+    projects: e.JR_GITLAB_PROJECTS,
+    maxRetries: e.JR_GITLAB_MAX_RETRIES,
+    maxJobs: e.JR_GITLAB_MAX_JOBS,
+    jobTypesFile: e.JR_GITLAB_JOB_TYPES ?? join(e.JR_ROOT, 'gitlab_job_types.yaml'),
+  };
+}
