@@ -21,6 +21,7 @@ export async function describeMachine(workspace) {
     firstLine('curl', ['--version']),
     // The commands ask for a configuration even to say this.
     firstLine('slurmctld', ['-V']),
+    firstLine('ssh', ['-V']).then((line) => line.replace('OpenSSH_', 'OpenSSH ')),
   ]);
   const os = /^PRETTY_NAME="?([^"\n]*)/m.exec(await readFile('/etc/os-release', 'utf8'))?.[1];
   return [

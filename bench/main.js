@@ -9,6 +9,7 @@ import { jobLatency } from './figures/job-latency.js';
 import { memory } from './figures/memory.js';
 import { download } from './figures/download.js';
 import { startUp } from './figures/start-up.js';
+import { ssh } from './figures/ssh.js';
 import { submission } from './figures/submission.js';
 import { upload } from './figures/upload.js';
 import { describeMachine, otherWork } from './machine.js';
@@ -28,7 +29,17 @@ import { Workspace } from './workspace.js';
  * In the order in which they run: extraction before anything has freed inodes, starts while no other stack is up, memory off
  * the API that all the others used.
  */
-const figures = [extraction, startUp, upload, download, jobLatency, submission, memory, gpuSharing];
+const figures = [
+  extraction,
+  startUp,
+  upload,
+  download,
+  jobLatency,
+  submission,
+  memory,
+  gpuSharing,
+  ssh,
+];
 
 /** Above this share of the CPUs, what others do shows in the figures. */
 const tolerableShare = 0.1;
@@ -38,9 +49,9 @@ const percent = (share) => `${Math.round(share * 100)} %`;
 
 const usage = `Usage: npm run bench -- [--quick] [--only NAME]...
 
-Measures JobRunner against nginx, GNU tar and sbatch, both sides in turn on this machine, prints a table and,
-after a whole run, writes it to bench/RESULTS.md. Needs root, an installed JobRunner (./run.sh --install) and
-nginx (apt-get install nginx-light). Uses a temporary folder (TMPDIR) and ports of its own and removes all of it.
+Measures JobRunner against nginx, GNU tar, sbatch, ssh and scp, both sides in turn on this machine, prints a table
+and, after a whole run, writes it to bench/RESULTS.md. Needs root, an installed JobRunner (./run.sh --install), nginx
+and sshd (apt-get install nginx-light openssh-server). Uses a temporary folder (TMPDIR) and ports of its own and removes all of it.
 
   --only NAME   measure only this: ${figures.map(({ name }) => name).join(', ')}; may be given several times
   --quick       less data and fewer runs, to see that it works

@@ -22,6 +22,7 @@ export async function checkRequirements() {
   await demand('curl', 'run apt-get install curl');
   await demand('tar', 'run apt-get install tar');
   await demand('xz', 'run apt-get install xz-utils');
+  await demand('sshd', 'the SSH hosts are its; run apt-get install openssh-server');
   await demand(
     'nginx',
     'it is the rival in the upload and download figures; run apt-get install nginx-light',

@@ -109,10 +109,11 @@ export class Stack {
   /**
    * Runs a bash command line as a job.
    * @param {string} command
+   * @param {object} [more] fields of the job
    * @returns {Promise<number>} the job's number
    */
-  async runJob(command) {
-    const fields = { command_key: 'shell', command, mem_gb: 0.2 };
+  async runJob(command, more) {
+    const fields = { command_key: 'shell', command, mem_gb: 0.2, ...more };
     const { job_id: id } = await this.client.expect(201, 'POST', '/jobs', fields);
     const { status } = await this.client.expect(200, 'GET', `/jobs/${id}?wait=60`);
     if (status !== 'COMPLETED') throw new Error(`job ${id} (${command}) is ${status}`);

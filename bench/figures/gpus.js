@@ -1,6 +1,7 @@
 import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { interleave } from '../interleave.js';
+import { seeded } from '../seeded.js';
 import { submitterOf } from '../submitter.js';
 import { Stack } from '../stack.js';
 
@@ -187,15 +188,4 @@ function meanGap(records) {
   const order = [...records].sort((a, b) => a.begin - b.begin);
   const gaps = order.slice(1).map(({ begin }, i) => begin - (order[i]?.end ?? NaN));
   return gaps.reduce((sum, gap) => sum + gap, 0) / gaps.length;
-}
-
-/** mulberry32: the same jobs in every run. @param {number} seed */
-function seeded(seed) {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

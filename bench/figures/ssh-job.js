@@ -1,0 +1,40 @@
+import { performance } from 'node:perf_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
+import { interleave } from '../interleave.js';
+
+const overheadTarget = 1.5;
+
+export const howJob =
+  'Job: `POST /jobs` (`shell`, command `true`, partition ssh) and `GET /jobs/{id}?wait=60` until that says `COMPLETED`, against `ssh host true` with a connection of its own; ' +
+  'the target is for the difference. Each run starts at a random moment, since Slurm’s scheduler wakes once a second.';
+
+/**
+ * A trivial job, submitted until seen ended, against ssh alone.
+ * @param {import('../workspace.js').Workspace} workspace
+ * @param {import('../stack.js').Stack} stack
+ * @param {import('../ssh-hosts.js').SshHosts} servers
+ */
+export async function trivialJob(workspace, stack, servers) {
+  /** @param {() => Promise<unknown>} work */
+  const timed = async (work) => {
+    await delay(Math.random() * 1000, undefined, { signal: workspace.signal });
+    const started = performance.now();
+    await work();
+    return (performance.now() - started) / 1000;
+  };
+  const { ours, theirs } = await interleave(workspace, workspace.runs(11), {
+    ours: () => timed(() => stack.runJob('true', { partition: 'ssh' })),
+    theirs: () =>
+      timed(() => workspace.run('ssh', ['-F', servers.sshConfig, servers.nameOf(0), 'true'])),
+  });
+  const what = 'job `true` in partition ssh, submitted until seen `COMPLETED`';
+  return [
+    {
+      what: `${what}: how much longer than \`ssh host true\``,
+      unit: 's',
+      ours: ours.map((seconds, i) => seconds - (theirs[i] ?? NaN)),
+      target: overheadTarget,
+    },
+    { what, unit: 's', ours, rival: { name: '`ssh host true`', values: theirs } },
+  ];
+}

@@ -1,0 +1,38 @@
+import { SshHosts } from '../ssh-hosts.js';
+import { freePorts } from '../free-ports.js';
+import { Stack } from '../stack.js';
+import { balance, howBalance } from './ssh-balance.js';
+import { dataset, howDataset } from './ssh-dataset.js';
+import { howJob, trivialJob } from './ssh-job.js';
+import { howLog, logLines } from './ssh-log.js';
+
+const hosts = 8;
+const gpusOfEach = 2;
+
+/** @type {import('../main.js').Figure} */
+export const ssh = {
+  name: 'ssh',
+  how:
+    `**ssh**: a stack of its own with ${hosts} SSH hosts of ${gpusOfEach} GPUs, each an sshd on loopback with a key and a working folder of its own; ` +
+    'ssh and scp use the same key, known hosts and ciphers (OpenSSH’s defaults). ' +
+    [howJob, howDataset, howLog, howBalance].join(' '),
+  async measure(workspace) {
+    const servers = await SshHosts.start(workspace, hosts, { cpus: 4, gpus: gpusOfEach });
+    const [slurmdPort = 0] = await freePorts(1);
+    const stack = await Stack.start(workspace, 'ssh-stack', {
+      JR_SSH_NODES: servers.nodesFile,
+      // The first that is tried.
+      JR_SSH_SLURMD_PORT: String(slurmdPort),
+    });
+    try {
+      return [
+        ...(await trivialJob(workspace, stack, servers)),
+        ...(await dataset(workspace, stack, servers)),
+        ...(await logLines(workspace, stack)),
+        ...(await balance(workspace, stack)),
+      ];
+    } finally {
+      await stack.down();
+    }
+  },
+};
