@@ -24,7 +24,7 @@ export class SshHosts {
     this.user = user;
     this.ports = ports;
     this.folder = folder;
-    /** For ssh and scp: the same key, known hosts and, by default, ciphers as JobRunner's own ssh_config. */
+    /** For ssh and scp: the same key and known hosts as JobRunner's own ssh_config. */
     this.sshConfig = join(folder, 'ssh_config');
     /** What JR_SSH_NODES names. */
     this.nodesFile = join(folder, 'nodes.json');

@@ -2,7 +2,7 @@ import { seeded } from '../seeded.js';
 
 const target = 1.2;
 const shortestSeconds = 0.5;
-const longestSeconds = 8;
+const longestSeconds = 5;
 
 export const howBalance = `Balance: jobs of one GPU that sleep ${shortestSeconds} to ${longestSeconds} s, drawn with a fixed seed, all submitted at once; the time that each host’s jobs took by the jobs’ own records, added up: that of the busiest host against that of the least busy one.`;
 

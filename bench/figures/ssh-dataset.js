@@ -13,7 +13,7 @@ const MiB = 2 ** 20;
 export const howDataset =
   'Dataset: sent to a host that has nothing of it, as the first job that needs it does, against `scp -r` of the same bytes from the same files to a new folder on the same host. What is sent is what ' +
   'arrives: of a file that is no archive, the file; of an archive, the archive and our tree of it, both of which scp copies, too. Ours is from the making of the folder there until the job’s command runs, by the host’s own ' +
-  'clock: the sending, the digest that the host computes of what arrived, and the start of the command. scp’s is the whole command, its connection included; it compares nothing. ' +
+  'clock: the sending, the digest that the host computes of what arrived, and the start of the command. scp’s is the whole command, its connection included, with its own choice of a cipher (ChaCha20) and with ours (AES-GCM); it compares nothing. ' +
   'Between runs what has arrived is removed and dirty pages are written out.';
 
 /** When the dataset's folder was made there, and now, in seconds since 1970 (stat(1): %W, time of birth). */
@@ -28,57 +28,63 @@ const tellTimes = 'echo "$(stat -c %.9W "$(dirname "$JR_DATASET_DIR")") $EPOCHRE
 export async function dataset(workspace, stack, servers) {
   const payload = await workspace.payload();
   const archive = await makeArchive(workspace);
+  const inArchive = `an archive of ${archive.bytes / MiB} MiB, and the ${archive.files} files in it`;
   return [
-    await against(`one file of ${payload.bytes / MiB} MiB`, payload, 5),
-    await against(
-      `an archive of ${archive.bytes / MiB} MiB, and the ${archive.files} files in it`,
-      archive,
-      3,
-    ),
+    ...(await against(`one file of ${payload.bytes / MiB} MiB`, payload, ['original'], 5)),
+    ...(await against(inArchive, archive, ['original', 'tree'], 3)),
   ];
 
   /**
    * @param {string} what
    * @param {{ path: string, sha256: string }} sent
+   * @param {string[]} parts of the stored dataset that arrive there
    * @param {number} runs
    */
-  async function against(what, { path, sha256 }, runs) {
+  async function against(what, { path, sha256 }, parts, runs) {
     workspace.say(`  dataset: ${what}`);
     const bearer = ['--header', `Authorization: Bearer ${stack.token}`];
     const url = `${stack.url}/datasets/${sha256}`;
     await curl(workspace, [200, 201], [...bearer, '--upload-file', path, url]);
     const stored = join(stack.root, 'datasets', sha256.slice(0, 2), sha256);
-    const sole = what.startsWith('one file');
-    const { ours, theirs } = await interleave(workspace, workspace.runs(runs), {
+    const { ours, theirs, same } = await interleave(workspace, workspace.runs(runs), {
       ours: async () => {
         const id = await stack.runJob(tellTimes, { partition: 'ssh', dataset_sha: sha256 });
         const log = (await stack.client.call('GET', `/jobs/${id}/log`)).text;
-        const [, made, runs] = /^(\d+\.\d+) (\d+\.\d+)$/m.exec(log) ?? [];
+        const [, made, begun] = /^(\d+\.\d+) (\d+\.\d+)$/m.exec(log) ?? [];
         if (!(Number(made) > 0)) throw new Error(`job ${id} told no time of birth: ${log}`);
         await empty();
-        return Number(runs) - Number(made);
+        return Number(begun) - Number(made);
       },
-      theirs: async () => {
-        const folder = join(servers.workdirOf(0), 'by-scp');
-        await workspace.run('install', ['-d', '-o', servers.user, folder]);
-        const from = sole
-          ? [join(stored, 'original')]
-          : [join(stored, 'original'), join(stored, 'tree')];
-        const started = performance.now();
-        await workspace.run('scp', [
-          ...['-r', '-q', '-F', servers.sshConfig, ...from],
-          `${servers.nameOf(0)}:${folder}`,
-        ]);
-        const seconds = (performance.now() - started) / 1000;
-        await rm(folder, { recursive: true });
-        await workspace.settle();
-        return seconds;
-      },
+      theirs: () => byScp(),
+      same: () => byScp('-o', 'Ciphers=aes128-gcm@openssh.com'),
     });
-    return {
-      what: `dataset sent to a fresh SSH host: ${what}`,
-      ...{ unit: 's', ours, rival: { name: '`scp -r`', values: theirs }, target },
-    };
+    const sent = `dataset sent to a fresh SSH host: ${what}`;
+    return [
+      {
+        ...{ what: sent, unit: 's', ours },
+        ...{ rival: { name: '`scp -r`', values: theirs }, target },
+      },
+      {
+        ...{ what: sent, unit: 's', ours },
+        rival: { name: '`scp -r` with our cipher', values: same },
+      },
+    ];
+
+    /** @param {string[]} options */
+    async function byScp(...options) {
+      const folder = join(servers.workdirOf(0), 'by-scp');
+      await workspace.run('install', ['-d', '-o', servers.user, folder]);
+      const from = parts.map((part) => join(stored, part));
+      const started = performance.now();
+      await workspace.run('scp', [
+        ...['-r', '-q', '-F', servers.sshConfig, ...options, ...from],
+        `${servers.nameOf(0)}:${folder}`,
+      ]);
+      const seconds = (performance.now() - started) / 1000;
+      await rm(folder, { recursive: true });
+      await workspace.settle();
+      return seconds;
+    }
   }
 
   /** As if no host had ever had a dataset. */

@@ -7,17 +7,15 @@ import { howJob, trivialJob } from './ssh-job.js';
 import { howLog, logLines } from './ssh-log.js';
 
 const hosts = 8;
-const gpusOfEach = 2;
 
 /** @type {import('../main.js').Figure} */
 export const ssh = {
   name: 'ssh',
   how:
-    `**ssh**: a stack of its own with ${hosts} SSH hosts of ${gpusOfEach} GPUs, each an sshd on loopback with a key and a working folder of its own; ` +
-    'ssh and scp use the same key, known hosts and ciphers (OpenSSH’s defaults). ' +
+    `**ssh**: a stack of its own with ${hosts} SSH hosts of one GPU, each an sshd on loopback with a key and a working folder of its own. ` +
     [howJob, howDataset, howLog, howBalance].join(' '),
   async measure(workspace) {
-    const servers = await SshHosts.start(workspace, hosts, { cpus: 4, gpus: gpusOfEach });
+    const servers = await SshHosts.start(workspace, hosts, { cpus: 4, gpus: 1 });
     const [slurmdPort = 0] = await freePorts(1);
     const stack = await Stack.start(workspace, 'ssh-stack', {
       JR_SSH_NODES: servers.nodesFile,
