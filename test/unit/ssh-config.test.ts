@@ -1,0 +1,65 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { execFileSync, type ExecFileSyncOptions } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { sshAlias, writeSshConfig } from '../../src/remote/ssh/config.js';
+import type { ResolvedHost } from '../../src/remote/resolved-hosts.js';
+
+const login = { port: 22, user: 'gpu', identity_path: '/keys/gpu-0.0.key', password_path: null };
+const host: ResolvedHost = {
+  ...login,
+  name: 'gpu-0',
+  host: '10.0.0.2',
+  proxy_jump: [{ ...login, host: 'jump.example' }],
+  gpus: { count: 1, type: 'H100', memory_gb: 80 },
+  cpus: 1,
+  memory_gb: 4,
+  workdir: 'jobrunner',
+  labels: {},
+  leaving: false,
+};
+
+/** It tells us that it will not allocate a terminal. */
+const quietly: ExecFileSyncOptions = { stdio: ['ignore', 'pipe', 'ignore'] };
+
+let scratch: string;
+/** What ssh itself makes of our file, by keyword. */
+let settings: Map<string, string>;
+
+beforeAll(() => {
+  scratch = mkdtempSync(join(tmpdir(), 'jr-ssh-config-'));
+  const { path } = writeSshConfig(host, {
+    scratch,
+    knownHosts: '/keys/known_hosts',
+    askpass: '/bin/false',
+    aliveSeconds: 15,
+  });
+  const lines = execFileSync('ssh', ['-G', '-F', path, sshAlias(host)], quietly)
+    .toString()
+    .split('\n');
+  settings = new Map(lines.map((line) => [line.split(' ')[0] ?? '', line.replace(/^\S+ /, '')]));
+});
+
+afterAll(() => {
+  rmSync(scratch, { recursive: true, force: true });
+});
+
+test('an SSH host is asked for AES-GCM first, and for all that OpenSSH would ask it for after that', () => {
+  const ciphers = settings.get('ciphers')?.split(',') ?? [];
+  expect(ciphers[0]).toBe('aes128-gcm@openssh.com');
+  const own = execFileSync('ssh', ['-G', '-F', '/dev/null', 'any'], quietly).toString();
+  const [, usual = ''] = /^ciphers (.*)$/m.exec(own) ?? [];
+  expect([...ciphers].sort()).toEqual(usual.split(',').sort());
+});
+
+test('an SSH host is let in by its known key alone, over the machines on its way', () => {
+  expect(Object.fromEntries(settings)).toMatchObject({
+    stricthostkeychecking: 'true',
+    userknownhostsfile: '/keys/known_hosts',
+    globalknownhostsfile: '/dev/null',
+    identityfile: '/keys/gpu-0.0.key',
+    batchmode: 'yes',
+    proxycommand: expect.stringMatching(/ -W '\[%h\]:%p' gpu-0-hop-0$/),
+  });
+});
