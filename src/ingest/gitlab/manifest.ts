@@ -1,0 +1,121 @@
+import { z } from 'zod';
+import { AppError } from '../../errors.js';
+import type { YamlThread } from './yaml-thread.js';
+
+/** Where a project writes its jobs down. */
+export const manifestPath = 'gpu_jobs/manifest.yaml';
+
+/** The file whose being there means that a job is claimed. @param jobId of {@link parseManifest}, which lets through none with a slash */
+export function responsePath(jobId: string): string {
+  return `gpu_jobs/job_${jobId}/response.yaml`;
+}
+
+const maxBytes = 2 * 1024 ** 2;
+const maxJobs = 20_000;
+const maxProblems = 100;
+const maxIdLength = 128;
+
+/** Highest manifest version that is understood. */
+const latestVersion = 1;
+
+export interface ManifestJob {
+  id: string;
+  canceled: boolean;
+  /** The job as it is written, `job_id` and `canceled` included; what can be said in JSON, and nothing else. */
+  fields: Record<string, unknown>;
+}
+
+export interface Manifest {
+  version: number;
+  /** Those that can be used; of several with the same id none. */
+  jobs: ManifestJob[];
+  /** What is wrong with the others, one line each. */
+  problems: string[];
+  /** All that the file says. */
+  data: Record<string, unknown>;
+}
+
+const jobId = z
+  .union([z.string(), z.int().transform(String)], { error: 'expected a text' })
+  .refine((id) => id.length > 0 && id.length <= maxIdLength, {
+    error: `expected 1 to ${maxIdLength} characters`,
+  })
+  // It becomes a part of a path, of a branch's listing and of a line in a log.
+  .refine((id) => !/[/\\\p{C}\p{Zl}\p{Zp}]|\.\.|^\s|\s$/u.test(id), {
+    error: 'expected no slash, no "..", no control character and no space around it',
+  });
+
+const jobSchema = z.looseObject({
+  job_id: jobId,
+  // Anything else might be meant to cancel it.
+  canceled: z.boolean({ error: 'expected true or false' }).nullish(),
+});
+
+const manifestSchema = z.looseObject({
+  version: z
+    .number({ error: `expected a number, at most ${latestVersion}` })
+    .max(latestVersion, { error: `expected at most ${latestVersion}; this one is newer` }),
+  jobs: z
+    .array(z.unknown(), { error: 'expected a list' })
+    .max(maxJobs, { error: `expected at most ${maxJobs}` })
+    .nullish(),
+});
+
+/**
+ * Reads `gpu_jobs/manifest.yaml`. A job that cannot be used is a problem, and the others are listed.
+ * @throws AppError unprocessable when the file as a whole cannot be used.
+ */
+export async function parseManifest(bytes: Buffer, yaml: YamlThread): Promise<Manifest> {
+  if (bytes.length > maxBytes) refuse(`larger than ${maxBytes / 1024 ** 2} MiB`);
+  const parsed = manifestSchema.safeParse(await yaml.read(toText(bytes)));
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map(({ path, message }) =>
+      path.length === 0 ? 'expected version: and jobs:' : `${path.join('.')}: ${message}`,
+    );
+    refuse(problems.join('; '));
+  }
+  const { version, jobs } = parsed.data;
+  return { version, data: parsed.data, ...readJobs(jobs ?? []) };
+}
+
+function readJobs(written: readonly unknown[]): Pick<Manifest, 'jobs' | 'problems'> {
+  const problems: string[] = [];
+  const byId = new Map<string, { job: ManifestJob; count: number }>();
+  for (const [index, each] of written.entries()) {
+    const parsed = jobSchema.safeParse(each);
+    if (!parsed.success) {
+      const [issue] = parsed.error.issues;
+      const field = issue?.path.length ? `${issue.path.join('.')}: ` : '';
+      problems.push(`jobs[${index}]: ${field}${issue?.message ?? ''}`);
+      continue;
+    }
+    const { job_id: id, canceled } = parsed.data;
+    const same = byId.get(id);
+    if (same !== undefined) same.count += 1;
+    else {
+      const fields = each as Record<string, unknown>;
+      byId.set(id, { job: { id, canceled: canceled ?? false, fields }, count: 1 });
+    }
+  }
+  const jobs: ManifestJob[] = [];
+  for (const { job, count } of byId.values())
+    if (count === 1) jobs.push(job);
+    else problems.push(`${job.id}: the id of ${count} jobs; none of them is listed`);
+  if (problems.length > maxProblems) {
+    const more = problems.length - maxProblems;
+    problems.splice(maxProblems, more, `and ${more} more`);
+  }
+  return { jobs, problems };
+}
+
+function toText(bytes: Buffer): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    return refuse('not text in UTF-8', cause);
+  }
+}
+
+function refuse(message: string, cause?: unknown): never {
+  throw new AppError('unprocessable', message, { cause });
+}

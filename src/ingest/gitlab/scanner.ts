@@ -1,0 +1,87 @@
+import { setMaxListeners } from 'node:events';
+import { abortWith } from '../../abort.js';
+import { bounded } from './bounded.js';
+import type { GitLabClient, GitLabProject, ProjectFilter } from './client.js';
+import { GitLabAuthenticationError, GitLabConnectionError, GitLabError } from './errors.js';
+import { projectFilter } from './project-filter.js';
+import { scanProject, type Found, type ScannedProject } from './scan-project.js';
+import { YamlThread } from './yaml-thread.js';
+
+export type { Found, ScannedProject } from './scan-project.js';
+
+/** So many projects in a row that cannot be reached mean that GitLab cannot. */
+const maxFailuresInRow = 5;
+/** What is kept of manifests holds at most so many jobs; others are read again at each scan. */
+const maxKeptJobs = 100_000;
+
+export interface ScannerOptions {
+  client: GitLabClient;
+  /** Paths, globs or numbers of projects, see {@link projectFilter}; none: all. */
+  projects?: readonly string[];
+  filter?: ProjectFilter;
+  /** Projects looked at at once. */
+  concurrency?: number;
+}
+
+/**
+ * Looks for manifests in projects, again and again, and remembers what it found: an unchanged project costs one request. Takes no more memory for more
+ * projects, but for their manifests' jobs.
+ */
+export class ProjectScanner {
+  #known = new Map<number, Found>();
+
+  constructor(private readonly options: ScannerOptions) {}
+
+  /**
+   * Each project, in no order. What is wrong with one is in its `problems`, and the others are looked at all the same. Not to be called again before it has ended.
+   * @throws GitLabAuthenticationError when the token is refused; GitLabConnectionError when GitLab is out of reach; the signal's reason
+   */
+  async *scan(signal?: AbortSignal): AsyncGenerator<ScannedProject> {
+    const { client, filter, projects = [], concurrency = 8 } = this.options;
+    const stopping = new AbortController();
+    setMaxListeners(0, stopping.signal);
+    const release = signal && abortWith(stopping, signal);
+    const yaml = new YamlThread();
+    const kept = new Map<number, Found>();
+    let keptJobs = 0;
+    let failuresInRow = 0;
+    const look = async (project: GitLabProject): Promise<ScannedProject> => {
+      try {
+        const known = this.#known.get(project.id);
+        const scanned = await scanProject({ client, yaml }, project, known, stopping.signal);
+        failuresInRow = 0;
+        const jobs = scanned.found?.manifest.jobs.length ?? 0;
+        if (scanned.found !== undefined && keptJobs + jobs <= maxKeptJobs) {
+          kept.set(project.id, scanned.found);
+          keptJobs += jobs;
+        }
+        return scanned;
+      } catch (error) {
+        if (!(error instanceof GitLabError) || isOfAll(error)) throw error;
+        failuresInRow = error instanceof GitLabConnectionError ? failuresInRow + 1 : 0;
+        if (failuresInRow >= maxFailuresInRow) throw error;
+        return { project, found: undefined, problems: [error.message], isUnchanged: false };
+      }
+    };
+    try {
+      const all = select(client.projects(filter, stopping.signal), projectFilter(projects));
+      yield* bounded(all, concurrency, look, () => stopping.abort());
+      this.#known = kept;
+    } finally {
+      release?.();
+      await yaml.close();
+    }
+  }
+}
+
+/** Whether the next project would fare no better. */
+function isOfAll(error: GitLabError): boolean {
+  return error instanceof GitLabAuthenticationError && error.status === 401;
+}
+
+async function* select(
+  projects: AsyncIterable<GitLabProject>,
+  isWanted: (project: GitLabProject) => boolean,
+): AsyncGenerator<GitLabProject> {
+  for await (const project of projects) if (isWanted(project)) yield project;
+}

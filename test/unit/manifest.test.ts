@@ -1,0 +1,214 @@
+import { jest } from '@jest/globals';
+import { parseManifest } from '../../src/ingest/gitlab/manifest.js';
+import { YamlThread } from '../../src/ingest/gitlab/yaml-thread.js';
+import { AppError } from '../../src/errors.js';
+
+jest.setTimeout(60_000);
+
+const yaml = new YamlThread();
+afterAll(() => yaml.close());
+
+const parse = (text: string) => parseManifest(Buffer.from(text), yaml);
+const ids = async (text: string) => (await parse(text)).jobs.map(({ id }) => id);
+
+async function refusal(text: string | Buffer): Promise<string> {
+  try {
+    await parseManifest(Buffer.from(text), yaml);
+  } catch (error) {
+    if (error instanceof AppError) return error.message;
+    throw error;
+  }
+  throw new Error('it was accepted');
+}
+
+const example = `version: 1
+jobs:
+  - job_id: "job_001"
+    job_type: "training"
+    mode: "finetune"
+    model: "stable-tts"
+    epochs: 100
+    inference: false
+    voice_reference: "speaker_001"
+    timeout: 3600
+    canceled: false
+  - job_id: "job_002"
+    canceled: true
+`;
+
+test('jobs are read with all their fields', async () => {
+  const { version, jobs, problems } = await parse(example);
+  expect({ version, problems }).toEqual({ version: 1, problems: [] });
+  expect(jobs).toEqual([
+    {
+      id: 'job_001',
+      canceled: false,
+      fields: {
+        job_id: 'job_001',
+        job_type: 'training',
+        mode: 'finetune',
+        model: 'stable-tts',
+        epochs: 100,
+        inference: false,
+        voice_reference: 'speaker_001',
+        timeout: 3600,
+        canceled: false,
+      },
+    },
+    { id: 'job_002', canceled: true, fields: { job_id: 'job_002', canceled: true } },
+  ]);
+});
+
+test('a byte order mark and Windows line ends change nothing', async () => {
+  expect(await parse(`\ufeff${example.replaceAll('\n', '\r\n')}`)).toEqual(await parse(example));
+});
+
+test('what is true for the Python tools is true here: canceled: yes cancels', async () => {
+  const { jobs } = await parse(
+    'version: 1\njobs:\n  - {job_id: a, canceled: yes}\n  - {job_id: b, canceled: off}\n',
+  );
+  expect(jobs.map(({ canceled }) => canceled)).toEqual([true, false]);
+});
+
+test('a job whose canceled is neither true nor false is not listed', async () => {
+  const { jobs, problems } = await parse(
+    'version: 1\njobs:\n  - {job_id: a, canceled: "true"}\n  - {job_id: b}\n',
+  );
+  expect(jobs.map(({ id }) => id)).toEqual(['b']);
+  expect(problems).toEqual(['jobs[0]: canceled: expected true or false']);
+});
+
+test('a bad job is a problem, and the others are listed', async () => {
+  const { jobs, problems } = await parse(
+    'version: 1\njobs:\n  - 5\n  - {job_type: x}\n  - {job_id: good}\n  - {job_id: [a]}\n  -\n',
+  );
+  expect(jobs.map(({ id }) => id)).toEqual(['good']);
+  expect(problems.map((line) => line.split(':')[0])).toEqual([
+    'jobs[0]',
+    'jobs[1]',
+    'jobs[3]',
+    'jobs[4]',
+  ]);
+});
+
+test.each([
+  ['a slash', 'a/b'],
+  ['a backslash', 'a\\b'],
+  ['two dots', '..'],
+  ['two dots inside', 'a..b'],
+  ['a control character', 'a\u0007b'],
+  ['a line end', 'a\nb'],
+  ['a character that turns the line', 'a\u202eb'],
+  ['a space at its end', 'a '],
+  ['nothing', ''],
+  ['too many characters', 'a'.repeat(129)],
+])('an id with %s is refused, and does not stand in the message', async (_, id) => {
+  const { jobs, problems } = await parse(
+    `version: 1\njobs:\n  - job_id: ${JSON.stringify(id)}\n  - job_id: ok\n`,
+  );
+  expect(jobs.map((job) => job.id)).toEqual(['ok']);
+  expect(problems).toHaveLength(1);
+  expect(problems[0]).toMatch(/^jobs\[0\]: job_id: expected [\x20-\x7e]*$/);
+});
+
+test('of jobs with the same id none is listed, also when one is a number', async () => {
+  const { jobs, problems } = await parse(
+    'version: 1\njobs:\n  - job_id: 7\n  - job_id: "7"\n  - job_id: 8\n  - job_id: "7"\n',
+  );
+  expect(jobs.map(({ id }) => id)).toEqual(['8']);
+  expect(problems).toEqual(['7: the id of 3 jobs; none of them is listed']);
+});
+
+test('a manifest without jobs is no error', async () => {
+  expect(await ids('version: 1\njobs:\n')).toEqual([]);
+  expect(await ids('version: 0.9\n')).toEqual([]);
+});
+
+test.each([
+  ['a newer version', 'version: 2\njobs: []\n', 'version: expected at most 1; this one is newer'],
+  ['a version that is a text', 'version: "1"\njobs: []\n', 'version: expected a number, at most 1'],
+  ['no version', 'jobs: []\n', 'version: expected a number, at most 1'],
+  ['jobs that are no list', 'version: 1\njobs: {a: 1}\n', 'jobs: expected a list'],
+  ['a list', '- 1\n', 'expected version: and jobs:'],
+  ['nothing', '', 'expected version: and jobs:'],
+  [
+    'a pointer of Git LFS',
+    'version https://git-lfs.github.com/spec/v1\n',
+    'expected version: and jobs:',
+  ],
+  ['what is not YAML', 'version: 1\njobs: [}\n', 'not YAML'],
+  ['the same key twice', 'version: 1\njobs: []\njobs: []\n', 'the key "jobs" comes twice'],
+  ['two documents', '---\nversion: 1\n---\nversion: 1\n', 'not YAML'],
+  [
+    'what is nested too deep',
+    `version: 1\njobs: ${'['.repeat(20_000)}`,
+    'not YAML that can be used: Maximum call stack',
+  ],
+  ['bytes that are no text', Buffer.from([0xff, 0xfe, 0x00]), 'not text in UTF-8'],
+  ['five megabytes', `version: 1\njobs: [] #${'x'.repeat(5e6)}`, 'larger than 2 MiB'],
+])('a file with %s is refused', async (_, text, message) => {
+  expect(await refusal(text)).toContain(message);
+});
+
+test('a YAML bomb is refused before it unfolds', async () => {
+  const lines = ['a0: &a0 [x, x, x, x, x, x, x, x, x]'];
+  for (let i = 1; i < 12; i++)
+    lines.push(
+      `a${i}: &a${i} [${Array<string>(9)
+        .fill(`*a${i - 1}`)
+        .join(', ')}]`,
+    );
+  expect(await refusal(`version: 1\n${lines.join('\n')}\njobs: *a11\n`)).toContain('alias');
+});
+
+test('an anchor may be used a few times', async () => {
+  const { jobs } = await parse(
+    'version: 1\nbase: &b {model: m}\njobs:\n  - {job_id: a, <<: *b}\n  - {job_id: b, <<: *b, model: n}\n',
+  );
+  expect(jobs.map(({ fields }) => fields['model'])).toEqual(['m', 'n']);
+});
+
+test('a key that JavaScript has another use for is just a key', async () => {
+  const { jobs } = await parse('version: 1\njobs:\n  - {job_id: a, __proto__: {canceled: true}}\n');
+  expect(jobs[0]?.canceled).toBe(false);
+  expect(({} as { canceled?: boolean }).canceled).toBeUndefined();
+});
+
+test('a date stays as it is written, and a tag of another language makes nothing', async () => {
+  const { jobs } = await parse(
+    'version: 1\njobs:\n  - {job_id: a, day: 2026-01-02, b: !!python/object:os.system x}\n',
+  );
+  expect(jobs[0]?.fields).toEqual({ job_id: 'a', day: '2026-01-02', b: 'x' });
+});
+
+test('5,000 jobs are read', async () => {
+  const jobs = Array.from(
+    { length: 5000 },
+    (_, i) =>
+      `  - job_id: "job_${i}"\n    job_type: training\n    mode: finetune\n    model: stable-tts\n    epochs: 100\n    canceled: false\n`,
+  );
+  expect(await ids(`version: 1\njobs:\n${jobs.join('')}`)).toHaveLength(5000);
+});
+
+test('what takes too long to read is refused, and the next file is read', async () => {
+  const impatient = new YamlThread({ ms: 3000, heapMb: 256 });
+  try {
+    const keys = Array.from({ length: 2000 }, (_, i) => `k${i}: 0`).join(', ');
+    const merges = Array<string>(200_000).fill('*a').join(', ');
+    const endless = `a: &a {${keys}}\nb: {<<: [${merges}]}\n`;
+    await expect(impatient.read(endless)).rejects.toThrow('takes longer than 3 s');
+    await expect(impatient.read('a: yes')).resolves.toEqual({ a: true });
+  } finally {
+    await impatient.close();
+  }
+});
+
+test('what takes too much memory to read is refused, and the next file is read', async () => {
+  const small = new YamlThread({ ms: 60_000, heapMb: 32 });
+  try {
+    await expect(small.read('- {a: 1}\n'.repeat(100_000))).rejects.toThrow('more than 32 MiB');
+    await expect(small.read('a: y')).resolves.toEqual({ a: 'y' });
+  } finally {
+    await small.close();
+  }
+});
