@@ -2,11 +2,8 @@ import { Router, type RequestHandler, type Response } from 'express';
 import { z } from 'zod';
 import type { Database } from '../db/database.js';
 import { readQuery } from '../http/read-input.js';
+import { AuditLog } from './audit-log.js';
 import { adminsOnly, userSchema, type Caller } from './caller.js';
-
-/** So many are kept, the newest. */
-const mostKept = 500_000;
-const prunedEvery = 1000;
 
 interface Row {
   audit_id: number;
@@ -18,6 +15,9 @@ interface Row {
   path: string;
   status: number;
   subject: string | null;
+  /** How often within a few minutes. */
+  times: number;
+  last_at: number | null;
 }
 
 /** Says what a request made or changed, for the audit log. */
@@ -32,14 +32,10 @@ export function tokenInBody(res: Response): void {
 
 /**
  * Writes down who changed what, and who was refused: every request but those that only look and were allowed to. Wrong tokens are
- * limited in number, and requests without any leave nothing, so that strangers cannot fill the disk.
+ * limited in number, and requests without any leave nothing, so that strangers cannot fill the disk; {@link AuditLog} bounds the rest.
  */
 export function audit(db: Database, now: () => number): RequestHandler {
-  const insert = db.prepare(
-    `INSERT INTO audit (at, user, token_id, address, method, path, status, subject)
-     VALUES (@at, @user, @token_id, @address, @method, @path, @status, @subject)`,
-  );
-  const prune = db.prepare('DELETE FROM audit WHERE audit_id <= ?');
+  const auditLog = new AuditLog(db);
   return (req, res, next) => {
     // Routers below cut their own part off the path.
     const path = req.path.slice(0, 500);
@@ -53,18 +49,9 @@ export function audit(db: Database, now: () => number): RequestHandler {
       const isChange = !looks && caller !== undefined && status !== 429;
       if (!isChange && !hasWrongToken && status !== 403) return;
       try {
-        const { lastInsertRowid } = insert.run({
-          at: now(),
-          user: caller?.user ?? null,
-          token_id: caller?.tokenId ?? null,
-          address: req.ip ?? '',
-          method: req.method,
-          path,
-          status,
-          subject: (res.locals['subject'] as string | undefined) ?? null,
-        });
-        const id = Number(lastInsertRowid);
-        if (id % prunedEvery === 0) prune.run(id - mostKept);
+        const subject = (res.locals['subject'] as string | undefined) ?? null;
+        const { method, ip: address = '' } = req;
+        auditLog.write({ at: now(), caller, address, method, path, status, subject });
       } catch (error) {
         // The disk is full. It was answered already; the service's log is the next best place.
         req.log.error(
@@ -99,11 +86,14 @@ export function auditRoutes(db: Database): Router {
     const { user, before, limit } = readQuery(auditQuery, req);
     const rows = db
       .prepare<[Record<string, unknown>], Row>(
-        `SELECT * FROM audit WHERE (@user IS NULL OR user = @user) AND (@before IS NULL OR audit_id < @before)
+        `SELECT audit_id, at, user, token_id, address, method, path, status, subject, times, last_at FROM audit WHERE (@user IS NULL OR user = @user) AND (@before IS NULL OR audit_id < @before)
          ORDER BY audit_id DESC LIMIT @limit`,
       )
       .all({ user: user ?? null, before: before ?? null, limit });
-    res.json({ audit: rows.map((row) => ({ ...row, at: new Date(row.at).toISOString() })) });
+    const iso = (ms: number) => new Date(ms).toISOString();
+    res.json({
+      audit: rows.map((row) => ({ ...row, at: iso(row.at), last_at: iso(row.last_at ?? row.at) })),
+    });
   });
   return router;
 }

@@ -78,6 +78,7 @@ export const auditReply = z.looseObject({
       path: z.string(),
       status: z.number(),
       subject: text,
+      times: z.number().default(1),
     }),
   ),
 });

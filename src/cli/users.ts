@@ -107,7 +107,7 @@ export async function showAudit(
     plain(one.address),
     plain(`${one.method} ${one.path}`),
     plain(one.subject ?? '-'),
-    String(one.status),
+    one.times > 1 ? `${one.status} ×${one.times}` : String(one.status),
   ]);
   say(json ? JSON.stringify(reply, null, 2) : table([head, ...rows]));
 }

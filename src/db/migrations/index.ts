@@ -7,6 +7,7 @@ import { users } from './006-users.js';
 import { queueApi } from './007-queue-api.js';
 import { boxes } from './008-boxes.js';
 import { ingest } from './009-ingest.js';
+import { auditShares } from './010-audit-shares.js';
 
 /** In order; a migration that was released is never edited, only followed by another. */
 export const migrations: readonly string[] = [
@@ -19,4 +20,5 @@ export const migrations: readonly string[] = [
   queueApi,
   boxes,
   ingest,
+  auditShares,
 ];
