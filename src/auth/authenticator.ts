@@ -89,7 +89,7 @@ function unauthorized(): AppError {
 }
 
 /** An IPv6 user has 2^64 addresses: what counts is their network (RFC 6177). */
-function networkOf(address: string): string {
+export function networkOf(address: string): string {
   if (!isIPv6(address) || address.startsWith('::ffff:')) return address;
   const [head = '', tail] = address.split('::');
   const front = head === '' ? [] : head.split(':');

@@ -1,7 +1,7 @@
 import { Router, type Request, type RequestHandler, type Response } from 'express';
 import { z } from 'zod';
 import { nameSubject, tokenInBody } from '../auth/audit.js';
-import { bearerOf, type Authenticator } from '../auth/authenticator.js';
+import { bearerOf, networkOf, type Authenticator } from '../auth/authenticator.js';
 import { callerOf, setCaller, userSchema } from '../auth/caller.js';
 import { AppError } from '../errors.js';
 import { withDetail } from '../http/error-reply.js';
@@ -10,6 +10,7 @@ import { readParams, readQuery } from '../http/read-input.js';
 import { idempotencyKeySchema } from '../jobs/request.js';
 import type { Asker, QueueService } from './service.js';
 import { queueStates } from './state.js';
+import { StrangerForms } from './stranger-forms.js';
 import { readSubmitForm, submittedParts } from './upload.js';
 
 /** Slurm kills a job ten seconds after it told it to end. */
@@ -60,14 +61,20 @@ export function queueRoutes({
     res.json(serviceInfo);
   });
 
-  router.post('/api/submit', ours, readSubmitForm(), async (req, res) => {
-    const { code, config } = submittedParts(req);
+  const strangers = new StrangerForms();
+  router.post('/api/submit', ours, async (req, res) => {
+    const bearer = bearerOf(req);
+    // Before the form is read. Whose the job is, the form's own token says, if it has one.
+    if (bearer !== undefined) await callerOfSubmission(req, bearer);
+    const { code, config, caller } =
+      bearer === undefined
+        ? await strangers.hold(networkOf(req.ip ?? ''), (signal) =>
+            readSubmission(req, res, signal),
+          )
+        : await readSubmission(req, res);
     const key = idempotencyKeySchema.optional().safeParse(req.get('idempotency-key'));
     if (!key.success)
       throw new AppError('bad_request', 'Idempotency-Key: expected 1 to 128 printable characters');
-    tokenInBody(res);
-    const caller = await callerOfSubmission(req, config.token);
-    setCaller(res, caller);
     const { view } = await queue.submit({ code, config, caller, idempotencyKey: key.data });
     nameSubject(res, `job ${view.jobrunner_job_id} of ${view.user_id}`);
     res.json(view);
@@ -101,9 +108,18 @@ export function queueRoutes({
 
   return router;
 
+  async function readSubmission(req: Request, res: Response, signal?: AbortSignal) {
+    await readSubmitForm(req, res, signal);
+    const submission = submittedParts(req);
+    tokenInBody(res);
+    const caller = await callerOfSubmission(req, submission.config.token ?? bearerOf(req));
+    setCaller(res, caller);
+    return { ...submission, caller };
+  }
+
   async function callerOfSubmission(req: Request, token: string | undefined) {
     try {
-      return await authenticator.check(token ?? bearerOf(req), req.ip ?? '');
+      return await authenticator.check(token, req.ip ?? '');
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== 'unauthorized') throw error;
       throw new AppError(

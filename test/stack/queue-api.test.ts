@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { request, type IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { LiveStack } from './live-stack.js';
 
@@ -83,6 +86,9 @@ async function type(line: string, uuid = 'abc-123-uuid'): Promise<QueueReply> {
   });
   return JSON.parse(stdout) as QueueReply;
 }
+
+/** Where the request seems to come from. */
+const from = (address: string) => ({ 'X-Forwarded-For': address });
 
 interface Sent {
   code?: string | Buffer | undefined;
@@ -286,7 +292,6 @@ time.sleep(1000)`;
 });
 
 describe('what cannot be used', () => {
-  const from = (address: string) => ({ 'X-Forwarded-For': address });
   test.each<[string, Sent, number, RegExp]>([
     ['no code', { code: '' }, 400, /^code: is missing/],
     ['no config', { config: '' }, 400, /^config_file: is missing/],
@@ -333,8 +338,8 @@ describe('what cannot be used', () => {
     const empty = await stack.call<QueueReply>('POST', '/api/submit', { body: form });
     expect(empty.json.detail).toBe('code: the file is empty');
     form.set('code', 'print(1)');
-    const text = await stack.call<QueueReply>('POST', '/api/submit', { body: form });
-    expect(text.json.detail).toMatch(/^code: is no file/);
+    const asText = await stack.call<QueueReply>('POST', '/api/submit', { body: form });
+    expect(asText.json.detail).toMatch(/^code: is no file/);
     form.set('gpus', '8');
     const more = await stack.call<QueueReply>('POST', '/api/submit', { body: form });
     expect(more.json.detail).toMatch(/^gpus: no such field/);
@@ -369,6 +374,68 @@ describe('what cannot be used', () => {
     expect(audit.text).not.toContain('wrong-token');
     expect(audit.text).toMatch(/"subject":"job \d+ of myuser"/);
   });
+});
+
+describe('a submission', () => {
+  const boundary = 'xyz';
+  const head = `--${boundary}\r\nContent-Disposition: form-data; name="code"; filename="my_script.py"\r\n\r\n`;
+
+  /** Begins to send a form without an end. */
+  function begin(headers: Record<string, string>) {
+    const sending = request(`${stack.url}/api/submit`, {
+      method: 'POST',
+      headers: { 'Content-Type': `multipart/form-data; boundary=${boundary}`, ...headers },
+    });
+    // What is refused is closed while it is sent.
+    sending.on('error', () => undefined);
+    const answered = once(sending, 'response').then(async ([response]) => {
+      const reply = response as IncomingMessage;
+      return { status: reply.statusCode, headers: reply.headers, text: await text(reply) };
+    });
+    sending.write(head);
+    return { sending, answered };
+  }
+
+  test('with a wrong token in its header is refused before its form is read', async () => {
+    const { sending, answered } = begin({
+      ...from('192.0.2.20'),
+      Authorization: 'Bearer wrong-token',
+    });
+    const { status, text: said } = await answered;
+    expect([status, said]).toEqual([401, expect.stringContaining('"detail":"token: ')]);
+    sending.destroy();
+  });
+
+  test('is not read to its end when it says or shows that it is too large', async () => {
+    const announced = begin({ ...from('192.0.2.21'), 'Content-Length': '12000000' });
+    expect((await announced.answered).status).toBe(413);
+    announced.sending.destroy();
+    const endless = begin(from('192.0.2.21'));
+    let isAnswered = false;
+    void endless.answered.then(() => (isAnswered = true));
+    let sent = 0;
+    for (; !isAnswered && sent < 300_000_000; sent += 65_536)
+      await new Promise((resolve) => endless.sending.write(Buffer.alloc(65_536, 'x'), resolve));
+    expect((await endless.answered).status).toBe(413);
+    expect(sent).toBeLessThan(200_000_000);
+    endless.sending.destroy();
+  }, 60_000);
+
+  test('without a header is one of few that are read at once, and one with a header is not', async () => {
+    const headers = from('192.0.2.22');
+    const held = Array.from({ length: 5 }, () => begin(headers));
+    const refused = await Promise.race(held.map(({ answered }) => answered));
+    expect(refused).toMatchObject({ status: 429, headers: { 'retry-after': '2' } });
+    const known = { ...headers, Authorization: `Bearer ${secret}` };
+    expect((await send({ code: 'print(1)', headers: known })).status).toBe(200);
+    expect((await send({ headers: from('192.0.2.23') })).status).toBe(200);
+    for (const { sending } of held) sending.destroy();
+    // They are seen to be gone a moment later.
+    let status = 429;
+    for (const deadline = Date.now() + 20_000; status === 429 && Date.now() < deadline;)
+      ({ status } = await send({ headers }));
+    expect(status).toBe(200);
+  }, 60_000);
 });
 
 test('an admin submits for anybody', async () => {
