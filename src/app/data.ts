@@ -21,7 +21,7 @@ export async function openData(base: Base, userLimits: Limits): Promise<Data> {
     now,
     log,
     isInUse: (sha) => jobStore.isDatasetInUse(db, sha),
-    demandRoomFor: (user, bytes) => userLimits.demandRoomFor(user, bytes),
+    room: userLimits,
   });
   onClose(() => datasets.close());
   await datasets.start();

@@ -82,6 +82,12 @@ export class Limits {
       );
   }
 
+  /** Bytes that the user may store beside what they have; Infinity where there is no limit. */
+  roomFor(user: string): number {
+    const { max_stored_bytes: limit } = this.of(user);
+    return limit === 0 ? Infinity : Math.max(0, limit - this.#storedBytes(user));
+  }
+
   /** @throws AppError quota_exceeded when the user would have more stored than they may. */
   demandRoomFor(user: string, bytes: number): void {
     const { max_stored_bytes: limit } = this.of(user);

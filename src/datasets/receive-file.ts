@@ -19,6 +19,8 @@ export interface ReceiveSteps {
   path: string;
   /** Most bytes taken; 0 = no limit but the free disk. */
   maxBytes: number;
+  /** Told of each chunk's bytes; what it throws ends the upload. */
+  onBytes?: ((bytes: number) => void) | undefined;
   hashThread: HashThread;
   slabs: SlabPool;
   signal: AbortSignal;
@@ -33,7 +35,7 @@ export interface ReceivedFile {
 
 /**
  * Writes and hashes `body` in one pass with a fixed amount of memory; the body is left alone if that fails.
- * @throws AppError too_large as soon as the limit is passed; disk_full; and as {@link pump} does.
+ * @throws AppError too_large as soon as the limit is passed; disk_full; what `onBytes` throws; and as {@link pump} does.
  */
 export async function receiveFile(steps: ReceiveSteps): Promise<ReceivedFile> {
   const file = await open(steps.path, 'wx', 0o640);
@@ -73,6 +75,7 @@ class HashingWriter {
     this.size += chunk.length;
     const { maxBytes } = this.steps;
     if (maxBytes > 0 && this.size > maxBytes) throw tooLarge(maxBytes);
+    this.steps.onBytes?.(chunk.length);
     for (let from = 0; from < chunk.length;) {
       this.slab ??= this.steps.slabs.take();
       const part = chunk.subarray(from, from + SLAB_BYTES - this.filled);

@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import type { Logger } from 'pino';
 import type { Database } from '../db/database.js';
 import { AppError, errnoOf, isDiskFull } from '../errors.js';
+import { Arrivals, type Arrival, type Room } from './arrivals.js';
 import type { Sha256 } from './digest.js';
 import { displayName } from './display-name.js';
 import { findDamage } from './find-damage.js';
@@ -36,8 +37,7 @@ export interface DatasetServiceParts {
   log: Logger;
   /** Whether a job that is not over uses that dataset. */
   isInUse: (sha256: Sha256) => boolean;
-  /** @throws AppError quota_exceeded when that user may not have so many bytes more. */
-  demandRoomFor: (user: string, bytes: number) => void;
+  room: Room;
 }
 
 export interface KeepOptions {
@@ -60,6 +60,7 @@ export interface Kept {
 /** Bytes received and hashed, not yet a dataset. End it with `keep` or `discard`. */
 export interface StagedUpload extends ReceivedFile {
   incoming: IncomingFolder;
+  arrival: Arrival;
 }
 
 export interface Verdict {
@@ -78,8 +79,10 @@ export class DatasetService {
   private readonly slabs = new SlabPool();
   private readonly locks = new KeyLock();
   private readonly work = new WorkInFlight();
+  private readonly arrivals: Arrivals;
 
   constructor(private readonly parts: DatasetServiceParts) {
+    this.arrivals = new Arrivals(parts.room);
     this.folders = new DatasetFolders(parts.root);
   }
 
@@ -119,22 +122,25 @@ export class DatasetService {
   ): Promise<StagedUpload> {
     return this.run(signal, async (either) => {
       this.refuseLength(length);
-      this.parts.demandRoomFor(owner, length ?? 0);
       await demandFree(this.parts.root, length ?? 0);
-      const incoming = await this.folders.makeIncoming();
+      const arrival = this.arrivals.begin(owner, length ?? 0);
+      let incoming: IncomingFolder | undefined;
       try {
+        incoming = await this.folders.makeIncoming();
         const received = await receiveFile({
           body,
           path: incoming.original,
           maxBytes: this.parts.limits.uploadBytes,
+          onBytes: (bytes) => arrival.add(bytes),
           hashThread: this.hashThread,
           slabs: this.slabs,
           signal: either,
         });
         this.parts.log.debug({ sha256: received.sha256, step: 'received' }, 'dataset');
-        return { ...received, incoming };
+        return { ...received, incoming, arrival };
       } catch (error) {
-        await remove(incoming.holder);
+        if (incoming) await remove(incoming.holder);
+        arrival.end();
         throw error;
       }
     });
@@ -158,6 +164,7 @@ export class DatasetService {
   async discard(staged: StagedUpload): Promise<void> {
     await staged.file.close();
     await remove(staged.incoming.holder);
+    staged.arrival.end();
   }
 
   /** @throws AppError too_large, so that a request can be refused by its Content-Length alone. */
@@ -273,7 +280,7 @@ export class DatasetService {
     const { format, files, bytes } = await unpack(incoming, name, limits, signal);
     await staged.file.sync();
     step('unpacked');
-    this.parts.demandRoomFor(options.owner, size + bytes);
+    this.parts.room.demandRoomFor(options.owner, size + bytes);
     const at = now();
     // Stored again in place of damaged bytes, it stays whose it was.
     const owner = known?.owner ?? options.owner;

@@ -39,7 +39,7 @@ const service = new DatasetService({
   now: () => Date.now(),
   log,
   isInUse: (sha256) => inUse.includes(sha256),
-  demandRoomFor: () => undefined,
+  room: { roomFor: () => Infinity, demandRoomFor: () => undefined },
 });
 await service.start();
 

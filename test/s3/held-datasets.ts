@@ -25,8 +25,8 @@ export class HeldDatasets implements DatasetReceiver {
     const root = await mkdtemp(join(tmpdir(), 'jr-import-'));
     const limits = { uploadBytes: 0, extractBytes: 0, extractFiles: 0 };
     const isInUse = () => false;
-    const demandRoomFor = () => undefined;
-    const parts = { db, root, limits, now: Date.now, log, isInUse, demandRoomFor };
+    const room = { roomFor: () => Infinity, demandRoomFor: () => undefined };
+    const parts = { db, root, limits, now: Date.now, log, isInUse, room };
     const service = new DatasetService(parts);
     await service.start();
     return new HeldDatasets(root, service);

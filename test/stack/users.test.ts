@@ -1,9 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { request, type IncomingMessage } from 'node:http';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
 import { LiveStack, type JobReply } from './live-stack.js';
 
 const mainJs = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
@@ -308,6 +311,98 @@ describe('limits', () => {
     expect(refused.json.error).toMatchObject({ code: 'quota_exceeded' });
     expect((await as(bob, 'GET', `/datasets/${sha}`)).status).toBe(404);
   }, 90_000);
+});
+
+/** A body without a length, sent piece by piece until there is an answer. */
+class Sending {
+  readonly answered: Promise<{ status: number | undefined; text: string }>;
+  readonly #request;
+  sent = 0;
+  isAnswered = false;
+
+  constructor(token: string, method: string, path: string, headers: Record<string, string> = {}) {
+    const authorized = { Authorization: `Bearer ${token}`, 'Transfer-Encoding': 'chunked' };
+    this.#request = request(`${stack.url}${path}`, {
+      method,
+      headers: { ...authorized, ...headers },
+    });
+    this.answered = once(this.#request, 'response').then(async ([reply]) => {
+      this.isAnswered = true;
+      const { statusCode: status } = reply as IncomingMessage;
+      return { status, text: await text(reply as IncomingMessage) };
+    });
+  }
+
+  async send(bytes: number | string): Promise<void> {
+    const chunk = typeof bytes === 'string' ? bytes : Buffer.alloc(bytes, 'x');
+    this.sent += chunk.length;
+    await new Promise((resolve) => this.#request.write(chunk, resolve));
+  }
+
+  async sendUntilAnswered(most: number): Promise<void> {
+    while (!this.isAnswered && this.sent < most) await this.send(64 * 1024);
+  }
+
+  end(): void {
+    this.#request.end();
+  }
+}
+
+describe('an upload that does not say how long it is', () => {
+  const quota = 2_000_000;
+  const incoming = () => readdirSync(join(stack.root, 'datasets/.incoming'));
+  let grace: string;
+
+  beforeAll(async () => {
+    grace = (await create('grace')).token;
+    await as(stack.token, 'PUT', '/users/grace/limits', { max_stored_bytes: quota });
+  });
+
+  const boundary = { 'Content-Type': 'multipart/form-data; boundary=xyz' };
+  const head = '--xyz\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n';
+  test.each([
+    ['PUT', `/datasets/${'a'.repeat(64)}`, {}, ''],
+    ['POST', '/datasets/upload', boundary, head],
+  ])(
+    'by %s is refused once there is more of it than the user may store',
+    async (...one) => {
+      const [method, path, headers, first] = one;
+      const sending = new Sending(grace, method, path, headers);
+      await sending.send(first);
+      // Far more than the quota and what the sockets hold.
+      await sending.sendUntilAnswered(500_000_000);
+      const { status, text: said } = await sending.answered;
+      expect([status, said]).toEqual([413, expect.stringContaining('"quota_exceeded"')]);
+      expect(sending.sent).toBeLessThan(400_000_000);
+      sending.end();
+      expect(incoming()).toEqual([]);
+    },
+    90_000,
+  );
+
+  test('counts what comes beside it', async () => {
+    const path = (digit: string) => `/datasets/${digit.repeat(64)}`;
+    const first = new Sending(grace, 'PUT', path('b'));
+    await first.send(quota * 0.7);
+    for (const deadline = Date.now() + 20_000; incoming().length === 0;)
+      if (Date.now() > deadline) throw new Error('the first upload does not begin');
+      else await new Promise((resolve) => setTimeout(resolve, 20));
+    const second = new Sending(grace, 'PUT', path('c'));
+    await second.send(quota * 0.7);
+    const { status } = await Promise.race([first.answered, second.answered]);
+    expect(status).toBe(413);
+    for (const sending of [first, second]) sending.end();
+    await Promise.all([first.answered, second.answered]);
+    expect(incoming()).toEqual([]);
+    // What was refused takes no room any more.
+    const content = 'y'.repeat(quota * 0.4);
+    const sha = createHash('sha256').update(content).digest('hex');
+    const kept = await stack.call('PUT', `/datasets/${sha}`, {
+      body: content,
+      headers: { Authorization: `Bearer ${grace}` },
+    });
+    expect(kept.status).toBe(201);
+  }, 60_000);
 });
 
 test('the audit log says who did what, and shows no secret', async () => {
