@@ -4,7 +4,9 @@ const target = 1.2;
 const shortestSeconds = 0.5;
 const longestSeconds = 5;
 
-export const howBalance = `Balance: jobs of one GPU that sleep ${shortestSeconds} to ${longestSeconds} s, drawn with a fixed seed, all submitted at once; the time that each host’s jobs took by the jobs’ own records, added up: that of the busiest host against that of the least busy one.`;
+export const howBalance =
+  `Balance: jobs of one GPU that sleep ${shortestSeconds} to ${longestSeconds} s, drawn with a fixed seed, all submitted at once; how long each host was taken by jobs, by their \`started_at\` and \`ended_at\` (whole seconds), added up: that of the busiest host against that of the least busy one. ` +
+  'The second row counts what the jobs’ commands took alone, by their own clock, without what goes before and after them.';
 
 const command = 'b=$EPOCHREALTIME; sleep "$1"; echo "ran $b $EPOCHREALTIME"';
 
@@ -26,26 +28,38 @@ export async function balance(workspace, stack) {
     });
     ids.push(job.job_id);
   }
-  /** @type {Map<string, number>} */
-  const busy = new Map();
-  for (const id of ids) {
-    const { node, seconds } = await recordOf(stack, id);
-    busy.set(node, (busy.get(node) ?? 0) + seconds);
-  }
-  for (const [node, seconds] of [...busy].sort())
-    workspace.say(`  ${node}: busy for ${seconds.toFixed(1)} s`);
   const { nodes } = await stack.client.expect(200, 'GET', '/nodes');
-  const all = nodes
-    .filter((/** @type {{ ssh: object | null }} */ node) => node.ssh !== null)
-    .map((/** @type {{ name: string }} */ node) => busy.get(node.name) ?? 0);
+  /** @type {Map<string, { taken: number, commands: number }>} */
+  const hosts = new Map();
+  for (const { name, ssh } of nodes) if (ssh !== null) hosts.set(name, { taken: 0, commands: 0 });
+  for (const id of ids) {
+    const { node, taken, command } = await recordOf(stack, id);
+    const host = hosts.get(node);
+    if (host === undefined) throw new Error(`job ${id} ran on ${node}, which is no SSH host`);
+    host.taken += taken;
+    host.commands += command;
+  }
+  for (const [name, { taken, commands }] of hosts)
+    workspace.say(`  ${name}: taken for ${taken} s, by commands for ${commands.toFixed(1)} s`);
+  const what = `${count} jobs of mixed length on ${hosts.size} SSH hosts, busiest and least busy host`;
+  const row = (/** @type {string} */ name, /** @type {number[]} */ values) => ({
+    what: name,
+    ...{ unit: 's', ours: [Math.max(...values)] },
+    rival: { name: 'least busy', values: [Math.min(...values)] },
+  });
+  const all = [...hosts.values()];
   return [
     {
-      what: `${count} jobs of mixed length on ${all.length} SSH hosts, busiest and least busy host`,
-      unit: 's',
-      ours: [Math.max(...all)],
-      rival: { name: 'least busy', values: [Math.min(...all)] },
+      ...row(
+        what,
+        all.map(({ taken }) => taken),
+      ),
       target,
     },
+    row(
+      `${what}, commands alone`,
+      all.map(({ commands }) => commands),
+    ),
   ];
 }
 
@@ -55,15 +69,16 @@ export async function balance(workspace, stack) {
  */
 async function recordOf(stack, id) {
   for (;;) {
-    const { status, message, node } = await stack.client.expect(200, 'GET', `/jobs/${id}?wait=60`);
-    if (status === 'COMPLETED') {
+    const job = await stack.client.expect(200, 'GET', `/jobs/${id}?wait=60`);
+    if (job.status === 'COMPLETED') {
       const { text } = await stack.client.call('GET', `/jobs/${id}/log`);
       const [, begin, end] = /^ran (\S+) (\S+)$/m.exec(text) ?? [];
-      const seconds = Number(end) - Number(begin);
-      if (!(seconds > 0)) throw new Error(`job ${id} wrote: ${text}`);
-      return { node, seconds };
+      const ran = Number(end) - Number(begin);
+      if (!(ran > 0)) throw new Error(`job ${id} wrote: ${text}`);
+      const taken = (Date.parse(job.ended_at) - Date.parse(job.started_at)) / 1000;
+      return { node: job.node, taken, command: ran };
     }
-    if (!['PENDING', 'RUNNING', 'COMPLETING'].includes(status))
-      throw new Error(`job ${id} is ${status}: ${message}`);
+    if (!['PENDING', 'RUNNING', 'COMPLETING'].includes(job.status))
+      throw new Error(`job ${id} is ${job.status}: ${job.message}`);
   }
 }

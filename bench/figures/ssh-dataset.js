@@ -30,7 +30,7 @@ export async function dataset(workspace, stack, servers) {
   const archive = await makeArchive(workspace);
   const inArchive = `an archive of ${archive.bytes / MiB} MiB, and the ${archive.files} files in it`;
   return [
-    ...(await against(`one file of ${payload.bytes / MiB} MiB`, payload, ['original'], 5)),
+    ...(await against(`one file of ${payload.bytes / MiB} MiB`, payload, ['original'], 4)),
     ...(await against(inArchive, archive, ['original', 'tree'], 3)),
   ];
 

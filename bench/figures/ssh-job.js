@@ -22,7 +22,7 @@ export async function trivialJob(workspace, stack, servers) {
     await work();
     return (performance.now() - started) / 1000;
   };
-  const { ours, theirs } = await interleave(workspace, workspace.runs(11), {
+  const { ours, theirs } = await interleave(workspace, workspace.runs(9), {
     ours: () => timed(() => stack.runJob('true', { partition: 'ssh' })),
     theirs: () =>
       timed(() => workspace.run('ssh', ['-F', servers.sshConfig, servers.nameOf(0), 'true'])),

@@ -4,11 +4,12 @@ import { createInterface } from 'node:readline';
 import { summarise } from '../statistics.js';
 
 const target = 0.5;
+const jobs = 3;
 const lines = 30;
 
-export const howLog = `Log: a job prints its clock, ${lines} times with 50 to 450 ms in between, and the lines are read from \`GET /jobs/{id}/log/stream\`: there and here is the same clock. The target is for the slowest line of all.`;
+export const howLog = `Log: ${jobs} jobs at once print their clock, each ${lines} times with 50 to 450 ms in between, and the lines are read from \`GET /jobs/{id}/log/stream\`: there and here is the same clock. The target is for the slowest line of all.`;
 
-/** `$RANDOM` is 0–32767; seeded, so that all runs have the same pauses. */
+/** `$RANDOM` is 0–32767; seeded, so that the pauses are always the same. */
 const command = `RANDOM=1; for ((i = 0; i < ${lines}; i++)); do printf -v pause '0.%03d' $((50 + RANDOM % 400)); sleep $pause; echo "at $EPOCHREALTIME"; done`;
 
 /**
@@ -18,15 +19,14 @@ const command = `RANDOM=1; for ((i = 0; i < ${lines}; i++)); do printf -v pause 
  */
 export async function logLines(workspace, stack) {
   workspace.say('  log lines');
-  /** @type {number[]} */
-  const delays = [];
-  for (let run = 0; run < workspace.runs(3); run += 1) {
+  const oneJob = async () => {
     const fields = { command_key: 'shell', command, mem_gb: 0.2, partition: 'ssh' };
     const { job_id: id } = await stack.client.expect(201, 'POST', '/jobs', fields);
     const seen = await readLog(workspace, stack, id);
     if (seen.length !== lines) throw new Error(`job ${id}: ${seen.length} of ${lines} lines came`);
-    delays.push(...seen);
-  }
+    return seen;
+  };
+  const delays = (await Promise.all(Array.from({ length: jobs }, oneJob))).flat();
   return [
     {
       what: `log line of a job on an SSH host, written there until read here, slowest of ${delays.length}`,
