@@ -10,31 +10,41 @@ export async function* bounded<Item, Result>(
   stop: () => void,
 ): AsyncGenerator<Result> {
   const items = source[Symbol.asyncIterator]();
-  const running = new Set<Promise<{ result: Result; self: () => void }>>();
+  const running = new Set<Promise<Event<Item, Result>>>();
+  let next: Promise<Event<Item, Result>> | undefined;
   let exhausted = false;
   try {
-    while (!exhausted || running.size > 0) {
-      if (!exhausted && running.size < limit) {
-        const next = await items.next();
-        if (next.done === true) exhausted = true;
+    for (;;) {
+      const hasRoom = !exhausted && running.size < limit;
+      if (hasRoom) next ??= handled(items.next().then((item) => ({ item })));
+      if (!hasRoom && running.size === 0) return;
+      const event = await Promise.race(hasRoom && next ? [...running, next] : running);
+      if ('item' in event) {
+        next = undefined;
+        if (event.item.done === true) exhausted = true;
         else {
-          const promise: Promise<{ result: Result; self: () => void }> = work(next.value).then(
-            (result) => ({ result, self: () => running.delete(promise) }),
+          const working: Promise<Event<Item, Result>> = handled(
+            work(event.item.value).then((result) => ({ result, working })),
           );
-          // Waited for below; it may fail while the source is.
-          promise.catch(() => undefined);
-          running.add(promise);
+          running.add(working);
         }
-        if (!exhausted && running.size < limit) continue;
+      } else {
+        running.delete(event.working);
+        yield event.result;
       }
-      if (running.size === 0) continue;
-      const { result, self } = await Promise.race(running);
-      self();
-      yield result;
     }
   } finally {
     stop();
-    await Promise.allSettled(running);
+    await Promise.allSettled([...running, next]);
     await items.return?.();
   }
+}
+
+type Event<Item, Result> =
+  { item: IteratorResult<Item> } | { result: Result; working: Promise<Event<Item, Result>> };
+
+/** It may fail before it is waited for. */
+function handled<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined);
+  return promise;
 }

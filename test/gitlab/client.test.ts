@@ -1,0 +1,451 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { GitLabClient } from '../../src/ingest/gitlab/client.js';
+import { GitLabError } from '../../src/ingest/gitlab/errors.js';
+import type { Project } from './api.js';
+import { FakeClock } from './fake-clock.js';
+import type { Fault, FaultOn } from './faults.js';
+import { GitLabStandIn } from './stand-in.js';
+
+jest.setTimeout(60_000);
+
+let gitlab: GitLabStandIn;
+let clock: FakeClock;
+let client: GitLabClient;
+let project: Project;
+
+const response = 'gpu_jobs/job_1/response.yaml';
+const anyFile = { url: /\/files\// };
+
+beforeEach(async () => {
+  gitlab = await GitLabStandIn.start();
+  clock = new FakeClock();
+  client = open();
+  project = await gitlab.addProject({ path: 'group/project', files: { 'a/b c.txt': 'hello\n' } });
+});
+
+afterEach(async () => {
+  await gitlab.close();
+});
+
+function open(options: Partial<ConstructorParameters<typeof GitLabClient>[0]> = {}): GitLabClient {
+  return new GitLabClient({ url: gitlab.url, token: gitlab.token, clock, ...options });
+}
+
+async function listed(): Promise<string[]> {
+  const paths: string[] = [];
+  for await (const { path } of client.projects()) paths.push(path);
+  return paths;
+}
+
+/** The error, once it is sure that neither it nor what is beneath it shows the token. */
+async function failure(work: Promise<unknown>): Promise<GitLabError> {
+  try {
+    await work;
+  } catch (error) {
+    for (let each: unknown = error; each instanceof Error; each = each.cause)
+      expect(`${each.message} ${each.stack} ${JSON.stringify(each)}`).not.toContain(gitlab.token);
+    if (error instanceof GitLabError) return error;
+    throw error;
+  }
+  throw new Error('it did not fail');
+}
+
+describe('reading', () => {
+  test('all projects are listed, over pages, with what they are', async () => {
+    for (let i = 2; i <= 101; i++)
+      gitlab.projects.set(i, { ...project, id: i, path: `group/p${i}` });
+    gitlab.projects.set(102, { ...project, id: 102, path: 'group/hidden', hidden: true });
+    const paths = await listed();
+    expect(paths).toHaveLength(101);
+    expect(new Set(paths).size).toBe(101);
+    expect(gitlab.requests[1]).toContain('id_after=100');
+    expect(gitlab.requests[0]).toBe(
+      'GET /api/v4/projects?pagination=keyset&order_by=id&sort=asc&per_page=100',
+    );
+  });
+
+  test('a file comes with the commits that it is of', async () => {
+    const commit = await gitlab.commit(project, { 'other.txt': 'x' });
+    const file = await client.readFile(project.id, 'a/b c.txt', 'HEAD');
+    expect(file?.content.toString()).toBe('hello\n');
+    expect(file?.commitId).toBe(commit);
+    expect(file?.lastCommitId).toBe(await project.repository?.commitOf(`${commit}~1`));
+    await expect(client.lastCommit(project.id, 'main')).resolves.toBe(commit);
+  });
+
+  test('what is not in a project is no error; a project that is not there, or hidden, is', async () => {
+    const empty = await gitlab.addProject({ path: 'g/empty', repository: 'empty' });
+    const hidden = await gitlab.addProject({ path: 'g/hidden', hidden: true });
+    await expect(client.readFile(project.id, 'no', 'HEAD')).resolves.toBeUndefined();
+    await expect(client.readFile(empty.id, 'no', 'HEAD')).resolves.toBeUndefined();
+    await expect(client.lastCommit(project.id, 'no')).resolves.toBeUndefined();
+    expect(await failure(client.readFile(hidden.id, 'no', 'HEAD'))).toMatchObject({
+      name: 'GitLabNotFoundError',
+      status: 404,
+    });
+    expect(await failure(client.project(999))).toMatchObject({ status: 404 });
+    expect(clock.slept).toEqual([]);
+  });
+
+  test('a 404 that is not GitLab’s own words is no missing file', async () => {
+    gitlab.fail(anyFile, { kind: 'answer', status: 404, body: '<html>nginx</html>' });
+    expect(await failure(client.readFile(project.id, 'a', 'HEAD'))).toMatchObject({ status: 404 });
+  });
+
+  test('a folder is listed whole, over pages, and one that is not there is empty', async () => {
+    const files = Object.fromEntries(
+      Array.from({ length: 120 }, (_, i) => [`gpu_jobs/job_${i}/response.yaml`, 'x']),
+    );
+    const commit = await gitlab.commit(project, files);
+    const paths: string[] = [];
+    for await (const { path, type } of client.tree(project.id, 'gpu_jobs', commit))
+      if (type === 'blob') paths.push(path);
+    expect(paths.sort()).toEqual(Object.keys(files).sort());
+    for await (const entry of client.tree(project.id, 'none', commit))
+      throw new Error(`${entry.path} should not be there`);
+  });
+});
+
+describe('what passes is tried again', () => {
+  const passing: [string, Fault][] = [
+    ['429 with a plain text', { kind: 'answer', status: 429, body: 'Retry later\n' }],
+    ['500', { kind: 'answer', status: 500, body: '{"message":"500 Internal Server Error"}' }],
+    ['502 with a page', { kind: 'answer', status: 502, body: '<html>Bad gateway</html>' }],
+    ['409', { kind: 'answer', status: 409, body: '{"message":"409 Conflict: Resource lock"}' }],
+    ['a connection that is reset', { kind: 'reset' }],
+    ['a reply that breaks off', { kind: 'half' }],
+  ];
+
+  test.each(passing)('%s: after 1 s, 2 s, 4 s', async (_, fault) => {
+    gitlab.fail({ url: /branches/, times: 3 }, fault);
+    await expect(client.lastCommit(project.id, 'main')).resolves.toMatch(/^[0-9a-f]{40}$/);
+    expect(clock.slept).toEqual([1000, 2000, 4000]);
+  });
+
+  test('ten times, never longer than a minute apart, and then no more', async () => {
+    gitlab.fail({ times: 99 }, { kind: 'answer', status: 503, body: 'Service Unavailable' });
+    expect(await failure(client.project(1))).toMatchObject({
+      name: 'GitLabConnectionError',
+      status: 503,
+    });
+    expect(clock.slept.map((ms) => ms / 1000)).toEqual([1, 2, 4, 8, 16, 32, 60, 60, 60, 60]);
+    expect(gitlab.requests).toHaveLength(11);
+  });
+
+  test('as often as is asked for', async () => {
+    gitlab.fail({ times: 99 }, { kind: 'reset' });
+    expect((await failure(open({ maxRetries: 2 }).project(1))).message).toMatch(
+      /^Unable to connect to GitLab server at http:\/\/127\.0\.0\.1:\d+ \(\w+\)$/,
+    );
+    expect(gitlab.requests).toHaveLength(3);
+    gitlab.fail({}, { kind: 'reset' });
+    await failure(open({ maxRetries: 0 }).project(1));
+    expect(gitlab.requests).toHaveLength(4);
+  });
+
+  test.each([
+    ['seconds', { 'retry-after': '17' }, 17_000],
+    [
+      'a date',
+      { date: 'Thu, 01 Jan 2026 10:00:00 GMT', 'retry-after': 'Thu, 01 Jan 2026 10:00:30 GMT' },
+      30_000,
+    ],
+    [
+      'the end of the limit’s period, by the server’s clock',
+      {
+        date: 'Thu, 01 Jan 2026 10:00:00 GMT',
+        'ratelimit-reset': String(Date.parse('2026-01-01T10:00:45Z') / 1000),
+      },
+      45_000,
+    ],
+    ['no time at all, which is a second', { 'retry-after': '0' }, 1000],
+  ])('a 429 that names %s is obeyed', async (_, headers, ms) => {
+    gitlab.fail({}, { kind: 'answer', status: 429, body: 'Retry later\n', headers });
+    await client.project(1);
+    expect(clock.slept.reduce((sum, each) => sum + each, 0)).toBe(ms);
+  });
+
+  test('a limit that is used up keeps the next request back, too', async () => {
+    const date = 'Thu, 01 Jan 2026 10:00:00 GMT';
+    const reset = String(Date.parse('2026-01-01T10:00:20Z') / 1000);
+    const headers = { date, 'ratelimit-remaining': '0', 'ratelimit-reset': reset };
+    gitlab.fail({}, { kind: 'answer', status: 200, body: '[]', headers });
+    await listed();
+    expect(clock.slept).toEqual([]);
+    await client.project(1);
+    expect(clock.slept).toEqual([20_000]);
+  });
+
+  test('whoever is asked to wait for longer than an hour says so at once', async () => {
+    gitlab.fail({}, { kind: 'answer', status: 429, body: '', headers: { 'retry-after': '7200' } });
+    expect((await failure(client.project(1))).message).toContain('alone for 120 minutes');
+    expect(clock.slept).toEqual([]);
+  });
+
+  test('a reply that does not come in time', async () => {
+    let answer = () => {};
+    const until = new Promise<void>((resolve) => (answer = resolve));
+    gitlab.fail({}, { kind: 'slow', until });
+    await expect(open({ timeoutMs: 300 }).project(1)).resolves.toMatchObject({ id: 1 });
+    answer();
+    expect(clock.slept).toEqual([1000]);
+  });
+});
+
+describe('what does not pass is not tried again', () => {
+  test.each([
+    [401, 'GitLabAuthenticationError', 'Authentication failed'],
+    [403, 'GitLabAuthenticationError', 'Authentication failed'],
+    [404, 'GitLabNotFoundError', 'not found'],
+    [400, 'GitLabError', 'refuses'],
+    [405, 'GitLabError', 'refuses'],
+    [422, 'GitLabError', 'refuses'],
+  ])('%d', async (status, name, message) => {
+    const body = JSON.stringify({ message: `${status} no, ${gitlab.token}\u001b[31m\nis wrong` });
+    gitlab.fail({}, { kind: 'answer', status, body });
+    const error = await failure(client.project(1));
+    expect(error).toMatchObject({ name, status });
+    expect(error.message).toContain(message);
+    expect(error.message).toContain('no, [token] [31m is wrong');
+    expect(gitlab.requests).toHaveLength(1);
+  });
+
+  test('a wrong token', async () => {
+    expect(await failure(open({ token: 'wrong' }).project(1))).toMatchObject({
+      name: 'GitLabAuthenticationError',
+      status: 401,
+    });
+  });
+
+  test('what does not answer as GitLab does', async () => {
+    gitlab.fail({}, { kind: 'answer', status: 200, body: '<html>a log-in page</html>' });
+    expect((await failure(client.project(1))).message).toContain('no GitLab');
+    gitlab.fail({}, { kind: 'answer', status: 200, body: '{"id":"one"}' });
+    expect((await failure(client.project(1))).message).toContain('not as documented: id:');
+    gitlab.fail({}, { kind: 'answer', status: 200, body: 'x'.repeat(17 * 1024 ** 2) });
+    expect((await failure(client.project(1))).message).toContain('longer than 16 MiB');
+    expect(gitlab.requests).toHaveLength(3);
+  });
+});
+
+describe('the token', () => {
+  const heard: string[] = [];
+  const stranger = createServer((request, reply) => {
+    heard.push(JSON.stringify([request.url, request.headers]));
+    reply.end('[]');
+  });
+
+  beforeEach(async () => {
+    heard.length = 0;
+    stranger.listen(0, '127.0.0.1');
+    await once(stranger, 'listening');
+  });
+
+  afterEach(() => {
+    stranger.closeAllConnections();
+    stranger.close();
+  });
+
+  const strange = () =>
+    `http://127.0.0.1:${(stranger.address() as AddressInfo).port}/api/v4/projects`;
+
+  test('does not follow a redirection', async () => {
+    gitlab.fail({}, { kind: 'answer', status: 302, body: '', headers: { location: strange() } });
+    const { message } = await failure(listed());
+    expect(message).toContain(`redirects to ${new URL(strange()).origin}: use that as its URL`);
+    expect(heard).toEqual([]);
+  });
+
+  test('does not follow a next page to another origin', async () => {
+    const headers = { link: `<${strange()}>; rel="next"` };
+    gitlab.fail({}, { kind: 'answer', status: 200, body: '[]', headers });
+    expect((await failure(listed())).message).toContain('for its next page');
+    expect(heard).toEqual([]);
+  });
+
+  test('stands in no URL', async () => {
+    await listed();
+    await client.readFile(1, 'x', 'HEAD');
+    for (const request of gitlab.requests) expect(request).not.toContain(gitlab.token);
+  });
+
+  test('must be there, and be one', () => {
+    expect(() => open({ token: undefined })).toThrow('No GitLab token provided');
+    expect(() => open({ token: '' })).toThrow('No GitLab token provided');
+    expect(() => open({ token: 'two words' })).toThrow(/^the GitLab token: expected/);
+  });
+
+  test.each(['ftp://host', 'gitlab.com', 'https://user:secret@host', 'https://host?x=secret'])(
+    'is sent to no such place as %s, whose secret is not told',
+    (url) => {
+      expect(() => open({ url })).toThrow(/^the GitLab URL: expected (?!.*secret)/);
+    },
+  );
+
+  test('of 64 hexadecimal digits is an OAuth token, which goes as one', async () => {
+    const token = 'ab'.repeat(32);
+    await new GitLabClient({ url: strange().replace('/api/v4/projects', ''), token, clock })
+      .projects()
+      .next();
+    expect(heard[0]).toContain(`"authorization":"Bearer ${token}"`);
+  });
+});
+
+describe('creating a file', () => {
+  const nonce = 'worker: a\nnonce: 0123\n';
+  const post = { method: 'POST' };
+  const create = (content: string, options = {}) =>
+    client.createFile(
+      project.id,
+      { branch: 'main', path: response, content, message: 'Claim job 1' },
+      options,
+    );
+  const inRepository = () => gitlab.read(project, response);
+  const after = async (on: FaultOn, fault: Fault) => {
+    gitlab.fail(on, fault);
+    await create(nonce);
+    expect(gitlab.faultsLeft).toBe(0);
+    return inRepository();
+  };
+
+  test('commits it, byte for byte', async () => {
+    await create(nonce);
+    await expect(inRepository()).resolves.toBe(nonce);
+  });
+
+  test('a file that is there is left as it is, even one with the same content', async () => {
+    await create(nonce);
+    for (const content of ['another', nonce])
+      expect(await failure(create(content))).toMatchObject({ name: 'GitLabFileExistsError' });
+    await expect(inRepository()).resolves.toBe(nonce);
+    expect(clock.slept).toEqual([]);
+  });
+
+  test('asked for again after nobody knows what, the same content is ours', async () => {
+    await create(nonce);
+    await create(nonce, { sameIsOurs: true });
+    expect(await failure(create('other', { sameIsOurs: true }))).toMatchObject({
+      name: 'GitLabFileExistsError',
+    });
+  });
+
+  test('a reply that is lost after the commit is made up for by reading the file', async () => {
+    await expect(after(post, { kind: 'lost-reply' })).resolves.toBe(nonce);
+    await expect(project.repository?.commitOf('main~2')).resolves.toBeUndefined();
+  });
+
+  test('a reply that is lost after somebody else’s commit is no success', async () => {
+    gitlab.fail(post, { kind: 'reset' });
+    await gitlab.commit(project, { [response]: 'worker: b\n' });
+    expect(await failure(create(nonce))).toMatchObject({ name: 'GitLabFileExistsError' });
+    await expect(inRepository()).resolves.toBe('worker: b\n');
+  });
+
+  test('a branch that moves under it does no harm', async () => {
+    const act = () => gitlab.commit(project, { other: 'x' }).then(() => undefined);
+    await expect(after(post, { kind: 'meanwhile', act })).resolves.toBe(nonce);
+    await expect(gitlab.read(project, 'other')).resolves.toBe('x');
+    expect(clock.slept).toEqual([1000]);
+  });
+
+  test('whoever comes first while a commit is made has it', async () => {
+    const act = () => gitlab.commit(project, { [response]: 'worker: b\n' }).then(() => undefined);
+    gitlab.fail(post, { kind: 'meanwhile', act });
+    expect(await failure(create(nonce))).toMatchObject({ name: 'GitLabFileExistsError' });
+    await expect(inRepository()).resolves.toBe('worker: b\n');
+  });
+
+  test('a lock, and too many requests, are waited for', async () => {
+    await expect(
+      after(post, {
+        kind: 'answer',
+        status: 409,
+        body: '{"message":"409 Conflict: Resource lock"}',
+      }),
+    ).resolves.toBe(nonce);
+  });
+
+  test('any other refusal is final, in GitLab’s words', async () => {
+    const message = 'You are not allowed to push into this branch';
+    gitlab.fail(post, { kind: 'answer', status: 400, body: JSON.stringify({ message }) });
+    expect(await failure(create(nonce))).toMatchObject({ name: 'GitLabError', words: message });
+    expect(clock.slept).toEqual([]);
+  });
+
+  test('a project that may only be read says so', async () => {
+    project.archived = true;
+    expect(await failure(create(nonce))).toMatchObject({
+      name: 'GitLabAuthenticationError',
+      status: 403,
+    });
+  });
+
+  test('of twelve at once one wins, and knows', async () => {
+    const won = await Promise.allSettled(
+      Array.from({ length: 12 }, (_, i) => create(`worker: ${i}\n`).then(() => `worker: ${i}\n`)),
+    );
+    const winners = won.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+    expect(winners).toEqual([await inRepository()]);
+  });
+});
+
+describe('updating a file', () => {
+  const put = { method: 'PUT' };
+  const update = async (content: string, lastCommitId?: string) => {
+    const read = await client.readFile(project.id, 'a/b c.txt', 'main');
+    const file = { branch: 'main', path: 'a/b c.txt', content, message: 'Report job 1' };
+    await client.updateFile(project.id, file, lastCommitId ?? read?.lastCommitId ?? '');
+  };
+  const inRepository = () => gitlab.read(project, 'a/b c.txt');
+
+  test('commits it, also when other files have changed', async () => {
+    const { lastCommitId = '' } = (await client.readFile(1, 'a/b c.txt', 'main')) ?? {};
+    await gitlab.commit(project, { other: 'x' });
+    await update('new\n', lastCommitId);
+    await expect(inRepository()).resolves.toBe('new\n');
+  });
+
+  test('a file that has been changed, or removed, since it was read is left as it is', async () => {
+    const { lastCommitId = '' } = (await client.readFile(1, 'a/b c.txt', 'main')) ?? {};
+    await gitlab.commit(project, { 'a/b c.txt': 'theirs\n' });
+    expect(await failure(update('ours\n', lastCommitId))).toMatchObject({
+      name: 'GitLabFileChangedError',
+    });
+    await expect(inRepository()).resolves.toBe('theirs\n');
+    await gitlab.commit(project, { 'a/b c.txt': null });
+    expect(await failure(update('ours\n', lastCommitId))).toMatchObject({
+      name: 'GitLabFileChangedError',
+    });
+  });
+
+  test('a reply that is lost after the commit is made up for by reading the file', async () => {
+    gitlab.fail(put, { kind: 'lost-reply' });
+    await update('new\n');
+    await expect(inRepository()).resolves.toBe('new\n');
+    expect(gitlab.faultsLeft).toBe(0);
+  });
+
+  test('a branch that moves under it does no harm; a file that does is left', async () => {
+    const push = (path: string) => () =>
+      gitlab.commit(project, { [path]: 'x' }).then(() => undefined);
+    gitlab.fail(put, { kind: 'meanwhile', act: push('other') });
+    await update('new\n');
+    await expect(inRepository()).resolves.toBe('new\n');
+    gitlab.fail(put, { kind: 'meanwhile', act: push('a/b c.txt') });
+    expect(await failure(update('newer\n'))).toMatchObject({ name: 'GitLabFileChangedError' });
+    await expect(inRepository()).resolves.toBe('x');
+  });
+});
+
+test('a signal ends a wait, and a request under way', async () => {
+  const stopping = new AbortController();
+  gitlab.fail({}, { kind: 'slow', until: new Promise(() => {}) });
+  const asked = client.project(1, stopping.signal);
+  const reason = new Error('stopped');
+  setTimeout(() => stopping.abort(reason), 50);
+  await expect(asked).rejects.toBe(reason);
+  await expect(client.project(1, stopping.signal)).rejects.toBe(reason);
+});

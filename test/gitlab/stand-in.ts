@@ -1,0 +1,162 @@
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import * as api from './api.js';
+import { Faults, type Fault, type FaultOn } from './faults.js';
+import { Repository } from './repository.js';
+
+export interface ProjectOptions {
+  path: string;
+  files?: Record<string, string>;
+  /** main */
+  defaultBranch?: string;
+  archived?: boolean;
+  hidden?: boolean;
+  /** 30, Developer */
+  accessLevel?: number;
+  /** A repository without a commit, or none at all. */
+  repository?: 'empty' | 'none';
+}
+
+/**
+ * A stand-in for GitLab, whose own image is 3 GB and takes minutes and 4 GiB of memory to start: too large for these tests. Files are kept in real bare git
+ * repositories, so that commits, blobs, last commits and moved branches are git's. What it answers follows GitLab's documentation (docs.gitlab.com/api:
+ * rest, projects, branches, repositories, repository_files; administration/settings/user_and_ip_rate_limits for 429) and, for what that leaves open (the
+ * words of 400 and 404, the order of checks), GitLab's source: lib/api/files.rb, lib/api/repositories.rb, app/services/files/update_service.rb. What it does not
+ * have: scopes, protected branches, groups, hooks, limits of its own. What is to go wrong is asked for with {@link fail}.
+ */
+export class GitLabStandIn {
+  readonly token = 'glpat-stand-in-token';
+  /** All requests so far, as `GET /api/v4/…`. */
+  readonly requests: string[] = [];
+  readonly projects = new Map<number, api.Project>();
+  readonly #faults = new Faults();
+  readonly #server: Server;
+
+  private constructor(readonly folder: string) {
+    this.#server = createServer((request, response) => {
+      this.#answer(request, response).catch((error: unknown) => response.destroy(error as Error));
+    });
+  }
+
+  static async start(): Promise<GitLabStandIn> {
+    const standIn = new GitLabStandIn(await mkdtemp(join(tmpdir(), 'jr-gitlab-')));
+    standIn.#server.listen(0, '127.0.0.1');
+    await once(standIn.#server, 'listening');
+    return standIn;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  /** How many of what was to go wrong has not. */
+  get faultsLeft(): number {
+    return this.#faults.left;
+  }
+
+  async addProject(options: ProjectOptions): Promise<api.Project> {
+    const { path, files = {}, defaultBranch = 'main', accessLevel = 30 } = options;
+    const id = this.projects.size + 1;
+    const repository =
+      options.repository === 'none'
+        ? undefined
+        : await Repository.init(join(this.folder, `${id}.git`), defaultBranch);
+    const project: api.Project = {
+      id,
+      path,
+      accessLevel,
+      repository,
+      defaultBranch: options.repository === undefined ? defaultBranch : null,
+      archived: options.archived ?? false,
+      hidden: options.hidden ?? false,
+    };
+    if (options.repository === undefined)
+      await repository?.commit(defaultBranch, { 'README.md': 'a project\n', ...files }, 'begin');
+    this.projects.set(id, project);
+    return project;
+  }
+
+  /** A push by somebody else. @returns the commit */
+  async commit(project: api.Project, files: Record<string, string | null>): Promise<string> {
+    if (project.repository === undefined || project.defaultBranch === null)
+      throw new Error(`${project.path} has no branch`);
+    return project.repository.commit(project.defaultBranch, files, 'a push');
+  }
+
+  /** A file as it is on the default branch now. */
+  async read(
+    { repository, defaultBranch }: api.Project,
+    path: string,
+  ): Promise<string | undefined> {
+    const commit = await repository?.commitOf(`refs/heads/${defaultBranch}`);
+    const blob = commit && (await repository?.blobOf(commit, path));
+    return blob && (await repository?.read(blob))?.toString();
+  }
+
+  /** Lets the next matching request, or the next few, go wrong. */
+  fail(on: FaultOn, fault: Fault): void {
+    this.#faults.plan(on, fault);
+  }
+
+  async close(): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
+    await rm(this.folder, { recursive: true, force: true });
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = await text(request);
+    this.requests.push(`${request.method} ${request.url}`);
+    const fault = this.#faults.take(request);
+    if (fault?.kind === 'reset') return void request.socket.resetAndDestroy();
+    if (fault?.kind === 'slow') await fault.until;
+    const answer =
+      fault?.kind === 'answer'
+        ? fault
+        : await this.#carryOut(request, body, fault?.kind === 'meanwhile' ? fault.act : undefined);
+    if (fault?.kind === 'lost-reply') return void request.socket.resetAndDestroy();
+    const { status, headers = {}, body: said = '' } = answer;
+    const isText = typeof said === 'string';
+    const bytes = Buffer.from(isText ? said : JSON.stringify(said));
+    response.writeHead(status, {
+      'content-type': isText ? 'text/plain' : 'application/json',
+      'content-length': bytes.length,
+      ...headers,
+    });
+    if (fault?.kind !== 'half') return void response.end(bytes);
+    response.write(bytes.subarray(0, bytes.length / 2), () => request.socket.resetAndDestroy());
+  }
+
+  async #carryOut(
+    request: IncomingMessage,
+    body: string,
+    meanwhile: (() => Promise<void>) | undefined,
+  ): Promise<api.Answer> {
+    const { method, headers } = request;
+    const bearer = headers.authorization?.replace(/^Bearer /, '');
+    if ((headers['private-token'] ?? bearer) !== this.token)
+      return { status: 401, body: { message: '401 Unauthorized' } };
+    const url = new URL(request.url ?? '', this.url);
+    const [, id, rest = ''] = /^\/api\/v4\/projects(?:\/(\d+)(\/.*)?)?$/.exec(url.pathname) ?? [];
+    if (id === undefined) return api.listProjects(this.projects.values(), url);
+    const project = this.projects.get(Number(id));
+    if (project === undefined || project.hidden)
+      return { status: 404, body: { message: '404 Project Not Found' } };
+    if (rest === '') return { status: 200, body: api.view(project, url.origin) };
+    if (rest === '/repository/tree') return api.tree(project, url);
+    const [, kind, name = ''] = /^\/repository\/(branches|files)\/([^/]+)$/.exec(rest) ?? [];
+    const path = decodeURIComponent(name);
+    if (kind === 'branches') return api.branch(project, path);
+    if (kind === 'files' && method === 'GET') return api.readFile(project, path, url);
+    if (kind === 'files' && (method === 'POST' || method === 'PUT')) {
+      const fields = JSON.parse(body) as Parameters<typeof api.writeFile>[3];
+      return api.writeFile(method, project, path, fields, meanwhile);
+    }
+    return { status: 404, body: { error: '404 Not Found' } };
+  }
+}
