@@ -90,7 +90,7 @@ async function open(
   const { folders, outputs, boxService } = results;
   const work = await openJobs(base, userLimits, data, cluster, results);
   const { jobs, control, gpus, templates } = work;
-  const { jobsFile, waysIn } = openIngest(base, cluster, work);
+  const { jobsFile, waysIn } = openIngest(base, cluster, work, results);
   const queue = new QueueService({
     db,
     jobs,

@@ -8,7 +8,7 @@ export interface GitLabConfig {
   token: string;
   /** Between the starts of two scans. */
   seconds: number;
-  /** Globs of projects' paths; undefined for all. */
+  /** Paths, globs or numbers of projects; undefined for all. */
   projects: string[] | undefined;
   maxRetries: number;
   /** Undefined: as many as there are GPUs. */

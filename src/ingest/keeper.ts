@@ -31,8 +31,10 @@ export interface KeeperParts<Item extends IngestItem> {
   freed: () => void;
 }
 
-/** A lease is put off when a third of it is over. */
-const renewAfter = 1 / 3;
+/** A lease is put off when half of it is over: each time is a commit where people work. */
+const renewAfter = 1 / 2;
+/** An outcome that cannot be written is given up after this long. */
+const reportForMs = 7 * 24 * 3600_000;
 
 /**
  * Looks after one claim from before it is made until its outcome is out there. Each step is in the database before the next one
@@ -56,6 +58,10 @@ export class Keeper<Item extends IngestItem> {
     this.#item = item;
     this.#row = row;
     this.#isUnsure = !isNew;
+  }
+
+  get #title(): string {
+    return this.#item.title ?? this.#item.key;
   }
 
   /** Resolves when the claim is finished, or `closing` fires. */
@@ -85,7 +91,7 @@ export class Keeper<Item extends IngestItem> {
   cancel(): void {
     if (this.#row.cancelled || !['claimed', 'submitted'].includes(this.#row.state)) return;
     this.#put({ cancelled: true });
-    this.#parts.log.info({ item: this.#item.key }, 'ingest: cancelled out there');
+    this.#parts.log.info({ item: this.#title }, 'ingest: cancelled out there');
     if (this.#row.state === 'submitted') this.#cancelJob();
   }
 
@@ -101,7 +107,7 @@ export class Keeper<Item extends IngestItem> {
           this.#isUnsure = true;
           throw error;
         }
-        this.#parts.failed(this.#item.key, error);
+        this.#parts.failed(this.#title, error);
         return 'lost';
       }
     });
@@ -158,7 +164,7 @@ export class Keeper<Item extends IngestItem> {
 
   async #untilEnded(jobId: JobId): Promise<void> {
     const { jobs, log } = this.#parts;
-    log.info({ item: this.#item.key, job_id: jobId }, 'ingest: submitted');
+    log.info({ item: this.#title, job_id: jobId }, 'ingest: submitted');
     if (this.#row.cancelled) this.#cancelJob();
     try {
       const job = await jobs.wait(jobId, this.#over.signal);
@@ -171,8 +177,8 @@ export class Keeper<Item extends IngestItem> {
   }
 
   async #report(): Promise<void> {
-    const { source, outcomeOf } = this.#parts;
-    const { job_id: jobId, error, cancelled } = this.#row;
+    const { source, outcomeOf, now } = this.#parts;
+    const { job_id: jobId, error, cancelled, updated_at: endedAt } = this.#row;
     const { signal } = this.#over;
     const outcome =
       jobId === null
@@ -181,7 +187,10 @@ export class Keeper<Item extends IngestItem> {
     await this.#persist(() =>
       this.#turns.hold('write', async () => {
         signal.throwIfAborted();
-        const result = await source.report(this.#item, this.#claimNow(), outcome, signal);
+        const isTooLate = now() - endedAt > reportForMs;
+        const result = isTooLate
+          ? 'lost'
+          : await source.report(this.#item, this.#claimNow(), outcome, signal);
         if (result === 'lost') this.#isLost = true;
         else this.#put({ state: jobId === null && !cancelled ? 'failed' : 'done' });
       }),
@@ -234,12 +243,12 @@ export class Keeper<Item extends IngestItem> {
     const { db, log, failed } = this.#parts;
     this.#row = claims.getClaim(db, this.#row.claim_id);
     const { job_id: jobId } = this.#row;
-    failed(this.#item.key, 'the claim is gone: another took it over, or it was taken away');
-    log.warn({ item: this.#item.key, job_id: jobId }, 'ingest: the claim is lost');
+    failed(this.#title, 'the claim is gone: another took it over, or it was taken away');
+    log.warn({ item: this.#title, job_id: jobId }, 'ingest: the claim is lost');
     if (jobId !== null)
       await persist(
         () => this.#end(jobId),
-        (error) => failed(this.#item.key, error),
+        (error) => failed(this.#title, error),
         closing,
       );
     this.#put({ state: 'lost' });
@@ -270,7 +279,7 @@ export class Keeper<Item extends IngestItem> {
 
   #persist<T>(work: () => Promise<T>): Promise<T> {
     const { failed } = this.#parts;
-    return persist(work, (error) => failed(this.#item.key, error), this.#over.signal);
+    return persist(work, (error) => failed(this.#title, error), this.#over.signal);
   }
 
   #put(change: Parameters<typeof claims.updateClaim>[2]): void {

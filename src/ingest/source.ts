@@ -54,6 +54,8 @@ export interface IngestSource<Item extends IngestItem> {
 export interface IngestItem {
   /** Tells it from all others of its source, for as long as the source is there: `<project>/<job>`. At most 500 characters. */
   key: string;
+  /** As its people call it, where that is not the key. */
+  title?: string | undefined;
 }
 
 /** This server's hold on one item. */

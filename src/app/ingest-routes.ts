@@ -1,0 +1,80 @@
+import { ownerOfRoute } from '../auth/caller.js';
+import { Pauses } from '../ingest/pauses.js';
+import { ExpiredLeases } from '../ingest/expired-leases.js';
+import { GitLabClient } from '../ingest/gitlab/client.js';
+import { GitLabSource } from '../ingest/gitlab/source.js';
+import { readOutcome } from '../ingest/read-outcome.js';
+import { Route } from '../ingest/route.js';
+import type { IngestItem, IngestSource } from '../ingest/source.js';
+import type { WayIn } from '../ingest/ways-in.js';
+import { workerIdOf } from '../ingest/worker-id.js';
+import type { JobId } from '../jobs/job.js';
+import * as jobStore from '../jobs/store.js';
+import type { Base } from './base.js';
+import type { Cluster } from './cluster.js';
+import type { Jobs } from './jobs.js';
+import type { Outputs } from './outputs.js';
+
+export interface RouteSettings {
+  /** Between the starts of two scans. */
+  seconds: number;
+  /** Undefined: as many as there are GPUs here. */
+  maxJobs: number | undefined;
+}
+
+/** Starts a route, whose jobs several servers may share. */
+type OpenRoute = <Item extends IngestItem>(
+  source: IngestSource<Item>,
+  settings: RouteSettings,
+) => WayIn;
+
+/** The routes that the settings name. */
+export function openRoutes(base: Base, cluster: Cluster, work: Jobs, results: Outputs): WayIn[] {
+  const open: OpenRoute = (source, settings) =>
+    openRoute(base, cluster, work, results, source, settings);
+  return [openGitLab(base, open)].filter((way) => way !== undefined);
+}
+
+function openGitLab({ config, log, now }: Base, open: OpenRoute): WayIn | undefined {
+  const { gitlab } = config;
+  if (gitlab === undefined) return undefined;
+  const { url, token, maxRetries, jobTypesFile, projects = [] } = gitlab;
+  const onRetry = (why: string, waitMs: number) =>
+    log.debug({ route: 'gitlab', why, waitMs }, 'ingest: asking GitLab again');
+  const client = new GitLabClient({ url, token, maxRetries, onRetry });
+  const expired = new ExpiredLeases(config.ingest.leaseMs, now);
+  return open(new GitLabSource({ client, expired, jobTypesFile, projects, now }), gitlab);
+}
+
+function openRoute<Item extends IngestItem>(
+  base: Base,
+  { here }: Cluster,
+  { jobs, control }: Jobs,
+  { outputs, folders, boxService }: Outputs,
+  source: IngestSource<Item>,
+  { seconds, maxJobs }: RouteSettings,
+): WayIn {
+  const { config, db, log, now, onClose } = base;
+  const { worker = workerIdOf(db), leaseMs, publicUrl } = config.ingest;
+  const onTheWay = (id: JobId) => boxService?.onTheWay(id);
+  const outcomeParts = { jobs, outputs, folders, onTheWay, publicUrl, now };
+  const route = new Route<Item>({
+    source,
+    db,
+    jobs,
+    control,
+    outcomeOf: (id, signal) => readOutcome(outcomeParts, id, signal),
+    owner: ownerOfRoute(source.name),
+    worker,
+    leaseMs,
+    pauses: new Pauses(db, now),
+    seconds,
+    maxJobs: maxJobs ?? Math.max(1, here.fleet.gpus.length),
+    findJob: (id) => jobStore.findJob(db, id as JobId),
+    now,
+    log,
+  });
+  onClose(() => route.close());
+  route.start();
+  return route;
+}

@@ -1,0 +1,90 @@
+import type { ScanNotes } from '../source.js';
+import type { GitLabProject } from './client.js';
+import { GitLabError } from './errors.js';
+import { ForeignClaims, type ForeignClaimsParts } from './foreign-claims.js';
+import { keyOf, type GitLabItem } from './item.js';
+import { readJobTypes, type JobTypes } from './job-types.js';
+import { whyPassedBy } from './scan-project.js';
+import { ProjectScanner, type Found } from './scanner.js';
+import { whyUnmapped } from './submit-fields.js';
+
+/** Who may write into a repository (docs.gitlab.com/api/access_requests, “Developer”); others could claim nothing. */
+const developer = 30;
+
+export interface JobScanParts extends ForeignClaimsParts {
+  jobTypesFile: string;
+  /** Paths, globs or numbers of projects; none: all. */
+  projects: readonly string[];
+}
+
+/** Goes through the projects for jobs that may be claimed. */
+export class JobScan {
+  readonly #scanner: ProjectScanner;
+  readonly #foreign: ForeignClaims;
+
+  constructor(private readonly parts: JobScanParts) {
+    const { client, projects } = parts;
+    this.#scanner = new ProjectScanner({
+      client,
+      projects,
+      filter: { minAccessLevel: developer },
+    });
+    this.#foreign = new ForeignClaims(parts);
+  }
+
+  /** @throws GitLabError when GitLab as a whole cannot be used; AppError when the mapping of types cannot. */
+  async *run(notes: ScanNotes, signal: AbortSignal): AsyncGenerator<GitLabItem> {
+    const types = await readJobTypes(this.parts.jobTypesFile);
+    const seen = new Set<number>();
+    for await (const { project, found, problems } of this.#scanner.scan(signal)) {
+      if (whyPassedBy(project) !== undefined) continue;
+      for (const problem of problems) notes.problem(project.path, problem);
+      if (found === undefined) continue;
+      seen.add(project.id);
+      yield* await this.#claimable(project, found, types, notes, signal);
+    }
+    this.#foreign.keepOnly(seen);
+  }
+
+  async #claimable(
+    project: GitLabProject,
+    found: Found,
+    types: JobTypes,
+    notes: ScanNotes,
+    signal: AbortSignal,
+  ): Promise<GitLabItem[]> {
+    const { id, path } = project;
+    const expired = await this.#expired(project, found, notes, signal);
+    const items: GitLabItem[] = [];
+    for (const { id: jobId, canceled, fields } of found.manifest.jobs) {
+      const key = keyOf(id, jobId);
+      if (canceled) notes.cancelled(key);
+      const isTaken = found.responses.has(jobId) && !expired.has(jobId);
+      if (canceled || isTaken) continue;
+      const title = `${path}: ${jobId}`;
+      const why = whyUnmapped(fields, types);
+      if (why !== undefined) notes.problem(title, why);
+      else
+        items.push({
+          ...{ key, title, projectId: id, projectPath: path, branch: project.defaultBranch ?? '' },
+          ...{ jobId, fields, commit: found.commit, expired: expired.get(jobId) ?? null },
+        });
+    }
+    return items;
+  }
+
+  async #expired(
+    { id, path }: GitLabProject,
+    found: Found,
+    notes: ScanNotes,
+    signal: AbortSignal,
+  ): ReturnType<ForeignClaims['expiredIn']> {
+    try {
+      return await this.#foreign.expiredIn(id, found, signal);
+    } catch (error) {
+      if (signal.aborted || !(error instanceof GitLabError)) throw error;
+      notes.problem(path, error.message);
+      return new Map();
+    }
+  }
+}

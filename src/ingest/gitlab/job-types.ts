@@ -1,0 +1,68 @@
+import { readFile } from 'node:fs/promises';
+import { parse, YAMLParseError } from 'yaml';
+import { z } from 'zod';
+import { AppError, errnoOf } from '../../errors.js';
+import { submitSchema } from '../../jobs/request.js';
+
+/** What the person who runs this box may set for a `job_type`; a manifest can set none of it but the timeout. */
+const entrySchema = submitSchema
+  .pick({
+    command_key: true,
+    gpus: true,
+    gpu_mem_gb: true,
+    cpus: true,
+    mem_gb: true,
+    time_limit: true,
+    timeout: true,
+    partition: true,
+    priority: true,
+    conda_env: true,
+    venv: true,
+    env: true,
+    params: true,
+  })
+  .partial()
+  .extend({ command_key: submitSchema.shape.command_key });
+
+const fileSchema = z.record(
+  z.string().min(1).max(200),
+  z.union([submitSchema.shape.command_key.transform((key) => ({ command_key: key })), entrySchema]),
+  { error: 'expected a job_type on each line, and its command key or settings' },
+);
+
+export type JobTypes = Readonly<Record<string, z.infer<typeof entrySchema>>>;
+
+/**
+ * The file that ties each `job_type` to what runs it, read anew each time. None of them is there when the file is not.
+ * @throws AppError unprocessable when it cannot be used; the message names the setting.
+ */
+export async function readJobTypes(path: string): Promise<JobTypes> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (cause) {
+    if (errnoOf(cause) === 'ENOENT') return {};
+    throw refusal(`cannot be read (${errnoOf(cause) ?? 'unknown'}); let the user jobrunner`, cause);
+  }
+  return parseJobTypes(text);
+}
+
+/** @throws AppError as {@link readJobTypes} does. */
+export function parseJobTypes(text: string): JobTypes {
+  let value: unknown;
+  try {
+    value = parse(text) ?? {};
+  } catch (cause) {
+    if (!(cause instanceof YAMLParseError) && !(cause instanceof ReferenceError)) throw cause;
+    throw refusal(cause.message.split('\n')[0] ?? 'not YAML', cause);
+  }
+  const parsed = fileSchema.safeParse(value);
+  if (parsed.success) return Object.assign(Object.create(null), parsed.data) as JobTypes;
+  throw refusal(z.prettifyError(parsed.error).replace(/\s+/g, ' '), parsed.error);
+}
+
+function refusal(why: string, cause: unknown): AppError {
+  return new AppError('unprocessable', `JR_GITLAB_JOB_TYPES: the file cannot be used: ${why}`, {
+    cause,
+  });
+}

@@ -1,0 +1,109 @@
+import { stringify } from 'yaml';
+import type { Outcome } from '../outcome.js';
+import type { Claim, Progress } from '../source.js';
+import { lastLines, visible } from './log-lines.js';
+
+/** What is larger is none of ours. */
+const maxResponseBytes = 256 * 1024;
+const mostOutputs = 200;
+const mostWarnings = 20;
+
+export interface Claimed {
+  nonce: string;
+  worker: string;
+  /** ISO 8601. */
+  claimedAt: string | undefined;
+  /** Milliseconds since 1970; undefined when the outcome has been reported. */
+  leaseUntil: number | undefined;
+}
+
+/**
+ * Reads who claims from a `response.yaml`. Only lines at its top are looked at, as they are written here: it may be anybody's, and to read
+ * YAML in full takes a thread.
+ * @returns undefined for what another program wrote: that is a claim which never ends.
+ */
+export function readResponse(content: Buffer): Claimed | undefined {
+  if (content.length > maxResponseBytes) return undefined;
+  const text = content.toString('utf8');
+  const [nonce, worker, claimedAt, lease] = ['nonce', 'worker', 'claimed_at', 'lease_until'].map(
+    (name) => valueOf(text, name),
+  );
+  if (nonce === undefined || worker === undefined) return undefined;
+  const leaseUntil = lease === undefined ? undefined : Date.parse(lease);
+  return Number.isNaN(leaseUntil) ? undefined : { nonce, worker, claimedAt, leaseUntil };
+}
+
+/** The value of a top-level key; undefined when it is not there, or twice. */
+function valueOf(text: string, key: string): string | undefined {
+  const lines = [...text.matchAll(new RegExp(`^${key}: *(["']?)([\\w.:+-]*)\\1 *\\r?$`, 'gm'))];
+  return lines.length === 1 ? lines[0]?.[2] || undefined : undefined;
+}
+
+const iso = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
+
+/**
+ * `response.yaml` while the job is ours and not ended.
+ * @param claimedAt ISO 8601
+ */
+export function claimedResponse(
+  jobId: string,
+  claim: Claim,
+  { jobId: ownJobId, state }: Progress,
+  claimedAt: string,
+): string {
+  return write({
+    job_id: jobId,
+    status: state ?? 'CLAIMED',
+    worker: claim.worker,
+    nonce: claim.nonce,
+    claimed_at: claimedAt,
+    lease_until: iso(claim.leaseUntil),
+    ...(ownJobId !== null && { jobrunner_job_id: ownJobId }),
+  });
+}
+
+/** `response.yaml` for good. */
+export function reportedResponse(
+  jobId: string,
+  claim: Claim,
+  outcome: Outcome,
+  { claimedAt, reportedAt }: { claimedAt: string | undefined; reportedAt: number },
+): string {
+  const outputs = outcome.outputs.slice(0, mostOutputs);
+  const warnings = outcome.warnings.slice(0, mostWarnings);
+  const leftOut = outcome.outputs.length - outputs.length;
+  const log = lastLines(outcome.log);
+  return write({
+    job_id: jobId,
+    status: outcome.status,
+    worker: claim.worker,
+    nonce: claim.nonce,
+    ...(claimedAt !== undefined && { claimed_at: claimedAt }),
+    reported_at: iso(reportedAt),
+    jobrunner_job_id: outcome.jobId,
+    experiment_id: outcome.experimentId,
+    submitted_at: iso(outcome.submittedAt),
+    started_at: iso(outcome.startedAt),
+    ended_at: iso(outcome.endedAt),
+    exit_code: outcome.exitCode,
+    signal: outcome.signal,
+    failure: outcome.failure,
+    message: outcome.message && visible(outcome.message),
+    outputs: outputs.map(({ id, path, kind, size, sha256, url }) => ({
+      id,
+      path: visible(path),
+      kind,
+      size,
+      ...(sha256 !== null && { sha256 }),
+      ...(url !== null && { url }),
+    })),
+    ...(leftOut > 0 && { outputs_left_out: leftOut }),
+    ...(warnings.length > 0 && { warnings: warnings.map(visible) }),
+    ...(log !== '' && { log }),
+  });
+}
+
+/** Readable by YAML 1.1, too, which PyYAML is. */
+function write(response: object): string {
+  return stringify(response, { version: '1.1', lineWidth: 0, blockQuote: 'literal' });
+}

@@ -1,0 +1,54 @@
+import { AppError } from '../../errors.js';
+import { submitSchema, type SubmitFields } from '../../jobs/request.js';
+import type { GitLabItem } from './item.js';
+import type { JobTypes } from './job-types.js';
+
+/** What says whether to run it, not how. */
+const notParams = ['job_id', 'canceled'];
+
+/**
+ * Why a manifest's job cannot be run here; undefined when its type is mapped.
+ * @param types as JR_GITLAB_JOB_TYPES has them
+ */
+export function whyUnmapped(fields: Record<string, unknown>, types: JobTypes): string | undefined {
+  const { job_type: type } = fields;
+  if (typeof type !== 'string' || type === '') return 'job_type: expected a text';
+  if (types[type]) return undefined;
+  return `job_type: ${JSON.stringify(type.slice(0, 60))} has no command key here; the file of JR_GITLAB_JOB_TYPES maps types`;
+}
+
+/**
+ * What a manifest's job is submitted as. It chooses parameters and a timeout, and nothing else: what runs, and on how much, says the
+ * mapping.
+ * @throws AppError bad_request naming each field that cannot be used.
+ */
+export function submitFieldsOf(item: GitLabItem, types: JobTypes): SubmitFields {
+  const why = whyUnmapped(item.fields, types);
+  if (why !== undefined) throw new AppError('bad_request', why);
+  const { job_type: type, timeout } = item.fields;
+  const mapped = types[type as string];
+  const params = Object.fromEntries(
+    Object.entries(item.fields).filter(([name]) => !notParams.includes(name)),
+  );
+  const parsed = submitSchema.safeParse({
+    ...mapped,
+    name: shortName(`${item.projectPath}/${item.jobId}`),
+    params: { ...params, ...mapped?.params },
+    ...(timeout !== undefined && timeout !== null && { timeout }),
+    env: {
+      ...mapped?.env,
+      GITLAB_PROJECT_ID: String(item.projectId),
+      GITLAB_PROJECT_PATH: item.projectPath,
+      GITLAB_COMMIT_SHA: item.commit,
+      GITLAB_JOB_ID: item.jobId,
+    },
+  });
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
+  throw new AppError('bad_request', [...new Set(problems)].join('; '));
+}
+
+/** The end of it, as far as a job's name can hold it. */
+function shortName(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cs}\u2028\u2029]/gu, '').slice(-128);
+}
