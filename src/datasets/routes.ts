@@ -8,7 +8,8 @@ import { readParams, readQuery } from '../http/read-input.js';
 import { sendSpaced } from '../http/spaced-json.js';
 import { viewDataset } from './dataset-view.js';
 import { sha256Schema, type Sha256 } from './digest.js';
-import type { DatasetService, Kept } from './service.js';
+import type { Kept } from './make-dataset.js';
+import type { DatasetService } from './service.js';
 import { cutOff, readUploadForm } from './upload-form.js';
 
 const paramsSchema = z.object({ sha256: sha256Schema });

@@ -3,27 +3,19 @@ import type { Readable } from 'node:stream';
 import type { Logger } from 'pino';
 import type { Database } from '../db/database.js';
 import { AppError, errnoOf, isDiskFull } from '../errors.js';
-import { Arrivals, type Arrival, type Room } from './arrivals.js';
+import { Arrivals, type Room } from './arrivals.js';
 import type { Sha256 } from './digest.js';
-import { displayName } from './display-name.js';
 import { findDamage } from './find-damage.js';
-import { DatasetFolders, isWhole, seal, type IncomingFolder } from './folders.js';
+import { DatasetFolders, type IncomingFolder } from './folders.js';
 import { demandFree, diskFull } from './free-disk.js';
 import { HashThread } from './hash-thread.js';
 import { KeyLock } from '../key-lock.js';
 import { listFiles, type FilePage } from './list-files.js';
-import { receiveFile, tooLarge, type ReceivedFile } from './receive-file.js';
+import { makeDataset, type KeepOptions, type Kept, type StagedUpload } from './make-dataset.js';
+import { receiveFile, tooLarge } from './receive-file.js';
 import { reconcile } from './reconcile.js';
 import { SlabPool } from './slab-pool.js';
-import {
-  deleteDataset,
-  findDataset,
-  listDatasets,
-  markChecked,
-  putDataset,
-  type Dataset,
-} from './store.js';
-import { unpack } from './unpack.js';
+import { deleteDataset, findDataset, listDatasets, markChecked, type Dataset } from './store.js';
 import { WorkInFlight } from './work-in-flight.js';
 
 export interface DatasetServiceParts {
@@ -38,29 +30,6 @@ export interface DatasetServiceParts {
   /** Whether a job that is not over uses that dataset. */
   isInUse: (sha256: Sha256) => boolean;
   room: Room;
-}
-
-export interface KeepOptions {
-  /** Whose it is if it is new. */
-  owner: string;
-  expectedSha?: Sha256 | undefined;
-  /** What the sender calls the file; kept for display. */
-  name?: string | undefined;
-  /** Where it came from: `upload`, `put`, a URI. */
-  source: string;
-  signal?: AbortSignal | undefined;
-}
-
-export interface Kept {
-  dataset: Dataset;
-  /** False when it was there already, and good. */
-  created: boolean;
-}
-
-/** Bytes received and hashed, not yet a dataset. End it with `keep` or `discard`. */
-export interface StagedUpload extends ReceivedFile {
-  incoming: IncomingFolder;
-  arrival: Arrival;
 }
 
 export interface Verdict {
@@ -153,7 +122,9 @@ export class DatasetService {
         throw new AppError('bad_request', 'the file is empty; a dataset has at least one byte');
       refuseMismatch(staged.sha256, options.expectedSha);
       return await this.run(options.signal, (signal) =>
-        this.locks.hold(staged.sha256, () => this.store(staged, options, signal)),
+        this.locks.hold(staged.sha256, () =>
+          makeDataset({ ...this.parts, folders: this.folders }, staged, options, signal),
+        ),
       );
     } finally {
       await this.discard(staged);
@@ -262,46 +233,6 @@ export class DatasetService {
         return { dataset: this.get(sha256), problem };
       }),
     );
-  }
-
-  private async store(
-    staged: StagedUpload,
-    options: KeepOptions,
-    signal: AbortSignal,
-  ): Promise<Kept> {
-    const { db, log, limits, now } = this.parts;
-    const { sha256, size, incoming } = staged;
-    const known = findDataset(db, sha256);
-    if (known?.corrupt === false && (await isWhole(this.folders.of(sha256), size)))
-      return { dataset: known, created: false };
-
-    const name = displayName(options.name);
-    const step = (done: string) => log.debug({ sha256, step: done }, 'dataset');
-    const { format, files, bytes } = await unpack(incoming, name, limits, signal);
-    await staged.file.sync();
-    step('unpacked');
-    this.parts.room.demandRoomFor(options.owner, size + bytes);
-    const at = now();
-    // Stored again in place of damaged bytes, it stays whose it was.
-    const owner = known?.owner ?? options.owner;
-    const dataset: Dataset = {
-      ...{ sha256, owner, name, format, size, files, bytes, source: options.source },
-      ...{ createdAt: at, verifiedAt: at, corrupt: false },
-    };
-    await seal(incoming, dataset);
-    step('sealed');
-    signal.throwIfAborted();
-    await this.folders.publish(incoming, sha256);
-    step('published');
-    try {
-      putDataset(db, dataset);
-    } catch (error) {
-      const aside = this.folders.setAside(sha256);
-      if (aside !== undefined) await remove(aside);
-      throw error;
-    }
-    step('stored');
-    return { dataset, created: true };
   }
 
   private async run<T>(

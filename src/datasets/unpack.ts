@@ -8,6 +8,12 @@ import { extractArchive } from './archive/extract-archive.js';
 import type { ExtractResult } from './archive/messages.js';
 import type { IncomingFolder } from './folders.js';
 
+/** 0 = no limit but the free disk. */
+export interface UnpackLimits {
+  extractBytes: number;
+  extractFiles: number;
+}
+
 /**
  * Makes the tree of a received original and puts it on the disk.
  * @throws as `extractArchive` does.
@@ -15,7 +21,7 @@ import type { IncomingFolder } from './folders.js';
 export async function unpack(
   incoming: IncomingFolder,
   originalName: string,
-  limits: { extractBytes: number; extractFiles: number },
+  limits: UnpackLimits,
   signal: AbortSignal,
 ): Promise<ExtractResult> {
   const plain = await keepPlainFile(incoming, originalName);

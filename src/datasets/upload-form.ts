@@ -6,7 +6,8 @@ import { AppError } from '../errors.js';
 import { readBody } from '../http/read-input.js';
 import { sha256Schema, type Sha256 } from './digest.js';
 import { takeShortcut } from './form-shortcut.js';
-import type { DatasetService, StagedUpload } from './service.js';
+import type { StagedUpload } from './make-dataset.js';
+import type { DatasetService } from './service.js';
 
 export interface UploadForm {
   staged: StagedUpload;
