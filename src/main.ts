@@ -5,6 +5,7 @@ import { Command, CommanderError } from 'commander';
 import { CliError } from './cli/cli-error.js';
 import { addBoxCommands } from './boxes/commands.js';
 import { addClientCommands } from './cli/commands.js';
+import { addGitLabCommands } from './cli/gitlab-commands.js';
 import { ConfigError } from './config/config-error.js';
 import { readRemoteConfig } from './config/ssh.js';
 import { readWorkerConfig } from './config/worker.js';
@@ -61,6 +62,7 @@ program
 
 addBoxCommands(program);
 addClientCommands(program);
+addGitLabCommands(program);
 
 try {
   await program.parseAsync();

@@ -1,4 +1,4 @@
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -35,6 +35,7 @@ export class GitLabStandIn {
   readonly requests: string[] = [];
   readonly projects = new Map<number, api.Project>();
   readonly #faults = new Faults();
+  readonly #arrivals = new EventEmitter<{ request: [] }>();
   readonly #server: Server;
 
   private constructor(readonly folder: string) {
@@ -98,6 +99,12 @@ export class GitLabStandIn {
     return blob && (await repository?.read(blob))?.toString();
   }
 
+  /** Waits until a request has come that begins with this, such as `GET /api/v4/projects/1/`. */
+  async received(start: string): Promise<void> {
+    while (!this.requests.some((request) => request.startsWith(start)))
+      await once(this.#arrivals, 'request');
+  }
+
   /** Lets the next matching request, or the next few, go wrong. */
   fail(on: FaultOn, fault: Fault): void {
     this.#faults.plan(on, fault);
@@ -112,6 +119,7 @@ export class GitLabStandIn {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await text(request);
     this.requests.push(`${request.method} ${request.url}`);
+    this.#arrivals.emit('request');
     const fault = this.#faults.take(request);
     if (fault?.kind === 'reset') return void request.socket.resetAndDestroy();
     if (fault?.kind === 'slow') await fault.until;

@@ -1,0 +1,72 @@
+import { manifestPath, type ManifestJob } from './manifest.js';
+import type { ScannedProject } from './scan-project.js';
+
+/** A job that nobody has claimed or called off. */
+export interface AvailableJob {
+  job_id: string;
+  project_id: number;
+  project_name: string;
+  /** The manifest's page. */
+  project_url: string;
+  /** As the manifest has it. */
+  job_data: Record<string, unknown>;
+}
+
+/** A job with all that the manifest says of it. */
+export interface ScannedJob {
+  job_id: string;
+  is_claimed: boolean;
+  canceled: boolean;
+  [field: string]: unknown;
+}
+
+/** What a scan found in one project. */
+export interface ProjectScan {
+  project_id: number;
+  project_name: string;
+  project_path: string;
+  default_branch: string | null;
+  /** These two are null where there is no manifest that can be used. */
+  manifest_url: string | null;
+  manifest_data: Record<string, unknown> | null;
+  jobs: ScannedJob[];
+  /** Why it was passed by, what is wrong with its manifest, or with some of its jobs. */
+  error: string | null;
+}
+
+export function projectScan(scanned: ScannedProject): ProjectScan {
+  const { project, found, problems } = scanned;
+  return {
+    project_id: project.id,
+    project_name: project.name,
+    project_path: project.path,
+    default_branch: project.defaultBranch ?? null,
+    manifest_url: found === undefined ? null : manifestUrl(scanned),
+    manifest_data: found?.manifest.data ?? null,
+    jobs: (found?.manifest.jobs ?? []).map(({ id, canceled, fields }) => ({
+      ...fields,
+      job_id: id,
+      is_claimed: found?.responses.has(id) ?? false,
+      canceled,
+    })),
+    error: problems.length === 0 ? null : problems.join('; '),
+  };
+}
+
+export function availableJobs(scanned: ScannedProject): AvailableJob[] {
+  const { project, found } = scanned;
+  if (found === undefined) return [];
+  const isAvailable = ({ id, canceled }: ManifestJob) => !canceled && !found.responses.has(id);
+  return found.manifest.jobs.filter(isAvailable).map(({ id, fields }) => ({
+    job_id: id,
+    project_id: project.id,
+    project_name: project.name,
+    project_url: manifestUrl(scanned),
+    job_data: fields,
+  }));
+}
+
+function manifestUrl({ project: { webUrl, defaultBranch = 'HEAD' } }: ScannedProject): string {
+  const branch = defaultBranch.split('/').map(encodeURIComponent).join('/');
+  return `${webUrl}/-/blob/${branch}/${manifestPath}`;
+}
