@@ -3,11 +3,13 @@ import type { Server } from 'node:http';
 import type { Logger } from 'pino';
 import type { Base } from './app/base.js';
 import { Closing } from './app/closing.js';
-import { openCluster } from './app/cluster.js';
+import { openOwnCluster } from './app/cluster.js';
 import { openData } from './app/data.js';
 import { openIngest } from './app/ingest.js';
 import { openJobs } from './app/jobs.js';
 import { openOutputs } from './app/outputs.js';
+import { openSite } from './app/site.js';
+import { openViews } from './app/views.js';
 import { audit, auditRoutes } from './auth/audit.js';
 import { Authenticator } from './auth/authenticator.js';
 import { tokenRoutes } from './auth/token-routes.js';
@@ -15,13 +17,11 @@ import { Tokens } from './auth/tokens.js';
 import { Limits } from './auth/user-limits.js';
 import { userRoutes } from './auth/user-routes.js';
 import { boxRoutes } from './boxes/routes.js';
-import { viewBoxGpus } from './boxes/view.js';
 import { ConfigError } from './config/config-error.js';
 import type { Config } from './config/config.js';
 import { importRoutes } from './datasets/import-routes.js';
 import { datasetRoutes } from './datasets/routes.js';
 import { openDatabase } from './db/database.js';
-import { gpuRoutes } from './gpus/routes.js';
 import { HealthCheck } from './health/health.js';
 import { healthRoutes } from './health/routes.js';
 import { createHttpApp } from './http/app.js';
@@ -34,7 +34,6 @@ import { screenRoutes } from './jobs/screen-routes.js';
 import * as jobStore from './jobs/store.js';
 import type { Layout } from './layout.js';
 import { metricsRoutes } from './metrics/routes.js';
-import { nodeRoutes } from './nodes/routes.js';
 import { outputRoutes } from './outputs/routes.js';
 import { queueRoutes } from './queue-api/routes.js';
 import { QueueService } from './queue-api/service.js';
@@ -73,7 +72,7 @@ async function open(
       'JR_AUTH_TOKEN: not set, and the stack has left none in its secrets folder',
     );
   const now = Date.now;
-  const db = openDatabase(layout.database);
+  const db = openDatabase(layout.database, config.external !== undefined);
   closing.add(() => void db.close());
   const base: Base = { config, layout, log, db, now, onClose: closing.add };
   const stopping = new AbortController();
@@ -81,15 +80,20 @@ async function open(
   setMaxListeners(0, stopping.signal);
 
   const tokens = new Tokens({ db, authToken, log, now });
-  const userLimits = new Limits({ db, everybody: config.userLimits });
+  const userLimits = new Limits({
+    db,
+    everybody: config.userLimits,
+    canLimitRunning: config.external === undefined,
+  });
   const data = await openData(base, userLimits);
   const { datasets, imports } = data;
-  const cluster = openCluster(base);
-  const { slurm, here, sshHosts, boxes } = cluster;
+  const cluster = config.external ? await openSite(base, config.external) : openOwnCluster(base);
+  const { slurm, own } = cluster;
   const results = await openOutputs(base, data, cluster);
   const { folders, outputs, boxService } = results;
   const work = await openJobs(base, userLimits, data, cluster, results);
   const { jobs, control, gpus, templates } = work;
+  const views = openViews(base, cluster, gpus);
   const { jobsFile, waysIn } = openIngest(base, cluster, work, results);
   const queue = new QueueService({
     db,
@@ -97,15 +101,14 @@ async function open(
     control,
     folders,
     slurm,
-    hosts: sshHosts,
-    here,
+    places: views.queuePlaces,
     settings: config.queue,
     liveJobs: () => jobStore.liveJobs(db),
     now,
   });
 
   const authenticator = new Authenticator(tokens);
-  const health = new HealthCheck({ db, slurm, root: layout.root, now });
+  const health = new HealthCheck({ db, slurm, root: layout.root, now, ...views.health });
   const app = createHttpApp({
     log,
     trustedProxies: config.trustedProxies,
@@ -118,22 +121,20 @@ async function open(
       isPublic: config.queue.isPublic,
       stopping: stopping.signal,
     }),
-    boxes: boxes && boxService && boxRoutes({ boxes, service: boxService, datasets }),
+    boxes:
+      own?.boxes && boxService && boxRoutes({ boxes: own.boxes, service: boxService, datasets }),
     imports: importRoutes(imports, stopping.signal),
     datasets: datasetRoutes(datasets),
     commands: commandRoutes(templates),
     jobs: jobRoutes(jobs, control, outputs, folders, stopping.signal, (job) =>
-      isHere(job) ? gpus.whyHeldBack(job) : null,
+      gpus && isHere(job) ? gpus.whyHeldBack(job) : null,
     ),
     screens: screenRoutes(db),
     outputs: outputRoutes(outputs),
-    gpus: gpuRoutes(
-      gpus,
-      boxes && (() => viewBoxGpus(boxes.open(), jobStore.liveJobs(db), config.gpus.shardsPerGpu)),
-    ),
-    nodes: nodeRoutes(slurm, sshHosts, cluster.nodeWatch),
+    gpus: views.gpus,
+    nodes: views.nodes,
     ingest: [jobsFileRoutes(jobsFile), ingestRoutes(waysIn)],
-    metrics: metricsRoutes(db, health, gpus, waysIn),
+    metrics: metricsRoutes(db, health, () => gpus?.view().gpus ?? [], waysIn),
     tokens: tokenRoutes(tokens),
     users: userRoutes(userLimits),
     auditLog: auditRoutes(db),

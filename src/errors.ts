@@ -20,6 +20,7 @@ export type ErrorCode =
   | 'storage_not_found'
   | 'storage_unavailable'
   | 'slurm_unavailable'
+  | 'not_supported'
   | 'shutting_down';
 
 export interface AppErrorOptions {

@@ -7,6 +7,7 @@ import { addBoxCommands } from './boxes/commands.js';
 import { addClientCommands } from './cli/commands.js';
 import { addGitLabCommands } from './cli/gitlab-commands.js';
 import { ConfigError } from './config/config-error.js';
+import { readConfig } from './config/config.js';
 import { readRemoteConfig } from './config/ssh.js';
 import { readWorkerConfig } from './config/worker.js';
 import { layoutOf } from './layout.js';
@@ -20,12 +21,11 @@ const program = new Command('jobrunner')
 
 program
   .command('stack')
-  .description('start Slurm and the API, stay in the foreground, stop both on Ctrl-C (root)')
+  .description(
+    'start Slurm and the API, stay in the foreground, stop both on Ctrl-C (root); over a Slurm of the site (JR_SLURM_MODE), the API alone',
+  )
   .action(async () => {
-    const run =
-      readWorkerConfig() === undefined
-        ? (await import('./stack/stack.js')).runStack
-        : (await import('./worker/worker.js')).runWorker;
+    const run = await stackOf();
     // Whoever read our lines may go before we have stopped the daemons and ended the jobs.
     process.stdout.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code !== 'EPIPE') throw error;
@@ -75,6 +75,13 @@ try {
     );
     process.exitCode = error instanceof ConfigError ? 2 : 1;
   }
+}
+
+/** What this machine is to be: a cluster of its own, a box of another's, or the API alone over a site's. */
+async function stackOf(): Promise<(say: (line: string) => void) => Promise<void>> {
+  if (readWorkerConfig() !== undefined) return (await import('./worker/worker.js')).runWorker;
+  if (readConfig().external !== undefined) return (await import('./serve.js')).serve;
+  return (await import('./stack/stack.js')).runStack;
 }
 
 function versionOfPackage(): string {

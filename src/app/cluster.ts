@@ -5,26 +5,41 @@ import { ConfigError } from '../config/config-error.js';
 import type { GpuFleet } from '../gpus/choose.js';
 import { gpuSchema } from '../gpus/gpu.js';
 import type { NodeLimits } from '../jobs/limits.js';
+import type { JobPlaces } from '../jobs/place.js';
 import { Places } from '../jobs/places.js';
 import { HostList } from '../remote/host-list.js';
 import { NodeWatch } from '../remote/node-watch.js';
-import { commandSlurmClient, type SlurmClient } from '../slurm/client.js';
+import { commandSlurmClient, type OperatorClient, type SlurmClient } from '../slurm/client.js';
 import { holdReserve } from '../slurm/hold.js';
 import type { Base } from './base.js';
+import type { Site } from './site.js';
 
+/** Slurm, and the places where jobs can run: either a cluster of our own, or a site's. */
 export interface Cluster {
   slurm: SlurmClient;
+  places: JobPlaces;
+  own: OwnCluster | undefined;
+  site: Site | undefined;
+}
+
+/** What can be changed and looked into where the cluster is ours. */
+export interface OwnCluster {
+  slurm: OperatorClient;
   /** This machine. */
   here: { limits: NodeLimits; fleet: GpuFleet };
   sshHosts: HostList;
   nodeWatch: NodeWatch;
   /** Undefined where no worker box may join. */
   boxes: BoxList | undefined;
-  places: Places;
 }
 
-/** Slurm, and the places where jobs can run. @throws ConfigError */
-export function openCluster({ config, layout, log, onClose }: Base): Cluster {
+/** GPUs that a job can have at most, where it does not say where it runs. */
+export function gpuCountOf({ own, site }: Cluster): number {
+  return own ? own.here.fleet.gpus.length : (site?.places.gpusByDefault() ?? 0);
+}
+
+/** @throws ConfigError */
+export function openOwnCluster({ config, layout, log, onClose }: Base): Cluster {
   const { cpus, memoryMb, maxTime, gpuType } = config.node;
   if (cpus === undefined || memoryMb === undefined)
     throw new ConfigError('JR_NUM_CPUS and JR_REAL_MEM_MB: must be set for "serve" alone');
@@ -37,5 +52,6 @@ export function openCluster({ config, layout, log, onClose }: Base): Cluster {
   const nodeWatch = new NodeWatch({ slurm, hosts: sshHosts, path: layout.remoteStatus, log });
   onClose(() => nodeWatch.close());
   nodeWatch.start();
-  return { slurm, here, sshHosts, nodeWatch, boxes, places: new Places(here, sshHosts, boxes) };
+  const own = { slurm, here, sshHosts, nodeWatch, boxes };
+  return { slurm, places: new Places(here, sshHosts, boxes), own, site: undefined };
 }

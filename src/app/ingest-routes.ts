@@ -11,7 +11,7 @@ import { workerIdOf } from '../ingest/worker-id.js';
 import type { JobId } from '../jobs/job.js';
 import * as jobStore from '../jobs/store.js';
 import type { Base } from './base.js';
-import type { Cluster } from './cluster.js';
+import { gpuCountOf, type Cluster } from './cluster.js';
 import type { Jobs } from './jobs.js';
 import type { Outputs } from './outputs.js';
 
@@ -48,7 +48,7 @@ function openGitLab({ config, log, now }: Base, open: OpenRoute): WayIn | undefi
 
 function openRoute<Item extends IngestItem>(
   base: Base,
-  { here }: Cluster,
+  cluster: Cluster,
   { jobs, control }: Jobs,
   { outputs, folders, boxService }: Outputs,
   source: IngestSource<Item>,
@@ -69,7 +69,7 @@ function openRoute<Item extends IngestItem>(
     leaseMs,
     pauses: new Pauses(db, now),
     seconds,
-    maxJobs: maxJobs ?? Math.max(1, here.fleet.gpus.length),
+    maxJobs: maxJobs ?? Math.max(1, gpuCountOf(cluster)),
     findJob: (id) => jobStore.findJob(db, id as JobId),
     now,
     log,

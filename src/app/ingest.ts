@@ -6,7 +6,7 @@ import { WaysIn } from '../ingest/ways-in.js';
 import type { JobId } from '../jobs/job.js';
 import * as jobStore from '../jobs/store.js';
 import type { Base } from './base.js';
-import type { Cluster } from './cluster.js';
+import { gpuCountOf, type Cluster } from './cluster.js';
 import { openRoutes } from './ingest-routes.js';
 import type { Jobs } from './jobs.js';
 import type { Outputs } from './outputs.js';
@@ -24,7 +24,7 @@ export function openIngest(base: Base, cluster: Cluster, work: Jobs, results: Ou
   return { jobsFile, waysIn: new WaysIn([wayIn, ...routes]) };
 }
 
-function openJobsFile(base: Base, { here }: Cluster, { jobs, models }: Jobs, pauses: Pauses) {
+function openJobsFile(base: Base, cluster: Cluster, { jobs, models }: Jobs, pauses: Pauses) {
   const { config, log, db, now, onClose } = base;
   const { seconds } = config.jobsFile;
   const taken = new TakenLines(db, config.jobsFile.path, now);
@@ -32,7 +32,7 @@ function openJobsFile(base: Base, { here }: Cluster, { jobs, models }: Jobs, pau
     ...config.jobsFile,
     jobs,
     models,
-    gpuCount: here.fleet.gpus.length,
+    gpuCount: gpuCountOf(cluster),
     taken,
     isPaused: () => pauses.of(JOBS_FILE) !== undefined,
     now,

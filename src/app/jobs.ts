@@ -2,30 +2,33 @@ import { join } from 'node:path';
 import { isOfTheBox } from '../auth/caller.js';
 import type { Limits } from '../auth/user-limits.js';
 import { ModelNeeds } from '../gpus/models.js';
-import { GpuService } from '../gpus/service.js';
-import { simulatedSmi } from '../gpus/simulated.js';
+import type { GpuService } from '../gpus/service.js';
 import { JobControl } from '../jobs/control.js';
 import { HandOver } from '../jobs/hand-over.js';
 import type { JobId } from '../jobs/job.js';
+import { watchEpilog } from '../jobs/job-ended.js';
 import { logTail } from '../jobs/log-file.js';
-import { Mover } from '../jobs/mover.js';
-import { isHere } from '../jobs/places.js';
-import { recordPlacements } from '../jobs/placements.js';
+import { ownPace } from '../jobs/pace.js';
+import { OperatorRanking } from '../jobs/ranking.js';
 import { JobService } from '../jobs/service.js';
-import * as jobStore from '../jobs/store.js';
 import { Tracker } from '../jobs/tracker.js';
+import { UserAccounts } from '../jobs/user-accounts.js';
 import { KeyLock } from '../key-lock.js';
 import { packageRoot } from '../package-root.js';
+import { niceOf } from '../slurm/sbatch.js';
 import { TemplateLibrary } from '../templates/library.js';
 import type { Base } from './base.js';
-import type { Cluster } from './cluster.js';
+import type { Cluster, OwnCluster } from './cluster.js';
 import type { Data } from './data.js';
 import type { Outputs } from './outputs.js';
+import { openOwnGpus } from './own-gpus.js';
+import { siteWays } from './site.js';
 
 export interface Jobs {
   jobs: JobService;
   control: JobControl;
-  gpus: GpuService;
+  /** Undefined on a site, whose GPUs are not ours to watch and to pause. */
+  gpus: GpuService | undefined;
   models: ModelNeeds;
   templates: TemplateLibrary;
 }
@@ -35,62 +38,53 @@ export async function openJobs(
   base: Base,
   userLimits: Limits,
   { datasets }: Data,
-  { slurm, here, places, boxes }: Cluster,
+  cluster: Cluster,
   { folders, boxService, index }: Outputs,
 ): Promise<Jobs> {
   const { config, layout, log, db, now, onClose } = base;
-  const { fleet } = here;
+  const { slurm, places, own } = cluster;
   const models = new ModelNeeds(config.gpus.llmConfig, log);
-
-  const accountLimits = (user: string) => {
-    if (isOfTheBox(user)) return undefined;
-    const { max_running: running, max_gpus: most } = userLimits.of(user);
-    return { running: running || null, shards: Math.floor(most * fleet.shardsPerGpu) || null };
-  };
-  const retries = config.handOver;
-  const handOver = new HandOver({ db, slurm, folders, places, accountLimits, retries, now, log });
-  onClose(() => handOver.close());
-
-  const gpus = new GpuService({
+  const ways = waysOf(base, userLimits, cluster);
+  const handOver = new HandOver({
     db,
     slurm,
-    fleet,
-    smiCommand: config.node.simulatedGpus > 0 ? simulatedSmi(layout.simulatedGpus) : 'nvidia-smi',
-    thresholds: { memory: config.gpus.memThreshold, load: config.gpus.loadThreshold },
-    monitorSeconds: config.gpus.monitorSeconds,
-    idleWarnMinutes: config.gpus.idleWarnMinutes,
-    stateFile: config.gpus.stateFile,
-    stateSeconds: config.gpus.stateSeconds,
-    liveJobs: () => jobStore.liveJobs(db).filter(isHere),
-    setWarning: (id, warning) => jobStore.updateJob(db, id as JobId, { warning }),
+    folders,
+    places,
+    accountFor: ways.accountFor,
+    niceOf: ways.niceOf,
+    retries: config.handOver,
     now,
     log,
   });
-  const { isHeld } = gpus;
+  onClose(() => handOver.close());
+
   const turns = new KeyLock<JobId>();
-  const mover = new Mover({ db, slurm, fleet, handOver, turns, isHeld, log });
+  const ownGpus = own && openOwnGpus(base, own, handOver, turns);
   const tracker = new Tracker({
     db,
     slurm,
     handOver,
-    jobEndedFile: layout.jobEnded,
+    pace: ways.pace,
+    watchEndings: ways.watchEndings,
+    ...(ways.knowsByFolder && { workDirOf: (id: JobId) => folders.of(id).outputDir }),
     logTail: (job) => logTail(folders, job),
     onEnded: index,
     afterLook: async () => {
       await boxService?.releaseQueued();
-      await recordPlacements(db, slurm, log);
-      await mover.move();
+      await ownGpus?.afterLook();
     },
     now,
     log,
   });
   onClose(() => tracker.close());
   tracker.start();
-  onClose(() => gpus.close());
-  await gpus.start();
+  const gpus = ownGpus?.gpus;
+  onClose(() => gpus?.close());
+  await gpus?.start();
 
-  const builtIn = join(packageRoot, 'templates');
-  const templates = new TemplateLibrary(config.templates ? [builtIn, config.templates] : [builtIn]);
+  const templates = new TemplateLibrary(
+    config.templates ? [ways.templates, config.templates] : [ways.templates],
+  );
   const jobs = new JobService({
     db,
     templates,
@@ -100,13 +94,44 @@ export async function openJobs(
     tracker,
     places,
     screenDir: layout.screens,
-    nodeFile: boxes && layout.nodeFile,
+    nodeFile: own?.boxes && layout.nodeFile,
+    site: ways.script,
     models,
-    isHeld,
+    isHeld: gpus ? gpus.isHeld : () => false,
     demandRoomForJob: (user) => userLimits.demandRoomForJob(user),
     now,
   });
   const get = (id: JobId) => jobs.get(id);
-  const control = new JobControl({ db, slurm, handOver, tracker, turns, get });
+  const { ranking } = ways;
+  const control = new JobControl({ db, slurm, ranking, handOver, tracker, turns, get });
   return { jobs, control, gpus, models, templates };
+}
+
+/** In what jobs are dealt with otherwise on a site than in a cluster of our own. */
+export type Ways = ReturnType<typeof ownWays> | ReturnType<typeof siteWays>;
+
+function waysOf(base: Base, userLimits: Limits, { own, site }: Cluster): Ways {
+  if (own) return ownWays(base, userLimits, own);
+  if (site) return siteWays(base, site);
+  throw new Error('there is neither a cluster of our own nor a site');
+}
+
+function ownWays({ config, layout, db }: Base, userLimits: Limits, { slurm, here }: OwnCluster) {
+  const accounts = new UserAccounts(slurm, (user) => {
+    if (isOfTheBox(user)) return undefined;
+    const { max_running: running, max_gpus: most } = userLimits.of(user);
+    const shards = Math.floor(most * here.fleet.shardsPerGpu);
+    return { running: running || null, shards: shards || null };
+  });
+  return {
+    accountFor: accounts.accountFor,
+    niceOf,
+    ranking: new OperatorRanking(db, slurm),
+    pace: ownPace(config.pollSeconds),
+    watchEndings: watchEpilog(layout.jobEnded),
+    /** Whether Slurm's accounting may have no comment of a job. */
+    knowsByFolder: false,
+    templates: join(packageRoot, 'templates'),
+    script: undefined,
+  };
 }

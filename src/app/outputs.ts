@@ -38,7 +38,7 @@ export async function openOutputs(base: Base, data: Data, cluster: Cluster): Pro
     });
   };
   const boxService =
-    cluster.boxes &&
+    cluster.own?.boxes &&
     new BoxService({
       db,
       folders,

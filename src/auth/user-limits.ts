@@ -22,6 +22,8 @@ export interface LimitsParts {
   db: Database;
   /** What holds for whoever has no limits of their own. */
   everybody: UserLimits;
+  /** Whether Slurm's accounts are ours, which alone can limit what runs. */
+  canLimitRunning: boolean;
 }
 
 /** How much each user may have, and has. The box's owner has no limits, nor have its ways in. */
@@ -40,6 +42,13 @@ export class Limits {
   set(user: string, change: LimitsChange): UserLimits {
     if (user === BOX_OWNER)
       throw new AppError('conflict', `${BOX_OWNER}: the owner of this box has no limits`);
+    for (const name of ['max_running', 'max_gpus'] as const)
+      if (change[name] && !this.parts.canLimitRunning)
+        throw new AppError(
+          'not_supported',
+          `${name}: what runs is limited by the site’s own associations (sacctmgr); leave it out`,
+          { details: { field: name } },
+        );
     const own = this.#own(user);
     const row = Object.fromEntries(
       names.map((name) => [

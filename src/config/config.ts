@@ -1,6 +1,7 @@
 import { isIPv6 } from 'node:net';
 import { join } from 'node:path';
 import { ConfigError } from './config-error.js';
+import { readExternal, type ExternalSlurm } from './external.js';
 import { environmentSchema, given, parseEnvironment, type Environment } from './environment.js';
 import { readGitLab, type GitLabConfig } from './gitlab.js';
 import { passwordsOf, passwordVariable, readSecret, secretsFolder } from './secrets.js';
@@ -17,6 +18,10 @@ export interface B2Config {
 /** All settings, checked. Byte counts are bytes; 0 in a limit means none but the free disk. */
 export interface Config {
   role: 'controller' | 'worker';
+  /** Undefined for a cluster of our own. */
+  external: ExternalSlurm | undefined;
+  /** Between two questions to slurmctld while any job lives. */
+  pollSeconds: number;
   root: string;
   host: string;
   port: number;
@@ -96,6 +101,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     throw new ConfigError(`${unknown.join(', ')}: no such setting; see docs/settings.md`);
   const e = parseEnvironment(environmentSchema, ours);
   const secrets = secretsFolder(e.JR_ROOT);
+  const external = readExternal(e, ours, env['PATH'] ?? '/usr/bin:/bin');
 
   refuseSharedPorts({
     JR_PORT: e.JR_PORT,
@@ -112,6 +118,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
 
   return {
     role: e.JR_ROLE,
+    external,
+    pollSeconds: e.JR_SLURM_POLL_SECONDS ?? (external ? 5 : 1),
     root: e.JR_ROOT,
     host: e.JR_HOST,
     port: e.JR_PORT,

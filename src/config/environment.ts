@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ConfigError } from './config-error.js';
 import { boxesVariables } from './variables/boxes.js';
+import { externalVariables } from './variables/external.js';
 import { gitlabVariables } from './variables/gitlab.js';
 import { gpusVariables } from './variables/gpus.js';
 import { ingestVariables } from './variables/ingest.js';
@@ -25,6 +26,7 @@ export const environmentSchema = z.object({
   ...gitlabVariables,
   ...sshVariables,
   ...boxesVariables,
+  ...externalVariables,
   ...limitsVariables,
   ...queueApiVariables,
   ...storageVariables,

@@ -11,6 +11,7 @@ const secretVariables = [
   'JR_SSH_PASSWORD',
   'JR_JOIN_TOKEN',
   'JR_GITLAB_TOKEN',
+  'JR_SLURM_JWT',
 ];
 
 /** The file of SSH hosts may name any of these for a password. */

@@ -6,10 +6,13 @@ export type Database = SqliteDatabase.Database;
 /**
  * Opens (or makes) the database and brings it to the newest schema.
  * WAL with `synchronous=FULL`: a job that was answered 201 survives a power cut (sqlite.org/pragma.html#pragma_synchronous).
- * @throws Error when the file was written by a newer version.
+ * @param alone on a shared file system: no other process may open it, so that no memory need be shared between machines
+ *   (sqlite.org/wal.html, "Use of WAL Without Shared-Memory")
+ * @throws Error when the file was written by a newer version, or another process has it alone.
  */
-export function openDatabase(path: string): Database {
+export function openDatabase(path: string, alone = false): Database {
   const db = new SqliteDatabase(path);
+  if (alone) db.pragma('locking_mode = EXCLUSIVE');
   db.pragma('journal_mode = WAL');
   db.pragma('synchronous = FULL');
   db.pragma('foreign_keys = ON');

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { NODE_NAME } from '../layout.js';
-import type { SlurmClient } from '../slurm/client.js';
+import type { OperatorClient } from '../slurm/client.js';
 import type { SlurmHold } from '../slurm/hold.js';
 import type { GpuPlacement } from '../slurm/placements.js';
 import type { GpuFleet } from './choose.js';
@@ -48,7 +48,7 @@ export function missingHolds(
  */
 export class Holds {
   constructor(
-    private readonly slurm: SlurmClient,
+    private readonly slurm: OperatorClient,
     private readonly fleet: GpuFleet,
   ) {}
 

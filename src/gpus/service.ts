@@ -3,7 +3,7 @@ import pLimit from 'p-limit';
 import type { Logger } from 'pino';
 import type { Database } from '../db/database.js';
 import { AppError } from '../errors.js';
-import type { SlurmClient } from '../slurm/client.js';
+import type { OperatorClient } from '../slurm/client.js';
 import { SlurmError } from '../slurm/command.js';
 import { AskSmi } from './ask-smi.js';
 import { candidates } from './ask.js';
@@ -19,7 +19,7 @@ import { viewGpus } from './view.js';
 
 export interface GpuServiceParts {
   db: Database;
-  slurm: SlurmClient;
+  slurm: OperatorClient;
   fleet: GpuFleet;
   /** nvidia-smi, or what stands in for it. */
   smiCommand: string;

@@ -1,18 +1,16 @@
 import { statfs } from 'node:fs/promises';
 import type { Database } from '../db/database.js';
-import { NODE_NAME } from '../layout.js';
 import type { SlurmClient } from '../slurm/client.js';
+import type { SlurmNode } from '../slurm/nodes.js';
 
 /** Below this a job's output or an upload would soon fail. */
 const minimumFreeBytes = 512 * 1024 ** 2;
-/** Anybody may ask; Slurm is asked at most this often. */
-const rememberedMs = 1000;
-
 export interface Health {
   /** `degraded`: jobs run, but not all of the service works. `down`: jobs cannot run. */
   status: 'ok' | 'degraded' | 'down';
   slurmctld: 'up' | 'down';
-  slurmdbd: 'up' | 'down';
+  /** `none`: the site keeps no history of jobs. */
+  slurmdbd: 'up' | 'down' | 'none';
   /** Slurm's word for the node; `unknown` when slurmctld does not say. */
   node: string;
   disk: 'ok' | 'full' | 'unknown';
@@ -22,6 +20,11 @@ export interface Health {
 export interface HealthParts {
   db: Database;
   slurm: SlurmClient;
+  /** One word for all nodes; undefined where the one that counts is not among them. */
+  nodeState: (nodes: readonly SlurmNode[]) => string | undefined;
+  hasAccounting: boolean;
+  /** Anybody may ask; Slurm is asked at most this often. */
+  rememberedMs: number;
   root: string;
   now: () => number;
 }
@@ -29,7 +32,7 @@ export interface HealthParts {
 /** What Slurm says of itself. */
 interface SlurmHealth {
   node: string;
-  slurmdbd: 'up' | 'down';
+  slurmdbd: Health['slurmdbd'];
 }
 
 /** Tells whether jobs can run, one word for each part. */
@@ -47,25 +50,24 @@ export class HealthCheck {
     ]);
     const slurmctld = node === 'unknown' ? 'down' : 'up';
     const runs = slurmctld === 'up' && !/down|unk|fail|error/.test(node) && database === 'ok';
-    const status = !runs || disk !== 'ok' ? 'down' : slurmdbd === 'up' ? 'ok' : 'degraded';
+    const status = !runs || disk !== 'ok' ? 'down' : slurmdbd === 'down' ? 'degraded' : 'ok';
     return { status, slurmctld, slurmdbd, node, disk, database };
   }
 
   #rememberedSlurm(): Promise<SlurmHealth> {
     const now = this.parts.now();
-    if (this.#last === undefined || now - this.#last.at > rememberedMs)
+    if (this.#last === undefined || now - this.#last.at > this.parts.rememberedMs)
       this.#last = { at: now, slurm: this.#slurm() };
     return this.#last.slurm;
   }
 
   async #slurm(): Promise<SlurmHealth> {
-    const { slurm } = this.parts;
+    const { slurm, nodeState, hasAccounting } = this.parts;
     const [node, slurmdbd] = await Promise.all([
-      answer(async () => {
-        const own = (await slurm.nodes()).find(({ name }) => name === NODE_NAME);
-        return own?.state ?? 'unknown';
-      }, 'unknown'),
-      answer(async () => (await slurm.pingAccounting(), 'up' as const), 'down'),
+      answer(async () => nodeState(await slurm.nodes()) ?? 'unknown', 'unknown'),
+      hasAccounting
+        ? answer(async () => (await slurm.pingAccounting(), 'up' as const), 'down')
+        : ('none' as const),
     ]);
     return { node, slurmdbd };
   }

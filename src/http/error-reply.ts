@@ -25,6 +25,7 @@ const statusOf: Record<ErrorCode, number> = {
   storage_not_found: 404,
   storage_unavailable: 502,
   slurm_unavailable: 503,
+  not_supported: 501,
   shutting_down: 503,
 };
 

@@ -3,15 +3,16 @@ import { AppError } from '../errors.js';
 import type { KeyLock } from '../key-lock.js';
 import type { SlurmClient } from '../slurm/client.js';
 import { SlurmError } from '../slurm/command.js';
-import { niceOf } from '../slurm/sbatch.js';
 import type { HandOver } from './hand-over.js';
 import type { Job, JobId } from './job.js';
+import type { Ranking } from './ranking.js';
 import * as store from './store.js';
 import type { Tracker } from './tracker.js';
 
 export interface JobControlParts {
   db: Database;
   slurm: SlurmClient;
+  ranking: Ranking;
   handOver: HandOver;
   tracker: Tracker;
   /** What changes a job in Slurm, one after another; see mover.ts. */
@@ -37,32 +38,12 @@ export class JobControl {
   }
 
   async hold(id: JobId): Promise<Job> {
-    const { db, slurm } = this.parts;
-    return this.#change(id, async (job) => {
-      const slurmJobId = inSlurm(job);
-      const place = await slurm.priorityOf(slurmJobId);
-      await slurm.hold(slurmJobId);
-      if (place !== 0) store.updateJob(db, id, { slurm_priority: place });
-    });
+    return this.#change(id, (job) => this.parts.ranking.hold(job, inSlurm(job)));
   }
 
   /** In its old place; one that was held by others than us comes last of its level. */
   async release(id: JobId): Promise<Job> {
-    const { db, slurm } = this.parts;
-    return this.#change(id, async (job) => {
-      const slurmJobId = inSlurm(job);
-      // Slurm gives a released job a place as if it had no nice value (22.05, tried), also one that was not held.
-      if ((await slurm.priorityOf(slurmJobId)) !== 0) return;
-      await slurm.release(slurmJobId);
-      const last = (await slurm.priorityOf(slurmJobId)) - niceOf(job.priority);
-      try {
-        await slurm.setPriority(slurmJobId, job.slurm_priority ?? last);
-      } catch (error) {
-        // It has started at once.
-        if (!(error instanceof SlurmError) || error.kind !== 'refused') throw error;
-      }
-      store.updateJob(db, id, { slurm_priority: null });
-    });
+    return this.#change(id, (job) => this.parts.ranking.release(job, inSlurm(job)));
   }
 
   /** Stops a running job and puts it back into the queue under its number. */
@@ -72,25 +53,12 @@ export class JobControl {
 
   /** Among those of its new level it keeps its place by age. @throws AppError conflict once the job does not wait any more. */
   async setPriority(id: JobId, priority: number): Promise<Job> {
-    const { db, slurm } = this.parts;
+    const { db, ranking } = this.parts;
     return this.#change(id, async (job) => {
       if (job.state !== 'PENDING' && job.state !== 'SUBMITTING')
         throw new AppError('conflict', `job ${id} is ${job.state}: only a waiting job has a place`);
-      const { slurm_job_id: slurmJobId, slurm_priority: placeToTake } = job;
-      const rise = niceOf(job.priority) - niceOf(priority);
-      const later = { priority, slurm_priority: placeToTake === null ? null : placeToTake + rise };
-      if (slurmJobId === null) {
-        store.updateJob(db, id, later);
-        return;
-      }
-      const place = await slurm.priorityOf(slurmJobId);
-      // A held one gets its place when it is released: any number would release it.
-      if (place === 0) {
-        store.updateJob(db, id, later);
-        return;
-      }
-      await slurm.setPriority(slurmJobId, place + rise);
-      store.updateJob(db, id, { priority });
+      if (job.slurm_job_id === null) store.updateJob(db, id, ranking.later(job, priority));
+      else await ranking.setPriority(job, job.slurm_job_id, priority);
     });
   }
 

@@ -2,13 +2,13 @@ import type { Logger } from 'pino';
 import type { Database } from '../db/database.js';
 import type { SlurmClient } from '../slurm/client.js';
 import { SlurmError } from '../slurm/command.js';
-import { accountOf, type AccountLimits } from '../slurm/accounts.js';
-import { niceOf, type SubmitSpec } from '../slurm/sbatch.js';
+import type { SubmitSpec } from '../slurm/sbatch.js';
 import { parseTimeLimit } from '../slurm/time-limit.js';
 import type { Job, JobId } from './job.js';
 import type { JobFolders } from './job-folders.js';
 import { memoryMbOf } from './limits.js';
-import { isRemote, type Places } from './places.js';
+import type { JobPlaces } from './place.js';
+import { isRemote } from './places.js';
 import * as store from './store.js';
 
 /** Slurm's clients try for 9 s before they say that nobody is there; a caller need not wait for that each time. */
@@ -23,9 +23,11 @@ export interface HandOverParts {
   db: Database;
   slurm: SlurmClient;
   folders: JobFolders;
-  /** What a user's running jobs may have, for Slurm to keep them to it; undefined for the box's owner. */
-  accountLimits: (user: string) => AccountLimits | undefined;
-  places: Pick<Places, 'constraintOf' | 'partitionOf'>;
+  /** Slurm's account for that user's jobs; undefined for its default. @throws SlurmError */
+  accountFor: (user: string) => Promise<string | undefined>;
+  /** What a priority of ours takes off a job's in Slurm. */
+  niceOf: (priority: number) => number;
+  places: Pick<JobPlaces, 'constraintOf' | 'partitionOf'>;
   /** How often a job that Slurm cannot take now is handed over, and the seconds before the second time. */
   retries: { attempts: number; waitSeconds: number };
   now: () => number;
@@ -40,9 +42,6 @@ export class HandOver {
   #pausedUntil = 0;
   /** When a job's last attempt ended without an answer; those from before this process began with it. */
   readonly #unclearSince = new Map<JobId, number>();
-
-  /** The limits that each account was last given. */
-  readonly #accounts = new Map<string, string>();
 
   constructor(parts: HandOverParts) {
     this.#parts = parts;
@@ -112,7 +111,7 @@ export class HandOver {
     try {
       // Never both: the one that was to run elsewhere goes first. It is held, so that it cannot start meanwhile.
       if (job.moved_from !== null) await this.#cancelFormer(job.moved_from);
-      const account = await this.#accountFor(job.user);
+      const account = await this.#parts.accountFor(job.user);
       const slurmJobId = await slurm.submit(this.#specOf(job, account), script);
       this.#unclearSince.delete(id);
       store.updateJob(db, id, {
@@ -167,19 +166,6 @@ export class HandOver {
     return true;
   }
 
-  /** Slurm's account of that user, with the limits of now. */
-  async #accountFor(user: string): Promise<string | undefined> {
-    const limits = this.#parts.accountLimits(user);
-    if (limits === undefined) return undefined;
-    const account = accountOf(user);
-    const set = JSON.stringify(limits);
-    if (this.#accounts.get(account) !== set) {
-      await this.#parts.slurm.setAccount(account, limits);
-      this.#accounts.set(account, set);
-    }
-    return account;
-  }
-
   #specOf({ job_id, comment, request, gres, priority }: Job, account?: string): SubmitSpec {
     const { outputDir, stdoutPath, stderrPath } = this.#parts.folders.of(job_id);
     return {
@@ -192,7 +178,7 @@ export class HandOver {
       cpus: request.cpus,
       memoryMb: memoryMbOf(request),
       gres,
-      nice: niceOf(priority),
+      nice: this.#parts.niceOf(priority),
       timeLimit: parseTimeLimit(request.time_limit) ?? 'UNLIMITED',
       workDir: outputDir,
       logPath: stdoutPath,

@@ -21,6 +21,8 @@ export interface JobRequest {
   /** Memory of one GPU, in GiB, instead of a fraction. */
   gpu_mem_gb?: number | undefined;
   allowed_gpus?: number[] | undefined;
+  /** The site's type of GPU, as its Slurm names it. */
+  gpu_type?: string | undefined;
   /** The model whose need decided `gpus`. */
   llm?: string | undefined;
   /** Lower runs first. */

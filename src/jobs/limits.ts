@@ -9,6 +9,8 @@ export interface NodeLimits {
   memoryMb: number;
   /** Slurm's format. */
   maxTime: string;
+  /** Of a job that says none, where that is less; in Slurm's format. */
+  defaultTime?: string;
 }
 
 /** What a job is given that does not say, unless the machine has less. */
@@ -46,14 +48,14 @@ function secondsOf(limit: string): number {
 const beyondTimeout = 60;
 
 /**
- * Slurm's limit for a job that says none, in its format. Where a timeout is the limit, Slurm only stands behind it; on an SSH host that
+ * Slurm's limit for a job that says none, in its format: what is usual there, else the longest. Where a timeout is the limit, Slurm only stands behind it; on an SSH host that
  * does not count what is sent there before and fetched after.
  */
 export function backstopOf(
   { timeout, partition }: Pick<JobRequest, 'timeout' | 'partition'>,
-  maxTime: string,
+  { maxTime, defaultTime = maxTime }: Pick<NodeLimits, 'maxTime' | 'defaultTime'>,
 ): string {
-  if (timeout === undefined || partition === SSH_PARTITION) return maxTime;
+  if (timeout === undefined || partition === SSH_PARTITION) return defaultTime;
   const seconds = Math.ceil((timeout + beyondTimeout) / 60) * 60;
   return seconds >= secondsOf(maxTime) ? maxTime : formatTimeLimit(seconds);
 }

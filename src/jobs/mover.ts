@@ -3,7 +3,7 @@ import type { Database } from '../db/database.js';
 import { askOn, candidates, gresOf, readGres } from '../gpus/ask.js';
 import type { GpuFleet } from '../gpus/choose.js';
 import type { KeyLock } from '../key-lock.js';
-import type { SlurmClient } from '../slurm/client.js';
+import type { OperatorClient } from '../slurm/client.js';
 import { SlurmError } from '../slurm/command.js';
 import type { HandOver } from './hand-over.js';
 import type { Job, JobId } from './job.js';
@@ -12,7 +12,7 @@ import * as store from './store.js';
 
 export interface MoverParts {
   db: Database;
-  slurm: SlurmClient;
+  slurm: OperatorClient;
   fleet: GpuFleet;
   handOver: HandOver;
   /**

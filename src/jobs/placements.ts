@@ -1,14 +1,14 @@
 import type { Logger } from 'pino';
 import type { Database } from '../db/database.js';
 import { readGres } from '../gpus/ask.js';
-import type { SlurmClient } from '../slurm/client.js';
+import type { OperatorClient } from '../slurm/client.js';
 import { SlurmError } from '../slurm/command.js';
 import * as store from './store.js';
 
 /** Writes down on which GPUs jobs run: Slurm is asked once, for all that have just started on any GPU. */
 export async function recordPlacements(
   db: Database,
-  slurm: Pick<SlurmClient, 'placements'>,
+  slurm: Pick<OperatorClient, 'placements'>,
   log: Logger,
 ): Promise<void> {
   const jobs = store.liveJobs(db).filter((job) => job.gres !== null);

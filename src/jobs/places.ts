@@ -16,6 +16,7 @@ import type { Gpu } from '../gpus/gpu.js';
 import { NODE_NAME } from '../layout.js';
 import type { Job, JobRequest } from './job.js';
 import { memoryMbOf, refuseImpossible, type NodeLimits } from './limits.js';
+import type { JobPlaces, Place } from './place.js';
 
 /** Whether the job is to run on a host that is reached over SSH, not on this machine and its GPUs. */
 export function isRemote({ partition }: Pick<JobRequest, 'partition'>): boolean {
@@ -28,23 +29,8 @@ export function isHere({ request, node_list }: Pick<Job, 'request' | 'node_list'
   return node_list === null || node_list === NODE_NAME;
 }
 
-/** Where a job may run, and what it can have there. */
-export interface Place {
-  isRemote: boolean;
-  /** Whose jobs have or wait for the same GPUs. */
-  isRival(job: Job): boolean;
-  /** Whether those are this machine's, some of which may be held. */
-  isHere: boolean;
-  /** The most that one job can have of each thing. */
-  limits: NodeLimits;
-  /** @throws AppError unprocessable with the limit. */
-  refuse(request: JobRequest): void;
-  /** The GPUs among which one is chosen for that job. */
-  fleetFor(request: JobRequest): GpuFleet;
-}
-
 /** The partitions that jobs are sent to: this machine, and the SSH hosts. */
-export class Places {
+export class Places implements JobPlaces {
   constructor(
     private readonly local: { limits: NodeLimits; fleet: GpuFleet },
     private readonly hosts: HostList,

@@ -121,6 +121,13 @@ export const submitSchema = z.strictObject({
   ).optional(),
   gpu_mem_gb: number(z.number({ error: 'expected a number' }).positive().max(1e5)).optional(),
   allowed_gpus: allowedGpus.optional(),
+  gpu_type: z
+    .string()
+    .regex(
+      /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/,
+      'expected a type of GPU as the site’s Slurm names it',
+    )
+    .optional(),
   llm: printable.optional(),
   priority: prioritySchema.default(priorityRange.usual),
   conda_env: z
@@ -186,7 +193,7 @@ export const submitSchema = z.strictObject({
   ).default([]),
   partition: z
     .string()
-    .regex(/^[A-Za-z0-9_-]{1,64}$/, 'expected the name of a partition')
+    .regex(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$/, 'expected the name of a partition')
     .optional(),
   dry_run: boolean.default(false),
 });

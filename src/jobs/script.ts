@@ -4,6 +4,7 @@ import { argumentWords } from './script/cuda-argument.js';
 import { cleanSlate, exports, stderrAlone, stderrCopy } from './script/environment.js';
 import { gpuExports } from './script/gpus.js';
 import type { ScriptParts } from './script/parts.js';
+import { atSiteEnd, siteExports } from './script/site.js';
 import { inScreen } from './script/screen.js';
 import { withTimeout } from './script/timeout.js';
 import { shellQuote } from './shell-quote.js';
@@ -21,8 +22,8 @@ export function renderScript(parts: ScriptParts): string {
     `# JobRunner job ${parts.jobId}: ${parts.template.commandKey}`,
     ...cleanSlate,
     ...exports(parts),
-    ...gpuExports(parts),
-    ...(parts.request.split_log ? stderrAlone : stderrCopy)(parts.stderrPath),
+    ...(parts.site ? siteExports(parts) : gpuExports(parts)),
+    ...(parts.request.split_log ? stderrAlone : stderrCopy)(parts.stderrPath, atSiteEnd(parts)),
     ...activation(parts.request),
     '',
     ...run(parts, body),

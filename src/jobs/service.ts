@@ -12,10 +12,11 @@ import type { Job, JobId, JobRequest } from './job.js';
 import { dedupHashOf, requestHashOf } from './job-hashes.js';
 import type { JobFolders } from './job-folders.js';
 import { backstopOf, defaultMemoryGb, type NodeLimits } from './limits.js';
-import type { Places } from './places.js';
+import type { JobPlaces } from './place.js';
 import { remoteJobSpec } from './remote-job-spec.js';
 import type { ScriptFile, SubmitFields } from './request.js';
 import { renderScript } from './script.js';
+import type { SiteScript } from './script/parts.js';
 import * as store from './store.js';
 import type { Tracker } from './tracker.js';
 
@@ -26,11 +27,13 @@ export interface JobServiceParts {
   folders: JobFolders;
   handOver: HandOver;
   tracker: Tracker;
-  places: Places;
+  places: JobPlaces;
   /** Where GNU screen keeps its sockets. */
   screenDir: string;
   /** What worker boxes keep of their GPUs for scripts; undefined where none may join. */
   nodeFile: string | undefined;
+  /** What scripts are told that run on a site's nodes; undefined in a cluster of our own. */
+  site?: SiteScript | undefined;
   models: ModelNeeds;
   /** Whether no job is to start on that GPU now. */
   isHeld: (gpuIndex: number) => boolean;
@@ -88,8 +91,7 @@ export class JobService {
     const render = (id: JobId, experimentId: string, scriptPath: string | undefined) => {
       const { outputDir, stderrPath } = this.parts.folders.of(id);
       const job = { jobId: id, experimentId, request, template, dataset: dataset || undefined };
-      const { screenDir } = this.parts;
-      const { nodeFile } = this.parts;
+      const { screenDir, nodeFile, site } = this.parts;
       return renderScript({
         ...job,
         outputDir,
@@ -98,6 +100,7 @@ export class JobService {
         screenDir,
         fleet,
         nodeFile,
+        site,
       });
     };
     if (fields.dry_run) {
@@ -111,12 +114,14 @@ export class JobService {
       const jobId = store.insertJob(db, {
         user: options.user,
         request,
-        gres: chooseGres(
-          request,
-          fleet,
-          store.gpuClaims(db, (job) => place.isRival(job)),
-          place.isHere ? this.parts.isHeld : () => false,
-        ),
+        gres: place.gresFor
+          ? place.gresFor(request)
+          : chooseGres(
+              request,
+              fleet,
+              store.gpuClaims(db, (job) => place.isRival(job)),
+              place.isHere ? this.parts.isHeld : () => false,
+            ),
         submittedAt: now(),
         idempotencyKey: ownKey(options),
         requestHash,
@@ -217,6 +222,12 @@ export class JobService {
     const { mem_gb, time_limit, name, gpus, gpu_mem_gb } = fields;
     if (gpus !== undefined && gpu_mem_gb !== undefined)
       throw new AppError('bad_request', 'gpu_mem_gb: give this or gpus, not both');
+    if (fields.gpu_type !== undefined && this.parts.site === undefined)
+      throw new AppError(
+        'unprocessable',
+        'gpu_type: is for the types of a site’s Slurm; here GPUs are chosen with allowed_gpus',
+        { details: { field: 'gpu_type' } },
+      );
     if (fields.conda_env !== undefined && fields.venv !== undefined)
       throw new AppError('bad_request', 'conda_env: give this or venv, not both');
     for (const field of ['timeout', 'split_log'] as const)
@@ -232,6 +243,7 @@ export class JobService {
       gpus: gpus ?? forModel,
       gpu_mem_gb,
       allowed_gpus: fields.allowed_gpus,
+      ...(fields.gpu_type !== undefined && { gpu_type: fields.gpu_type }),
       llm,
       priority: fields.priority,
       conda_env: fields.conda_env,
@@ -248,7 +260,7 @@ export class JobService {
       args: fields.args,
       partition: fields.partition,
       mem_gb: mem_gb ?? Math.min(defaultMemoryGb, limits.memoryMb / 1024),
-      time_limit: time_limit ?? backstopOf(fields, limits.maxTime),
+      time_limit: time_limit ?? backstopOf(fields, limits),
       timeout: fields.timeout,
       split_log: fields.split_log || undefined,
       name: name ?? fields.command_key,

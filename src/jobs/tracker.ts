@@ -1,6 +1,4 @@
 import { EventEmitter } from 'node:events';
-import { watch, type FSWatcher } from 'node:fs';
-import { dirname } from 'node:path';
 import type { Logger } from 'pino';
 import type { Database } from '../db/database.js';
 import type { SlurmClient } from '../slurm/client.js';
@@ -10,17 +8,9 @@ import { isTerminal } from '../slurm/states.js';
 import { judge } from './failure.js';
 import type { HandOver } from './hand-over.js';
 import type { Job, JobId } from './job.js';
+import type { Pace } from './pace.js';
 import * as store from './store.js';
 
-const pollMs = 1000;
-/** While a job is on its way out. */
-const closePollMs = 40;
-/** From an epilog's word to the first look for its job. */
-const afterEpilogMs = 60;
-/** How long after an epilog's word its job is looked for closely, and how long after one was found, another that ended with it. */
-const closelyForMs = 1500;
-const stillCloselyForMs = 150;
-const historyMs = 5000;
 /** How long Slurm may know nothing of a job it took before the job is given up for lost. */
 const lostAfterMs = 60_000;
 
@@ -28,8 +18,11 @@ export interface TrackerParts {
   db: Database;
   slurm: SlurmClient;
   handOver: HandOver;
-  /** Touched by Slurm's epilog whenever a job ends. */
-  jobEndedFile: string;
+  pace: Pace;
+  /** Where the job starts, to know it by in an accounting that keeps no comments; left out where it does. */
+  workDirOf?: (id: JobId) => string;
+  /** Calls `tell` whenever a job ends. @returns what stops that. */
+  watchEndings: (tell: () => void) => () => void;
   /** The end of a job's log, for the reason it failed. */
   logTail: (job: Job) => Promise<string>;
   onEnded: (id: JobId) => void;
@@ -40,8 +33,8 @@ export interface TrackerParts {
 }
 
 /**
- * Keeps our record of every live job in step with Slurm's: one `squeue` for all of them, each second while there are any and at
- * once when one ends. What squeue has forgotten, accounting is asked for.
+ * Keeps our record of every live job in step with Slurm's: one `squeue` for all of them, again and again while there are any
+ * and at once when one ends. What squeue has forgotten, accounting is asked for.
  */
 export class Tracker {
   readonly #parts: TrackerParts;
@@ -50,7 +43,7 @@ export class Tracker {
   readonly #closing = new AbortController();
   #polling: Promise<void> | undefined;
   #loop: Promise<void> | undefined;
-  #watcher: FSWatcher | undefined;
+  #stopWatching: (() => void) | undefined;
   #soon: NodeJS.Timeout | undefined;
   #closelyUntil = 0;
   #historyAt = 0;
@@ -63,19 +56,20 @@ export class Tracker {
   }
 
   start(): void {
-    this.#watcher = watch(dirname(this.#parts.jobEndedFile), () => {
-      this.#closelyUntil = this.#parts.now() + closelyForMs;
+    const { now, pace, watchEndings } = this.#parts;
+    this.#stopWatching = watchEndings(() => {
+      this.#closelyUntil = now() + pace.closelyForMs;
       // Not at once: Slurm hears of it only after the epilog, and has the next job to start then.
       this.#soon ??= setTimeout(() => {
         this.#soon = undefined;
         this.poke();
-      }, afterEpilogMs);
+      }, pace.afterEndMs);
     });
     this.#loop = this.#run();
   }
 
   async close(): Promise<void> {
-    this.#watcher?.close();
+    this.#stopWatching?.();
     clearTimeout(this.#soon);
     this.#closing.abort();
     this.poke();
@@ -142,8 +136,11 @@ export class Tracker {
   #pauseMs(): number | undefined {
     const live = store.liveJobs(this.#parts.db);
     if (live.length === 0) return undefined;
-    const closely = this.#closelyUntil > this.#parts.now();
-    return closely || live.some((job) => job.state === 'COMPLETING') ? closePollMs : pollMs;
+    const { now, pace } = this.#parts;
+    const closely = this.#closelyUntil > now();
+    return closely || live.some((job) => job.state === 'COMPLETING')
+      ? pace.closePollMs
+      : pace.pollMs;
   }
 
   async #look(): Promise<void> {
@@ -155,7 +152,7 @@ export class Tracker {
     } catch (error) {
       if (!(error instanceof SlurmError)) throw error;
       if (this.#reachable)
-        log.warn({ err: error }, 'slurmctld does not answer; looking again each second');
+        log.warn({ err: error }, 'slurmctld does not answer; looking again and again');
       this.#reachable = false;
       return;
     }
@@ -174,8 +171,8 @@ export class Tracker {
   }
 
   async #lookInHistory(missing: Job[]): Promise<void> {
-    const { slurm, now, log, handOver } = this.#parts;
-    if (now() - this.#historyAt < historyMs) return;
+    const { slurm, now, log, handOver, pace } = this.#parts;
+    if (now() - this.#historyAt < pace.historyMs) return;
     this.#historyAt = now();
     // A minute's grace: the two clocks are one machine's, their roundings are not.
     const since = Math.min(...missing.map((job) => job.submitted_at)) - 60_000;
@@ -190,7 +187,7 @@ export class Tracker {
       );
       return;
     }
-    const find = finder(history);
+    const find = finder(history, this.#parts.workDirOf);
     for (const job of missing) {
       const found = find(job);
       if (found && isTerminal(found.state)) await this.#apply(job, found);
@@ -251,7 +248,8 @@ export class Tracker {
 
   #tellEnded(id: JobId): void {
     // Each look costs slurmctld, which has the next job to start.
-    this.#closelyUntil = Math.min(this.#closelyUntil, this.#parts.now() + stillCloselyForMs);
+    const { now, pace } = this.#parts;
+    this.#closelyUntil = Math.min(this.#closelyUntil, now() + pace.stillCloselyForMs);
     this.#parts.onEnded(id);
     this.#endings.emit('ended', id);
   }
@@ -260,16 +258,22 @@ export class Tracker {
 /**
  * Finds Slurm's record of a job by its comment and, once that is known, its number: a job can read another's comment and
  * submit something under it.
+ * @param workDirOf of a job; left out where every record has its comment
  */
-function finder(records: SlurmJob[]): (job: Job) => SlurmJob | undefined {
+function finder(
+  records: SlurmJob[],
+  workDirOf?: (id: JobId) => string,
+): (job: Job) => SlurmJob | undefined {
   const byComment = new Map<string, SlurmJob[]>();
   for (const record of records) {
-    const same = byComment.get(record.comment);
+    const key = record.comment || `in ${record.workDir ?? ''}`;
+    const same = byComment.get(key);
     if (same) same.push(record);
-    else byComment.set(record.comment, [record]);
+    else byComment.set(key, [record]);
   }
-  return ({ comment, slurm_job_id }) =>
-    byComment
-      .get(comment)
-      ?.findLast(({ slurmJobId }) => slurm_job_id === null || slurmJobId === slurm_job_id);
+  return ({ job_id: id, comment, slurm_job_id: number }) => {
+    const same =
+      byComment.get(comment) ?? (workDirOf ? byComment.get(`in ${workDirOf(id)}`) : undefined);
+    return same?.findLast(({ slurmJobId }) => number === null || slurmJobId === number);
+  };
 }

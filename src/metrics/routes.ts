@@ -1,18 +1,21 @@
 import { Router } from 'express';
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { Database } from '../db/database.js';
-import type { GpuService } from '../gpus/service.js';
+import type { viewGpus } from '../gpus/view.js';
 import type { HealthCheck } from '../health/health.js';
 import { ingestMetrics } from '../ingest/metrics.js';
 import type { WaysIn } from '../ingest/ways-in.js';
 
-type GpuView = ReturnType<GpuService['view']>['gpus'][number];
+type GpuView = ReturnType<typeof viewGpus>['gpus'][number];
 
-/** `GET /metrics` for Prometheus (prometheus.io/docs/practices/naming). */
+/**
+ * `GET /metrics` for Prometheus (prometheus.io/docs/practices/naming).
+ * @param gpus those of this machine; none on a site
+ */
 export function metricsRoutes(
   db: Database,
   health: HealthCheck,
-  gpus: GpuService,
+  gpus: () => GpuView[],
   waysIn: WaysIn,
 ): Router {
   const registry = new Registry();
@@ -52,7 +55,7 @@ export function metricsRoutes(
       collect() {
         // What is not known now is left out, not left at what it was.
         this.reset();
-        for (const gpu of gpus.view().gpus) {
+        for (const gpu of gpus()) {
           const value = valueOf(gpu);
           if (value !== null) this.set({ gpu: gpu.index }, value);
         }

@@ -5,7 +5,7 @@ import { AppError } from '../errors.js';
 import { readParams } from '../http/read-input.js';
 import type { HostList } from '../remote/host-list.js';
 import type { NodeWatch } from '../remote/node-watch.js';
-import type { SlurmClient } from '../slurm/client.js';
+import type { OperatorClient, SlurmClient } from '../slurm/client.js';
 import { SlurmError } from '../slurm/command.js';
 import type { SlurmNode } from '../slurm/nodes.js';
 import { viewNode } from './view.js';
@@ -17,17 +17,21 @@ const nodeParams = z.object({
 /** `/nodes` and `/partitions`: where jobs run. */
 export function nodeRoutes(
   slurm: SlurmClient,
-  hosts: HostList,
-  watch: Pick<NodeWatch, 'statusOf'>,
+  /** Where the cluster is ours: what drains its nodes, and its SSH hosts. */
+  own?: {
+    slurm: Pick<OperatorClient, 'drainNode' | 'resumeNode'>;
+    sshHosts: HostList;
+    nodeWatch: Pick<NodeWatch, 'statusOf'>;
+  },
 ): Router {
   const router = Router();
   const isAdmin = (res: Response) => callerOf(res).role === 'admin';
   const viewFor = (res: Response) => (node: SlurmNode) =>
-    viewNode(node, hosts.all(), watch.statusOf(node.name), isAdmin(res));
+    viewNode(node, own?.sshHosts.all() ?? [], own?.nodeWatch.statusOf(node.name), isAdmin(res));
 
   router.get('/nodes', async (_req, res) => {
     const nodes = await asked(() => slurm.nodes());
-    const problem = isAdmin(res) ? hosts.problem() : null;
+    const problem = isAdmin(res) ? (own?.sshHosts.problem() ?? null) : null;
     res.json({ nodes: nodes.map(viewFor(res)), hosts_file_problem: problem });
   });
 
@@ -50,11 +54,19 @@ export function nodeRoutes(
         'not_found',
         `a node can be drained or resumed, not ${JSON.stringify(action)}`,
       );
+    if (own === undefined)
+      throw new AppError(
+        'not_supported',
+        'the nodes are the site’s: its operators drain and resume them (scontrol update nodename=…)',
+      );
+    const { slurm: operator } = own;
     const known = (await asked(() => slurm.nodes())).map((node) => node.name);
     if (!known.includes(name))
       throw new AppError('not_found', `there is no node ${name}; there are ${known.join(', ')}`);
     await asked(() =>
-      action === 'drain' ? slurm.drainNode(name, 'drained over the API') : slurm.resumeNode(name),
+      action === 'drain'
+        ? operator.drainNode(name, 'drained over the API')
+        : operator.resumeNode(name),
     );
     const nodes = await asked(() => slurm.nodes());
     res.json(nodes.filter((node) => node.name === name).map(viewFor(res))[0]);
@@ -63,7 +75,8 @@ export function nodeRoutes(
   return router;
 }
 
-async function asked<T>(ask: () => Promise<T>): Promise<T> {
+/** @throws AppError conflict with Slurm's words; slurm_unavailable */
+export async function asked<T>(ask: () => Promise<T>): Promise<T> {
   try {
     return await ask();
   } catch (cause) {

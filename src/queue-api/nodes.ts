@@ -1,15 +1,6 @@
-import { NODE_NAME } from '../layout.js';
 import type { Job, JobId } from '../jobs/job.js';
-import { MAIN_PARTITION } from '../slurm/partitions.js';
 import type { SlurmNode } from '../slurm/nodes.js';
 import { queueStateOf } from './state.js';
-
-export const partitionOf = (job: Job) => job.request.partition ?? MAIN_PARTITION;
-
-/** Places jobs run at, in the order of their numbers: this machine, and the SSH hosts as their file has them. */
-export function nodeNames(hosts: readonly { name: string }[]): string[] {
-  return [NODE_NAME, ...hosts.map((host) => host.name)];
-}
 
 export interface QueueNode {
   node_id: number;
@@ -32,12 +23,13 @@ export interface NodeFacts {
   /** What the users say that jobs take, in seconds. */
   expected: ReadonlyMap<JobId, number>;
   now: number;
+  partitionOf: (job: Job) => string | undefined;
 }
 
 export function viewNodes(
   names: readonly string[],
   nodes: readonly SlurmNode[],
-  { live, expected, now }: NodeFacts,
+  { live, expected, now, partitionOf }: NodeFacts,
 ): QueueNode[] {
   const secondsOf = (job: Job) => expected.get(job.job_id) ?? job.request.timeout ?? 0;
   return names.map((name, nodeId) => {

@@ -2,24 +2,20 @@ import { randomUUID } from 'node:crypto';
 import { scopeOf, type Caller } from '../auth/caller.js';
 import type { Database } from '../db/database.js';
 import { AppError } from '../errors.js';
-import type { GpuFleet } from '../gpus/choose.js';
 import type { JobControl } from '../jobs/control.js';
 import type { Job } from '../jobs/job.js';
 import type { JobFolders } from '../jobs/job-folders.js';
-import type { NodeLimits } from '../jobs/limits.js';
 import { submitSchema, type ScriptFile } from '../jobs/request.js';
 import type { JobService } from '../jobs/service.js';
-import type { HostList } from '../remote/host-list.js';
 import type { SlurmClient } from '../slurm/client.js';
 import { SlurmError } from '../slurm/command.js';
 import type { SlurmNode } from '../slurm/nodes.js';
-import { MAIN_PARTITION } from '../slurm/partitions.js';
 import { positionAmong, type PendingJob } from '../slurm/pending.js';
 import { parseTimeLimit } from '../slurm/time-limit.js';
 import type { QueueConfig } from './config-file.js';
-import { nodeNames, partitionOf, viewNodes, type QueueNode } from './nodes.js';
+import { viewNodes, type QueueNode } from './nodes.js';
+import type { QueuePlaces } from './places.js';
 import { outputOf } from './results.js';
-import { shareOf } from './share.js';
 import { queueStateOf, type QueueState } from './state.js';
 import * as store from './store.js';
 import { viewQueueJob } from './view.js';
@@ -31,9 +27,7 @@ export interface QueueServiceParts {
   control: Pick<JobControl, 'cancel'>;
   folders: JobFolders;
   slurm: Pick<SlurmClient, 'nodes' | 'pending'>;
-  hosts: HostList;
-  /** This machine. */
-  here: { limits: NodeLimits; fleet: GpuFleet };
+  places: QueuePlaces;
   settings: { gpus: number; timeoutMultiplier: number };
   liveJobs: () => Job[];
   now: () => number;
@@ -61,7 +55,7 @@ export class QueueService {
 
   /** @throws AppError forbidden (another's user_id), unprocessable (expected_time), and as `jobs.submit` does. */
   async submit({ code, config, caller, idempotencyKey }: QueueSubmission) {
-    const { db, jobs, settings, here, hosts } = this.parts;
+    const { db, jobs, settings, places } = this.parts;
     const { user_id: user, expected_time: expected, competition_id, project_id } = config;
     if (caller.role === 'reader')
       throw new AppError('forbidden', 'token: it is a reader’s, who submits nothing; use another');
@@ -71,11 +65,11 @@ export class QueueService {
         `user_id: the token is not that user’s, but ${caller.user}’s`,
       );
     const timeout = Math.max(0.1, expected * settings.timeoutMultiplier);
-    const longest = parseTimeLimit(here.limits.maxTime);
+    const longest = parseTimeLimit(places.maxTime());
     if (timeout > (typeof longest === 'number' ? longest : 1e9))
       throw new AppError(
         'unprocessable',
-        `expected_time: ${expected} s, of which ${settings.timeoutMultiplier} times are allowed, is longer than a job may run here (${here.limits.maxTime})`,
+        `expected_time: ${expected} s, of which ${settings.timeoutMultiplier} times are allowed, is longer than a job may run here (${places.maxTime()})`,
         { details: { field: 'expected_time' } },
       );
     const fields = submitSchema.parse({
@@ -83,7 +77,7 @@ export class QueueService {
       name: code.name,
       timeout,
       split_log: true,
-      ...shareOf(settings.gpus, here, hosts.open()),
+      ...places.share(settings.gpus),
     });
     const submitted = await jobs.submit(fields, {
       user,
@@ -154,7 +148,7 @@ export class QueueService {
   }
 
   async nodes(): Promise<QueueNode[]> {
-    const { db, hosts, liveJobs, now, slurm } = this.parts;
+    const { db, places, liveJobs, now, slurm } = this.parts;
     let nodes: SlurmNode[] = [];
     try {
       nodes = await slurm.nodes();
@@ -162,8 +156,9 @@ export class QueueService {
       // Each node's status is then "unknown".
       if (!(error instanceof SlurmError)) throw error;
     }
-    const facts = { live: liveJobs(), expected: store.expectedTimes(db), now: now() };
-    return viewNodes(nodeNames(hosts.all()), nodes, facts);
+    const partitionOf = (job: Job) => places.partitionOf(job);
+    const facts = { live: liveJobs(), expected: store.expectedTimes(db), now: now(), partitionOf };
+    return viewNodes(places.nodeNames(), nodes, facts);
   }
 
   #find(uuid: string, asker: Asker) {
@@ -183,19 +178,20 @@ export class QueueService {
   /** @param pending what waits; undefined when that is not known */
   #viewAmong(row: store.QueueRow, job: Job, pending: PendingJob[] | undefined) {
     const state = queueStateOf(job);
+    const partition = this.parts.places.partitionOf(job);
     const place = () =>
-      pending === undefined ? null : positionAmong(pending, job.slurm_job_id, partitionOf(job));
+      pending === undefined || partition === undefined
+        ? null
+        : positionAmong(pending, job.slurm_job_id, partition);
     const position = state === 'pending' ? place() : state === 'running' ? 0 : null;
     return viewQueueJob(row, job, position, this.#nodeOf(job));
   }
 
   /** The number of the node it runs or ran on, or will where there is only one; null while nobody can know. */
   #nodeOf(job: Job): number | null {
-    const names = nodeNames(this.parts.hosts.all());
-    const open = this.parts.hosts.open();
-    const only =
-      partitionOf(job) === MAIN_PARTITION ? names[0] : open.length === 1 ? open[0]?.name : null;
-    const name = job.node_list ?? (job.terminal ? null : only);
+    const { places } = this.parts;
+    const names = places.nodeNames();
+    const name = job.node_list ?? (job.terminal ? null : places.onlyNodeOf(job));
     const id = names.indexOf(name ?? '');
     return id === -1 ? null : id;
   }

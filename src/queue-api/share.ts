@@ -6,7 +6,8 @@ import { MAIN_PARTITION, SSH_PARTITION } from '../slurm/partitions.js';
 
 /** What a job of the queue server's API asks for: those files say nothing of it. */
 export interface Share {
-  partition: string;
+  /** Undefined for the default. */
+  partition: string | undefined;
   gpus: number;
   cpus: number;
   /** GiB; undefined for what a job gets that does not say. */

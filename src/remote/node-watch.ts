@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { errnoOf } from '../errors.js';
-import type { SlurmClient } from '../slurm/client.js';
+import type { OperatorClient } from '../slurm/client.js';
 import { SlurmError } from '../slurm/command.js';
 import type { HostList } from './host-list.js';
 import { hostsStatusSchema, type HostStatus } from './hosts-status.js';
@@ -13,7 +13,7 @@ const prefix = 'ssh: ';
 const mostReasonLength = 150;
 
 export interface NodeWatchParts {
-  slurm: Pick<SlurmClient, 'nodes' | 'drainNode' | 'resumeNode'>;
+  slurm: Pick<OperatorClient, 'nodes' | 'drainNode' | 'resumeNode'>;
   hosts: HostList;
   /** What the watch over the SSH hosts writes. */
   path: string;

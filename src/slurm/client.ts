@@ -20,12 +20,10 @@ import { parsePlacements, type GpuPlacement } from './placements.js';
 import { parseSbatch, sbatchArguments, submitRemoteArguments, type SubmitSpec } from './sbatch.js';
 import { parsePriority, parseSqueue, priorityArguments, squeueArguments } from './squeue.js';
 
-/** What JobRunner asks of a Slurm cluster. Every method throws SlurmError. */
+/** What JobRunner asks of any Slurm, its own or a site's. Every method throws SlurmError. */
 export interface SlurmClient {
   /** Hands over a script to run as the jobs' user; for an SSH host, the job's number instead. @returns Slurm's job number. */
   submit(spec: SubmitSpec, script: string): Promise<number>;
-  /** Makes the account or changes its limits; see accounts.ts. */
-  setAccount(account: string, limits: AccountLimits): Promise<void>;
   /** Live jobs and those that ended in the last `MinJobAge` seconds. */
   queue(): Promise<SlurmJob[]>;
   /** Jobs that wait, in no order. */
@@ -36,6 +34,17 @@ export interface SlurmClient {
   hold(slurmJobId: number): Promise<void>;
   release(slurmJobId: number): Promise<void>;
   requeue(slurmJobId: number): Promise<void>;
+  nodes(): Promise<SlurmNode[]>;
+  /** Throws unless slurmctld answers. */
+  pingController(): Promise<void>;
+  /** Throws unless slurmdbd answers. */
+  pingAccounting(): Promise<void>;
+}
+
+/** What it asks of a Slurm of its own, whose Operator it is. */
+export interface OperatorClient extends SlurmClient {
+  /** Makes the account or changes its limits; see accounts.ts. */
+  setAccount(account: string, limits: AccountLimits): Promise<void>;
   /** A waiting job's place in the queue: the higher, the sooner; 0 while it is held. */
   priorityOf(slurmJobId: number): Promise<number>;
   setPriority(slurmJobId: number, priority: number): Promise<void>;
@@ -45,20 +54,15 @@ export interface SlurmClient {
   submitHold(gres: string, comment: string, nice: number): Promise<number>;
   /** All placeholders. */
   holds(): Promise<SlurmHold[]>;
-  nodes(): Promise<SlurmNode[]>;
   drainNode(name: string, reason: string): Promise<void>;
   resumeNode(name: string): Promise<void>;
-  /** Throws unless slurmctld answers. */
-  pingController(): Promise<void>;
-  /** Throws unless slurmdbd answers. */
-  pingAccounting(): Promise<void>;
 }
 
 /** More at once only wait for slurmctld's lock: 120 a second one at a time, 215 at four (two cores, 22.05). */
 const submitsAtOnce = 4;
 
 /** Slurm through its own commands; the API's user is an Operator, and jobs alone are submitted by root's own script, as `runner`. */
-export function commandSlurmClient(slurmConf: string, reserve: HoldReserve): SlurmClient {
+export function commandSlurmClient(slurmConf: string, reserve: HoldReserve): OperatorClient {
   const run: RunCommand = commandRunner(slurmConf);
   const withoutReserve = (node: SlurmNode): SlurmNode => ({
     ...node,

@@ -33,26 +33,42 @@ const notAsked =
 const notAnswered =
   /unable to contact slurm|socket timed out|communication connection|not responding|zero bytes were transmitted|backup controller/i;
 
+/** What may be otherwise in a moment (sbatch.c). */
+const queueFull = /, (?:sleeping and )?retrying$|MaxSubmitJobsPer|Job violates accounting/im;
+
 /**
- * What may be otherwise in a moment (sbatch.c). The last: until a slurmctld that has just started is told of the nodes' GPUs, it has
+ * In a cluster of our own also this: until a slurmctld that has just started is told of the nodes' GPUs, it has
  * none for anybody; whoever submits has made sure before that there are such nodes.
  */
-const notNow =
-  /, (?:sleeping and )?retrying$|MaxSubmitJobsPer|Job violates accounting|Requested node configuration is not available/im;
+const notReady = new RegExp(
+  `${queueFull.source}|Requested node configuration is not available`,
+  queueFull.flags,
+);
 
 function kindOf(said: string): SlurmError['kind'] {
   if (notAsked.test(said)) return 'unreachable';
   return notAnswered.test(said) ? 'unanswered' : 'refused';
 }
 
+/** A Slurm that others run. */
+export interface Site {
+  /** Where its commands are looked for, as in PATH. */
+  path: string;
+  /** Undefined for where the commands themselves look. */
+  slurmConf: string | undefined;
+}
+
 /**
- * @param slurmConf the cluster's slurm.conf
+ * @param cluster our own cluster's slurm.conf, or whose commands to run
  * @throws SlurmError from the function it returns
  */
-export function commandRunner(slurmConf: string): RunCommand {
+export function commandRunner(cluster: string | Site): RunCommand {
+  const isOurs = typeof cluster === 'string';
+  const { path, slurmConf } = isOurs ? { path: '/usr/bin:/bin', slurmConf: cluster } : cluster;
+  const notNow = isOurs ? notReady : queueFull;
   const env = {
-    PATH: '/usr/bin:/bin',
-    SLURM_CONF: slurmConf,
+    PATH: path,
+    ...(slurmConf !== undefined && { SLURM_CONF: slurmConf }),
     SLURM_TIME_FORMAT: '%s',
     TZ: 'UTC',
     LC_ALL: 'C.UTF-8',

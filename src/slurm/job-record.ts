@@ -16,6 +16,8 @@ export interface SlurmJob {
   nodeList: string | null;
   /** What the job was submitted with as `--comment`; ties it to a row of ours. */
   comment: string;
+  /** Where it started, as far as Slurm was asked for it. */
+  workDir?: string;
 }
 
 /** Seconds since 1970, as printed under `SLURM_TIME_FORMAT=%s`, to milliseconds. */

@@ -1,7 +1,17 @@
 import { parseEpoch, wordOrNull, type SlurmJob } from './job-record.js';
 import { parseState } from './states.js';
 
-const fields = ['JobIDRaw', 'State', 'ExitCode', 'Submit', 'Start', 'End', 'NodeList', 'Comment'];
+const fields = [
+  'JobIDRaw',
+  'State',
+  'ExitCode',
+  'Submit',
+  'Start',
+  'End',
+  'NodeList',
+  'Comment',
+  'WorkDir',
+];
 
 /**
  * Jobs in accounting that were there at or after `since` (milliseconds since 1970).
@@ -28,7 +38,7 @@ export function parseSacct(output: string, delimiter: string): SlurmJob[] {
     .split('\n')
     .filter((line) => line.includes(delimiter))
     .map((line) => {
-      const [id, state, exit, submit, start, end, nodes, comment] = line.split(delimiter);
+      const [id, state, exit, submit, start, end, nodes, comment, workDir] = line.split(delimiter);
       const code = /^(\d+):(\d+)$/.exec(exit ?? '');
       if (!id || !/^\d+$/.test(id) || state === undefined || code === null || comment === undefined)
         throw new Error(`sacct printed a line that cannot be read: ${line}`);
@@ -43,6 +53,7 @@ export function parseSacct(output: string, delimiter: string): SlurmJob[] {
         endedAt: parseEpoch(end ?? ''),
         nodeList: wordOrNull(nodes ?? ''),
         comment,
+        ...(workDir && { workDir }),
       };
     });
 }

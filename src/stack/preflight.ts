@@ -7,12 +7,12 @@ import {
   rmdirSync,
   statfsSync,
 } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { ConfigError } from '../config/config-error.js';
 import type { Config } from '../config/config.js';
 import { errnoOf } from '../errors.js';
 import type { Layout } from '../layout.js';
+import { refuseTakenPort } from '../taken-port.js';
 
 /** Below this the daemons' own logs and database would soon fail. */
 const minimumFreeBytes = 512 * 1024 ** 2;
@@ -97,16 +97,4 @@ function refuseReadOnlyCgroups(): void {
       );
     }
   }
-}
-
-async function refuseTakenPort(name: string, host: string, port: number): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    const server = createServer();
-    server.once('error', (cause) => {
-      const why =
-        errnoOf(cause) === 'EADDRINUSE' ? 'is taken' : `cannot be used (${errnoOf(cause)})`;
-      reject(new ConfigError(`${name}: port ${port} on ${host} ${why}; set another`, { cause }));
-    });
-    server.listen({ host, port }, () => server.close(() => resolve()));
-  });
 }

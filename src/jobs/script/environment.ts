@@ -1,6 +1,8 @@
 import { shellQuote } from '../shell-quote.js';
 import type { JobAccount, ScriptParts } from './parts.js';
 
+/** Known only on the node, see siteExports. */
+const siteAccount: JobAccount = { user: '', home: '', environment: {} };
 const ownAccount: JobAccount = { user: 'runner', home: '/home/runner', environment: {} };
 
 /** What sudo, PAM and sbatch left in the environment is not the job's business. */
@@ -14,7 +16,7 @@ export const cleanSlate = [
 /** The job's whole environment, apart from Slurm's own variables. */
 export function exports(parts: ScriptParts): string[] {
   const { jobId, experimentId, request, dataset, outputDir, scriptPath } = parts;
-  const { user, home, environment } = parts.account ?? ownAccount;
+  const { user, home, environment } = parts.account ?? (parts.site ? siteAccount : ownAccount);
   const variables: Record<string, string> = {
     // The image keeps PyTorch in a virtual environment; elsewhere the folder is not there.
     PATH: '/opt/torch/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
@@ -47,9 +49,14 @@ export const windUp = "trap 'exit 143' TERM";
 /** Ends the job before its command runs: says why on standard error, exit code 2. */
 export const failFunction = 'jr_fail() { printf \'jobrunner: %s\\n\' "$1" >&2; exit 2; }';
 
-/** Standard error goes into a file of its own, and the log holds what the job printed and nothing else. */
-export function stderrAlone(path: string): string[] {
-  return [`exec 2>>${shellQuote(path)}`, windUp];
+/**
+ * Standard error goes into a file of its own, and the log holds what the job printed and nothing else.
+ * @param atEnd what the script does last of all
+ */
+export function stderrAlone(path: string, atEnd: string[] = []): string[] {
+  const finish = ['jr_finish() {', '  local status=$?', ...atEnd, '  exit "$status"', '}'];
+  const trap = atEnd.length === 0 ? [] : [...finish, 'trap jr_finish EXIT'];
+  return [`exec 2>>${shellQuote(path)}`, ...trap, windUp];
 }
 
 /**
@@ -57,8 +64,9 @@ export function stderrAlone(path: string): string[] {
  * signals that end the job and is waited for, so that the last words of a job that was killed are kept; not for long,
  * since a process the job left behind may hold the pipe open. That the copier has ended is seen by the end of a pipe that it alone
  * holds open: at once, and without starting a process. (Whole paths: the job's PATH may lead elsewhere.)
+ * @param atEnd what the script does last of all
  */
-export function stderrCopy(path: string): string[] {
+export function stderrCopy(path: string, atEnd: string[] = []): string[] {
   return [
     'exec {jr_log}>&1',
     `coproc jr_copier { trap '' TERM INT HUP; exec {jr_held}>&1 1>&"$jr_log"; exec /bin/tee -a -- ${shellQuote(path)}; }`,
@@ -69,6 +77,7 @@ export function stderrCopy(path: string): string[] {
     '  local status=$?',
     '  exec 2>&-',
     '  read -r -t 2 -u "$jr_done"',
+    ...atEnd,
     '  exit "$status"',
     '}',
     'trap jr_finish EXIT',

@@ -18,6 +18,8 @@ export interface ScriptParts {
   fleet: GpuFleet;
   /** What a worker box keeps of its own GPUs, read where the job runs on one; undefined where none may join. */
   nodeFile?: string | undefined;
+  /** Undefined in a cluster of our own. */
+  site?: SiteScript | undefined;
   /** Whose the job is; `runner` on this machine when left out. */
   account?: JobAccount | undefined;
 }
@@ -29,4 +31,12 @@ export interface JobAccount {
   home: string;
   /** Variables that the caller's do not override. */
   environment: Record<string, string>;
+}
+
+/** What a job's script is told of the site whose nodes it runs on. */
+export interface SiteScript {
+  /** Touched at the script's end, on the shared file system. */
+  jobEndedFile: string;
+  /** Whether what the job writes is opened to its folder's group, through which the API reads it. */
+  sharesByGroup: boolean;
 }

@@ -1,0 +1,50 @@
+import { GpuService } from '../gpus/service.js';
+import { simulatedSmi } from '../gpus/simulated.js';
+import type { HandOver } from '../jobs/hand-over.js';
+import type { JobId } from '../jobs/job.js';
+import { Mover } from '../jobs/mover.js';
+import { isHere } from '../jobs/places.js';
+import { recordPlacements } from '../jobs/placements.js';
+import * as jobStore from '../jobs/store.js';
+import type { KeyLock } from '../key-lock.js';
+import type { Base } from './base.js';
+import type { OwnCluster } from './cluster.js';
+
+export interface OwnGpus {
+  gpus: GpuService;
+  /** Once the jobs' rows are in step with Slurm. */
+  afterLook: () => Promise<void>;
+}
+
+/** This machine's GPUs: which of them are kept from jobs, and which jobs change to another. */
+export function openOwnGpus(
+  { config, layout, log, db, now }: Base,
+  { slurm, here: { fleet } }: OwnCluster,
+  handOver: HandOver,
+  turns: KeyLock<JobId>,
+): OwnGpus {
+  const gpus = new GpuService({
+    db,
+    slurm,
+    fleet,
+    smiCommand: config.node.simulatedGpus > 0 ? simulatedSmi(layout.simulatedGpus) : 'nvidia-smi',
+    thresholds: { memory: config.gpus.memThreshold, load: config.gpus.loadThreshold },
+    monitorSeconds: config.gpus.monitorSeconds,
+    idleWarnMinutes: config.gpus.idleWarnMinutes,
+    stateFile: config.gpus.stateFile,
+    stateSeconds: config.gpus.stateSeconds,
+    liveJobs: () => jobStore.liveJobs(db).filter(isHere),
+    setWarning: (id, warning) => jobStore.updateJob(db, id as JobId, { warning }),
+    now,
+    log,
+  });
+  const { isHeld } = gpus;
+  const mover = new Mover({ db, slurm, fleet, handOver, turns, isHeld, log });
+  return {
+    gpus,
+    afterLook: async () => {
+      await recordPlacements(db, slurm, log);
+      await mover.move();
+    },
+  };
+}

@@ -1,0 +1,109 @@
+import { existsSync } from 'node:fs';
+import { ConfigError } from '../config/config-error.js';
+import type { ExternalSlurm, SiteAccess } from '../config/external.js';
+import { watchShared } from '../jobs/job-ended.js';
+import { sitePace } from '../jobs/pace.js';
+import { siteTemplates } from '../site/folders.js';
+import { isOtherUser } from '../site/group.js';
+import { SiteInventory } from '../site/inventory.js';
+import { SitePlaces } from '../site/places.js';
+import { findPrograms } from '../site/programs.js';
+import { NiceRanking, siteNiceOf } from '../site/ranking.js';
+import { SlurmError } from '../slurm/command.js';
+import { findVersion, restClient } from '../slurm/rest/client.js';
+import { userOf } from '../slurm/rest/token.js';
+import { restTransport } from '../slurm/rest/transport.js';
+import type { SiteClient, SiteDefaults } from '../slurm/site/client.js';
+import { siteCommandClient } from '../slurm/site/command-client.js';
+import { parseTimeLimit } from '../slurm/time-limit.js';
+import type { Base } from './base.js';
+import type { Cluster } from './cluster.js';
+
+/** A Slurm that the site runs, and what of it is known. */
+export interface Site {
+  slurm: SiteClient;
+  inventory: SiteInventory;
+  places: SitePlaces;
+  /** Whether the site keeps a history of jobs. */
+  hasAccounting: boolean;
+  /** Whether jobs run as another user than the API. */
+  sharesByGroup: boolean;
+}
+
+/** @throws ConfigError naming what is missing, in one line. */
+export async function openSite(base: Base, external: ExternalSlurm): Promise<Cluster> {
+  const { config, log, onClose } = base;
+  const { access } = external;
+  const slurm = await clientOf(access, external, base.now);
+  const inventory = new SiteInventory(slurm, log);
+  onClose(() => inventory.close());
+  try {
+    await slurm.pingController();
+    await inventory.start();
+  } catch (cause) {
+    if (!(cause instanceof SlurmError)) throw cause;
+    throw new ConfigError(`${settingOf(access)}: ${cause.message}`, { cause });
+  }
+  const there = inventory.partitions().map((one) => one.name);
+  if (external.partition !== undefined && !there.includes(external.partition))
+    throw new ConfigError(
+      `JR_SLURM_PARTITION: there is no ${external.partition} on the site; there is ${there.join(', ')}`,
+    );
+  const hasAccounting = await slurm.hasAccounting();
+  if (!hasAccounting)
+    log.warn(
+      'the site keeps no history of jobs (accounting): what ends while the API is away for longer than MinJobAge is lost sight of',
+    );
+  const user = access.kind === 'rest' ? (access.user ?? userOf(access.token())) : access.user;
+  const maxTime = parseTimeLimit(config.node.maxTime) ?? 'UNLIMITED';
+  const places = new SitePlaces(inventory, { partition: external.partition, maxTime });
+  const sharesByGroup = await isOtherUser(user);
+  const site = { slurm, inventory, places, hasAccounting, sharesByGroup };
+  log.info({ partitions: there, hasAccounting }, 'the site answers');
+  return { slurm, places, own: undefined, site };
+}
+
+/** In what jobs are dealt with on a site, see jobs.ts. */
+export function siteWays({ config, layout, db }: Base, { slurm, sharesByGroup }: Site) {
+  return {
+    accountFor: () => Promise.resolve(undefined),
+    niceOf: siteNiceOf,
+    ranking: new NiceRanking(db, slurm),
+    pace: sitePace(config.pollSeconds),
+    watchEndings: watchShared(layout.jobEnded),
+    /** Its accounting keeps comments only where the site has asked for it (AccountingStoreFlags). */
+    knowsByFolder: true,
+    templates: siteTemplates(layout),
+    script: { jobEndedFile: layout.jobEnded, sharesByGroup },
+  };
+}
+
+/** Which setting is to blame when the site cannot be asked. */
+function settingOf(access: SiteAccess): string {
+  if (access.kind === 'rest') return 'JR_SLURMRESTD_URL';
+  return access.slurmConf === undefined ? 'JR_SLURM_MODE' : 'JR_SLURM_CONF';
+}
+
+async function clientOf(
+  access: SiteAccess,
+  defaults: SiteDefaults,
+  now: () => number,
+): Promise<SiteClient> {
+  if (access.kind === 'commands') {
+    const { path, slurmConf, user } = access;
+    if (slurmConf !== undefined && !existsSync(slurmConf))
+      throw new ConfigError(`JR_SLURM_CONF: there is no file ${slurmConf}`);
+    return siteCommandClient({ programs: findPrograms(path), slurmConf, user, defaults });
+  }
+  const { url, token } = access;
+  const user = access.user ?? userOf(token());
+  if (user === undefined)
+    throw new ConfigError('JR_SLURM_USER: must be set, since the token names no user');
+  const ask = restTransport({ url, user, token, now });
+  try {
+    return restClient({ ask, version: await findVersion(ask), user, defaults });
+  } catch (cause) {
+    if (!(cause instanceof SlurmError)) throw cause;
+    throw new ConfigError(`JR_SLURMRESTD_URL: ${cause.message}`, { cause });
+  }
+}

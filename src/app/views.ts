@@ -1,0 +1,59 @@
+import { Router } from 'express';
+import { viewBoxGpus } from '../boxes/view.js';
+import { gpuRoutes } from '../gpus/routes.js';
+import type { GpuService } from '../gpus/service.js';
+import type { HealthParts } from '../health/health.js';
+import * as jobStore from '../jobs/store.js';
+import { NODE_NAME } from '../layout.js';
+import { nodeRoutes } from '../nodes/routes.js';
+import { OwnQueuePlaces, type QueuePlaces } from '../queue-api/places.js';
+import { SiteQueuePlaces } from '../site/queue-places.js';
+import { siteGpuRoutes, sitePartitionRoutes } from '../site/routes.js';
+import type { SlurmNode } from '../slurm/nodes.js';
+import type { Base } from './base.js';
+import type { Cluster } from './cluster.js';
+
+/** What is shown of the cluster, which is ours or a site's. */
+export interface Views {
+  gpus: Router;
+  nodes: Router;
+  queuePlaces: QueuePlaces;
+  health: Pick<HealthParts, 'nodeState' | 'hasAccounting' | 'rememberedMs'>;
+}
+
+/** @param gpus undefined on a site */
+export function openViews(
+  { config, db }: Base,
+  { slurm, own, site }: Cluster,
+  gpus: GpuService | undefined,
+): Views {
+  const rememberedMs = config.pollSeconds * 1000;
+  if (site) {
+    const { inventory, places, hasAccounting } = site;
+    return {
+      gpus: siteGpuRoutes(slurm),
+      nodes: Router().use(sitePartitionRoutes(inventory), nodeRoutes(slurm)),
+      queuePlaces: new SiteQueuePlaces(places, inventory),
+      health: { nodeState: bestState, hasAccounting, rememberedMs },
+    };
+  }
+  if (own === undefined || gpus === undefined) throw new Error('there is no cluster');
+  const { boxes, here, sshHosts } = own;
+  const onBoxes =
+    boxes && (() => viewBoxGpus(boxes.open(), jobStore.liveJobs(db), here.fleet.shardsPerGpu));
+  return {
+    gpus: gpuRoutes(gpus, onBoxes),
+    nodes: nodeRoutes(slurm, own),
+    queuePlaces: new OwnQueuePlaces(here, sshHosts),
+    health: { nodeState: ownState, hasAccounting: true, rememberedMs },
+  };
+}
+
+const ownState: HealthParts['nodeState'] = (nodes) =>
+  nodes.find(({ name }) => name === NODE_NAME)?.state;
+
+/** Of a site's nodes, the state of one that can run jobs where there is one. */
+function bestState(nodes: readonly SlurmNode[]): string | undefined {
+  const running = nodes.find(({ state }) => /^(idle|mixed|allocated|completing)$/.test(state));
+  return (running ?? nodes[0])?.state;
+}

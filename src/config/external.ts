@@ -1,0 +1,120 @@
+import { ConfigError } from './config-error.js';
+import type { Environment } from './environment.js';
+import { readSecret } from './secrets.js';
+
+/** How a Slurm is reached that the site runs. */
+export type SiteAccess =
+  | { kind: 'commands'; path: string; slurmConf: string | undefined; user: string | undefined }
+  | {
+      kind: 'rest';
+      url: string;
+      user: string | undefined;
+      /** The token as it is now. @throws ConfigError when there is none. */
+      token: () => string;
+    };
+
+/** A Slurm that the site runs. */
+export interface ExternalSlurm {
+  access: SiteAccess;
+  /** By which the API and the jobs' user share files; undefined for the API's own. */
+  group: string | undefined;
+  partition: string | undefined;
+  account: string | undefined;
+  qos: string | undefined;
+}
+
+/** What is there only in a cluster of our own. */
+const ownOnly = [
+  'JR_ROLE',
+  'JR_JOIN_PORT',
+  'JR_JOIN_TOKEN',
+  'JR_JOIN_TOKEN_FILE',
+  'JR_CONTROLLER',
+  'JR_SSH_NODES',
+  'JR_SIMULATE_GPUS',
+  'JR_NUM_GPUS',
+  'JR_NUM_CPUS',
+  'JR_REAL_MEM_MB',
+  'JR_USE_CGROUPS',
+  'JR_USER_MAX_RUNNING',
+  'JR_USER_MAX_GPUS',
+  'JR_SCREEN',
+];
+
+const siteOnly = [
+  'JR_SLURM_CONF',
+  'JR_SLURMRESTD_URL',
+  'JR_SLURM_JWT',
+  'JR_SLURM_JWT_FILE',
+  'JR_SLURM_USER',
+  'JR_SLURM_GROUP',
+  'JR_SLURM_PARTITION',
+  'JR_SLURM_ACCOUNT',
+  'JR_SLURM_QOS',
+];
+
+const whys: Record<string, string> = {
+  JR_USER_MAX_RUNNING: 'the site’s own associations limit running jobs',
+  JR_USER_MAX_GPUS: 'the site’s own associations limit GPUs',
+};
+
+/**
+ * @param given the settings that were given, by name
+ * @param path where the site's commands are looked for
+ * @returns undefined for a cluster of our own.
+ * @throws ConfigError naming what does not go together.
+ */
+export function readExternal(
+  e: Environment,
+  given: Record<string, string>,
+  path: string,
+): ExternalSlurm | undefined {
+  const isExternal = e.JR_SLURM_MODE === 'external';
+  const isOff = (name: string) => /^(0|false|controller)$/.test(given[name] ?? '0');
+  const wrong = isExternal
+    ? ownOnly.filter((name) => !isOff(name))
+    : siteOnly.filter((name) => given[name] !== undefined);
+  const [first] = wrong;
+  if (first !== undefined) {
+    const why = whys[first] === undefined ? '' : ` (${whys[first]})`;
+    throw new ConfigError(
+      isExternal
+        ? `${wrong.join(', ')}: cannot be set with JR_SLURM_MODE=external, over a cluster that is the site’s${why}`
+        : `${wrong.join(', ')}: needs JR_SLURM_MODE=external`,
+    );
+  }
+  if (!isExternal) return undefined;
+  return {
+    access: accessOf(e, path),
+    group: e.JR_SLURM_GROUP,
+    partition: e.JR_SLURM_PARTITION,
+    account: e.JR_SLURM_ACCOUNT,
+    qos: e.JR_SLURM_QOS,
+  };
+}
+
+function accessOf(e: Environment, path: string): SiteAccess {
+  const { JR_SLURMRESTD_URL: url, JR_SLURM_USER: user, JR_SLURM_CONF: slurmConf } = e;
+  const { JR_SLURM_JWT: jwt, JR_SLURM_JWT_FILE: file } = e;
+  if (url === undefined) {
+    if (jwt !== undefined || file !== undefined)
+      throw new ConfigError(
+        'JR_SLURM_JWT: is for slurmrestd, so JR_SLURMRESTD_URL must be set; the commands take none',
+      );
+    return { kind: 'commands', path, slurmConf, user };
+  }
+  if (slurmConf !== undefined)
+    throw new ConfigError('JR_SLURM_CONF: is for the commands; unset it, or JR_SLURMRESTD_URL');
+  if ((jwt === undefined) === (file === undefined))
+    throw new ConfigError(
+      'JR_SLURMRESTD_URL: is set, so one of JR_SLURM_JWT and JR_SLURM_JWT_FILE must be, too',
+    );
+  return { kind: 'rest', url: url.replace(/\/+$/, ''), user, token: () => jwt ?? tokenIn(file) };
+}
+
+/** As `scontrol token` prints it, or the token alone. */
+function tokenIn(file = ''): string {
+  const token = readSecret(file)?.replace(/^SLURM_JWT=/, '');
+  if (!token) throw new ConfigError(`JR_SLURM_JWT_FILE: there is no token in ${file}`);
+  return token;
+}

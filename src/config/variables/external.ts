@@ -1,0 +1,65 @@
+import { z } from 'zod';
+import { absolutePath, wholeNumber } from '../kinds.js';
+
+const slurmName = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, 'expected a name as Slurm has it');
+
+/** A Slurm that the site runs. */
+export const externalVariables = {
+  JR_SLURM_MODE: z
+    .enum(['internal', 'external'], { error: 'expected internal or external' })
+    .default('internal')
+    .meta({ description: '`external`: run the API alone, over a Slurm that is there already' }),
+  JR_SLURM_CONF: absolutePath.optional().meta({
+    shown: 'Slurm’s own',
+    description: 'slurm.conf of the site, for its commands',
+  }),
+  JR_SLURMRESTD_URL: z
+    .string()
+    .regex(
+      /^(https?:\/\/[^\s/?#@]+(\/[^\s?#@]*)?|unix:\/[^\s?#]+)$/,
+      'expected a URL such as http://slurm:6820 or unix:/run/slurmrestd.socket, without a name or a secret in it',
+    )
+    .optional()
+    .meta({ shown: 'none', description: 'slurmrestd of the site, instead of its commands' }),
+  JR_SLURM_JWT: z
+    .string()
+    .regex(/^[\w-]+\.[\w-]+\.[\w-]+$/, 'expected a JSON Web Token as "scontrol token" prints it')
+    .optional()
+    .meta({ shown: 'none', description: 'Token for slurmrestd' }),
+  JR_SLURM_JWT_FILE: absolutePath.optional().meta({
+    shown: 'none',
+    description: 'File to read it from, again and again, since tokens expire',
+  }),
+  JR_SLURM_USER: z
+    .string()
+    .regex(/^[a-z_][a-z0-9_.-]{0,63}$/i, 'expected the name of a user')
+    .optional()
+    .meta({
+      shown: 'the API’s own, or the token’s',
+      description: 'User that jobs run as on the site; with commands, by sudo',
+    }),
+  JR_SLURM_GROUP: z
+    .string()
+    .regex(/^[a-z_][a-z0-9_.-]{0,63}$/i, 'expected the name of a group')
+    .optional()
+    .meta({
+      shown: 'the API’s own',
+      description: 'Group that the API and that user share files by',
+    }),
+  JR_SLURM_PARTITION: slurmName.optional().meta({
+    shown: 'the site’s default',
+    description: 'Partition of jobs that name none on the site',
+  }),
+  JR_SLURM_ACCOUNT: slurmName
+    .optional()
+    .meta({ shown: 'the site’s default', description: 'Account of all jobs on the site' }),
+  JR_SLURM_QOS: slurmName
+    .optional()
+    .meta({ shown: 'the site’s default', description: 'QOS of all jobs on the site' }),
+  JR_SLURM_POLL_SECONDS: wholeNumber(1, 3600).optional().meta({
+    shown: '1; 5 on a site',
+    description: 'Seconds between two questions to slurmctld while any job lives',
+  }),
+};

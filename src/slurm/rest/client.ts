@@ -1,0 +1,119 @@
+import pLimit from 'p-limit';
+import { z } from 'zod';
+import { AppError } from '../../errors.js';
+import { SlurmError } from '../command.js';
+import type { SiteClient, SiteDefaults } from '../site/client.js';
+import { historyPath, parseHistory, parseJobs, parsePendingJobs } from './jobs.js';
+import { parseRestNodes, parseRestPartitions } from './nodes.js';
+import { parseSubmitted, submitBody } from './submit.js';
+import type { RestAsk } from './transport.js';
+import { chooseVersion, isFlat, type RestVersion } from './version.js';
+
+export interface RestSite {
+  ask: RestAsk;
+  version: RestVersion;
+  /** Whose the jobs are. */
+  user: string;
+  defaults: SiteDefaults;
+}
+
+const submitsAtOnce = 4;
+
+const pingReply = z.object({
+  pings: z.array(
+    z.object({
+      ping: z.string().optional(),
+      pinged: z.string().optional(),
+      responding: z.boolean().optional(),
+    }),
+  ),
+});
+const killReply = z.object({
+  status: z
+    .array(z.object({ error: z.object({ code: z.number(), string: z.string() }) }))
+    .optional(),
+});
+
+/** What the server speaks. @throws SlurmError, also where it speaks nothing that is known here. */
+export async function findVersion(ask: RestAsk): Promise<RestVersion> {
+  const { version, offered } = chooseVersion(await ask({ method: 'GET', path: '/openapi/v3' }));
+  if (version === undefined)
+    throw new SlurmError(
+      'refused',
+      `slurmrestd offers ${offered.join(', ') || 'nothing of Slurm'}; one of v0.0.38, v0.0.40, v0.0.41 and v0.0.42 is needed`,
+    );
+  return version;
+}
+
+/** A site's Slurm through its slurmrestd. */
+export function restClient({ ask, version, user, defaults }: RestSite): SiteClient {
+  // Lists have a slash at their end since v0.0.40.
+  const slash = isFlat(version) ? '' : '/';
+  const get = (path: string, timeoutMs?: number) =>
+    ask({ method: 'GET', path, ...(timeoutMs !== undefined && { timeoutMs }) });
+  const slurm = `/slurm/${version}`;
+  const slurmdb = `/slurmdb/${version}`;
+  const limit = pLimit(submitsAtOnce);
+  const change = async (id: number, body: object) => {
+    await ask({ method: 'POST', path: `${slurm}/job/${id}`, body });
+  };
+  let hasHistory = false;
+  const askHistory = async (since: number) => {
+    const path = slurmdb + historyPath(since).replace('?', `${slash}?`);
+    const reply = await get(path);
+    hasHistory = true;
+    return parseHistory(reply, user);
+  };
+  return {
+    submit: (spec, script) =>
+      limit(async () => {
+        const body = submitBody(version, spec, script, defaults);
+        return parseSubmitted(await ask({ method: 'POST', path: `${slurm}/job/submit`, body }));
+      }),
+    queue: async () => parseJobs(await get(`${slurm}/jobs${slash}`), user),
+    pending: async () => parsePendingJobs(await get(`${slurm}/jobs${slash}`)),
+    history: async (since) => {
+      try {
+        return await askHistory(since);
+      } catch (error) {
+        // A site that has never told of any keeps none.
+        if (!(error instanceof SlurmError) || hasHistory) throw error;
+        return [];
+      }
+    },
+    cancel: async (id) => {
+      const reply = await ask({ method: 'DELETE', path: `${slurm}/job/${id}` });
+      const failed = killReply.parse(reply).status?.find(({ error }) => error.code !== 0);
+      if (failed) throw new SlurmError('refused', failed.error.string);
+    },
+    hold: (id) => change(id, { hold: true }),
+    release: (id) => change(id, { hold: false }),
+    requeue: () =>
+      Promise.reject(
+        new AppError(
+          'not_supported',
+          'slurmrestd has no way to requeue a job: cancel it and run it again (POST /jobs/{id}/rerun)',
+        ),
+      ),
+    setNice: (id, nice) => change(id, { nice }),
+    nodes: async () => parseRestNodes(await get(`${slurm}/nodes${slash}`, 15_000)),
+    partitions: async () => parseRestPartitions(await get(`${slurm}/partitions${slash}`)),
+    hasAccounting: async () => {
+      try {
+        await askHistory(Date.now());
+        return true;
+      } catch (error) {
+        if (!(error instanceof SlurmError)) throw error;
+        return false;
+      }
+    },
+    pingController: async () => {
+      const { pings } = pingReply.parse(await get(`${slurm}/ping${slash}`, 15_000));
+      if (!pings.some((one) => one.responding ?? (one.pinged ?? one.ping) === 'UP'))
+        throw new SlurmError('unreachable', 'slurmctld does not answer slurmrestd');
+    },
+    pingAccounting: async () => {
+      await askHistory(Date.now());
+    },
+  };
+}

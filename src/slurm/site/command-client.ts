@@ -1,0 +1,100 @@
+import { randomBytes } from 'node:crypto';
+import pLimit from 'p-limit';
+import { commandRunner, SlurmError, type CommandOptions } from '../command.js';
+import { nodeArguments, parseNodes } from '../nodes.js';
+import { parsePending, pendingArguments } from '../pending.js';
+import { parseSacct, sacctArguments } from '../sacct.js';
+import { parseSbatch } from '../sbatch.js';
+import { parseSqueue, squeueArguments } from '../squeue.js';
+import type { SiteClient, SiteDefaults } from './client.js';
+import { parsePartitions, partitionArguments } from './partitions.js';
+import { siteSbatchArguments } from './submit.js';
+
+export interface SiteCommands {
+  /** Each command's absolute path, by its name. */
+  programs: Record<SiteProgram, string>;
+  /** Undefined for where the commands themselves look. */
+  slurmConf: string | undefined;
+  /** As whom jobs are submitted and changed, by sudo; undefined for the API's own user. */
+  user: string | undefined;
+  defaults: SiteDefaults;
+}
+
+export const siteProgramNames = [
+  'sbatch',
+  'squeue',
+  'sacct',
+  'scontrol',
+  'sinfo',
+  'scancel',
+] as const;
+export type SiteProgram = (typeof siteProgramNames)[number];
+
+const submitsAtOnce = 4;
+
+/** A site's Slurm through its own commands. Nobody else's jobs are asked for. */
+export function siteCommandClient(site: SiteCommands): SiteClient {
+  const { programs, slurmConf, user, defaults } = site;
+  const run = commandRunner({ path: '/usr/bin:/bin', slurmConf });
+  const ask = (program: SiteProgram, args: string[], options?: CommandOptions) =>
+    run(programs[program], args, options);
+  /** As the jobs' user. sudo is there for another; sudoers must keep SLURM_CONF for these programs. */
+  const act = (program: SiteProgram, args: string[], options?: CommandOptions) =>
+    user === undefined
+      ? ask(program, args, options)
+      : run('sudo', ['-n', '-u', user, programs[program], ...args], options);
+  // By number: in a container the API's user may have no name.
+  const own = `--user=${user ?? process.getuid?.() ?? ''}`;
+  const limit = pLimit(submitsAtOnce);
+  const control = async (...args: string[]) => {
+    await act('scontrol', args);
+  };
+  let accounting: Promise<boolean> | undefined;
+  const hasAccounting = async () => {
+    const config = await ask('scontrol', ['show', 'config']);
+    return !/^AccountingStorageType\s*=\s*(accounting_storage\/none|\(null\))/m.test(config);
+  };
+  return {
+    submit: (spec, script) =>
+      limit(async () => {
+        const args = siteSbatchArguments(spec, defaults);
+        return parseSbatch(await act('sbatch', args, { input: script }));
+      }),
+    queue: async () => parseSqueue(await ask('squeue', [...squeueArguments(), own])),
+    pending: async () => parsePending(await ask('squeue', pendingArguments())),
+    history: async (since) => {
+      // Asked once: a site does not come to keep a history while we run.
+      accounting ??= hasAccounting();
+      if (!(await accounting.catch(forget))) return [];
+      const delimiter = `|${randomBytes(12).toString('hex')}|`;
+      const args = sacctArguments(since, delimiter).filter((arg) => arg !== '--allusers');
+      return parseSacct(await ask('sacct', [...args, own]), delimiter);
+    },
+    cancel: async (id) => {
+      await act('scancel', [String(id)]);
+    },
+    hold: (id) => control('uhold', String(id)),
+    release: (id) => control('release', String(id)),
+    requeue: async (id) => {
+      await control('update', `JobId=${id}`, 'Requeue=1');
+      await control('requeue', String(id));
+      await control('update', `JobId=${id}`, 'Requeue=0');
+    },
+    setNice: (id, nice) => control('update', `JobId=${id}`, `Nice=${nice}`),
+    nodes: async () => parseNodes(await ask('sinfo', nodeArguments(), { timeoutMs: 10_000 })),
+    partitions: async () => parsePartitions(await ask('scontrol', partitionArguments())),
+    hasAccounting,
+    pingController: async () => {
+      const said = await ask('scontrol', ['ping'], { timeoutMs: 10_000 });
+      if (!/ is UP/.test(said)) throw new SlurmError('unreachable', `slurmctld: ${said.trim()}`);
+    },
+    pingAccounting: async () => {
+      await ask('sacct', ['--noheader', '--starttime=now', own], { timeoutMs: 10_000 });
+    },
+  };
+
+  function forget(error: unknown): never {
+    accounting = undefined;
+    throw error;
+  }
+}
