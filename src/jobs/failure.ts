@@ -72,6 +72,11 @@ export function judge(
       failure: 'submit',
       message: `never started: ${job.reason ?? 'Slurm gives no reason'}`,
     };
+  if (job.exitCode === 0)
+    return {
+      failure: 'user_code',
+      message: 'failed, with an exit code that Slurm does not tell; its log says more',
+    };
   return {
     failure: 'user_code',
     message: `ended with exit code ${job.exitCode}; its log says more`,

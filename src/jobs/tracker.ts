@@ -229,8 +229,11 @@ export class Tracker {
       const verdict = judge(found, tail, job.request);
       Object.assign(update, {
         terminal: true,
-        // A job that a signal ended returned nothing.
-        exit_code: found.signal === 0 ? found.exitCode : null,
+        // A job that a signal ended returned nothing; and slurmrestd 22.05 does not say in its history what a failed one did.
+        exit_code:
+          found.signal !== 0 || (found.state === 'FAILED' && found.exitCode === 0)
+            ? null
+            : found.exitCode,
         // Slurm writes 125 for what the kernel killed for its memory, with signal 9.
         signal: found.state === 'OUT_OF_MEMORY' ? 9 : found.signal,
         ended_at: found.endedAt,

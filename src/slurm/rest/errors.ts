@@ -16,6 +16,8 @@ const notTaken = new Set([1007, 9202, 5005]);
 const notAsked = new Set([1800, 2029]);
 /** What came of it, nobody can tell: lost on the way, timed out, and slurmrestd's word for whatever it did not find out. */
 const notAnswered = new Set([1801, 1802, 1803, 5004, -1]);
+/** ESLURM_REST_EMPTY_RESULT: a list of nothing. */
+const nothingFound = 9003;
 /** ESLURM_ACCOUNTING_POLICY, as for a full queue. */
 const notNow = new Set([2050]);
 
@@ -29,6 +31,7 @@ export function errorIn(status: number, body: unknown): SlurmError | undefined {
   if (status < 400 && errors.length === 0) return undefined;
   if (status === 401 || status === 403) return new SlurmError('unreachable', tokenRefused);
   const numbers = errors.map((one) => one.error_number ?? one.error_code ?? one.errno ?? 0);
+  if (numbers.length > 0 && numbers.every((number) => number === nothingFound)) return undefined;
   const said = errors
     .map((one) => [one.description, one.error].filter(Boolean).join(': '))
     .filter((line) => line !== '')

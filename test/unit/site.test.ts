@@ -1,0 +1,135 @@
+import { describe, expect, test } from '@jest/globals';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { readConfig } from '../../src/config/config.js';
+import { AppError } from '../../src/errors.js';
+import { readNodeGres } from '../../src/site/gres.js';
+import type { SitePartition } from '../../src/site/inventory.js';
+import { SitePlaces } from '../../src/site/places.js';
+import type { SlurmNode } from '../../src/slurm/nodes.js';
+import { parsePartitions } from '../../src/slurm/site/partitions.js';
+import { plainRequest, runScript } from './script-support.js';
+
+const external = { JR_ROOT: '/nonexistent/jr', JR_SLURM_MODE: 'external' };
+
+describe('settings of a site', () => {
+  test.each([
+    [{ JR_SSH_NODES: '/x' }, /JR_SSH_NODES: cannot be set with JR_SLURM_MODE=external/],
+    [{ JR_JOIN_PORT: '7000', JR_SIMULATE_GPUS: '2' }, /JR_JOIN_PORT, JR_SIMULATE_GPUS: cannot/],
+    [{ JR_USER_MAX_GPUS: '2' }, /the site’s own associations/],
+    [{ JR_SLURM_JWT: 'a.b.c' }, /JR_SLURM_JWT: is for slurmrestd/],
+    [{ JR_SLURMRESTD_URL: 'http://h:1' }, /one of JR_SLURM_JWT and JR_SLURM_JWT_FILE/],
+    [{ JR_SLURMRESTD_URL: 'http://me:secret@h:1' }, /JR_SLURMRESTD_URL: expected/],
+    [{ JR_SLURM_MODE: 'internal', JR_SLURM_QOS: 'q' }, /JR_SLURM_QOS: needs JR_SLURM_MODE=ext/],
+  ])('that do not go together stop the start: %j', (settings, message) => {
+    expect(() => readConfig({ ...external, ...settings })).toThrow(message);
+  });
+
+  test('are read, with questions every five seconds unless told otherwise', () => {
+    const config = readConfig({ ...external, JR_SLURM_ACCOUNT: 'phys', PATH: '/opt/slurm/bin' });
+    expect(config.external).toMatchObject({
+      access: { kind: 'commands', path: '/opt/slurm/bin', user: undefined },
+      account: 'phys',
+    });
+    expect(config.pollSeconds).toBe(5);
+    expect(readConfig({ JR_ROOT: '/x' }).external).toBeUndefined();
+  });
+
+  test('never show a token', () => {
+    const jwt = 'not a token';
+    const read = () =>
+      readConfig({ ...external, JR_SLURMRESTD_URL: 'http://h:1', JR_SLURM_JWT: jwt });
+    expect(read).toThrow(/JR_SLURM_JWT/);
+    expect(read).not.toThrow(jwt);
+  });
+});
+
+test('GPUs of a node are counted by type, whatever stands in brackets', () => {
+  const gpus = readNodeGres('gpu:a100:2(S:0,1),gpu:t4:1,shard:a100:200(0/100,0/100),fpga:1');
+  expect(gpus).toEqual({ whole: new Map(Object.entries({ a100: 2, t4: 1 })), shards: 200 });
+  expect(readNodeGres('gpu:0').whole.get('')).toBe(0);
+  expect(readNodeGres(null)).toEqual({ whole: new Map(), shards: 0 });
+});
+
+test('scontrol’s partitions are read, and a line that is none is an error', () => {
+  const line =
+    'PartitionName=gpu Default=YES DefaultTime=NONE MaxTime=1-00:00:00 MaxMemPerNode=3000 MaxCPUsPerNode=UNLIMITED State=UP';
+  expect(parsePartitions(`${line}\n`)).toEqual([
+    {
+      name: 'gpu',
+      isDefault: true,
+      state: 'UP',
+      maxTime: 86400,
+      defaultTime: null,
+      maxMemoryMb: 3000,
+      maxCpus: null,
+    },
+  ]);
+  expect(() => parsePartitions('nonsense')).toThrow(/cannot be read/);
+});
+
+describe('a place on a site', () => {
+  const node = (name: string, gres: string | null, more: Partial<SlurmNode> = {}): SlurmNode => ({
+    ...{ name, gres, state: 'idle', partition: 'p', cpus: 8, cpusAllocated: 0 },
+    ...{ memoryMb: 16_384, memoryAllocatedMb: 0, gresUsed: null, reason: null },
+    ...more,
+  });
+  const partition = (name: string, ...nodes: SlurmNode[]): SitePartition => ({
+    ...{ name, isDefault: null, state: 'UP', maxTime: 7200, defaultTime: 600 },
+    ...{ maxMemoryMb: null, maxCpus: 4, nodes },
+  });
+  const places = (defaultPartition?: string, ...partitions: SitePartition[]) =>
+    new SitePlaces(
+      { partitions: () => partitions },
+      { partition: defaultPartition, maxTime: 3600 },
+    );
+
+  test('has the least of what partition, nodes and JR_MAX_TIME allow', () => {
+    const here = places('p', partition('p', node('a', null))).of(undefined);
+    expect(here.limits).toEqual({
+      cpus: 4,
+      memoryMb: 16_384,
+      maxTime: '0-01:00:00',
+      defaultTime: '0-00:10:00',
+    });
+  });
+
+  test('takes as much memory as is asked for where the site has not told Slurm of any', () => {
+    const here = places('p', partition('p', node('a', null, { memoryMb: 1 }))).of('p');
+    expect(() => here.refuse({ ...plainRequest, mem_gb: 500 })).not.toThrow();
+  });
+
+  test('must be named where the site tells no default', () => {
+    const two = places(undefined, partition('p', node('a', null)), partition('q'));
+    expect(() => two.of(undefined)).toThrow(/partition: name one of p, q/);
+    expect(() => two.of('main')).toThrow(/there is no main on the site; there is p, q/);
+  });
+
+  test('gives whole GPUs by number and type, and shares in the site’s own shards', () => {
+    const mixed = partition('p', node('a', 'gpu:a100:2,shard:20'), node('b', 'gpu:t4:4'));
+    const here = places('p', mixed).of('p');
+    const gres = (more: object) => here.gresFor?.({ ...plainRequest, ...more });
+    expect(gres({})).toBeNull();
+    expect(gres({ gpus: 3 })).toBe('gpu:3');
+    expect(gres({ gpus: 2, gpu_type: 'a100' })).toBe('gpu:a100:2');
+    expect(gres({ gpus: 0.25 })).toBe('shard:3');
+    expect(() => gres({ gpus: 3, gpu_type: 'a100' })).toThrow(/2 is the most/);
+    expect(() => gres({ gpu_mem_gb: 4 })).toThrow(AppError);
+    const whole = places('p', partition('p', node('b', 'gpu:t4:4'))).of('p');
+    expect(() => whole.refuse({ ...plainRequest, gpus: 0.5 })).toThrow(/whole GPUs only/);
+  });
+});
+
+test('a script on a site leaves the GPUs as they are, and says that it ends', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'jr-site-'));
+  const site = { jobEndedFile: join(folder, 'last'), sharesByGroup: true };
+  const { stdout } = runScript(
+    { site, request: { ...plainRequest, gpus: 1 } },
+    'echo "$CUDA_VISIBLE_DEVICES $JR_CUDA ${JR_GPU_FRACTION} ${SLURM_TIME_FORMAT-none} ${HOME:+home} $(umask)"',
+    { CUDA_VISIBLE_DEVICES: '2', SLURM_TIME_FORMAT: '%s' },
+  );
+  expect(stdout).toContain('2 2 1.000000 none home 0007');
+  expect(existsSync(site.jobEndedFile)).toBe(true);
+  rmSync(folder, { recursive: true });
+});
