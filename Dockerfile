@@ -57,7 +57,7 @@ EXPOSE 8080
 VOLUME /opt/jobrunner
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 \
-  CMD ["node", "--input-type=module", "-e", "import { localUrl, readConfig } from '/usr/lib/jobrunner/dist/config.js'; process.exit((await fetch(localUrl(readConfig()) + '/health')).ok ? 0 : 1)"]
+  CMD ["jobrunner", "health"]
 
 ARG VERSION=dev
 LABEL org.opencontainers.image.title="JobRunner" \

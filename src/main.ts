@@ -10,6 +10,7 @@ import { ConfigError } from './config/config-error.js';
 import { readConfig } from './config/config.js';
 import { readRemoteConfig } from './config/ssh.js';
 import { readWorkerConfig } from './config/worker.js';
+import { addHealthCommand } from './health/command.js';
 import { layoutOf } from './layout.js';
 import { packageRoot } from './package-root.js';
 
@@ -61,6 +62,7 @@ program
   });
 
 addBoxCommands(program);
+addHealthCommand(program);
 addClientCommands(program);
 addGitLabCommands(program);
 

@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
 import { ConfigError } from '../config/config-error.js';
 import { rootOf } from '../config/client.js';
+import { readConfig } from '../config/config.js';
+import { readAgentConfig } from '../config/worker.js';
 import { layoutOf } from '../layout.js';
 
 /** What is run on a worker box by its stack and its slurmd, and the one command for root on the controller. */
@@ -10,7 +12,8 @@ export function addBoxCommands(program: Command): void {
     .description('send what this box’s jobs leave to the controller (started by the stack)')
     .action(async () => {
       const { runAgent } = await import('../worker/agent.js');
-      await runAgent(layoutOf(rootOf()));
+      const { root, cacheBytes } = readAgentConfig();
+      await runAgent(layoutOf(root), cacheBytes);
     });
 
   program
@@ -28,11 +31,17 @@ export function addBoxCommands(program: Command): void {
     .description('print what a worker box joins with (root, on the controller)')
     .option('--renew', 'make a new one first: no box can join with the old one any more')
     .action(async ({ renew }: { renew?: true }) => {
-      const { openJoinFiles, joinTokenOf, renewSecret } = await import('../stack/join-files.js');
+      const { openJoinFiles, joinTokenOf, renewSecret, writeJoinToken } =
+        await import('../stack/join-files.js');
       if (process.getuid?.() !== 0) throw new ConfigError('the join token is root’s: use sudo');
       const layout = layoutOf(rootOf());
       const files = await openJoinFiles(layout);
-      if (renew) renewSecret(layout);
+      if (renew) {
+        renewSecret(layout);
+        // Set where the stack's own environment is ours, as in its container; else its next start writes it.
+        const { join } = readConfig();
+        if (join?.tokenFile !== undefined) writeJoinToken(join.tokenFile, files);
+      }
       process.stdout.write(`${joinTokenOf(files)}\n`);
     });
 }

@@ -29,6 +29,11 @@ export const joinRequestSchema = z.strictObject({
     .min(128)
     .max(64 * 1024 * 1024),
   gpus: z.array(gpuFacts).max(64),
+  /** SHA-256, in hex, of the munge key that the box has already; without it, the key is handed over. */
+  munge_key_sha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .optional(),
 });
 export type JoinRequest = z.infer<typeof joinRequestSchema>;
 
@@ -36,7 +41,8 @@ export type JoinRequest = z.infer<typeof joinRequestSchema>;
 export const joinReplySchema = z.object({
   name: z.string().regex(/^box[1-9]\d?$/),
   box_token: z.string().min(20),
-  munge_key: z.base64(),
+  /** Null for a box that has it already. */
+  munge_key: z.base64().nullable(),
   slurmctld_port: z.number(),
   slurmd_port: z.number(),
   gpu_type: z.string().regex(/^[a-z][a-z0-9_]{0,30}$/),

@@ -40,3 +40,12 @@ export function readWorkerConfig(env: NodeJS.ProcessEnv = process.env): WorkerCo
     mungeKeyFile: e.JR_MUNGE_KEY_FILE,
   };
 }
+
+/** @returns what a box's agent needs, which the box's stack gives it. @throws ConfigError */
+export function readAgentConfig(env: NodeJS.ProcessEnv = process.env) {
+  const { JR_ROOT: root, JR_CACHE_GB: cacheBytes } = parseEnvironment(
+    environmentSchema.pick({ JR_ROOT: true, JR_CACHE_GB: true }),
+    env,
+  );
+  return { root, cacheBytes };
+}

@@ -277,6 +277,13 @@ function finder(
   return ({ job_id: id, comment, slurm_job_id: number }) => {
     const same =
       byComment.get(comment) ?? (workDirOf ? byComment.get(`in ${workDirOf(id)}`) : undefined);
-    return same?.findLast(({ slurmJobId }) => number === null || slurmJobId === number);
+    return same?.findLast((record) =>
+      number === null ? !wasRefused(record) : record.slurmJobId === number,
+    );
   };
+}
+
+/** Slurm keeps a record of what it refuses for its resources ("Requested node configuration is not available"), too. */
+function wasRefused({ state, nodeList }: SlurmJob): boolean {
+  return state === 'FAILED' && nodeList === null;
 }

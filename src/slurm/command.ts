@@ -38,10 +38,11 @@ const queueFull = /, (?:sleeping and )?retrying$|MaxSubmitJobsPer|Job violates a
 
 /**
  * In a cluster of our own also this: until a slurmctld that has just started is told of the nodes' GPUs, it has
- * none for anybody; whoever submits has made sure before that there are such nodes.
+ * none for anybody, and a worker box that it had not written down is no node; whoever submits has made sure before that there are such
+ * nodes.
  */
 const notReady = new RegExp(
-  `${queueFull.source}|Requested node configuration is not available`,
+  `${queueFull.source}|Requested node configuration is not available|More processors requested than permitted`,
   queueFull.flags,
 );
 

@@ -17,6 +17,8 @@ export function boxLines(join: Config['join'], maxTime: string): string[] {
     `SlurmdTimeout=${join.timeoutSeconds}`,
     `BatchStartTimeout=${longestPreparationSeconds}`,
     'Nodeset=boxes Feature=box',
-    `PartitionName=${BOXES_PARTITION} Nodes=boxes MaxTime=${maxTime} AllowGroups=runner`,
+    // Opened once a slurmctld that starts has been told of the boxes' GPUs, see box-gpus.ts; a reconfiguration is not to close it.
+    'ReconfigFlags=KeepPartState',
+    `PartitionName=${BOXES_PARTITION} Nodes=boxes MaxTime=${maxTime} AllowGroups=runner State=DOWN`,
   ];
 }

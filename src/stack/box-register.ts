@@ -102,7 +102,7 @@ export class BoxRegister {
     return {
       name,
       box_token: boxToken,
-      munge_key: readFileSync(join(this.#layout.mungeFolder, 'munge.key')).toString('base64'),
+      munge_key: asked.munge_key_sha256 === undefined ? this.#mungeKey().toString('base64') : null,
       slurmctld_port: config.ports.slurmctld,
       slurmd_port: config.ports.slurmd,
       gpu_type: config.node.gpuType,
@@ -142,11 +142,27 @@ export class BoxRegister {
           `the user ${user} is ${asked.ids[user]} there and ${here} on the controller; Slurm knows users by number, so make them the same, as the image does`,
         );
     }
+    const { munge_key_sha256: keyDigest } = asked;
+    if (
+      keyDigest !== undefined &&
+      !isSameSecret(keyDigest, digestOf(this.#mungeKey()).toString('hex'))
+    )
+      throw new JoinRefusal(
+        `JR_MUNGE_KEY_FILE: is not the key of this cluster; copy ${this.#mungeKeyPath} from the controller, or leave it unset`,
+      );
     const skew = asked.now - Date.now();
     if (Math.abs(skew) > mostSkewMs)
       throw new JoinRefusal(
         `the clock there is ${Math.round(Math.abs(skew) / 1000)} s ${skew < 0 ? 'behind' : 'ahead'}: set it right`,
       );
+  }
+
+  get #mungeKeyPath(): string {
+    return join(this.#layout.mungeFolder, 'munge.key');
+  }
+
+  #mungeKey(): Buffer {
+    return readFileSync(this.#mungeKeyPath);
   }
 
   #write(boxes: BoxRecord[]): void {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errnoOf } from '../errors.js';
 import { slurmdPidFile, type Layout } from '../layout.js';
+import type { BoxGpus } from './box-gpus.js';
 import { scontrol } from './job-processes.js';
 
 const lookMs = 200;
@@ -15,21 +16,27 @@ const lookMs = 200;
 export async function watchController(
   layout: Layout,
   nodes: () => readonly string[],
+  boxes: Pick<BoxGpus, 'open' | 'look'> | undefined,
   warn: (line: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
   let known = pidOf(join(layout.slurmState, 'slurmctld.pid'));
+  await boxes?.open(signal);
   while (!signal.aborted) {
     await delay(lookMs, undefined, { signal }).catch((error: unknown) => {
       if (!signal.aborted) throw error;
     });
     const controller = pidOf(join(layout.slurmState, 'slurmctld.pid'));
-    if (controller === undefined || controller === known) continue;
+    if (controller === undefined || controller === known) {
+      await boxes?.look();
+      continue;
+    }
     if (!/ is UP/.test((await scontrol(layout, 'ping')) ?? '')) continue;
     known = controller;
     const asked = nodes().filter((name) => tellAnew(layout, name));
-    if (asked.length === 0) continue;
-    warn(`slurmctld was restarted; slurmd was asked to tell it of ${asked.join(', ')}`);
+    if (asked.length > 0)
+      warn(`slurmctld was restarted; slurmd was asked to tell it of ${asked.join(', ')}`);
+    await boxes?.open(signal);
   }
 }
 

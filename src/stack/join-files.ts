@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { digestOf, formatJoinToken } from '../boxes/join-token.js';
 import type { Layout } from '../layout.js';
+import { privateFile } from './folders.js';
 
 export interface JoinFiles {
   certificate: string;
@@ -42,6 +43,11 @@ export function renewSecret({ join: folder }: Pick<Layout, 'join'>): void {
   const path = join(folder, 'secret');
   writeFileSync(`${path}.new`, `${randomBytes(24).toString('base64url')}\n`, { mode: 0o600 });
   renameSync(`${path}.new`, path);
+}
+
+/** Leaves the join token in a file that root alone can read. */
+export function writeJoinToken(path: string, files: JoinFiles): void {
+  privateFile(path, `${joinTokenOf(files)}\n`, 0o600, { uid: 0, gid: 0 });
 }
 
 export function joinTokenOf(files: JoinFiles): string {

@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Layout } from '../layout.js';
 import { HOLD_PARTITION } from '../slurm/hold.js';
-import { MAIN_PARTITION, SSH_PARTITION } from '../slurm/partitions.js';
+import { BOXES_PARTITION, MAIN_PARTITION, SSH_PARTITION } from '../slurm/partitions.js';
 import { scontrol } from './job-processes.js';
 
 /** Nothing starts any more; what waits stays waiting. A start of slurmctld sets it up again, as slurm.conf has it. */
 export async function closePartitions(layout: Layout): Promise<void> {
-  for (const partition of [MAIN_PARTITION, SSH_PARTITION, HOLD_PARTITION])
+  for (const partition of [MAIN_PARTITION, SSH_PARTITION, BOXES_PARTITION, HOLD_PARTITION])
     await scontrol(layout, 'update', `PartitionName=${partition}`, 'State=DOWN');
 }
 
@@ -15,7 +15,7 @@ export async function openForPlaceholders(layout: Layout): Promise<void> {
   await scontrol(layout, 'update', `PartitionName=${HOLD_PARTITION}`, 'State=UP');
 }
 
-/** The placeholders come first, so that they have their GPUs before a job can. */
+/** The placeholders come first, so that they have their GPUs before a job can. Worker boxes' is opened by BoxGpus. */
 export async function openPartitions(layout: Layout): Promise<void> {
   for (const partition of [HOLD_PARTITION, MAIN_PARTITION, SSH_PARTITION])
     await scontrol(layout, 'update', `PartitionName=${partition}`, 'State=UP');

@@ -5,13 +5,14 @@ import { publicSettings } from '../config/secrets.js';
 import { layoutOf, NODE_NAME, type Layout } from '../layout.js';
 import { makeAccounts, makeDatabase } from './accounting.js';
 import { findAccounts } from './accounts.js';
+import { BoxGpus } from './box-gpus.js';
 import { BoxRegister } from './box-register.js';
 import { watchController } from './controller-watch.js';
 import { detectHardware, type Hardware } from './detect.js';
-import { keepSecrets, makeFolders, privateFile } from './folders.js';
+import { keepSecrets, makeFolders } from './folders.js';
 import { nameIsLoopback } from './host-address.js';
 import { installApp, type Installation } from './install-app.js';
-import { joinTokenOf, openJoinFiles } from './join-files.js';
+import { openJoinFiles, writeJoinToken } from './join-files.js';
 import { JoinServer } from './join-server.js';
 import { slurmCanWatchMemory, watchMemory } from './memory-watch.js';
 import {
@@ -67,7 +68,7 @@ export async function runStack(say: (line: string) => void): Promise<void> {
 
   const joinFiles = config.join && (await openJoinFiles(layout));
   if (config.join?.tokenFile !== undefined && joinFiles)
-    privateFile(config.join.tokenFile, `${joinTokenOf(joinFiles)}\n`, 0o600, { uid: 0, gid: 0 });
+    writeJoinToken(config.join.tokenFile, joinFiles);
 
   const stopping = new AbortController();
   const stop = () => stopping.abort();
@@ -85,7 +86,9 @@ export async function runStack(say: (line: string) => void): Promise<void> {
     await startInOrder(supervisor, config, layout, ssh, stopping.signal, say);
     if (!config.node.useCgroups && !slurmCanWatchMemory())
       watching.push(watchMemory(layout, say, stopping.signal));
-    watching.push(watchController(layout, () => [NODE_NAME, ...ssh.names], say, stopping.signal));
+    const boxGpus = config.join && new BoxGpus(layout, say);
+    const local = () => [NODE_NAME, ...ssh.names];
+    watching.push(watchController(layout, local, boxGpus, say, stopping.signal));
     watching.push(ssh.watch(supervisor, stopping.signal));
     if (config.join && joinFiles) {
       const { port, timeoutSeconds } = config.join;

@@ -32,9 +32,10 @@ const messageSchema = z.strictObject({
 type Message = z.infer<typeof messageSchema>;
 
 /** Runs until SIGTERM: gets what this box's jobs need, and sends the controller what they leave. */
-export async function runAgent(layout: Layout): Promise<void> {
+/** @param cacheBytes most that copies of datasets may take; 0: the free disk */
+export async function runAgent(layout: Layout, cacheBytes: number): Promise<void> {
   process.umask(0o027);
-  const agent = new BoxAgent(layout, pino({ level: 'info' }));
+  const agent = new BoxAgent(layout, cacheBytes, pino({ level: 'info' }));
   await agent.start();
   await new Promise<void>((resolve) => {
     process.once('SIGTERM', () => resolve());
@@ -50,10 +51,13 @@ class BoxAgent {
   readonly #datasets: DatasetFetcher;
   readonly #closing = new AbortController();
   readonly #deliveries = new Map<number, Delivery>();
+  /** The datasets of jobs that are about to run, by the job. */
+  readonly #preparing = new Map<number, string>();
   readonly #server = createServer({ allowHalfOpen: true }, (socket) => this.#hear(socket));
 
   constructor(
     private readonly layout: Layout,
+    cacheBytes: number,
     private readonly log: Logger,
   ) {
     const { controller, fingerprint, token } = readSelf(layout.boxSelf);
@@ -61,13 +65,22 @@ class BoxAgent {
     this.#link = new ControllerLink(target, token);
     this.#outbox = new Outbox(layout.boxOutbox);
     this.#folders = new JobFolders(layout);
-    this.#datasets = new DatasetFetcher(layout.datasets, this.#link, log);
+    this.#datasets = new DatasetFetcher({
+      root: layout.datasets,
+      link: this.#link,
+      mostBytes: cacheBytes,
+      isInUse: (sha256) =>
+        [...this.#preparing.values()].includes(sha256) ||
+        [...this.#deliveries.values()].some((delivery) => delivery.needs(sha256)),
+      log,
+    });
   }
 
   async start(): Promise<void> {
     await this.#folders.sweep(this.log);
-    await this.#datasets.start();
+    // First, so that what they use is known.
     for (const entry of this.#outbox.all()) this.#deliver(entry);
+    await this.#datasets.start();
     rmSync(this.layout.boxSocket, { force: true });
     this.#server.listen(this.layout.boxSocket);
     await once(this.#server, 'listening');
@@ -83,6 +96,11 @@ class BoxAgent {
   #hear(socket: Socket): void {
     const answer = async () => {
       const line = await createInterface(socket)[Symbol.asyncIterator]().next();
+      // Somebody looked whether we are there.
+      if (line.done === true) {
+        socket.end();
+        return;
+      }
       const message = messageSchema.parse(JSON.parse(String(line.value)));
       if (message.moment === 'begin') await this.#begin(message);
       else await this.#end(message);
@@ -107,6 +125,7 @@ class BoxAgent {
     try {
       await patiently(() => this.#fetch(id, slurm_job_id), this.log, signal, beginMs);
     } catch (error) {
+      this.#preparing.delete(id);
       if (signal.aborted) throw error;
       this.log.error({ err: error, job_id: id }, 'a job could not be prepared');
       const why = error instanceof Error ? error.message : String(error);
@@ -117,7 +136,9 @@ class BoxAgent {
         .call('POST', `/boxes/jobs/${id}/problem`, { body })
         .catch((err: unknown) => this.log.warn({ err }, 'the controller was not told'));
     }
-    this.#deliver({ job_id: id, slurm_job_id, ended: false, archive: null });
+    const dataset = this.#preparing.get(id) ?? null;
+    this.#deliver({ job_id: id, slurm_job_id, ended: false, archive: null, dataset });
+    this.#preparing.delete(id);
   }
 
   async #fetch(id: number, slurmJobId: number): Promise<void> {
@@ -130,7 +151,9 @@ class BoxAgent {
       const reply = await this.#link.open('GET', `/boxes/jobs/${id}/script`, { signal });
       this.#folders.make(id as JobId, { name: job.script_name, content: await buffer(reply) });
     }
-    if (job.dataset !== null) await this.#datasets.fetch(job.dataset, signal);
+    if (job.dataset === null) return;
+    this.#preparing.set(id, job.dataset.sha256);
+    await this.#datasets.fetch(job.dataset, signal);
   }
 
   /** Returns once the controller has the whole log, or after a while. */

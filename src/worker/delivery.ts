@@ -45,6 +45,11 @@ export class Delivery {
     this.done = this.#run();
   }
 
+  /** Whether the job runs and uses that dataset. */
+  needs(sha256: string): boolean {
+    return !this.#entry.ended && this.#entry.dataset === sha256;
+  }
+
   /** The job runs no more. */
   end(): void {
     this.#note({ ended: true });

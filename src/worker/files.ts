@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import type { JoinReply } from '../boxes/record.js';
+import { ConfigError } from '../config/config-error.js';
 import type { Config } from '../config/config.js';
 import type { WorkerConfig } from '../config/worker.js';
 import type { Gpu } from '../gpus/gpu.js';
@@ -64,11 +65,25 @@ export function boxIdOf({ layout }: Pick<BoxParts, 'layout'>): string {
     : randomBytes(16).toString('hex');
 }
 
-/** What the agent needs to reach the controller. */
+/** The cluster's munge key where the box was given it by file. @throws ConfigError */
+export function mungeKeyOf({ mungeKeyFile: path }: WorkerConfig): Buffer | undefined {
+  if (path === undefined) return undefined;
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new ConfigError(`JR_MUNGE_KEY_FILE: ${(error as Error).message}`);
+  }
+}
+
+/**
+ * Keeps what the agent needs to reach the controller, and the munge key.
+ * @param ownKey the one that the box has by file
+ */
 export function keepSelf(
   { layout, worker, accounts }: BoxParts,
   id: string,
   reply: JoinReply,
+  ownKey: Buffer | undefined,
 ): void {
   const self: BoxSelf = {
     box_id: id,
@@ -79,10 +94,7 @@ export function keepSelf(
   };
   const owner = { uid: 0, gid: accounts.jobrunner.gid };
   privateFile(layout.boxSelf, `${JSON.stringify(self, null, 2)}\n`, 0o640, owner);
-  const key =
-    worker.mungeKeyFile === undefined
-      ? Buffer.from(reply.munge_key, 'base64')
-      : readFileSync(worker.mungeKeyFile);
+  const key = ownKey ?? Buffer.from(reply.munge_key ?? '', 'base64');
   privateFile(join(layout.mungeFolder, 'munge.key'), key, 0o600, accounts.munge);
 }
 

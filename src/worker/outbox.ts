@@ -9,6 +9,8 @@ const entrySchema = z.strictObject({
   ended: z.boolean(),
   /** SHA-256 of the archive of its outputs, once that is made. */
   archive: z.string().nullable(),
+  /** SHA-256 of the dataset that it uses. */
+  dataset: z.string().nullable().default(null),
 });
 export type OutboxEntry = z.infer<typeof entrySchema>;
 

@@ -3,7 +3,9 @@ import { join as joinPath } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
 import { readConfig } from '../config/config.js';
+import { publicSettings } from '../config/secrets.js';
 import { readWorkerConfig } from '../config/worker.js';
+import { digestOf } from '../boxes/join-token.js';
 import type { JoinReply } from '../boxes/record.js';
 import { layoutOf } from '../layout.js';
 import { findAccounts } from '../stack/accounts.js';
@@ -22,11 +24,13 @@ import {
   boxIdOf,
   keepSelf,
   makeBoxFolders,
+  mungeKeyOf,
   nodeOptions,
   openLeftovers,
   writeBoxConfig,
   type BoxParts,
 } from './files.js';
+import { agentAnswers } from './health.js';
 import { join } from './join.js';
 
 /** From their SIGTERM on, as on the controller's own node. */
@@ -68,7 +72,10 @@ export async function runWorker(say: (line: string) => void): Promise<void> {
   const supervisor = await Supervisor.start(layout);
   const watching: Promise<void>[] = [];
   try {
-    const probes = probesOf(layout, config, reply.name);
+    const probes: ReturnType<typeof probesOf> = {
+      ...probesOf(layout, config, reply.name),
+      'box-agent': () => agentAnswers(layout),
+    };
     for (const name of ['munged', 'box-agent', 'slurmd']) {
       await supervisor.startProgram(name);
       const probe = probes[name];
@@ -77,7 +84,11 @@ export async function runWorker(say: (line: string) => void): Promise<void> {
     }
     if (!config.node.useCgroups && !slurmCanWatchMemory())
       watching.push(watchMemory(layout, say, signal));
-    watching.push(watchFarController(layout, reply.name, say, signal));
+    const restartSlurmd = async () => {
+      await supervisor.stopProgram('slurmd');
+      await supervisor.startProgram('slurmd');
+    };
+    watching.push(watchFarController({ layout, name: reply.name, restartSlurmd, say }, signal));
     const gpus = hardware.gpus.length === 0 ? 'no GPU' : `${hardware.gpus.length} GPU(s)`;
     say(
       `\nJobRunner is ready: ${reply.name} of the cluster at ${worker.controller.host}, ${gpus}, ${hardware.cpus} CPU(s), ${hardware.memoryMb} MiB for jobs\n  Ctrl-C leaves it.`,
@@ -112,6 +123,7 @@ async function joinCluster(
   const { layout, accounts, hardware, app, slurm, worker } = box;
   say(`Joining ${worker.controller.host}:${worker.controller.port} …`);
   const id = boxIdOf(box);
+  const ownKey = mungeKeyOf(worker);
   const idsOf = ({ uid, gid }: { uid: number; gid: number }) => `${uid}:${gid}`;
   const facts = {
     box_id: id,
@@ -122,10 +134,11 @@ async function joinCluster(
     cpus: hardware.cpus,
     memory_mb: hardware.memoryMb,
     gpus: hardware.gpus.map(({ model, memoryMb }) => ({ model, memory_mb: memoryMb })),
+    ...(ownKey && { munge_key_sha256: digestOf(ownKey).toString('hex') }),
   };
   try {
     const reply = await join(worker, facts, say, signal);
-    keepSelf(box, id, reply);
+    keepSelf(box, id, reply, ownKey);
     return reply;
   } catch (error) {
     if (signal.aborted) return undefined;
@@ -137,6 +150,7 @@ function programsOf(box: BoxParts, reply: JoinReply): Program[] {
   const { layout, app } = box;
   const slurmConf = { SLURM_CONF: layout.slurmConf };
   const options = `'${nodeOptions(box, reply)}'`;
+  const { JR_CACHE_GB: cacheGb } = publicSettings();
   return [
     mungedProgram(layout),
     {
@@ -145,6 +159,7 @@ function programsOf(box: BoxParts, reply: JoinReply): Program[] {
       command: [app.node, joinPath(app.root, 'dist/main.js'), 'box-agent'],
       environment: {
         JR_ROOT: layout.root,
+        ...(cacheGb !== undefined && { JR_CACHE_GB: cacheGb }),
         PATH: '/usr/local/bin:/usr/bin:/bin',
         LANG: 'C.UTF-8',
         NODE_ENV: 'production',

@@ -25,6 +25,7 @@ export class WorkerBox {
     readonly root: string,
     private readonly child: ChildProcess,
     private readonly link: string,
+    private readonly env: Record<string, string>,
     /** The controller's address on the cable between the two. */
     readonly near: string,
   ) {
@@ -47,25 +48,26 @@ export class WorkerBox {
     const near = `${net}.1`;
     const isolate = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
     // The cable is laid before the box looks for the controller; until then it waits here for a line.
-    const script = 'read -r _ && mount --bind "$0" "$1" && shift && exec "$@"';
+    const script = 'read -r _ && mount --rbind "$0" "$1" && shift && exec "$@"';
+    const env = {
+      PATH: process.env['PATH'] ?? '',
+      JR_ROLE: 'worker',
+      JR_ROOT: stack.root,
+      JR_CONTROLLER: `${near}:${stack.env['JR_JOIN_PORT']}`,
+      JR_JOIN_TOKEN: token,
+      JR_SIMULATE_GPUS: '3',
+      JR_NUM_CPUS: '8',
+      ...settings,
+    };
     const child = spawn(
       'unshare',
       [...isolate, 'sh', '-c', script, folder, stack.root, process.execPath, mainJs, 'stack'],
       {
-        env: {
-          PATH: process.env['PATH'] ?? '',
-          JR_ROLE: 'worker',
-          JR_ROOT: stack.root,
-          JR_CONTROLLER: `${near}:${stack.env['JR_JOIN_PORT']}`,
-          JR_JOIN_TOKEN: token,
-          JR_SIMULATE_GPUS: '3',
-          JR_NUM_CPUS: '8',
-          ...settings,
-        },
+        env,
         stdio: ['pipe', 'pipe', 'pipe'],
       },
     );
-    const box = new WorkerBox(folder, child, link, near);
+    const box = new WorkerBox(folder, child, link, env, near);
     await once(child, 'spawn');
     const pid = await box.#innerPid();
     run('ip', 'link', 'add', link, 'type', 'veth', 'peer', 'name', 'far', 'netns', String(pid));
@@ -109,6 +111,39 @@ export class WorkerBox {
   /** The cable's state. */
   setLink(state: 'up' | 'down'): void {
     run('ip', 'link', 'set', this.link, state);
+  }
+
+  /** What goes over the cable in either direction, in bits a second as tc(8) has them; undefined: as much as it can. */
+  async limitRate(rate: string | undefined): Promise<void> {
+    const there = ['nsenter', `--net=/proc/${await this.#innerPid()}/ns/net`];
+    for (const [through, device] of [[[], this.link] as const, [there, 'far'] as const]) {
+      const root = ['dev', device, 'root'];
+      const rule = ['tbf', 'rate', rate ?? '', 'burst', '64kb', 'latency', '1s'];
+      const how = rate === undefined ? ['del', ...root] : ['add', ...root, ...rule];
+      const [command = '', ...args] = [...through, 'tc', 'qdisc', ...how];
+      run(command, ...args);
+    }
+  }
+
+  /** Bytes that have left here for there, and come from there. */
+  bytes(direction: 'tx' | 'rx'): number {
+    return Number(
+      readFileSync(`/sys/class/net/${this.link}/statistics/${direction}_bytes`, 'utf8'),
+    );
+  }
+
+  /** Runs one of our commands there. */
+  async jobrunner(...args: string[]): Promise<{ code: number | null; said: string }> {
+    const there = ['--target', String(await this.#innerPid()), '--net', '--mount', '--pid'];
+    const child = spawn('nsenter', [...there, process.execPath, mainJs, ...args], {
+      env: this.env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let said = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', (text: string) => (said += text));
+    const [code] = (await once(child, 'close')) as [number | null];
+    return { code, said };
   }
 
   /** As Ctrl-C does. */

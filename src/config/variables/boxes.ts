@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { joinTokenPattern } from '../../boxes/join-token.js';
-import { absolutePath, wholeNumber } from '../kinds.js';
+import { absolutePath, gigabytes, wholeNumber } from '../kinds.js';
 
 /** Worker boxes, on both sides. */
 export const boxesVariables = {
@@ -35,5 +35,9 @@ export const boxesVariables = {
   JR_MUNGE_KEY_FILE: absolutePath.optional().meta({
     shown: 'none',
     description: 'Worker: the cluster’s munge key, instead of the one handed over',
+  }),
+  JR_CACHE_GB: gigabytes(0).meta({
+    description:
+      'Worker: most that datasets may take there, unpacked ones too, in GiB; those not used for longest make room; 0 = the free disk',
   }),
 };

@@ -1,0 +1,141 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { freePorts, LiveStack } from './live-stack.js';
+import { joinToken, WorkerBox } from './worker-box.js';
+
+let stack: LiveStack;
+let box: WorkerBox;
+let folder: string;
+beforeAll(async () => {
+  const [port] = await freePorts(1);
+  folder = mkdtempSync(join(tmpdir(), 'jr-joining-'));
+  stack = await LiveStack.start({
+    JR_JOIN_PORT: String(port),
+    JR_BOX_TIMEOUT: '60',
+    JR_JOIN_TOKEN_FILE: join(folder, 'token'),
+  });
+  box = await WorkerBox.start(stack, joinToken(stack));
+  await box.ready();
+}, 180_000);
+afterAll(async () => {
+  await box.remove();
+  await stack.remove();
+  rmSync(folder, { recursive: true });
+}, 60_000);
+
+const onBox = { partition: 'boxes' };
+
+async function until(what: string, isSo: () => Promise<boolean> | boolean): Promise<void> {
+  for (const deadline = Date.now() + 90_000; Date.now() < deadline;) {
+    if (await isSo()) return;
+    await setTimeout(50);
+  }
+  throw new Error(`it did not come to this: ${what}`);
+}
+
+test('a box says whether it does its work', async () => {
+  expect(await box.jobrunner('health')).toEqual({ code: 0, said: 'ok\n' });
+  box.setLink('down');
+  const cut = await box.jobrunner('health');
+  box.setLink('up');
+  expect(cut).toEqual({ code: 1, said: 'the controller’s slurmctld cannot be asked\n' });
+  // Who asks is no message of Slurm's prolog.
+  expect(readFileSync(join(box.root, 'logs', 'box-agent.log'), 'utf8')).not.toMatch(/came to noth/);
+  const slurmd = join(box.root, 'run', 'slurmd-box1.pid');
+  const before = readFileSync(slurmd, 'utf8');
+  writeFileSync(slurmd, '999999999\n');
+  const { code, said } = await box.jobrunner('health');
+  writeFileSync(slurmd, before);
+  expect([code, said.split('\n')[0]]).toEqual([1, 'slurmd does not run']);
+}, 90_000);
+
+test('jobs with GPUs of a box are neither refused nor lost nor given the same GPU when slurmctld is started again', async () => {
+  const fields = { command_key: 'shell', mem_gb: 0.1, ...onBox };
+  const untilGo = 'echo on; until [ -e go ]; do sleep 0.1; done; echo $SLURM_JOB_GPUS';
+  const { json: running } = await stack.submit({ ...fields, gpus: 2, command: untilGo });
+  await until('it runs', async () =>
+    (await stack.call('GET', `/jobs/${running.job_id}/log`)).text.includes('on'),
+  );
+  // There is no room for it beside that one.
+  const { json: waiting } = await stack.submit({ ...fields, gpus: 2, command: 'echo 0-2' });
+  const small: number[] = [];
+  process.kill(await stack.pidOf('slurmctld'), 'SIGTERM');
+  // While it is away, while it starts, and while the box has not told it of its GPUs yet.
+  for (let n = 0; n < 6; n++) {
+    const command = 'echo $SLURM_JOB_GPUS';
+    const { status, json } = await stack.submit({ ...fields, gpus: 0.25, command });
+    expect([201, 202]).toContain(status);
+    small.push(json.job_id);
+    await setTimeout(250);
+  }
+  const ended = async (id: number) => {
+    await until(`job ${id} ends`, async () => {
+      const { json } = await stack.call('GET', `/jobs/${id}`);
+      return !['SUBMITTING', 'PENDING', 'RUNNING', 'COMPLETING'].includes(json.status);
+    });
+    const { json } = await stack.call('GET', `/jobs/${id}`);
+    const { text: log } = await stack.call('GET', `/jobs/${id}/log`);
+    return [id, json.status, json.message, log];
+  };
+  // The one GPU that is not taken.
+  for (const id of small) expect(await ended(id)).toEqual([id, 'COMPLETED', null, '2\n']);
+  expect((await stack.call('GET', `/jobs/${waiting.job_id}`)).json.status).toBe('PENDING');
+  writeFileSync(join(box.root, 'results', String(running.job_id), 'go'), '');
+  const [first, second] = [running.job_id, waiting.job_id];
+  expect(await ended(first)).toEqual([first, 'COMPLETED', null, 'on\n0,1\n']);
+  expect(await ended(second)).toEqual([second, 'COMPLETED', null, '0-2\n']);
+}, 240_000);
+
+test('a box that a slurmctld does not know any more comes back by itself', async () => {
+  const env = { PATH: '/usr/bin:/bin', SLURM_CONF: join(stack.root, 'slurm/etc/slurm.conf') };
+  // As one that was killed before it had written the box down: made sure of, since that takes it some seconds.
+  const scontrol = (...args: string[]) => spawnSync('scontrol', args, { env }).status === 0;
+  expect(scontrol('update', 'NodeName=box1', 'State=DOWN', 'Reason=test')).toBe(true);
+  await until('it is gone', () => scontrol('delete', 'NodeName=box1'));
+  process.kill(await stack.pidOf('slurmctld'), 'SIGTERM');
+  await until('it is asked to', () => box.said.includes('slurmctld knew nothing of this box'));
+  expect((await stack.shell('echo $SLURM_JOB_GPUS', { ...onBox, gpus: 3 })).log).toBe('0,1,2\n');
+}, 180_000);
+
+test('a box that has the munge key by file is not handed it, and is refused with another', async () => {
+  const key = join(folder, 'munge.key');
+  writeFileSync(key, 'x'.repeat(1024), { mode: 0o600 });
+  const byFile = { JR_MUNGE_KEY_FILE: key };
+  const wrong = await WorkerBox.start(stack, joinToken(stack), byFile);
+  expect(await wrong.ended()).toMatch(/JR_MUNGE_KEY_FILE: is not the key of this cluster; copy/);
+  await wrong.remove();
+  copyFileSync(join(stack.root, 'munge', 'munge.key'), key);
+  const second = await WorkerBox.start(stack, joinToken(stack), byFile);
+  await second.ready();
+  const name = /ready: (box\d)/.exec(second.said)?.[1] ?? '';
+  const kept = join(second.root, 'munge', 'munge.key');
+  expect(readFileSync(kept).equals(readFileSync(key))).toBe(true);
+  expect(statSync(kept).mode & 0o777).toBe(0o600);
+  // Each takes all GPUs of one box.
+  const whole = { ...onBox, gpus: 3 };
+  const both = ['echo $SLURMD_NODENAME; sleep 2', 'echo $SLURMD_NODENAME; sleep 2'];
+  const ran = await Promise.all(both.map((command) => stack.shell(command, whole)));
+  expect(ran.map(({ log }) => log).sort()).toEqual(['box1\n', `${name}\n`].sort());
+  await second.leave();
+  await second.remove();
+}, 180_000);
+
+test('a renewed join token makes the old one void; the boxes that are in stay in', async () => {
+  const before = joinToken(stack);
+  const after = joinToken(stack, '--renew');
+  expect(after).not.toBe(before);
+  expect(after.split('.')[1]).toBe(before.split('.')[1]);
+  expect(joinToken(stack)).toBe(after);
+  const late = await WorkerBox.start(stack, before);
+  expect(await late.ended()).toMatch(/JR_JOIN_TOKEN: is not this controller’s/);
+  await late.remove();
+  expect((await stack.shell('echo $SLURMD_NODENAME', onBox)).log).toBe('box1\n');
+  const invited = await WorkerBox.start(stack, after);
+  await invited.ready();
+  expect(await invited.leave()).toMatch(/Stopped\.\n$/);
+  await invited.remove();
+}, 120_000);

@@ -1,0 +1,146 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { freePorts, LiveStack } from './live-stack.js';
+import { joinToken, WorkerBox } from './worker-box.js';
+
+interface ResultReply {
+  outputs: { path: string; size: number; sha256: string | null; download_url: string }[];
+  warnings: string[];
+}
+
+let stack: LiveStack;
+let box: WorkerBox;
+beforeAll(async () => {
+  const [port] = await freePorts(1);
+  // Longer than any cut below: the box is to be waited for.
+  stack = await LiveStack.start({ JR_JOIN_PORT: String(port), JR_BOX_TIMEOUT: '600' });
+  box = await WorkerBox.start(stack, joinToken(stack));
+  await box.ready();
+}, 180_000);
+afterAll(async () => {
+  await box.remove();
+  await stack.remove();
+}, 60_000);
+
+const fields = { command_key: 'shell', mem_gb: 0.2, partition: 'boxes' };
+const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
+
+async function until(what: string, isSo: () => Promise<boolean> | boolean): Promise<void> {
+  for (const deadline = Date.now() + 180_000; Date.now() < deadline;) {
+    if (await isSo()) return;
+    await setTimeout(50);
+  }
+  throw new Error(`it did not come to this: ${what}`);
+}
+
+async function ended(id: number) {
+  await until(`job ${id} ends`, async () => {
+    const { json } = await stack.call('GET', `/jobs/${id}`);
+    return !['SUBMITTING', 'PENDING', 'RUNNING', 'COMPLETING'].includes(json.status);
+  });
+  return stack.finish(id);
+}
+
+/** The job's outputs once they have come; they follow the job's end. */
+async function arrived(id: number): Promise<ResultReply> {
+  let reply: ResultReply | undefined;
+  await until(`the outputs of job ${id} come`, async () => {
+    reply = (await stack.call<ResultReply>('GET', `/jobs/${id}/result`)).json;
+    return !reply.warnings.some((warning) => warning.includes('still on'));
+  });
+  if (reply === undefined) throw new Error('nothing came');
+  return reply;
+}
+
+const sizeOf = (path: string) => (existsSync(path) ? statSync(path).size : 0);
+
+test('a large output and ten thousand small ones come from a box as they were there', async () => {
+  const large = await stack.submit({
+    ...fields,
+    command: 'head -c 200M /dev/urandom >large.bin; sha256sum <large.bin',
+  });
+  const small = await stack.submit({
+    ...fields,
+    command: 'for i in {1..10000}; do echo $i >$i.pt; done; cat {1..10000}.pt | sha256sum',
+  });
+  const { log } = await ended(large.json.job_id);
+  const { outputs } = await arrived(large.json.job_id);
+  expect(outputs.map(({ path, size }) => [path, size])).toEqual([['large.bin', 200 * 2 ** 20]]);
+  expect(`${outputs[0]?.sha256}  -\n`).toBe(log);
+
+  const many = await ended(small.json.job_id);
+  await arrived(small.json.job_id);
+  const folder = join(stack.root, 'results', String(small.json.job_id));
+  const all = sha256(
+    Buffer.concat(
+      Array.from({ length: 10_000 }, (_, i) => readFileSync(join(folder, `${i + 1}.pt`))),
+    ),
+  );
+  expect(readdirSync(folder)).toHaveLength(10_000);
+  expect(`${all}  -\n`).toBe(many.log);
+}, 240_000);
+
+test('a link that is cut for over a minute while a dataset, outputs and logs are on the way loses nothing and doubles nothing', async () => {
+  const bytes = randomBytes(24 * 2 ** 20);
+  const sha = sha256(bytes);
+  await stack.call('PUT', `/datasets/${sha}?name=d.bin`, { body: bytes });
+  const counting =
+    'for i in {1..400}; do echo line $i; sleep 0.25; done; echo last words; echo x >x.pt';
+  const { json: logging } = await stack.submit({ ...fields, command: counting });
+  const { json: sending } = await stack.submit({
+    ...fields,
+    command:
+      'until [ -e go ]; do sleep 0.1; done; head -c 24M /dev/urandom >o.bin; sha256sum <o.bin',
+  });
+  await stack.until(logging.job_id, 'RUNNING');
+  await stack.until(sending.job_id, 'RUNNING');
+  // So slow that either takes about ten seconds.
+  await box.limitRate('20mbit');
+  const { json: fetching } = await stack.submit({
+    ...fields,
+    command: 'sha256sum <"$JR_DATASET_FILE"; echo done',
+    dataset_sha: sha,
+  });
+  writeFileSync(join(box.root, 'results', String(sending.job_id), 'go'), '');
+  const incoming = join(box.root, 'datasets', '.incoming');
+  const archive = join(stack.root, 'results', '.arrivals', `${sending.job_id}.tar`);
+  const fetched = () =>
+    Math.max(
+      0,
+      ...readdirSync(incoming).map((name) => sizeOf(join(incoming, name, 'dataset/original'))),
+    );
+  const most = 20 * 2 ** 20;
+  await until('both are half-way', () => fetched() > 2 ** 20 && sizeOf(archive) > 2 ** 20);
+  const hasLog = async () => (await stack.call('GET', `/jobs/${logging.job_id}/log`)).text;
+  box.setLink('down');
+  const cut = { fetched: fetched(), sent: sizeOf(archive), log: (await hasLog()).length };
+  expect(Math.max(cut.fetched, cut.sent)).toBeLessThan(most);
+  expect(cut.log).toBeGreaterThan(0);
+  const before = { tx: box.bytes('tx'), rx: box.bytes('rx') };
+  // Over the minute after which a silent connection is taken for broken.
+  await setTimeout(65_000);
+  expect(sizeOf(archive)).toBe(cut.sent);
+  await box.limitRate(undefined);
+  box.setLink('up');
+
+  expect((await ended(fetching.job_id)).log).toBe(`${sha}  -\ndone\n`);
+  // Nothing that was there already has gone over the cable again.
+  expect(box.bytes('tx') - before.tx).toBeLessThan(bytes.length - cut.fetched + 4 * 2 ** 20);
+  const { log } = await ended(sending.job_id);
+  const { outputs } = await arrived(sending.job_id);
+  expect(`${outputs[0]?.sha256}  -\n`).toBe(log);
+  expect(box.bytes('rx') - before.rx).toBeLessThan(24 * 2 ** 20 - cut.sent + 12 * 2 ** 20);
+  const lines = Array.from({ length: 400 }, (_, i) => `line ${i + 1}\n`).join('');
+  expect(await ended(logging.job_id)).toMatchObject({
+    ...{ status: 'COMPLETED', log: `${lines}last words\n` },
+  });
+  expect((await arrived(logging.job_id)).outputs.map(({ path }) => path)).toEqual(['x.pt']);
+  for (const { job_id } of [fetching, sending, logging])
+    await until(
+      'nothing is left there',
+      () => !existsSync(join(box.root, 'results', String(job_id))),
+    );
+}, 400_000);
