@@ -4,6 +4,7 @@ import process from 'node:process';
 import { URL, fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { extraction } from './figures/extraction.js';
+import { gitlabScan } from './figures/gitlab.js';
 import { gpuSharing } from './figures/gpus.js';
 import { jobLatency } from './figures/job-latency.js';
 import { memory } from './figures/memory.js';
@@ -39,6 +40,7 @@ const figures = [
   memory,
   gpuSharing,
   ssh,
+  gitlabScan,
 ];
 
 /** Above this share of the CPUs, what others do shows in the figures. */
