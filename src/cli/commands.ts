@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { readClientConfig } from '../config/client.js';
 import type { AddOptions } from './add.js';
 import { json, openApi, url, wholeNumber, type Common } from './common.js';
+import { addIngestCommands } from './ingest-commands.js';
 import { addNodeCommands } from './node-commands.js';
 import { addUserCommands } from './user-commands.js';
 
@@ -123,6 +124,7 @@ export function addClientCommands(program: Command): void {
       await cancelJob(await openApi(options), id);
     });
 
+  addIngestCommands(program);
   addNodeCommands(program);
   addUserCommands(program);
 }

@@ -117,3 +117,21 @@ export const nodeSchema = z.looseObject({
 });
 export const nodesReply = z.looseObject({ nodes: z.array(nodeSchema), hosts_file_problem: text });
 export type NodeReply = z.infer<typeof nodeSchema>;
+
+const trouble = z.looseObject({ at: z.string(), where: text, message: z.string() });
+export const routeSchema = z.looseObject({
+  name: z.string(),
+  paused: z.looseObject({ by: z.string(), at: z.string() }).nullable(),
+  last_scan: text,
+  last_error: z.looseObject({ at: z.string(), message: z.string() }).nullable(),
+  problems: z.array(trouble),
+  problem_count: z.number(),
+  found: z.number(),
+  claimed: z.number(),
+  running: z.number(),
+  done: z.number(),
+  failed: z.number(),
+  lost: z.number(),
+});
+export const ingestReply = z.looseObject({ routes: z.array(routeSchema) });
+export type RouteReply = z.infer<typeof routeSchema>;

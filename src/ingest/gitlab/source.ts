@@ -1,4 +1,5 @@
 import { AppError } from '../../errors.js';
+import { KeyLock } from '../../key-lock.js';
 import type { Outcome } from '../outcome.js';
 import type { Claim, IngestRequest, IngestSource, Progress, ScanNotes } from '../source.js';
 import {
@@ -31,6 +32,8 @@ export class GitLabSource implements IngestSource<GitLabItem> {
   readonly #scan: JobScan;
   /** What this server has claimed, and when: ISO 8601. */
   readonly #ours = new Map<string, string>();
+  /** Commits of one project, one after another: GitLab refuses one that another overtakes. */
+  readonly #writes = new KeyLock<number>();
 
   constructor(private readonly parts: GitLabSourceParts) {
     this.#scan = new JobScan({ ...parts, isOurs: (key) => this.#ours.has(key) });
@@ -114,7 +117,9 @@ export class GitLabSource implements IngestSource<GitLabItem> {
 
   async #create(item: GitLabItem, content: string, signal: AbortSignal): Promise<void> {
     const file = this.#file(item, content, `Claim GPU job ${item.jobId}`);
-    await this.parts.client.createFile(item.projectId, file, {}, signal);
+    await this.#writes.hold(item.projectId, () =>
+      this.parts.client.createFile(item.projectId, file, {}, signal),
+    );
   }
 
   /** Nothing is written over a claim that is not the one that was seen to have run out. */
@@ -140,7 +145,9 @@ export class GitLabSource implements IngestSource<GitLabItem> {
     signal: AbortSignal,
   ): Promise<void> {
     const file = this.#file(item, content, message);
-    await this.parts.client.updateFile(item.projectId, file, lastCommitId, signal);
+    await this.#writes.hold(item.projectId, () =>
+      this.parts.client.updateFile(item.projectId, file, lastCommitId, signal),
+    );
   }
 
   #file({ jobId, branch }: GitLabItem, content: string, message: string) {

@@ -1,0 +1,47 @@
+import type { Api } from './api.js';
+import { ingestReply, routeSchema, type RouteReply } from './replies.js';
+import { note, plain, say, table } from './terminal.js';
+
+/** Problems and failures shown of each route; --json has more of them. */
+const shownProblems = 5;
+
+export async function listRoutes(api: Api, { json }: { json?: boolean }): Promise<void> {
+  const reply = await api.get('/ingest', ingestReply);
+  if (json) {
+    say(JSON.stringify(reply, null, 2));
+    return;
+  }
+  const head = ['ROUTE', 'STATE', 'LAST SCAN', 'FOUND', 'CLAIMED', 'RUNNING', 'DONE', 'FAILED'];
+  say(table([[...head, 'LOST'], ...reply.routes.map(row)]));
+  for (const route of reply.routes) tellProblems(route);
+}
+
+export async function pauseRoute(api: Api, name: string): Promise<void> {
+  const route = await api.post(`/ingest/${encodeURIComponent(name)}/pause`, {}, routeSchema);
+  const ours = route.claimed + route.running;
+  const rest = ours === 0 ? '' : `; what was taken goes on: ${ours}`;
+  say(`${plain(route.name)} is paused: nothing more is taken${rest}`);
+}
+
+export async function resumeRoute(api: Api, name: string): Promise<void> {
+  const route = await api.post(`/ingest/${encodeURIComponent(name)}/resume`, {}, routeSchema);
+  say(`${plain(route.name)} takes jobs again`);
+}
+
+function row(route: RouteReply): string[] {
+  const counts = [route.found, route.claimed, route.running, route.done, route.failed, route.lost];
+  return [
+    plain(route.name),
+    route.paused ? `paused by ${plain(route.paused.by)}` : 'on',
+    route.last_scan ?? '-',
+    ...counts.map(String),
+  ];
+}
+
+function tellProblems({ name, last_error: error, problems, problem_count: count }: RouteReply) {
+  if (error) note(`${plain(name)}: ${error.at}: ${plain(error.message)}`);
+  for (const { where, message } of problems.slice(0, shownProblems))
+    note(`${plain(name)}: ${where === null ? '' : `${plain(where)}: `}${plain(message)}`);
+  if (count > shownProblems)
+    note(`${plain(name)}: ${count - shownProblems} more problems; --json has them`);
+}

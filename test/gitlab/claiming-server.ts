@@ -1,0 +1,157 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { openDatabase, type Database } from '../../src/db/database.js';
+import { AppError } from '../../src/errors.js';
+import { countClaims, liveClaims, type ClaimRow } from '../../src/ingest/claims.js';
+import { ExpiredLeases } from '../../src/ingest/expired-leases.js';
+import { GitLabClient } from '../../src/ingest/gitlab/client.js';
+import { GitLabSource } from '../../src/ingest/gitlab/source.js';
+import { neverRun } from '../../src/ingest/outcome.js';
+import { Pauses } from '../../src/ingest/pauses.js';
+import { Route } from '../../src/ingest/route.js';
+import type { Job, JobId } from '../../src/jobs/job.js';
+import type { SubmitFields } from '../../src/jobs/request.js';
+import type { SubmitOptions, Submitted } from '../../src/jobs/service.js';
+import { FakeClock } from './fake-clock.js';
+import type { GitLabStandIn } from './stand-in.js';
+
+interface RanJob {
+  name: string;
+  key: string | undefined;
+  state: 'RUNNING' | 'COMPLETED' | 'CANCELLED';
+  end: () => void;
+  ended: Promise<void>;
+}
+
+/**
+ * A server as far as claims go: the real route, source and database, without Slurm, so that several fit in one test, and so that
+ * submitting can fail on demand. Its jobs end at once, or are held.
+ */
+export class ClaimingServer {
+  readonly folder = mkdtempSync(join(tmpdir(), 'jr-claims-'));
+  readonly db: Database;
+  readonly jobs: RanJob[] = [];
+  /** What the next submissions throw instead of taking the job. */
+  readonly refusals: Error[] = [];
+  route: Route<never> | undefined;
+
+  constructor(
+    readonly worker: string,
+    private readonly gitlab: GitLabStandIn,
+    private readonly settings: { leaseMs?: number; maxJobs?: number; areHeld?: boolean } = {},
+  ) {
+    this.db = openDatabase(join(this.folder, 'test.db'));
+    writeFileSync(join(this.folder, 'types.yaml'), 'training: shell\n');
+  }
+
+  /** Begins, or begins again with the claims that it had. */
+  start(): void {
+    const { leaseMs = 60_000, maxJobs = 4 } = this.settings;
+    const { url, token } = this.gitlab;
+    const client = new GitLabClient({ url, token, clock: new FakeClock(), maxRetries: 3 });
+    const now = Date.now;
+    const source = new GitLabSource({
+      client,
+      expired: new ExpiredLeases(leaseMs, now),
+      jobTypesFile: join(this.folder, 'types.yaml'),
+      projects: [],
+      now,
+    });
+    const route = new Route({
+      source,
+      db: this.db,
+      jobs: {
+        submit: (fields, options) => this.#submit(fields, options),
+        wait: async (id, signal) => {
+          await Promise.race([this.#job(id).ended, aborted(signal)]);
+          return this.#view(id);
+        },
+        get: (id) => this.#view(id),
+      },
+      control: {
+        cancel: (id) => {
+          this.#job(id).state = 'CANCELLED';
+          this.#job(id).end();
+          return Promise.resolve(this.#view(id));
+        },
+      },
+      outcomeOf: (id) =>
+        Promise.resolve({ ...neverRun(false, ''), jobId: id, status: this.#job(id).state }),
+      owner: 'ingest:gitlab',
+      worker: this.worker,
+      leaseMs,
+      pauses: new Pauses(this.db, now),
+      seconds: 0.5,
+      maxJobs,
+      findJob: (id) => this.#view(id as JobId),
+      now,
+      log: pino({ level: 'silent' }),
+    });
+    this.route = route as unknown as Route<never>;
+    route.start();
+  }
+
+  /** As a crash leaves it: nothing more is written, out there or here. */
+  async stop(): Promise<void> {
+    await this.route?.close();
+    this.route = undefined;
+  }
+
+  async remove(): Promise<void> {
+    await this.stop();
+    this.db.close();
+    rmSync(this.folder, { recursive: true });
+  }
+
+  get counts() {
+    return countClaims(this.db, 'gitlab');
+  }
+
+  get live(): ClaimRow[] {
+    return liveClaims(this.db, 'gitlab');
+  }
+
+  #submit(fields: SubmitFields, options: SubmitOptions): Promise<Submitted> {
+    const refusal = this.refusals.shift();
+    if (refusal) return Promise.reject(refusal);
+    let end = () => {};
+    const ended = new Promise<void>((resolve) => (end = resolve));
+    const { areHeld = false } = this.settings;
+    const state = areHeld ? 'RUNNING' : 'COMPLETED';
+    const job: RanJob = {
+      ...{ name: fields.name ?? '', key: options.idempotencyKey, state, ended },
+      end: () => {
+        if (job.state === 'RUNNING') job.state = 'COMPLETED';
+        end();
+      },
+    };
+    if (!areHeld) end();
+    const id = this.db.transaction(() => {
+      const next = (this.jobs.push(job) - 1) as JobId;
+      options.alongside?.(next);
+      return next;
+    })();
+    return Promise.resolve({ kind: 'created', job: this.#view(id) });
+  }
+
+  #job(id: JobId): RanJob {
+    const job = this.jobs[id];
+    if (job === undefined) throw new AppError('not_found', `there is no job ${id}`);
+    return job;
+  }
+
+  #view(id: JobId): Job {
+    const { state } = this.#job(id);
+    const terminal = state !== 'RUNNING';
+    return { job_id: id, state, terminal, started_at: 1 } as Job;
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,226 @@
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { setTimeout } from 'node:timers/promises';
+import { parse } from 'yaml';
+import { AppError } from '../../src/errors.js';
+import type { Project } from './api.js';
+import { ClaimingServer } from './claiming-server.js';
+import { GitLabStandIn } from './stand-in.js';
+
+jest.setTimeout(120_000);
+
+interface Response {
+  status: string;
+  worker: string;
+  nonce: string;
+  lease_until?: string;
+  message?: string;
+}
+
+let gitlab: GitLabStandIn;
+let servers: ClaimingServer[];
+
+beforeEach(async () => {
+  gitlab = await GitLabStandIn.start();
+  servers = [];
+});
+
+afterEach(async () => {
+  await Promise.all(servers.map((server) => server.remove()));
+  await gitlab.close();
+});
+
+function server(...[settings]: [ConstructorParameters<typeof ClaimingServer>[2]?]) {
+  const made = new ClaimingServer(`server-${servers.length + 1}`, gitlab, settings);
+  servers.push(made);
+  return made;
+}
+
+const manifest = (ids: readonly string[], more: Record<string, unknown> = {}) => ({
+  'gpu_jobs/manifest.yaml': JSON.stringify({
+    version: 1,
+    jobs: ids.map((id) => ({ job_id: id, job_type: 'training', ...more })),
+  }),
+});
+
+async function response(project: Project, job = 'a'): Promise<Response | undefined> {
+  const text = await gitlab.read(project, `gpu_jobs/job_${job}/response.yaml`);
+  return text === undefined ? undefined : (parse(text, { version: '1.1' }) as Response);
+}
+
+async function until(is: () => boolean | Promise<boolean>): Promise<void> {
+  for (const deadline = Date.now() + 60_000; !(await is()); await setTimeout(20))
+    if (Date.now() > deadline) throw new Error(`still not so: ${is.toString()}`);
+}
+
+const isReported = async (project: Project, job = 'a') => {
+  const there = await response(project, job);
+  return there !== undefined && there.lease_until === undefined;
+};
+
+describe('of several servers', () => {
+  test('each job is run by one, whatever gets lost on the way', async () => {
+    const ids = ['j1', 'j2', 'j3', 'j4'];
+    const projects = [
+      await gitlab.addProject({ path: 'a/one', files: manifest(ids) }),
+      await gitlab.addProject({ path: 'a/two', files: manifest(ids) }),
+    ];
+    const files = /repository\/files/;
+    gitlab.fail({ method: 'POST', url: files, times: 3 }, { kind: 'lost-reply' });
+    gitlab.fail({ method: 'POST', url: files, times: 2 }, { kind: 'reset' });
+    gitlab.fail({ method: 'PUT', url: files, times: 2 }, { kind: 'lost-reply' });
+    gitlab.fail(
+      { method: 'POST', url: files, times: 2 },
+      { kind: 'answer', status: 409, body: '{"message":"409 Conflict: Resource lock"}' },
+    );
+    for (let i = 0; i < 3; i++) server({ maxJobs: 2 }).start();
+    for (const project of projects)
+      for (const id of ids) await until(() => isReported(project, id));
+    const ran = servers.flatMap(({ jobs }) => jobs.map(({ name }) => name));
+    expect(ran.toSorted()).toEqual(
+      projects.flatMap(({ path }) => ids.map((id) => `${path}/${id}`)).toSorted(),
+    );
+    expect(gitlab.faultsLeft).toBe(0);
+  });
+
+  test('one takes over what a dead one had, which on its return ends its own job and leaves the other’s alone', async () => {
+    const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a']) });
+    const dead = server({ leaseMs: 4000, areHeld: true });
+    const heir = server({ leaseMs: 4000, areHeld: true });
+    dead.start();
+    await until(() => dead.jobs.length === 1);
+    await dead.stop();
+    heir.start();
+    await until(() => heir.jobs.length === 1);
+    const taken = await response(project);
+    expect(taken?.worker).toBe(heir.worker);
+    dead.start();
+    await until(() => dead.counts.lost === 1);
+    expect(dead.jobs.map(({ state }) => state)).toEqual(['CANCELLED']);
+    expect((await response(project))?.nonce).toBe(taken?.nonce);
+    heir.jobs[0]?.end();
+    await until(() => isReported(project));
+    expect(await response(project)).toMatchObject({ status: 'COMPLETED', worker: heir.worker });
+    expect([...dead.jobs, ...heir.jobs]).toHaveLength(2);
+  });
+
+  test('one that lives keeps what it has for longer than a lease', async () => {
+    const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a']) });
+    const owner = server({ leaseMs: 4000, areHeld: true });
+    owner.start();
+    await until(() => owner.jobs.length === 1);
+    const first = await response(project);
+    const other = server({ leaseMs: 4000 });
+    other.start();
+    await until(async () => {
+      const lease = Date.parse((await response(project))?.lease_until ?? '');
+      return lease > Date.parse(first?.lease_until ?? '') + 6000;
+    });
+    expect(other.jobs).toEqual([]);
+    expect((await response(project))?.nonce).toBe(first?.nonce);
+  });
+});
+
+describe('a claim', () => {
+  test('is taken up where it stood after a crash, under the same nonce, and its job is not submitted twice', async () => {
+    const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a']) });
+    const one = server({ areHeld: true });
+    // Claimed out there; here nobody has heard of it yet.
+    let open = () => {};
+    const gate = new Promise<void>((resolve) => (open = resolve));
+    const url = /response\.yaml/;
+    gitlab.fail({ method: 'POST', url }, { kind: 'lost-reply' });
+    gitlab.fail({ url, times: 1 }, { kind: 'slow', until: gate });
+    one.start();
+    await until(async () => (await response(project)) !== undefined);
+    const claimed = await response(project);
+    await one.stop();
+    open();
+    expect(one.live).toMatchObject([{ state: 'claiming', nonce: claimed?.nonce }]);
+
+    one.start();
+    await until(() => one.jobs.length === 1);
+    await one.stop();
+    expect(one.live).toMatchObject([{ state: 'submitted', nonce: claimed?.nonce }]);
+
+    one.start();
+    one.jobs[0]?.end();
+    await until(() => isReported(project));
+    await until(() => one.counts.done === 1);
+    expect(one.jobs).toHaveLength(1);
+    expect(one.jobs[0]?.key).toBe(`ingest:gitlab:${claimed?.nonce}`);
+  });
+
+  test('is kept while its job cannot be taken now, and reported as refused when it never can', async () => {
+    const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a', 'b']) });
+    const one = server({ maxJobs: 1 });
+    one.refusals.push(
+      new AppError('disk_full', 'the disk is full'),
+      new Error('something else'),
+      new AppError('unprocessable', 'gpus: there are none'),
+    );
+    one.start();
+    await until(async () => (await isReported(project)) && isReported(project, 'b'));
+    const both = [await response(project), await response(project, 'b')];
+    expect(both.map((r) => r?.status).toSorted()).toEqual(['COMPLETED', 'REJECTED']);
+    expect(both.map((r) => r?.message)).toContain('gpus: there are none');
+    expect(one.jobs).toHaveLength(1);
+    expect(one.counts).toMatchObject({ done: 1, failed: 1 });
+    expect(one.route?.status().errors.map(({ message }) => message)).toEqual([
+      'something else',
+      'the disk is full',
+    ]);
+  });
+
+  test('that may not be made is shown, and does not keep others from being made', async () => {
+    const closed = await gitlab.addProject({ path: 'a/closed', files: manifest(['a']) });
+    const open = await gitlab.addProject({ path: 'a/open', files: manifest(['a']) });
+    gitlab.fail(
+      { method: 'POST', url: new RegExp(`/projects/${closed.id}/`), times: Infinity },
+      { kind: 'answer', status: 403, body: '{"message":"403 Forbidden"}' },
+    );
+    const one = server({ maxJobs: 1 });
+    one.start();
+    await until(() => isReported(open));
+    expect(await response(closed)).toBeUndefined();
+    const [error] = one.route?.status().errors ?? [];
+    expect(error).toMatchObject({ where: 'a/closed: a' });
+    expect(error?.message).toMatch(/cannot be claimed: .*needs the scope api/);
+  });
+
+  test('that was taken away ends its job', async () => {
+    const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a']) });
+    const one = server({ leaseMs: 800, areHeld: true });
+    one.start();
+    await until(() => one.jobs.length === 1);
+    one.route?.pause('test');
+    await gitlab.commit(project, { 'gpu_jobs/job_a/response.yaml': null });
+    await until(() => one.counts.lost === 1);
+    expect(one.jobs.map(({ state }) => state)).toEqual(['CANCELLED']);
+  });
+
+  test('of a job that is cancelled in the manifest ends in CANCELLED, also while the route is paused', async () => {
+    const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a']) });
+    const one = server({ areHeld: true });
+    one.start();
+    await until(() => one.jobs.length === 1);
+    one.route?.pause('test');
+    await gitlab.commit(project, manifest(['a'], { canceled: true }));
+    await until(() => isReported(project));
+    expect(await response(project)).toMatchObject({ status: 'CANCELLED' });
+  });
+
+  test('is made of as many jobs as the server may have, of 5,000', async () => {
+    const ids = Array.from({ length: 5000 }, (_, i) => `job-${i}`);
+    const project = await gitlab.addProject({ path: 'a/many', files: manifest(ids) });
+    const one = server({ maxJobs: 3, areHeld: true });
+    one.start();
+    await until(() => one.jobs.length === 3);
+    await until(() => one.route?.status().found === 5000 - 3 || one.route?.status().found === 5000);
+    expect(one.jobs).toHaveLength(3);
+    const claimed = gitlab.requests.filter((line) => line.startsWith('POST'));
+    expect(new Set(claimed).size).toBe(3);
+    one.jobs[0]?.end();
+    await until(() => one.jobs.length === 4);
+    expect(await response(project, 'job-0')).toBeDefined();
+  });
+});
