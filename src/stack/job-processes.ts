@@ -20,9 +20,14 @@ export function parsePids(listed: string): Map<number, number[]> {
 
 /** Ends them at once; one that has ended meanwhile is no error. */
 export function killAll(pids: readonly number[]): void {
+  signalAll(pids, 'SIGKILL');
+}
+
+/** Sends each of them the signal; one that has ended meanwhile is no error. */
+export function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
   for (const pid of pids) {
     try {
-      process.kill(pid, 'SIGKILL');
+      process.kill(pid, signal);
     } catch (error) {
       if (errnoOf(error) !== 'ESRCH') throw error;
     }
