@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { GitLabClient } from '../../src/ingest/gitlab/client.js';
 import { GitLabError } from '../../src/ingest/gitlab/errors.js';
@@ -366,6 +367,12 @@ describe('creating a file', () => {
         body: '{"message":"409 Conflict: Resource lock"}',
       }),
     ).resolves.toBe(nonce);
+  });
+
+  test('a tag that has the branch’s name changes nothing', async () => {
+    await execa('git', ['tag', 'main', 'refs/heads/main'], { cwd: project.repository?.path ?? '' });
+    await expect(after(post, { kind: 'lost-reply' })).resolves.toBe(nonce);
+    expect(await failure(create('other'))).toMatchObject({ name: 'GitLabFileExistsError' });
   });
 
   test('any other refusal is final, in GitLab’s words', async () => {

@@ -203,6 +203,18 @@ test('what takes too long to read is refused, and the next file is read', async 
   }
 });
 
+test('closing waits for nothing: neither for what is being read nor for what would be', async () => {
+  const thread = new YamlThread({ ms: 3_600_000, heapMb: 256 });
+  const long = `- ${'[a, b], '.repeat(100_000)}`;
+  const reading = [thread.read(long), thread.read('a: 1')].map((each) =>
+    expect(each).rejects.toThrow('thread'),
+  );
+  await new Promise((resolve) => setImmediate(resolve));
+  await thread.close();
+  await Promise.all(reading);
+  await expect(thread.read('a: 1')).rejects.toThrow('closed');
+});
+
 test('what takes too much memory to read is refused, and the next file is read', async () => {
   const small = new YamlThread({ ms: 60_000, heapMb: 32 });
   try {

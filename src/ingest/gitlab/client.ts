@@ -77,7 +77,7 @@ export class GitLabClient {
 
   /**
    * A file with its content.
-   * @param ref a branch, a commit, or `HEAD` for the default branch, which no tag of the same name can stand in for
+   * @param ref best a commit, or `HEAD` for the default branch: a tag of a branch's name would come before that branch
    * @returns undefined when it is not there, in an empty repository for one.
    * @throws GitLabNotFoundError when the project is not there, or not for this token.
    */
@@ -145,7 +145,13 @@ export class GitLabClient {
       requests: this.#requests,
       url: this.#requests.url(fileUrl(projectId, file.path)),
       file,
-      read: () => this.readFile(projectId, file.path, file.branch, signal),
+      read: async () => {
+        // By the commit: a tag may have the branch's name, and would come first.
+        const commit = await this.lastCommit(projectId, file.branch, signal);
+        return commit === undefined
+          ? undefined
+          : this.readFile(projectId, file.path, commit, signal);
+      },
       signal,
     };
   }

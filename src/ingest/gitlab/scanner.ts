@@ -65,7 +65,10 @@ export class ProjectScanner {
     };
     try {
       const all = select(client.projects(filter, stopping.signal), projectFilter(projects));
-      yield* bounded(all, concurrency, look, () => stopping.abort());
+      yield* bounded(all, concurrency, look, () => {
+        stopping.abort();
+        void yaml.close();
+      });
       this.#known = kept;
     } finally {
       release?.();

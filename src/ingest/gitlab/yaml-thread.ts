@@ -64,6 +64,7 @@ type Answer = { json: string } | { error: string };
 export class YamlThread {
   #worker: Worker | undefined;
   #last: Promise<unknown> = Promise.resolve();
+  #closed = false;
 
   constructor(private readonly limits = defaultLimits) {}
 
@@ -77,9 +78,9 @@ export class YamlThread {
     return turn;
   }
 
-  /** Ends the thread, after what it was asked before. */
+  /** Ends the thread at once; what is being read, and what would be, fails. */
   async close(): Promise<void> {
-    await this.#last;
+    this.#closed = true;
     await this.#end();
   }
 
@@ -90,6 +91,7 @@ export class YamlThread {
   }
 
   async #answerTo(text: string): Promise<Answer> {
+    if (this.#closed) throw new Error('the thread that reads YAML is closed');
     const { ms, heapMb } = this.limits;
     const worker = (this.#worker ??= this.#start());
     const listening = new AbortController();
