@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { BoxList } from '../boxes/box-list.js';
+import { BoxPauses } from '../boxes/gpu-pauses.js';
 import { ConfigError } from '../config/config-error.js';
 import type { GpuFleet } from '../gpus/choose.js';
 import { gpuSchema } from '../gpus/gpu.js';
@@ -31,6 +32,7 @@ export interface OwnCluster {
   nodeWatch: NodeWatch;
   /** Undefined where no worker box may join. */
   boxes: BoxList | undefined;
+  boxPauses: BoxPauses | undefined;
 }
 
 /** GPUs that a job can have at most, where it does not say where it runs. */
@@ -39,7 +41,7 @@ export function gpuCountOf({ own, site }: Cluster): number {
 }
 
 /** @throws ConfigError */
-export function openOwnCluster({ config, layout, log, onClose }: Base): Cluster {
+export function openOwnCluster({ config, layout, log, db, now, onClose }: Base): Cluster {
   const { cpus, memoryMb, maxTime, gpuType } = config.node;
   if (cpus === undefined || memoryMb === undefined)
     throw new ConfigError('JR_NUM_CPUS and JR_REAL_MEM_MB: must be set for "serve" alone');
@@ -49,9 +51,13 @@ export function openOwnCluster({ config, layout, log, onClose }: Base): Cluster 
   const slurm = commandSlurmClient(layout.slurmConf, holdReserve(cpus, gpus.length));
   const sshHosts = new HostList(layout.remoteHosts);
   const boxes = config.join && new BoxList(layout.boxesRecord);
+  const everySeconds = config.gpus.monitorSeconds;
+  const boxPauses = boxes && new BoxPauses({ db, slurm, boxes, fleet, everySeconds, now, log });
+  onClose(() => boxPauses?.close());
+  boxPauses?.start();
   const nodeWatch = new NodeWatch({ slurm, hosts: sshHosts, path: layout.remoteStatus, log });
   onClose(() => nodeWatch.close());
   nodeWatch.start();
-  const own = { slurm, here, sshHosts, nodeWatch, boxes };
+  const own = { slurm, here, sshHosts, nodeWatch, boxes, boxPauses };
   return { slurm, places: new Places(here, sshHosts, boxes), own, site: undefined };
 }

@@ -1,4 +1,5 @@
 import { Router } from 'express';
+import { nodeGpuRoutes } from '../boxes/gpu-routes.js';
 import { viewBoxGpus } from '../boxes/view.js';
 import { gpuRoutes } from '../gpus/routes.js';
 import type { GpuService } from '../gpus/service.js';
@@ -38,12 +39,14 @@ export function openViews(
     };
   }
   if (own === undefined || gpus === undefined) throw new Error('there is no cluster');
-  const { boxes, here, sshHosts } = own;
-  const onBoxes =
-    boxes && (() => viewBoxGpus(boxes.open(), jobStore.liveJobs(db), here.fleet.shardsPerGpu));
+  const { boxes, boxPauses: pauses, here, sshHosts } = own;
+  const { shardsPerGpu } = here.fleet;
+  const viewBoxes =
+    boxes &&
+    (() => viewBoxGpus(boxes.open(), jobStore.liveJobs(db), shardsPerGpu, pauses?.list() ?? []));
   return {
-    gpus: gpuRoutes(gpus, onBoxes),
-    nodes: nodeRoutes(slurm, own),
+    gpus: gpuRoutes(gpus, viewBoxes),
+    nodes: Router().use(nodeGpuRoutes({ gpus, pauses, viewBoxes }), nodeRoutes(slurm, own)),
     queuePlaces: new OwnQueuePlaces(here, sshHosts),
     health: { nodeState: ownState, hasAccounting: true, rememberedMs },
   };

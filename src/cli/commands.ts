@@ -38,19 +38,21 @@ export function addClientCommands(program: Command): void {
       .description('start nothing more on a GPU; what runs there goes on')
       .argument('<gpu>', 'its index, from 0', gpuIndex)
       .option('--reason <text>', 'why, for those who look at it')
+      .option('--node <name>', 'of that worker box, such as box1')
       .addOption(url())
-      .action(async (index: number, options: Common & { reason?: string }) => {
+      .action(async (index: number, options: Common & { reason?: string; node?: string }) => {
         const { pauseGpu } = await import('./gpus.js');
-        await pauseGpu(await openApi(options), index, options.reason);
+        await pauseGpu(await openApi(options), index, options);
       });
     parent
       .command('resume')
       .description('let jobs start on a paused GPU again')
       .argument('<gpu>', 'its index, from 0', gpuIndex)
+      .option('--node <name>', 'of that worker box, such as box1')
       .addOption(url())
-      .action(async (index: number, options: Common) => {
+      .action(async (index: number, options: Common & { node?: string }) => {
         const { resumeGpu } = await import('./gpus.js');
-        await resumeGpu(await openApi(options), index);
+        await resumeGpu(await openApi(options), index, options.node);
       });
   }
 

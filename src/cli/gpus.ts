@@ -7,23 +7,33 @@ export async function listGpus(api: Api, { json }: { json?: boolean }): Promise<
   say(json ? JSON.stringify(reply, null, 2) : gpuTable(reply.gpus));
 }
 
-export async function pauseGpu(api: Api, index: number, reason: string | undefined): Promise<void> {
+/** @param node whose GPU it is; undefined for this machine's */
+export async function pauseGpu(
+  api: Api,
+  index: number,
+  { reason, node }: { reason?: string; node?: string },
+): Promise<void> {
   const body = reason === undefined ? {} : { reason };
-  const { jobs } = await api.post(`/gpus/${index}/pause`, body, gpuSchema);
+  const { jobs } = await api.post(`${pathOf(index, node)}/pause`, body, gpuSchema);
   const running = (jobs ?? []).map((job) => job.job_id).join(', ');
   const rest = running === '' ? 'nothing runs there' : `what runs there goes on: ${running}`;
-  say(`GPU ${index} is paused: no job starts there, ${rest}`);
+  say(`GPU ${index}${on(node)} is paused: no job starts there, ${rest}`);
 }
 
-export async function resumeGpu(api: Api, index: number): Promise<void> {
-  const gpu = await api.post(`/gpus/${index}/resume`, {}, gpuSchema);
+export async function resumeGpu(api: Api, index: number, node?: string): Promise<void> {
+  const gpu = await api.post(`${pathOf(index, node)}/resume`, {}, gpuSchema);
   const { held } = gpu;
   say(
     held === null
-      ? `GPU ${index} takes jobs again`
+      ? `GPU ${index}${on(node)} takes jobs again`
       : `GPU ${index} is resumed, but still held back: ${plain(held.reason ?? 'no reason given')}`,
   );
 }
+
+const on = (node: string | undefined) => (node === undefined ? '' : ` of ${node}`);
+
+const pathOf = (index: number, node: string | undefined) =>
+  node === undefined ? `/gpus/${index}` : `/nodes/${encodeURIComponent(node)}/gpus/${index}`;
 
 /** One line a GPU. */
 export function gpuTable(gpus: readonly GpuReply[]): string {

@@ -5,8 +5,8 @@ import type { SlurmHold } from '../slurm/hold.js';
 import type { GpuPlacement } from '../slurm/placements.js';
 import type { GpuFleet } from './choose.js';
 
-/** A GPU's placeholders bear its index and a random part, so that each can be told from the others. */
-const commentPattern = /^jobrunner-hold:(\d{1,4}):[0-9a-f]+$/;
+/** A GPU's placeholders bear its index and a random part, so that each can be told from the others; those of a box its name, too. */
+const commentPattern = /^jobrunner-hold:(?:(\w+)\/)?(\d{1,4}):[0-9a-f]+$/;
 
 /**
  * Those for a part of a GPU start after the one for the whole: when everything on the GPU ends at once, as in a crash, that one
@@ -49,7 +49,9 @@ export function missingHolds(
 export class Holds {
   constructor(
     private readonly slurm: OperatorClient,
-    private readonly fleet: GpuFleet,
+    private readonly fleet: Pick<GpuFleet, 'shardsPerGpu' | 'gpuType'>,
+    /** Whose GPUs they are. */
+    private readonly node = NODE_NAME,
   ) {}
 
   /**
@@ -58,7 +60,7 @@ export class Holds {
    */
   async reconcile(held: ReadonlySet<number>): Promise<void> {
     for (let round = 0; round < rounds; round++) {
-      const holds = await this.slurm.holds();
+      const holds = await this.#own();
       // Asked for after the placeholders: one that starts in between is known to be none of the jobs.
       const placements = held.size === 0 ? new Map<number, GpuPlacement>() : await this.#here();
       for (const hold of this.#surplus(holds, held, placements))
@@ -68,10 +70,12 @@ export class Holds {
       let submitted = 0;
       for (const index of held) {
         for (const shards of this.#missing(index, holds, placements, ours)) {
-          const comment = `jobrunner-hold:${index}:${randomBytes(8).toString('hex')}`;
+          const whose = this.node === NODE_NAME ? '' : `${this.node}/`;
+          const comment = `jobrunner-hold:${whose}${index}:${randomBytes(8).toString('hex')}`;
           const { gpuType, shardsPerGpu } = this.fleet;
           const nice = shards === shardsPerGpu ? 0 : partNice;
-          await this.slurm.submitHold(`shard:${gpuType}${index}:${shards}`, comment, nice);
+          const gres = `shard:${gpuType}${index}:${shards}`;
+          await this.slurm.submitHold(gres, comment, nice, this.node);
           submitted += 1;
         }
       }
@@ -79,10 +83,18 @@ export class Holds {
     }
   }
 
-  /** Of the jobs on this machine. */
+  /** Without those of other boxes. */
+  async #own(): Promise<SlurmHold[]> {
+    const holds = await this.slurm.holds(this.node);
+    return holds.filter(
+      ({ comment }) => (commentPattern.exec(comment)?.[1] ?? NODE_NAME) === this.node,
+    );
+  }
+
+  /** Of the jobs on that node. */
   async #here(): Promise<Map<number, GpuPlacement>> {
     const placements = await this.slurm.placements();
-    return new Map([...placements].filter(([, { node }]) => node === NODE_NAME));
+    return new Map([...placements].filter(([, { node }]) => node === this.node));
   }
 
   /**
@@ -126,7 +138,7 @@ export class Holds {
 }
 
 function gpuOf({ comment }: SlurmHold): number | undefined {
-  const index = commentPattern.exec(comment)?.[1];
+  const index = commentPattern.exec(comment)?.[2];
   return index === undefined ? undefined : Number(index);
 }
 

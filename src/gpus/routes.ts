@@ -7,13 +7,12 @@ import type { GpuService } from './service.js';
 
 const bodyBytes = 64 * 1024;
 
-const gpuParams = z.object({
-  index: z
-    .string()
-    .regex(/^\d{1,4}$/, 'expected the index of a GPU such as 0')
-    .transform(Number),
-});
-const pauseBody = z.strictObject({
+export const gpuIndex = z
+  .string()
+  .regex(/^\d{1,4}$/, 'expected the index of a GPU such as 0')
+  .transform(Number);
+const gpuParams = z.object({ index: gpuIndex });
+export const pauseBody = z.strictObject({
   reason: z
     .string()
     .regex(
@@ -22,7 +21,7 @@ const pauseBody = z.strictObject({
     )
     .default('paused over the API'),
 });
-const resumeBody = z.strictObject({});
+export const resumeBody = z.strictObject({});
 const historyQuery = z.strictObject({
   since: z
     .string()
@@ -35,7 +34,7 @@ const historyQuery = z.strictObject({
 });
 
 /** JSON, or form fields as `curl -d` and `curl -F` send them. */
-const anyBody = [
+export const anyBody: express.RequestHandler[] = [
   express.json({ limit: bodyBytes }),
   express.urlencoded({ extended: false, limit: bodyBytes }),
   multer({ limits: { fields: 10, fieldNameSize: 100, fieldSize: bodyBytes } }).none(),

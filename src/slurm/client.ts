@@ -8,6 +8,7 @@ import { parseSacct, sacctArguments } from './sacct.js';
 import { NODE_NAME } from '../layout.js';
 import {
   HOLD_PARTITION,
+  HOLD_BOXES_PARTITION,
   holdArguments,
   holdQueueArguments,
   holdScript,
@@ -51,9 +52,9 @@ export interface OperatorClient extends SlurmClient {
   /** The GPUs of all running jobs, placeholders too, by Slurm's job number. */
   placements(): Promise<Map<number, GpuPlacement>>;
   /** Takes a GPU, or a part of one, away from jobs until it is cancelled. @returns Slurm's job number. */
-  submitHold(gres: string, comment: string, nice: number): Promise<number>;
-  /** All placeholders. */
-  holds(): Promise<SlurmHold[]>;
+  submitHold(gres: string, comment: string, nice: number, node: string): Promise<number>;
+  /** All placeholders of that machine; of all worker boxes for one of them. */
+  holds(node: string): Promise<SlurmHold[]>;
   drainNode(name: string, reason: string): Promise<void>;
   resumeNode(name: string): Promise<void>;
 }
@@ -114,13 +115,15 @@ export function commandSlurmClient(slurmConf: string, reserve: HoldReserve): Ope
     setPriority: (id, priority) => control('update', `JobId=${id}`, `Priority=${priority}`),
     placements: async () =>
       parsePlacements(await run('scontrol', ['--details', '--oneliner', 'show', 'job'])),
-    submitHold: async (gres, comment, nice) =>
-      parseSbatch(await run('sbatch', holdArguments(gres, comment, nice), { input: holdScript })),
-    holds: async () => parseHolds(await run('squeue', holdQueueArguments())),
+    submitHold: async (gres, comment, nice, node) =>
+      parseSbatch(
+        await run('sbatch', holdArguments(gres, comment, nice, node), { input: holdScript }),
+      ),
+    holds: async (node) => parseHolds(await run('squeue', holdQueueArguments(node))),
     nodes: async () => {
       const nodes = parseNodes(await run('sinfo', nodeArguments(), { timeoutMs: 3000 }));
       return nodes
-        .filter((node) => node.partition !== HOLD_PARTITION)
+        .filter(({ partition }) => ![HOLD_PARTITION, HOLD_BOXES_PARTITION].includes(partition))
         .map((node) => (node.name === NODE_NAME ? withoutReserve(node) : node));
     },
     drainNode: (name, reason) => setNodeState(name, 'DRAIN', reason),

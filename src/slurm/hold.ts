@@ -1,8 +1,17 @@
+import { NODE_NAME } from '../layout.js';
 import { formatOf, readRows } from './columns.js';
 import { parseState, type SlurmState } from './states.js';
 
 /** The partition of the placeholders that keep jobs off a paused GPU, see slurm/slurm.conf. */
 export const HOLD_PARTITION = 'hold';
+
+/** The same for the GPUs of worker boxes. */
+export const HOLD_BOXES_PARTITION = 'hold-boxes';
+
+const partitionOf = (node: string) => (node === NODE_NAME ? HOLD_PARTITION : HOLD_BOXES_PARTITION);
+
+/** By it a box that leaves takes its placeholders along. */
+export const holdNameOf = (node: string) => (node === NODE_NAME ? 'hold' : `hold-${node}`);
 
 /** Slurm ends a placeholder that uses more than it asked for, and a shell that sleeps uses some MiB. */
 const holdMemoryMb = 16;
@@ -25,13 +34,14 @@ export function holdReserve(cpus: number, gpus: number): HoldReserve {
 export const holdScript = '#!/bin/sh\nexec sleep infinity\n';
 
 /** @param nice more of it lets other placeholders start first */
-export function holdArguments(gres: string, comment: string, nice: number): string[] {
+export function holdArguments(gres: string, comment: string, nice: number, node: string): string[] {
   return [
     '--parsable',
     '--export=ALL',
     `--comment=${comment}`,
-    '--job-name=hold',
-    `--partition=${HOLD_PARTITION}`,
+    `--job-name=${holdNameOf(node)}`,
+    `--partition=${partitionOf(node)}`,
+    ...(node === NODE_NAME ? [] : [`--nodelist=${node}`]),
     `--gres=${gres}`,
     `--nice=${nice}`,
     `--mem=${holdMemoryMb}M`,
@@ -59,8 +69,8 @@ const columns = [
 ] as const;
 
 /** Nobody but the API's user can submit to the partition: what stands in it, no job can have forged. */
-export function holdQueueArguments(): string[] {
-  return ['--noheader', '--all', `--partition=${HOLD_PARTITION}`, formatOf(columns)];
+export function holdQueueArguments(node: string): string[] {
+  return ['--noheader', '--all', `--partition=${partitionOf(node)}`, formatOf(columns)];
 }
 
 /** @throws Error on a line that cannot be read. */

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { execa } from 'execa';
 import { digestOf, isSameSecret } from '../boxes/join-token.js';
 import {
   boxesRecordSchema,
@@ -12,6 +13,7 @@ import {
 } from '../boxes/record.js';
 import { KeyLock } from '../key-lock.js';
 import type { Layout } from '../layout.js';
+import { HOLD_BOXES_PARTITION, holdNameOf } from '../slurm/hold.js';
 import { privateFile } from './folders.js';
 import { scontrol } from './job-processes.js';
 import type { SlurmConfigParts } from './slurm-config.js';
@@ -64,8 +66,10 @@ export class BoxRegister {
     const hash = digestOf(token).toString('hex');
     const box = this.all().find(({ token_hash }) => isSameSecret(token_hash, hash));
     if (box === undefined) return undefined;
-    await scontrol(this.#layout, 'delete', `NodeName=${box.name}`);
+    // First, so that no placeholder is submitted for it any more.
     this.#write(this.all().map((one) => (one.name === box.name ? { ...one, left: true } : one)));
+    await this.#cancelHolds(box.name);
+    await scontrol(this.#layout, 'delete', `NodeName=${box.name}`);
     return box.name;
   }
 
@@ -115,9 +119,23 @@ export class BoxRegister {
   async #forget(name: string): Promise<void> {
     const node = `NodeName=${name}`;
     await scontrol(this.#layout, 'update', node, 'State=DOWN', 'Reason=the box has joined anew');
+    await this.#cancelHolds(name);
     const said = await scontrol(this.#layout, 'delete', node);
     if (said === undefined)
       throw new JoinRefusal(`Slurm still has jobs on ${name}: try again in a moment`);
+  }
+
+  /** The placeholders of a paused GPU; one that waits for a node that is deleted would wait for whichever comes next in its place. */
+  async #cancelHolds(name: string): Promise<void> {
+    await execa(
+      'scancel',
+      ['--quiet', `--partition=${HOLD_BOXES_PARTITION}`, `--name=${holdNameOf(name)}`],
+      {
+        timeout: 10_000,
+        env: { PATH: '/usr/bin:/bin', SLURM_CONF: this.#layout.slurmConf },
+        extendEnv: false,
+      },
+    );
   }
 
   #refuse(asked: JoinRequest): void {

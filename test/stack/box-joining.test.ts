@@ -7,6 +7,10 @@ import { setTimeout } from 'node:timers/promises';
 import { freePorts, LiveStack } from './live-stack.js';
 import { joinToken, WorkerBox } from './worker-box.js';
 
+interface GpusReply {
+  boxes: { node: string; gpus: { state: string }[] }[];
+}
+
 let stack: LiveStack;
 let box: WorkerBox;
 let folder: string;
@@ -35,6 +39,19 @@ async function until(what: string, isSo: () => Promise<boolean> | boolean): Prom
     await setTimeout(50);
   }
   throw new Error(`it did not come to this: ${what}`);
+}
+
+function slurm(command: string, ...args: string[]) {
+  const env = { PATH: '/usr/bin:/bin', SLURM_CONF: join(stack.root, 'slurm/etc/slurm.conf') };
+  return spawnSync(command, args, { env, encoding: 'utf8' });
+}
+
+/** Placeholders that have a GPU of a box. */
+function runningHolds(): number {
+  const args = ['--noheader', '--all', '--partition=hold-boxes', '--states=RUNNING'];
+  return slurm('squeue', ...args)
+    .stdout.split('\n')
+    .filter((line) => line !== '').length;
 }
 
 test('a box says whether it does its work', async () => {
@@ -91,14 +108,55 @@ test('jobs with GPUs of a box are neither refused nor lost nor given the same GP
 }, 240_000);
 
 test('a box that a slurmctld does not know any more comes back by itself', async () => {
-  const env = { PATH: '/usr/bin:/bin', SLURM_CONF: join(stack.root, 'slurm/etc/slurm.conf') };
   // As one that was killed before it had written the box down: made sure of, since that takes it some seconds.
-  const scontrol = (...args: string[]) => spawnSync('scontrol', args, { env }).status === 0;
+  const scontrol = (...args: string[]) => slurm('scontrol', ...args).status === 0;
   expect(scontrol('update', 'NodeName=box1', 'State=DOWN', 'Reason=test')).toBe(true);
   await until('it is gone', () => scontrol('delete', 'NodeName=box1'));
   process.kill(await stack.pidOf('slurmctld'), 'SIGTERM');
   await until('it is asked to', () => box.said.includes('slurmctld knew nothing of this box'));
   expect((await stack.shell('echo $SLURM_JOB_GPUS', { ...onBox, gpus: 3 })).log).toBe('0,1,2\n');
+}, 180_000);
+
+test('a GPU of a box is paused and resumed: what runs there ends, nothing starts, also after the box has come back', async () => {
+  const node = async () =>
+    (await stack.call<GpusReply>('GET', '/gpus')).json.boxes.find((one) => one.node === 'box1');
+  const fields = { ...onBox, mem_gb: 0.1, command_key: 'shell' };
+  const { json: running } = await stack.submit({
+    ...{ ...fields, gpus: 3 },
+    command: 'echo on; until [ -e go ]; do sleep 0.1; done',
+  });
+  await stack.until(running.job_id, 'RUNNING');
+  const pause = (index: number, what = 'pause', body = {}) =>
+    stack.call('POST', `/nodes/box1/gpus/${index}/${what}`, {
+      body: JSON.stringify(body),
+      headers: { 'Content-Type': 'application/json' },
+    });
+  expect((await pause(0, 'pause', { reason: 'fan' })).json).toMatchObject({
+    ...{ node: 'box1', index: 0, state: 'paused', paused: { by: 'admin', reason: 'fan' } },
+  });
+  expect((await pause(0)).status).toBe(409);
+  expect((await pause(3)).json.error).toMatchObject({
+    message: 'there is no GPU 3 on box1; it has GPUs 0 to 2',
+  });
+  expect((await pause(2)).status).toBe(200);
+  writeFileSync(join(box.root, 'results', String(running.job_id), 'go'), '');
+  expect(await stack.finish(running.job_id)).toMatchObject({ status: 'COMPLETED' });
+  const onOne = async () => (await stack.shell('echo $SLURM_JOB_GPUS', { ...onBox, gpus: 1 })).log;
+  expect([await onOne(), await onOne()]).toEqual(['1\n', '1\n']);
+
+  // As placeholders are known only where the node is, those of a box that leaves go with it, and come back with it.
+  const { root } = box;
+  await box.leave();
+  box = await WorkerBox.start(stack, joinToken(stack), {}, root);
+  await box.ready();
+  await until('both are held again', () => runningHolds() === 2);
+  expect([await onOne(), await onOne()]).toEqual(['1\n', '1\n']);
+  expect((await node())?.gpus.map(({ state }) => state)).toEqual(['paused', 'free', 'paused']);
+
+  const { json: whole } = await stack.submit({ ...fields, gpus: 3, command: 'echo all' });
+  for (const index of [0, 2]) expect((await pause(index, 'resume')).status).toBe(200);
+  expect(await stack.finish(whole.job_id)).toMatchObject({ status: 'COMPLETED', log: 'all\n' });
+  expect((await pause(0, 'resume')).status).toBe(409);
 }, 180_000);
 
 test('a box that has the munge key by file is not handed it, and is refused with another', async () => {

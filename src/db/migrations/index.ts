@@ -8,6 +8,7 @@ import { queueApi } from './007-queue-api.js';
 import { boxes } from './008-boxes.js';
 import { ingest } from './009-ingest.js';
 import { auditShares } from './010-audit-shares.js';
+import { boxGpus } from './011-box-gpus.js';
 
 /** In order; a migration that was released is never edited, only followed by another. */
 export const migrations: readonly string[] = [
@@ -21,4 +22,5 @@ export const migrations: readonly string[] = [
   boxes,
   ingest,
   auditShares,
+  boxGpus,
 ];
