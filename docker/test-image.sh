@@ -54,7 +54,7 @@ prepare_podman() {
   version=$(apt-cache policy podman 2>/dev/null | sed -n 's/ *Candidate: *\([0-9]*\).*/\1/p')
   # Podman 5 knows only netavark.
   [ "${version:-4}" -lt 5 ] || network=netavark
-  docker/install-packages.sh <(printf '%s\n' buildah podman runc iptables curl jq xz-utils "$network")
+  docker/install-packages.sh <(printf '%s\n' buildah podman runc iptables curl jq xz-utils openssh-server "$network")
   # On a file system that a reboot empties, at a place that stays the same: Podman keeps it in its database.
   run=/run/jobrunner-test-$(cksum <<<"$cache" | cut -d' ' -f1)
   mkdir -p "$run/networks"
@@ -98,6 +98,7 @@ cleanup() {
     echo "kept: $url, token $token; end it with: ${engine_command[*]} rm -f -v $name"
     return
   fi
+  stop_sshd "$work/ssh" || true
   if [ "${engine:-}" ]; then
     engine rm -f "$name" >/dev/null 2>&1 || true
     engine volume rm -f "$name" >/dev/null 2>&1 || true
@@ -106,67 +107,16 @@ cleanup() {
   ! mountpoint -q "$cache/storage/overlay" || umount "$cache/storage/overlay"
   rm -rf "$work"
 }
+. docker/test-image-bases.sh
+. docker/test-image-jobs.sh
 trap cleanup EXIT
-
-# --- base images of our own making ---
-
-# A mirror from the machine's own sources, in either of apt's formats.
-mirror() {
-  grep -hsE '^(deb |URIs:)' /etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources} |
-    grep -oE 'https?://[^ ]+/debian(/| |$)' | head -n 1 | tr -d ' ' || true
-}
-
-make_debian_base() {
-  local tarball=$cache/trixie.tar root=$work/root from
-  if [ ! -e "$tarball" ]; then
-    docker/install-packages.sh <(echo debootstrap)
-    from=$(mirror)
-    from=${from:-http://deb.debian.org/debian}
-    echo "no registry answers: making Debian 13 from $from"
-    debootstrap --variant=minbase trixie "$root" "$from" >"$work/debootstrap.log" 2>&1 ||
-      fail 'debootstrap did not succeed' "$(tail -n 20 "$work/debootstrap.log")"
-    # As the official images have it: nothing is kept for a crash in the middle of a build.
-    echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/unsafe-io"
-    printf 'path-exclude /usr/share/doc/*\npath-exclude /usr/share/man/*\n' >"$root/etc/dpkg/dpkg.cfg.d/slim"
-    rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/archives/*.deb "$root"/usr/share/doc/* "$root"/usr/share/man/*
-    tar -C "$root" --numeric-owner --one-file-system -cf "$tarball.new" .
-    rm -rf "$root"
-    mv "$tarball.new" "$tarball"
-  fi
-  engine image inspect localhost/trixie:own >/dev/null 2>&1 ||
-    engine import "$tarball" localhost/trixie:own >/dev/null 2>&1
-}
-
-# The same with this machine's Node, where the official image has its own, and what npm needs to reach its registry from here.
-make_node_base() {
-  local node=$work/node npm stamp
-  stamp=$({ node --version; npm --version; cat /etc/ssl/certs/ca-certificates.crt; } 2>/dev/null | cksum | cut -d' ' -f1)
-  node_image=localhost/node:own-$stamp
-  ! engine image inspect "$node_image" >/dev/null 2>&1 || return 0
-  npm=$(dirname "$(dirname "$(readlink -f "$(command -v npm)")")")
-  mkdir -p "$node/bin" "$node/lib/node_modules" "$node/include" "$node/etc"
-  cp "$(readlink -f "$(command -v node)")" "$node/bin/node"
-  cp -r "$npm" "$node/lib/node_modules/npm"
-  ln -s ../lib/node_modules/npm/bin/npm-cli.js "$node/bin/npm"
-  # Headers, so that better-sqlite3 is built without nodejs.org.
-  cp -r "$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")/include/node" "$node/include/" ||
-    fail "the headers of this machine's Node are not beside it (include/node)"
-  cp /etc/ssl/certs/ca-certificates.crt "$node/etc/ca.crt"
-  printf 'registry=%s\ncafile=/usr/local/etc/ca.crt\nnodedir=/usr/local\n' "$(npm config get registry 2>/dev/null)" >"$node/etc/npmrc"
-  cat >"$work/Dockerfile.node" <<'DOCKERFILE'
-FROM localhost/trixie:own
-COPY . /usr/local
-ENV NODE_EXTRA_CA_CERTS=/usr/local/etc/ca.crt SSL_CERT_FILE=/usr/local/etc/ca.crt
-DOCKERFILE
-  build -q -t "$node_image" -f "$work/Dockerfile.node" "$node" >/dev/null
-}
 
 # --- the service in a container ---
 
 start() { # further options of "run"
   # The health check is run below by hand: Podman would want systemd for it.
   engine run -d --no-healthcheck --name "$name" -p "$port:8080" -v "$name:/opt/jobrunner" \
-    -e "JR_AUTH_TOKEN=$token" -e JR_SIMULATE_GPUS=1 "$@" "$image" >/dev/null
+    -e "JR_AUTH_TOKEN=$token" -e JR_SIMULATE_GPUS=3 -e JR_NUM_CPUS=8 "$@" "$image" >/dev/null
   local deadline=$((SECONDS + 90))
   until curl -fsS -o /dev/null "$url/health" 2>"$work/curl"; do
     [ "$(engine inspect -f '{{.State.Running}}' "$name")" = true ] || fail 'the container ended'
@@ -238,6 +188,7 @@ jq -e '(.ExposedPorts | has("8080/tcp")) and (.Volumes | has("/opt/jobrunner")) 
 passed 'the image has its port, volume, stop signal and NVIDIA settings'
 
 start
+overtime=$(submit 'sleep 600' -F time_limit=1)
 passed "it answers on the published port after $((SECONDS - phase_started)) s"
 
 phase acceptance
@@ -272,10 +223,19 @@ passed 'a job’s exit code is told'
 # Root in a container may not look into other users' processes as Slurm wants to.
 id=$(submit 'x=$(head -c 600M /dev/zero | tr "\0" x); sleep 30')
 ended "$id" >/dev/null
-failure=$(api "/jobs/$id" | jq -r .failure)
-[ "$failure" = out_of_memory ] || fail "job $id: used 600 MB of 0.1 GB, and ended as $failure" "$(api "/jobs/$id/log")"
+failure=$(api "/jobs/$id" | jq -c '[.status, .failure]')
+[[ $failure =~ ^\[\"(OUT_OF_MEMORY|FAILED)\",\"out_of_memory\"\]$ ]] || fail "job $id: used 600 MB of 0.1 GB, and ended as $failure" "$(api "/jobs/$id/log")"
 passed 'a job over its memory is killed, and says so'
 
+phase 'jobs as this Slurm runs them'
+check_fractions
+check_move
+check_pause
+check_ssh_host
+awaits "$overtime" '.status == "TIMEOUT" and .failure == "time_limit"' 'expected it to run into its time limit'
+passed 'a job over its time is ended, and says so'
+
+phase 'health and processes'
 # Docker and Podman show it in different places.
 mapfile -t check < <(engine image inspect "$image" | jq -r '.[0] | (.Config.Healthcheck // .Healthcheck).Test[1:][]')
 engine exec "$name" "${check[@]}" || fail 'the image’s health check fails'

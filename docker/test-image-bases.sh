@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Sourced by test-image.sh: base images of our own making, where no image registry answers.
+
+# A mirror from the machine's own sources, in either of apt's formats.
+mirror() {
+  grep -hsE '^(deb |URIs:)' /etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources} |
+    grep -oE 'https?://[^ ]+/debian(/| |$)' | head -n 1 | tr -d ' ' || true
+}
+
+make_debian_base() {
+  local tarball=$cache/trixie.tar root=$work/root from
+  if [ ! -e "$tarball" ]; then
+    docker/install-packages.sh <(echo debootstrap)
+    from=$(mirror)
+    from=${from:-http://deb.debian.org/debian}
+    echo "no registry answers: making Debian 13 from $from"
+    debootstrap --variant=minbase trixie "$root" "$from" >"$work/debootstrap.log" 2>&1 ||
+      fail 'debootstrap did not succeed' "$(tail -n 20 "$work/debootstrap.log")"
+    # As the official images have it: nothing is kept for a crash in the middle of a build.
+    echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/unsafe-io"
+    printf 'path-exclude /usr/share/doc/*\npath-exclude /usr/share/man/*\n' >"$root/etc/dpkg/dpkg.cfg.d/slim"
+    rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/archives/*.deb "$root"/usr/share/doc/* "$root"/usr/share/man/*
+    tar -C "$root" --numeric-owner --one-file-system -cf "$tarball.new" .
+    rm -rf "$root"
+    mv "$tarball.new" "$tarball"
+  fi
+  engine image inspect localhost/trixie:own >/dev/null 2>&1 ||
+    engine import "$tarball" localhost/trixie:own >/dev/null 2>&1
+}
+
+# The same with this machine's Node, where the official image has its own, and what npm needs to reach its registry from here.
+make_node_base() {
+  local node=$work/node npm stamp
+  stamp=$({ node --version; npm --version; cat /etc/ssl/certs/ca-certificates.crt; } 2>/dev/null | cksum | cut -d' ' -f1)
+  node_image=localhost/node:own-$stamp
+  ! engine image inspect "$node_image" >/dev/null 2>&1 || return 0
+  npm=$(dirname "$(dirname "$(readlink -f "$(command -v npm)")")")
+  mkdir -p "$node/bin" "$node/lib/node_modules" "$node/include" "$node/etc"
+  cp "$(readlink -f "$(command -v node)")" "$node/bin/node"
+  cp -r "$npm" "$node/lib/node_modules/npm"
+  ln -s ../lib/node_modules/npm/bin/npm-cli.js "$node/bin/npm"
+  # Headers, so that better-sqlite3 is built without nodejs.org.
+  cp -r "$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")/include/node" "$node/include/" ||
+    fail "the headers of this machine's Node are not beside it (include/node)"
+  cp /etc/ssl/certs/ca-certificates.crt "$node/etc/ca.crt"
+  printf 'registry=%s\ncafile=/usr/local/etc/ca.crt\nnodedir=/usr/local\n' "$(npm config get registry 2>/dev/null)" >"$node/etc/npmrc"
+  cat >"$work/Dockerfile.node" <<'DOCKERFILE'
+FROM localhost/trixie:own
+COPY . /usr/local
+ENV NODE_EXTRA_CA_CERTS=/usr/local/etc/ca.crt SSL_CERT_FILE=/usr/local/etc/ca.crt
+DOCKERFILE
+  build -q -t "$node_image" -f "$work/Dockerfile.node" "$node" >/dev/null
+}
