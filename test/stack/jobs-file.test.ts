@@ -224,6 +224,26 @@ describe('the jobs file', () => {
     expect((await jobs()).length).toBe(before + 1);
   }, 60_000);
 
+  test('is left alone while it is paused, also over a restart of the API', async () => {
+    const before = (await status()).submitted;
+    expect((await stack.call('POST', '/ingest/jobs-file/pause')).status).toBe(200);
+    process.kill(await stack.pidOf('api'), 'SIGKILL');
+    appendFileSync(file, `0,${work}/eval.py,,--while paused,\n`);
+    const shown = async () => {
+      const { json } = await stack.call<{ routes: Record<string, unknown>[] }>('GET', '/ingest');
+      return json.routes.find(({ name }) => name === 'jobs-file');
+    };
+    for (const deadline = Date.now() + 30_000; ; await setTimeout(50)) {
+      const now = await shown().catch(() => undefined);
+      if (now?.['paused'] !== undefined && now['last_scan'] === null) break;
+      if (Date.now() > deadline) throw new Error(`still ${JSON.stringify(now)}`);
+    }
+    await stack.call('POST', '/ingest/jobs-file/resume');
+    await until((s) => s.submitted === before + 1);
+    await stack.finish(await onlyJob('--while'));
+    expect(await shown()).toMatchObject({ paused: null, found: 0, running: 0, lost: 0 });
+  }, 60_000);
+
   test('that is no jobs file harms nothing', async () => {
     writeFileSync(file, Buffer.alloc(3 * 1024 ** 2, 'MZ\x90\0\n'));
     const binary = await until((s) => s.problem_count > 1000);

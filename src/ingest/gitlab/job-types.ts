@@ -26,7 +26,10 @@ const entrySchema = submitSchema
 
 const fileSchema = z.record(
   z.string().min(1).max(200),
-  z.union([submitSchema.shape.command_key.transform((key) => ({ command_key: key })), entrySchema]),
+  z.preprocess(
+    (value) => (typeof value === 'string' ? { command_key: value } : value),
+    entrySchema,
+  ),
   { error: 'expected a job_type on each line, and its command key or settings' },
 );
 
