@@ -26,7 +26,7 @@ member jobrunner jr-remote
 member jr-remote runner
 for name in slurm jobrunner jr-remote; do member "$name" jr-slurm; done
 install -D -m 0644 "$(dirname "$0")/trusted-conf.sh" /usr/local/lib/jobrunner/trusted-conf
-for command in set-node-state submit-job submit-remote; do
+for command in run-job set-node-state submit-job submit-remote; do
   install -D -m 0755 "$(dirname "$0")/$command.sh" "/usr/local/lib/jobrunner/$command"
 done
 rule=/etc/sudoers.d/jobrunner
@@ -35,6 +35,8 @@ Defaults!/usr/local/lib/jobrunner/submit-job,/usr/local/lib/jobrunner/set-node-s
 jobrunner ALL=(root) NOPASSWD: /usr/local/lib/jobrunner/submit-job
 jobrunner ALL=(slurm) NOPASSWD: /usr/local/lib/jobrunner/set-node-state
 jobrunner ALL=(jr-remote) NOPASSWD: /usr/local/lib/jobrunner/submit-remote
+Defaults!/usr/local/lib/jobrunner/run-job env_keep += "SLURM* CUDA_VISIBLE_DEVICES ROCR_VISIBLE_DEVICES ZE_AFFINITY_MASK GPU_DEVICE_ORDINAL TMPDIR HOSTNAME", !requiretty, !use_pty, !log_allowed, !pam_session
+jr-remote ALL=(runner) NOPASSWD: /usr/local/lib/jobrunner/run-job
 RULE
 chmod 0440 "$rule.new"
 visudo -cqf "$rule.new"

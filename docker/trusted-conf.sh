@@ -1,19 +1,28 @@
 # Sourced by what the API may run as another user: sets `conf` to the slurm.conf that SLURM_CONF names, `etc` and `root` to its folders.
 # Slurm loads whatever plugins its configuration names, so one that the caller could have written would run the caller's code. It must
 # be the one that root rendered: not any file of root's, since logs are root's, too, and hold callers' words.
+# Every job waits for this: each process that is started here counts.
 refuse() { echo "${0##*/}: $1" >&2; exit 2; }
-conf=$(readlink -e -- "${SLURM_CONF:-}") || conf=
-[[ $conf == */slurm/etc/slurm.conf ]] || refuse 'SLURM_CONF: not a cluster’s slurm.conf'
-etc=${conf%/slurm.conf}
+[[ ${SLURM_CONF:-} == /*/slurm/etc/slurm.conf ]] && cd -P -- "${SLURM_CONF%/*}" && [[ $PWD == /*/slurm/etc ]] ||
+  refuse 'SLURM_CONF: not a cluster’s slurm.conf'
+etc=$PWD
+conf=$etc/slurm.conf
 root=${etc%/slurm/etc}
-# What stands above may be somebody else's, but neither the API's nor a job's.
-above=()
-for ((level = 0; level < 100; level++)); do
-  [ ${#above[@]} = 0 ] && path=$root || path=${above[-1]}
-  [ "$path" != / ] || break
+paths=("$conf" "$etc" "$root/slurm" "$root")
+for path in "${paths[@]}"; do [ ! -L "$path" ] || refuse "SLURM_CONF: $path is a link"; done
+while [ "$path" != / ]; do
   path=${path%/*}
-  above+=("${path:-/}")
+  path=${path:-/}
+  paths+=("$path")
 done
-open=$(find "$conf" "$etc" "$root/slurm" "$root" -maxdepth 0 \( ! -user root -o -perm /022 \) -print -quit &&
-  find "${above[@]}" -maxdepth 0 \( -user jobrunner -o -user runner -o -user jr-remote -o -perm /022 ! -perm -1000 \) -print -quit)
-[ -z "$open" ] || refuse "SLURM_CONF: $open is not root’s alone"
+n=0
+while read -r owner mode; do
+  # What stands above JR_ROOT may be somebody else's, but neither the API's nor a job's.
+  case $((n < 4)),$owner in
+    1,root) ;;
+    1,* | 0,jobrunner | 0,runner | 0,jr-remote) refuse "SLURM_CONF: ${paths[n]} is not root’s alone" ;;
+  esac
+  ((!(8#$mode & 8#022) || (n >= 4 && 8#$mode & 8#1000))) || refuse "SLURM_CONF: ${paths[n]} is not root’s alone"
+  n=$((n + 1))
+done < <(stat --format='%U %a' -- "${paths[@]}")
+[ "$n" = ${#paths[@]} ] || refuse 'SLURM_CONF: its folders cannot be looked at'

@@ -28,7 +28,7 @@ import { createHttpApp } from './http/app.js';
 import { closeServer, listen } from './http/server.js';
 import { ingestRoutes } from './ingest/routes.js';
 import { jobsFileRoutes } from './ingest/jobs-file/routes.js';
-import { isHere } from './jobs/places.js';
+import { isHere } from './jobs/place.js';
 import { jobRoutes } from './jobs/routes.js';
 import { screenRoutes } from './jobs/screen-routes.js';
 import * as jobStore from './jobs/store.js';

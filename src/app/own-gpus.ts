@@ -3,7 +3,7 @@ import { simulatedSmi } from '../gpus/simulated.js';
 import type { HandOver } from '../jobs/hand-over.js';
 import type { JobId } from '../jobs/job.js';
 import { Mover } from '../jobs/mover.js';
-import { isHere } from '../jobs/places.js';
+import { isHere } from '../jobs/place.js';
 import { recordPlacements } from '../jobs/placements.js';
 import * as jobStore from '../jobs/store.js';
 import type { KeyLock } from '../key-lock.js';

@@ -3,6 +3,7 @@ import { AppError } from '../errors.js';
 import type { KeyLock } from '../key-lock.js';
 import type { SlurmClient } from '../slurm/client.js';
 import { SlurmError } from '../slurm/command.js';
+import { ANY_PARTITION } from '../slurm/partitions.js';
 import type { HandOver } from './hand-over.js';
 import type { Job, JobId } from './job.js';
 import type { Ranking } from './ranking.js';
@@ -48,7 +49,15 @@ export class JobControl {
 
   /** Stops a running job and puts it back into the queue under its number. */
   async requeue(id: JobId): Promise<Job> {
-    return this.#change(id, (job) => this.parts.slurm.requeue(inSlurm(job)));
+    return this.#change(id, async (job) => {
+      // What one machine's user has written, the other's could not go on with.
+      if (job.request.partition === ANY_PARTITION)
+        throw new AppError(
+          'conflict',
+          `job ${id} was for the first place free, and might start at another now: cancel it and rerun it`,
+        );
+      await this.parts.slurm.requeue(inSlurm(job));
+    });
   }
 
   /** Among those of its new level it keeps its place by age. @throws AppError conflict once the job does not wait any more. */

@@ -7,8 +7,7 @@ import { parseTimeLimit } from '../slurm/time-limit.js';
 import type { Job, JobId } from './job.js';
 import type { JobFolders } from './job-folders.js';
 import { memoryMbOf } from './limits.js';
-import type { JobPlaces } from './place.js';
-import { isRemote } from './places.js';
+import { mayBeRemote, type JobPlaces } from './place.js';
 import * as store from './store.js';
 
 /** Slurm's clients try for 9 s before they say that nobody is there; a caller need not wait for that each time. */
@@ -170,7 +169,7 @@ export class HandOver {
     const { outputDir, stdoutPath, stderrPath } = this.#parts.folders.of(job_id);
     return {
       jobId: job_id,
-      user: isRemote(request) ? 'jr-remote' : 'runner',
+      user: mayBeRemote({ request, node_list: null }) ? 'jr-remote' : 'runner',
       constraint: this.#parts.places.constraintOf(request, gres),
       comment,
       account,

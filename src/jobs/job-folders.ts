@@ -61,13 +61,14 @@ export class JobFolders {
 
   /**
    * Makes them, synchronously, so that it can stand in the transaction that writes the job down.
-   * @param remote whether the job runs on an SSH host: then what runs as `jr-remote` writes in them, and no local job
+   * @param writers whose job it is: the log of `jr-remote`'s is in no folder in which another job could put a link in its way. One for
+   *   any place, which `either` of them runs, leaves its outputs as a job of this machine does.
    * @returns the path of the uploaded script, if there is one.
    */
   make(
     id: JobId,
     script: { name: string; content: Buffer } | undefined,
-    remote = false,
+    writers: 'runner' | 'jr-remote' | 'either' = 'runner',
   ): string | undefined {
     const paths = this.of(id);
     for (const folder of [paths.outputDir, paths.logDir]) {
@@ -75,9 +76,11 @@ export class JobFolders {
       if (existsSync(folder))
         renameSync(folder, join(dirname(folder), `${leftover}${randomUUID()}`));
       mkdirSync(folder);
-      if (remote) chownSync(folder, process.getuid?.() ?? -1, statSync(this.#remoteJobsDir).gid);
+      const isLog = folder === paths.logDir;
+      if (writers === 'jr-remote' || (writers === 'either' && isLog))
+        chownSync(folder, process.getuid?.() ?? -1, statSync(this.#remoteJobsDir).gid);
       // The job's user writes here through its group; chmod, since the umask would take that away.
-      chmodSync(folder, 0o2770);
+      chmodSync(folder, writers === 'either' && isLog ? 0o2771 : 0o2770);
     }
     if (script === undefined) return undefined;
     rmSync(paths.scriptDir, { recursive: true, force: true });

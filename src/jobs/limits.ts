@@ -1,5 +1,5 @@
 import { AppError } from '../errors.js';
-import { SSH_PARTITION } from '../slurm/partitions.js';
+import { ANY_PARTITION, SSH_PARTITION } from '../slurm/partitions.js';
 import { formatTimeLimit, parseTimeLimit } from '../slurm/time-limit.js';
 import type { JobRequest } from './job.js';
 
@@ -55,7 +55,8 @@ export function backstopOf(
   { timeout, partition }: Pick<JobRequest, 'timeout' | 'partition'>,
   { maxTime, defaultTime = maxTime }: Pick<NodeLimits, 'maxTime' | 'defaultTime'>,
 ): string {
-  if (timeout === undefined || partition === SSH_PARTITION) return defaultTime;
+  if (timeout === undefined || partition === SSH_PARTITION || partition === ANY_PARTITION)
+    return defaultTime;
   const seconds = Math.ceil((timeout + beyondTimeout) / 60) * 60;
   return seconds >= secondsOf(maxTime) ? maxTime : formatTimeLimit(seconds);
 }

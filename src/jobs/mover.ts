@@ -7,7 +7,7 @@ import type { OperatorClient } from '../slurm/client.js';
 import { SlurmError } from '../slurm/command.js';
 import type { HandOver } from './hand-over.js';
 import type { Job, JobId } from './job.js';
-import { isHere, isRemote } from './places.js';
+import { isHere, isRemote } from './place.js';
 import * as store from './store.js';
 
 export interface MoverParts {

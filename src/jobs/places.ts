@@ -1,33 +1,22 @@
 import { AppError } from '../errors.js';
-import { askOn, candidates, readGres, refuseImpossibleGpus } from '../gpus/ask.js';
+import { readGres, refuseImpossibleGpus } from '../gpus/ask.js';
 import type { GpuFleet } from '../gpus/choose.js';
-import {
-  gpuMemoryFeature,
-  gpuMemoryMbOf,
-  gpusOfHost,
-  memoryMbOf as hostMemoryMb,
-} from '../remote/capacity.js';
+import { gpuMemoryFeature, gpuMemoryFeatureOf, gpuMemoryMbOf } from '../remote/capacity.js';
 import type { HostList } from '../remote/host-list.js';
-import type { ResolvedHost } from '../remote/resolved-hosts.js';
-import { BOXES_PARTITION, MAIN_PARTITION, SSH_PARTITION } from '../slurm/partitions.js';
+import {
+  ANY_PARTITION,
+  BOXES_PARTITION,
+  MAIN_PARTITION,
+  SSH_PARTITION,
+} from '../slurm/partitions.js';
 import type { BoxList } from '../boxes/box-list.js';
 import type { BoxRecord } from '../boxes/record.js';
 import type { Gpu } from '../gpus/gpu.js';
-import { NODE_NAME } from '../layout.js';
-import type { Job, JobRequest } from './job.js';
-import { memoryMbOf, refuseImpossible, type NodeLimits } from './limits.js';
-import type { JobPlaces, Place } from './place.js';
-
-/** Whether the job is to run on a host that is reached over SSH, not on this machine and its GPUs. */
-export function isRemote({ partition }: Pick<JobRequest, 'partition'>): boolean {
-  return partition === SSH_PARTITION;
-}
-
-/** Whether the job runs, or may come to run, on this machine's GPUs. */
-export function isHere({ request, node_list }: Pick<Job, 'request' | 'node_list'>): boolean {
-  if (isRemote(request) || request.partition === BOXES_PARTITION) return false;
-  return node_list === null || node_list === NODE_NAME;
-}
+import { anyPlace, type AnyPlace } from './any-place.js';
+import type { JobRequest } from './job.js';
+import { refuseImpossible, type NodeLimits } from './limits.js';
+import { isHere, mayBeRemote, type JobPlaces, type Place } from './place.js';
+import { sshPlace } from './ssh-place.js';
 
 /** The partitions that jobs are sent to: this machine, and the SSH hosts. */
 export class Places implements JobPlaces {
@@ -39,7 +28,11 @@ export class Places implements JobPlaces {
   ) {}
 
   /** Slurm's partitions for the job; the first place free where there are several. */
-  partitionOf({ partition, screen, gpu_mem_gb: memory }: JobRequest): string | undefined {
+  partitionOf(request: JobRequest): string | undefined {
+    const { partition, screen, gpu_mem_gb: memory } = request;
+    // Its hosts may have gone since.
+    if (partition === ANY_PARTITION)
+      return this.hosts.open().length > 0 ? `${MAIN_PARTITION},${SSH_PARTITION}` : MAIN_PARTITION;
     if (partition !== undefined || this.boxes === undefined) return partition;
     if (screen) return MAIN_PARTITION;
     // So many shares of a smaller GPU would be less memory than was asked for.
@@ -49,17 +42,20 @@ export class Places implements JobPlaces {
   }
 
   /** @throws AppError unprocessable for a partition that is not there. */
-  of(partition: string | undefined): Place {
+  of(asked: string | undefined): Place {
+    const any = asked === ANY_PARTITION ? this.#any() : undefined;
+    if (any) return any;
+    const partition = asked === ANY_PARTITION ? undefined : asked;
     const hosts = this.hosts.open();
     const boxes = this.boxes?.open() ?? [];
     if (partition === undefined && boxes.length > 0) return this.#anywhere(boxes);
     if (partition === undefined || partition === MAIN_PARTITION) return this.#here();
     if (partition === BOXES_PARTITION && boxes.length > 0) return this.#onBoxes(boxes);
-    if (partition === SSH_PARTITION && hosts.length > 0) return this.#sshHosts(hosts);
+    if (partition === SSH_PARTITION && hosts.length > 0) return sshPlace(hosts, this.local);
     const there = [
       MAIN_PARTITION,
       ...(boxes.length > 0 ? [BOXES_PARTITION] : []),
-      ...(hosts.length > 0 ? [SSH_PARTITION] : []),
+      ...(hosts.length > 0 ? [SSH_PARTITION, ANY_PARTITION] : []),
     ].join(', ');
     const hint =
       partition === SSH_PARTITION ? '; SSH hosts are named in the file of JR_SSH_NODES' : '';
@@ -70,9 +66,19 @@ export class Places implements JobPlaces {
     );
   }
 
+  settle(request: JobRequest): JobRequest {
+    if (request.partition !== ANY_PARTITION) return request;
+    const any = this.#any();
+    if (any === undefined) return { ...request, partition: undefined };
+    const [partition, ...others] = any.partitionsFor(request);
+    return others.length > 0 ? request : { ...request, partition };
+  }
+
   /** The nodes' features, one of which is needed, as sbatch takes them; undefined where any host will do. */
   constraintOf(request: JobRequest, gres: string | null): string | undefined {
-    if (!isRemote(request) || request.gpu_mem_gb === undefined || gres === null) return undefined;
+    const partitions = this.partitionOf(request)?.split(',') ?? [];
+    if (!partitions.includes(SSH_PARTITION) || request.gpu_mem_gb === undefined || gres === null)
+      return undefined;
     const wanted = request.gpu_mem_gb * 1024;
     const { shardsPerGpu } = this.local.fleet;
     const { shards } = readGres(gres);
@@ -82,13 +88,28 @@ export class Places implements JobPlaces {
       (host) => (gpuMemoryMbOf(host) * shards) / shardsPerGpu >= wanted - 1,
     );
     if (large.length === withGpus.length) return undefined;
-    return [...new Set(large.map(gpuMemoryFeature))].join('|') || undefined;
+    const own = partitions.includes(MAIN_PARTITION)
+      ? this.local.fleet.gpus.map(({ memoryMb }) => memoryMb)
+      : [];
+    const features = [
+      ...large.map(gpuMemoryFeature),
+      ...(own.length > 0 ? [gpuMemoryFeatureOf(Math.min(...own))] : []),
+    ];
+    return [...new Set(features)].join('|') || undefined;
+  }
+
+  /** Undefined where there is no SSH host: then it is as if no partition had been named. */
+  #any(): AnyPlace | undefined {
+    const hosts = this.hosts.open();
+    if (hosts.length === 0) return undefined;
+    return anyPlace(this.#here(), sshPlace(hosts, this.local), this.local.fleet);
   }
 
   #here(): Place {
     const { limits, fleet } = this.local;
     return {
-      isRemote: false,
+      writers: 'runner',
+      mayBeRemote: false,
       isRival: isHere,
       isHere: true,
       limits,
@@ -137,8 +158,9 @@ export class Places implements JobPlaces {
     };
     const gpus = gpusOfBoxes(boxes);
     return {
-      isRemote: false,
-      isRival: (job) => !isRemote(job.request) && !isHere(job),
+      writers: 'runner',
+      mayBeRemote: false,
+      isRival: (job) => !mayBeRemote(job) && !isHere(job),
       isHere: false,
       limits,
       refuse: (request) => {
@@ -154,74 +176,6 @@ export class Places implements JobPlaces {
       fleetFor: () => ({ gpus, shardsPerGpu, gpuType }),
     };
   }
-
-  #sshHosts(hosts: readonly ResolvedHost[]): Place {
-    const { maxTime } = this.local.limits;
-    const { shardsPerGpu, gpuType } = this.local.fleet;
-    const limits = {
-      cpus: Math.max(...hosts.map((host) => host.cpus)),
-      memoryMb: Math.max(...hosts.map(hostMemoryMb)),
-      maxTime,
-    };
-    const fits = (host: ResolvedHost, request: JobRequest) =>
-      request.cpus <= host.cpus &&
-      memoryMbOf(request) <= hostMemoryMb(host) &&
-      hasGpus(host, request, shardsPerGpu);
-    return {
-      isRemote: true,
-      isRival: ({ request }) => isRemote(request),
-      isHere: false,
-      limits,
-      refuse: (request) => {
-        if (request.requeue)
-          throw new AppError(
-            'unprocessable',
-            'requeue: a job on an SSH host goes on there while it is not reached; leave it out',
-            { details: { field: 'requeue' } },
-          );
-        if (request.screen)
-          throw new AppError(
-            'unprocessable',
-            'screen: a session on an SSH host could not be attached to from here; leave it out, and follow the log',
-            { details: { field: 'screen' } },
-          );
-        refuseImpossible(request, limits);
-        if (!hosts.some((host) => hasGpus(host, request, shardsPerGpu)))
-          refuseImpossibleGpus(largestFleet(hosts, request), request, shardsPerGpu);
-        if (!hosts.some((host) => fits(host, request)))
-          throw new AppError(
-            'unprocessable',
-            `partition: no SSH host has ${request.cpus} CPU(s), ${request.mem_gb} GiB of memory and the GPUs asked for all at once; ask for less of one of them`,
-            { details: { field: 'partition' } },
-          );
-      },
-      fleetFor: (request) => {
-        const possible = hosts.filter((host) => fits(host, request));
-        // The smallest GPUs that will do: on larger ones the same share is more memory, never less.
-        const smallest = possible.reduce((a, b) => (gpuMemoryMbOf(b) < gpuMemoryMbOf(a) ? b : a));
-        const count = Math.max(...possible.map((host) => host.gpus.count));
-        const gpus = gpusOfHost({ gpus: { ...smallest.gpus, count } });
-        return { gpus, shardsPerGpu, gpuType };
-      },
-    };
-  }
-}
-
-function hasGpus(host: ResolvedHost, request: JobRequest, shardsPerGpu: number): boolean {
-  if (request.gpus === 0 && request.gpu_mem_gb === undefined) return true;
-  const possible = candidates(gpusOfHost(host), request, shardsPerGpu);
-  const first = possible[0];
-  const ask = first && askOn(first, request, shardsPerGpu);
-  return ask !== undefined && possible.length >= ask.count;
-}
-
-/** For the words of a refusal: those of the host that has most of what is asked for. */
-function largestFleet(hosts: readonly ResolvedHost[], request: JobRequest) {
-  const size = (host: ResolvedHost) =>
-    request.gpu_mem_gb === undefined
-      ? host.gpus.count
-      : Math.min(1, host.gpus.count) * gpuMemoryMbOf(host);
-  return gpusOfHost(hosts.reduce((a, b) => (size(b) > size(a) ? b : a)));
 }
 
 /** As many as the box with most has, each as small as the smallest: on a larger one the same share is more memory, never less. */

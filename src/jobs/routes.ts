@@ -166,8 +166,8 @@ export function jobRoutes(
     res.json({ ...job, ...jobOutputsReply(found) });
   });
 
-  router.get('/:id/script', (req, res) => {
-    res.type('text/plain').send(jobs.script(idOf(req, res)));
+  router.get('/:id/script', async (req, res) => {
+    res.type('text/plain').send(await jobs.script(idOf(req, res)));
   });
 
   return router;

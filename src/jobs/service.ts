@@ -12,11 +12,12 @@ import type { Job, JobId, JobRequest } from './job.js';
 import { dedupHashOf, requestHashOf } from './job-hashes.js';
 import type { JobFolders } from './job-folders.js';
 import { backstopOf, defaultMemoryGb, type NodeLimits } from './limits.js';
-import type { JobPlaces } from './place.js';
+import { mayBeRemote, type JobPlaces } from './place.js';
 import { remoteJobSpec } from './remote-job-spec.js';
 import type { ScriptFile, SubmitFields } from './request.js';
 import { renderScript } from './script.js';
 import type { SiteScript } from './script/parts.js';
+import { sentScript, withoutHost } from './sent-script.js';
 import * as store from './store.js';
 import type { Tracker } from './tracker.js';
 
@@ -73,16 +74,20 @@ export class JobService {
   async submit(fields: SubmitFields, options: SubmitOptions): Promise<Submitted> {
     const template = await this.parts.templates.get(fields.command_key);
     refuseMisuse(template, fields, options.script);
-    const place = this.parts.places.of(fields.partition);
-    const request = this.normalize(template, fields, place.limits, options.script);
-    place.refuse(request);
+    const { places } = this.parts;
+    const anyPlace = places.of(fields.partition);
+    const asked = this.normalize(template, fields, anyPlace.limits, options.script);
+    anyPlace.refuse(asked);
+    const request = places.settle(asked);
+    const place = places.of(request.partition);
     const fleet = place.fleetFor(request);
+    const scriptFleet = place.scriptFleet ?? fleet;
     const dataset = request.dataset_sha && this.parts.datasets.forJob(request.dataset_sha);
 
-    const requestHash = requestHashOf(request, options.script);
+    const requestHash = requestHashOf(asked, options.script);
     const repeated = this.findRepeated(options, requestHash);
     if (repeated) return { kind: 'repeated', job: repeated };
-    const dedupHash = dedupHashOf(request, options.script, options.contentHash);
+    const dedupHash = dedupHashOf(asked, options.script, options.contentHash);
     const duplicate = fields.dedup
       ? store.findDuplicate(this.parts.db, options.user, dedupHash)
       : undefined;
@@ -98,7 +103,7 @@ export class JobService {
         stderrPath,
         scriptPath,
         screenDir,
-        fleet,
+        fleet: scriptFleet,
         nodeFile,
         site,
       });
@@ -127,10 +132,10 @@ export class JobService {
         requestHash,
         dedupHash,
       });
-      const scriptPath = folders.make(jobId, options.script, place.isRemote);
+      const scriptPath = folders.make(jobId, options.script, place.writers);
       const experimentId = request.experiment_id ?? `job-${jobId}`;
       store.completeJob(db, jobId, experimentId, render(jobId, experimentId, scriptPath));
-      if (place.isRemote) {
+      if (place.mayBeRemote) {
         const parts = { template, dataset: dataset || undefined, scriptPath };
         folders.writeRemoteSpec(remoteJobSpec(this.get(jobId), parts, folders.of(jobId)));
       }
@@ -179,9 +184,12 @@ export class JobService {
     return store.listJobs(this.parts.db, filter);
   }
 
-  script(id: JobId): string {
-    this.get(id);
-    return store.scriptOf(this.parts.db, id) ?? '';
+  /** The job's script, as the machine has it that runs it. */
+  async script(id: JobId): Promise<string> {
+    const job = this.get(id);
+    const script = store.scriptOf(this.parts.db, id) ?? '';
+    if (!mayBeRemote(job)) return script;
+    return (await sentScript(this.parts.folders, job)) ?? withoutHost(script);
   }
 
   /** The job once it has ended, or as it is when `signal` fires. */

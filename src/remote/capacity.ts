@@ -13,7 +13,12 @@ export function gpuMemoryMbOf(host: Pick<ResolvedHost, 'gpus'>): number {
 
 /** What Slurm knows of the size of a host's GPUs: a feature of its node, such as `gpumem81920`. */
 export function gpuMemoryFeature(host: Pick<ResolvedHost, 'gpus'>): string {
-  return `gpumem${gpuMemoryMbOf(host)}`;
+  return gpuMemoryFeatureOf(gpuMemoryMbOf(host));
+}
+
+/** The same, of a node whose smallest GPU has so many MiB. */
+export function gpuMemoryFeatureOf(memoryMb: number): string {
+  return `gpumem${memoryMb}`;
 }
 
 /** Its GPUs as jobs are told of them. There CUDA knows an index; no device file of this machine is theirs. */

@@ -27,7 +27,8 @@ export class SitePlaces implements JobPlaces {
     const partition = this.partition(name);
     const limits = this.#limitsOf(partition);
     return {
-      isRemote: false,
+      writers: 'runner',
+      mayBeRemote: false,
       isRival: () => false,
       isHere: false,
       limits,
@@ -45,6 +46,10 @@ export class SitePlaces implements JobPlaces {
       fleetFor: () => ({ gpus: [], shardsPerGpu: 1, gpuType: '' }),
       gresFor: (request) => gresFor(request, partition),
     };
+  }
+
+  settle(request: JobRequest): JobRequest {
+    return request;
   }
 
   partitionOf({ partition }: Pick<JobRequest, 'partition'>): string | undefined {

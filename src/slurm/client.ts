@@ -86,7 +86,7 @@ export function commandSlurmClient(slurmConf: string, reserve: HoldReserve): Ope
         if (spec.user === 'jr-remote') {
           const command = ['-u', 'jr-remote', '/usr/local/lib/jobrunner/submit-remote'];
           const args = ['-n', ...command, ...submitRemoteArguments(spec)];
-          return parseSbatch(await run('sudo', args));
+          return parseSbatch(await run('sudo', args, { input: script }));
         }
         // Root's script: it alone may submit as another user, and nobody who could look into the process of a root's is one of the jobs.
         const args = ['-n', '/usr/local/lib/jobrunner/submit-job', ...sbatchArguments(spec)];

@@ -4,5 +4,8 @@ export const MAIN_PARTITION = 'main';
 /** Of the hosts that are reached over SSH. */
 export const SSH_PARTITION = 'ssh';
 
+/** No partition of Slurm's: the first place free, of `main` and `ssh`. */
+export const ANY_PARTITION = 'any';
+
 /** Of the worker boxes. */
 export const BOXES_PARTITION = 'boxes';

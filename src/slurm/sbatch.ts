@@ -70,11 +70,12 @@ export function sbatchArguments(spec: SubmitSpec): string[] {
 }
 
 /**
- * What is asked for a job on an SSH host. Its partition, folder, log and script are docker/submit-remote.sh's affair, which lets no
- * other option pass.
+ * What is asked for a job that may start on an SSH host. Its folder, log and script are docker/submit-remote.sh's affair, which lets no
+ * other option pass; where it may start on this machine, too, its script here is given on standard input.
  */
 export function submitRemoteArguments(spec: SubmitSpec): string[] {
-  const passed = /^--(comment|account|job-name|cpus-per-task|mem|gres|nice|time|constraint)=/;
+  const passed =
+    /^--(comment|account|job-name|cpus-per-task|mem|gres|nice|time|constraint|partition)=/;
   return [String(spec.jobId), ...sbatchArguments(spec).filter((option) => passed.test(option))];
 }
 

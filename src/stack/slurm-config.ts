@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { publicSettings } from '../config/secrets.js';
 import type { Config } from '../config/config.js';
 import type { Gpu } from '../gpus/gpu.js';
+import { gpuMemoryFeatureOf } from '../remote/capacity.js';
 import { packageRoot } from '../package-root.js';
 import { holdReserve } from '../slurm/hold.js';
 import { fillPlaceholders } from '../templates/placeholders.js';
@@ -74,6 +75,7 @@ export function writeSlurmConfig(
   const gres = hardware.gpus
     .flatMap((gpu) => [`gpu:${typeOf(gpu)}:1`, `shard:${typeOf(gpu)}:${shardsPerGpu}`])
     .join(',');
+  const leastMb = Math.min(...hardware.gpus.map(({ memoryMb }) => memoryMb));
   const reserve = holdReserve(hardware.cpus, hardware.gpus.length);
 
   const names = { gpuType, shardsPerGpu };
@@ -93,10 +95,11 @@ export function writeSlurmConfig(
     node_cpus: hardware.cpus + reserve.cpus,
     node_memory_mb: hardware.memoryMb + reserve.memoryMb,
     node_gres: gres === '' ? '' : ` Gres=${gres}`,
+    node_feature: hardware.gpus.length === 0 ? '' : ` Feature=${gpuMemoryFeatureOf(leastMb)}`,
     max_time: maxTime,
     partition_state: state,
     // A job for the first place free need not fit all of them.
-    enforce_limits: config.join ? 'ANY' : 'ALL',
+    enforce_limits: config.join || ssh.hasPartition ? 'ANY' : 'ALL',
     boxes: boxLines(config.join, maxTime).join('\n'),
     ssh: sshNodeLines(ssh.nodes, names, maxTime, state, ssh.hasPartition).join('\n'),
   };
@@ -118,6 +121,10 @@ export function writeSlurmConfig(
   };
   render('slurm.conf', 0o644, sshConf, layout.slurmConfSsh);
   render('epilog-ssh.sh', 0o755, { job_ended_file: layout.jobEnded });
+  render('any-job.sh', 0o644, {
+    remote_job: shellQuote(layout.remoteJob),
+    logs_dir: shellQuote(layout.jobLogs),
+  });
   render('remote-job.sh', 0o755, {
     slurm_conf: shellQuote(layout.slurmConf),
     settings: Object.entries(remoteSettings(config))

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chooseGres } from '../../src/gpus/choose.js';
 import type { JobRequest } from '../../src/jobs/job.js';
+import { isHere, mayBeRemote } from '../../src/jobs/place.js';
 import { Places } from '../../src/jobs/places.js';
 import { HostList } from '../../src/remote/host-list.js';
 import type { ResolvedHost } from '../../src/remote/resolved-hosts.js';
@@ -54,8 +55,8 @@ describe('a partition', () => {
     expect(() => none.of('ssh')).toThrow(/no ssh here; there is main; .*JR_SSH_NODES/);
     const some = placesWith([host('a', {})]);
     expect(() => some.of('nowhere')).toThrow('there is main, ssh');
-    expect(some.of('ssh').isRemote).toBe(true);
-    expect(some.of(undefined).isRemote).toBe(false);
+    expect(some.of('ssh').writers).toBe('jr-remote');
+    expect(some.of(undefined).writers).toBe('runner');
   });
 
   test('of hosts that are all leaving is none', () => {
@@ -113,5 +114,83 @@ describe('a job on SSH hosts', () => {
     expect(() => places.of('ssh').refuse(ask({ gpus: 8 }))).toThrow('2 is the most');
     writeFileSync(path, JSON.stringify({ hosts: [a10, h100], problem: null }));
     expect(() => places.of('ssh').refuse(ask({ gpus: 8 }))).not.toThrow();
+  });
+});
+
+describe('a job for any place', () => {
+  const gpu = (index: number, memoryMb = 24_576) => ({
+    ...{ index, device: '', uuid: `GPU-${index}`, model: 'A10', memoryMb },
+  });
+  const own = { ...local, fleet: { ...local.fleet, gpus: [gpu(0), gpu(1)] } };
+  const h100 = host('big', { gpus: { count: 8, type: 'H100', memory_gb: 80 } });
+  const tiny = host('tiny', { gpus: { count: 1, type: 'T', memory_gb: 8 } });
+  const any = (more: Partial<JobRequest>) => ask({ partition: 'any', ...more });
+
+  function sent(asked: JobRequest, hosts: ResolvedHost[], here = own) {
+    writeFileSync(path, JSON.stringify({ hosts, problem: null }));
+    const places = new Places(here, new HostList(path));
+    places.of(asked.partition).refuse(asked);
+    const request = places.settle(asked);
+    const place = places.of(request.partition);
+    const gres = chooseGres(request, place.fleetFor(request), [], () => false);
+    const partition = places.partitionOf(request);
+    return { partition, gres, constraint: places.constraintOf(request, gres) };
+  }
+
+  test('is, without SSH hosts, as one that names none', () => {
+    expect(sent(any({}), [])).toMatchObject({ partition: undefined, gres: null });
+  });
+
+  test.each<[Partial<JobRequest>, object]>([
+    [{}, { partition: 'main,ssh', gres: null }],
+    [{ cpus: 5 }, { partition: 'ssh' }],
+    [{ screen: true }, { partition: 'main' }],
+    [{ requeue: true }, { partition: 'main' }],
+    [{ gpus: 0.5 }, { partition: 'main,ssh', gres: 'shard:50', constraint: undefined }],
+    [
+      { gpus: 3 },
+      { partition: 'ssh', gres: 'shard:nvidia0:100,shard:nvidia1:100,shard:nvidia2:100' },
+    ],
+    // What has the index here has it there.
+    [{ gpus: 2 }, { partition: 'main,ssh', gres: 'shard:nvidia0:100,shard:nvidia1:100' }],
+    [
+      { gpus: 1, allowed_gpus: [1] },
+      { partition: 'main,ssh', gres: 'shard:nvidia1:100' },
+    ],
+    [
+      { gpus: 1, allowed_gpus: [7] },
+      { partition: 'ssh', gres: 'shard:nvidia7:100' },
+    ],
+    // So many shares as are enough on the smaller GPUs, which are this machine's.
+    [{ gpu_mem_gb: 12 }, { partition: 'main,ssh', gres: 'shard:50', constraint: undefined }],
+    [{ gpu_mem_gb: 60 }, { partition: 'ssh', gres: 'shard:75', constraint: undefined }],
+  ])('that asks for %j goes to what has it', (fields, expected) => {
+    expect(sent(any(fields), [h100])).toMatchObject(expected);
+  });
+
+  test('is kept off GPUs that are too small, there and here', () => {
+    expect(sent(any({ gpu_mem_gb: 12 }), [h100, tiny])).toEqual({
+      ...{ partition: 'main,ssh', gres: 'shard:50', constraint: 'gpumem81920|gpumem24576' },
+    });
+    const uneven = { ...own, fleet: { ...own.fleet, gpus: [gpu(0), gpu(1, 8192)] } };
+    expect(sent(any({ gpu_mem_gb: 12 }), [h100], uneven)).toMatchObject({ partition: 'ssh' });
+    const both = { ...own, fleet: { ...own.fleet, gpus: [gpu(0), gpu(1, 8192)] } };
+    expect(sent(any({ gpu_mem_gb: 12 }), [tiny], both)).toMatchObject({
+      ...{ partition: 'main', gres: 'shard:nvidia0:50' },
+    });
+  });
+
+  test.each<[Partial<JobRequest>, RegExp]>([
+    [{ cpus: 9 }, /^cpus: 9 asked for/],
+    [{ gpus: 9 }, /^gpus: 9 asked for, 8 is the most/],
+    [{ screen: true, cpus: 5 }, /^screen: /],
+  ])('that asks for %j is refused', (fields, message) => {
+    expect(() => sent(any(fields), [h100])).toThrow(message);
+  });
+
+  test('counts as here until it has started elsewhere', () => {
+    const of = (node_list: string | null) => ({ request: any({}), node_list });
+    expect([null, 'box0', 'big'].map((node) => isHere(of(node)))).toEqual([true, true, false]);
+    expect([null, 'box0', 'big'].map((node) => mayBeRemote(of(node)))).toEqual([true, false, true]);
   });
 });

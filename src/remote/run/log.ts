@@ -1,9 +1,18 @@
-import { closeSync, constants, fsyncSync, openSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fsyncSync,
+  openSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errnoOf } from '../../errors.js';
+import { SENT_SCRIPT } from '../spec.js';
 import { openFolder, within } from './own-folders.js';
 
-const { O_WRONLY, O_APPEND, O_CREAT, O_NOFOLLOW } = constants;
+const { O_WRONLY, O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
 
 /** The job's log here: our standard output, which is Slurm's file, and a copy of the standard error. */
 export class JobLog {
@@ -13,11 +22,28 @@ export class JobLog {
   stderrBytes = 0;
 
   /** @param folder whose stderr.log is appended to: a job that Slurm started anew goes on in its log. No link is followed. */
-  constructor(folder: string) {
+  constructor(private readonly folder: string) {
     const fd = openFolder(folder);
     try {
       const flags = O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW;
       this.#stderr = openSync(within(fd, 'stderr.log'), flags, 0o660);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  /** Keeps what the host is given to run, for `GET /jobs/{id}/script`: its paths are that host's. */
+  keepScript(script: string): void {
+    const fd = openFolder(this.folder);
+    try {
+      const path = within(fd, SENT_SCRIPT);
+      rmSync(path, { force: true });
+      const file = openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o640);
+      try {
+        writeFileSync(file, script);
+      } finally {
+        closeSync(file);
+      }
     } finally {
       closeSync(fd);
     }

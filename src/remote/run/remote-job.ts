@@ -63,6 +63,7 @@ export class RemoteJob {
     if (spec.dataset)
       await sendDataset(spec.dataset, { session, log, state, installation, places, signal });
     const script = remoteScript(spec, session.host, facts, places, shardsPerGpu);
+    log.keepScript(script);
     const files = await packJob(spec, script, scratch);
     const begin = ['begin', places.job, slurm.gpus, slurm.shards, slurm.jobId];
     try {

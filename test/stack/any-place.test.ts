@@ -1,0 +1,173 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { stringify } from 'yaml';
+import { SshWorld } from '../remote/ssh-servers.js';
+import { LiveStack, type JobReply } from './live-stack.js';
+
+interface PlacedJob extends JobReply {
+  node: string | null;
+  gpu_indices: number[] | null;
+  log: string;
+}
+
+let world: SshWorld;
+let stack: LiveStack;
+
+beforeAll(async () => {
+  world = await SshWorld.start();
+  const nodesFile = join(world.folder, 'nodes.yaml');
+  const { jump, targets, machines, key } = world;
+  const { name, address, user } = targets[0];
+  const defaults = {
+    identity_file: key,
+    proxy_jump: `${jump.user}@${jump.address}`,
+    known_hosts: machines.map((machine) => machine.knownHost).join('\n'),
+  };
+  const gpus = { count: 2, type: 'H100', memory_gb: 640 };
+  const hosts = [{ name, host: address, user, gpus, cpus: 4, memory_gb: 16 }];
+  writeFileSync(nodesFile, stringify({ defaults, hosts }));
+  stack = await LiveStack.start({ JR_SSH_NODES: nodesFile, JR_SSH_WATCH_INTERVAL: '1' });
+}, 120_000);
+
+afterAll(async () => {
+  await stack.remove();
+  await world.close();
+}, 120_000);
+
+async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
+  for (const deadline = Date.now() + 60_000; Date.now() < deadline;) {
+    if (await isSo()) return;
+    await delay(50);
+  }
+  throw new Error(`after a minute: ${what}`);
+}
+
+interface NodesReply {
+  nodes: { name: string; state: string }[];
+}
+
+/** Keeps new jobs off all nodes but these. */
+async function openOnly(...open: string[]): Promise<void> {
+  for (const name of ['box0', 'gpu-0']) {
+    const act = open.includes(name) ? 'resume' : 'drain';
+    await stack.call('POST', `/nodes/${name}/${act}`);
+    await until(`${name} is not ${act}ed`, async () => {
+      const { json } = await stack.call<NodesReply>('GET', '/nodes');
+      const state = json.nodes.find((node) => node.name === name)?.state ?? '';
+      return /drain/i.test(state) === (act === 'drain');
+    });
+  }
+}
+
+const fields = { command_key: 'shell', partition: 'any', mem_gb: 0.2 };
+const run = (command: string, more: object = {}) =>
+  stack.shell(command, { ...fields, ...more }) as Promise<PlacedJob>;
+
+async function begin(command: string, more: object = {}): Promise<number> {
+  const { json } = await stack.submit({ ...fields, command, ...more });
+  await until(`job ${json.job_id} writes into its log`, async () =>
+    (await stack.call('GET', `/jobs/${json.job_id}/log`)).text.includes('begun'),
+  );
+  return json.job_id;
+}
+
+test('a job for any place runs here as runner and as any other job, and reaches nothing of jr-remote’s', async () => {
+  await openOnly('box0');
+  const job = await run(
+    `id -un; id -Gn; pwd; echo $CUDA_VISIBLE_DEVICES; ls /proc/self/fd | wc -l; read line || echo no input
+     echo weights >out.pt; echo wrong >&2
+     cat ${stack.root}/remote/keys/* && echo key
+     for other in $(pgrep -U jr-remote,0); do
+       cat /proc/$other/environ /proc/$other/mem && echo read
+       kill -0 $other && echo signalled
+     done
+     sudo -n -u jr-remote true && echo jr-remote
+     ln -s /etc/passwd ${stack.root}/logs/jobs/$JR_JOB_ID/link && echo linked
+     exit 3`,
+    { gpus: 2, split_log: true },
+  );
+  expect(job).toMatchObject({ status: 'FAILED', exit_code: 3, node: 'box0', gpu_indices: [0, 1] });
+  const [user, groups, folder, gpus, files, ...rest] = job.log.trim().split('\n');
+  expect([user, groups, folder, gpus]).toEqual([
+    'runner',
+    'runner',
+    join(stack.root, 'results', String(job.job_id)),
+    '0,1',
+  ]);
+  // Its own three, and the one by which ls reads the folder.
+  expect(Number(files)).toBeLessThanOrEqual(4);
+  expect(rest).toEqual(['no input']);
+  const errors = await stack.call('GET', `/jobs/${job.job_id}/log?stream=stderr`);
+  expect(errors.text).toMatch(/^wrong$/m);
+  const output = `/outputs/download_by_job?job_id=${job.job_id}&rel_path=out.pt`;
+  expect((await stack.call('GET', output)).text).toBe('weights\n');
+  const { uid } = statSync(join(stack.root, 'results', String(job.job_id), 'out.pt'));
+  const passwd = readFileSync('/etc/passwd', 'utf8');
+  expect(passwd).toMatch(new RegExp(`^runner:[^:]*:${uid}:`, 'm'));
+  const script = await stack.call('GET', `/jobs/${job.job_id}/script`);
+  expect(script.text).toContain(`JR_OUTPUT_DIR='${stack.root}/results/${job.job_id}'`);
+  expect((await stack.call('DELETE', `/jobs/${job.job_id}`)).status).toBe(204);
+}, 120_000);
+
+test('or on an SSH host, where this machine has no room, and its script is that host’s', async () => {
+  await openOnly('gpu-0');
+  const job = await run('id -un; echo weights >out.pt; echo $CUDA_VISIBLE_DEVICES', { gpus: 1 });
+  const { user, home } = world.targets[0];
+  expect(job).toMatchObject({ status: 'COMPLETED', node: 'gpu-0' });
+  expect(job.log).toMatch(new RegExp(`^${user}\n[01]\n$`));
+  const output = `/outputs/download_by_job?job_id=${job.job_id}&rel_path=out.pt`;
+  expect((await stack.call('GET', output)).text).toBe('weights\n');
+  const { text: script } = await stack.call('GET', `/jobs/${job.job_id}/script`);
+  expect(script).toContain(`JR_OUTPUT_DIR='${home}/jobrunner/jobs/`);
+  expect(script).not.toContain(stack.root);
+  expect((await stack.call('DELETE', `/jobs/${job.job_id}`)).status).toBe(204);
+}, 120_000);
+
+test('one that waits is one job, which starts at the first place that gets free', async () => {
+  await openOnly();
+  const { json } = await stack.submit({ ...fields, command: 'echo "$SLURM_JOB_PARTITION"' });
+  const waiting = await stack.call('GET', `/jobs/${json.job_id}/script`);
+  expect(waiting.text).toContain('# No SSH host has been given this job yet.');
+  expect((await stack.call('GET', `/jobs/${json.job_id}`)).json.status).toBe('PENDING');
+  await openOnly('box0');
+  expect(await stack.finish(json.job_id)).toMatchObject({
+    status: 'COMPLETED',
+    slurm_job_id: json.slurm_job_id,
+    log: 'main\n',
+  });
+}, 120_000);
+
+test('is ended here when it is cancelled, also one that will not, and all that it started', async () => {
+  await openOnly('box0');
+  const id = await begin(
+    'trap "" TERM; setsid sleep 4711 & echo begun; while :; do sleep 1; done; wait',
+  );
+  const again = await stack.call('POST', `/jobs/${id}/requeue`);
+  expect([again.status, again.json.error.message]).toEqual([409, expect.stringMatching(/rerun/)]);
+  await stack.call('POST', `/jobs/${id}/cancel`);
+  expect(await stack.finish(id)).toMatchObject({ status: 'CANCELLED', failure: 'cancelled' });
+  const left = await stack.shell('pgrep -fx "sleep 4711" || echo none');
+  expect(left.log).toBe('none\n');
+}, 120_000);
+
+test('is held to its memory here', async () => {
+  await openOnly('box0');
+  const hog = 'echo begun; x=$(head -c 600M /dev/zero | tr "\\0" x); sleep 60';
+  expect(await run(hog)).toMatchObject({ failure: 'out_of_memory', node: 'box0' });
+}, 120_000);
+
+test('what only one of the places has is had there', async () => {
+  await openOnly('box0', 'gpu-0');
+  const [large, session] = await Promise.all([
+    run('true', { gpu_mem_gb: 500 }),
+    run('true', { screen: true }),
+  ]);
+  expect([large.node, session.node]).toEqual(['gpu-0', 'box0']);
+  const refused = await stack.submit({ ...fields, command: 'true', gpus: 3 });
+  expect([refused.status, refused.json.error.message]).toEqual([
+    422,
+    expect.stringMatching(/^gpus: 3 asked for, 2 is the most/),
+  ]);
+}, 120_000);
