@@ -1,6 +1,10 @@
 import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { GitLabClient } from '../../src/ingest/gitlab/client.js';
@@ -219,6 +223,27 @@ describe('what does not pass is not tried again', () => {
       name: 'GitLabAuthenticationError',
       status: 401,
     });
+  });
+
+  test('a certificate that nobody vouches for', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'jr-gitlab-tls-'));
+    const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
+    const self = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'];
+    const files = ['-keyout', key, '-out', cert, '-nodes', '-subj', '/CN=localhost'];
+    await execa('openssl', [...self, ...files, '-addext', 'subjectAltName=IP:127.0.0.1']);
+    const server = createTlsServer({ key: readFileSync(key), cert: readFileSync(cert) });
+    rmSync(folder, { recursive: true });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    try {
+      const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      const error = await failure(open({ url }).project(1));
+      expect(error).toMatchObject({ name: 'GitLabConnectionError', isFinal: true });
+      expect(error.message).toContain('(DEPTH_ZERO_SELF_SIGNED_CERT)');
+      expect(clock.slept).toEqual([]);
+    } finally {
+      server.close();
+    }
   });
 
   test('what does not answer as GitLab does', async () => {

@@ -32,6 +32,19 @@ export class GitLabAuthenticationError extends GitLabError {
 /** Nothing usable came, also after all retries: no connection, no reply in time, 5xx, 429. */
 export class GitLabConnectionError extends GitLabError {
   override readonly name = 'GitLabConnectionError';
+  /** Whether it would be the same the next time: nothing is tried again. */
+  readonly isFinal: boolean;
+
+  constructor(
+    message: string,
+    {
+      isFinal = false,
+      ...options
+    }: ConstructorParameters<typeof GitLabError>[1] & { isFinal?: boolean } = {},
+  ) {
+    super(message, options);
+    this.isFinal = isFinal;
+  }
 }
 
 /** 404: it is not there, or hidden from this token; GitLab does not tell which. */

@@ -20,6 +20,9 @@ export interface Exchange {
   maxBytes: number;
 }
 
+/** Codes of OpenSSL and Node for a certificate that does not hold (nodejs.org/api/tls, “X509 certificate error codes”). */
+const untrusted = /CERT|^UNABLE_TO_VERIFY|^HOSTNAME_MISMATCH$|^INVALID_PURPOSE$/;
+
 /**
  * One request and its reply, with Node's own `fetch`: it leaves redirections and retries to us, and its body can be counted as it comes.
  * No redirection is followed: the token would go along.
@@ -51,13 +54,15 @@ export async function exchange(request: Exchange, signal: AbortSignal | undefine
     signal?.throwIfAborted();
     if (error instanceof GitLabError) throw error;
     const { cause } = error as Error;
+    const code = errnoOf(cause);
     const why = timedOut
       ? `no whole reply in ${timeoutMs / 1000} s`
-      : (errnoOf(cause) ?? (cause instanceof Error ? cause.message : 'the connection broke'));
+      : (code ?? (cause instanceof Error ? cause.message : 'the connection broke'));
     throw new GitLabConnectionError(
       `Unable to connect to GitLab server at ${url.origin} (${why})`,
       {
         cause: error,
+        isFinal: untrusted.test(code ?? ''),
       },
     );
   } finally {

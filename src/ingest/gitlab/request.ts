@@ -83,7 +83,8 @@ export class GitLabRequests {
       if (tried.reply !== undefined) return tried.reply;
       const { error, told = 0 } = tried;
       if (error.status === undefined || error.status >= 500) sending.onLost?.();
-      if (!(error instanceof GitLabConnectionError) || failures > maxRetries) throw error;
+      const mayPass = error instanceof GitLabConnectionError && !error.isFinal;
+      if (!mayPass || failures > maxRetries) throw error;
       const wait = Math.max(told, backoffMs(failures));
       this.options.onRetry?.(error.message, wait);
       await this.#wait(wait, sending.signal);
