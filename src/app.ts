@@ -94,7 +94,7 @@ async function open(
   const work = await openJobs(base, userLimits, data, cluster, results);
   const { jobs, control, gpus, templates } = work;
   const views = openViews(base, cluster, gpus);
-  const { jobsFile, waysIn } = openIngest(base, cluster, work, results);
+  const { jobsFile, waysIn } = await openIngest(base, cluster, work, results);
   const queue = new QueueService({
     db,
     jobs,

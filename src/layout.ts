@@ -62,6 +62,8 @@ export interface Layout {
   /** What jobs' scripts read there of the box's own GPUs. */
   nodeFile: string;
   boxSocket: string;
+  /** What the API has fetched of the git queue's repository. */
+  gitQueue: string;
   supervisorConf: string;
   supervisorSocket: string;
 }
@@ -112,6 +114,7 @@ export function layoutOf(root: string): Layout {
     nodeFile: join(etc, 'node.sh'),
     boxOutbox: join(root, 'boxes', 'outbox'),
     boxSocket: join(run, 'box', 'agent.sock'),
+    gitQueue: join(root, 'git-queue'),
     supervisorConf: join(run, 'supervisord.conf'),
     supervisorSocket: join(run, 'supervisor.sock'),
   };

@@ -6,6 +6,7 @@ import { CliError } from './cli/cli-error.js';
 import { addBoxCommands } from './boxes/commands.js';
 import { addClientCommands } from './cli/commands.js';
 import { addGitLabCommands } from './cli/gitlab-commands.js';
+import { addQueueCommands } from './cli/git-queue/commands.js';
 import { ConfigError } from './config/config-error.js';
 import { readConfig } from './config/config.js';
 import { readRemoteConfig } from './config/ssh.js';
@@ -65,6 +66,7 @@ addBoxCommands(program);
 addHealthCommand(program);
 addClientCommands(program);
 addGitLabCommands(program);
+addQueueCommands(program);
 
 try {
   await program.parseAsync();

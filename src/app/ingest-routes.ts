@@ -12,6 +12,7 @@ import type { JobId } from '../jobs/job.js';
 import * as jobStore from '../jobs/store.js';
 import type { Base } from './base.js';
 import { gpuCountOf, type Cluster } from './cluster.js';
+import { openGitQueue } from './git-queue.js';
 import type { Jobs } from './jobs.js';
 import type { Outputs } from './outputs.js';
 
@@ -29,10 +30,17 @@ type OpenRoute = <Item extends IngestItem>(
 ) => WayIn;
 
 /** The routes that the settings name. */
-export function openRoutes(base: Base, cluster: Cluster, work: Jobs, results: Outputs): WayIn[] {
+export async function openRoutes(
+  base: Base,
+  cluster: Cluster,
+  work: Jobs,
+  results: Outputs,
+): Promise<WayIn[]> {
   const open: OpenRoute = (source, settings) =>
     openRoute(base, cluster, work, results, source, settings);
-  return [openGitLab(base, open)].filter((way) => way !== undefined);
+  const { gitQueue } = base.config;
+  const queue = gitQueue && open(await openGitQueue(base, cluster, gitQueue), gitQueue);
+  return [openGitLab(base, open), queue].filter((way) => way !== undefined);
 }
 
 function openGitLab({ config, log, now }: Base, open: OpenRoute): WayIn | undefined {

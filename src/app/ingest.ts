@@ -17,10 +17,15 @@ export interface Ingest {
 }
 
 /** The ways in besides HTTP. */
-export function openIngest(base: Base, cluster: Cluster, work: Jobs, results: Outputs): Ingest {
+export async function openIngest(
+  base: Base,
+  cluster: Cluster,
+  work: Jobs,
+  results: Outputs,
+): Promise<Ingest> {
   const pauses = new Pauses(base.db, base.now);
   const { jobsFile, wayIn } = openJobsFile(base, cluster, work, pauses);
-  const routes = openRoutes(base, cluster, work, results);
+  const routes = await openRoutes(base, cluster, work, results);
   return { jobsFile, waysIn: new WaysIn([wayIn, ...routes]) };
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { ConfigError } from './config-error.js';
 import { readExternal, type ExternalSlurm } from './external.js';
 import { environmentSchema, given, parseEnvironment, type Environment } from './environment.js';
+import { readGitQueue, type GitQueueConfig } from './git-queue.js';
 import { readGitLab, type GitLabConfig } from './gitlab.js';
 import { passwordsOf, passwordVariable, readSecret, secretsFolder } from './secrets.js';
 
@@ -56,6 +57,8 @@ export interface Config {
   jobsFile: { path: string; seconds: number; screen: boolean };
   /** Undefined where no GitLab is scanned. */
   gitlab: GitLabConfig | undefined;
+  /** Undefined where there is none. */
+  gitQueue: GitQueueConfig | undefined;
   handOver: { attempts: number; waitSeconds: number };
   /** Claims made where other servers claim, too. */
   ingest: {
@@ -166,6 +169,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       publicUrl: e.JR_PUBLIC_URL,
     },
     gitlab: readGitLab(e, secrets),
+    gitQueue: readGitQueue(e, secrets, env),
     handOver: { attempts: e.JR_MAX_ASSIGN_ATTEMPTS, waitSeconds: e.JR_ASSIGN_RETRY_WAIT },
     ssh: {
       nodesFile: e.JR_SSH_NODES ?? join(e.JR_ROOT, 'ssh_nodes.yaml'),

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { ConfigError } from './config-error.js';
 import { boxesVariables } from './variables/boxes.js';
 import { externalVariables } from './variables/external.js';
+import { gitQueueVariables } from './variables/git-queue.js';
 import { gitlabVariables } from './variables/gitlab.js';
 import { gpusVariables } from './variables/gpus.js';
 import { ingestVariables } from './variables/ingest.js';
@@ -24,6 +25,7 @@ export const environmentSchema = z.object({
   ...jobsVariables,
   ...ingestVariables,
   ...gitlabVariables,
+  ...gitQueueVariables,
   ...sshVariables,
   ...boxesVariables,
   ...externalVariables,

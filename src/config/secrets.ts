@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { errnoOf } from '../errors.js';
 import { ConfigError } from './config-error.js';
 import { environmentSchema } from './environment.js';
+import { queueVariables } from './variables/queue.js';
 
 /** Variables whose value must not reach a child's environment, a log or an error. */
 const secretVariables = [
@@ -17,12 +18,19 @@ const secretVariables = [
 /** The file of SSH hosts may name any of these for a password. */
 export const passwordVariable = /^JR_SSH_PASSWORD(_[A-Z0-9_]+)?$/;
 
+/** Those of the git queue that have no `JR_` in front. */
+function isOfQueue(name: string): boolean {
+  return (queueVariables as readonly string[]).includes(name);
+}
+
 /** The settings as given, less the secrets: what a child that reads its own {@link Config} may be started with. */
 export function publicSettings(env: NodeJS.ProcessEnv = process.env): Record<string, string> {
   return Object.fromEntries(
     Object.entries(env).filter(
       (entry): entry is [string, string] =>
-        entry[0] in environmentSchema.shape && !secretVariables.includes(entry[0]) && !!entry[1],
+        (entry[0] in environmentSchema.shape || isOfQueue(entry[0])) &&
+        !secretVariables.includes(entry[0]) &&
+        !!entry[1],
     ),
   );
 }

@@ -20,6 +20,7 @@ import {
 import { dirname, join } from 'node:path';
 import { ConfigError } from '../config/config-error.js';
 import type { Config } from '../config/config.js';
+import { readGitQueueSecrets } from '../config/git-queue.js';
 import { GITLAB_TOKEN_SECRET } from '../config/gitlab.js';
 import type { Account, Accounts } from './accounts.js';
 import type { Layout } from '../layout.js';
@@ -61,6 +62,8 @@ export function makeFolders(
   // screen(1) takes no folder that is open to others.
   folder(layout.screens, 0o700, runner);
 
+  folder(layout.gitQueue, 0o700, jobrunner);
+
   folder(join(layout.root, 'remote'), 0o755, root);
   folder(layout.remoteJobs, 0o2750, { uid: jobrunner.uid, gid: remote.gid });
   // Each key in it is jr-remote's alone; the API, though of its group, can read none.
@@ -100,6 +103,7 @@ export function keepSecrets(
   secret('auth-token', token);
   if (config.b2) secret('b2-app-key', config.b2.appKey);
   if (config.gitlab) secret(GITLAB_TOKEN_SECRET, config.gitlab.token);
+  for (const [name, value] of Object.entries(readGitQueueSecrets())) secret(name, value);
 
   const mungeKey = join(layout.mungeFolder, 'munge.key');
   if (!existsSync(mungeKey)) privateFile(mungeKey, randomBytes(128), 0o600, accounts.munge);

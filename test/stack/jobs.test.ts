@@ -363,7 +363,7 @@ describe('a request that cannot be met', () => {
       'command_key',
       { command_key: 'nothing' },
       404,
-      /there are echo_params, python_script, pytorch_example/,
+      /there are echo_params, git_queue, python_script, pytorch_example/,
     ],
     ['command_key', { command_key: '../shell', command: 'x' }, 404, /command_key/],
     ['dataset_sha', { dataset_sha: 'A'.repeat(64) }, 400, /dataset_sha/],
@@ -452,6 +452,7 @@ describe('asking', () => {
     const keys = commands.json.commands.map((command) => command.command_key);
     expect(keys).toEqual([
       'echo_params',
+      'git_queue',
       'python_script',
       'pytorch_example',
       'pytorch_infer',

@@ -1,0 +1,97 @@
+import { createReadStream } from 'node:fs';
+import { lstat, mkdir, mkdtemp, readdir, realpath, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, isAbsolute, join, resolve, sep } from 'node:path';
+import { AppError, errnoOf } from '../../errors.js';
+import type { Repository } from '../../ingest/git-queue/repository.js';
+import type { ResultFile } from '../../ingest/git-queue/results.js';
+
+/** A job's own copy of the repository's files, in a temporary folder. */
+export class Checkout {
+  private constructor(
+    private readonly folder: string,
+    readonly root: string,
+  ) {}
+
+  static async make(repository: Repository, commit: string): Promise<Checkout> {
+    const folder = await realpath(await mkdtemp(join(tmpdir(), 'jobrunner-queue-')));
+    const checkout = new Checkout(folder, join(folder, 'checkout'));
+    try {
+      await mkdir(checkout.root);
+      await repository.checkOut(commit, checkout.root);
+    } catch (error) {
+      await checkout.remove();
+      throw error;
+    }
+    return checkout;
+  }
+
+  /**
+   * Where a script lies.
+   * @param clone a folder that scripts outside the repository are named from; undefined where there are to be none
+   * @throws AppError unprocessable when it is not there, or outside all the same
+   */
+  async script(path: string, clone: string | undefined): Promise<{ path: string; cwd: string }> {
+    const inside = resolve(this.root, path);
+    const isInside = !isAbsolute(path) && inside.startsWith(this.root + sep);
+    if (isInside && (await this.#isHere(inside))) return { path, cwd: this.root };
+    if (clone === undefined)
+      throw new AppError(
+        'unprocessable',
+        `script: ${path} ${isInside ? 'leads' : 'is'} out of the repository; a worker runs such only with --allow-outside`,
+      );
+    return { path: resolve(clone, path), cwd: clone };
+  }
+
+  /** The folder for results, made if it is not there. @throws AppError unprocessable when it leads out of the checkout */
+  async resultsFolder(path: string): Promise<string> {
+    const folder = join(this.root, path);
+    for (let part = folder; part !== this.root; part = dirname(part)) {
+      const stats = await lstat(part).catch(noneIfGone);
+      if (stats && !stats.isDirectory())
+        throw new AppError(
+          'unprocessable',
+          `the results folder ${path} is no folder in the repository`,
+        );
+    }
+    await mkdir(folder, { recursive: true });
+    return folder;
+  }
+
+  async remove(): Promise<void> {
+    await rm(this.folder, { recursive: true, force: true });
+  }
+
+  /** @throws AppError unprocessable when it is not there */
+  async #isHere(path: string): Promise<boolean> {
+    try {
+      return (await realpath(path)).startsWith(this.root + sep);
+    } catch (error) {
+      if (errnoOf(error) === undefined) throw error;
+      const shown = path.slice(this.root.length + 1);
+      throw new AppError('unprocessable', `script: ${shown} is not in the repository`, {
+        cause: error,
+      });
+    }
+  }
+}
+
+/** The regular files below a folder, in the order of their names; links are not followed. */
+export async function* filesBelow(folder: string, under = ''): AsyncGenerator<ResultFile> {
+  const names = (await readdir(join(folder, under))).sort();
+  for (const name of names) {
+    const path = under === '' ? name : `${under}/${name}`;
+    const stats = await lstat(join(folder, path));
+    if (stats.isDirectory()) yield* filesBelow(folder, path);
+    else if (stats.isFile())
+      yield {
+        path,
+        size: stats.size,
+        open: () => Promise.resolve(createReadStream(join(folder, path)) as AsyncIterable<Buffer>),
+      };
+  }
+}
+
+function noneIfGone(error: unknown): undefined {
+  if (errnoOf(error) !== 'ENOENT') throw error;
+}

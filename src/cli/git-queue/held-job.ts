@@ -1,0 +1,209 @@
+import { copyFile, mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { AppError } from '../../errors.js';
+import {
+  endJob,
+  renewJob,
+  type Decision,
+  type Ending,
+  type Hold,
+} from '../../ingest/git-queue/decisions.js';
+import { logLines } from '../../ingest/git-queue/log-lines.js';
+import type { Queue } from '../../ingest/git-queue/queue.js';
+import type { QueueRow } from '../../ingest/git-queue/queue-file.js';
+import type { QueueState } from '../../ingest/git-queue/queue-state.js';
+import { storeResults, type ResultLimits } from '../../ingest/git-queue/results.js';
+import { readArgs, readKwargs, toWords } from '../../ingest/git-queue/row-arguments.js';
+import { Checkout, filesBelow } from './checkout.js';
+import { JobProcess, type JobEnd } from './job-process.js';
+import type { WorkerLog } from './worker-log.js';
+
+export interface JobSettings {
+  leaseMs: number;
+  maxJobAttempts: number;
+  python: string;
+  /** A folder in the repository, whose files are committed; or any folder outside, whose files stay there. */
+  results: { inside: string } | { outside: string };
+  limits: ResultLimits;
+  /** Where results stay that are too large to be committed. */
+  largeResults: string;
+  /** Where scripts outside the repository are named from; undefined where none may run. */
+  outside: string | undefined;
+  env: Readonly<Record<string, string | undefined>>;
+}
+
+export interface ClaimedJob {
+  key: string;
+  row: QueueRow;
+  /** The commit that it runs in a checkout of. */
+  commit: string;
+  hold: Hold;
+}
+
+const nothing = { exitCode: null, log: [], results: [], files: [] };
+
+/** A job that is ours: runs it, and keeps the claim meanwhile. */
+export class HeldJob {
+  #process: JobProcess | undefined;
+  #ending: Ending | undefined;
+  /** Why it was made to end. */
+  #why: 'given back' | 'lost' | 'cancelled' | undefined;
+
+  constructor(
+    private readonly queue: Queue,
+    private readonly job: ClaimedJob,
+    private readonly settings: JobSettings,
+    private readonly log: WorkerLog,
+  ) {}
+
+  /** Ends it, should it run; it is then as if it had not been begun. */
+  giveBack(): Promise<void> {
+    return this.#stop('given back');
+  }
+
+  /** Resolves when it has ended; its outcome is then to be written to the queue, by {@link end}. */
+  async run(): Promise<void> {
+    const { row } = this.job;
+    this.log.info(`${row.script} (line ${row.line}): claimed`);
+    const over = new AbortController();
+    const renewing = this.#keepRenewing(over.signal);
+    try {
+      this.#ending = await this.#runInCheckout();
+    } finally {
+      over.abort();
+      await renewing;
+    }
+  }
+
+  get key(): string {
+    return this.job.key;
+  }
+
+  /** Its outcome, as a change of the queue. */
+  end(state: QueueState): Decision<'written' | 'lost'> {
+    if (this.#ending === undefined) throw new Error('the job has not ended');
+    const { maxJobAttempts: maxAttempts } = this.settings;
+    return endJob(state, this.job.key, this.job.hold, this.#ending, {
+      maxAttempts,
+      now: Date.now(),
+    });
+  }
+
+  /** Says what became of it. */
+  tell(written: 'written' | 'lost'): void {
+    const { row } = this.job;
+    const { kind = 'again', message = null } = this.#ending ?? {};
+    const text = `${row.script} (line ${row.line}): ${kind}${message === null ? '' : `, ${message}`}`;
+    if (written === 'written') this.log.info(text);
+    else this.log.warn(`${text}; but another worker has it now`);
+  }
+
+  async #runInCheckout(): Promise<Ending> {
+    const { commit, row } = this.job;
+    const { repository } = this.queue.parts;
+    let checkout: Checkout | undefined;
+    try {
+      checkout = await Checkout.make(repository, commit);
+      const { results } = this.settings;
+      const folder =
+        'inside' in results ? await checkout.resultsFolder(results.inside) : results.outside;
+      const script = await checkout.script(row.script, this.settings.outside);
+      const words = toWords(readArgs(row.args), readKwargs(row.kwargs));
+      const end = await this.#runProcess(
+        [this.settings.python, script.path, ...words],
+        script.cwd,
+        folder,
+      );
+      return await this.#endingOf(end, folder);
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      return { ...nothing, kind: 'refused', message: error.message };
+    } finally {
+      await checkout?.remove();
+    }
+  }
+
+  async #runProcess(command: string[], cwd: string, resultsDir: string): Promise<JobEnd> {
+    const env = {
+      ...Object.fromEntries(
+        Object.entries(this.settings.env).filter(([name]) => !/^(JR_|GIT_)/.test(name)),
+      ),
+      RESULTS_DIR: resultsDir,
+    };
+    if (this.#why !== undefined) return { exitCode: null, signal: null, error: null, log: '' };
+    this.log.debug(`running ${JSON.stringify(command)} in ${cwd}`);
+    this.#process = new JobProcess(command, { cwd, env }, this.log.output);
+    return this.#process.ended;
+  }
+
+  async #endingOf(end: JobEnd, folder: string): Promise<Ending> {
+    const log = logLines(end.log);
+    if (this.#why === 'given back')
+      return { ...nothing, kind: 'again', message: 'given back', log };
+    if (this.#why !== undefined) return { ...nothing, kind: 'refused', message: this.#why, log };
+    const { results, files } = await this.#collect(folder);
+    const rest = { exitCode: end.exitCode, log, results, files };
+    if (end.exitCode === 0) return { kind: 'succeeded', message: null, ...rest };
+    const message =
+      end.error ?? (end.signal === null ? `exit code ${end.exitCode}` : `ended by ${end.signal}`);
+    return { kind: 'failed', message, ...rest };
+  }
+
+  async #collect(folder: string) {
+    const { results, limits, largeResults } = this.settings;
+    if (!('inside' in results)) return { results: [], files: [] };
+    const { repository } = this.queue.parts;
+    const { commit, key } = this.job;
+    const stored = await storeResults(
+      repository,
+      commit,
+      results.inside,
+      filesBelow(folder),
+      limits,
+    );
+    if (stored.left > 0) this.log.warn(`${stored.left} files of results are left out`);
+    for (const { path, committed } of stored.results) {
+      if (committed) continue;
+      const below = path.slice(results.inside.length + 1);
+      const kept = join(largeResults, key, below);
+      await mkdir(dirname(kept), { recursive: true });
+      await copyFile(join(folder, below), kept);
+      this.log.warn(`${path}: too large to be committed; kept as ${kept}`);
+    }
+    return stored;
+  }
+
+  async #keepRenewing(over: AbortSignal): Promise<void> {
+    const { key, hold } = this.job;
+    const { leaseMs } = this.settings;
+    while (!over.aborted) {
+      await new Promise<void>((fulfil) => {
+        const timer = setTimeout(fulfil, leaseMs / 3);
+        over.addEventListener('abort', () => (clearTimeout(timer), fulfil()), { once: true });
+      });
+      if (over.aborted) return;
+      const leaseUntil = Date.now() + leaseMs;
+      try {
+        const renewed = await this.queue.change(
+          (state) => renewJob(state, key, { ...hold, leaseUntil }, Date.now()),
+          over,
+        );
+        if (renewed === 'kept') hold.leaseUntil = leaseUntil;
+        else return void (await this.#stop(renewed));
+      } catch (error) {
+        if (over.aborted) return;
+        this.log.warn(`the claim cannot be renewed: ${(error as Error).message}`);
+        // Another worker may take it from now on, and it must not run twice.
+        if (Date.now() >= hold.leaseUntil) return void (await this.#stop('lost'));
+      }
+    }
+  }
+
+  async #stop(why: 'given back' | 'lost' | 'cancelled'): Promise<void> {
+    if (this.#why === undefined) {
+      this.#why = why;
+      if (why !== 'given back') this.log.warn(`${this.job.row.script}: ${why}; ending it`);
+    }
+    await this.#process?.stop();
+  }
+}

@@ -1,0 +1,114 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { isAbsolute, join, relative, resolve } from 'node:path';
+import { pathInRepository, type QueueCommandConfig } from '../../config/git-queue.js';
+import { GitError, runGit, type GitSetup } from '../../ingest/git-queue/git.js';
+import { Queue } from '../../ingest/git-queue/queue.js';
+import { Repository } from '../../ingest/git-queue/repository.js';
+import { transportOf, userGit } from '../../ingest/git-queue/transport.js';
+import { AppError } from '../../errors.js';
+import { CliError } from '../cli-error.js';
+
+export interface QueueOptions {
+  repo?: string;
+  branch?: string;
+  queueFile?: string;
+}
+
+export interface OpenedQueue {
+  queue: Queue;
+  repository: Repository;
+  /** The root of the clone one stands in; undefined with `--repo`. */
+  clone: string | undefined;
+}
+
+/** The queue of the clone one stands in, or of `--repo`. @throws CliError */
+export async function openQueue(
+  options: QueueOptions,
+  config: QueueCommandConfig,
+  mayCreate = false,
+): Promise<OpenedQueue> {
+  const git = userGit(config.env);
+  const found =
+    options.repo === undefined
+      ? await cloneHere(git)
+      : await ownCopy(git, options.repo, config.cacheFolder);
+  const { url, gitDir, clone } = found;
+  const branch = options.branch ?? found.branch ?? (await headOf(git, url));
+  if (!/^(?![-/.])(?!.*(\.\.|\/\/|@\{|[/.]$|\.lock$))[^\0-\x20~^:?*[\\\x7f]+$/.test(branch))
+    throw new CliError(`--branch: ${JSON.stringify(branch)} is no name of a branch`);
+  const queueFile = inRepository('--queue-file', options.queueFile ?? config.queueFile, clone);
+  // Several workers may stand in one clone.
+  const name = `queue-${randomBytes(8).toString('hex')}`;
+  const shallow = clone === undefined;
+  const repository = new Repository({ git, url, branch, gitDir, shallow, name });
+  const queue = new Queue({ repository, queueFile, mayCreate, by: config.by, now: Date.now });
+  return { queue, repository, clone };
+}
+
+/** A path as the caller gives it, from the repository's root. @throws CliError */
+export function inRepository(what: string, given: string, clone: string | undefined): string {
+  const path =
+    isAbsolute(given) && clone !== undefined
+      ? relative(clone, resolve(given))
+      : given.replace(/^(\.\/)+|\/+$/g, '');
+  const parsed = pathInRepository.safeParse(path);
+  if (parsed.success) return parsed.data;
+  throw new CliError(`${what}: ${given} is not in the repository; name a path from its root`);
+}
+
+async function cloneHere(git: GitSetup) {
+  const ask = async (...args: string[]) => {
+    const { stdout, code } = await runGit(git, ['-C', process.cwd(), ...args], {
+      answers: [1, 2, 128],
+    });
+    return code === 0 ? stdout.toString().trim() : undefined;
+  };
+  const clone = await ask('rev-parse', '--show-toplevel');
+  if (clone === undefined)
+    throw new CliError(
+      'this folder is no clone of a repository: go into one, or name one with --repo',
+    );
+  const gitDir = await ask('rev-parse', '--path-format=absolute', '--git-common-dir');
+  const local = await ask('symbolic-ref', '--quiet', '--short', 'HEAD');
+  const remote = (local && (await ask('config', `branch.${local}.remote`))) ?? 'origin';
+  const upstream = local && (await ask('config', `branch.${local}.merge`));
+  const url = await ask('remote', 'get-url', remote);
+  if (url === undefined || gitDir === undefined)
+    throw new CliError(
+      `this clone has no remote ${remote}: add it (git remote add), or name one with --repo`,
+    );
+  const branch = upstream?.replace(/^refs\/heads\//, '') ?? local;
+  return { url: absolute(url, clone), gitDir, clone, branch };
+}
+
+async function ownCopy(git: GitSetup, given: string, folder: string) {
+  const url = absolute(given, process.cwd());
+  try {
+    transportOf(url);
+  } catch (error) {
+    if (error instanceof AppError) throw new CliError(`--repo: ${error.message}`);
+    throw error;
+  }
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const name = createHash('sha256').update(url).digest('hex').slice(0, 16);
+  const gitDir = join(folder, `${name}.git`);
+  await runGit(git, ['init', '--quiet', '--bare', '--template=', gitDir]);
+  return { url, gitDir, clone: undefined, branch: undefined };
+}
+
+/** A remote may be a folder, named from the clone. */
+function absolute(url: string, folder: string): string {
+  return /^\.{0,2}\//.test(url) || /^\.{1,2}$/.test(url) ? resolve(folder, url) : url;
+}
+
+/** The branch that a clone would begin with. */
+async function headOf(git: GitSetup, url: string): Promise<string> {
+  const { stdout } = await runGit(git, ['ls-remote', '--symref', '--', url, 'HEAD']).catch(
+    (error: unknown) => {
+      if (error instanceof GitError) throw new CliError(error.message, { cause: error });
+      throw error;
+    },
+  );
+  return /^ref: refs\/heads\/(\S+)\tHEAD$/m.exec(stdout.toString())?.[1] ?? 'main';
+}

@@ -1,0 +1,79 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { isAbsolute, join, relative } from 'node:path';
+import { readQueueConfig } from '../../config/git-queue.js';
+import { withQueue } from './edit.js';
+import { inRepository, type QueueOptions } from './open-queue.js';
+import { Worker } from './work.js';
+import { workerLog } from './worker-log.js';
+
+export interface WorkOptions extends QueueOptions {
+  resultsDir?: string;
+  maxJobAttempts?: number;
+  maxAttempts?: number;
+  sleep?: number;
+  lease: number;
+  python: string;
+  allowOutside?: boolean;
+  maxResultMb: number;
+  worker?: string;
+  logFile?: string;
+  debug?: boolean;
+}
+
+const MB = 1024 ** 2;
+
+/** Works until there is nothing to do, or until it is told to stop: then the job is ended and given back. */
+export async function runWorker(options: WorkOptions): Promise<void> {
+  const config = readQueueConfig();
+  await withQueue(options, false, async ({ queue, clone }) => {
+    const log = workerLog({ debug: options.debug ?? false, file: options.logFile });
+    const given = options.resultsDir ?? config.resultsDir;
+    const isOutside =
+      isAbsolute(given) && (clone === undefined || relative(clone, given).startsWith('..'));
+    if (isOutside) await mkdir(given, { recursive: true });
+    const results = isOutside
+      ? { outside: given }
+      : { inside: inRepository('--results-dir', given, clone) };
+    const name = options.worker ?? `${config.hostname}-${randomBytes(4).toString('hex')}`;
+    const settings = {
+      worker: name,
+      sleepSeconds: options.sleep ?? config.sleepSeconds,
+      maxAttempts: options.maxAttempts ?? config.maxAttempts,
+      maxJobAttempts: Math.max(1, options.maxJobAttempts ?? config.maxJobAttempts),
+      leaseMs: options.lease * 60_000,
+      python: options.python,
+      results,
+      limits: { fileBytes: options.maxResultMb * MB, totalBytes: 100 * MB, files: 1000 },
+      largeResults: join(config.cacheFolder, 'large-results'),
+      outside: options.allowOutside ? (clone ?? process.cwd()) : undefined,
+      env: config.env,
+    };
+    const worker = new Worker(queue, settings, log);
+    const stop = stopper(worker, log.warn);
+    const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+    for (const signal of signals) process.on(signal, stop);
+    try {
+      log.info(
+        `${name}: working on ${queue.parts.queueFile} of ${queue.parts.repository.shownUrl}`,
+      );
+      await worker.run();
+      const { taken, refused } = queue.pushes;
+      log.debug(`pushes: ${taken} taken, ${refused} refused`);
+    } finally {
+      for (const signal of signals) process.off(signal, stop);
+    }
+  });
+}
+
+function stopper(worker: Worker, warn: (text: string) => void) {
+  let times = 0;
+  return (signal: NodeJS.Signals) => {
+    if (++times > 1) {
+      warn('ending at once; the job is taken over when its lease runs out');
+      process.exit(130);
+    }
+    warn(`${signal}: ending the job and giving it back`);
+    worker.stop();
+  };
+}

@@ -1,0 +1,186 @@
+import { randomBytes } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import { AppError } from '../../errors.js';
+import { ExpiredLeases } from '../../ingest/expired-leases.js';
+import {
+  after,
+  claimJob,
+  giveUpJob,
+  leaseOf,
+  together,
+  type Decision,
+  type Hold,
+} from '../../ingest/git-queue/decisions.js';
+import { GitError } from '../../ingest/git-queue/git.js';
+import type { Queue } from '../../ingest/git-queue/queue.js';
+import {
+  readyJobs,
+  runningJobs,
+  type OpenJob,
+  type QueueState,
+} from '../../ingest/git-queue/queue-state.js';
+import { HeldJob, type JobSettings } from './held-job.js';
+import type { WorkerLog } from './worker-log.js';
+
+/** Pauses between tries to reach a repository that does not answer, at most. */
+const longestPauseMs = 60_000;
+
+export interface WorkerSettings extends JobSettings {
+  worker: string;
+  sleepSeconds: number;
+  /** Looks in a row that found no job, after which the worker ends; 0: never. */
+  maxAttempts: number;
+}
+
+/** Claims one job of a queue after the other, and runs it here. */
+export class Worker {
+  readonly #leases: ExpiredLeases;
+  readonly #stopping = new AbortController();
+  readonly #told = new Set<string>();
+  #job: HeldJob | undefined;
+
+  constructor(
+    private readonly queue: Queue,
+    private readonly settings: WorkerSettings,
+    private readonly log: WorkerLog,
+  ) {
+    this.#leases = new ExpiredLeases(settings.leaseMs, Date.now);
+  }
+
+  /** Ends the job that runs, gives it back, and takes no other. */
+  stop(): void {
+    this.#stopping.abort();
+    void this.#job?.giveBack();
+  }
+
+  /** Resolves when there has been nothing to do for long enough, or after {@link stop}. */
+  async run(): Promise<void> {
+    const { sleepSeconds, maxAttempts } = this.settings;
+    let idle = 0;
+    while (!this.#stopping.signal.aborted) {
+      let job = await this.#patiently('claim a job', () => this.#endAndClaim(undefined));
+      idle = job === undefined ? idle + 1 : 0;
+      while (job !== undefined) {
+        this.#job = job;
+        if (this.#stopping.signal.aborted) void job.giveBack();
+        const ended = job;
+        await ended.run();
+        job = await this.#patiently('write the outcome', () => this.#endAndClaim(ended), true);
+      }
+      await this.#patiently('give up jobs', () => this.#giveUpSpent());
+      if (maxAttempts > 0 && idle >= maxAttempts) {
+        this.log.info('no job is ready; ending');
+        return;
+      }
+      await this.#sleep(sleepSeconds * 1000);
+    }
+  }
+
+  /** Writes what became of one job and claims another, in one push. */
+  async #endAndClaim(ended: HeldJob | undefined): Promise<HeldJob | undefined> {
+    const hold: Hold = {
+      worker: this.settings.worker,
+      nonce: randomBytes(16).toString('hex'),
+      leaseUntil: 0,
+    };
+    let chosen: (OpenJob & { commit: string }) | undefined;
+    const { written, result } = await this.queue.change((state) => {
+      this.#tell(state);
+      const end = ended?.end(state);
+      const then = after(state, end?.change);
+      // Chosen anew for each state that the claim is tried on, since the others may have been faster with the first; unless the try
+      // before came through and only its reply was lost.
+      if (chosen && then.records.get(chosen.key)?.nonce !== hold.nonce) chosen = undefined;
+      if (!this.#stopping.signal.aborted) chosen ??= this.#choose(then, ended?.key);
+      hold.leaseUntil = Date.now() + this.settings.leaseMs;
+      const claim: Decision<'won' | 'lost'> =
+        chosen === undefined
+          ? { result: 'lost' }
+          : claimJob(then, chosen.key, chosen.replaces?.nonce ?? undefined, hold, Date.now());
+      const change = together(end?.change, claim.change);
+      return { result: { written: end?.result, result: claim.result }, ...(change && { change }) };
+    });
+    if (written) ended?.tell(written);
+    this.#job = undefined;
+    if (result === 'lost' || chosen === undefined) return undefined;
+    const { key, row, commit } = chosen;
+    return new HeldJob(this.queue, { key, row, commit, hold }, this.settings, this.log);
+  }
+
+  /** One at random, so that not all workers want the same. */
+  #choose(
+    state: QueueState,
+    butNot: string | undefined,
+  ): (OpenJob & { commit: string }) | undefined {
+    const open = this.#open(state).filter(({ key }) => key !== butNot);
+    const job = open[Math.floor(Math.random() * open.length)];
+    return job && state.commit !== undefined ? { ...job, commit: state.commit } : undefined;
+  }
+
+  #open(state: QueueState): OpenJob[] {
+    return [...readyJobs(state), ...this.#expired(state, (spent) => !spent)];
+  }
+
+  #expired(state: QueueState, isMeant: (isSpent: boolean) => boolean) {
+    return runningJobs(state).filter(({ key, replaces }) => {
+      const { nonce, attempts } = replaces;
+      if (nonce === null || !isMeant(attempts >= this.settings.maxJobAttempts)) return false;
+      return this.#leases.mayTakeOver(key, { nonce, leaseUntil: leaseOf(replaces) });
+    });
+  }
+
+  /** Fails the jobs whose workers went away as often as a job is tried. */
+  async #giveUpSpent(): Promise<void> {
+    const { maxJobAttempts: maxAttempts } = this.settings;
+    for (const { key, row, replaces } of this.#expired(
+      await this.queue.look(),
+      (isSpent) => isSpent,
+    )) {
+      const { nonce } = replaces;
+      if (nonce === null) continue;
+      await this.queue.change((now) =>
+        giveUpJob(now, key, nonce, { maxAttempts, now: Date.now() }),
+      );
+      this.log.warn(`${row.script} (line ${row.line}): given up, its workers went away each time`);
+    }
+  }
+
+  /** Says what is wrong with single rows, once. */
+  #tell({ problems }: QueueState): void {
+    for (const { where, message } of problems.slice(0, 100)) {
+      const text = `${where}: ${message}`;
+      if (!this.#told.has(text)) this.log.warn(text);
+      this.#told.add(text);
+    }
+  }
+
+  /**
+   * Does it again while the repository cannot be reached.
+   * @param always even when the worker is to stop, for a while
+   */
+  async #patiently<T>(
+    what: string,
+    work: () => Promise<T>,
+    always = false,
+  ): Promise<T | undefined> {
+    for (let tries = 0; ; tries++) {
+      if (this.#stopping.signal.aborted && (!always || tries > 5)) return undefined;
+      try {
+        return await work();
+      } catch (error) {
+        const isPassing =
+          error instanceof GitError || (error instanceof AppError && error.code === 'conflict');
+        if (!isPassing || tries >= 20) throw error;
+        this.log.warn(`cannot ${what} now: ${error.message}`);
+        await this.#sleep(Math.random() * Math.min(longestPauseMs, 500 * 2 ** tries));
+      }
+    }
+  }
+
+  async #sleep(ms: number): Promise<void> {
+    const { signal } = this.#stopping;
+    await pause(ms, undefined, { signal }).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
+  }
+}

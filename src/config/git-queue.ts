@@ -1,0 +1,164 @@
+import { existsSync } from 'node:fs';
+import { homedir, hostname } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { AppError } from '../errors.js';
+import { transportOf, type Credentials } from '../ingest/git-queue/transport.js';
+import { ConfigError } from './config-error.js';
+import { parseEnvironment, type Environment } from './environment.js';
+import { readSecret } from './secrets.js';
+import { queueSchema } from './variables/queue.js';
+
+/** What a file of the repository may be called, from its root. */
+export const pathInRepository = z
+  .string()
+  .regex(
+    /^(?!\/)(?!.*(^|\/)(\.{1,2}|\.git|\.jobrunner)(\/|$))[^\0-\x1f\x7f\\]{1,1024}(?<!\/)$/i,
+    'expected a path in the repository, such as queue.csv',
+  );
+
+/** What `jobrunner queue` needs of the environment. */
+export interface QueueCommandConfig {
+  by: { name: string; email: string };
+  queueFile: string;
+  resultsDir: string;
+  sleepSeconds: number;
+  /** Looks at a queue without a job for us before the worker ends; 0: never. */
+  maxAttempts: number;
+  maxJobAttempts: number;
+  /** Where repositories are kept that are no clone of the user's. */
+  cacheFolder: string;
+  hostname: string;
+  /** The user's own, for git, which may need their agent, helpers and proxies. */
+  env: Readonly<Record<string, string | undefined>>;
+}
+
+/** @throws ConfigError naming each variable that cannot be used, in one line. */
+export function readQueueConfig(env: NodeJS.ProcessEnv = process.env): QueueCommandConfig {
+  const e = parseEnvironment(queueSchema.extend({ XDG_CACHE_HOME: z.string().optional() }), env);
+  return {
+    by: { name: e.GIT_USER_NAME, email: e.GIT_USER_EMAIL },
+    queueFile: e.JOBS_QUEUE_FILE,
+    resultsDir: e.RESULTS_DIR,
+    sleepSeconds: e.SLEEP_TIME ?? 2,
+    maxAttempts: e.MAX_ATTEMPTS,
+    maxJobAttempts: e.MAX_JOB_ATTEMPTS,
+    cacheFolder: join(e.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'jobrunner', 'git-queue'),
+    hostname: hostname(),
+    env,
+  };
+}
+
+/** A queue whose jobs this server runs. */
+export interface GitQueueConfig {
+  url: string;
+  branch: string;
+  by: { name: string; email: string };
+  queueFile: string;
+  resultsDir: string;
+  maxJobAttempts: number;
+  /** Between the starts of two looks. */
+  seconds: number;
+  /** Undefined: as many as there are GPUs. */
+  maxJobs: number | undefined;
+  /** Undefined: one where there are any. */
+  gpus: number | undefined;
+  maxResultBytes: number;
+  credentials: Credentials;
+  isLocal: boolean;
+}
+
+/** What the stack calls the copies of the files with credentials that it leaves for the API. */
+export const gitQueueSecrets = {
+  tokenFile: 'git-queue-token',
+  sshKeyFile: 'git-queue-ssh-key',
+  knownHostsFile: 'git-queue-known-hosts',
+} as const;
+
+/** @returns undefined where there is none. @throws ConfigError naming what cannot be used. */
+export function readGitQueue(
+  e: Environment,
+  secrets: string,
+  env: NodeJS.ProcessEnv,
+): GitQueueConfig | undefined {
+  const url = e.JR_GITQUEUE_REPO;
+  if (url === undefined) return undefined;
+  const transport = transportFor(url);
+  if (transport === 'file' && !e.JR_GITQUEUE_LOCAL)
+    throw new ConfigError(
+      'JR_GITQUEUE_REPO: is a folder of this machine; set JR_GITQUEUE_LOCAL=1 for that',
+    );
+  if (transport === 'ssh' && !(e.JR_GITQUEUE_SSH_KEY_FILE && e.JR_GITQUEUE_KNOWN_HOSTS))
+    throw new ConfigError(
+      'JR_GITQUEUE_REPO: is reached over SSH, so JR_GITQUEUE_SSH_KEY_FILE and JR_GITQUEUE_KNOWN_HOSTS must be set',
+    );
+  const q = parseEnvironment(queueSchema, env);
+  const inside = (name: 'JOBS_QUEUE_FILE' | 'RESULTS_DIR') => {
+    const parsed = pathInRepository.safeParse(q[name]);
+    if (parsed.success) return parsed.data;
+    throw new ConfigError(
+      `${name}: expected a path in the repository, such as queue.csv or results`,
+    );
+  };
+  // The stack, which may read files of root's, leaves copies for the API, which may not.
+  const given = {
+    tokenFile: e.JR_GITQUEUE_TOKEN_FILE,
+    sshKeyFile: e.JR_GITQUEUE_SSH_KEY_FILE,
+    knownHostsFile: e.JR_GITQUEUE_KNOWN_HOSTS,
+  };
+  const credential = (name: keyof typeof given) => {
+    const copy = join(secrets, gitQueueSecrets[name]);
+    return given[name] === undefined || !existsSync(copy) ? given[name] : copy;
+  };
+  return {
+    url,
+    branch: e.JR_GITQUEUE_BRANCH,
+    by: { name: q.GIT_USER_NAME, email: q.GIT_USER_EMAIL },
+    queueFile: inside('JOBS_QUEUE_FILE'),
+    resultsDir: inside('RESULTS_DIR'),
+    maxJobAttempts: q.MAX_JOB_ATTEMPTS,
+    seconds: e.JR_GITQUEUE_INTERVAL ?? Math.max(1, q.SLEEP_TIME ?? 30),
+    maxJobs: e.JR_GITQUEUE_MAX_JOBS,
+    gpus: e.JR_GITQUEUE_GPUS,
+    maxResultBytes: e.JR_GITQUEUE_MAX_RESULT_MB * 1024 ** 2,
+    credentials: {
+      username: e.JR_GITQUEUE_USER,
+      tokenFile: credential('tokenFile'),
+      sshKeyFile: credential('sshKeyFile'),
+      knownHostsFile: credential('knownHostsFile'),
+    },
+    isLocal: e.JR_GITQUEUE_LOCAL,
+  };
+}
+
+/**
+ * The credentials as the settings name them, for the stack to copy.
+ * @returns by the name of the copy
+ * @throws ConfigError for a file that is not there
+ */
+export function readGitQueueSecrets(env: NodeJS.ProcessEnv = process.env): Record<string, string> {
+  const files = {
+    JR_GITQUEUE_TOKEN_FILE: gitQueueSecrets.tokenFile,
+    JR_GITQUEUE_SSH_KEY_FILE: gitQueueSecrets.sshKeyFile,
+    JR_GITQUEUE_KNOWN_HOSTS: gitQueueSecrets.knownHostsFile,
+  };
+  if (!env['JR_GITQUEUE_REPO']) return {};
+  return Object.fromEntries(
+    Object.entries(files).flatMap(([variable, name]) => {
+      const path = env[variable];
+      if (!path) return [];
+      const content = readSecret(path);
+      if (content === undefined) throw new ConfigError(`${variable}: there is no ${path}`);
+      return [[name, content]];
+    }),
+  );
+}
+
+function transportFor(url: string) {
+  try {
+    return transportOf(url);
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    throw new ConfigError(`JR_GITQUEUE_REPO: ${error.message}`);
+  }
+}

@@ -1,0 +1,17 @@
+import { z } from 'zod';
+import { wholeNumber } from '../kinds.js';
+
+const text = z.string().regex(/^[^\0-\x1f\x7f<>]{1,256}$/, 'expected one line without < and >');
+
+/** The variables of git queues that have no `JR_` in front: workers of every kind share them. */
+export const queueSchema = z.object({
+  GIT_USER_NAME: text.default('jobrunner'),
+  GIT_USER_EMAIL: text.default('jobrunner@localhost'),
+  JOBS_QUEUE_FILE: z.string().default('queue.csv'),
+  RESULTS_DIR: z.string().default('results'),
+  SLEEP_TIME: wholeNumber(0, 86_400).optional(),
+  MAX_ATTEMPTS: wholeNumber(0, 1_000_000).default(3),
+  MAX_JOB_ATTEMPTS: wholeNumber(1, 1000).default(3),
+});
+
+export const queueVariables = Object.keys(queueSchema.shape);

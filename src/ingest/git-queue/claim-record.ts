@@ -1,0 +1,90 @@
+import { z } from 'zod';
+import { AppError } from '../../errors.js';
+import { digestOf, rowStatuses } from './queue-file.js';
+
+/** Where the claims lie in the repository, beside the queue, which has no room for them. */
+export const claimsFolder = '.jobrunner';
+export const maxRecordBytes = 256 * 1024;
+
+const time = z.iso.datetime({ offset: true }).nullable();
+
+/** A result of a job: committed below the results folder, or named here with its digest where it is too large for that. */
+export const resultSchema = z.object({
+  path: z.string(),
+  /** Bytes. */
+  size: z.number().int().min(0),
+  sha256: z.string(),
+  committed: z.boolean(),
+});
+export type ResultEntry = z.infer<typeof resultSchema>;
+
+/** One file in {@link claimsFolder}: who has a job, until when, and what became of it. */
+export const claimRecordSchema = z.looseObject({
+  version: z.literal(1),
+  script: z.string(),
+  args: z.string(),
+  kwargs: z.string(),
+  /** Which of the rows that ask for the same, from 1. */
+  copy: z.number().int().min(1),
+  status: z.enum(rowStatuses),
+  /** Times it was begun and not given back. */
+  attempts: z.number().int().min(0),
+  worker: z.string().nullable(),
+  nonce: z.string().nullable(),
+  claimed_at: time,
+  renewed_at: time,
+  lease_until: time,
+  ended_at: time.default(null),
+  exit_code: z.number().int().nullable().default(null),
+  message: z.string().nullable().default(null),
+  results: z.array(resultSchema).default([]),
+  log: z.array(z.string()).default([]),
+});
+export type ClaimRecord = z.infer<typeof claimRecordSchema>;
+
+/** A job's name in the queue: what its row asks for, and which of the equal ones it is. */
+export function keyOf(digest: string, copy: number): string {
+  return `${digest.slice(0, 16)}-${copy}`;
+}
+
+export function recordPath(key: string): string {
+  return `${claimsFolder}/${key}.json`;
+}
+
+/** @returns undefined for what is no claim's file. */
+export function keyOfPath(path: string): { key: string; group: string; copy: number } | undefined {
+  const [, key, group, copy] =
+    /^\.jobrunner\/(([0-9a-f]{16})-([1-9]\d{0,5}))\.json$/.exec(path) ?? [];
+  if (key === undefined || group === undefined) return undefined;
+  return { key, group, copy: Number(copy) };
+}
+
+/** @throws AppError unprocessable naming the file. */
+export function parseRecord(key: string, bytes: Buffer): ClaimRecord {
+  const refuse = (why: string, cause?: unknown) =>
+    new AppError(
+      'unprocessable',
+      `${recordPath(key)}: ${why}; remove the file to have it made anew`,
+      {
+        cause,
+      },
+    );
+  let value: unknown;
+  try {
+    value = JSON.parse(bytes.toString());
+  } catch (cause) {
+    throw refuse('is not JSON', cause);
+  }
+  const parsed = claimRecordSchema.safeParse(value);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw refuse(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`);
+  }
+  if (keyOf(digestOf(parsed.data), parsed.data.copy) !== key)
+    throw refuse('tells of another job than its name');
+  return parsed.data;
+}
+
+export function writeRecord(record: ClaimRecord): Buffer {
+  return Buffer.from(`${JSON.stringify(record, null, 2)}\n`);
+}

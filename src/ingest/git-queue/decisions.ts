@@ -1,0 +1,238 @@
+import type { FileChange } from './import-stream.js';
+import type { ClaimRecord, ResultEntry } from './claim-record.js';
+import type { QueueFile, QueueRow, RowStatus } from './queue-file.js';
+import { readyJobs, runningJobs, type QueueState } from './queue-state.js';
+
+/** What a commit changes. */
+export interface Change {
+  message: string;
+  /** By key. */
+  records: ReadonlyMap<string, ClaimRecord>;
+  file?: QueueFile;
+  /** Results. */
+  files?: readonly FileChange[];
+}
+
+/** What is to become of the queue as it is: nothing, or a commit. Made anew for each state that it is tried on. */
+export interface Decision<T> {
+  result: T;
+  change?: Change;
+}
+
+/** The queue as it will be. */
+export function after(state: QueueState, change: Change | undefined): QueueState {
+  if (change === undefined) return state;
+  const records = new Map([...state.records, ...change.records]);
+  return { ...state, records, file: change.file ?? state.file };
+}
+
+/** Two changes as one, the second of which was decided {@link after} the first. */
+export function together(
+  first: Change | undefined,
+  second: Change | undefined,
+): Change | undefined {
+  if (first === undefined || second === undefined) return first ?? second;
+  return {
+    message: `${first.message}; ${second.message.charAt(0).toLowerCase()}${second.message.slice(1)}`,
+    records: new Map([...first.records, ...second.records]),
+    files: [...(first.files ?? []), ...(second.files ?? [])],
+    ...spread(second.file ?? first.file),
+  };
+}
+
+/** A worker's hold on a job; times are milliseconds since 1970. */
+export interface Hold {
+  worker: string;
+  nonce: string;
+  leaseUntil: number;
+}
+
+/** What became of a job: `again` was not its own fault, and does not count as an attempt. */
+export interface Ending {
+  kind: 'succeeded' | 'failed' | 'refused' | 'again';
+  exitCode: number | null;
+  message: string | null;
+  log: string[];
+  results: ResultEntry[];
+  /** Files below the results folder. */
+  files: FileChange[];
+  /** At the server that ran it. */
+  jobId?: number | null;
+}
+
+/**
+ * Takes a job: its row says `running`, its claim names the worker. `won` too when that is so already, by an earlier try whose reply was
+ * lost: two workers that make the same edit both see their push succeed, and only the nonce tells whose it was.
+ * @param replaces the nonce of the claim that was seen to have run out
+ */
+export function claimJob(
+  state: QueueState,
+  key: string,
+  replaces: string | undefined,
+  hold: Hold,
+  now: number,
+): Decision<'won' | 'lost'> {
+  const old = state.records.get(key);
+  if (old === null) return { result: 'lost' };
+  if (old?.nonce === hold.nonce) return { result: old.status === 'running' ? 'won' : 'lost' };
+  const open =
+    replaces === undefined
+      ? readyJobs(state).find((job) => job.key === key)
+      : runningJobs(state).find((job) => job.key === key && job.replaces.nonce === replaces);
+  if (open === undefined || leaseOf(old) > now) return { result: 'lost' };
+  const { row } = open;
+  const record: ClaimRecord = {
+    version: 1,
+    script: row.script,
+    args: row.args,
+    kwargs: row.kwargs,
+    copy: Number(key.slice(17)),
+    status: 'running',
+    attempts: (old?.attempts ?? 0) + 1,
+    worker: hold.worker,
+    nonce: hold.nonce,
+    claimed_at: iso(now),
+    renewed_at: iso(now),
+    lease_until: iso(hold.leaseUntil),
+    ended_at: null,
+    exit_code: null,
+    message: null,
+    results: [],
+    log: [],
+  };
+  const verb = replaces === undefined ? 'Claim' : 'Take over';
+  return {
+    result: 'won',
+    change: change(state, key, record, row, `${verb} ${row.script} for ${hold.worker}`),
+  };
+}
+
+/** Puts the lease off. `cancelled`: somebody has taken the row out or changed it by hand. */
+export function renewJob(
+  state: QueueState,
+  key: string,
+  hold: Hold,
+  now: number,
+): Decision<'kept' | 'cancelled' | 'lost'> {
+  const record = ownRecord(state, key, hold);
+  if (record?.status !== 'running') return { result: 'lost' };
+  if (!runningJobs(state).some((job) => job.key === key)) return { result: 'cancelled' };
+  const renewed = { ...record, renewed_at: iso(now), lease_until: iso(hold.leaseUntil) };
+  const message = `Renew ${record.script} for ${hold.worker}`;
+  return { result: 'kept', change: change(state, key, renewed, undefined, message) };
+}
+
+/** Writes down what became of a job; the row is left as it is where somebody has changed it by hand. */
+export function endJob(
+  state: QueueState,
+  key: string,
+  hold: Pick<Hold, 'nonce'>,
+  ending: Ending,
+  { maxAttempts, now }: { maxAttempts: number; now: number },
+): Decision<'written' | 'lost'> {
+  const record = ownRecord(state, key, hold);
+  if (record === undefined) return { result: 'lost' };
+  if (record.status !== 'running') return { result: 'written' };
+  const status = statusAfter(ending.kind, record.attempts, maxAttempts);
+  const ended: ClaimRecord = {
+    ...record,
+    status,
+    attempts: ending.kind === 'again' ? record.attempts - 1 : record.attempts,
+    lease_until: null,
+    ended_at: iso(now),
+    exit_code: ending.exitCode,
+    message: ending.message,
+    ...(typeof ending.jobId === 'number' && { job_id: ending.jobId }),
+    results: ending.results,
+    log: ending.log,
+  };
+  const row = runningJobs(state).find((job) => job.key === key)?.row;
+  const made = change(state, key, ended, row, `Set ${record.script} to ${status}`);
+  return { result: 'written', change: { ...made, files: ending.files } };
+}
+
+/** Gives up a job whose workers died, one after the other, as often as it may be tried. */
+export function giveUpJob(
+  state: QueueState,
+  key: string,
+  nonce: string,
+  limits: { maxAttempts: number; now: number },
+): Decision<'written' | 'lost'> {
+  const message = 'its worker went away, each time that it was tried';
+  const nothing = { exitCode: null, log: [], results: [], files: [] };
+  return endJob(state, key, { nonce }, { kind: 'refused', message, ...nothing }, limits);
+}
+
+/**
+ * Puts stuck or failed rows back to `ready`, with all their attempts before them. Whoever has such a job loses it.
+ * @param isMeant which rows
+ */
+export function resetJobs(
+  state: QueueState,
+  isMeant: (row: QueueRow) => boolean,
+): Decision<QueueRow[]> {
+  const rows = state.file.rows.filter((row) => row.status !== 'ready' && isMeant(row));
+  if (rows.length === 0) return { result: [] };
+  let { file } = state;
+  const records = new Map<string, ClaimRecord>();
+  for (const row of rows) {
+    const index = state.file.rows.indexOf(row);
+    const now = file.rows[index];
+    if (now === undefined) throw new Error('a row is gone from the file it was read from');
+    file = file.withStatus(now, 'ready');
+    // Of equal rows that are running, the one whose worker has been silent for longest is meant.
+    const [mine] = [...state.records]
+      .filter(
+        ([key, record]) =>
+          key.startsWith(`${row.digest.slice(0, 16)}-`) &&
+          record?.status === row.status &&
+          !records.has(key),
+      )
+      .sort(([, a], [, b]) => leaseOf(a) - leaseOf(b));
+    if (!mine?.[1]) continue;
+    const none = { attempts: 0, nonce: null, lease_until: null };
+    records.set(mine[0], { ...mine[1], ...none, status: 'ready' });
+  }
+  const what = rows.length === 1 ? rows[0]?.script : `${rows.length} jobs`;
+  return { result: rows, change: { message: `Reset ${what}`, records, file } };
+}
+
+/** When a claim's lease runs out, in milliseconds since 1970; 0 where it has none. */
+export function leaseOf(record: ClaimRecord | undefined | null): number {
+  return record?.status === 'running' && record.lease_until !== null
+    ? Date.parse(record.lease_until)
+    : 0;
+}
+
+function statusAfter(kind: Ending['kind'], attempts: number, maxAttempts: number): RowStatus {
+  if (kind === 'succeeded') return 'run';
+  if (kind === 'again') return 'ready';
+  return kind === 'refused' || attempts >= maxAttempts ? 'failed' : 'ready';
+}
+
+function change(
+  state: QueueState,
+  key: string,
+  record: ClaimRecord,
+  row: QueueRow | undefined,
+  message: string,
+): Change {
+  return {
+    message,
+    records: new Map([[key, record]]),
+    ...(row && row.status !== record.status && { file: state.file.withStatus(row, record.status) }),
+  };
+}
+
+function ownRecord(state: QueueState, key: string, { nonce }: Pick<Hold, 'nonce'>) {
+  const record = state.records.get(key);
+  return record?.nonce === nonce ? record : undefined;
+}
+
+function iso(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
+function spread(file: QueueFile | undefined): { file?: QueueFile } {
+  return file === undefined ? {} : { file };
+}

@@ -1,0 +1,12 @@
+const keptLines = 20;
+const longestLine = 500;
+
+/** The last lines of a job's log, as they may stand in a file that others read. */
+export function logLines(log: string): string[] {
+  return log
+    .split(/\r\n|[\r\n]/)
+    .map((line) => line.replace(/[\0-\x08\x0b-\x1f\x7f\ufffd]/g, '').trimEnd())
+    .filter((line) => line !== '')
+    .slice(-keptLines)
+    .map((line) => line.slice(0, longestLine));
+}

@@ -1,0 +1,192 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { AppError } from '../../errors.js';
+import { KeyLock } from '../../key-lock.js';
+import {
+  claimsFolder,
+  keyOfPath,
+  maxRecordBytes,
+  parseRecord,
+  recordPath,
+  writeRecord,
+  type ClaimRecord,
+} from './claim-record.js';
+import type { Change, Decision } from './decisions.js';
+import { maxQueueBytes, QueueFile } from './queue-file.js';
+import type { QueueState } from './queue-state.js';
+import type { PushResult, Repository, TreeEntry } from './repository.js';
+import { Rivals } from './rivals.js';
+
+/** Refusals in a row, the branch standing still meanwhile, after which it is no race but a rule of the repository. */
+const maxRefusals = 8;
+
+export interface QueueParts {
+  repository: Repository;
+  /** The queue's path in the repository. */
+  queueFile: string;
+  /** Whether a queue that is not there is an empty one, to be made by the first change. */
+  mayCreate?: boolean;
+  by: { name: string; email: string };
+  now: () => number;
+}
+
+/** The queue in its repository: looked at, and changed by a commit at a time that is never merged, rebased or forced. */
+export class Queue {
+  readonly #lock = new KeyLock<'queue'>();
+  readonly #records = new Map<string, ClaimRecord | AppError>();
+  #state: QueueState | undefined;
+  readonly #rivals = new Rivals();
+
+  constructor(readonly parts: QueueParts) {}
+
+  /** The queue as its repository has it now. @throws GitError, AppError when it cannot be read */
+  look(signal?: AbortSignal): Promise<QueueState> {
+    return this.#lock.hold('queue', () => this.#fetch(signal));
+  }
+
+  /**
+   * Makes a decision on the newest state and pushes it; when another's push came first, again on the state after that. It is asked
+   * again likewise after a reply that was lost, so it must know its own work when it sees it.
+   * @throws GitError, AppError conflict when the repository takes none of our pushes
+   */
+  change<T>(decide: (state: QueueState) => Decision<T>, signal?: AbortSignal): Promise<T> {
+    return this.#lock.hold('queue', async () => {
+      const { repository } = this.parts;
+      let refused: string | undefined;
+      for (let refusals = 0; ;) {
+        await pause(this.#rivals.pauseMs(), undefined, signal && { signal });
+        const from = performance.now();
+        const state = await this.#fetch(signal);
+        // Where the branch stood still, nobody was faster: a rule or a fault of the repository refused it.
+        const isRule = refused !== undefined && (state.commit ?? '') === refused;
+        refusals = isRule ? refusals + 1 : 0;
+        if (isRule) this.#rivals.wereNone();
+        const { result, change } = decide(state);
+        if (change === undefined) return result;
+        const pushed = await this.#push(state, change, signal);
+        const isTaken = pushed.kind === 'pushed';
+        this.#rivals.tried(isTaken, performance.now() - from);
+        if (isTaken) return result;
+        refused = state.commit ?? '';
+        if (refusals >= maxRefusals)
+          throw new AppError(
+            'conflict',
+            `the repository refuses pushes to ${repository.parts.branch}: ${pushed.reason}`,
+          );
+      }
+    });
+  }
+
+  get pushes(): { taken: number; refused: number } {
+    return this.#rivals.pushes;
+  }
+
+  async #push(state: QueueState, change: Change, signal?: AbortSignal): Promise<PushResult> {
+    const { repository, queueFile, by, now } = this.parts;
+    const { file, files = [], records, message } = change;
+    const changed = [
+      ...[...records].map(([key, record]) => ({
+        path: recordPath(key),
+        content: writeRecord(record),
+      })),
+      ...files,
+      ...(file ? [{ path: queueFile, content: file.bytes }] : []),
+    ];
+    const signature = { ...by, at: now() };
+    const commit = await repository.commit(state.commit, changed, message, signature, signal);
+    return repository.push(commit, signal);
+  }
+
+  async #fetch(signal?: AbortSignal): Promise<QueueState> {
+    const commit = await this.parts.repository.fetch(signal);
+    if (this.#state === undefined || this.#state.commit !== commit || commit === undefined)
+      this.#state = await this.#read(commit, signal);
+    return this.#state;
+  }
+
+  async #read(commit: string | undefined, signal?: AbortSignal): Promise<QueueState> {
+    const { repository, queueFile, mayCreate = false } = this.parts;
+    const { branch } = repository.parts;
+    if (commit === undefined) {
+      if (!mayCreate)
+        throw new AppError(
+          'not_found',
+          `the repository has no branch ${branch}; name another, or push it`,
+        );
+      return { commit, file: QueueFile.empty(), records: new Map(), problems: [] };
+    }
+    const entries = await repository.list(commit, [queueFile, `${claimsFolder}/`], signal);
+    const entry = entries.find(({ path }) => path === queueFile);
+    const file = await this.#readFile(entry, mayCreate, signal);
+    const { records, problems } = await this.#readRecords(entries, signal);
+    const rows = file.problems.map(({ line, message }) => ({
+      where: `${queueFile}:${line}`,
+      message,
+    }));
+    return { commit, file, records, problems: [...rows, ...problems] };
+  }
+
+  async #readFile(entry: TreeEntry | undefined, mayCreate: boolean, signal?: AbortSignal) {
+    const { queueFile } = this.parts;
+    if (entry === undefined) {
+      if (mayCreate) return QueueFile.empty();
+      throw new AppError('not_found', `${queueFile}: there is no such file in the repository`);
+    }
+    if (!isRegular(entry))
+      throw new AppError('unprocessable', `${queueFile}: is no regular file in the repository`);
+    if ((entry.size ?? 0) > maxQueueBytes)
+      throw new AppError(
+        'unprocessable',
+        `${queueFile}: is larger than ${maxQueueBytes / 1024 ** 2} MiB`,
+      );
+    const [bytes = Buffer.alloc(0)] = await this.parts.repository.read([entry.oid], signal);
+    try {
+      return QueueFile.read(bytes);
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      throw new AppError(error.code, `${queueFile}: ${error.message}`, { cause: error });
+    }
+  }
+
+  /** Those that were read before are known by their object, and not read again. */
+  async #readRecords(entries: readonly TreeEntry[], signal?: AbortSignal) {
+    const records = new Map<string, ClaimRecord | null>();
+    const problems: { where: string; message: string }[] = [];
+    const claims = entries.flatMap((entry) => {
+      const name = keyOfPath(entry.path);
+      return name === undefined ? [] : [{ ...entry, key: name.key }];
+    });
+    const fresh = claims.filter(
+      (entry) =>
+        !this.#records.has(entry.oid) && isRegular(entry) && (entry.size ?? 0) <= maxRecordBytes,
+    );
+    const contents = await this.parts.repository.read(
+      fresh.map(({ oid }) => oid),
+      signal,
+    );
+    for (const [i, { key, oid }] of fresh.entries())
+      this.#records.set(oid, tryParse(key, contents[i] ?? Buffer.alloc(0)));
+    const seen = new Set(claims.map(({ oid }) => oid));
+    for (const oid of this.#records.keys()) if (!seen.has(oid)) this.#records.delete(oid);
+    for (const { key, oid, path } of claims) {
+      const record = this.#records.get(oid);
+      records.set(key, record === undefined || record instanceof AppError ? null : record);
+      if (record instanceof AppError) problems.push({ where: path, message: record.message });
+      else if (record === undefined)
+        problems.push({ where: path, message: 'is no regular file, or too large for a claim' });
+    }
+    return { records, problems };
+  }
+}
+
+function isRegular({ mode }: TreeEntry): boolean {
+  return mode === '100644' || mode === '100755';
+}
+
+function tryParse(key: string, bytes: Buffer): ClaimRecord | AppError {
+  try {
+    return parseRecord(key, bytes);
+  } catch (error) {
+    if (error instanceof AppError) return error;
+    throw error;
+  }
+}

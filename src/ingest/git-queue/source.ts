@@ -1,0 +1,191 @@
+import { promisify } from 'node:util';
+import { gzip } from 'node:zlib';
+import { z } from 'zod';
+import { AppError } from '../../errors.js';
+import { submitSchema } from '../../jobs/request.js';
+import { ExpiredLeases } from '../expired-leases.js';
+import type { Outcome } from '../outcome.js';
+import type { Claim, IngestItem, IngestRequest, IngestSource, ScanNotes } from '../source.js';
+import { confinedResults } from './confined-results.js';
+import { claimJob, endJob, giveUpJob, leaseOf, renewJob, type Ending } from './decisions.js';
+import { TooLargeError } from './git.js';
+import { logLines } from './log-lines.js';
+import type { Queue } from './queue.js';
+import { readyJobs, runningJobs, type OpenJob, type QueueState } from './queue-state.js';
+import { storeResults, type ResultLimits } from './results.js';
+import { readArgs, readKwargs, toWords } from './row-arguments.js';
+
+export const GIT_QUEUE = 'git-queue';
+
+/** A larger repository is no place for jobs to come from; the service holds the archive in memory. */
+const maxCheckoutBytes = 256 * 1024 ** 2;
+
+const itemSchema = z.object({
+  key: z.string(),
+  line: z.number(),
+  script: z.string(),
+  args: z.string(),
+  kwargs: z.string(),
+  /** The commit that it runs in a checkout of. */
+  commit: z.string(),
+  /** The nonce of the claim that has run out, if there is one. */
+  replaces: z.string().nullable(),
+});
+type GitQueueItem = z.infer<typeof itemSchema> & IngestItem;
+
+export interface GitQueueParts {
+  queue: Queue;
+  /** From the repository's root. */
+  resultsDir: string;
+  limits: ResultLimits;
+  maxJobAttempts: number;
+  leaseMs: number;
+  /** For each job. */
+  gpus: number;
+  now: () => number;
+}
+
+/** A queue in a git repository as a way in: its rows become jobs of Slurm, in a checkout of the commit they were found in. */
+export class GitQueueSource implements IngestSource<GitQueueItem> {
+  readonly name = GIT_QUEUE;
+  readonly itemSchema = itemSchema;
+  readonly #parts: GitQueueParts;
+  readonly #leases: ExpiredLeases;
+
+  constructor(parts: GitQueueParts) {
+    this.#parts = parts;
+    this.#leases = new ExpiredLeases(parts.leaseMs, parts.now);
+  }
+
+  async *scan(notes: ScanNotes, signal: AbortSignal): AsyncGenerator<GitQueueItem> {
+    const { queue, maxJobAttempts, now } = this.#parts;
+    const state = await queue.look(signal);
+    for (const { where, message } of state.problems) notes.problem(where, message);
+    const running = runningJobs(state);
+    const kept = new Set(running.map(({ key }) => key));
+    for (const [key, record] of state.records)
+      if (record?.status === 'running' && !kept.has(key)) notes.cancelled(key);
+    // In any order: several servers that all begin with the first would be in each other's way.
+    for (const job of shuffled(readyJobs(state))) yield toItem(state, job);
+    for (const job of running) {
+      const { nonce, attempts } = job.replaces;
+      if (nonce === null) continue;
+      const leaseUntil = leaseOf(job.replaces);
+      if (!this.#leases.mayTakeOver(job.key, { nonce, leaseUntil })) continue;
+      if (attempts < maxJobAttempts) yield toItem(state, job);
+      else
+        await queue.change(
+          (newest) =>
+            giveUpJob(newest, job.key, nonce, { maxAttempts: maxJobAttempts, now: now() }),
+          signal,
+        );
+    }
+  }
+
+  claim({ key, replaces }: GitQueueItem, claim: Claim, signal: AbortSignal) {
+    const { queue, now } = this.#parts;
+    return queue.change(
+      (state) => claimJob(state, key, replaces ?? undefined, claim, now()),
+      signal,
+    );
+  }
+
+  /** @throws AppError unprocessable for what no checkout can run */
+  async request(item: GitQueueItem, _claim: Claim, signal: AbortSignal): Promise<IngestRequest> {
+    const { queue, resultsDir, gpus } = this.#parts;
+    await this.#demandScript(item, signal);
+    const fields = submitSchema.parse({
+      command_key: 'git_queue',
+      name: item.script.split('/').at(-1)?.slice(-128),
+      gpus,
+      args: toWords(readArgs(item.args), readKwargs(item.kwargs)),
+      params: { script: item.script, results: resultsDir },
+    });
+    try {
+      const tar = await queue.parts.repository.archive(item.commit, maxCheckoutBytes, signal);
+      const content = await promisify(gzip)(tar);
+      return { fields, script: { name: 'checkout.tar.gz', content } };
+    } catch (error) {
+      if (!(error instanceof TooLargeError)) throw error;
+      throw new AppError(
+        'unprocessable',
+        `the repository’s files come to more than ${maxCheckoutBytes / 1024 ** 2} MiB: keep data out of it`,
+      );
+    }
+  }
+
+  renew({ key }: GitQueueItem, claim: Claim, _progress: unknown, signal: AbortSignal) {
+    const { queue, now } = this.#parts;
+    return queue.change((state) => renewJob(state, key, claim, now()), signal);
+  }
+
+  async report(item: GitQueueItem, claim: Claim, outcome: Outcome, signal: AbortSignal) {
+    const { queue, maxJobAttempts: maxAttempts, now } = this.#parts;
+    const ending = await this.#endingOf(item, outcome, signal);
+    return queue.change(
+      (state) => endJob(state, item.key, claim, ending, { maxAttempts, now: now() }),
+      signal,
+    );
+  }
+
+  async #demandScript({ script, commit }: GitQueueItem, signal: AbortSignal): Promise<void> {
+    const refuse = (why: string) => new AppError('unprocessable', `script: ${script} ${why}`);
+    if (script.startsWith('/') || script.split('/').includes('..'))
+      throw refuse('is out of the repository; name a path from its root');
+    const path = script.replace(/^(\.\/)+/, '');
+    const [entry] = await this.#parts.queue.parts.repository.list(commit, [path], signal);
+    if (entry?.path !== path) throw refuse('is not in the repository');
+    if (!entry.mode.startsWith('100')) throw refuse('is no regular file in the repository');
+  }
+
+  async #endingOf(item: GitQueueItem, outcome: Outcome, signal: AbortSignal): Promise<Ending> {
+    const { queue, resultsDir, limits } = this.#parts;
+    const stored =
+      outcome.outputDir === null
+        ? { results: [], files: [], left: 0 }
+        : await storeResults(
+            queue.parts.repository,
+            item.commit,
+            resultsDir,
+            confinedResults(outcome.outputDir),
+            limits,
+            signal,
+          );
+    return {
+      kind: kindOf(outcome.status),
+      exitCode: outcome.exitCode,
+      message: outcome.message,
+      log: logLines(outcome.log),
+      results: stored.results,
+      files: stored.files,
+      jobId: outcome.jobId,
+    };
+  }
+}
+
+function kindOf(status: Outcome['status']): Ending['kind'] {
+  if (status === 'COMPLETED') return 'succeeded';
+  // What was called off, or can be no job at all, is not tried again.
+  return status === 'CANCELLED' || status === 'REJECTED' ? 'refused' : 'failed';
+}
+
+function toItem(state: QueueState, { key, row, replaces }: OpenJob): GitQueueItem {
+  if (state.commit === undefined) throw new Error('a branch without a commit has no jobs');
+  const { line, script, args, kwargs } = row;
+  return {
+    key,
+    line,
+    script,
+    args,
+    kwargs,
+    commit: state.commit,
+    replaces: replaces?.nonce ?? null,
+  };
+}
+
+function shuffled<T>(items: readonly T[]): T[] {
+  return items
+    .map((item) => ({ item, at: Math.random() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ item }) => item);
+}

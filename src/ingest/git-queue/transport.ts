@@ -1,0 +1,101 @@
+import { AppError } from '../../errors.js';
+import { shellQuote } from '../../jobs/shell-quote.js';
+import { safeConfig, type GitSetup } from './git.js';
+
+/** How a repository's address is to be understood. */
+export type Transport = 'https' | 'ssh' | 'file';
+
+/**
+ * What a repository's address asks for.
+ * @throws AppError bad_request for an address that git would take and we do not, and for one with a password in it
+ */
+export function transportOf(url: string): Transport {
+  if (/[\0-\x20\x7f]/.test(url) || url.startsWith('-')) throw unusable('holds a blank');
+  if (/^https?:\/\/[^/]*:[^/]*@/i.test(url))
+    throw unusable('holds a password; name a file that holds the token instead');
+  if (/^https:\/\/[^/]+\/./i.test(url)) return 'https';
+  if (/^ssh:\/\/[^/]+\/./i.test(url)) return 'ssh';
+  if (/^(file:\/\/)?\/./.test(url)) return 'file';
+  // git-clone(1): the form of scp, as long as no slash stands before the colon; `ext::` and its like have two.
+  if (/^[^/:]+:(?!:)(?!\/\/)./.test(url)) return 'ssh';
+  throw unusable('is neither https://… nor ssh://… nor user@host:path');
+}
+
+/** Credentials of a service, each in a file that only it can read. */
+export interface Credentials {
+  tokenFile?: string | undefined;
+  /** Who the token belongs to; most hosts take any name. */
+  username?: string | undefined;
+  sshKeyFile?: string | undefined;
+  knownHostsFile?: string | undefined;
+}
+
+/**
+ * Git for a service: nothing of any user's settings or keys, and of credentials only those given.
+ * @param askpass the program that hands git the token
+ * @param mayUseFiles whether a repository on this machine will do
+ */
+export function serviceGit(parts: {
+  url: string;
+  home: string;
+  askpass: string;
+  credentials: Credentials;
+  mayUseFiles: boolean;
+}): GitSetup {
+  const { url, home, askpass, credentials, mayUseFiles } = parts;
+  const transport = transportOf(url);
+  if (transport === 'file' && !mayUseFiles) throw unusable('is a folder of this machine');
+  const { tokenFile, username = 'git', sshKeyFile, knownHostsFile } = credentials;
+  const ssh = [
+    'ssh -F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes',
+    '-o PermitLocalCommand=no -o ForwardAgent=no -o ClearAllForwardings=yes',
+    '-o ConnectTimeout=30 -o ServerAliveInterval=15 -o UpdateHostKeys=no',
+    `-o UserKnownHostsFile=${shellQuote(knownHostsFile ?? '/dev/null')}`,
+    `-o IdentityFile=${shellQuote(sshKeyFile ?? 'none')}`,
+  ].join(' ');
+  const isHttps = transport === 'https';
+  return {
+    env: {
+      PATH: '/usr/local/bin:/usr/bin:/bin',
+      HOME: home,
+      GIT_CONFIG_NOSYSTEM: '1',
+      GIT_CONFIG_GLOBAL: '/dev/null',
+      GIT_SSH_COMMAND: ssh,
+      GIT_SSH_VARIANT: 'ssh',
+      GIT_ASKPASS: isHttps && tokenFile !== undefined ? askpass : '/bin/false',
+      ...(isHttps &&
+        tokenFile !== undefined && {
+          JR_GIT_TOKEN_FILE: tokenFile,
+          JR_GIT_USERNAME: username,
+          JR_GIT_HOST: new URL(url).host,
+        }),
+    },
+    config: { ...safeConfig([transport]), 'credential.helper': '' },
+  };
+}
+
+/**
+ * Git for somebody at a terminal: their own settings, agent and helpers, as their own `git push` has them.
+ * @param env their whole environment
+ */
+export function userGit(env: Readonly<Record<string, string | undefined>>): GitSetup {
+  const kept = Object.entries(env).filter(
+    (entry): entry is [string, string] =>
+      entry[1] !== undefined &&
+      // What a hook of the clone would leave behind, and what would lead git to other files than ours.
+      !/^GIT_(DIR|WORK_TREE|INDEX_FILE|OBJECT_DIRECTORY|ALTERNATE_OBJECT_DIRECTORIES|COMMON_DIR|NAMESPACE|PREFIX|TRACE.*|ALLOW_PROTOCOL)$/.test(
+        entry[0],
+      ),
+  );
+  return {
+    env: {
+      GIT_SSH_COMMAND: 'ssh -o BatchMode=yes -o ConnectTimeout=30 -o ServerAliveInterval=15',
+      ...Object.fromEntries(kept),
+    },
+    config: { ...safeConfig(['https', 'http', 'ssh', 'file']), 'http.followRedirects': 'initial' },
+  };
+}
+
+function unusable(why: string): AppError {
+  return new AppError('bad_request', `the repository’s address ${why}`);
+}

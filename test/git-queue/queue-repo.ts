@@ -1,0 +1,204 @@
+import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const mainJs = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+
+/** A script that says which job it is, in a file of its own among the results. */
+export const jobScript = `import os, sys, time
+time.sleep(float(os.environ.get("JOB_SECONDS", "0")))
+name = sys.argv[1]
+print("ran", sys.argv[1:])
+with open(os.path.join(os.environ["RESULTS_DIR"], name + ".txt"), "w") as f:
+    f.write(name)
+sys.exit(int(os.environ.get("JOB_EXIT", "0")))
+`;
+
+/** As the old tool's files look. */
+export function queueText(jobs: readonly string[], status = 'ready'): string {
+  return ['script,args,kwargs,status', ...jobs.map((name) => `job.py,"[""${name}""]",{},${status}`)]
+    .map((line) => `${line}\n`)
+    .join('');
+}
+
+/** A bare repository with a queue in it, and a clone of it, all real git. */
+export class QueueRepo {
+  readonly folder = mkdtempSync(join(tmpdir(), 'jr-queue-'));
+  readonly bare = join(this.folder, 'queue.git');
+  readonly clone = join(this.folder, 'clone');
+  readonly #children = new Set<ChildProcess>();
+  #account: { uid: number; gid: number } | undefined;
+
+  constructor(files: Record<string, string>) {
+    this.git('init', '--quiet', '--bare', '--initial-branch=main', this.bare);
+    this.git('clone', '--quiet', this.bare, this.clone);
+    this.git('-C', this.clone, 'checkout', '--quiet', '-b', 'main');
+    this.commit(files, 'Begin');
+  }
+
+  /** Makes all of it a user's, and acts as that user from then on. */
+  giveTo(user: string): void {
+    const id = (kind: string) => Number(execFileSync('id', [kind, user]).toString());
+    execFileSync('chown', ['-R', `${user}:`, this.folder]);
+    this.#account = { uid: id('-u'), gid: id('-g') };
+  }
+
+  get url(): string {
+    return `file://${this.bare}`;
+  }
+
+  git(...args: string[]): string {
+    return execFileSync('git', args, {
+      env: this.env({}),
+      stdio: ['ignore', 'pipe', 'pipe'],
+      ...this.#account,
+    }).toString();
+  }
+
+  /** As a person does it, in the clone. */
+  commit(files: Record<string, string>, message: string): void {
+    for (const [path, text] of Object.entries(files)) {
+      mkdirSync(dirname(join(this.clone, path)), { recursive: true });
+      writeFileSync(join(this.clone, path), text);
+    }
+    this.push(message);
+  }
+
+  push(message: string): void {
+    this.git('-C', this.clone, 'add', '--all');
+    this.git('-C', this.clone, 'commit', '--quiet', '-m', message);
+    this.git('-C', this.clone, 'push', '--quiet', '--set-upstream', 'origin', 'main');
+  }
+
+  pull(): void {
+    this.git('-C', this.clone, 'pull', '--quiet', '--rebase');
+  }
+
+  /** A file as the branch has it. */
+  show(path: string, commit = 'main'): string {
+    return this.git('-C', this.bare, 'show', `${commit}:${path}`);
+  }
+
+  files(): string[] {
+    return this.git('-C', this.bare, 'ls-tree', '-r', '--name-only', 'main').trim().split('\n');
+  }
+
+  statuses(): string[] {
+    return this.show('queue.csv')
+      .trim()
+      .split('\n')
+      .slice(1)
+      .map((line) => line.trim().split(',').at(-1) ?? '');
+  }
+
+  /** Resolves when all rows say so. */
+  async untilAll(status: string): Promise<void> {
+    await this.until(() => this.statuses().every((one) => one === status));
+  }
+
+  /** Looks again and again, since a repository tells nobody of a push. */
+  async until(isSo: () => boolean | Promise<boolean>): Promise<void> {
+    while (!(await isSo())) await new Promise((fulfil) => setTimeout(fulfil, 250));
+  }
+
+  /** What a person does whose push comes too late: begin again with the newest state. */
+  pushAgain(change: () => void): void {
+    for (;;) {
+      this.git('-C', this.clone, 'fetch', '--quiet');
+      this.git('-C', this.clone, 'reset', '--quiet', '--hard', 'origin/main');
+      change();
+      this.git('-C', this.clone, 'commit', '--quiet', '--all', '-m', 'By hand');
+      try {
+        this.git('-C', this.clone, 'push', '--quiet', 'origin', 'HEAD:main');
+        return;
+      } catch (error) {
+        if (!String(error).includes('rejected')) throw error;
+      }
+    }
+  }
+
+  edit(path: string, change: (text: string) => string): void {
+    const file = join(this.clone, path);
+    writeFileSync(file, change(readFileSync(file, 'utf8')));
+  }
+
+  append(path: string, text: string): void {
+    this.edit(path, (old) => old + text);
+  }
+
+  /** The claims, as they are written. */
+  records(): Record<string, unknown>[] {
+    return this.files()
+      .filter((path) => path.startsWith('.jobrunner/'))
+      .map((path) => JSON.parse(this.show(path)) as Record<string, unknown>);
+  }
+
+  /** A hook of the repository, which refuses a push by its exit code. */
+  preReceive(script: string): void {
+    const path = join(this.bare, 'hooks', 'pre-receive');
+    writeFileSync(path, `#!/bin/sh\n${script}\n`);
+    chmodSync(path, 0o755);
+  }
+
+  /** Runs `jobrunner queue …` in the clone, to its end. */
+  queue(args: string[], env: Record<string, string> = {}) {
+    return new Promise<{ code: number; stdout: string; stderr: string }>((fulfil) => {
+      execFile(
+        process.execPath,
+        [mainJs, 'queue', ...args],
+        { cwd: this.clone, env: this.env(env), maxBuffer: 64 * 1024 ** 2 },
+        (error, stdout, stderr) =>
+          fulfil({ code: error ? Number(error.code ?? -1) : 0, stdout, stderr }),
+      );
+    });
+  }
+
+  /** Starts `jobrunner queue work` on a copy of its own. */
+  work(name: string, args: string[] = [], env: Record<string, string> = {}) {
+    const options = ['--repo', this.url, '--worker', name, '--debug', ...args];
+    const child = spawn(process.execPath, [mainJs, 'queue', 'work', ...options], {
+      cwd: this.folder,
+      env: { ...this.env(env), XDG_CACHE_HOME: join(this.folder, 'cache', name) },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    this.#children.add(child);
+    let said = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
+    return {
+      child,
+      said: () => said,
+      /** Resolves when it has said so. */
+      until: async (pattern: RegExp) => {
+        while (!pattern.test(said)) {
+          if (child.exitCode !== null || child.signalCode !== null)
+            throw new Error(`worker ${name} ended: ${said}`);
+          await Promise.race([once(child.stderr, 'data'), once(child, 'close')]);
+        }
+      },
+      ended: once(child, 'close').then(() => ({ code: child.exitCode, said: said.slice(-2000) })),
+    };
+  }
+
+  remove(): void {
+    for (const child of this.#children) child.kill('SIGKILL');
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  /** Nothing of the tester's own settings. */
+  env(more: Record<string, string>): Record<string, string> {
+    return {
+      PATH: process.env['PATH'] ?? '',
+      HOME: this.folder,
+      TMPDIR: this.folder,
+      GIT_CONFIG_NOSYSTEM: '1',
+      GIT_AUTHOR_NAME: 'tester',
+      GIT_AUTHOR_EMAIL: 'tester@localhost',
+      GIT_COMMITTER_NAME: 'tester',
+      GIT_COMMITTER_EMAIL: 'tester@localhost',
+      ...more,
+    };
+  }
+}

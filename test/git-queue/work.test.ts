@@ -1,0 +1,285 @@
+import { afterEach, describe, expect, jest, test } from '@jest/globals';
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { jobScript, QueueRepo, queueText } from './queue-repo.js';
+
+jest.setTimeout(240_000);
+
+let repo: QueueRepo;
+afterEach(() => repo.remove());
+
+const make = (files: Record<string, string>) =>
+  (repo = new QueueRepo({ 'job.py': jobScript, ...files }));
+
+describe('the commands', () => {
+  test('add, list, work and reset do what the old tool’s page says, in the clone one stands in', async () => {
+    make({ 'README.md': 'a queue', 'dummy.py': 'import sys\nprint(sys.argv[1:])\n' });
+    const added = await repo.queue(['add', 'python dummy.py 1 --cheese="on,toast"']);
+    expect(added).toEqual({
+      code: 0,
+      stdout: 'queue.csv:2: dummy.py ["1"] {"cheese": "on,toast"} ready\n',
+      stderr: '',
+    });
+    await repo.queue(['add', 'dummy.py 2']);
+    expect(repo.show('queue.csv')).toBe(
+      'script,args,kwargs,status\ndummy.py,"[""1""]","{""cheese"": ""on,toast""}",ready\ndummy.py,"[""2""]",{},ready\n',
+    );
+    const worked = await repo.queue(['work'], { SLEEP_TIME: '0', MAX_ATTEMPTS: '1' });
+    expect(worked.stderr).toContain("['1', '--cheese=on,toast']");
+    expect(worked.code).toBe(0);
+    const listed = await repo.queue(['list', '--status', 'run', '--json']);
+    expect(JSON.parse(listed.stdout)).toMatchObject([
+      { line: 2, status: 'run', attempts: 1 },
+      { line: 3, status: 'run' },
+    ]);
+    expect((await repo.queue(['list', '--status', 'ready'])).stdout).toBe('no jobs\n');
+    expect((await repo.queue(['reset', '3'])).stdout).toBe('1 job is ready again\n');
+    expect(repo.statuses()).toEqual(['run', 'ready']);
+    // The clone is as it was: nothing checked out, nothing staged, no branch moved.
+    expect(repo.git('-C', repo.clone, 'status', '--porcelain')).toBe('');
+    expect(repo.git('-C', repo.clone, 'for-each-ref', 'refs/jobrunner/')).toBe('');
+    expect(existsSync(join(repo.clone, 'queue.csv'))).toBe(false);
+  });
+
+  test('several adds at once lose no row', async () => {
+    make({ 'queue.csv': queueText([]) });
+    const adds = await Promise.all([1, 2, 3, 4].map((n) => repo.queue(['add', `job.py ${n}`])));
+    expect(adds.map(({ code }) => code)).toEqual([0, 0, 0, 0]);
+    expect(repo.statuses()).toHaveLength(4);
+  });
+
+  test('each problem is one line that says what to do', async () => {
+    make({ 'queue.csv': queueText(['a']) });
+    const errors = await Promise.all([
+      repo.queue(['list', '--queue-file', '../x.csv']),
+      repo.queue(['list', '--queue-file', 'none.csv']),
+      repo.queue(['list', '--branch', 'none']),
+      repo.queue(['list', '--repo', 'ext::sh -c date']),
+      repo.queue(['list', '--repo', 'https://me:secret@host.invalid/x.git']),
+      repo.queue(['reset', '9']),
+      repo.queue(['add', 'job.py "1']),
+    ]);
+    expect(errors.map(({ code }) => code)).toEqual(errors.map(() => 1));
+    expect(errors.map(({ stderr }) => stderr)).toEqual([
+      'jobrunner: --queue-file: ../x.csv is not in the repository; name a path from its root\n',
+      'jobrunner: none.csv: there is no such file in the repository\n',
+      'jobrunner: the repository has no branch none; name another, or push it\n',
+      'jobrunner: --repo: the repository’s address holds a blank\n',
+      'jobrunner: --repo: the repository’s address holds a password; name a file that holds the token instead\n',
+      'jobrunner: there is no job in line 9\n',
+      'jobrunner: the quote " is never closed\n',
+    ]);
+  });
+});
+
+describe('a job', () => {
+  test('that fails is tried again, and failed after its last attempt, with the end of its log', async () => {
+    make({ 'queue.csv': queueText(['a']) });
+    const worked = await repo.queue(['work', '--max-job-attempts', '2'], {
+      ...{ SLEEP_TIME: '0', MAX_ATTEMPTS: '2', JOB_EXIT: '3' },
+    });
+    expect(worked.stderr.match(/claimed/g)).toHaveLength(2);
+    expect(repo.statuses()).toEqual(['failed']);
+    expect(repo.records()).toMatchObject([
+      { status: 'failed', attempts: 2, exit_code: 3, message: 'exit code 3', log: ["ran ['a']"] },
+    ]);
+  });
+
+  test('leaves results: small ones are committed, large ones named with their digest and kept', async () => {
+    make({ 'queue.csv': queueText(['a']), 'results/old.txt': 'old' });
+    repo.commit(
+      {
+        'job.py':
+          'import os\nos.makedirs("results/deep")\nopen("results/deep/a b.txt","w").write("x")\nopen("results/big.bin","wb").truncate(3*1024*1024)\nos.symlink("/etc/passwd","results/link")\n',
+      },
+      'Another job',
+    );
+    await repo.queue(['work', '--max-result-mb', '2'], {
+      ...{ MAX_ATTEMPTS: '1', XDG_CACHE_HOME: join(repo.folder, 'cache') },
+    });
+    expect(repo.files()).toContain('results/deep/a b.txt');
+    expect(repo.files().filter((path) => path.startsWith('results/'))).toHaveLength(2);
+    const [record] = repo.records();
+    expect(record?.['results']).toEqual([
+      {
+        path: 'results/big.bin',
+        size: 3 * 1024 ** 2,
+        sha256: sha256(Buffer.alloc(3 * 1024 ** 2)),
+        committed: false,
+      },
+      expect.objectContaining({ path: 'results/deep/a b.txt', committed: true }),
+    ]);
+    expect(readdirSync(join(repo.folder, 'cache/jobrunner/git-queue/large-results'))).toHaveLength(
+      1,
+    );
+  });
+
+  test('goes back to ready when its worker is told to stop, with all it started, and counts no attempt', async () => {
+    make({ 'queue.csv': queueText(['a']) });
+    repo.commit(
+      {
+        'job.py':
+          'import subprocess\np=subprocess.Popen(["sleep","1000.125"])\nprint("up",flush=True)\np.wait()\n',
+      },
+      'A job that lasts',
+    );
+    const worker = repo.work('w');
+    await worker.until(/^up$/m);
+    worker.child.kill('SIGINT');
+    expect((await worker.ended).code).toBe(0);
+    expect(repo.statuses()).toEqual(['ready']);
+    expect(repo.records()).toMatchObject([{ status: 'ready', attempts: 0 }]);
+    expect(commandLines()).not.toContain('sleep\x001000.125\0');
+  });
+
+  test('ends with its worker when that is killed, and is taken over when the lease has run out', async () => {
+    make({ 'queue.csv': queueText(['a']) });
+    repo.commit(
+      { 'slow.py': 'import time\nprint("up",flush=True)\ntime.sleep(1000.25)\n' },
+      'Slow',
+    );
+    repo.commit({ 'queue.csv': queueText(['a']).replace('job.py', 'slow.py') }, 'Use it');
+    const killed = repo.work('killed', ['--lease', '0.05']);
+    await killed.until(/^up$/m);
+    killed.child.kill('SIGKILL');
+    await killed.ended;
+    const heir = repo.work('heir', ['--lease', '0.05', '--sleep', '1', '--max-attempts', '0']);
+    await heir.until(/^up$/m);
+    expect(commandLines().filter((line) => line.includes('slow.py'))).toHaveLength(1);
+    expect(repo.records()).toMatchObject([{ worker: 'heir', attempts: 2, status: 'running' }]);
+    // Somebody takes the job from it: it ends its own.
+    await repo.queue(['reset', '2']);
+    await heir.until(/lost; ending it/);
+    await heir.until(/claimed[^]*claimed/);
+    heir.child.kill('SIGTERM');
+    await heir.ended;
+    expect(repo.statuses()).toEqual(['ready']);
+  });
+
+  test('keeps its row when others are put in above it, and equal ones are jobs of their own', async () => {
+    make({ 'queue.csv': queueText(['same', 'same']) });
+    const worker = repo.work('w', ['--max-attempts', '1'], { JOB_SECONDS: '2' });
+    await worker.until(/claimed/);
+    repo.pushAgain(() =>
+      repo.edit('queue.csv', (text) => {
+        const [head, ...rest] = text.split('\n');
+        return [head, 'job.py,"[""same""]",{},ready', 'job.py,"[""new""]",{},run', ...rest].join(
+          '\n',
+        );
+      }),
+    );
+    await worker.ended;
+    expect(repo.statuses()).toEqual(['run', 'run', 'run', 'run']);
+    expect(repo.records()).toHaveLength(3);
+  });
+});
+
+describe('what a repository brings along', () => {
+  test('its hooks, filters, links and submodules reach nothing', async () => {
+    make({ 'queue.csv': queueText(['a']), '.gitattributes': '* filter=evil\n' });
+    const seen = join(repo.folder, 'seen');
+    repo.git('-C', repo.clone, 'config', 'core.hooksPath', '.githooks');
+    for (const hook of ['pre-push', 'post-checkout', 'reference-transaction', 'post-commit'])
+      writeFileSync(join(repo.clone, '.git', 'hooks', hook), `#!/bin/sh\ntouch ${seen}\n`, {
+        mode: 0o755,
+      });
+    writeFileSync(
+      join(repo.clone, '.gitmodules'),
+      `[submodule "x"]\n\tpath = x\n\turl = ext::touch ${seen}\n`,
+    );
+    symlinkSync('/etc', join(repo.clone, 'etc'));
+    repo.git(
+      '-C',
+      repo.clone,
+      'update-index',
+      '--add',
+      '--cacheinfo',
+      `160000,${'1'.repeat(40)},x`,
+    );
+    repo.push('Traps');
+    const worked = await repo.queue(['work'], { MAX_ATTEMPTS: '1' });
+    expect(worked.stderr).toContain("ran ['a']");
+    expect(repo.statuses()).toEqual(['run']);
+    expect(existsSync(seen)).toBe(false);
+  });
+
+  test('a script outside of it is refused for good, and nothing of it runs', async () => {
+    const rows = ['../../etc/x.py', '/etc/hostname', 'link.py', 'gone.py', 'folder/out.py'];
+    make({
+      'queue.csv': `script,args,kwargs,status\n${rows.map((r) => `${r},,,ready\n`).join('')}`,
+    });
+    symlinkSync(join(repo.folder, 'outside.py'), join(repo.clone, 'link.py'));
+    symlinkSync(repo.folder, join(repo.clone, 'folder'));
+    for (const name of ['outside.py', 'out.py'])
+      writeFileSync(join(repo.folder, name), 'print("ran outside")\n');
+    repo.push('Links');
+    const worked = await repo.queue(['work'], { MAX_ATTEMPTS: '1' });
+    expect(worked.stderr).not.toContain('ran outside');
+    expect(repo.statuses()).toEqual(rows.map(() => 'failed'));
+    expect(
+      repo
+        .records()
+        .map(({ message }) => String(message))
+        .join('\n'),
+    ).toMatch(/--allow-outside/);
+    await repo.queue(['reset', '4']);
+    const allowed = await repo.queue(['work', '--allow-outside'], { MAX_ATTEMPTS: '1' });
+    expect(allowed.stderr).toContain('ran outside');
+  });
+
+  test('a queue that is a link, too large, or hidden behind one is refused', async () => {
+    make({
+      'big.csv': `${queueText([])}${'x'.repeat(17 * 1024 ** 2)}\n`,
+      'real/queue.csv': queueText([]),
+    });
+    symlinkSync('/etc/passwd', join(repo.clone, 'queue.csv'));
+    symlinkSync('real', join(repo.clone, 'behind'));
+    repo.push('Links');
+    const errors = await Promise.all(
+      ['queue.csv', 'big.csv', 'behind/queue.csv'].map((file) =>
+        repo.queue(['list', '--queue-file', file]),
+      ),
+    );
+    expect(errors.map(({ stderr }) => stderr)).toEqual([
+      'jobrunner: queue.csv: is no regular file in the repository\n',
+      'jobrunner: big.csv: is larger than 16 MiB\n',
+      'jobrunner: behind/queue.csv: there is no such file in the repository\n',
+    ]);
+  });
+
+  test('claims that are not ours to read keep their number, and are told of', async () => {
+    make({ 'queue.csv': queueText(['a']) });
+    await repo.queue(['work'], { MAX_ATTEMPTS: '1' });
+    repo.pull();
+    const path = repo.files().find((name) => name.startsWith('.jobrunner/')) ?? '';
+    repo.commit({ [path]: '{"version": 1}', 'queue.csv': queueText(['a']) }, 'Spoil');
+    const worked = await repo.queue(['work'], { MAX_ATTEMPTS: '1' });
+    expect(worked.stderr).toContain(`${path}: script: `);
+    expect(repo.statuses()).toEqual(['run']);
+    expect(repo.files()).toContain(path.replace('-1.json', '-2.json'));
+  });
+
+  test('a repository that takes no push says why, in its own words and without ours', async () => {
+    make({ 'queue.csv': queueText(['a']) });
+    repo.preReceive('echo "only maintainers may push" >&2; exit 1');
+    const added = await repo.queue(['add', 'job.py b']);
+    expect(added).toMatchObject({ code: 1, stdout: '' });
+    expect(added.stderr).toMatch(/refuses pushes to main: .*pre-receive hook declined/);
+  });
+});
+
+const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
+
+/** Of all processes on this machine. */
+function commandLines(): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      try {
+        return [readFileSync(`/proc/${pid}/cmdline`, 'utf8')];
+      } catch {
+        return [];
+      }
+    });
+}
