@@ -1,0 +1,55 @@
+import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
+import { jobScript, QueueRepo, queueText } from './queue-repo.js';
+
+jest.setTimeout(600_000);
+
+const names = Array.from({ length: 50 }, (_, i) => `n${i}`);
+let repo: QueueRepo;
+
+beforeEach(() => {
+  repo = new QueueRepo({
+    'queue.csv': queueText(names).replaceAll('\n', '\r\n'),
+    'job.py': jobScript,
+  });
+});
+
+afterEach(() => repo.remove());
+
+test('twelve workers run each of fifty jobs once, though some are killed and pushes fail at random', async () => {
+  // One push in four is refused for no reason.
+  repo.preReceive('n=$(od -An -N1 -tu1 /dev/urandom); [ "$n" -ge 64 ]');
+  const before = repo.show('queue.csv');
+  const flags = ['--lease', '1', '--sleep', '3', '--max-attempts', '0'];
+  const workers = Array.from({ length: 12 }, (_, i) =>
+    repo.work(`w${i}`, flags, { JOB_SECONDS: '0.5' }),
+  );
+  // The first three that take a job are killed with it in hand, or just after.
+  const killed = new Set<(typeof workers)[number]>();
+  for (const worker of workers)
+    worker.child.stderr.on('data', () => {
+      if (killed.size >= 3 || killed.has(worker) || !/claimed/.test(worker.said())) return;
+      killed.add(worker);
+      worker.child.kill('SIGKILL');
+    });
+  await repo.untilAll('run');
+  const left = workers.filter((worker) => !killed.has(worker));
+  for (const { child } of left) child.kill('SIGTERM');
+  const ends = await Promise.all(left.map((worker) => worker.ended));
+  expect(killed.size).toBe(3);
+  expect(ends.filter(({ code }) => code !== 0)).toEqual([]);
+
+  // No row is lost or mangled: but for the statuses, the file is what it was, byte for byte.
+  expect(repo.show('queue.csv')).toBe(before.replaceAll(',ready', ',run'));
+  expect(repo.files().filter((path) => path.startsWith('results/'))).toHaveLength(50);
+  for (const name of names) expect(repo.show(`results/${name}.txt`)).toBe(name);
+
+  const history = repo.git('-C', repo.bare, 'log', '--format=%s', 'main').toLowerCase();
+  const times = (words: string) => history.split(words).length - 1;
+  // Each is claimed once, but for those whose worker was killed; and has one outcome, whoever else still thought it theirs.
+  expect(times('claim job.py')).toBe(50);
+  expect(times('take over job.py')).toBeGreaterThanOrEqual(3);
+  expect(times('set job.py to run')).toBe(50);
+  const attempts = repo.records().map((record) => Number(record['attempts']));
+  expect(attempts.reduce((sum, n) => sum + n)).toBe(50 + times('take over job.py'));
+  expect(repo.records().every(({ status }) => status === 'run')).toBe(true);
+});
