@@ -30,9 +30,11 @@ check_fractions() {
     awaits "$id" '.status == "RUNNING" and .gpu_indices == [2]' 'expected it to have half of GPU 2'
   done
   [ "$(api "/jobs/$first/log")" = '2 0.500000' ] || fail 'the job was not told its half of GPU 2' "$(api "/jobs/$first/log")"
-  cancel "$first" "$second"
+  id=$(submit 'sleep 600' -F gpus=0.3)
+  awaits "$id" '.status == "RUNNING" and (.gpu_indices | length == 1)' 'expected to be told which GPU Slurm has chosen'
+  cancel "$first" "$second" "$id"
   awaits "$second" '.status == "CANCELLED" and .failure == "cancelled"' 'expected it to be cancelled'
-  passed 'two jobs share a GPU'
+  passed 'two jobs share a GPU, and a third has the one that Slurm chose'
 }
 
 check_move() {

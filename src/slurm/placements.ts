@@ -9,7 +9,9 @@ export interface GpuPlacement {
 }
 
 /**
- * Reads `scontrol --details --oneliner show job`. 22.05 and 24.11 both write `GRES=shard:nvidia0:60(IDX:0),shard:nvidia1:0(IDX:)`.
+ * Reads `scontrol --details --oneliner show job`. Of a job with 60 shards of the first of two GPUs, 22.05 writes
+ * `GRES=shard:nvidia0:60(IDX:0),shard:nvidia1:0(IDX:)`, and 24.11 what it has of each GPU and what there is:
+ * `GRES=shard:nvidia0:60(60/100,0/100),shard:nvidia1:0(0/100,0/100)`.
  * A job's name and comment may hold anything, even such a field: then the job is left out.
  */
 export function parsePlacements(output: string): Map<number, GpuPlacement> {
@@ -29,9 +31,12 @@ export function parsePlacements(output: string): Map<number, GpuPlacement> {
 function parseGres(text: string): Omit<GpuPlacement, 'node'> {
   const indices: number[] = [];
   let shards = 0;
-  for (const [, count, places] of text.matchAll(/shard:\w+:(\d+)\(IDX:([\d,-]*)\)/g)) {
-    if (Number(count) === 0) continue;
-    indices.push(...indicesOf(places ?? ''));
+  for (const [, count, places] of text.matchAll(
+    /shard:\w+:(\d+)\((IDX:[\d,-]*|\d+\/\d+(?:,\d+\/\d+)*)\)/g,
+  )) {
+    if (Number(count) === 0 || places === undefined) continue;
+    const list = /^IDX:(.*)$/.exec(places)?.[1];
+    indices.push(...(list === undefined ? indicesInUse(places) : indicesOf(list)));
     shards = Number(count);
   }
   return { indices: [...new Set(indices)].sort((a, b) => a - b), shards };
@@ -45,4 +50,9 @@ function indicesOf(list: string): number[] {
       const [first = NaN, last = first] = part.split('-').map(Number);
       return Array.from({ length: last - first + 1 }, (_, i) => first + i);
     });
+}
+
+/** @param shares such as `0/100,60/100`: of each GPU, in their order */
+function indicesInUse(shares: string): number[] {
+  return shares.split(',').flatMap((share, index) => (share.startsWith('0/') ? [] : [index]));
 }
