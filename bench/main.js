@@ -4,6 +4,7 @@ import process from 'node:process';
 import { URL, fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { extraction } from './figures/extraction.js';
+import { gitQueue } from './figures/git-queue.js';
 import { gitlabScan } from './figures/gitlab.js';
 import { gpuSharing } from './figures/gpus.js';
 import { jobLatency } from './figures/job-latency.js';
@@ -41,6 +42,7 @@ const figures = [
   gpuSharing,
   ssh,
   gitlabScan,
+  gitQueue,
 ];
 
 /** Above this share of the CPUs, what others do shows in the figures. */

@@ -58,6 +58,25 @@ describe('settings', () => {
   });
 });
 
+test('a git queue is refused with what is missing for it, and takes the old tool’s variables', () => {
+  const over = (more: Record<string, string>) => () =>
+    readConfig({ JR_GITQUEUE_REPO: 'git@git.example:team/queue.git', ...more });
+  expect(over({})).toThrow(/JR_GITQUEUE_SSH_KEY_FILE and JR_GITQUEUE_KNOWN_HOSTS must be set/);
+  expect(over({ JR_GITQUEUE_REPO: '/srv/queue.git' })).toThrow(/JR_GITQUEUE_LOCAL=1/);
+  expect(over({ JR_GITQUEUE_REPO: 'ext::sh' })).toThrow(
+    /^JR_GITQUEUE_REPO: the repository’s address/,
+  );
+  const https = { JR_GITQUEUE_REPO: 'https://git.example/queue.git' };
+  expect(over({ ...https, JOBS_QUEUE_FILE: '/etc/passwd' })).toThrow(/^JOBS_QUEUE_FILE: expected/);
+  expect(over({ ...https, RESULTS_DIR: 'a/../../b' })).toThrow(/^RESULTS_DIR: expected/);
+  const given = { JOBS_QUEUE_FILE: 'a/b.csv', RESULTS_DIR: 'out', SLEEP_TIME: '7' };
+  expect(over({ ...https, ...given, MAX_JOB_ATTEMPTS: '5' })().gitQueue).toMatchObject({
+    ...{ queueFile: 'a/b.csv', resultsDir: 'out', seconds: 7, maxJobAttempts: 5, branch: 'main' },
+  });
+  // Where there is no queue, whatever is called so is somebody else's.
+  expect(readConfig({ SLEEP_TIME: 'long' }).gitQueue).toBeUndefined();
+});
+
 test('docs/settings.md names every setting with its default, and none that is not there', () => {
   const page = readFileSync('docs/settings.md', 'utf8');
   const rows = [...page.matchAll(/^\| `(JR_\w+)` \| (.+?) \| (.+?) \|$/gm)];
