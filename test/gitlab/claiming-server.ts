@@ -83,7 +83,7 @@ export class ClaimingServer {
       worker: this.worker,
       leaseMs,
       pauses: new Pauses(this.db, now),
-      seconds: 0.5,
+      seconds: 1,
       maxJobs,
       findJob: (id) => this.#view(id as JobId),
       now,

@@ -6,7 +6,7 @@ import type { Project } from './api.js';
 import { ClaimingServer } from './claiming-server.js';
 import { GitLabStandIn } from './stand-in.js';
 
-jest.setTimeout(120_000);
+jest.setTimeout(180_000);
 
 interface Response {
   status: string;
@@ -48,7 +48,7 @@ async function response(project: Project, job = 'a'): Promise<Response | undefin
 }
 
 async function until(is: () => boolean | Promise<boolean>): Promise<void> {
-  for (const deadline = Date.now() + 60_000; !(await is()); await setTimeout(20))
+  for (const deadline = Date.now() + 100_000; !(await is()); await setTimeout(150))
     if (Date.now() > deadline) throw new Error(`still not so: ${is.toString()}`);
 }
 

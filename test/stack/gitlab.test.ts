@@ -1,6 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createHash } from 'node:crypto';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -330,6 +339,21 @@ describe('the route', () => {
     expect(await untilResponse(project, reported)).toMatchObject({ status: 'COMPLETED' });
     expect((await stack.call('POST', '/ingest/nowhere/pause')).status).toBe(404);
   }, 60_000);
+
+  test('keeps its token out of logs, environments, arguments and replies', async () => {
+    const pid = await stack.pidOf('api');
+    const seen = [
+      readFileSync(`/proc/${pid}/environ`, 'latin1'),
+      readFileSync(`/proc/${pid}/cmdline`, 'latin1'),
+      (await stack.call('GET', '/ingest')).text,
+      ...readdirSync(join(stack.root, 'logs')).map((name) => {
+        const path = join(stack.root, 'logs', name);
+        return statSync(path).isFile() ? readFileSync(path, 'latin1') : '';
+      }),
+    ];
+    expect(seen.filter((text) => text.includes(gitlab.token))).toEqual([]);
+    expect(statSync(join(stack.root, 'secrets', 'gitlab-token')).mode & 0o007).toBe(0);
+  });
 
   test('shows in the metrics', async () => {
     const { text } = await stack.call('GET', '/metrics');

@@ -77,6 +77,8 @@ export class GitLabSource implements IngestSource<GitLabItem> {
   ): Promise<'kept' | 'lost'> {
     const there = await this.#read(item, signal);
     if (there?.claim?.nonce !== claim.nonce) return this.#lost(item);
+    // The outcome is there already.
+    if (there.claim.leaseUntil === undefined) return 'kept';
     const at = there.claim.claimedAt ?? new Date(this.parts.now()).toISOString();
     this.#ours.set(item.key, at);
     const content = claimedResponse(item.jobId, claim, progress, at);
