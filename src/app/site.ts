@@ -38,7 +38,6 @@ export async function openSite(base: Base, external: ExternalSlurm): Promise<Clu
   const inventory = new SiteInventory(slurm, log);
   onClose(() => inventory.close());
   try {
-    await slurm.pingController();
     await inventory.start();
   } catch (cause) {
     if (!(cause instanceof SlurmError)) throw cause;

@@ -5,7 +5,7 @@ import { ConfigError } from '../config/config-error.js';
 /** Whether the jobs' user is another than the API's: then what jobs write must be opened to a group that both are in. */
 export async function isOtherUser(user: string | undefined): Promise<boolean> {
   if (user === undefined) return false;
-  const { stdout, failed } = await execa('id', ['-u', '--', user], { reject: false });
+  const { stdout, failed } = await execa('/usr/bin/id', ['-u', '--', user], { reject: false });
   // One that this machine does not know is none of its users.
   return failed || Number(stdout) !== process.getuid?.();
 }
@@ -27,7 +27,9 @@ export async function sharedGroup(
       );
     return undefined;
   }
-  const { stdout, failed } = await execa('getent', ['group', '--', name], { reject: false });
+  const { stdout, failed } = await execa('/usr/bin/getent', ['group', '--', name], {
+    reject: false,
+  });
   const gid = Number(stdout.split(':')[2]);
   if (failed || !Number.isInteger(gid))
     throw new ConfigError(`JR_SLURM_GROUP: there is no group ${name} on this machine`);
@@ -36,7 +38,7 @@ export async function sharedGroup(
       `JR_SLURM_GROUP: the API's user is not in ${name}; add it (usermod -aG ${name} …), and start again`,
     );
   if (isOther && user !== undefined) {
-    const { stdout: groups, failed: unknown } = await execa('id', ['-G', '--', user], {
+    const { stdout: groups, failed: unknown } = await execa('/usr/bin/id', ['-G', '--', user], {
       reject: false,
     });
     // A user that only the site's nodes know cannot be checked here.

@@ -42,7 +42,7 @@ export async function prepareSite(
 
 /** The API reads archives that nobody vouches for; root has no business in that. */
 function becomeApiUser(root: string): void {
-  const { stdout, failed } = execaSync('getent', ['passwd', API_USER], { reject: false });
+  const { stdout, failed } = execaSync('/usr/bin/getent', ['passwd', API_USER], { reject: false });
   const [, , uid, gid] = stdout.split(':').map(Number);
   if (failed || uid === undefined || gid === undefined)
     throw new ConfigError(
@@ -60,7 +60,7 @@ function becomeApiUser(root: string): void {
       );
     }
   }
-  process.setgroups?.(execaSync('id', ['-G', API_USER]).stdout.split(' ').map(Number));
+  process.setgroups?.(execaSync('/usr/bin/id', ['-G', API_USER]).stdout.split(' ').map(Number));
   process.setgid?.(gid);
   process.setuid?.(uid);
   process.chdir('/');

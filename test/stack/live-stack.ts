@@ -135,6 +135,10 @@ export class LiveStack {
     return this.#output().stdout;
   }
 
+  get stderr(): string {
+    return this.#output().stderr;
+  }
+
   async up(): Promise<void> {
     const child = launch(this.env, this.through);
     this.#child = child;

@@ -1,0 +1,344 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { execFileSync } from 'node:child_process';
+import { chownSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { until, untilTold } from './gpu-jobs.js';
+import { LiveStack, makeRoot, runStackOnce, type JobReply } from './live-stack.js';
+import { SiteSlurm } from './site-slurm.js';
+
+/** What a live stack of our own would be told, and a site's must not be. */
+const notOurs = { JR_SIMULATE_GPUS: '', JR_NUM_CPUS: '', JR_SLURM_POLL_SECONDS: '1' };
+
+let site: SiteSlurm;
+let tokenFile: string;
+let stacks: Record<string, LiveStack>;
+
+async function ownedRoot(): Promise<string> {
+  const root = await makeRoot();
+  const idOf = (flag: string) =>
+    Number(execFileSync('id', [flag, 'jobrunner'], { encoding: 'utf8' }));
+  chownSync(root, idOf('-u'), idOf('-g'));
+  return root;
+}
+
+function putToken(token: string): void {
+  writeFileSync(tokenFile, `${token}\n`, { mode: 0o644 });
+}
+
+const viaCommands = () => ({
+  ...notOurs,
+  JR_SLURM_MODE: 'external',
+  JR_SLURM_CONF: site.slurmConf,
+  JR_SLURM_ACCOUNT: 'phys',
+});
+const viaRest = () => ({
+  ...notOurs,
+  JR_SLURM_MODE: 'external',
+  JR_SLURMRESTD_URL: site.restUrl,
+  JR_SLURM_JWT_FILE: tokenFile,
+  JR_SLURM_GROUP: 'runner',
+  JR_SLURM_PARTITION: 'cpu',
+});
+
+beforeAll(async () => {
+  site = await SiteSlurm.start();
+  tokenFile = join(site.root, 'token');
+  putToken(await site.token('runner'));
+  const [commands, rest] = await Promise.all([
+    LiveStack.start({ ...viaCommands(), JR_ROOT: await ownedRoot() }),
+    LiveStack.start({ ...viaRest(), JR_ROOT: await ownedRoot() }),
+  ]);
+  stacks = { commands, rest };
+}, 180_000);
+
+afterAll(async () => {
+  await Promise.all(Object.values(stacks ?? {}).map((stack) => stack.remove()));
+  await site?.remove();
+}, 60_000);
+
+describe.each([
+  ['commands', 'jobrunner'],
+  ['rest', 'runner'],
+])('over the %s of a site', (way, user) => {
+  const stack = () => stacks[way] as LiveStack;
+  const slow = (fields: object = {}) =>
+    stack().submit({ command_key: 'shell', command: untilTold, mem_gb: 0.1, ...fields });
+  const tellToEnd = (id: number) =>
+    writeFileSync(join(stack().root, 'results', String(id), 'end'), '');
+
+  test('the site’s partitions, nodes and GPUs are shown, and it is in good health', async () => {
+    const { json: health } = await stack().call<object>('GET', '/health');
+    expect(health).toMatchObject({ status: 'ok', slurmctld: 'up', slurmdbd: 'up' });
+    const { json } = await stack().call<{ partitions: object[] }>('GET', '/partitions');
+    expect(json.partitions).toMatchObject([
+      { name: 'cpu', max_time: '0-02:00:00', default_time: '0-00:10:00', nodes: ['c1'] },
+      { name: 'gpu', max_time: '0-01:00:00', max_memory_mb: 3000, nodes: ['g1'] },
+      { name: 'all', max_time: 'UNLIMITED', nodes: expect.arrayContaining(['c1', 'g1']) },
+    ]);
+    const { json: gpus } = await stack().call<{ nodes: object[] }>('GET', '/gpus');
+    expect(gpus.nodes).toMatchObject([
+      { node: 'g1', types: [{ type: 'a100', count: 2, used: 0 }], shards: null },
+    ]);
+  }, 90_000);
+
+  test('a job runs as the site’s user, with its log, outputs and GPU', async () => {
+    const job = await stack().shell(
+      'id -un; echo "$HOME"; echo oops >&2; mkdir d; echo w >d/model.pt; echo $SLURM_JOB_ACCOUNT-$SLURM_GPUS_ON_NODE',
+      { partition: 'gpu', gpus: 1, gpu_type: 'a100' },
+    );
+    expect(job).toMatchObject({
+      status: 'COMPLETED',
+      exit_code: 0,
+      node: 'g1',
+      gres: 'gpu:a100:1',
+    });
+    const home = execFileSync('getent', ['passwd', user], { encoding: 'utf8' }).split(':')[5];
+    const account = way === 'commands' ? 'phys' : 'bio';
+    expect(job.log).toBe(`${user}\n${home}\noops\n${account}-1\n`);
+    const { json } = await stack().call<{ outputs: object[] }>(
+      'GET',
+      `/outputs/by_job/${job.job_id}`,
+    );
+    expect(json.outputs).toMatchObject([{ output_id: 'd/model.pt', size: 2 }]);
+    const { status } = await stack().call('DELETE', `/jobs/${job.job_id}`);
+    expect(status).toBe(204);
+    expect(await readdir(join(stack().root, 'results'))).not.toContain(String(job.job_id));
+  }, 90_000);
+
+  test('a job’s dataset and template are read on the node', async () => {
+    const form = new FormData();
+    form.set('file', new Blob(['hello']), 'hello.txt');
+    const { json: dataset } = await stack().call<{ sha256: string }>('POST', '/datasets/upload', {
+      body: form,
+    });
+    const job = await stack().run({
+      command_key: 'echo_params',
+      dataset_sha: dataset.sha256,
+      mem_gb: 0.2,
+      params: { a: 'b' },
+    });
+    expect(job).toMatchObject({ status: 'COMPLETED' });
+    const read = await stack().shell('cat "$JR_DATASET_FILE"', { dataset_sha: dataset.sha256 });
+    expect(read.log).toBe('hello');
+  }, 90_000);
+
+  test.each([
+    [{ gpus: 0.5, partition: 'gpu' }, /gpus: .*whole GPUs only/],
+    [{ gpus: 3, partition: 'gpu' }, /gpus: 3 asked for, 2 is the most/],
+    [{ gpus: 1 }, /gpus: 1 asked for, 0 is the most a node of cpu/],
+    [{ time_limit: '3:00:00' }, /time_limit: .*0-02:00:00 is the most/],
+    [{ mem_gb: 3.5, partition: 'gpu' }, /mem_gb: 3.5 asked for, 2.92 GiB/],
+    [{ cpus: 9 }, /cpus: 9 asked for, 8 is the most/],
+    [{ partition: 'main' }, /partition: there is no main on the site; there is cpu, gpu, all/],
+    [{ cpus: 6, gpus: 1, partition: 'all' }, /partition: no node of all has/],
+    [{ screen: true }, /screen: /],
+    [{ allowed_gpus: [0], gpus: 1, partition: 'gpu' }, /allowed_gpus: /],
+  ])(
+    'what the site cannot give is refused: %j',
+    async (fields, message) => {
+      const { status, json } = await slow(fields);
+      expect(status).toBe(422);
+      expect(json.error.message).toMatch(message);
+    },
+    90_000,
+  );
+
+  test('what would change the site is refused, and says whose it is', async () => {
+    for (const path of ['/gpus/0/pause', '/nodes/c1/drain']) {
+      const { status, json } = await stack().call('POST', path);
+      expect(status).toBe(501);
+      expect(json.error).toMatchObject({ code: 'not_supported', message: /site’s/ });
+    }
+    const body = JSON.stringify({ max_gpus: 1 });
+    const headers = { 'Content-Type': 'application/json' };
+    const limits = await stack().call('PUT', '/users/bob/limits', { body, headers });
+    expect(limits.status).toBe(501);
+  }, 90_000);
+
+  test('a job is held, released, made more urgent, and cancelled', async () => {
+    const first = await slow({ cpus: 8 });
+    const { json: second } = await slow({ cpus: 8, priority: 700 });
+    await stack().until(first.json.job_id, 'RUNNING');
+    const show = async () =>
+      (await stack().call<JobReply & { priority: number }>('GET', `/jobs/${second.job_id}`)).json;
+    const act = (what: string, body?: object) =>
+      stack().call('POST', `/jobs/${second.job_id}/${what}`, {
+        ...(body && {
+          body: JSON.stringify(body),
+          headers: { 'Content-Type': 'application/json' },
+        }),
+      });
+    const inSlurm = () =>
+      site.command('squeue', '-h', '-j', String(second.slurm_job_id), '-O', 'Nice:12,Reason:20');
+    expect(await inSlurm()).toMatch(/^700 /);
+    expect((await act('hold')).status).toBe(200);
+    expect(await inSlurm()).toMatch(/JobHeldUser/);
+    await until('the job is held', async () => (await show()).reason === 'JobHeldUser');
+    expect((await act('release')).status).toBe(200);
+    expect(await inSlurm()).not.toMatch(/JobHeld/);
+    expect((await act('cancel')).json.status).toBe('CANCELLED');
+    tellToEnd(first.json.job_id);
+    expect((await stack().finish(first.json.job_id)).status).toBe('COMPLETED');
+    const cancelled = await slow();
+    await stack().until(cancelled.json.job_id, 'RUNNING');
+    await stack().call('POST', `/jobs/${cancelled.json.job_id}/cancel`);
+    const ended = await stack().finish(cancelled.json.job_id);
+    expect(ended).toMatchObject({ status: 'CANCELLED', failure: 'cancelled' });
+  }, 90_000);
+
+  test('failures are told apart: exit code, timeout, signal', async () => {
+    const failed = await stack().shell('exit 3');
+    expect(failed).toMatchObject({ status: 'FAILED', exit_code: 3, failure: 'user_code' });
+    const late = await stack().shell('sleep 60', { timeout: 0.5 });
+    expect(late).toMatchObject({ failure: 'time_limit', message: /timeout of 0.5 s/ });
+    const killed = await stack().shell('kill -SEGV $$');
+    expect(killed).toMatchObject({ status: 'FAILED', failure: 'user_code' });
+  }, 90_000);
+
+  test('others’ jobs of the site are neither shown nor touched, and ours are the site’s to see', async () => {
+    const theirs = await site.command(
+      ...['sbatch', '--parsable', '--uid=runner', '-p', 'all', '--mem=50', '-o', '/dev/null'],
+      ...['--wrap', 'sleep 300'],
+    );
+    const { json: ours } = await slow();
+    await stack().until(ours.job_id, 'RUNNING');
+    const { json } = await stack().call<{ jobs: JobReply[] }>('GET', '/jobs');
+    expect(json.jobs.map((job) => job.slurm_job_id)).not.toContain(Number(theirs));
+    tellToEnd(ours.job_id);
+    await stack().finish(ours.job_id);
+    expect(await site.command('squeue', '-h', '-j', theirs, '-o', '%T')).toMatch(/RUNNING|PENDING/);
+    await site.command('scancel', theirs);
+  }, 90_000);
+
+  test('a job that ended while the API was away, and that Slurm has forgotten, is found in the site’s history', async () => {
+    const { json } = await slow();
+    await stack().until(json.job_id, 'RUNNING');
+    await stack().down();
+    tellToEnd(json.job_id);
+    await until('accounting knows that it ended', async () => {
+      const args = ['-nXP', '-j', String(json.slurm_job_id), '-o', 'State'];
+      return (await site.command('sacct', ...args)) === 'COMPLETED';
+    });
+    await site.stop('slurmctld');
+    await site.startController('-c');
+    await until('nodes are back', async () =>
+      /^(idle|mixed)$/m.test(await site.command('sinfo', '-hp', 'cpu', '-o', '%T')),
+    );
+    await stack().up();
+    expect(await stack().finish(json.job_id)).toMatchObject({ status: 'COMPLETED', node: 'c1' });
+  }, 90_000);
+
+  test('while the site’s slurmctld is away jobs are taken, and handed over once when it is back', async () => {
+    await site.stop('slurmctld');
+    const waiting = await stack().submit({ command_key: 'shell', command: 'echo once >>n; cat n' });
+    expect(waiting.status).toBe(202);
+    await site.startController();
+    const job = await stack().finish(waiting.json.job_id);
+    expect(job).toMatchObject({ status: 'COMPLETED', log: 'once\n' });
+    const listed = await site.command('squeue', '-h', '-t', 'all', '-O', 'WorkDir:200');
+    const folders = listed.split('\n').map((line) => line.trim());
+    const own = join(stack().root, 'results', String(job.job_id));
+    expect(folders.filter((folder) => folder === own)).toEqual([own]);
+  }, 90_000);
+
+  test('nothing of the token or of other secrets reaches a log, a process list or a job', async () => {
+    const { log } = await stack().shell('env; tr "\\0" "\\n" </proc/$PPID/cmdline');
+    const logs = stack().stdout + stack().stderr;
+    for (const secret of [readFileSync(tokenFile, 'utf8').trim(), stack().token]) {
+      expect(log).not.toContain(secret);
+      expect(logs).not.toContain(secret);
+      expect(execFileSync('ps', ['-eww', '-o', 'args'], { encoding: 'utf8' })).not.toContain(
+        secret,
+      );
+    }
+  }, 90_000);
+});
+
+describe('over slurmrestd', () => {
+  const rest = () => stacks['rest'] as LiveStack;
+  const submit = () => rest().submit({ command_key: 'shell', command: 'echo once >>n; cat n' });
+
+  test.each([
+    [
+      'an expired token',
+      async () => {
+        const token = await site.token('runner', 1);
+        const claims = JSON.parse(
+          Buffer.from(token.split('.')[1] ?? '', 'base64url').toString(),
+        ) as { exp: number };
+        await until('it has expired', () => Date.now() / 1000 > claims.exp);
+        return token;
+      },
+    ],
+    [
+      'a token of another key',
+      () =>
+        Promise.resolve(
+          'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJleHAiOjk5OTk5OTk5OTksInN1biI6InJ1bm5lciJ9.bm90IHRoZSBrZXk',
+        ),
+    ],
+  ])(
+    'with %s jobs wait, and go once as soon as a good one lies in its file',
+    async (_what, make) => {
+      putToken(await make());
+      try {
+        const waiting = await submit();
+        expect(waiting.status).toBe(202);
+        putToken(await site.token('runner'));
+        expect(await rest().finish(waiting.json.job_id)).toMatchObject({ log: 'once\n' });
+      } finally {
+        putToken(await site.token('runner'));
+      }
+    },
+    90_000,
+  );
+
+  test('while it is down jobs wait, and go once when it is back', async () => {
+    await site.stop('slurmrestd');
+    const waiting = await submit();
+    expect(waiting.status).toBe(202);
+    await site.startRest();
+    expect(await rest().finish(waiting.json.job_id)).toMatchObject({ log: 'once\n' });
+  }, 90_000);
+
+  test('a job cannot be requeued, and is told what to do instead', async () => {
+    const { json } = await rest().submit({ command_key: 'shell', command: untilTold });
+    await rest().until(json.job_id, 'RUNNING');
+    const { status, json: reply } = await rest().call('POST', `/jobs/${json.job_id}/requeue`);
+    expect(status).toBe(501);
+    expect(reply.error.message).toMatch(/rerun/);
+    await rest().call('POST', `/jobs/${json.job_id}/cancel`);
+  }, 90_000);
+});
+
+test('what is missing stops the start with one line', async () => {
+  const refused = async (settings: Record<string, string>) => {
+    const env = { ...notOurs, JR_SLURM_MODE: 'external', JR_ROOT: await ownedRoot(), ...settings };
+    const { code, stderr } = await runStackOnce(env);
+    expect(code).toBe(2);
+    return stderr.trim();
+  };
+  expect(await refused({ PATH: '/nowhere' })).toMatch(
+    /^jobrunner: JR_SLURM_MODE: is external, and sbatch, squeue, .* cannot be found in PATH/,
+  );
+  expect(await refused({ JR_SLURM_CONF: '/nowhere/slurm.conf' })).toBe(
+    'jobrunner: JR_SLURM_CONF: there is no file /nowhere/slurm.conf',
+  );
+  expect(await refused({ ...viaRest(), JR_SLURM_GROUP: '' })).toMatch(/JR_SLURM_GROUP: must be/);
+  expect(await refused({ ...viaRest(), JR_SLURM_GROUP: 'root' })).toMatch(
+    /JR_SLURM_GROUP: the API's user is not in root/,
+  );
+  expect(await refused({ ...viaRest(), JR_SLURM_PARTITION: 'x' })).toMatch(/there is no x/);
+  expect(await refused({ ...viaRest(), JR_SLURMRESTD_URL: 'http://127.0.0.1:1' })).toMatch(
+    /^jobrunner: JR_SLURMRESTD_URL: slurmrestd does not answer \(ECONNREFUSED\)$/,
+  );
+}, 60_000);
+
+test('nothing was written to the site’s configuration', async () => {
+  const conf = await readFile(site.slurmConf, 'utf8');
+  expect(conf).not.toMatch(/jr-test-.*results|jobrunner:/);
+  expect(await site.command('sacctmgr', '-nP', 'list', 'account', 'format=account')).not.toMatch(
+    /jr-/,
+  );
+});
