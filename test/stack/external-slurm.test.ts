@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import { chownSync, readFileSync, writeFileSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { until, untilTold } from './gpu-jobs.js';
-import { LiveStack, makeRoot, runStackOnce, type JobReply } from './live-stack.js';
+import { freePorts, LiveStack, makeRoot, runStackOnce, type JobReply } from './live-stack.js';
 import { SiteSlurm } from './site-slurm.js';
 
 /** What a live stack of our own would be told, and a site's must not be. */
@@ -211,24 +211,6 @@ describe.each([
     await site.command('scancel', theirs);
   }, 90_000);
 
-  test('a job that ended while the API was away, and that Slurm has forgotten, is found in the site’s history', async () => {
-    const { json } = await slow();
-    await stack().until(json.job_id, 'RUNNING');
-    await stack().down();
-    tellToEnd(json.job_id);
-    await until('accounting knows that it ended', async () => {
-      const args = ['-nXP', '-j', String(json.slurm_job_id), '-o', 'State'];
-      return (await site.command('sacct', ...args)) === 'COMPLETED';
-    });
-    await site.stop('slurmctld');
-    await site.startController('-c');
-    await until('nodes are back', async () =>
-      /^(idle|mixed)$/m.test(await site.command('sinfo', '-hp', 'cpu', '-o', '%T')),
-    );
-    await stack().up();
-    expect(await stack().finish(json.job_id)).toMatchObject({ status: 'COMPLETED', node: 'c1' });
-  }, 90_000);
-
   test('while the site’s slurmctld is away jobs are taken, and handed over once when it is back', async () => {
     await site.stop('slurmctld');
     const waiting = await stack().submit({ command_key: 'shell', command: 'echo once >>n; cat n' });
@@ -314,8 +296,11 @@ describe('over slurmrestd', () => {
 
 test('what is missing stops the start with one line', async () => {
   const refused = async (settings: Record<string, string>) => {
-    const env = { ...notOurs, JR_SLURM_MODE: 'external', JR_ROOT: await ownedRoot(), ...settings };
+    const [port] = await freePorts(1);
+    const own = { JR_PORT: String(port), JR_ROOT: await ownedRoot() };
+    const env = { ...notOurs, JR_SLURM_MODE: 'external', ...own, ...settings };
     const { code, stderr } = await runStackOnce(env);
+    await rm(own.JR_ROOT, { recursive: true });
     expect(code).toBe(2);
     return stderr.trim();
   };

@@ -67,9 +67,8 @@ export class SiteSlurm {
     return printed.replace(/^SLURM_JWT=/, '');
   }
 
-  /** @param options such as `-c`, which forgets all jobs */
-  async startController(...options: string[]): Promise<void> {
-    this.#launch('slurmctld', 'slurm', ['slurmctld', '-D', '-f', this.slurmConf, ...options]);
+  async startController(): Promise<void> {
+    this.#launch('slurmctld', 'slurm', ['slurmctld', '-D', '-f', this.slurmConf]);
     await until('slurmctld answers', () => this.#answers('scontrol', 'ping'));
   }
 
