@@ -3,7 +3,7 @@ import type { Server } from 'node:http';
 import type { Logger } from 'pino';
 import type { Base } from './app/base.js';
 import { Closing } from './app/closing.js';
-import { openOwnCluster } from './app/cluster.js';
+import { openOwnCluster } from './app/own-cluster.js';
 import { openData } from './app/data.js';
 import { openIngest } from './app/ingest.js';
 import { openJobs } from './app/jobs.js';

@@ -1,19 +1,14 @@
-import { readFileSync } from 'node:fs';
-import { z } from 'zod';
-import { BoxList } from '../boxes/box-list.js';
-import { BoxPauses } from '../boxes/gpu-pauses.js';
-import { ConfigError } from '../config/config-error.js';
+import type { BoxList } from '../boxes/box-list.js';
+import type { BoxPauses } from '../boxes/gpu-pauses.js';
 import type { GpuFleet } from '../gpus/choose.js';
-import { gpuSchema } from '../gpus/gpu.js';
 import type { NodeLimits } from '../jobs/limits.js';
 import type { JobPlaces } from '../jobs/place.js';
-import { Places } from '../jobs/places.js';
-import { HostList } from '../remote/host-list.js';
-import { NodeWatch } from '../remote/node-watch.js';
-import { commandSlurmClient, type OperatorClient, type SlurmClient } from '../slurm/client.js';
-import { holdReserve } from '../slurm/hold.js';
-import type { Base } from './base.js';
-import type { Site } from './site.js';
+import type { HostList } from '../remote/host-list.js';
+import type { NodeWatch } from '../remote/node-watch.js';
+import type { SiteInventory } from '../site/inventory.js';
+import type { SitePlaces } from '../site/places.js';
+import type { OperatorClient, SlurmClient } from '../slurm/client.js';
+import type { SiteClient } from '../slurm/site/client.js';
 
 /** Slurm, and the places where jobs can run: either a cluster of our own, or a site's. */
 export interface Cluster {
@@ -35,29 +30,18 @@ export interface OwnCluster {
   boxPauses: BoxPauses | undefined;
 }
 
+/** A Slurm that the site runs, and what of it is known. */
+export interface Site {
+  slurm: SiteClient;
+  inventory: SiteInventory;
+  places: SitePlaces;
+  /** Whether the site keeps a history of jobs. */
+  hasAccounting: boolean;
+  /** Whether jobs run as another user than the API. */
+  sharesByGroup: boolean;
+}
+
 /** GPUs that a job can have at most, where it does not say where it runs. */
 export function gpuCountOf({ own, site }: Cluster): number {
   return own ? own.here.fleet.gpus.length : (site?.places.gpusByDefault() ?? 0);
-}
-
-/** @throws ConfigError */
-export function openOwnCluster({ config, layout, log, db, now, onClose }: Base): Cluster {
-  const { cpus, memoryMb, maxTime, gpuType } = config.node;
-  if (cpus === undefined || memoryMb === undefined)
-    throw new ConfigError('JR_NUM_CPUS and JR_REAL_MEM_MB: must be set for "serve" alone');
-  const gpus = z.array(gpuSchema).parse(JSON.parse(readFileSync(layout.gpuMap, 'utf8')));
-  const fleet = { gpus, shardsPerGpu: config.gpus.shardsPerGpu, gpuType };
-  const here = { limits: { cpus, memoryMb, maxTime }, fleet };
-  const slurm = commandSlurmClient(layout.slurmConf, holdReserve(cpus, gpus.length));
-  const sshHosts = new HostList(layout.remoteHosts);
-  const boxes = config.join && new BoxList(layout.boxesRecord);
-  const everySeconds = config.gpus.monitorSeconds;
-  const boxPauses = boxes && new BoxPauses({ db, slurm, boxes, fleet, everySeconds, now, log });
-  onClose(() => boxPauses?.close());
-  boxPauses?.start();
-  const nodeWatch = new NodeWatch({ slurm, hosts: sshHosts, path: layout.remoteStatus, log });
-  onClose(() => nodeWatch.close());
-  nodeWatch.start();
-  const own = { slurm, here, sshHosts, nodeWatch, boxes, boxPauses };
-  return { slurm, places: new Places(here, sshHosts, boxes), own, site: undefined };
 }

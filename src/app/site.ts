@@ -17,18 +17,7 @@ import type { SiteClient, SiteDefaults } from '../slurm/site/client.js';
 import { siteCommandClient } from '../slurm/site/command-client.js';
 import { parseTimeLimit } from '../slurm/time-limit.js';
 import type { Base } from './base.js';
-import type { Cluster } from './cluster.js';
-
-/** A Slurm that the site runs, and what of it is known. */
-export interface Site {
-  slurm: SiteClient;
-  inventory: SiteInventory;
-  places: SitePlaces;
-  /** Whether the site keeps a history of jobs. */
-  hasAccounting: boolean;
-  /** Whether jobs run as another user than the API. */
-  sharesByGroup: boolean;
-}
+import type { Cluster, Site } from './cluster.js';
 
 /** @throws ConfigError naming what is missing, in one line. */
 export async function openSite(base: Base, external: ExternalSlurm): Promise<Cluster> {

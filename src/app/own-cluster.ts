@@ -1,0 +1,35 @@
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { BoxList } from '../boxes/box-list.js';
+import { BoxPauses } from '../boxes/gpu-pauses.js';
+import { ConfigError } from '../config/config-error.js';
+import { gpuSchema } from '../gpus/gpu.js';
+import { Places } from '../jobs/places.js';
+import { HostList } from '../remote/host-list.js';
+import { NodeWatch } from '../remote/node-watch.js';
+import { commandSlurmClient } from '../slurm/client.js';
+import { holdReserve } from '../slurm/hold.js';
+import type { Base } from './base.js';
+import type { Cluster } from './cluster.js';
+
+/** @throws ConfigError */
+export function openOwnCluster({ config, layout, log, db, now, onClose }: Base): Cluster {
+  const { cpus, memoryMb, maxTime, gpuType } = config.node;
+  if (cpus === undefined || memoryMb === undefined)
+    throw new ConfigError('JR_NUM_CPUS and JR_REAL_MEM_MB: must be set for "serve" alone');
+  const gpus = z.array(gpuSchema).parse(JSON.parse(readFileSync(layout.gpuMap, 'utf8')));
+  const fleet = { gpus, shardsPerGpu: config.gpus.shardsPerGpu, gpuType };
+  const here = { limits: { cpus, memoryMb, maxTime }, fleet };
+  const slurm = commandSlurmClient(layout.slurmConf, holdReserve(cpus, gpus.length));
+  const sshHosts = new HostList(layout.remoteHosts);
+  const boxes = config.join && new BoxList(layout.boxesRecord);
+  const everySeconds = config.gpus.monitorSeconds;
+  const boxPauses = boxes && new BoxPauses({ db, slurm, boxes, fleet, everySeconds, now, log });
+  onClose(() => boxPauses?.close());
+  boxPauses?.start();
+  const nodeWatch = new NodeWatch({ slurm, hosts: sshHosts, path: layout.remoteStatus, log });
+  onClose(() => nodeWatch.close());
+  nodeWatch.start();
+  const own = { slurm, here, sshHosts, nodeWatch, boxes, boxPauses };
+  return { slurm, places: new Places(here, sshHosts, boxes), own, site: undefined };
+}
