@@ -9,7 +9,7 @@ case ${1:-} in
 Usage: ./run.sh            install what is missing, start Slurm and the API, stay in the foreground
        ./run.sh --install  install and build only
 
-Settings are environment variables such as JR_PORT, JR_ROOT and JR_AUTH_TOKEN; README.md has the table.
+Settings are environment variables such as JR_PORT, JR_ROOT and JR_AUTH_TOKEN; docs/settings.md has them all.
 TEXT
     exit 0
     ;;

@@ -82,7 +82,7 @@ export function createHttpApp(parts: HttpParts): Express {
   app.use('/audit', parts.auditLog);
 
   app.use((req) => {
-    throw new AppError('not_found', `${req.method} ${req.path}: no such endpoint; see README.md`);
+    throw new AppError('not_found', `${req.method} ${req.path}: no such endpoint; see docs/api.md`);
   });
   app.use(errorReply());
   return app;

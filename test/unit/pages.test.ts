@@ -1,0 +1,45 @@
+import { expect, test } from '@jest/globals';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+const pages = [
+  ...readdirSync('.', { encoding: 'utf8' }),
+  ...['docs', 'docs/decisions', 'bench'].flatMap((folder) =>
+    readdirSync(folder, { encoding: 'utf8' }).map((name) => join(folder, name)),
+  ),
+].filter((path) => path.endsWith('.md'));
+
+const withoutCode = (page: string) =>
+  page.replaceAll(/^```.*?^```/gms, '').replaceAll(/`[^`\n]*`/g, '');
+
+/** The anchors of a page's headings, as GitHub and GitLab make them. */
+function anchors(page: string): string[] {
+  const headings = page.replaceAll(/^```.*?^```/gms, '').matchAll(/^#+ (.*)$/gm);
+  return [...headings].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\p{M} _-]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+}
+
+test('what a page links to is there, headings too', () => {
+  const broken = pages.flatMap((path) => {
+    const links = withoutCode(readFileSync(path, 'utf8')).matchAll(/\]\((?![a-z]+:)([^)\s]*)\)/g);
+    return [...links].flatMap(([, link = '']) => {
+      const [file = '', anchor] = link.split('#');
+      const target = file === '' ? path : join(dirname(path), file);
+      if (!existsSync(target)) return [`${path}: ${link}`];
+      if (anchor === undefined || anchors(readFileSync(target, 'utf8')).includes(anchor)) return [];
+      return [`${path}: ${link}`];
+    });
+  });
+  expect(pages).toContain('README.md');
+  expect(broken).toEqual([]);
+});
+
+test('README leads to every page of docs', () => {
+  const readme = readFileSync('README.md', 'utf8');
+  const unnamed = pages.filter((path) => dirname(path) === 'docs' && !readme.includes(`](${path}`));
+  expect(unnamed).toEqual([]);
+});
