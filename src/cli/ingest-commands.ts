@@ -1,6 +1,14 @@
 import type { Command } from 'commander';
 import { json, openApi, url, type Common } from './common.js';
 
+const columns = `
+FOUND    what the last scan found that may be claimed
+CLAIMED  ours and not running: on its way to Slurm, waiting there, or to be reported
+RUNNING  ours and running
+DONE     ended and reported, whether the job completed or failed
+FAILED   could not become a job, and was reported so
+LOST     taken over by another server, or taken away`;
+
 /** `jobrunner ingest`: the ways in besides the API. */
 export function addIngestCommands(program: Command): void {
   const ingest = program
@@ -11,6 +19,7 @@ export function addIngestCommands(program: Command): void {
     .description('show what each has found, claimed and done, and what is wrong')
     .addOption(json())
     .addOption(url())
+    .addHelpText('after', columns)
     .action(async (options: Common) => {
       const { listRoutes } = await import('./ingest.js');
       await listRoutes(await openApi(options), options);
@@ -18,7 +27,7 @@ export function addIngestCommands(program: Command): void {
   ingest
     .command('pause')
     .description('take nothing more from it; what was taken goes on')
-    .argument('<route>', 'its name, such as gitlab')
+    .argument('<route>', 'gitlab, git-queue or jobs-file')
     .addOption(url())
     .action(async (name: string, options: Common) => {
       const { pauseRoute } = await import('./ingest.js');
@@ -27,7 +36,7 @@ export function addIngestCommands(program: Command): void {
   ingest
     .command('resume')
     .description('take jobs from it again')
-    .argument('<route>', 'its name, such as gitlab')
+    .argument('<route>', 'gitlab, git-queue or jobs-file')
     .addOption(url())
     .action(async (name: string, options: Common) => {
       const { resumeRoute } = await import('./ingest.js');

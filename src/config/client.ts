@@ -44,7 +44,9 @@ export function readClientConfig(url?: string, env: NodeJS.ProcessEnv = process.
       const path = join(secretsFolder(e.JR_ROOT), 'auth-token');
       const token = e.JR_AUTH_TOKEN ?? (isLocal ? readOwnToken(path) : undefined);
       if (token !== undefined) return token;
-      const where = isLocal ? `and there is no ${path}` : `and ${reach} wants its own`;
+      const where = isLocal
+        ? `and there is no ${path}; if the service has another JR_ROOT, set the same one here`
+        : `and ${reach} wants its own`;
       throw new ConfigError(`JR_AUTH_TOKEN: not set, ${where}`);
     },
     root: e.JR_ROOT,

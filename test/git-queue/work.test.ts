@@ -84,6 +84,8 @@ describe('a job', () => {
     expect(repo.records()).toMatchObject([
       { status: 'failed', attempts: 2, exit_code: 3, message: 'exit code 3', log: ["ran ['a']"] },
     ]);
+    const { stdout } = await repo.queue(['list', '--status', 'failed']);
+    expect(stdout).toMatch(/KWARGS +WHY\n2 +failed +2 .* job\.py +\["a"\] +\{\} +exit code 3\n$/);
   });
 
   test('leaves results: small ones are committed, large ones named with their digest and kept', async () => {

@@ -45,8 +45,9 @@ export async function listQueue(options: ListOptions): Promise<void> {
       job.script,
       job.args,
       job.kwargs,
+      job.message ?? '',
     ]);
-    const head = ['LINE', 'STATUS', 'ATTEMPTS', 'WORKER', 'SCRIPT', 'ARGS', 'KWARGS'];
+    const head = ['LINE', 'STATUS', 'ATTEMPTS', 'WORKER', 'SCRIPT', 'ARGS', 'KWARGS', 'WHY'];
     say(rows.length === 0 ? 'no jobs' : table([head, ...rows]));
   });
 }
