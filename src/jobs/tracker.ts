@@ -9,6 +9,7 @@ import { judge } from './failure.js';
 import type { HandOver } from './hand-over.js';
 import type { Job, JobId } from './job.js';
 import type { Pace } from './pace.js';
+import { askAccounting, recordFinder, type FindRecord, type WorkDirOf } from './slurm-records.js';
 import * as store from './store.js';
 
 /** How long Slurm may know nothing of a job it took before the job is given up for lost. */
@@ -20,7 +21,7 @@ export interface TrackerParts {
   handOver: HandOver;
   pace: Pace;
   /** Where the job starts, to know it by in an accounting that keeps no comments; left out where it does. */
-  workDirOf?: (id: JobId) => string;
+  workDirOf?: WorkDirOf;
   /** Calls `tell` whenever a job ends. @returns what stops that. */
   watchEndings: (tell: () => void) => () => void;
   /** The end of a job's log, for the reason it failed. */
@@ -158,7 +159,7 @@ export class Tracker {
     }
     this.#reachable = true;
 
-    const find = finder(queue);
+    const find = recordFinder(queue);
     const missing: Job[] = [];
     // Read after Slurm was asked: a job that came meanwhile would else seem unknown to it.
     for (const job of store.liveJobs(db)) {
@@ -171,14 +172,12 @@ export class Tracker {
   }
 
   async #lookInHistory(missing: Job[]): Promise<void> {
-    const { slurm, now, log, handOver, pace } = this.#parts;
+    const { slurm, now, log, handOver, pace, workDirOf } = this.#parts;
     if (now() - this.#historyAt < pace.historyMs) return;
     this.#historyAt = now();
-    // A minute's grace: the two clocks are one machine's, their roundings are not.
-    const since = Math.min(...missing.map((job) => job.submitted_at)) - 60_000;
-    let history: SlurmJob[];
+    let find: FindRecord;
     try {
-      history = await slurm.history(since);
+      find = await askAccounting(slurm, missing, workDirOf);
     } catch (error) {
       if (!(error instanceof SlurmError)) throw error;
       log.warn(
@@ -187,7 +186,6 @@ export class Tracker {
       );
       return;
     }
-    const find = finder(history, this.#parts.workDirOf);
     for (const job of missing) {
       const found = find(job);
       if (found && isTerminal(found.state)) await this.#apply(job, found);
@@ -205,7 +203,8 @@ export class Tracker {
       state: 'NODE_FAIL',
       terminal: true,
       failure: 'node',
-      message: 'Slurm no longer knows this job: its state was lost; rerun it',
+      message:
+        'neither Slurm’s queue nor its accounting knows how this job ended: its state was lost, or no history is kept; rerun it',
       ended_at: now(),
     });
     this.#tellEnded(job.job_id);
@@ -256,34 +255,4 @@ export class Tracker {
     this.#parts.onEnded(id);
     this.#endings.emit('ended', id);
   }
-}
-
-/**
- * Finds Slurm's record of a job by its comment and, once that is known, its number: a job can read another's comment and
- * submit something under it.
- * @param workDirOf of a job; left out where every record has its comment
- */
-function finder(
-  records: SlurmJob[],
-  workDirOf?: (id: JobId) => string,
-): (job: Job) => SlurmJob | undefined {
-  const byComment = new Map<string, SlurmJob[]>();
-  for (const record of records) {
-    const key = record.comment || `in ${record.workDir ?? ''}`;
-    const same = byComment.get(key);
-    if (same) same.push(record);
-    else byComment.set(key, [record]);
-  }
-  return ({ job_id: id, comment, slurm_job_id: number }) => {
-    const same =
-      byComment.get(comment) ?? (workDirOf ? byComment.get(`in ${workDirOf(id)}`) : undefined);
-    return same?.findLast((record) =>
-      number === null ? !wasRefused(record) : record.slurmJobId === number,
-    );
-  };
-}
-
-/** Slurm keeps a record of what it refuses for its resources ("Requested node configuration is not available"), too. */
-function wasRefused({ state, nodeList }: SlurmJob): boolean {
-  return state === 'FAILED' && nodeList === null;
 }

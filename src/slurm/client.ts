@@ -4,7 +4,7 @@ import pLimit from 'p-limit';
 import { commandRunner, type RunCommand } from './command.js';
 import type { SlurmJob } from './job-record.js';
 import { nodeArguments, parseNodes, type SlurmNode } from './nodes.js';
-import { parseSacct, sacctArguments } from './sacct.js';
+import { inParts, parseSacct, sacctArguments, type Past } from './sacct.js';
 import { NODE_NAME } from '../layout.js';
 import {
   HOLD_PARTITION,
@@ -29,8 +29,10 @@ export interface SlurmClient {
   queue(): Promise<SlurmJob[]>;
   /** Jobs that wait, in no order. */
   pending(): Promise<PendingJob[]>;
-  /** What accounting knows of jobs since then (milliseconds since 1970). */
+  /** What accounting knows of jobs since then (milliseconds since 1970); see {@link Past} for what is missing there. */
   history(since: number): Promise<SlurmJob[]>;
+  /** All that accounting knows of those jobs, the latest last; a number may have been given out anew. */
+  historyOf(slurmJobIds: readonly number[]): Promise<SlurmJob[]>;
   cancel(slurmJobId: number): Promise<void>;
   hold(slurmJobId: number): Promise<void>;
   release(slurmJobId: number): Promise<void>;
@@ -77,6 +79,10 @@ export function commandSlurmClient(slurmConf: string, reserve: HoldReserve): Ope
   const control = async (...args: string[]) => {
     await run('scontrol', args);
   };
+  const past = async (which: Past) => {
+    const delimiter = `|${randomBytes(12).toString('hex')}|`;
+    return parseSacct(await run('sacct', sacctArguments(which, delimiter)), delimiter);
+  };
   const setNodeState = async (...args: string[]) => {
     await run('sudo', ['-n', '-u', 'slurm', '/usr/local/lib/jobrunner/set-node-state', ...args]);
   };
@@ -95,10 +101,8 @@ export function commandSlurmClient(slurmConf: string, reserve: HoldReserve): Ope
     setAccount: (account, limits) => setAccount(run, account, limits),
     queue: async () => parseSqueue(await run('squeue', squeueArguments())),
     pending: async () => parsePending(await run('squeue', pendingArguments())),
-    history: async (since) => {
-      const delimiter = `|${randomBytes(12).toString('hex')}|`;
-      return parseSacct(await run('sacct', sacctArguments(since, delimiter)), delimiter);
-    },
+    history: (since) => past({ since }),
+    historyOf: (ids) => inParts(ids, (slurmJobIds) => past({ slurmJobIds })),
     cancel: async (id) => {
       await run('scancel', [String(id)]);
     },

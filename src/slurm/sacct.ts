@@ -14,10 +14,15 @@ const fields = [
 ];
 
 /**
- * Jobs in accounting that were there at or after `since` (milliseconds since 1970).
+ * Which jobs in accounting: those since a time (milliseconds since 1970), or those of given numbers. By time sacct leaves out jobs that
+ * are not eligible yet, though they ended: cancelled while they were held, or queued again and cancelled before their next start.
+ */
+export type Past = { since: number } | { slurmJobIds: readonly number[] };
+
+/**
  * @param delimiter what nobody can guess: a job may put separators and line breaks into its own comment.
  */
-export function sacctArguments(since: number, delimiter: string): string[] {
+export function sacctArguments(which: Past, delimiter: string): string[] {
   return [
     '--noheader',
     '--parsable2',
@@ -26,8 +31,10 @@ export function sacctArguments(since: number, delimiter: string): string[] {
     '--allocations',
     // Rows of a number that was given out anew are wanted too; the comment tells them apart.
     '--duplicates',
-    // sacct reads this in local time; the client runs it under TZ=UTC.
-    `--starttime=${new Date(since).toISOString().slice(0, 19)}`,
+    // sacct reads a time in local time; the client runs it under TZ=UTC.
+    'since' in which
+      ? `--starttime=${new Date(which.since).toISOString().slice(0, 19)}`
+      : `--jobs=${which.slurmJobIds.join(',')}`,
     `--format=${fields.join(',')}`,
   ];
 }
@@ -56,4 +63,18 @@ export function parseSacct(output: string, delimiter: string): SlurmJob[] {
         ...(workDir && { workDir }),
       };
     });
+}
+
+/** So many stay far below the 128 KiB that Linux takes in one argument. */
+const numbersAtOnce = 1000;
+
+/** @param ask for so many of them as sacct can be asked for at once */
+export async function inParts(
+  slurmJobIds: readonly number[],
+  ask: (part: readonly number[]) => Promise<SlurmJob[]>,
+): Promise<SlurmJob[]> {
+  const records: SlurmJob[] = [];
+  for (let at = 0; at < slurmJobIds.length; at += numbersAtOnce)
+    records.push(...(await ask(slurmJobIds.slice(at, at + numbersAtOnce))));
+  return records;
 }

@@ -115,7 +115,10 @@ describe('sacct', () => {
   });
 
   test('asks from a time in UTC, and a cut-off line is an error', () => {
-    expect(sacctArguments(0, delimiter)).toContain('--starttime=1970-01-01T00:00:00');
+    expect(sacctArguments({ since: 0 }, delimiter)).toContain('--starttime=1970-01-01T00:00:00');
+    const ofTwo = sacctArguments({ slurmJobIds: [7, 12] }, delimiter);
+    expect(ofTwo).toContain('--jobs=7,12');
+    expect(ofTwo.join(' ')).not.toMatch(/time/);
     expect(() => parseSacct(`3${delimiter}FAILED\n`, delimiter)).toThrow('cannot be read');
   });
 });

@@ -2,6 +2,7 @@ import pLimit from 'p-limit';
 import { z } from 'zod';
 import { AppError } from '../../errors.js';
 import { SlurmError } from '../command.js';
+import type { SlurmJob } from '../job-record.js';
 import type { SiteClient, SiteDefaults } from '../site/client.js';
 import { historyPath, parseHistory, parseJobs, parsePendingJobs } from './jobs.js';
 import { parseRestNodes, parseRestPartitions } from './nodes.js';
@@ -18,6 +19,7 @@ export interface RestSite {
 }
 
 const submitsAtOnce = 4;
+const asksAtOnce = 4;
 
 const pingReply = z.object({
   pings: z.array(
@@ -58,11 +60,20 @@ export function restClient({ ask, version, user, defaults }: RestSite): SiteClie
     await ask({ method: 'POST', path: `${slurm}/job/${id}`, body });
   };
   let hasHistory = false;
-  const askHistory = async (since: number) => {
-    const path = slurmdb + historyPath(since).replace('?', `${slash}?`);
-    const reply = await get(path);
+  const askAccounting = async (path: string) => {
+    const reply = await get(slurmdb + path);
     hasHistory = true;
     return parseHistory(reply, user);
+  };
+  const askHistory = (since: number) => askAccounting(historyPath(since).replace('?', `${slash}?`));
+  /** A site that has never told of any keeps none. */
+  const ifKept = async (asked: Promise<SlurmJob[]>) => {
+    try {
+      return await asked;
+    } catch (error) {
+      if (!(error instanceof SlurmError) || hasHistory) throw error;
+      return [];
+    }
   };
   return {
     submit: (spec, script) =>
@@ -72,14 +83,11 @@ export function restClient({ ask, version, user, defaults }: RestSite): SiteClie
       }),
     queue: async () => parseJobs(await get(`${slurm}/jobs${slash}`), user),
     pending: async () => parsePendingJobs(await get(`${slurm}/jobs${slash}`)),
-    history: async (since) => {
-      try {
-        return await askHistory(since);
-      } catch (error) {
-        // A site that has never told of any keeps none.
-        if (!(error instanceof SlurmError) || hasHistory) throw error;
-        return [];
-      }
+    history: (since) => ifKept(askHistory(since)),
+    historyOf: async (ids) => {
+      const few = pLimit(asksAtOnce);
+      const asked = ids.map((id) => few(() => askAccounting(`/job/${id}`)));
+      return ifKept(Promise.all(asked).then((found) => found.flat()));
     },
     cancel: async (id) => {
       const reply = await ask({ method: 'DELETE', path: `${slurm}/job/${id}` });

@@ -3,7 +3,7 @@ import pLimit from 'p-limit';
 import { commandRunner, SlurmError, type CommandOptions } from '../command.js';
 import { nodeArguments, parseNodes } from '../nodes.js';
 import { parsePending, pendingArguments } from '../pending.js';
-import { parseSacct, sacctArguments } from '../sacct.js';
+import { inParts, parseSacct, sacctArguments, type Past } from '../sacct.js';
 import { parseSbatch } from '../sbatch.js';
 import { parseSqueue, squeueArguments } from '../squeue.js';
 import type { SiteClient, SiteDefaults } from './client.js';
@@ -54,6 +54,14 @@ export function siteCommandClient(site: SiteCommands): SiteClient {
     const config = await ask('scontrol', ['show', 'config']);
     return !/^AccountingStorageType\s*=\s*(accounting_storage\/none|\(null\))/m.test(config);
   };
+  const past = async (which: Past) => {
+    // Asked once: a site does not come to keep a history while we run.
+    accounting ??= hasAccounting();
+    if (!(await accounting.catch(forget))) return [];
+    const delimiter = `|${randomBytes(12).toString('hex')}|`;
+    const args = sacctArguments(which, delimiter).filter((arg) => arg !== '--allusers');
+    return parseSacct(await ask('sacct', [...args, own]), delimiter);
+  };
   return {
     submit: (spec, script) =>
       limit(async () => {
@@ -62,14 +70,8 @@ export function siteCommandClient(site: SiteCommands): SiteClient {
       }),
     queue: async () => parseSqueue(await ask('squeue', [...squeueArguments(), own])),
     pending: async () => parsePending(await ask('squeue', pendingArguments())),
-    history: async (since) => {
-      // Asked once: a site does not come to keep a history while we run.
-      accounting ??= hasAccounting();
-      if (!(await accounting.catch(forget))) return [];
-      const delimiter = `|${randomBytes(12).toString('hex')}|`;
-      const args = sacctArguments(since, delimiter).filter((arg) => arg !== '--allusers');
-      return parseSacct(await ask('sacct', [...args, own]), delimiter);
-    },
+    history: (since) => past({ since }),
+    historyOf: (ids) => inParts(ids, (slurmJobIds) => past({ slurmJobIds })),
     cancel: async (id) => {
       await act('scancel', [String(id)]);
     },

@@ -1,0 +1,61 @@
+import type { SlurmClient } from '../slurm/client.js';
+import type { SlurmJob } from '../slurm/job-record.js';
+import type { Job, JobId } from './job.js';
+
+/** Slurm's record of a job of ours, the latest where there are several. */
+export type FindRecord = (job: Job) => SlurmJob | undefined;
+
+/** Where the job starts. */
+export type WorkDirOf = (id: JobId) => string;
+
+/** Slurm's clock may be another machine's, and rounds otherwise. */
+const graceMs = 60_000;
+
+/**
+ * Finds Slurm's record of a job by its comment and, once that is known, its number: a job can read another's comment and
+ * submit something under it.
+ * @param workDirOf left out where every record has its comment
+ */
+export function recordFinder(records: SlurmJob[], workDirOf?: WorkDirOf): FindRecord {
+  const byComment = new Map<string, SlurmJob[]>();
+  for (const record of records) {
+    const key = record.comment || `in ${record.workDir ?? ''}`;
+    const same = byComment.get(key);
+    if (same) same.push(record);
+    else byComment.set(key, [record]);
+  }
+  return ({ job_id: id, comment, slurm_job_id: number }) => {
+    const same =
+      byComment.get(comment) ?? (workDirOf ? byComment.get(`in ${workDirOf(id)}`) : undefined);
+    return same?.findLast((record) =>
+      number === null ? !wasRefused(record) : record.slurmJobId === number,
+    );
+  };
+}
+
+/**
+ * Asks accounting for jobs that squeue does not know: by their numbers, since its list leaves out what never became eligible, or
+ * only later. By that list those whose number nobody heard.
+ * @throws SlurmError
+ */
+export async function askAccounting(
+  slurm: Pick<SlurmClient, 'history' | 'historyOf'>,
+  jobs: Job[],
+  workDirOf?: WorkDirOf,
+): Promise<FindRecord> {
+  const numbers = jobs.flatMap((job) => job.slurm_job_id ?? []);
+  const unnumbered = jobs.filter((job) => job.slurm_job_id === null);
+  const since = Math.min(...unnumbered.map((job) => job.submitted_at)) - graceMs;
+  const [numbered, listed] = await Promise.all([
+    numbers.length === 0 ? [] : slurm.historyOf(numbers),
+    unnumbered.length === 0 ? [] : slurm.history(since),
+  ]);
+  const byNumber = recordFinder(numbered, workDirOf);
+  const byList = recordFinder(listed, workDirOf);
+  return (job) => (job.slurm_job_id === null ? byList(job) : byNumber(job));
+}
+
+/** Slurm keeps a record of what it refuses for its resources ("Requested node configuration is not available"), too. */
+function wasRefused({ state, nodeList }: SlurmJob): boolean {
+  return state === 'FAILED' && nodeList === null;
+}
