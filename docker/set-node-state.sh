@@ -2,6 +2,8 @@
 # The API's user runs this as slurm, by sudo: an Operator may do anything to jobs, but not drain or resume a node.
 # Usage: SLURM_CONF=… set-node-state NAME DRAIN|RESUME [REASON]
 set -eu
+# sudo hands on the caller's own where its settings have no secure_path.
+PATH=/usr/bin:/bin
 case $1 in *[!A-Za-z0-9_-]* | '') echo "not the name of a node: $1" >&2; exit 2 ;; esac
 
 # Slurm loads whatever plugins its configuration names, so one that the caller could have written would run the caller's code as

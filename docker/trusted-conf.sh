@@ -2,6 +2,8 @@
 # Slurm loads whatever plugins its configuration names, so one that the caller could have written would run the caller's code. It must
 # be the one that root rendered: not any file of root's, since logs are root's, too, and hold callers' words.
 # Every job waits for this: each process that is started here counts.
+# sudo hands on the caller's own where its settings have no secure_path.
+export PATH=/usr/bin:/bin
 refuse() { echo "${0##*/}: $1" >&2; exit 2; }
 [[ ${SLURM_CONF:-} == /*/slurm/etc/slurm.conf ]] && cd -P -- "${SLURM_CONF%/*}" && [[ $PWD == /*/slurm/etc ]] ||
   refuse 'SLURM_CONF: not a cluster’s slurm.conf'

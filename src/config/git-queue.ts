@@ -155,6 +155,11 @@ export function readGitQueueSecrets(env: NodeJS.ProcessEnv = process.env): Recor
 }
 
 function transportFor(url: string) {
+  // Jobs can read git's command line, and some hosts take a token for a name.
+  if (/^https:\/\/[^/]*@/i.test(url))
+    throw new ConfigError(
+      'JR_GITQUEUE_REPO: names a user, which may be a token: leave it out, and set JR_GITQUEUE_USER and JR_GITQUEUE_TOKEN_FILE',
+    );
   try {
     return transportOf(url);
   } catch (error) {

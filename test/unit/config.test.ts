@@ -66,6 +66,10 @@ test('a git queue is refused with what is missing for it, and takes the old tool
   expect(over({ JR_GITQUEUE_REPO: 'ext::sh' })).toThrow(
     /^JR_GITQUEUE_REPO: the repository’s address/,
   );
+  // Some hosts take a token for a name, and it is not repeated here either.
+  const named = over({ JR_GITQUEUE_REPO: 'https://ghp_secret@git.example/queue.git' });
+  expect(named).toThrow(/^JR_GITQUEUE_REPO: names a user, which may be a token: leave it out/);
+  expect(named).not.toThrow(/secret/);
   const https = { JR_GITQUEUE_REPO: 'https://git.example/queue.git' };
   expect(over({ ...https, JOBS_QUEUE_FILE: '/etc/passwd' })).toThrow(/^JOBS_QUEUE_FILE: expected/);
   expect(over({ ...https, RESULTS_DIR: 'a/../../b' })).toThrow(/^RESULTS_DIR: expected/);

@@ -1,0 +1,69 @@
+import { afterAll, expect, test } from '@jest/globals';
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const docker = fileURLToPath(new URL('../../docker', import.meta.url));
+const work = mkdtempSync(join(tmpdir(), 'jr-sudo-'));
+afterAll(() => rmSync(work, { recursive: true }));
+
+/** Programs of the caller's, named as all those that the scripts could mean; each says that it was run. */
+function ownPrograms(): { path: string; ran: string } {
+  const path = join(work, 'bin');
+  const ran = join(work, 'ran');
+  mkdirSync(path, { recursive: true });
+  for (const name of [
+    'stat',
+    'find',
+    'dirname',
+    'readlink',
+    'cat',
+    'base64',
+    'mktemp',
+    'rm',
+    'env',
+  ]) {
+    writeFileSync(join(path, name), `#!/bin/sh\n: >'${ran}'\nexit 1\n`);
+    chmodSync(join(path, name), 0o755);
+  }
+  return { path, ran };
+}
+
+test.each([
+  ['submit-job', ['--parsable']],
+  ['submit-remote', ['1', '--partition=main']],
+  ['set-node-state', ['box0', 'RESUME']],
+  ['run-job', []],
+])(
+  'what the API may run as another user runs no program of the caller’s PATH: %s',
+  (name, args) => {
+    const { path, ran } = ownPrograms();
+    const folder = join(work, 'slurm/etc');
+    mkdirSync(folder, { recursive: true });
+    const conf = join(folder, 'slurm.conf');
+    writeFileSync(conf, '');
+    const script = join(work, name);
+    cpSync(join(docker, `${name}.sh`), script);
+    cpSync(join(docker, 'trusted-conf.sh'), join(work, 'trusted-conf'));
+    const [, interpreter = '', option] =
+      /^#!(\S+) ?(\S+)?/.exec(execFileSync('head', ['-n', '1', script]).toString()) ?? [];
+    const command = [...(option === undefined ? [] : [option]), script, ...args];
+    const { status } = spawnSync(interpreter, command, {
+      env: { PATH: `${path}:/usr/bin:/bin`, SLURM_CONF: conf },
+      input: Buffer.from('true\n').toString('base64'),
+    });
+    // It was run: with an empty file for its settings, Slurm's commands fail, and the job's own succeeds.
+    expect(status).not.toBe(127);
+    expect(existsSync(ran)).toBe(false);
+  },
+);
