@@ -224,3 +224,25 @@ test('what takes too much memory to read is refused, and the next file is read',
     await small.close();
   }
 });
+
+test('a job that aliases or nesting make too large to be one is a problem, and the others are listed', async () => {
+  const aliases = `version: 1
+x: &a [${Array(1000).fill('"0123456789"').join(', ')}]
+jobs:
+  - { job_id: large, params: [${Array(20).fill('*a').join(', ')}] }
+  - { job_id: small }
+`;
+  const { jobs, problems, length } = await parse(aliases);
+  expect(jobs.map(({ id }) => id)).toEqual(['small']);
+  expect(problems).toEqual([expect.stringMatching(/^jobs\[0\]: larger than 128 KiB/)]);
+  expect(length).toBeGreaterThan(200_000);
+});
+
+test('nesting that only just parses is refused, not left to overflow whoever writes the job down', async () => {
+  for (const depth of [500, 1000, 2000, 4000]) {
+    const text = `version: 1\njobs:\n  - { job_id: a, x: ${'['.repeat(depth)}${']'.repeat(depth)} }\n`;
+    const read = await parse(text).catch((error: unknown) => error);
+    if (read instanceof AppError) expect(read.message).toMatch(/nested|stack|takes/i);
+    else expect(JSON.stringify(read)).toContain('job_id');
+  }
+});

@@ -14,6 +14,8 @@ const maxBytes = 2 * 1024 ** 2;
 const maxJobs = 20_000;
 const maxProblems = 100;
 const maxIdLength = 128;
+/** Of one job as JSON; its parameters have less room. Aliases make more of a small file. */
+const maxJobLength = 128 * 1024;
 
 /** Highest manifest version that is understood. */
 const latestVersion = 1;
@@ -33,6 +35,8 @@ export interface Manifest {
   problems: string[];
   /** All that the file says. */
   data: Record<string, unknown>;
+  /** Of that, in characters of JSON. */
+  length: number;
 }
 
 const jobId = z
@@ -75,7 +79,9 @@ export async function parseManifest(bytes: Buffer, yaml: YamlThread): Promise<Ma
     refuse(problems.join('; '));
   }
   const { version, jobs } = parsed.data;
-  return { version, data: parsed.data, ...readJobs(jobs ?? []) };
+  const length = lengthOf(parsed.data);
+  if (length === Infinity) refuse('nested too deeply');
+  return { version, data: parsed.data, length, ...readJobs(jobs ?? []) };
 }
 
 function readJobs(written: readonly unknown[]): Pick<Manifest, 'jobs' | 'problems'> {
@@ -90,6 +96,10 @@ function readJobs(written: readonly unknown[]): Pick<Manifest, 'jobs' | 'problem
       continue;
     }
     const { job_id: id, canceled } = parsed.data;
+    if (lengthOf(each) > maxJobLength) {
+      problems.push(`jobs[${index}]: larger than ${maxJobLength / 1024} KiB, or nested too deeply`);
+      continue;
+    }
     const same = byId.get(id);
     if (same !== undefined) same.count += 1;
     else {
@@ -106,6 +116,17 @@ function readJobs(written: readonly unknown[]): Pick<Manifest, 'jobs' | 'problem
     problems.splice(maxProblems, more, `and ${more} more`);
   }
   return { jobs, problems };
+}
+
+/** In characters of JSON. */
+function lengthOf(value: unknown): number {
+  try {
+    return JSON.stringify(value).length;
+  } catch (error) {
+    // What is nested so deeply that it parses can overflow the stack on the way back.
+    if (error instanceof RangeError) return Infinity;
+    throw error;
+  }
 }
 
 function toText(bytes: Buffer): string {

@@ -35,7 +35,9 @@ export function readResponse(content: Buffer): Claimed | undefined {
 
 /** The value of a top-level key; undefined when it is not there, or twice. */
 function valueOf(text: string, key: string): string | undefined {
-  const lines = [...text.matchAll(new RegExp(`^${key}: *(["']?)([\\w.:+-]*)\\1 *\\r?$`, 'gm'))];
+  const lines = [
+    ...text.matchAll(new RegExp(`^${key}: *(["']?)([\\w.:+-]{0,300})\\1 *\\r?$`, 'gm')),
+  ];
   return lines.length === 1 ? lines[0]?.[2] || undefined : undefined;
 }
 

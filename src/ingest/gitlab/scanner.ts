@@ -13,6 +13,8 @@ export type { Found, ScannedProject } from './scan-project.js';
 const maxFailuresInRow = 5;
 /** What is kept of manifests holds at most so many jobs; others are read again at each scan. */
 const maxKeptJobs = 100_000;
+/** And so many characters of JSON: anybody may add the token's user to projects of theirs. */
+const maxKeptLength = 64 * 1024 ** 2;
 
 export interface ScannerOptions {
   client: GitLabClient;
@@ -44,16 +46,20 @@ export class ProjectScanner {
     const yaml = new YamlThread();
     const kept = new Map<number, Found>();
     let keptJobs = 0;
+    let keptLength = 0;
     let failuresInRow = 0;
     const look = async (project: GitLabProject): Promise<ScannedProject> => {
       try {
         const known = this.#known.get(project.id);
         const scanned = await scanProject({ client, yaml }, project, known, stopping.signal);
         failuresInRow = 0;
-        const jobs = scanned.found?.manifest.jobs.length ?? 0;
-        if (scanned.found !== undefined && keptJobs + jobs <= maxKeptJobs) {
+        const { jobs = [], length = 0 } = scanned.found?.manifest ?? {};
+        const hasRoom =
+          keptJobs + jobs.length <= maxKeptJobs && keptLength + length <= maxKeptLength;
+        if (scanned.found !== undefined && hasRoom) {
           kept.set(project.id, scanned.found);
-          keptJobs += jobs;
+          keptJobs += jobs.length;
+          keptLength += length;
         }
         return scanned;
       } catch (error) {

@@ -1,5 +1,6 @@
 import { AppError } from '../../errors.js';
 import { submitSchema, type SubmitFields } from '../../jobs/request.js';
+import { jobName } from '../job-name.js';
 import type { GitLabItem } from './item.js';
 import type { JobTypes } from './job-types.js';
 
@@ -32,7 +33,7 @@ export function submitFieldsOf(item: GitLabItem, types: JobTypes): SubmitFields 
   );
   const parsed = submitSchema.safeParse({
     ...mapped,
-    name: shortName(`${item.projectPath}/${item.jobId}`),
+    name: jobName(`${item.projectPath}/${item.jobId}`),
     params: { ...params, ...mapped?.params },
     ...(timeout !== undefined && timeout !== null && { timeout }),
     env: {
@@ -46,9 +47,4 @@ export function submitFieldsOf(item: GitLabItem, types: JobTypes): SubmitFields 
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
   throw new AppError('bad_request', [...new Set(problems)].join('; '));
-}
-
-/** The end of it, as far as a job's name can hold it. */
-function shortName(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cs}\u2028\u2029]/gu, '').slice(-128);
 }
