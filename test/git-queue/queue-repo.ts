@@ -163,6 +163,7 @@ export class QueueRepo {
       cwd: this.folder,
       env: { ...this.env(env), XDG_CACHE_HOME: join(this.folder, 'cache', name) },
       stdio: ['ignore', 'ignore', 'pipe'],
+      ...this.#account,
     });
     this.#children.add(child);
     let said = '';

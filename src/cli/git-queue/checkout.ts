@@ -2,6 +2,7 @@ import { createReadStream } from 'node:fs';
 import { lstat, mkdir, mkdtemp, readdir, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, isAbsolute, join, resolve, sep } from 'node:path';
+import { execa } from 'execa';
 import { AppError, errnoOf } from '../../errors.js';
 import type { Repository } from '../../ingest/git-queue/repository.js';
 import type { ResultFile } from '../../ingest/git-queue/results.js';
@@ -59,7 +60,14 @@ export class Checkout {
   }
 
   async remove(): Promise<void> {
-    await rm(this.folder, { recursive: true, force: true });
+    try {
+      await rm(this.folder, { recursive: true, force: true });
+    } catch (error) {
+      if (errnoOf(error) !== 'EACCES') throw error;
+      // The job has closed folders of its own.
+      await execa('chmod', ['-R', 'u+rwX', '--', this.folder], { reject: false });
+      await rm(this.folder, { recursive: true, force: true });
+    }
   }
 
   /** @throws AppError unprocessable when it is not there */
@@ -78,7 +86,17 @@ export class Checkout {
 
 /** The regular files below a folder, in the order of their names; links are not followed. */
 export async function* filesBelow(folder: string, under = ''): AsyncGenerator<ResultFile> {
-  const names = (await readdir(join(folder, under))).sort();
+  let names: string[];
+  try {
+    names = (await readdir(join(folder, under))).sort();
+  } catch (error) {
+    // Told as one of the results that cannot be read.
+    const cannot = () => {
+      throw error;
+    };
+    yield { path: under === '' ? '?' : under, size: 0, open: () => Promise.resolve().then(cannot) };
+    return;
+  }
   for (const name of names) {
     const path = under === '' ? name : `${under}/${name}`;
     const stats = await lstat(join(folder, path));

@@ -5,7 +5,7 @@ import { resetJobs } from '../../ingest/git-queue/decisions.js';
 import { GitError } from '../../ingest/git-queue/git.js';
 import { digestOf } from '../../ingest/git-queue/queue-file.js';
 import { CliError } from '../cli-error.js';
-import { note, say, table } from '../terminal.js';
+import { note, plain, say, table } from '../terminal.js';
 import { openQueue, type OpenedQueue, type QueueOptions } from './open-queue.js';
 import { listJobs } from './show-list.js';
 
@@ -35,7 +35,7 @@ export async function listQueue(options: ListOptions): Promise<void> {
   await withQueue(options, false, async ({ queue }) => {
     const state = await queue.look();
     const jobs = listJobs(state, options.status);
-    for (const { where, message } of state.problems) note(`${where}: ${message}`);
+    for (const { where, message } of state.problems) note(plain(`${where}: ${message}`));
     if (options.json) return say(JSON.stringify(jobs, null, 2));
     const rows = jobs.map((job) => [
       String(job.line),

@@ -1,4 +1,5 @@
 import { appendFileSync } from 'node:fs';
+import { plain } from '../terminal.js';
 
 /** What a worker says: on standard error, and in a file if one is asked for. */
 export interface WorkerLog {
@@ -16,7 +17,7 @@ export function workerLog(options: { debug: boolean; file?: string | undefined }
     if (file !== undefined) appendFileSync(file, bytes, { mode: 0o600 });
   };
   const say = (level: string) => (text: string) =>
-    write(`${new Date().toISOString()} ${level} ${text.replace(/[\0-\x1f\x7f]/g, ' ')}\n`);
+    write(`${new Date().toISOString()} ${level} ${plain(text)}\n`);
   return {
     debug: options.debug ? say('debug') : () => undefined,
     info: say('info'),

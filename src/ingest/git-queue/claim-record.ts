@@ -29,8 +29,8 @@ export const claimRecordSchema = z.looseObject({
   status: z.enum(rowStatuses),
   /** Times it was begun and not given back. */
   attempts: z.number().int().min(0),
-  worker: z.string().nullable(),
-  nonce: z.string().nullable(),
+  worker: z.string().max(300).nullable(),
+  nonce: z.string().max(128).nullable(),
   claimed_at: time,
   renewed_at: time,
   lease_until: time,

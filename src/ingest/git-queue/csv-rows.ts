@@ -24,6 +24,9 @@ export interface CsvRow {
   problem?: string;
 }
 
+/** Of a row: more than that is no table of anybody's, and each takes memory. */
+const maxFields = 1000;
+
 const quote = 0x22;
 const lf = 0x0a;
 const cr = 0x0d;
@@ -58,7 +61,9 @@ export function readCsv(file: Buffer, delimiter: number, most = Infinity): CsvRo
       if (quoted?.open) row.problem = 'a quote is never closed; the rows after it cannot be read';
       else if (quoted && at > quoted.after)
         row.problem = 'there is text after a closing quote; a quote inside quotes is written twice';
-      row.fields.push({ start, end: at, text: textOf(file, start, at, quoted !== undefined) });
+      if (row.fields.length < maxFields)
+        row.fields.push({ start, end: at, text: textOf(file, start, at, quoted !== undefined) });
+      else row.problem ??= `has more than ${maxFields} columns`;
       more = file[at] === delimiter && at < file.length;
       if (more) at++;
     }

@@ -1,3 +1,5 @@
+import { isUnfitPath } from './git-names.js';
+
 /** A file of a new commit: its content, or the object that has it already. */
 export type FileChange = { path: string } & ({ content: Buffer } | { oid: string });
 
@@ -59,8 +61,7 @@ function word(text: string): string {
 
 /** @throws Error for what no tree may hold. */
 function quotePath(path: string): string {
-  const names = path.split('/');
-  if (names.some((name) => /^(\.{0,2}|\.git)$/i.test(name)) || path.includes('\0'))
+  if (isUnfitPath(path) || path.includes('\0'))
     throw new Error(`${JSON.stringify(path)} cannot be the path of a file in git`);
   return `"${path.replace(/["\\]/g, '\\$&').replaceAll('\n', '\\n')}"`;
 }

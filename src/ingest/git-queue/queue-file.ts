@@ -9,6 +9,8 @@ export type RowStatus = (typeof rowStatuses)[number];
 
 export const maxQueueBytes = 16 * 1024 ** 2;
 export const maxRows = 100_000;
+/** All that a row says of its job must fit into the job's claim, whose quotes are escaped. */
+const maxJobBytes = 32 * 1024;
 /** More bad rows than this are counted and not shown. */
 export const maxShownProblems = 100;
 
@@ -90,6 +92,7 @@ export class QueueFile {
   withJob(job: { script: string; args: string; kwargs: string }): QueueFile {
     if (this.problems.some(({ message }) => message.includes('never closed')))
       throw unreadable('has a quote that is never closed: a row at its end would be swallowed');
+    refuseTooLong(job);
     const values: Record<Column, string> = { ...job, status: 'ready' };
     const { delimiter, header, lineEnd, endsOpen } = this.dialect;
     const line = header
@@ -140,6 +143,7 @@ function toQueueRow(row: CsvRow, header: string[]): PlacedRow {
   };
   if (job.script === '') throw bad('script: is empty');
   if (/[\0-\x1f\x7f]/.test(job.script)) throw bad('script: holds a control character');
+  refuseTooLong(job);
   readArgs(job.args);
   readKwargs(job.kwargs);
   return {
@@ -149,6 +153,14 @@ function toQueueRow(row: CsvRow, header: string[]): PlacedRow {
     digest: digestOf(job),
     statusField: status.field,
   };
+}
+
+function refuseTooLong(job: { script: string; args: string; kwargs: string }): void {
+  const bytes = Buffer.byteLength(JSON.stringify([job.script, job.args, job.kwargs]));
+  if (bytes > maxJobBytes)
+    throw bad(
+      `args: the row is longer than ${maxJobBytes / 1024} KiB; put what is long into a file of the repository`,
+    );
 }
 
 function isColumn(name: string): name is Column {

@@ -38,15 +38,22 @@ export function readyJobs(state: QueueState): OpenJob[] {
   for (const row of state.file.rows) {
     if (row.status !== 'ready') continue;
     const group = groupOf(row.digest);
-    const mine = slots.get(group) ?? [];
+    const mine = listIn(slots, group);
     let names = free.get(group);
     if (names === undefined)
-      free.set(group, (names = mine.filter(isGivenBack).map(({ key }) => key)));
-    let key = names.shift();
+      free.set(
+        group,
+        (names = mine
+          .filter(isGivenBack)
+          .map(({ key }) => key)
+          .reverse()),
+      );
+    let key = names.pop();
     if (key === undefined) {
-      const copy = Math.max(0, ...mine.map((slot) => slot.copy)) + 1;
+      // In the order of their numbers.
+      const copy = (mine.at(-1)?.copy ?? 0) + 1;
       key = keyOf(row.digest, copy);
-      slots.set(group, [...mine, { key, copy, record: null }]);
+      mine.push({ key, copy, record: null });
     }
     jobs.push({ key, row, replaces: undefined });
   }
@@ -57,7 +64,7 @@ export function readyJobs(state: QueueState): OpenJob[] {
 export function runningJobs(state: QueueState): (OpenJob & { replaces: ClaimRecord })[] {
   const rows = new Map<string, QueueRow[]>();
   for (const row of state.file.rows)
-    if (row.status === 'running') rows.set(row.digest, [...(rows.get(row.digest) ?? []), row]);
+    if (row.status === 'running') listIn(rows, row.digest).push(row);
   const slots = slotsByGroup(state);
   return [...rows].flatMap(([digest, running]) =>
     (slots.get(groupOf(digest)) ?? [])
@@ -75,11 +82,17 @@ function slotsByGroup({ records }: QueueState): Map<string, Slot[]> {
   const groups = new Map<string, Slot[]>();
   for (const [key, record] of records) {
     const group = key.slice(0, 16);
-    const slot = { key, copy: Number(key.slice(17)), record };
-    groups.set(group, [...(groups.get(group) ?? []), slot]);
+    listIn(groups, group).push({ key, copy: Number(key.slice(17)), record });
   }
   for (const slots of groups.values()) slots.sort((a, b) => a.copy - b.copy);
   return groups;
+}
+
+/** One list for all of a key, made when first asked for: whoever writes the rows may well write the same one 100,000 times. */
+function listIn<T>(lists: Map<string, T[]>, key: string): T[] {
+  let list = lists.get(key);
+  if (list === undefined) lists.set(key, (list = []));
+  return list;
 }
 
 function isGivenBack({ record }: Slot): boolean {

@@ -11,7 +11,7 @@ import {
   type ClaimRecord,
 } from './claim-record.js';
 import type { Change, Decision } from './decisions.js';
-import { maxQueueBytes, QueueFile } from './queue-file.js';
+import { maxQueueBytes, maxShownProblems, QueueFile } from './queue-file.js';
 import type { QueueState } from './queue-state.js';
 import type { PushResult, Repository, TreeEntry } from './repository.js';
 import { Rivals } from './rivals.js';
@@ -118,10 +118,12 @@ export class Queue {
     const entry = entries.find(({ path }) => path === queueFile);
     const file = await this.#readFile(entry, mayCreate, signal);
     const { records, problems } = await this.#readRecords(entries, signal);
-    const rows = file.problems.map(({ line, message }) => ({
+    const rows = file.problems.slice(0, maxShownProblems).map(({ line, message }) => ({
       where: `${queueFile}:${line}`,
       message,
     }));
+    const more = file.problems.length - rows.length;
+    if (more > 0) rows.push({ where: queueFile, message: `${more} more rows cannot be read` });
     return { commit, file, records, problems: [...rows, ...problems] };
   }
 

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
+import { AppError, errnoOf } from '../../errors.js';
 import type { ResultEntry } from './claim-record.js';
+import { isUnfitPath } from './git-names.js';
 import type { FileChange } from './import-stream.js';
 import type { Repository } from './repository.js';
 
@@ -9,6 +11,11 @@ export interface ResultLimits {
   totalBytes: number;
   files: number;
 }
+
+/** The list of them stands in the claim, which holds more besides. */
+const maxListBytes = 96 * 1024;
+/** A job can claim exabytes with one ftruncate(2); of all its results no more than this is read. */
+const maxReadBytes = 16 * 1024 ** 3;
 
 /** A file that a job left; `path` is below the results folder. */
 export interface ResultFile {
@@ -22,6 +29,8 @@ export interface ResultFile {
  * Puts the files that a job left among the repository's objects, in their order until a limit is reached, for the commit that ends
  * the job. What the repository has already, byte for byte, is left out.
  * @param resultsDir the folder in the repository
+ * @returns `left`: how many were left out, since there are too many, they are too large to be read, cannot be read, or have names that
+ *   no tree may hold
  */
 export async function storeResults(
   repository: Repository,
@@ -37,43 +46,110 @@ export async function storeResults(
   const results: ResultEntry[] = [];
   const changes: FileChange[] = [];
   let total = 0;
+  let read = 0;
+  let listBytes = 0;
   let left = 0;
   for await (const file of files) {
-    if (isUnfit(file.path)) {
-      left += 1;
-      continue;
-    }
     const path = `${resultsDir}/${file.path}`;
-    const { sha256, oid } = await digestsOf(file);
-    if (known.get(path) === oid) continue;
-    if (results.length >= limits.files) {
+    const isTooMuch = read + file.size > maxReadBytes || results.length >= limits.files;
+    if (isTooMuch || isUnfit(file.path)) {
       left += 1;
       continue;
     }
-    const committed = file.size <= limits.fileBytes && total + file.size <= limits.totalBytes;
-    if (committed) {
-      total += file.size;
-      changes.push({ path, oid: await repository.store(file.size, await file.open(), signal) });
+    const digests = await orFault(digestsOf(file, signal));
+    read += file.size;
+    if (digests instanceof Fault) {
+      left += 1;
+      continue;
     }
-    results.push({ path, size: file.size, sha256, committed });
+    if (known.get(path) === digests.oid) continue;
+    const fits = file.size <= limits.fileBytes && total + file.size <= limits.totalBytes;
+    const entry = { path, size: file.size, sha256: digests.sha256, committed: fits };
+    listBytes += Buffer.byteLength(JSON.stringify(entry, null, 2)) + 40;
+    const oid =
+      fits && listBytes <= maxListBytes ? await storeFile(repository, file, signal) : undefined;
+    if (listBytes > maxListBytes || oid instanceof Fault) {
+      left += 1;
+      continue;
+    }
+    if (oid !== undefined) {
+      total += file.size;
+      changes.push({ path, oid });
+    }
+    results.push(entry);
   }
   return { results, files: changes, left };
 }
 
+/** Why one file is left out, and the others are not: whose it was may still change it, or has closed it to us. */
+class Fault {
+  constructor(readonly error: unknown) {}
+}
+
+async function orFault<T>(work: Promise<T>): Promise<T | Fault> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof AppError || error instanceof Changed || errnoOf(error) !== undefined)
+      return new Fault(error);
+    throw error;
+  }
+}
+
+class Changed extends Error {
+  override readonly name = 'Changed';
+}
+
+async function storeFile(
+  repository: Repository,
+  file: ResultFile,
+  signal?: AbortSignal,
+): Promise<string | Fault> {
+  const opened = await orFault(file.open());
+  if (opened instanceof Fault) return opened;
+  let fault: Fault | undefined;
+  async function* watched(bytes: AsyncIterable<Buffer>) {
+    try {
+      yield* ofSize(bytes, file.size);
+    } catch (error) {
+      fault = new Fault(error);
+      throw error;
+    }
+  }
+  try {
+    return await repository.store(file.size, watched(opened), signal);
+  } catch (error) {
+    if (fault === undefined) throw error;
+    return fault;
+  }
+}
+
+/** The bytes as they come. @throws Changed when they are not as many as they were to be */
+async function* ofSize(bytes: AsyncIterable<Buffer>, size: number): AsyncGenerator<Buffer> {
+  let seen = 0;
+  for await (const chunk of bytes) {
+    seen += chunk.length;
+    if (seen > size) break;
+    yield chunk;
+  }
+  if (seen !== size) throw new Changed('a file changed while it was read');
+}
+
 /** Of a file's content, and of the object that git would make of it. */
-async function digestsOf(file: ResultFile): Promise<{ sha256: string; oid: string }> {
+async function digestsOf(
+  file: ResultFile,
+  signal?: AbortSignal,
+): Promise<{ sha256: string; oid: string }> {
   const sha256 = createHash('sha256');
   const oid = createHash('sha1').update(`blob ${file.size}\0`);
-  for await (const chunk of await file.open()) {
+  for await (const chunk of ofSize(await file.open(), file.size)) {
+    signal?.throwIfAborted();
     sha256.update(chunk);
     oid.update(chunk);
   }
   return { sha256: sha256.digest('hex'), oid: oid.digest('hex') };
 }
 
-/** No tree may hold such a name, or nobody could check it out. */
 function isUnfit(path: string): boolean {
-  return path
-    .split('/')
-    .some((name) => /^(\.{0,2}|\.git)$/i.test(name) || /[\0-\x1f\x7f]/.test(name));
+  return isUnfitPath(path) || /[\0-\x1f\x7f]/.test(path);
 }

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { AppError } from '../../errors.js';
 import { submitSchema } from '../../jobs/request.js';
 import { ExpiredLeases } from '../expired-leases.js';
+import { jobName } from '../job-name.js';
 import type { Outcome } from '../outcome.js';
 import type { Claim, IngestItem, IngestRequest, IngestSource, ScanNotes } from '../source.js';
 import { confinedResults } from './confined-results.js';
@@ -19,6 +20,9 @@ export const GIT_QUEUE = 'git-queue';
 
 /** A larger repository is no place for jobs to come from; the service holds the archive in memory. */
 const maxCheckoutBytes = 256 * 1024 ** 2;
+
+/** In characters, of a message in a claim. */
+const longestMessage = 2000;
 
 const itemSchema = z.object({
   key: z.string(),
@@ -94,13 +98,18 @@ export class GitQueueSource implements IngestSource<GitQueueItem> {
   async request(item: GitQueueItem, _claim: Claim, signal: AbortSignal): Promise<IngestRequest> {
     const { queue, resultsDir, gpus } = this.#parts;
     await this.#demandScript(item, signal);
-    const fields = submitSchema.parse({
+    const parsed = submitSchema.safeParse({
       command_key: 'git_queue',
-      name: item.script.split('/').at(-1)?.slice(-128),
+      name: jobName(item.script.split('/').at(-1) ?? ''),
       gpus,
       args: toWords(readArgs(item.args), readKwargs(item.kwargs)),
       params: { script: item.script, results: resultsDir },
     });
+    if (!parsed.success) {
+      const [issue] = parsed.error.issues;
+      throw new AppError('bad_request', `${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`);
+    }
+    const fields = parsed.data;
     try {
       const tar = await queue.parts.repository.archive(item.commit, maxCheckoutBytes, signal);
       const content = await promisify(gzip)(tar);
@@ -154,8 +163,11 @@ export class GitQueueSource implements IngestSource<GitQueueItem> {
     return {
       kind: kindOf(outcome.status),
       exitCode: outcome.exitCode,
-      message: outcome.message,
-      log: logLines(outcome.log),
+      message: outcome.message && outcome.message.slice(0, longestMessage),
+      log: [
+        ...logLines(outcome.log),
+        ...(stored.left > 0 ? [`jobrunner: ${stored.left} files of results are left out`] : []),
+      ],
       results: stored.results,
       files: stored.files,
       jobId: outcome.jobId,

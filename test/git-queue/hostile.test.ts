@@ -1,0 +1,218 @@
+import { afterEach, describe, expect, jest, test } from '@jest/globals';
+import { chmodSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { filesBelow } from '../../src/cli/git-queue/checkout.js';
+import {
+  maxRecordBytes,
+  writeRecord,
+  type ClaimRecord,
+} from '../../src/ingest/git-queue/claim-record.js';
+import { claimJob } from '../../src/ingest/git-queue/decisions.js';
+import { safeConfig, runGit, type GitSetup } from '../../src/ingest/git-queue/git.js';
+import { isUnfitPath } from '../../src/ingest/git-queue/git-names.js';
+import { Queue } from '../../src/ingest/git-queue/queue.js';
+import { QueueFile } from '../../src/ingest/git-queue/queue-file.js';
+import { readyJobs, runningJobs, type QueueState } from '../../src/ingest/git-queue/queue-state.js';
+import { Repository } from '../../src/ingest/git-queue/repository.js';
+import { storeResults } from '../../src/ingest/git-queue/results.js';
+import { GitQueueSource } from '../../src/ingest/git-queue/source.js';
+import { jobScript, QueueRepo, queueText } from './queue-repo.js';
+
+jest.setTimeout(240_000);
+
+const header = 'script,args,kwargs,status\n';
+const limits = { fileBytes: 1024 ** 2, totalBytes: 100 * 1024 ** 2, files: 1000 };
+const notes = { problem: () => undefined, cancelled: () => undefined };
+const never = new AbortController().signal;
+
+let repo: QueueRepo;
+afterEach(() => repo.remove());
+
+async function open(files: Record<string, string>) {
+  repo = new QueueRepo(files);
+  const git: GitSetup = { env: repo.env({}), config: safeConfig(['file']) };
+  const gitDir = join(repo.folder, 'copy.git');
+  await runGit(git, ['init', '--quiet', '--bare', gitDir]);
+  const url = repo.url;
+  const parts = { git, url, branch: 'main', gitDir, shallow: true, name: 'test' };
+  const repository = new Repository(parts);
+  const by = { name: 'tester', email: 'tester@localhost' };
+  const queue = new Queue({ repository, queueFile: 'queue.csv', by, now: Date.now });
+  return { repository, queue };
+}
+
+/** A folder of results as a job left them. */
+function results(write: (folder: string) => void): string {
+  const folder = join(repo.folder, 'results');
+  mkdirSync(folder);
+  write(folder);
+  return folder;
+}
+
+const stateOf = (text: string): QueueState => ({
+  commit: 'a'.repeat(40),
+  file: QueueFile.read(Buffer.from(text)),
+  records: new Map(),
+  problems: [],
+});
+
+describe('a repository', () => {
+  test('of a hundred thousand equal rows is looked at in the time that one look may take', async () => {
+    await open({ 'queue.csv': header });
+    const ready = stateOf(header + 'a.py,,,ready\n'.repeat(100_000));
+    const jobs = readyJobs(ready);
+    expect(new Set(jobs.map(({ key }) => key)).size).toBe(100_000);
+    expect(jobs.at(-1)?.key).toMatch(/-100000$/);
+    expect(runningJobs(stateOf(header + 'a.py,,,running\n'.repeat(100_000)))).toEqual([]);
+  });
+
+  test('whose queue is one row of millions of columns takes no memory for them', async () => {
+    await open({ 'queue.csv': header });
+    const file = QueueFile.read(Buffer.from(header + ','.repeat(8 * 1024 ** 2)));
+    expect(file.problems).toEqual([{ line: 2, message: 'has more than 1000 columns' }]);
+    expect(() => QueueFile.read(Buffer.from(','.repeat(8 * 1024 ** 2)))).toThrow(/does not begin/);
+  });
+
+  test('with a row too long for its own claim is told so, and the row is not claimed', async () => {
+    await open({ 'queue.csv': header });
+    const long = stateOf(`${header}a.py,"[""${'x'.repeat(40_000)}""]",{},ready\n`);
+    expect(long.file.rows).toEqual([]);
+    expect(long.file.problems[0]?.message).toMatch(/longer than 32 KiB/);
+    // The longest that is taken, all of it quotes, which are escaped twice.
+    const most = stateOf(`${header}a.py,"[""${'\\""'.repeat(3900)}""]",{},ready\n`);
+    const [job] = readyJobs(most);
+    const hold = { worker: 'w', nonce: 'n', leaseUntil: 0 };
+    const { change } = claimJob(most, job?.key ?? '', undefined, hold, 0);
+    const [record] = change?.records.values() ?? [];
+    expect(writeRecord(record as ClaimRecord).length).toBeLessThan(maxRecordBytes / 4);
+  });
+
+  test('whose script no job can be named after as it is has it run under another name', async () => {
+    const script = `${'😀'.repeat(60)}x\u2028${'y'.repeat(8)}.py`;
+    const { queue } = await open({ 'queue.csv': `${header}${script},,,ready\n`, [script]: '' });
+    const source = new GitQueueSource({
+      ...{ queue, resultsDir: 'results', limits, maxJobAttempts: 2, leaseMs: 60_000, gpus: 0 },
+      now: Date.now,
+    });
+    const items = [];
+    for await (const item of source.scan(notes, never)) items.push(item);
+    const claim = { worker: 'w', nonce: 'n', leaseUntil: 0 };
+    const [item] = items;
+    if (item === undefined) throw new Error('the row was not found');
+    const { fields } = await source.request(item, claim, never);
+    expect(fields.name).toMatch(/^(😀)+xy{8}\.py$/u);
+    expect(fields.params['script']).toBe(script);
+  });
+});
+
+describe('a job', () => {
+  const special = [
+    '.gitmodules',
+    '.GitAttributes',
+    'git~1',
+    '.git ',
+    'gitmod~1',
+    '.g\u200cit',
+    'a\\.git',
+  ];
+
+  test('cannot leave a file that keeps everybody from fetching the queue', async () => {
+    const { repository } = await open({ 'queue.csv': queueText([]) });
+    const tip = await repository.fetch();
+    if (tip === undefined) throw new Error('there is no branch');
+    const folder = results((at) => {
+      mkdirSync(join(at, 'below'));
+      const payload = '[submodule "../x"]\n\tpath = -x\n\turl = -u./payload\n';
+      for (const name of special) writeFileSync(join(at, 'below', name), payload);
+      writeFileSync(join(at, 'git~notes.txt'), 'kept');
+      writeFileSync(join(at, '.gitkeep'), '');
+    });
+    const stored = await storeResults(repository, tip, 'results', filesBelow(folder), limits);
+    expect(stored.left).toBe(special.length);
+    expect(stored.results.map(({ path }) => path)).toEqual([
+      'results/.gitkeep',
+      'results/git~notes.txt',
+    ]);
+    const by = { name: 't', email: 't', at: 0 };
+    const commit = await repository.commit(tip, stored.files, 'x', by);
+    expect(await repository.push(commit)).toEqual({ kind: 'pushed' });
+    const fresh = join(repo.folder, 'fresh.git');
+    await runGit(repository.parts.git, ['init', '--quiet', '--bare', fresh]);
+    const other = new Repository({ ...repository.parts, gitDir: fresh });
+    expect(await other.fetch()).toBe(commit);
+  });
+
+  test.each(special)('git itself would refuse %j in a commit it fetches', async (name) => {
+    const { repository } = await open({ 'queue.csv': queueText([]) });
+    const bad = '[submodule "../x"]\n\tpath = -x\n\turl = -u./payload\n'.padEnd(3000, 'x');
+    const blob = join(repo.folder, 'blob');
+    writeFileSync(blob, bad);
+    const oid = repo.git('-C', repo.bare, 'hash-object', '-w', blob).trim();
+    const inTree = join(repo.folder, 'tree');
+    writeFileSync(inTree, `100644 blob ${oid}\t${name}\0`);
+    const script =
+      'tree=$(git mktree -z <"$1") && commit=$(git commit-tree -m x "$tree") && git update-ref refs/heads/main "$commit"';
+    const { execFileSync } = await import('node:child_process');
+    execFileSync('sh', ['-c', script, 'sh', inTree], { cwd: repo.bare, env: repo.env({}) });
+    await expect(repository.fetch()).rejects.toThrow(/fsck/);
+    expect(isUnfitPath(`results/${name}`)).toBe(true);
+  });
+
+  test('costs no reading of what it only claims to have written, and no claim too long to be read', async () => {
+    const { repository } = await open({ 'queue.csv': queueText([]) });
+    const tip = (await repository.fetch()) ?? '';
+    const name = 'n'.repeat(200);
+    const folder = results((at) => {
+      writeFileSync(join(at, 'hole'), '');
+      truncateSync(join(at, 'hole'), 2 ** 42);
+      for (let i = 0; i < 900; i++) writeFileSync(join(at, `${name}${i}`), '');
+    });
+    const small = { ...limits, fileBytes: -1 };
+    const stored = await storeResults(repository, tip, 'results', filesBelow(folder), small);
+    expect(stored.results.length).toBeGreaterThan(200);
+    expect(stored.results.length + stored.left).toBe(901);
+    expect(stored.results.some(({ path }) => path === 'results/hole')).toBe(false);
+    expect(Buffer.byteLength(JSON.stringify(stored.results, null, 2))).toBeLessThan(128 * 1024);
+  });
+
+  test('whose results change or cannot be read has the others committed all the same', async () => {
+    const { repository } = await open({ 'queue.csv': queueText([]) });
+    const tip = (await repository.fetch()) ?? '';
+    const gone = Object.assign(new Error('EACCES'), { code: 'EACCES' });
+    let opened = 0;
+    async function* bytes(text: string) {
+      yield await Promise.resolve(Buffer.from(text));
+    }
+    async function* files() {
+      yield { path: 'a', size: 1, open: () => Promise.reject(gone) };
+      yield { path: 'b', size: 1, open: () => Promise.resolve(bytes('too long')) };
+      // Only at the second reading, when it is committed.
+      yield await Promise.resolve({
+        ...{ path: 'c', size: 3 },
+        open: () => Promise.resolve(bytes(opened++ === 0 ? 'abc' : 'ab')),
+      });
+      yield { path: 'd', size: 3, open: () => Promise.resolve(bytes('abc')) };
+    }
+    const stored = await storeResults(repository, tip, 'results', files(), limits);
+    expect(stored.results.map(({ path }) => path)).toEqual(['results/d']);
+    expect(stored.left).toBe(3);
+  });
+
+  test('that closes its own folders does not end the worker', async () => {
+    const closing = `${jobScript.replace('sys.exit', '#')}
+os.mkdir(os.environ["RESULTS_DIR"] + "/closed")
+open(os.environ["RESULTS_DIR"] + "/closed/x", "w").close()
+os.chmod(os.environ["RESULTS_DIR"] + "/closed", 0)
+`;
+    repo = new QueueRepo({ 'queue.csv': queueText(['a', 'b']), 'job.py': closing });
+    chmodSync(repo.folder, 0o755);
+    // Root may read everything.
+    repo.giveTo('runner');
+    const worker = repo.work('w', ['--max-attempts', '1', '--sleep', '0']);
+    expect(await worker.ended).toMatchObject({ code: 0 });
+    expect(repo.statuses()).toEqual(['run', 'run']);
+    expect(repo.show('results/a.txt')).toBe('a');
+    expect(worker.said()).toContain('1 files of results are left out');
+    expect(readFileSync(join(repo.clone, 'job.py'), 'utf8')).toContain('closed');
+  });
+});
