@@ -103,7 +103,7 @@ export async function openJobs(
   });
   const get = (id: JobId) => jobs.get(id);
   const { ranking } = ways;
-  const control = new JobControl({ db, slurm, ranking, handOver, tracker, turns, get });
+  const control = new JobControl({ db, slurm, ranking, handOver, places, tracker, turns, get });
   return { jobs, control, gpus, models, templates };
 }
 

@@ -3,9 +3,9 @@ import { AppError } from '../errors.js';
 import type { KeyLock } from '../key-lock.js';
 import type { SlurmClient } from '../slurm/client.js';
 import { SlurmError } from '../slurm/command.js';
-import { ANY_PARTITION } from '../slurm/partitions.js';
 import type { HandOver } from './hand-over.js';
 import type { Job, JobId } from './job.js';
+import type { JobPlaces } from './place.js';
 import type { Ranking } from './ranking.js';
 import * as store from './store.js';
 import type { Tracker } from './tracker.js';
@@ -15,6 +15,7 @@ export interface JobControlParts {
   slurm: SlurmClient;
   ranking: Ranking;
   handOver: HandOver;
+  places: Pick<JobPlaces, 'isForAnyPlace'>;
   tracker: Tracker;
   /** What changes a job in Slurm, one after another; see mover.ts. */
   turns: KeyLock<JobId>;
@@ -51,7 +52,7 @@ export class JobControl {
   async requeue(id: JobId): Promise<Job> {
     return this.#change(id, async (job) => {
       // What one machine's user has written, the other's could not go on with.
-      if (job.request.partition === ANY_PARTITION)
+      if (this.parts.places.isForAnyPlace(job.request))
         throw new AppError(
           'conflict',
           `job ${id} was for the first place free, and might start at another now: cancel it and rerun it`,

@@ -7,7 +7,7 @@ import { parseTimeLimit } from '../slurm/time-limit.js';
 import type { Job, JobId } from './job.js';
 import type { JobFolders } from './job-folders.js';
 import { memoryMbOf } from './limits.js';
-import { mayBeRemote, type JobPlaces } from './place.js';
+import type { JobPlaces } from './place.js';
 import * as store from './store.js';
 
 /** Slurm's clients try for 9 s before they say that nobody is there; a caller need not wait for that each time. */
@@ -26,7 +26,7 @@ export interface HandOverParts {
   accountFor: (user: string) => Promise<string | undefined>;
   /** What a priority of ours takes off a job's in Slurm. */
   niceOf: (priority: number) => number;
-  places: Pick<JobPlaces, 'constraintOf' | 'partitionOf'>;
+  places: Pick<JobPlaces, 'constraintOf' | 'mayBeRemote' | 'partitionOf'>;
   /** How often a job that Slurm cannot take now is handed over, and the seconds before the second time. */
   retries: { attempts: number; waitSeconds: number };
   now: () => number;
@@ -166,11 +166,12 @@ export class HandOver {
   }
 
   #specOf({ job_id, comment, request, gres, priority }: Job, account?: string): SubmitSpec {
-    const { outputDir, stdoutPath, stderrPath } = this.#parts.folders.of(job_id);
+    const { folders, places } = this.#parts;
+    const { outputDir, stdoutPath, stderrPath } = folders.of(job_id);
     return {
       jobId: job_id,
-      user: mayBeRemote({ request, node_list: null }) ? 'jr-remote' : 'runner',
-      constraint: this.#parts.places.constraintOf(request, gres),
+      user: places.mayBeRemote({ request, node_list: null }) ? 'jr-remote' : 'runner',
+      constraint: places.constraintOf(request, gres),
       comment,
       account,
       name: request.name,
@@ -183,7 +184,7 @@ export class HandOver {
       logPath: stdoutPath,
       errorPath: request.split_log ? stderrPath : undefined,
       requeue: request.requeue === true,
-      partition: this.#parts.places.partitionOf(request),
+      partition: places.partitionOf(request),
     };
   }
 }

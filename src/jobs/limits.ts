@@ -1,5 +1,4 @@
 import { AppError } from '../errors.js';
-import { ANY_PARTITION, SSH_PARTITION } from '../slurm/partitions.js';
 import { formatTimeLimit, parseTimeLimit } from '../slurm/time-limit.js';
 import type { JobRequest } from './job.js';
 
@@ -50,13 +49,14 @@ const beyondTimeout = 60;
 /**
  * Slurm's limit for a job that says none, in its format: what is usual there, else the longest. Where a timeout is the limit, Slurm only stands behind it; on an SSH host that
  * does not count what is sent there before and fetched after.
+ * @param mayBeRemote whether the job may start on one
  */
 export function backstopOf(
-  { timeout, partition }: Pick<JobRequest, 'timeout' | 'partition'>,
+  { timeout }: Pick<JobRequest, 'timeout'>,
   { maxTime, defaultTime = maxTime }: Pick<NodeLimits, 'maxTime' | 'defaultTime'>,
+  mayBeRemote = false,
 ): string {
-  if (timeout === undefined || partition === SSH_PARTITION || partition === ANY_PARTITION)
-    return defaultTime;
+  if (timeout === undefined || mayBeRemote) return defaultTime;
   const seconds = Math.ceil((timeout + beyondTimeout) / 60) * 60;
   return seconds >= secondsOf(maxTime) ? maxTime : formatTimeLimit(seconds);
 }

@@ -4,6 +4,8 @@ import { ANY_PARTITION, BOXES_PARTITION, SSH_PARTITION } from '../slurm/partitio
 import type { Job, JobRequest } from './job.js';
 import type { NodeLimits } from './limits.js';
 
+// Of jobs in a cluster of our own alone: on a site these names may be its own partitions', see JobPlaces.
+
 /** Whether the job is to run on a host that is reached over SSH, not on this machine and its GPUs. */
 export function isRemote({ partition }: Pick<JobRequest, 'partition'>): boolean {
   return partition === SSH_PARTITION;
@@ -48,6 +50,10 @@ export interface JobPlaces {
   of(partition: string | undefined): Place;
   /** The request, for the one place that has what it asks for where only one has; else as it is. */
   settle(request: JobRequest): JobRequest;
+  /** Whether the job may start on an SSH host, or has. */
+  mayBeRemote(job: Pick<Job, 'request' | 'node_list'>): boolean;
+  /** Whether this machine or an SSH host takes the job, whichever is free first. */
+  isForAnyPlace(request: JobRequest): boolean;
   /** Slurm's partitions for the job; the first place free where there are several. */
   partitionOf(request: JobRequest): string | undefined;
   /** The nodes' features, one of which is needed, as sbatch takes them; undefined where any will do. */

@@ -13,7 +13,7 @@ import type { BoxList } from '../boxes/box-list.js';
 import type { BoxRecord } from '../boxes/record.js';
 import type { Gpu } from '../gpus/gpu.js';
 import { anyPlace, type AnyPlace } from './any-place.js';
-import type { JobRequest } from './job.js';
+import type { Job, JobRequest } from './job.js';
 import { refuseImpossible, type NodeLimits } from './limits.js';
 import { isHere, mayBeRemote, type JobPlaces, type Place } from './place.js';
 import { sshPlace } from './ssh-place.js';
@@ -26,6 +26,14 @@ export class Places implements JobPlaces {
     /** Undefined where no worker box may join. */
     private readonly boxes?: BoxList,
   ) {}
+
+  mayBeRemote(job: Pick<Job, 'request' | 'node_list'>): boolean {
+    return mayBeRemote(job);
+  }
+
+  isForAnyPlace({ partition }: Pick<JobRequest, 'partition'>): boolean {
+    return partition === ANY_PARTITION;
+  }
 
   /** Slurm's partitions for the job; the first place free where there are several. */
   partitionOf(request: JobRequest): string | undefined {

@@ -11,8 +11,8 @@ import type { HandOver } from './hand-over.js';
 import type { Job, JobId, JobRequest } from './job.js';
 import { dedupHashOf, requestHashOf } from './job-hashes.js';
 import type { JobFolders } from './job-folders.js';
-import { backstopOf, defaultMemoryGb, type NodeLimits } from './limits.js';
-import { mayBeRemote, type JobPlaces } from './place.js';
+import { backstopOf, defaultMemoryGb } from './limits.js';
+import type { JobPlaces, Place } from './place.js';
 import { remoteJobSpec } from './remote-job-spec.js';
 import type { ScriptFile, SubmitFields } from './request.js';
 import { renderScript } from './script.js';
@@ -76,7 +76,7 @@ export class JobService {
     refuseMisuse(template, fields, options.script);
     const { places } = this.parts;
     const anyPlace = places.of(fields.partition);
-    const asked = this.normalize(template, fields, anyPlace.limits, options.script);
+    const asked = this.normalize(template, fields, anyPlace, options.script);
     anyPlace.refuse(asked);
     const request = places.settle(asked);
     const place = places.of(request.partition);
@@ -188,7 +188,7 @@ export class JobService {
   async script(id: JobId): Promise<string> {
     const job = this.get(id);
     const script = store.scriptOf(this.parts.db, id) ?? '';
-    if (!mayBeRemote(job)) return script;
+    if (!this.parts.places.mayBeRemote(job)) return script;
     return (await sentScript(this.parts.folders, job)) ?? withoutHost(script);
   }
 
@@ -223,7 +223,7 @@ export class JobService {
   private normalize(
     template: Template,
     fields: SubmitFields,
-    limits: NodeLimits,
+    { limits, mayBeRemote }: Pick<Place, 'limits' | 'mayBeRemote'>,
     script?: ScriptFile,
   ): JobRequest {
     const { models } = this.parts;
@@ -268,7 +268,7 @@ export class JobService {
       args: fields.args,
       partition: fields.partition,
       mem_gb: mem_gb ?? Math.min(defaultMemoryGb, limits.memoryMb / 1024),
-      time_limit: time_limit ?? backstopOf(fields, limits),
+      time_limit: time_limit ?? backstopOf(fields, limits, mayBeRemote),
       timeout: fields.timeout,
       split_log: fields.split_log || undefined,
       name: name ?? fields.command_key,

@@ -52,6 +52,15 @@ export class SitePlaces implements JobPlaces {
     return request;
   }
 
+  // A site's partition may well be called `ssh` or `any`.
+  mayBeRemote(): boolean {
+    return false;
+  }
+
+  isForAnyPlace(): boolean {
+    return false;
+  }
+
   partitionOf({ partition }: Pick<JobRequest, 'partition'>): string | undefined {
     return partition ?? this.settings.partition;
   }

@@ -5,7 +5,7 @@ import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { until, untilTold } from './gpu-jobs.js';
 import { freePorts, LiveStack, makeRoot, runStackOnce, type JobReply } from './live-stack.js';
-import { SiteSlurm } from './site-slurm.js';
+import { namesOfOurs, SiteSlurm } from './site-slurm.js';
 
 /** What a live stack of our own would be told, and a site's must not be. */
 const notOurs = { JR_SIMULATE_GPUS: '', JR_NUM_CPUS: '', JR_SLURM_POLL_SECONDS: '1' };
@@ -76,6 +76,7 @@ describe.each([
       { name: 'cpu', max_time: '0-02:00:00', default_time: '0-00:10:00', nodes: ['c1'] },
       { name: 'gpu', max_time: '0-01:00:00', max_memory_mb: 3000, nodes: ['g1'] },
       { name: 'all', max_time: 'UNLIMITED', nodes: expect.arrayContaining(['c1', 'g1']) },
+      ...namesOfOurs.map((name) => ({ name, nodes: ['c1'] })),
     ]);
     const { json: gpus } = await stack().call<{ nodes: object[] }>('GET', '/gpus');
     expect(gpus.nodes).toMatchObject([
@@ -195,7 +196,7 @@ describe('whichever way', () => {
     [{ time_limit: '3:00:00' }, /time_limit: .*0-02:00:00 is the most/],
     [{ mem_gb: 3.5, partition: 'gpu' }, /mem_gb: 3.5 asked for, 2.92 GiB/],
     [{ cpus: 9 }, /cpus: 9 asked for, 8 is the most/],
-    [{ partition: 'main' }, /partition: there is no main on the site; there is cpu, gpu, all/],
+    [{ partition: 'x' }, /partition: there is no x on the site; there is cpu, gpu, all, main/],
     [{ cpus: 6, gpus: 1, partition: 'all' }, /partition: no node of all has/],
     [{ screen: true }, /screen: /],
     [{ allowed_gpus: [0], gpus: 1, partition: 'gpu' }, /allowed_gpus: /],
@@ -205,6 +206,31 @@ describe('whichever way', () => {
       const { status, json } = await slow(stack(), fields);
       expect(status).toBe(422);
       expect(json.error.message).toMatch(message);
+    },
+    90_000,
+  );
+
+  test.each(namesOfOurs)(
+    'a partition of the site named %s is one like any other',
+    async (partition) => {
+      const { json: job } = await slow(stack(), { partition, timeout: 60 });
+      await stack().until(job.job_id, 'RUNNING');
+      const inSlurm = (format: string) =>
+        site.command('squeue', '-h', '-j', String(job.slurm_job_id), '-o', format);
+      // Behind the timeout; a job that may be on an SSH host would have all the time there is.
+      expect(await inSlurm('%P %l %u')).toBe(`${partition} 2:00 jobrunner`);
+      const { text: script } = await stack().call('GET', `/jobs/${job.job_id}/script`);
+      const batch = await site.command(
+        'scontrol',
+        'write',
+        'batch_script',
+        `${job.slurm_job_id}`,
+        '-',
+      );
+      expect(batch.trim()).toBe(script.trim());
+      expect((await stack().call('POST', `/jobs/${job.job_id}/requeue`)).status).toBe(200);
+      const cancelled = await stack().call('POST', `/jobs/${job.job_id}/cancel`);
+      expect(cancelled.status).toBe(200);
     },
     90_000,
   );

@@ -11,6 +11,9 @@ import { freePorts, makeRoot } from './live-stack.js';
 const numberOf = (flag: '-u' | '-g', user: string) =>
   Number(execFileSync('id', [flag, user], { encoding: 'utf8' }));
 
+/** Partitions that mean something else in a cluster of our own. */
+export const namesOfOurs = ['main', 'ssh', 'any', 'boxes'];
+
 /**
  * A Slurm as a site would run it, with nothing of ours in it: partitions `cpu` (the default) and `gpu` with limits, a node with two
  * whole GPUs of a type and no shards, accounting that keeps no comments, and slurmrestd.
@@ -216,6 +219,7 @@ export class SiteSlurm {
       'PartitionName=cpu Nodes=c1 Default=YES MaxTime=02:00:00 DefaultTime=00:10:00',
       'PartitionName=gpu Nodes=g1 MaxTime=01:00:00 MaxMemPerNode=3000',
       'PartitionName=all Nodes=g1,c1 MaxTime=UNLIMITED',
+      ...namesOfOurs.map((name) => `PartitionName=${name} Nodes=c1 MaxTime=02:00:00`),
     ];
     writeFileSync(this.slurmConf, `${lines.join('\n')}\n`);
     writeFileSync(

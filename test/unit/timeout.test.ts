@@ -94,6 +94,6 @@ test('Slurm stands behind it with whole minutes', () => {
   expect(backstopOf({ timeout: 60 }, { maxTime: '7-00:00:00' })).toBe('0-00:02:00');
   expect(backstopOf({ timeout: 60.5 }, { maxTime: '7-00:00:00' })).toBe('0-00:03:00');
   expect(backstopOf({ timeout: 60 }, { maxTime: '1' })).toBe('1');
-  expect(backstopOf({ timeout: 60, partition: 'ssh' }, { maxTime: 'UNLIMITED' })).toBe('UNLIMITED');
+  expect(backstopOf({ timeout: 60 }, { maxTime: 'UNLIMITED' }, true)).toBe('UNLIMITED');
   expect(backstopOf({}, { maxTime: '1:00' })).toBe('1:00');
 });
