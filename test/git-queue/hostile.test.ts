@@ -87,6 +87,18 @@ describe('a repository', () => {
     expect(writeRecord(record as ClaimRecord).length).toBeLessThan(maxRecordBytes / 4);
   });
 
+  test('with more claims than git is let write at once is looked at all the same', async () => {
+    const { queue } = await open({ 'queue.csv': queueText(['a']) });
+    const claim = join(repo.clone, '.jobrunner', `${'0'.repeat(16)}-1.json`);
+    mkdirSync(join(claim, '..'));
+    for (let i = 1; i <= 350; i++)
+      writeFileSync(claim.replace('-1.json', `-${i}.json`), 'x'.repeat(200 * 1024));
+    repo.push('An old queue');
+    const state = await queue.look();
+    expect(state.records.size).toBe(350);
+    expect(readyJobs(state)).toHaveLength(1);
+  });
+
   test('whose script no job can be named after as it is has it run under another name', async () => {
     const script = `${'😀'.repeat(60)}x\u2028${'y'.repeat(8)}.py`;
     const { queue } = await open({ 'queue.csv': `${header}${script},,,ready\n`, [script]: '' });

@@ -49,6 +49,13 @@ describe('response.yaml', () => {
     });
   });
 
+  test('keeps a long line of the log that is cut within a character', () => {
+    const log = `${'a'.repeat(399)}😀😀\nlease_until: 2020-01-01T00:00:00Z\n`;
+    const text = report({ log });
+    expect(parsed(text)['log']).toMatch(/^a{399}…\nlease_until: 2020-01-01T00:00:00Z$/);
+    expect(readResponse(bytes(text))?.leaseUntil).toBeUndefined();
+  });
+
   test('of another program is a claim that never ends', () => {
     for (const text of ['', 'status: running', 'nonce: [a]\nworker: b', 'x: &a [*a]', '\0\xff'])
       expect(readResponse(bytes(text))).toBeUndefined();

@@ -8,5 +8,5 @@ export function logLines(log: string): string[] {
     .map((line) => line.replace(/[\0-\x08\x0b-\x1f\x7f\ufffd]/g, '').trimEnd())
     .filter((line) => line !== '')
     .slice(-keptLines)
-    .map((line) => line.slice(0, longestLine));
+    .map((line) => line.slice(0, longestLine).replace(/[\ud800-\udbff]$/, ''));
 }

@@ -19,6 +19,10 @@ import { Rivals } from './rivals.js';
 /** Refusals in a row, the branch standing still meanwhile, after which it is no race but a rule of the repository. */
 const maxRefusals = 8;
 
+/** All claims of a queue are held in memory. */
+const maxClaimsBytes = 512 * 1024 ** 2;
+const maxBatchBytes = 16 * 1024 ** 2;
+
 export interface QueueParts {
   repository: Repository;
   /** The queue's path in the repository. */
@@ -161,12 +165,18 @@ export class Queue {
       (entry) =>
         !this.#records.has(entry.oid) && isRegular(entry) && (entry.size ?? 0) <= maxRecordBytes,
     );
-    const contents = await this.parts.repository.read(
-      fresh.map(({ oid }) => oid),
-      signal,
-    );
-    for (const [i, { key, oid }] of fresh.entries())
-      this.#records.set(oid, tryParse(key, contents[i] ?? Buffer.alloc(0)));
+    const inAll = claims.reduce((sum, { size }) => sum + Math.min(size ?? 0, maxRecordBytes), 0);
+    if (inAll > maxClaimsBytes)
+      throw new AppError(
+        'unprocessable',
+        `${claimsFolder}: the claims come to more than ${maxClaimsBytes / 1024 ** 2} MiB; remove the rows of ended jobs and their claims`,
+      );
+    for (const batch of batches(fresh)) {
+      const oids = batch.map(({ oid }) => oid);
+      const contents = await this.parts.repository.read(oids, signal);
+      for (const [i, { key, oid }] of batch.entries())
+        this.#records.set(oid, tryParse(key, contents[i] ?? Buffer.alloc(0)));
+    }
     const seen = new Set(claims.map(({ oid }) => oid));
     for (const oid of this.#records.keys()) if (!seen.has(oid)) this.#records.delete(oid);
     for (const { key, oid, path } of claims) {
@@ -178,6 +188,21 @@ export class Queue {
     }
     return { records, problems };
   }
+}
+
+/** Each of no more bytes than git is let write at once: who begins with a queue that is old has many to read. */
+function batches<Entry extends Pick<TreeEntry, 'size'>>(entries: readonly Entry[]): Entry[][] {
+  const all: Entry[][] = [];
+  let bytes = Infinity;
+  for (const entry of entries) {
+    bytes += entry.size ?? 0;
+    if (bytes > maxBatchBytes) {
+      all.push([]);
+      bytes = entry.size ?? 0;
+    }
+    all.at(-1)?.push(entry);
+  }
+  return all;
 }
 
 function isRegular({ mode }: TreeEntry): boolean {

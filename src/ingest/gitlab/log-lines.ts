@@ -19,7 +19,9 @@ export function lastLines(log: string): string {
 }
 
 function shorten(line: string): string {
-  return line.length > mostCharacters ? `${line.slice(0, mostCharacters)}…` : line;
+  if (line.length <= mostCharacters) return line;
+  // Half of a character is none that YAML may hold.
+  return `${line.slice(0, mostCharacters).replace(/[\ud800-\udbff]$/, '')}…`;
 }
 
 /** The same text in characters that every reader of YAML takes. */
