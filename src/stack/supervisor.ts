@@ -1,10 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { IncomingMessage } from 'node:http';
+import { errnoOf } from '../errors.js';
 import type { Layout } from '../layout.js';
 
 /** Debian's supervisord over one configuration; restarts what dies. */
@@ -35,7 +36,7 @@ export class Supervisor {
     });
     await once(child, 'spawn');
     const supervisor = new Supervisor(child, layout);
-    while (!existsSync(layout.supervisorSocket)) {
+    while (!(await supervisor.#answers())) {
       if (child.exitCode !== null)
         throw new Error(`supervisord ended with ${child.exitCode}; see supervisord.log`);
       await delay(20);
@@ -84,6 +85,18 @@ export class Supervisor {
   async shutdown(): Promise<void> {
     if (this.#process.exitCode === null) this.#process.kill('SIGTERM');
     await this.exited;
+  }
+
+  /** Its socket is there a moment before it listens at it. */
+  async #answers(): Promise<boolean> {
+    try {
+      await this.#call('supervisor.getState');
+      return true;
+    } catch (error) {
+      const code = errnoOf(error);
+      if (code !== 'ENOENT' && code !== 'ECONNREFUSED') throw error;
+      return false;
+    }
   }
 
   /** XML-RPC as supervisord.org/api.html gives it; supervisorctl would start a Python for each call. */

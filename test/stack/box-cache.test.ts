@@ -25,7 +25,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await box.leave();
   execFileSync('umount', [disk]);
-  await box.remove();
+  await WorkerBox.removeAll();
   await stack.remove();
 }, 60_000);
 

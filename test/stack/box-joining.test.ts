@@ -26,7 +26,7 @@ beforeAll(async () => {
   await box.ready();
 }, 180_000);
 afterAll(async () => {
-  await box.remove();
+  await WorkerBox.removeAll();
   await stack.remove();
   rmSync(folder, { recursive: true });
 }, 60_000);

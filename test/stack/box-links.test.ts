@@ -21,7 +21,7 @@ beforeAll(async () => {
   await box.ready();
 }, 180_000);
 afterAll(async () => {
-  await box.remove();
+  await WorkerBox.removeAll();
   await stack.remove();
 }, 60_000);
 

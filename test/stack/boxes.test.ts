@@ -33,7 +33,7 @@ beforeAll(async () => {
   await box.ready();
 }, 180_000);
 afterAll(async () => {
-  await box.remove();
+  await WorkerBox.removeAll();
   await stack.remove();
   rmSync(folder, { recursive: true });
 }, 60_000);

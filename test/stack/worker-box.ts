@@ -43,9 +43,8 @@ export class WorkerBox {
     const folder = root ?? (await makeRoot());
     const ours = readFileSync('/proc/self/stat', 'utf8').split(' ')[0] ?? '';
     const number = nextNumber++;
-    const net = `10.${200 + (Number(ours) % 50)}.${number}`;
     const link = `jr${ours}n${number}`;
-    const near = `${net}.1`;
+    const [near, far] = cableEnds(Number(ours) * 32 + number);
     const isolate = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
     // The cable is laid before the box looks for the controller; until then it waits here for a line.
     const script = 'read -r _ && mount --rbind "$0" "$1" && shift && exec "$@"';
@@ -68,13 +67,14 @@ export class WorkerBox {
       },
     );
     const box = new WorkerBox(folder, child, link, env, near);
+    started.add(box);
     await once(child, 'spawn');
     const pid = await box.#innerPid();
     run('ip', 'link', 'add', link, 'type', 'veth', 'peer', 'name', 'far', 'netns', String(pid));
-    run('ip', 'addr', 'add', `${near}/24`, 'dev', link);
+    run('ip', 'addr', 'add', `${near}/30`, 'dev', link);
     run('ip', 'link', 'set', link, 'up');
     const there = [`--net=/proc/${pid}/ns/net`, 'ip'];
-    run('nsenter', ...there, 'addr', 'add', `${net}.2/24`, 'dev', 'far');
+    run('nsenter', ...there, 'addr', 'add', `${far}/30`, 'dev', 'far');
     run('nsenter', ...there, 'link', 'set', 'far', 'up');
     run('nsenter', ...there, 'link', 'set', 'lo', 'up');
     child.stdin?.end('go\n');
@@ -157,7 +157,13 @@ export class WorkerBox {
     await this.ended();
   }
 
+  /** All that are still there, after a test that failed half-way, too. */
+  static async removeAll(): Promise<void> {
+    for (const box of started) await box.remove();
+  }
+
   async remove(): Promise<void> {
+    started.delete(this);
     if (this.child.exitCode === null && this.child.signalCode === null) await this.cutPower();
     // The cable goes with the network that its other end is in, a moment after the last process there.
     await rm(this.root, { recursive: true, force: true });
@@ -175,7 +181,19 @@ export class WorkerBox {
   }
 }
 
+/**
+ * The two addresses of a cable, out of those for tests of networks (RFC 2544): no other test's box is to have the same, nor anybody
+ * else on this machine.
+ */
+function cableEnds(index: number): [string, string] {
+  const net = (index * 4) % 2 ** 17;
+  const address = (host: number) =>
+    `198.${18 + (net >> 16)}.${(net >> 8) & 255}.${(net & 255) + host}`;
+  return [address(1), address(2)];
+}
+
 let nextNumber = 1;
+const started = new Set<WorkerBox>();
 
 function run(command: string, ...args: string[]): void {
   execFileSync(command, args, { stdio: ['ignore', 'ignore', 'inherit'] });
