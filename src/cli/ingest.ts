@@ -13,7 +13,7 @@ export async function listRoutes(api: Api, { json }: { json?: boolean }): Promis
   }
   const head = ['ROUTE', 'STATE', 'LAST SCAN', 'FOUND', 'CLAIMED', 'RUNNING', 'DONE', 'FAILED'];
   say(table([[...head, 'LOST'], ...reply.routes.map(row)]));
-  for (const route of reply.routes) tellProblems(route);
+  for (const line of reply.routes.flatMap(problemsOf)) note(line);
 }
 
 export async function pauseRoute(api: Api, name: string): Promise<void> {
@@ -38,10 +38,15 @@ function row(route: RouteReply): string[] {
   ];
 }
 
-function tellProblems({ name, last_error: error, problems, problem_count: count }: RouteReply) {
-  if (error) note(`${plain(name)}: ${error.at}: ${plain(error.message)}`);
-  for (const { where, message } of problems.slice(0, shownProblems))
-    note(`${plain(name)}: ${where === null ? '' : `${plain(where)}: `}${plain(message)}`);
-  if (count > shownProblems)
-    note(`${plain(name)}: ${count - shownProblems} more problems; --json has them`);
+/** What to tell of a route besides its row. An error counts until a scan after it came to its end. */
+export function problemsOf(route: RouteReply): string[] {
+  const { last_error: error, last_scan: scan, problems, problem_count: count } = route;
+  const name = plain(route.name);
+  const lines = problems
+    .slice(0, shownProblems)
+    .map(({ where, message }) => `${where === null ? '' : `${plain(where)}: `}${plain(message)}`);
+  if (error && (scan === null || Date.parse(error.at) > Date.parse(scan)))
+    lines.unshift(`${error.at}: ${plain(error.message)}`);
+  if (count > shownProblems) lines.push(`${count - shownProblems} more problems; --json has them`);
+  return lines.map((line) => `${name}: ${line}`);
 }

@@ -75,6 +75,12 @@ export const gitQueueSecrets = {
   knownHostsFile: 'git-queue-known-hosts',
 } as const;
 
+const credentialVariables = [
+  'JR_GITQUEUE_TOKEN_FILE',
+  'JR_GITQUEUE_SSH_KEY_FILE',
+  'JR_GITQUEUE_KNOWN_HOSTS',
+] as const;
+
 /** @returns undefined where there is none. @throws ConfigError naming what cannot be used. */
 export function readGitQueue(
   e: Environment,
@@ -82,7 +88,11 @@ export function readGitQueue(
   env: NodeJS.ProcessEnv,
 ): GitQueueConfig | undefined {
   const url = e.JR_GITQUEUE_REPO;
-  if (url === undefined) return undefined;
+  if (url === undefined) {
+    const alone = credentialVariables.find((name) => e[name] !== undefined);
+    if (alone === undefined) return undefined;
+    throw new ConfigError(`${alone}: set, but JR_GITQUEUE_REPO is not; see docs/git-queue.md`);
+  }
   const transport = transportFor(url);
   if (transport === 'file' && !e.JR_GITQUEUE_LOCAL)
     throw new ConfigError(

@@ -59,6 +59,7 @@ describe('the commands', () => {
       repo.queue(['list', '--repo', 'https://me:secret@host.invalid/x.git']),
       repo.queue(['reset', '9']),
       repo.queue(['add', 'job.py "1']),
+      repo.queue(['list', '--repo', repo.url], { XDG_CACHE_HOME: join(repo.clone, 'job.py') }),
     ]);
     expect(errors.map(({ code }) => code)).toEqual(errors.map(() => 1));
     expect(errors.map(({ stderr }) => stderr)).toEqual([
@@ -69,6 +70,7 @@ describe('the commands', () => {
       'jobrunner: --repo: the repository’s address holds a password; name a file that holds the token instead\n',
       'jobrunner: there is no job in line 9\n',
       'jobrunner: the quote " is never closed\n',
+      `jobrunner: ${join(repo.clone, 'job.py')}/jobrunner/git-queue cannot be made (ENOTDIR); let XDG_CACHE_HOME name a folder that you may write to\n`,
     ]);
   });
 });

@@ -77,6 +77,9 @@ test('a git queue is refused with what is missing for it, and takes the old tool
   expect(over({ ...https, ...given, MAX_JOB_ATTEMPTS: '5' })().gitQueue).toMatchObject({
     ...{ queueFile: 'a/b.csv', resultsDir: 'out', seconds: 7, maxJobAttempts: 5, branch: 'main' },
   });
+  expect(() => readConfig({ JR_GITQUEUE_TOKEN_FILE: '/root/queue-token' })).toThrow(
+    'JR_GITQUEUE_TOKEN_FILE: set, but JR_GITQUEUE_REPO is not',
+  );
   // Where there is no queue, whatever is called so is somebody else's.
   expect(readConfig({ SLEEP_TIME: 'long' }).gitQueue).toBeUndefined();
 });

@@ -6,7 +6,7 @@ import { GitError, runGit, type GitSetup } from '../../ingest/git-queue/git.js';
 import { Queue } from '../../ingest/git-queue/queue.js';
 import { Repository } from '../../ingest/git-queue/repository.js';
 import { transportOf, userGit } from '../../ingest/git-queue/transport.js';
-import { AppError } from '../../errors.js';
+import { AppError, errnoOf } from '../../errors.js';
 import { CliError } from '../cli-error.js';
 
 export interface QueueOptions {
@@ -90,7 +90,16 @@ async function ownCopy(git: GitSetup, given: string, folder: string) {
     if (error instanceof AppError) throw new CliError(`--repo: ${error.message}`);
     throw error;
   }
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    const reason = errnoOf(error);
+    if (reason === undefined) throw error;
+    throw new CliError(
+      `${folder} cannot be made (${reason}); let XDG_CACHE_HOME name a folder that you may write to`,
+      { cause: error },
+    );
+  }
   const name = createHash('sha256').update(url).digest('hex').slice(0, 16);
   const gitDir = join(folder, `${name}.git`);
   await runGit(git, ['init', '--quiet', '--bare', '--template=', gitDir]);

@@ -1,0 +1,30 @@
+import { expect, test } from '@jest/globals';
+import { problemsOf } from '../../src/cli/ingest.js';
+import { routeSchema } from '../../src/cli/replies.js';
+
+const route = (more: Record<string, unknown>) =>
+  routeSchema.parse({
+    ...{ name: 'git-queue', paused: null, last_scan: null, last_error: null, problems: [] },
+    ...{ problem_count: 0, found: 0, claimed: 0, running: 0, done: 0, failed: 0, lost: 0 },
+    ...more,
+  });
+
+test('why a scan could not be made is told until a later scan came to its end', () => {
+  const error = { at: '2026-01-31T12:00:01.000Z', message: 'no such\u001b[2J file' };
+  const told = ['git-queue: 2026-01-31T12:00:01.000Z: no such [2J file'];
+  expect(problemsOf(route({ last_error: error }))).toEqual(told);
+  const before = { last_error: error, last_scan: '2026-01-31T12:00:00.000Z' };
+  expect(problemsOf(route(before))).toEqual(told);
+  const after = { last_error: error, last_scan: '2026-01-31T12:00:02.000Z' };
+  expect(problemsOf(route(after))).toEqual([]);
+});
+
+test('of many problems the first are told, and how many more there are', () => {
+  const problems = [1, 2, 3, 4, 5, 6, 7].map((n) => ({
+    ...{ at: '2026-01-31T12:00:00.000Z', where: n === 1 ? null : `line ${n}`, message: 'bad' },
+  }));
+  const lines = problemsOf(route({ problems, problem_count: 9 }));
+  expect(lines).toHaveLength(6);
+  expect(lines.slice(0, 2)).toEqual(['git-queue: bad', 'git-queue: line 2: bad']);
+  expect(lines.at(-1)).toBe('git-queue: 4 more problems; --json has them');
+});
