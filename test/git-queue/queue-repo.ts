@@ -144,12 +144,12 @@ export class QueueRepo {
   }
 
   /** Runs `jobrunner queue …` in the clone, to its end. */
-  queue(args: string[], env: Record<string, string> = {}) {
+  queue(args: string[], env: Record<string, string> = {}, cwd = this.clone) {
     return new Promise<{ code: number; stdout: string; stderr: string }>((fulfil) => {
       execFile(
         process.execPath,
         [mainJs, 'queue', ...args],
-        { cwd: this.clone, env: this.env(env), maxBuffer: 64 * 1024 ** 2 },
+        { cwd, env: this.env(env), maxBuffer: 64 * 1024 ** 2 },
         (error, stdout, stderr) =>
           fulfil({ code: error ? Number(error.code ?? -1) : 0, stdout, stderr }),
       );

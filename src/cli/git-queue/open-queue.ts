@@ -58,17 +58,23 @@ export function inRepository(what: string, given: string, clone: string | undefi
 }
 
 async function cloneHere(git: GitSetup) {
+  const run = (answers: number[], args: string[]) =>
+    runGit(git, ['-C', process.cwd(), ...args], { answers });
   const ask = async (...args: string[]) => {
-    const { stdout, code } = await runGit(git, ['-C', process.cwd(), ...args], {
-      answers: [1, 2, 128],
-    });
+    const { stdout, code } = await run([1, 2, 128], args);
     return code === 0 ? stdout.toString().trim() : undefined;
   };
-  const clone = await ask('rev-parse', '--show-toplevel');
-  if (clone === undefined)
+  const top = await run([], ['rev-parse', '--show-toplevel']).catch((error: unknown) => {
+    if (!(error instanceof GitError)) throw error;
+    const why = error.message.replace(/^git -C: (fatal: )?/, '');
     throw new CliError(
-      'this folder is no clone of a repository: go into one, or name one with --repo',
+      /^(not a git repository|this operation must be run in a work tree)/.test(why)
+        ? 'this folder is no clone of a repository: go into one, or name one with --repo'
+        : `this folder: ${why}`,
+      { cause: error },
     );
+  });
+  const clone = top.stdout.toString().trim();
   const gitDir = await ask('rev-parse', '--path-format=absolute', '--git-common-dir');
   const local = await ask('symbolic-ref', '--quiet', '--short', 'HEAD');
   const remote = (local && (await ask('config', `branch.${local}.remote`))) ?? 'origin';

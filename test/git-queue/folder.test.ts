@@ -1,0 +1,21 @@
+import { afterEach, expect, jest, test } from '@jest/globals';
+import { chownSync } from 'node:fs';
+import { QueueRepo, queueText } from './queue-repo.js';
+
+jest.setTimeout(60_000);
+
+let repo: QueueRepo;
+afterEach(() => repo.remove());
+
+test('a folder that git does not take for a clone is refused with the reason', async () => {
+  repo = new QueueRepo({ 'queue.csv': queueText(['a']) });
+  const { stderr: none } = await repo.queue(['list'], {}, repo.folder);
+  expect(none).toBe(
+    'jobrunner: this folder is no clone of a repository: go into one, or name one with --repo\n',
+  );
+  const { stderr: bare } = await repo.queue(['list'], {}, repo.bare);
+  expect(bare).toBe(none);
+  chownSync(repo.clone, 65534, 65534);
+  const { stderr: foreign } = await repo.queue(['list']);
+  expect(foreign).toMatch(/^jobrunner: this folder: detected dubious ownership in .*\n$/);
+});
