@@ -1,45 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
-import { chownSync, readFileSync, writeFileSync } from 'node:fs';
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { until, untilTold } from './gpu-jobs.js';
-import { freePorts, LiveStack, makeRoot, runStackOnce, type JobReply } from './live-stack.js';
+import type { JobReply, LiveStack } from './live-stack.js';
+import { SiteApi } from './site-api.js';
 import { namesOfOurs, SiteSlurm } from './site-slurm.js';
 
-/** What a live stack of our own would be told, and a site's must not be. */
-const notOurs = { JR_SIMULATE_GPUS: '', JR_NUM_CPUS: '', JR_SLURM_POLL_SECONDS: '1' };
-
 let site: SiteSlurm;
-let tokenFile: string;
+let api: SiteApi;
 let stacks: Record<string, LiveStack>;
-
-async function ownedRoot(): Promise<string> {
-  const root = await makeRoot();
-  const idOf = (flag: string) =>
-    Number(execFileSync('id', [flag, 'jobrunner'], { encoding: 'utf8' }));
-  chownSync(root, idOf('-u'), idOf('-g'));
-  return root;
-}
-
-function putToken(token: string): void {
-  writeFileSync(tokenFile, `${token}\n`, { mode: 0o644 });
-}
-
-const viaCommands = () => ({
-  ...notOurs,
-  JR_SLURM_MODE: 'external',
-  JR_SLURM_CONF: site.slurmConf,
-  JR_SLURM_ACCOUNT: 'phys',
-});
-const viaRest = () => ({
-  ...notOurs,
-  JR_SLURM_MODE: 'external',
-  JR_SLURMRESTD_URL: site.restUrl,
-  JR_SLURM_JWT_FILE: tokenFile,
-  JR_SLURM_GROUP: 'runner',
-  JR_SLURM_PARTITION: 'cpu',
-});
 
 const slow = (stack: LiveStack, fields: object = {}) =>
   stack.submit({ command_key: 'shell', command: untilTold, mem_gb: 0.1, ...fields });
@@ -48,11 +19,11 @@ const tellToEnd = (stack: LiveStack, id: number) =>
 
 beforeAll(async () => {
   site = await SiteSlurm.start();
-  tokenFile = join(site.root, 'token');
-  putToken(await site.token('runner'));
+  api = new SiteApi(site);
+  await api.putGoodToken();
   const [commands, rest] = await Promise.all([
-    LiveStack.start({ ...viaCommands(), JR_ROOT: await ownedRoot() }),
-    LiveStack.start({ ...viaRest(), JR_ROOT: await ownedRoot() }),
+    api.start(api.viaCommands()),
+    api.start(api.viaRest()),
   ]);
   stacks = { commands, rest };
 }, 180_000);
@@ -210,30 +181,24 @@ describe('whichever way', () => {
     90_000,
   );
 
-  test.each(namesOfOurs)(
-    'a partition of the site named %s is one like any other',
-    async (partition) => {
+  test('partitions of the site that are named as ours are like any other', async () => {
+    const follow = async (partition: string) => {
       const { json: job } = await slow(stack(), { partition, timeout: 60 });
       await stack().until(job.job_id, 'RUNNING');
-      const inSlurm = (format: string) =>
-        site.command('squeue', '-h', '-j', String(job.slurm_job_id), '-o', format);
-      // Behind the timeout; a job that may be on an SSH host would have all the time there is.
-      expect(await inSlurm('%P %l %u')).toBe(`${partition} 2:00 jobrunner`);
+      const id = String(job.slurm_job_id);
+      const listed = await site.command('squeue', '-h', '-j', id, '-o', '%P %l %u');
       const { text: script } = await stack().call('GET', `/jobs/${job.job_id}/script`);
-      const batch = await site.command(
-        'scontrol',
-        'write',
-        'batch_script',
-        `${job.slurm_job_id}`,
-        '-',
-      );
+      const batch = await site.command('scontrol', 'write', 'batch_script', id, '-');
       expect(batch.trim()).toBe(script.trim());
-      expect((await stack().call('POST', `/jobs/${job.job_id}/requeue`)).status).toBe(200);
+      const requeued = await stack().call('POST', `/jobs/${job.job_id}/requeue`);
       const cancelled = await stack().call('POST', `/jobs/${job.job_id}/cancel`);
-      expect(cancelled.status).toBe(200);
-    },
-    90_000,
-  );
+      return [listed, requeued.status, cancelled.status];
+    };
+    // Two minutes stand behind the timeout; a job that may be on an SSH host would have all the time there is.
+    expect(await Promise.all(namesOfOurs.map(follow))).toEqual(
+      namesOfOurs.map((name) => [`${name} 2:00 jobrunner`, 200, 200]),
+    );
+  }, 90_000);
 
   test('what would change the site is refused, and says whose it is', async () => {
     for (const path of ['/gpus/0/pause', '/nodes/c1/drain']) {
@@ -277,7 +242,7 @@ describe('whichever way', () => {
     await Promise.all(ways().map((one) => one.down()));
     await site.rememberFor(2);
     for (const [at, one] of ways().entries()) {
-      const [ended, again, waiting] = (jobs[at] ?? []).map((job) => String(job.slurm_job_id));
+      const [, again, waiting] = (jobs[at] ?? []).map((job) => String(job.slurm_job_id));
       tellToEnd(one, jobs[at]?.[0]?.job_id ?? 0);
       // Two that by time accounting does not list: they would have been eligible only in a while.
       await site.command('scontrol', 'update', `JobId=${waiting}`, 'StartTime=now+1hour');
@@ -286,11 +251,12 @@ describe('whichever way', () => {
       const state = () => site.command('squeue', '-h', '-j', again ?? '', '-o', '%T');
       await until('it is queued again', async () => (await state()) === 'PENDING');
       await site.command('scancel', waiting ?? '', again ?? '');
-      await until('they are forgotten', async () => {
-        const known = (await site.command('squeue', '-h', '-t', 'all', '-o', '%i')).split('\n');
-        return ![ended, again, waiting].some((id) => known.includes(id ?? ''));
-      });
     }
+    const numbers = jobs.flat().map((job) => String(job.slurm_job_id));
+    await until('they are forgotten', async () => {
+      const known = (await site.command('squeue', '-h', '-t', 'all', '-o', '%i')).split('\n');
+      return !numbers.some((number) => known.includes(number));
+    });
     await site.rememberFor(300);
     await Promise.all(ways().map((one) => one.up()));
     for (const [at, one] of ways().entries()) {
@@ -310,94 +276,11 @@ describe('whichever way', () => {
     );
     const logs = ways().map((one) => one.stdout + one.stderr);
     const processes = execFileSync('ps', ['-eww', '-o', 'args'], { encoding: 'utf8' });
-    for (const secret of [readFileSync(tokenFile, 'utf8').trim(), stack().token])
+    for (const secret of [readFileSync(api.tokenFile, 'utf8').trim(), stack().token])
       for (const text of [...ran.map(({ log }) => log), ...logs, processes])
         expect(text).not.toContain(secret);
   }, 90_000);
 });
-
-describe('over slurmrestd', () => {
-  const rest = () => stacks['rest'] as LiveStack;
-  const submit = () => rest().submit({ command_key: 'shell', command: 'echo once >>n; cat n' });
-
-  test.each([
-    [
-      'an expired token',
-      async () => {
-        const token = await site.token('runner', 1);
-        const claims = JSON.parse(
-          Buffer.from(token.split('.')[1] ?? '', 'base64url').toString(),
-        ) as { exp: number };
-        await until('it has expired', () => Date.now() / 1000 > claims.exp);
-        return token;
-      },
-    ],
-    [
-      'a token of another key',
-      () =>
-        Promise.resolve(
-          'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJleHAiOjk5OTk5OTk5OTksInN1biI6InJ1bm5lciJ9.bm90IHRoZSBrZXk',
-        ),
-    ],
-  ])(
-    'with %s jobs wait, and go once as soon as a good one lies in its file',
-    async (_what, make) => {
-      putToken(await make());
-      try {
-        const waiting = await submit();
-        expect(waiting.status).toBe(202);
-        putToken(await site.token('runner'));
-        expect(await rest().finish(waiting.json.job_id)).toMatchObject({ log: 'once\n' });
-      } finally {
-        putToken(await site.token('runner'));
-      }
-    },
-    90_000,
-  );
-
-  test('while it is down jobs wait, and go once when it is back', async () => {
-    await site.stop('slurmrestd');
-    const waiting = await submit();
-    expect(waiting.status).toBe(202);
-    await site.startRest();
-    expect(await rest().finish(waiting.json.job_id)).toMatchObject({ log: 'once\n' });
-  }, 90_000);
-
-  test('a job cannot be requeued, and is told what to do instead', async () => {
-    const { json } = await rest().submit({ command_key: 'shell', command: untilTold });
-    await rest().until(json.job_id, 'RUNNING');
-    const { status, json: reply } = await rest().call('POST', `/jobs/${json.job_id}/requeue`);
-    expect(status).toBe(501);
-    expect(reply.error.message).toMatch(/rerun/);
-    await rest().call('POST', `/jobs/${json.job_id}/cancel`);
-  }, 90_000);
-});
-
-test('what is missing stops the start with one line', async () => {
-  const refused = async (settings: Record<string, string>) => {
-    const [port] = await freePorts(1);
-    const own = { JR_PORT: String(port), JR_ROOT: await ownedRoot() };
-    const env = { ...notOurs, JR_SLURM_MODE: 'external', ...own, ...settings };
-    const { code, stderr } = await runStackOnce(env);
-    await rm(own.JR_ROOT, { recursive: true });
-    expect(code).toBe(2);
-    return stderr.trim();
-  };
-  expect(await refused({ PATH: '/nowhere' })).toMatch(
-    /^jobrunner: JR_SLURM_MODE: is external, and sbatch, squeue, .* cannot be found in PATH/,
-  );
-  expect(await refused({ JR_SLURM_CONF: '/nowhere/slurm.conf' })).toBe(
-    'jobrunner: JR_SLURM_CONF: there is no file /nowhere/slurm.conf',
-  );
-  expect(await refused({ ...viaRest(), JR_SLURM_GROUP: '' })).toMatch(/JR_SLURM_GROUP: must be/);
-  expect(await refused({ ...viaRest(), JR_SLURM_GROUP: 'root' })).toMatch(
-    /JR_SLURM_GROUP: the API's user is not in root/,
-  );
-  expect(await refused({ ...viaRest(), JR_SLURM_PARTITION: 'x' })).toMatch(/there is no x/);
-  expect(await refused({ ...viaRest(), JR_SLURMRESTD_URL: 'http://127.0.0.1:1' })).toMatch(
-    /^jobrunner: JR_SLURMRESTD_URL: slurmrestd does not answer \(ECONNREFUSED\)$/,
-  );
-}, 60_000);
 
 test('nothing was written to the site’s configuration', async () => {
   const conf = await readFile(site.slurmConf, 'utf8');

@@ -1,7 +1,7 @@
 import { spawn, execFileSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { chownSync, closeSync, existsSync, mkdirSync, openSync, writeFileSync } from 'node:fs';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, readFile, rm, writeFile } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { execa } from 'execa';
@@ -46,6 +46,10 @@ export class SiteSlurm {
     return `http://127.0.0.1:${this.ports.rest}`;
   }
 
+  get restSocket(): string {
+    return join(this.root, 'rest-run', 'socket');
+  }
+
   /** Runs one of the site's commands as root. @returns what it printed. */
   async command(name: string, ...args: string[]): Promise<string> {
     const env = { PATH: '/usr/bin:/bin:/usr/sbin', SLURM_CONF: this.slurmConf };
@@ -76,8 +80,9 @@ export class SiteSlurm {
   }
 
   async startRest(): Promise<void> {
-    const listen = `127.0.0.1:${this.ports.rest}`;
-    const command = ['slurmrestd', '-f', this.slurmConf, '-a', 'rest_auth/jwt', listen];
+    const listen = [`127.0.0.1:${this.ports.rest}`, `unix:${this.restSocket}`];
+    await rm(this.restSocket, { force: true });
+    const command = ['slurmrestd', '-f', this.slurmConf, '-a', 'rest_auth/jwt', ...listen];
     // Whoever asks brings a token: it has none of its own that would do.
     this.#launch('slurmrestd', 'nobody', command, { SLURM_JWT: 'daemon' });
     await until('slurmrestd answers', () =>
@@ -86,6 +91,8 @@ export class SiteSlurm {
         () => false,
       ),
     );
+    // Whoever may write to it may ask; what then counts is the token.
+    await chmod(this.restSocket, 0o666);
   }
 
   /** Lets slurmctld forget jobs so soon after their end. @param seconds 300 unless told */
@@ -123,6 +130,7 @@ export class SiteSlurm {
       ['state', 'slurm'],
       ['spool', 'root'],
       ['log', 'root'],
+      ['rest-run', 'nobody'],
     ] as const) {
       mkdirSync(join(root, name), { mode: 0o755 });
       chownSync(join(root, name), numberOf('-u', owner), numberOf('-g', owner));

@@ -1,0 +1,233 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { request } from 'node:http';
+import { createServer } from 'node:https';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { basename, join } from 'node:path';
+import { until, untilTold } from './gpu-jobs.js';
+import type { LiveStack } from './live-stack.js';
+import { freePorts, runStackOnce } from './live-stack.js';
+import { ownedRoot, SiteApi } from './site-api.js';
+import { SiteSlurm } from './site-slurm.js';
+
+let site: SiteSlurm;
+let api: SiteApi;
+
+beforeAll(async () => {
+  site = await SiteSlurm.start();
+  api = new SiteApi(site);
+  await api.putGoodToken();
+}, 180_000);
+
+afterAll(async () => {
+  await site?.remove();
+}, 60_000);
+
+/** Starts the API, and removes it again. */
+async function withStack(
+  settings: Record<string, string>,
+  use: (stack: LiveStack) => Promise<void>,
+) {
+  const stack = await api.start(settings);
+  try {
+    await use(stack);
+  } finally {
+    await stack.remove();
+  }
+}
+
+describe('over slurmrestd', () => {
+  let rest: LiveStack;
+  beforeAll(async () => {
+    rest = await api.start(api.viaRest());
+  }, 60_000);
+  afterAll(() => rest?.remove(), 60_000);
+  const submit = () => rest.submit({ command_key: 'shell', command: 'echo once >>n; cat n' });
+
+  test.each([
+    [
+      'an expired token',
+      async () => {
+        const token = await site.token('runner', 1);
+        const claims = JSON.parse(
+          Buffer.from(token.split('.')[1] ?? '', 'base64url').toString(),
+        ) as { exp: number };
+        await until('it has expired', () => Date.now() / 1000 > claims.exp);
+        return token;
+      },
+    ],
+    [
+      'a token of another key',
+      () =>
+        Promise.resolve(
+          'eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJleHAiOjk5OTk5OTk5OTksInN1biI6InJ1bm5lciJ9.bm90IHRoZSBrZXk',
+        ),
+    ],
+  ])(
+    'with %s jobs wait, and go once as soon as a good one lies in its file',
+    async (_what, make) => {
+      api.putToken(await make());
+      try {
+        const waiting = await submit();
+        expect(waiting.status).toBe(202);
+        await api.putGoodToken();
+        expect(await rest.finish(waiting.json.job_id)).toMatchObject({ log: 'once\n' });
+      } finally {
+        await api.putGoodToken();
+      }
+    },
+    90_000,
+  );
+
+  test('while it is down jobs wait, and go once when it is back', async () => {
+    await site.stop('slurmrestd');
+    const waiting = await submit();
+    expect(waiting.status).toBe(202);
+    await site.startRest();
+    expect(await rest.finish(waiting.json.job_id)).toMatchObject({ log: 'once\n' });
+  }, 90_000);
+
+  test('a job cannot be requeued, and is told what to do instead', async () => {
+    const { json } = await rest.submit({ command_key: 'shell', command: untilTold });
+    await rest.until(json.job_id, 'RUNNING');
+    const { status, json: reply } = await rest.call('POST', `/jobs/${json.job_id}/requeue`);
+    expect(status).toBe(501);
+    expect(reply.error.message).toMatch(/rerun/);
+    await rest.call('POST', `/jobs/${json.job_id}/cancel`);
+  }, 90_000);
+
+  test('it is asked at a socket', async () => {
+    const settings = { ...api.viaRest(), JR_SLURMRESTD_URL: `unix:${site.restSocket}` };
+    await withStack(settings, async (stack) => {
+      expect(await stack.shell('id -un')).toMatchObject({ log: 'runner\n', status: 'COMPLETED' });
+    });
+  }, 90_000);
+
+  test('it is asked behind TLS, of a server whose certificate holds, and of no other', async () => {
+    const [key, cert] = [join(site.root, 'tls.key'), join(site.root, 'tls.crt')];
+    execFileSync(
+      'openssl',
+      [
+        ...['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '1', '-subj', '/CN=test'],
+        ...['-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', cert],
+      ],
+      { stdio: 'ignore' },
+    );
+    const proxy = createServer({ key: readFileSync(key), cert: readFileSync(cert) }, (req, res) => {
+      const { method, headers } = req;
+      const options = { method, headers: { ...headers, connection: 'keep-alive' }, agent: false };
+      const passed = request(site.restUrl + (req.url ?? '/'), options, (reply) => {
+        res.writeHead(reply.statusCode ?? 500, reply.headers);
+        reply.pipe(res);
+      });
+      passed.on('error', () => res.destroy());
+      req.pipe(passed);
+    }).listen(0, '127.0.0.1');
+    await once(proxy, 'listening');
+    try {
+      const url = `https://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+      const settings = { ...api.viaRest(), JR_SLURMRESTD_URL: url };
+      expect(await refused(settings)).toMatch(
+        /^jobrunner: JR_SLURMRESTD_URL: .*(DEPTH_ZERO_SELF_SIGNED_CERT|self-signed)/,
+      );
+      await withStack({ ...settings, NODE_EXTRA_CA_CERTS: cert }, async (stack) => {
+        expect(await stack.shell('id -un')).toMatchObject({ log: 'runner\n', status: 'COMPLETED' });
+      });
+    } finally {
+      proxy.closeAllConnections();
+      proxy.close();
+    }
+  }, 90_000);
+});
+
+describe('with JR_SLURM_USER, by sudo', () => {
+  const rule = () => join('/etc/sudoers.d', basename(site.root));
+  let stack: LiveStack;
+
+  beforeAll(async () => {
+    const programs = ['sbatch', 'scancel', 'scontrol'].map((name) => `/usr/bin/${name}`);
+    // Others use sudo meanwhile: the rule must be there whole, or not at all.
+    const draft = `${rule()}.new`;
+    writeFileSync(
+      draft,
+      `Defaults!${programs.join(',')} env_keep += "SLURM_CONF SLURM_TIME_FORMAT", !requiretty\n` +
+        `jobrunner ALL=(runner) NOPASSWD: ${programs.join(', ')}\n`,
+    );
+    chmodSync(draft, 0o440);
+    renameSync(draft, rule());
+    stack = await api.start({
+      ...api.viaCommands(),
+      JR_SLURM_USER: 'runner',
+      JR_SLURM_GROUP: 'runner',
+    });
+  }, 60_000);
+  afterAll(async () => {
+    await stack?.remove();
+    rmSync(rule(), { force: true });
+  }, 60_000);
+
+  test('jobs run as that user, who cannot read what is the API’s alone', async () => {
+    const { root } = stack;
+    const job = await stack.shell(
+      `id -un; echo $SLURM_JOB_ACCOUNT; mkdir d; echo w >d/model.pt; ls ${root}/secrets ${root}/db || echo closed`,
+    );
+    expect(job).toMatchObject({ status: 'COMPLETED' });
+    expect(job.log).toMatch(/^runner\nphys\n(.*Permission denied\n){2}closed\n$/);
+    const { text } = await stack.call('GET', `/outputs/by_job/${job.job_id}`);
+    expect(text).toContain('d/model.pt');
+    expect((await stack.call('DELETE', `/jobs/${job.job_id}`)).status).toBe(204);
+  }, 90_000);
+
+  test('a job is held, released, requeued and cancelled as that user', async () => {
+    const { json: job } = await stack.submit({
+      command_key: 'shell',
+      command: untilTold,
+      mem_gb: 0.1,
+      priority: 300,
+    });
+    await stack.until(job.job_id, 'RUNNING');
+    const act = async (what: string) =>
+      (await stack.call('POST', `/jobs/${job.job_id}/${what}`)).status;
+    const inSlurm = () =>
+      site.command('squeue', '-h', '-j', String(job.slurm_job_id), '-o', '%u %T %r %y');
+    expect(await act('requeue')).toBe(200);
+    await stack.until(job.job_id, 'PENDING');
+    expect(await act('hold')).toBe(200);
+    expect(await inSlurm()).toMatch(/^runner PENDING JobHeldUser/);
+    expect(await act('release')).toBe(200);
+    expect(await inSlurm()).toMatch(/^runner PENDING (?!JobHeld).* 300$/);
+    expect(await act('cancel')).toBe(200);
+    expect(await stack.finish(job.job_id)).toMatchObject({ status: 'CANCELLED' });
+  }, 90_000);
+});
+
+async function refused(settings: Record<string, string>): Promise<string> {
+  const [port] = await freePorts(1);
+  const own = { JR_PORT: String(port), JR_ROOT: await ownedRoot() };
+  const { code, stderr } = await runStackOnce({ JR_SLURM_MODE: 'external', ...own, ...settings });
+  await rm(own.JR_ROOT, { recursive: true });
+  expect(code).toBe(2);
+  return stderr.trim();
+}
+
+test('what is missing stops the start with one line', async () => {
+  expect(await refused({ PATH: '/nowhere' })).toMatch(
+    /^jobrunner: JR_SLURM_MODE: is external, and sbatch, squeue, .* cannot be found in PATH/,
+  );
+  expect(await refused({ JR_SLURM_CONF: '/nowhere/slurm.conf' })).toBe(
+    'jobrunner: JR_SLURM_CONF: there is no file /nowhere/slurm.conf',
+  );
+  expect(await refused({ ...api.viaRest(), JR_SLURM_GROUP: '' })).toMatch(
+    /JR_SLURM_GROUP: must be/,
+  );
+  expect(await refused({ ...api.viaRest(), JR_SLURM_GROUP: 'root' })).toMatch(
+    /JR_SLURM_GROUP: the API's user is not in root/,
+  );
+  expect(await refused({ ...api.viaRest(), JR_SLURM_PARTITION: 'x' })).toMatch(/there is no x/);
+  expect(await refused({ ...api.viaRest(), JR_SLURMRESTD_URL: 'http://127.0.0.1:1' })).toMatch(
+    /^jobrunner: JR_SLURMRESTD_URL: slurmrestd does not answer \(ECONNREFUSED\)$/,
+  );
+}, 60_000);
