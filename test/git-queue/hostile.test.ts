@@ -210,6 +210,22 @@ describe('a job', () => {
     expect(stored.left).toBe(3);
   });
 
+  test('whose results the repository refuses has its outcome written all the same', async () => {
+    repo = new QueueRepo({ 'queue.csv': queueText(['secret']), 'job.py': jobScript });
+    repo.preReceive(
+      'while read -r _ new _; do ! git ls-tree -r --name-only "$new" | grep -q secret.txt || { echo no secrets; exit 1; }; done',
+    );
+    const worker = repo.work('w', ['--max-attempts', '1', '--sleep', '0']);
+    expect(await worker.ended).toMatchObject({ code: 0 });
+    expect(repo.statuses()).toEqual(['run']);
+    const [record] = repo.records();
+    expect(record).toMatchObject({
+      status: 'run',
+      results: [{ path: 'results/secret.txt', committed: false }],
+      log: ["ran ['secret']", expect.stringMatching(/^jobrunner: without its results: the repo/)],
+    });
+  });
+
   test('that closes its own folders does not end the worker', async () => {
     const closing = `${jobScript.replace('sys.exit', '#')}
 os.mkdir(os.environ["RESULTS_DIR"] + "/closed")

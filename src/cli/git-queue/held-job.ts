@@ -79,11 +79,16 @@ export class HeldJob {
     return this.job.key;
   }
 
-  /** Its outcome, as a change of the queue. */
-  end(state: QueueState): Decision<'written' | 'lost'> {
+  /** @throws Error while it runs */
+  get ending(): Ending {
     if (this.#ending === undefined) throw new Error('the job has not ended');
+    return this.#ending;
+  }
+
+  /** Its outcome, as a change of the queue. */
+  end(state: QueueState, ending: Ending): Decision<'written' | 'lost'> {
     const { maxJobAttempts: maxAttempts } = this.settings;
-    return endJob(state, this.job.key, this.job.hold, this.#ending, {
+    return endJob(state, this.job.key, this.job.hold, ending, {
       maxAttempts,
       now: Date.now(),
     });

@@ -9,6 +9,7 @@ import {
   leaseOf,
   together,
   type Decision,
+  type Ending,
   type Hold,
 } from '../../ingest/git-queue/decisions.js';
 import { GitError } from '../../ingest/git-queue/git.js';
@@ -19,6 +20,7 @@ import {
   type OpenJob,
   type QueueState,
 } from '../../ingest/git-queue/queue-state.js';
+import { writeEnding } from '../../ingest/git-queue/refused-results.js';
 import { HeldJob, type JobSettings } from './held-job.js';
 import type { WorkerLog } from './worker-log.js';
 
@@ -77,7 +79,15 @@ export class Worker {
   }
 
   /** Writes what became of one job and claims another, in one push. */
-  async #endAndClaim(ended: HeldJob | undefined): Promise<HeldJob | undefined> {
+  #endAndClaim(ended: HeldJob | undefined): Promise<HeldJob | undefined> {
+    if (ended === undefined) return this.#change(undefined, undefined);
+    return writeEnding(ended.ending, (ending) => this.#change(ended, ending));
+  }
+
+  async #change(
+    ended: HeldJob | undefined,
+    ending: Ending | undefined,
+  ): Promise<HeldJob | undefined> {
     const hold: Hold = {
       worker: this.settings.worker,
       nonce: randomBytes(16).toString('hex'),
@@ -86,7 +96,7 @@ export class Worker {
     let chosen: (OpenJob & { commit: string }) | undefined;
     const { written, result } = await this.queue.change((state) => {
       this.#tell(state);
-      const end = ended?.end(state);
+      const end = ending && ended?.end(state, ending);
       const then = after(state, end?.change);
       // Chosen anew for each state that the claim is tried on, since the others may have been faster with the first; unless the try
       // before came through and only its reply was lost.

@@ -13,6 +13,7 @@ import { TooLargeError } from './git.js';
 import { logLines } from './log-lines.js';
 import type { Queue } from './queue.js';
 import { readyJobs, runningJobs, type OpenJob, type QueueState } from './queue-state.js';
+import { writeEnding } from './refused-results.js';
 import { storeResults, type ResultLimits } from './results.js';
 import { readArgs, readKwargs, toWords } from './row-arguments.js';
 
@@ -131,9 +132,11 @@ export class GitQueueSource implements IngestSource<GitQueueItem> {
   async report(item: GitQueueItem, claim: Claim, outcome: Outcome, signal: AbortSignal) {
     const { queue, maxJobAttempts: maxAttempts, now } = this.#parts;
     const ending = await this.#endingOf(item, outcome, signal);
-    return queue.change(
-      (state) => endJob(state, item.key, claim, ending, { maxAttempts, now: now() }),
-      signal,
+    return writeEnding(ending, (end) =>
+      queue.change(
+        (state) => endJob(state, item.key, claim, end, { maxAttempts, now: now() }),
+        signal,
+      ),
     );
   }
 
