@@ -69,7 +69,9 @@ export function siteWays({ config, layout, db }: Base, { slurm, sharesByGroup }:
 /** Which setting is to blame when the site cannot be asked. */
 function settingOf(access: SiteAccess): string {
   if (access.kind === 'rest') return 'JR_SLURMRESTD_URL';
-  return access.slurmConf === undefined ? 'JR_SLURM_MODE' : 'JR_SLURM_CONF';
+  return access.slurmConf === undefined
+    ? 'JR_SLURM_MODE: is external, and the site cannot be asked; JR_SLURM_CONF names its slurm.conf where Slurm finds none'
+    : 'JR_SLURM_CONF';
 }
 
 async function clientOf(

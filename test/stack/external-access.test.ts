@@ -220,6 +220,9 @@ test('what is missing stops the start with one line', async () => {
   expect(await refused({ JR_SLURM_CONF: '/nowhere/slurm.conf' })).toBe(
     'jobrunner: JR_SLURM_CONF: there is no file /nowhere/slurm.conf',
   );
+  expect(await refused({ SLURM_CONF: '/nowhere/slurm.conf' })).toMatch(
+    /^jobrunner: JR_SLURM_MODE: is external, .*; JR_SLURM_CONF names its slurm.conf where Slurm finds none: /,
+  );
   expect(await refused({ ...api.viaRest(), JR_SLURM_GROUP: '' })).toMatch(
     /JR_SLURM_GROUP: must be/,
   );
