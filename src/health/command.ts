@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { localUrl, readConfig } from '../config/config.js';
+import { errnoOf } from '../errors.js';
 import { layoutOf } from '../layout.js';
 
 /** What the image's health check runs, in a controller and in a worker box. */
@@ -20,7 +21,12 @@ export function addHealthCommand(program: Command): void {
 }
 
 async function problemsOfService(url: string): Promise<string[]> {
-  const reply = await fetch(url).catch(() => undefined);
-  if (reply === undefined) return [`the API does not answer at ${url}`];
-  return reply.ok ? [] : [await reply.text()];
+  try {
+    const reply = await fetch(url);
+    return reply.ok ? [] : [await reply.text()];
+  } catch (error) {
+    // fetch says no more than that it failed; why, stands in the cause.
+    const { cause = error } = error as Error;
+    return [`the API does not answer at ${url}: ${errnoOf(cause) ?? String(cause)}`];
+  }
 }

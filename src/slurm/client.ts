@@ -2,6 +2,7 @@ import { setAccount, type AccountLimits } from './accounts.js';
 import { randomBytes } from 'node:crypto';
 import pLimit from 'p-limit';
 import { commandRunner, type RunCommand } from './command.js';
+import { jobCommands } from './job-commands.js';
 import type { SlurmJob } from './job-record.js';
 import { nodeArguments, parseNodes, type SlurmNode } from './nodes.js';
 import { inParts, parseSacct, sacctArguments, type Past } from './sacct.js';
@@ -76,9 +77,6 @@ export function commandSlurmClient(slurmConf: string, reserve: HoldReserve): Ope
     memoryAllocatedMb: Math.min(node.memoryAllocatedMb, node.memoryMb - reserve.memoryMb),
   });
   const limit = pLimit(submitsAtOnce);
-  const control = async (...args: string[]) => {
-    await run('scontrol', args);
-  };
   const past = async (which: Past) => {
     const delimiter = `|${randomBytes(12).toString('hex')}|`;
     return parseSacct(await run('sacct', sacctArguments(which, delimiter)), delimiter);
@@ -103,20 +101,11 @@ export function commandSlurmClient(slurmConf: string, reserve: HoldReserve): Ope
     pending: async () => parsePending(await run('squeue', pendingArguments())),
     history: (since) => past({ since }),
     historyOf: (ids) => inParts(ids, (slurmJobIds) => past({ slurmJobIds })),
-    cancel: async (id) => {
-      await run('scancel', [String(id)]);
-    },
-    // As its owner would: an Operator's plain hold could only be released by one.
-    hold: (id) => control('uhold', String(id)),
-    release: (id) => control('release', String(id)),
-    requeue: async (id) => {
-      // Jobs are submitted as not to be requeued, so that Slurm does not do it unasked when a node fails.
-      await control('update', `JobId=${id}`, 'Requeue=1');
-      await control('requeue', String(id));
-      await control('update', `JobId=${id}`, 'Requeue=0');
-    },
+    ...jobCommands(run),
     priorityOf: async (id) => parsePriority(await run('squeue', priorityArguments(id))),
-    setPriority: (id, priority) => control('update', `JobId=${id}`, `Priority=${priority}`),
+    setPriority: async (id, priority) => {
+      await run('scontrol', ['update', `JobId=${id}`, `Priority=${priority}`]);
+    },
     placements: async () =>
       parsePlacements(await run('scontrol', ['--details', '--oneliner', 'show', 'job'])),
     submitHold: async (gres, comment, nice, node) =>

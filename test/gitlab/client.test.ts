@@ -313,7 +313,9 @@ test('a signal ends a wait, and a request under way', async () => {
   gitlab.fail({}, { kind: 'slow', until: new Promise(() => {}) });
   const asked = client.project(1, stopping.signal);
   const reason = new Error('stopped');
-  setTimeout(() => stopping.abort(reason), 50);
-  await expect(asked).rejects.toBe(reason);
+  const refused = expect(asked).rejects.toBe(reason);
+  await gitlab.received('GET /api/v4/projects/1');
+  stopping.abort(reason);
+  await refused;
   await expect(client.project(1, stopping.signal)).rejects.toBe(reason);
 });

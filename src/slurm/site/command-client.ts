@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import pLimit from 'p-limit';
 import { commandRunner, SlurmError, type CommandOptions } from '../command.js';
+import { jobCommands } from '../job-commands.js';
 import { nodeArguments, parseNodes } from '../nodes.js';
 import { parsePending, pendingArguments } from '../pending.js';
 import { inParts, parseSacct, sacctArguments, type Past } from '../sacct.js';
@@ -46,9 +47,6 @@ export function siteCommandClient(site: SiteCommands): SiteClient {
   // By number: in a container the API's user may have no name.
   const own = `--user=${user ?? process.getuid?.() ?? ''}`;
   const limit = pLimit(submitsAtOnce);
-  const control = async (...args: string[]) => {
-    await act('scontrol', args);
-  };
   let accounting: Promise<boolean> | undefined;
   const hasAccounting = async () => {
     const config = await ask('scontrol', ['show', 'config']);
@@ -72,17 +70,10 @@ export function siteCommandClient(site: SiteCommands): SiteClient {
     pending: async () => parsePending(await ask('squeue', pendingArguments())),
     history: (since) => past({ since }),
     historyOf: (ids) => inParts(ids, (slurmJobIds) => past({ slurmJobIds })),
-    cancel: async (id) => {
-      await act('scancel', [String(id)]);
+    ...jobCommands(act),
+    setNice: async (id, nice) => {
+      await act('scontrol', ['update', `JobId=${id}`, `Nice=${nice}`]);
     },
-    hold: (id) => control('uhold', String(id)),
-    release: (id) => control('release', String(id)),
-    requeue: async (id) => {
-      await control('update', `JobId=${id}`, 'Requeue=1');
-      await control('requeue', String(id));
-      await control('update', `JobId=${id}`, 'Requeue=0');
-    },
-    setNice: (id, nice) => control('update', `JobId=${id}`, `Nice=${nice}`),
     nodes: async () => parseNodes(await ask('sinfo', nodeArguments(), { timeoutMs: 10_000 })),
     partitions: async () => parsePartitions(await ask('scontrol', partitionArguments())),
     hasAccounting,
