@@ -67,16 +67,15 @@ test('a job that Slurm took just before the API was killed is found again, and n
     command_key: 'shell',
     command: 'echo run >>runs; sleep 1',
   });
-  const api = await stack.pidOf('api');
-  supervisorctl('signal', 'STOP', 'api');
-  process.kill(api, 'SIGKILL');
-  // As if the crash had come before Slurm's answer was written down.
+  supervisorctl('stop', 'api');
+  // As if it had been killed before Slurm's answer was written down.
   execFileSync('python3', [
     '-c',
     `import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute("UPDATE jobs SET state = 'SUBMITTING', slurm_job_id = NULL WHERE job_id = ?", (sys.argv[2],)); db.commit()`,
     join(stack.root, 'jr_slurm.db'),
     String(json.job_id),
   ]);
+  supervisorctl('start', 'api');
   await healthIs('ok');
   expect(await stack.finish(json.job_id)).toMatchObject({
     status: 'COMPLETED',

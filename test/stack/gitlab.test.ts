@@ -164,10 +164,6 @@ function closedGate(): { opened: Promise<void>; open: () => void } {
   return { opened, open };
 }
 
-async function killApi(): Promise<void> {
-  process.kill(await stack.pidOf('api'), 'SIGKILL');
-}
-
 describe('a job in a manifest', () => {
   test('runs under Slurm with the manifest’s parameters, and its outcome is written beside it', async () => {
     const project = await gitlab.addProject({
@@ -265,7 +261,7 @@ describe('a job of a manifest runs once', () => {
     gitlab.fail({ url: on }, { kind: 'slow', until: gate.opened });
     const project = await gitlab.addProject({ path: 'a/killed-early', files: manifest({}) });
     const claimed = await untilResponse(project, () => true);
-    await killApi();
+    await stack.killApi();
     gate.open();
     expect(await untilResponse(project, reported)).toMatchObject({
       status: 'COMPLETED',
@@ -288,7 +284,7 @@ describe('a job of a manifest runs once', () => {
     );
     rmSync(held);
     await until(async () => (await jobsOf('a/killed-late'))[0]?.status === 'COMPLETED');
-    await killApi();
+    await stack.killApi();
     gate.open();
     expect(await untilResponse(project, reported)).toMatchObject({
       status: 'COMPLETED',

@@ -224,6 +224,17 @@ export class LiveStack {
     throw new Error(`job ${jobId} did not become ${status}`);
   }
 
+  /** Kills the API outright and waits until the supervisor's next one answers. */
+  async killApi(): Promise<void> {
+    const killed = await this.pidOf('api');
+    process.kill(killed, 'SIGKILL');
+    for (const deadline = Date.now() + 30_000; Date.now() < deadline; await setTimeout(50)) {
+      if ((await this.pidOf('api')) === killed) continue;
+      if (await fetch(`${this.url}/health`).catch(() => undefined)) return;
+    }
+    throw new Error('the API did not come back within 30 s of being killed');
+  }
+
   /** The process id of one of the daemons, as the supervisor has it. */
   async pidOf(program: string): Promise<number> {
     const log = await readFile(join(this.root, 'logs', 'supervisord.log'), 'utf8');
