@@ -9,6 +9,7 @@ user() { # name, number, home, shell, extra useradd options
 }
 user munge 901 /nonexistent /usr/sbin/nologin
 user mysql 902 /nonexistent /usr/sbin/nologin
+groupadd --gid 907 jr-owner
 user runner 903 /home/runner /bin/bash --create-home
 user jobrunner 904 /nonexistent /usr/sbin/nologin
 user jr-remote 905 /nonexistent /bin/bash

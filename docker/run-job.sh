@@ -1,5 +1,5 @@
 #!/bin/bash
-# Run by jr-remote as runner, by sudo, on this machine, for a job that could have started on an SSH host, too: the script to run, in base64,
+# Run by jr-remote as the job's user, by sudo, on this machine, for a job that could have started on an SSH host, too: the script to run, in base64,
 # is on standard input. From here on nothing of the job is jr-remote's.
 set -eu
 PATH=/usr/bin:/bin

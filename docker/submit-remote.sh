@@ -1,14 +1,16 @@
 #!/bin/bash -p
 # The API's user runs this as jr-remote, by sudo, to hand Slurm a job for an SSH host. The job is one of ours alone: the script that root
 # rendered, which runs `jobrunner remote-run JOB_ID`. Nothing that the caller says is ever run here as jr-remote.
-# A job for the first place free may start on this machine, too: then that script has the one on standard input run as runner.
-# Usage: SLURM_CONF=… submit-remote JOB_ID --option=value … [<SCRIPT]
+# A job for the first place free may start on this machine, too: then that script has the one on standard input run as USER.
+# Usage: SLURM_CONF=… submit-remote USER JOB_ID --option=value … [<SCRIPT]
 set -eu
 . "${BASH_SOURCE[0]%/*}/trusted-conf"
 
-job_id=${1:-}
+user=${1:-}
+[[ $user =~ ^(runner|jr-job[1-9][0-9]{0,2})$ ]] || refuse "not a user that jobs run as: $user"
+job_id=${2:-}
 [[ $job_id =~ ^[1-9][0-9]{0,14}$ ]] || refuse 'expected the number of a job'
-shift
+shift 2
 [ -z "$(find "$etc/remote-job.sh" "$etc/any-job.sh" -maxdepth 0 \( ! -user root -o -perm /022 \))" ] || refuse "$etc: not root’s alone"
 partitions=ssh
 
@@ -29,4 +31,4 @@ sbatch=(env -i PATH=/usr/bin:/bin LC_ALL=C.UTF-8 "SLURM_CONF=$conf" /usr/bin/sba
   "--chdir=$root/results/$job_id" "--output=$root/logs/jobs/$job_id/stdout.log" --open-mode=append "$@" "--partition=$partitions")
 [ "$partitions" != ssh ] || exec "${sbatch[@]}" "$etc/remote-job.sh" "$job_id"
 # The caller's script goes along as text of 64 letters, in which no line can end what it stands in.
-exec "${sbatch[@]}" < <(printf '#!/bin/bash\njr_job=%s\n' "$job_id" && cat "$etc/any-job.sh" && base64 && echo JR_SCRIPT)
+exec "${sbatch[@]}" < <(printf '#!/bin/bash\njr_job=%s jr_user=%s\n' "$job_id" "$user" && cat "$etc/any-job.sh" && base64 && echo JR_SCRIPT)

@@ -22,7 +22,7 @@ while read -r owner mode; do
   # What stands above JR_ROOT may be somebody else's, but neither the API's nor a job's.
   case $((n < 4)),$owner in
     1,root) ;;
-    1,* | 0,jobrunner | 0,runner | 0,jr-remote) refuse "SLURM_CONF: ${paths[n]} is not root’s alone" ;;
+    1,* | 0,jobrunner | 0,runner | 0,jr-job[0-9]* | 0,jr-remote) refuse "SLURM_CONF: ${paths[n]} is not root’s alone" ;;
   esac
   ((!(8#$mode & 8#022) || (n >= 4 && 8#$mode & 8#1000))) || refuse "SLURM_CONF: ${paths[n]} is not root’s alone"
   n=$((n + 1))

@@ -7,5 +7,5 @@ case $SLURM_JOB_WORK_DIR in
   *) exit 0 ;;
 esac
 cd / && env -i PATH=/usr/bin:/bin LANG=C.UTF-8 NODE_ENV=production JR_ROOT={{root}} \
-  setpriv --reuid=jobrunner --regid=jobrunner --init-groups {{node}} {{main}} box-job end "${SLURM_JOB_WORK_DIR##*/}" "$SLURM_JOB_ID"
+  setpriv --reuid=jobrunner --regid=jobrunner --init-groups {{node}} {{main}} box-job end "${SLURM_JOB_WORK_DIR##*/}" "$SLURM_JOB_ID" "$SLURM_JOB_USER"
 exit 0

@@ -84,6 +84,7 @@ async function open(
     db,
     everybody: config.userLimits,
     canLimitRunning: config.external === undefined,
+    unixUserOf: (user) => cluster.own?.jobUsers.nameOf(user) ?? null,
   });
   const data = await openData(base, userLimits);
   const { datasets, imports } = data;

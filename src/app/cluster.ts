@@ -1,6 +1,7 @@
 import type { BoxList } from '../boxes/box-list.js';
 import type { BoxPauses } from '../boxes/gpu-pauses.js';
 import type { GpuFleet } from '../gpus/choose.js';
+import type { JobUsers } from '../jobs/job-users.js';
 import type { NodeLimits } from '../jobs/limits.js';
 import type { JobPlaces } from '../jobs/place.js';
 import type { HostList } from '../remote/host-list.js';
@@ -21,6 +22,8 @@ export interface Cluster {
 /** What can be changed and looked into where the cluster is ours. */
 export interface OwnCluster {
   slurm: OperatorClient;
+  /** Whose jobs run as which Unix user. */
+  jobUsers: JobUsers;
   /** This machine. */
   here: { limits: NodeLimits; fleet: GpuFleet };
   sshHosts: HostList;

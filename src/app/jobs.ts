@@ -93,6 +93,7 @@ export async function openJobs(
     handOver,
     tracker,
     places,
+    users: own?.jobUsers,
     screenDir: layout.screens,
     nodeFile: own?.boxes && layout.nodeFile,
     site: ways.script,

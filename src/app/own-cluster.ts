@@ -4,11 +4,13 @@ import { BoxList } from '../boxes/box-list.js';
 import { BoxPauses } from '../boxes/gpu-pauses.js';
 import { ConfigError } from '../config/config-error.js';
 import { gpuSchema } from '../gpus/gpu.js';
+import { JobUsers } from '../jobs/job-users.js';
 import { Places } from '../jobs/places.js';
 import { HostList } from '../remote/host-list.js';
 import { NodeWatch } from '../remote/node-watch.js';
 import { commandSlurmClient } from '../slurm/client.js';
 import { holdReserve } from '../slurm/hold.js';
+import { readJobUsers } from '../unix-users.js';
 import type { Base } from './base.js';
 import type { Cluster } from './cluster.js';
 
@@ -30,6 +32,7 @@ export function openOwnCluster({ config, layout, log, db, now, onClose }: Base):
   const nodeWatch = new NodeWatch({ slurm, hosts: sshHosts, path: layout.remoteStatus, log });
   onClose(() => nodeWatch.close());
   nodeWatch.start();
-  const own = { slurm, here, sshHosts, nodeWatch, boxes, boxPauses };
+  const jobUsers = new JobUsers(db, readJobUsers());
+  const own = { slurm, jobUsers, here, sshHosts, nodeWatch, boxes, boxPauses };
   return { slurm, places: new Places(here, sshHosts, boxes), own, site: undefined };
 }

@@ -24,6 +24,8 @@ export interface LimitsParts {
   everybody: UserLimits;
   /** Whether Slurm's accounts are ours, which alone can limit what runs. */
   canLimitRunning: boolean;
+  /** The Unix user that their jobs run as; null where they have had none yet, and on a site. */
+  unixUserOf: (user: string) => string | null;
 }
 
 /** How much each user may have, and has. The box's owner has no limits, nor have its ways in. */
@@ -77,7 +79,13 @@ export class Limits {
 
   view(user: string) {
     const jobs = this.#jobs(user);
-    return { user, limits: this.of(user), ...jobs, stored_bytes: this.#storedBytes(user) };
+    return {
+      user,
+      unix_user: this.parts.unixUserOf(user),
+      limits: this.of(user),
+      ...jobs,
+      stored_bytes: this.#storedBytes(user),
+    };
   }
 
   /** @throws AppError limit_reached when the user has as many jobs as they may. */

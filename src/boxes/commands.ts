@@ -17,11 +17,11 @@ export function addBoxCommands(program: Command): void {
     });
 
   program
-    .command('box-job <moment> <job_id> <slurm_job_id>', { hidden: true })
+    .command('box-job <moment> <job_id> <slurm_job_id> <unix_user>', { hidden: true })
     .description('tell this box’s agent that a job begins or has ended (started by Slurm)')
-    .action(async (moment: string, jobId: string, slurmJobId: string) => {
+    .action(async (moment: string, jobId: string, slurmJobId: string, unixUser: string) => {
       const { tellAgent } = await import('../worker/tell-agent.js');
-      await tellAgent(layoutOf(rootOf()), moment, jobId, slurmJobId);
+      await tellAgent(layoutOf(rootOf()), moment, jobId, slurmJobId, unixUser);
     });
 
   program

@@ -18,8 +18,8 @@ export const joinRequestSchema = z.strictObject({
   app_root: z.string().max(1000),
   /** As `slurmd -V` says. */
   slurm: z.string().max(200),
-  /** The ids of the users that Slurm knows by number. */
-  ids: z.strictObject({ runner: z.string(), slurm: z.string() }),
+  /** The ids of the users that Slurm knows by number; those that jobs run as in a digest, see stack/accounts.ts. */
+  ids: z.strictObject({ jobs: z.string(), slurm: z.string() }),
   /** Milliseconds since 1970. */
   now: z.number(),
   cpus: z.number().int().min(1).max(4096),

@@ -56,6 +56,7 @@ export const tokensReply = z.looseObject({ tokens: z.array(tokenSchema) });
 
 export const userSchema = z.looseObject({
   user: z.string(),
+  unix_user: text,
   jobs: z.number(),
   running: z.number(),
   stored_bytes: z.number(),
@@ -87,6 +88,7 @@ export const screensReply = z.looseObject({
   screens: z.array(
     z.looseObject({
       job_id: z.number(),
+      unix_user: z.string(),
       name: text,
       state: z.string(),
       gpus: z.array(z.number()),

@@ -33,7 +33,7 @@ export async function attach(api: Api, config: ClientConfig, id: number): Promis
       `the session is on the machine of ${config.url}; there: sudo jobrunner attach ${id} (ssh -t HOST …, or docker exec -it CONTAINER jobrunner attach ${id})`,
     );
   if (process.getuid?.() !== 0)
-    throw new CliError(`sessions are the user runner's: sudo jobrunner attach ${id}`);
+    throw new CliError(`sessions are the jobs’ users’: sudo jobrunner attach ${id}`);
   if (!process.stdin.isTTY) throw new CliError('needs a terminal: ssh -t, docker exec -it');
   const { screens } = await api.get('/screens', screensReply);
   const screen = screens.find((each) => each.job_id === id);
@@ -44,7 +44,8 @@ export async function attach(api: Api, config: ClientConfig, id: number): Promis
   if (screen.name === null)
     throw new CliError(`job ${id} is ${plain(screen.state)}: its session begins with it`);
   const term = /^[\w.+-]{1,64}$/.exec(config.term ?? '')?.[0] ?? 'xterm';
-  const [file = '', ...args] = attachCommand(layoutOf(config.root).screens, screen.name, term);
+  const session = { name: screen.name, unix_user: screen.unix_user };
+  const [file = '', ...args] = attachCommand(layoutOf(config.root).screens, session, term);
   const child = spawn(file, args, { stdio: 'inherit' });
   const [code] = (await once(child, 'exit')) as [number | null];
   return code ?? 1;

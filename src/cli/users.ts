@@ -58,14 +58,17 @@ export async function listUsers(api: Api, { json }: Format): Promise<void> {
   const reply = await api.get('/users', usersReply);
   const of = (used: number | string, most: number | string) =>
     most === 0 ? String(used) : `${used} of ${most}`;
-  const head = ['USER', 'JOBS', 'RUNNING', 'GPUS AT ONCE', 'STORED'];
-  const rows = reply.users.map(({ user, jobs, running, stored_bytes: stored, limits }) => [
-    plain(user),
-    of(jobs, limits.max_jobs),
-    of(running, limits.max_running),
-    limits.max_gpus === 0 ? 'any' : String(limits.max_gpus),
-    of(gib(stored), limits.max_stored_bytes === 0 ? 0 : gib(limits.max_stored_bytes)),
-  ]);
+  const head = ['USER', 'JOBS', 'RUNNING', 'GPUS AT ONCE', 'STORED', 'RUNS AS'];
+  const rows = reply.users.map(
+    ({ user, unix_user: runsAs, jobs, running, stored_bytes: stored, limits }) => [
+      plain(user),
+      of(jobs, limits.max_jobs),
+      of(running, limits.max_running),
+      limits.max_gpus === 0 ? 'any' : String(limits.max_gpus),
+      of(gib(stored), limits.max_stored_bytes === 0 ? 0 : gib(limits.max_stored_bytes)),
+      plain(runsAs ?? '-'),
+    ],
+  );
   say(json ? JSON.stringify(reply, null, 2) : table([head, ...rows]));
 }
 

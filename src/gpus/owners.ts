@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { errnoOf } from '../errors.js';
+import { readUnixUsers } from '../unix-users.js';
 
 /**
  * Whose process that is: a user's name, or `uid N` where it has none here. Undefined when there is no such process in this
@@ -8,10 +9,8 @@ import { errnoOf } from '../errors.js';
 export function ownerOf(pid: number): string | undefined {
   const uid = /^Uid:\s*(\d+)/m.exec(readOrEmpty(`/proc/${pid}/status`))?.[1];
   if (uid === undefined) return undefined;
-  const line = readOrEmpty('/etc/passwd')
-    .split('\n')
-    .find((entry) => entry.split(':')[2] === uid);
-  return line?.split(':')[0] ?? `uid ${uid}`;
+  const user = [...readUnixUsers().values()].find((one) => one.uid === Number(uid));
+  return user?.name ?? `uid ${uid}`;
 }
 
 function readOrEmpty(path: string): string {

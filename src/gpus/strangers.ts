@@ -1,3 +1,4 @@
+import { isJobUser } from '../unix-users.js';
 import type { SmiProcess, SmiUsage } from './nvidia-smi.js';
 
 /** Fractions of 1. */
@@ -14,8 +15,7 @@ export interface GpuProcess {
   user: string | null;
 }
 
-/** The user that jobs run as. */
-const ourUser = 'runner';
+const isOurs = ({ user }: GpuProcess) => user !== null && isJobUser(user);
 
 export function isBusy(
   { memoryUsedMb: used, memoryTotalMb: total, load }: SmiUsage,
@@ -43,14 +43,14 @@ export function strangersOn(
   thresholds: Thresholds,
 ): string | undefined {
   if (!isBusy(usage, thresholds)) return undefined;
-  const strangers = processes.filter(({ user }) => user !== null && user !== ourUser);
+  const strangers = processes.filter((process) => process.user !== null && !isOurs(process));
   const unseen = processes.filter(({ user }) => user === null);
-  const isOurs = hasJobs || processes.some(({ user }) => user === ourUser);
-  const blamed = strangers.length > 0 ? strangers : isOurs ? [] : unseen;
-  if (blamed.length === 0 && isOurs) return undefined;
+  const areOurs = hasJobs || processes.some(isOurs);
+  const blamed = strangers.length > 0 ? strangers : areOurs ? [] : unseen;
+  if (blamed.length === 0 && areOurs) return undefined;
   // Beside jobs of ours, strangers answer for no more memory than is theirs. Whose the load is, nobody says.
   const { memoryUsedMb: used, memoryTotalMb: total } = usage;
-  const theirs = isOurs ? blamed.reduce((sum, { memory_mb: mb }) => sum + (mb ?? 0), 0) : used;
+  const theirs = areOurs ? blamed.reduce((sum, { memory_mb: mb }) => sum + (mb ?? 0), 0) : used;
   if (!isBusy({ ...usage, memoryUsedMb: theirs, memoryTotalMb: total }, thresholds))
     return undefined;
   return `${figures(usage)}, used by ${blamed.length === 0 ? 'processes that cannot be seen from here' : words(blamed)}`;

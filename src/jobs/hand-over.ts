@@ -4,6 +4,7 @@ import type { SlurmClient } from '../slurm/client.js';
 import { SlurmError } from '../slurm/command.js';
 import type { SubmitSpec } from '../slurm/sbatch.js';
 import { parseTimeLimit } from '../slurm/time-limit.js';
+import { OWNER_UNIX_USER } from '../unix-users.js';
 import type { Job, JobId } from './job.js';
 import type { JobFolders } from './job-folders.js';
 import { memoryMbOf } from './limits.js';
@@ -22,8 +23,8 @@ export interface HandOverParts {
   db: Database;
   slurm: SlurmClient;
   folders: JobFolders;
-  /** Slurm's account for that user's jobs; undefined for its default. @throws SlurmError */
-  accountFor: (user: string) => Promise<string | undefined>;
+  /** Slurm's account for that job; undefined for its default. @throws SlurmError */
+  accountFor: (job: Pick<Job, 'user' | 'unix_user'>) => Promise<string | undefined>;
   /** What a priority of ours takes off a job's in Slurm. */
   niceOf: (priority: number) => number;
   places: Pick<JobPlaces, 'constraintOf' | 'mayBeRemote' | 'partitionOf'>;
@@ -110,7 +111,7 @@ export class HandOver {
     try {
       // Never both: the one that was to run elsewhere goes first. It is held, so that it cannot start meanwhile.
       if (job.moved_from !== null) await this.#cancelFormer(job.moved_from);
-      const account = await this.#parts.accountFor(job.user);
+      const account = await this.#parts.accountFor(job);
       const slurmJobId = await slurm.submit(this.#specOf(job, account), script);
       this.#unclearSince.delete(id);
       store.updateJob(db, id, {
@@ -165,12 +166,14 @@ export class HandOver {
     return true;
   }
 
-  #specOf({ job_id, comment, request, gres, priority }: Job, account?: string): SubmitSpec {
+  #specOf(job: Job, account?: string): SubmitSpec {
+    const { job_id, comment, request, gres, priority, unix_user: unixUser } = job;
     const { folders, places } = this.#parts;
     const { outputDir, stdoutPath, stderrPath } = folders.of(job_id);
     return {
       jobId: job_id,
-      user: places.mayBeRemote({ request, node_list: null }) ? 'jr-remote' : 'runner',
+      user: unixUser ?? OWNER_UNIX_USER,
+      mayBeRemote: places.mayBeRemote({ request, node_list: null }),
       constraint: places.constraintOf(request, gres),
       comment,
       account,

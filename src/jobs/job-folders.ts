@@ -15,6 +15,7 @@ import type { Logger } from 'pino';
 import type { RemoteJobSpec } from '../remote/spec.js';
 import { removeConfined } from '../storage/confined-remove.js';
 import type { JobId } from './job.js';
+import type { Place } from './place.js';
 
 export interface JobPaths {
   /** Where the job starts; it alone writes there. */
@@ -29,7 +30,7 @@ export interface JobPaths {
 /** What the folders of jobs that were never written down are called until the next start. */
 const leftover = '.left-';
 
-/** The folders of each job. The parents' set-group-ID bit puts everything into the jobs' group. */
+/** The folders of each job. Each one's set-group-ID bit puts all that is made in it into the group of the job's user. */
 export class JobFolders {
   readonly resultsDir: string;
   readonly #logsDir: string;
@@ -61,14 +62,16 @@ export class JobFolders {
 
   /**
    * Makes them, synchronously, so that it can stand in the transaction that writes the job down.
-   * @param writers whose job it is: the log of `jr-remote`'s is in no folder in which another job could put a link in its way. One for
-   *   any place, which `either` of them runs, leaves its outputs as a job of this machine does.
+   * @param writers who runs it: the log of `jr-remote`'s is in no folder in which a job could put a link in its way. One for any place,
+   *   which `either` of them runs, leaves its outputs as a job of this machine does.
+   * @param gid the group of the job's user; undefined on a site, where the parents' is handed on
    * @returns the path of the uploaded script, if there is one.
    */
   make(
     id: JobId,
     script: { name: string; content: Buffer } | undefined,
-    writers: 'runner' | 'jr-remote' | 'either' = 'runner',
+    writers: Place['writers'],
+    gid: number | undefined,
   ): string | undefined {
     const paths = this.of(id);
     for (const folder of [paths.outputDir, paths.logDir]) {
@@ -78,13 +81,16 @@ export class JobFolders {
       mkdirSync(folder);
       const isLog = folder === paths.logDir;
       if (writers === 'jr-remote' || (writers === 'either' && isLog))
-        chownSync(folder, process.getuid?.() ?? -1, statSync(this.#remoteJobsDir).gid);
+        chownSync(folder, -1, statSync(this.#remoteJobsDir).gid);
+      else if (gid !== undefined) chownSync(folder, -1, gid);
       // The job's user writes here through its group; chmod, since the umask would take that away.
       chmodSync(folder, writers === 'either' && isLog ? 0o2771 : 0o2770);
     }
     if (script === undefined) return undefined;
     rmSync(paths.scriptDir, { recursive: true, force: true });
-    mkdirSync(paths.scriptDir, { mode: 0o750 });
+    mkdirSync(paths.scriptDir);
+    if (gid !== undefined) chownSync(paths.scriptDir, -1, gid);
+    chmodSync(paths.scriptDir, 0o2750);
     const path = join(paths.scriptDir, script.name);
     writeFileSync(path, script.content, { mode: 0o640, flag: 'wx', flush: true });
     return path;
@@ -107,8 +113,10 @@ export class JobFolders {
     const { outputDir, logDir } = this.of(id);
     for (const folder of [outputDir, logDir]) {
       const aside = join(dirname(folder), `${leftover}${randomUUID()}`);
+      const { gid } = statSync(folder);
       renameSync(folder, aside);
       mkdirSync(folder);
+      chownSync(folder, -1, gid);
       chmodSync(folder, mode);
       await removeConfined(aside);
     }

@@ -24,8 +24,8 @@ export function isHere({ request, node_list }: Pick<Job, 'request' | 'node_list'
 
 /** Where a job may run, and what it can have there. */
 export interface Place {
-  /** Who runs the job, and writes in its folders. */
-  writers: 'runner' | 'jr-remote' | 'either';
+  /** Who runs the job, and writes in its folders: the Unix user whose it is, or ours for SSH hosts. */
+  writers: 'job-user' | 'jr-remote' | 'either';
   /** Whether the job may start on an SSH host. */
   mayBeRemote: boolean;
   /** Whose jobs have or wait for the same GPUs. */

@@ -116,7 +116,7 @@ export class Places implements JobPlaces {
   #here(): Place {
     const { limits, fleet } = this.local;
     return {
-      writers: 'runner',
+      writers: 'job-user',
       mayBeRemote: false,
       isRival: isHere,
       isHere: true,
@@ -166,7 +166,7 @@ export class Places implements JobPlaces {
     };
     const gpus = gpusOfBoxes(boxes);
     return {
-      writers: 'runner',
+      writers: 'job-user',
       mayBeRemote: false,
       isRival: (job) => !mayBeRemote(job) && !isHere(job),
       isHere: false,

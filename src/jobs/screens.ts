@@ -1,11 +1,15 @@
+import { join } from 'node:path';
 import type { Database } from '../db/database.js';
 import { readGres } from '../gpus/ask.js';
+import { isJobUser, OWNER_UNIX_USER } from '../unix-users.js';
 import type { Job, JobId, JobRequest, JobState } from './job.js';
 import * as store from './store.js';
 
 /** A job that runs, or is to run, in GNU screen. */
 export interface Screen {
   job_id: JobId;
+  /** Whose session it is on the machine. */
+  unix_user: string;
   /** Null until the job runs. */
   name: string | null;
   state: JobState;
@@ -19,6 +23,7 @@ export function liveScreens(db: Database, user: string | undefined): Screen[] {
     .filter((job) => job.request.screen && (user === undefined || job.user === user))
     .map((job) => ({
       job_id: job.job_id,
+      unix_user: job.unix_user ?? OWNER_UNIX_USER,
       name: screenName(job),
       state: job.state,
       gpus: gpusOf(job) ?? [],
@@ -53,15 +58,20 @@ export function screenNameTail({ args, command_key }: JobRequest, id: JobId): st
 }
 
 /**
- * The command line that attaches a terminal to a session, for root or who else may become `runner`. `script` gives screen a
- * terminal that `runner` may open; the caller's own it may not. More than one can be attached.
- * @param screenDir the layout's `screens`
+ * The command line that attaches a terminal to a session, for root. `script` gives screen a terminal that the job's user may open;
+ * the caller's own it may not. More than one can be attached.
+ * @param screensDir the layout's `screens`
  * @param term the caller's `TERM`
  */
-export function attachCommand(screenDir: string, name: string, term: string): string[] {
-  if (!/^gpujob_[\w,.-]+$/.test(name)) throw new Error(`not a session of ours: ${name}`);
-  const variables = [`SCREENDIR=${screenDir}`, `TERM=${term}`, 'LANG=C.UTF-8'];
-  return ['sudo', '-u', 'runner', 'env', ...variables]
+export function attachCommand(
+  screensDir: string,
+  { name, unix_user: user }: { name: string; unix_user: string },
+  term: string,
+): string[] {
+  if (!/^gpujob_[\w,.-]+$/.test(name) || !isJobUser(user))
+    throw new Error(`not a session of ours: ${name} of ${user}`);
+  const variables = [`SCREENDIR=${join(screensDir, user)}`, `TERM=${term}`, 'LANG=C.UTF-8'];
+  return ['sudo', '-u', user, 'env', ...variables]
     .concat('script', '--quiet', '--return', '--command', `screen -x ${name}`)
     .concat('/dev/null');
 }

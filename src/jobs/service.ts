@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { BOX_OWNER } from '../auth/caller.js';
 import type { Sha256 } from '../datasets/digest.js';
 import type { Database } from '../db/database.js';
@@ -12,6 +13,7 @@ import type { Job, JobId, JobRequest } from './job.js';
 import { dedupHashOf, requestHashOf } from './job-hashes.js';
 import type { JobFolders } from './job-folders.js';
 import { backstopOf, defaultMemoryGb } from './limits.js';
+import type { JobUsers } from './job-users.js';
 import type { JobPlaces, Place } from './place.js';
 import { remoteJobSpec } from './remote-job-spec.js';
 import type { ScriptFile, SubmitFields } from './request.js';
@@ -29,7 +31,9 @@ export interface JobServiceParts {
   handOver: HandOver;
   tracker: Tracker;
   places: JobPlaces;
-  /** Where GNU screen keeps its sockets. */
+  /** The Unix users that jobs run as; undefined on a site. */
+  users: JobUsers | undefined;
+  /** Where GNU screen keeps its sockets, in a folder for each Unix user. */
   screenDir: string;
   /** What worker boxes keep of their GPUs for scripts; undefined where none may join. */
   nodeFile: string | undefined;
@@ -93,6 +97,7 @@ export class JobService {
       : undefined;
     if (duplicate && !fields.dry_run) return { kind: 'repeated', job: duplicate };
 
+    const unixUser = this.parts.users?.of(options.user);
     const render = (id: JobId, experimentId: string, scriptPath: string | undefined) => {
       const { outputDir, stderrPath } = this.parts.folders.of(id);
       const job = { jobId: id, experimentId, request, template, dataset: dataset || undefined };
@@ -102,7 +107,8 @@ export class JobService {
         outputDir,
         stderrPath,
         scriptPath,
-        screenDir,
+        screenDir: join(screenDir, unixUser?.name ?? ''),
+        account: unixUser && { user: unixUser.name, home: unixUser.home, environment: {} },
         fleet: scriptFleet,
         nodeFile,
         site,
@@ -118,6 +124,7 @@ export class JobService {
     const id = db.transaction((): JobId => {
       const jobId = store.insertJob(db, {
         user: options.user,
+        unixUser: unixUser?.name ?? null,
         request,
         gres: place.gresFor
           ? place.gresFor(request)
@@ -132,7 +139,7 @@ export class JobService {
         requestHash,
         dedupHash,
       });
-      const scriptPath = folders.make(jobId, options.script, place.writers);
+      const scriptPath = folders.make(jobId, options.script, place.writers, unixUser?.gid);
       const experimentId = request.experiment_id ?? `job-${jobId}`;
       store.completeJob(db, jobId, experimentId, render(jobId, experimentId, scriptPath));
       if (place.mayBeRemote) {

@@ -5,6 +5,7 @@ import type { Failure, Job, JobId, JobRequest, JobState } from './job.js';
 interface Row {
   job_id: number;
   user: string;
+  unix_user: string | null;
   slurm_job_id: number | null;
   comment: string;
   experiment_id: string;
@@ -32,7 +33,7 @@ interface Row {
 
 /** The script is left out: it can be large and is wanted alone. */
 const columns =
-  'job_id, user, slurm_job_id, comment, experiment_id, request, state, terminal, reason, exit_code, signal, failure, message, node_list, submitted_at, started_at, ended_at, priority, gres, gpu_indices, warning, attempts, next_attempt_at, moved_from, slurm_priority';
+  'job_id, user, unix_user, slurm_job_id, comment, experiment_id, request, state, terminal, reason, exit_code, signal, failure, message, node_list, submitted_at, started_at, ended_at, priority, gres, gpu_indices, warning, attempts, next_attempt_at, moved_from, slurm_priority';
 
 function toJob(row: Row): Job {
   return {
@@ -53,6 +54,7 @@ export function newComment(): string {
 
 export interface NewJob {
   user: string;
+  unixUser: string | null;
   request: JobRequest;
   gres: string | null;
   submittedAt: number;
@@ -65,13 +67,14 @@ export interface NewJob {
 export function insertJob(db: Database, job: NewJob): JobId {
   const { lastInsertRowid } = db
     .prepare(
-      `INSERT INTO jobs (user, comment, command_key, experiment_id, name, dataset_sha, request, script, state, submitted_at,
+      `INSERT INTO jobs (user, unix_user, comment, command_key, experiment_id, name, dataset_sha, request, script, state, submitted_at,
          idempotency_key, request_hash, dedup_hash, priority, gres)
-       VALUES (@user, @comment, @commandKey, '', @name, @datasetSha, @request, '', 'SUBMITTING', @submittedAt,
+       VALUES (@user, @unixUser, @comment, @commandKey, '', @name, @datasetSha, @request, '', 'SUBMITTING', @submittedAt,
          @idempotencyKey, @requestHash, @dedupHash, @priority, @gres)`,
     )
     .run({
       user: job.user,
+      unixUser: job.unixUser,
       comment: newComment(),
       commandKey: job.request.command_key,
       name: job.request.name,

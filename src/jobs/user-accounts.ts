@@ -1,9 +1,13 @@
-import { accountOf, type AccountLimits } from '../slurm/accounts.js';
+import { accountOf, OWNERS_ACCOUNT, type AccountLimits } from '../slurm/accounts.js';
 import type { OperatorClient } from '../slurm/client.js';
+import { OWNER_UNIX_USER } from '../unix-users.js';
+import type { Job } from './job.js';
 
-/** Slurm's account of each user, brought up to date with their limits before a job is handed over. */
+const noLimits: AccountLimits = { running: null, shards: null };
+
+/** Slurm's account of each user, brought up to date with their limits and their Unix user before a job is handed over. */
 export class UserAccounts {
-  /** The limits that each was last given. */
+  /** What each was last given. */
   readonly #set = new Map<string, string>();
 
   constructor(
@@ -13,15 +17,19 @@ export class UserAccounts {
   ) {}
 
   /** @returns undefined for who has no limits. @throws SlurmError */
-  readonly accountFor = async (user: string): Promise<string | undefined> => {
+  readonly accountFor = async (
+    job: Pick<Job, 'user' | 'unix_user'>,
+  ): Promise<string | undefined> => {
+    const { user } = job;
+    const unixUser = job.unix_user ?? OWNER_UNIX_USER;
     const limits = this.limitsOf(user);
-    if (limits === undefined) return undefined;
-    const account = accountOf(user);
-    const wanted = JSON.stringify(limits);
-    if (this.#set.get(account) !== wanted) {
-      await this.slurm.setAccount(account, limits);
-      this.#set.set(account, wanted);
+    if (limits === undefined && unixUser === OWNER_UNIX_USER) return undefined;
+    const account = limits === undefined ? OWNERS_ACCOUNT : accountOf(user);
+    const wanted = JSON.stringify([limits, unixUser]);
+    if (this.#set.get(user) !== wanted) {
+      await this.slurm.setAccount(account, limits ?? noLimits, unixUser);
+      this.#set.set(user, wanted);
     }
-    return account;
+    return limits === undefined ? undefined : account;
   };
 }

@@ -27,7 +27,7 @@ export class SitePlaces implements JobPlaces {
     const partition = this.partition(name);
     const limits = this.#limitsOf(partition);
     return {
-      writers: 'runner',
+      writers: 'job-user',
       mayBeRemote: false,
       isRival: () => false,
       isHere: false,

@@ -7,22 +7,23 @@ export interface AccountLimits {
   shards: number | null;
 }
 
-/** Slurm's account of a user. All jobs run as the same Unix users, so that a user of ours is an account there (sacctmgr(1)). */
+/** The account of the box's owner and its ways in, which has no limits. */
+export const OWNERS_ACCOUNT = 'main';
+
+/** Slurm's account of a user, whose jobs run as a Unix user of their own here and as `jr-remote` on SSH hosts (sacctmgr(1)). */
 export function accountOf(user: string): string {
   return `jr-${user}`;
 }
 
-/** The Unix users that jobs are submitted as. */
-const submitters = ['runner', 'jr-remote'];
-
 /**
- * Makes the account, or brings its limits up to date; Slurm holds jobs back that would go over them.
+ * Makes the account, or brings its limits and its Unix users up to date; Slurm holds jobs back that would go over them.
  * @throws SlurmError
  */
 export async function setAccount(
   run: RunCommand,
   account: string,
   limits: AccountLimits,
+  unixUser: string,
 ): Promise<void> {
   const listed = await run('sacctmgr', [
     '--noheader',
@@ -40,7 +41,7 @@ export async function setAccount(
       ...['description=jobs of a user', 'organization=jobrunner'],
     );
   const there = lines.map((line) => line.split('|')[0]);
-  const missing = submitters.filter((user) => !there.includes(user));
+  const missing = [unixUser, 'jr-remote'].filter((user) => !there.includes(user));
   if (missing.length > 0) await immediately('add', 'user', missing.join(','), `account=${account}`);
 
   const wanted = [

@@ -24,7 +24,7 @@ import { parsePriority, parseSqueue, priorityArguments, squeueArguments } from '
 
 /** What JobRunner asks of any Slurm, its own or a site's. Every method throws SlurmError. */
 export interface SlurmClient {
-  /** Hands over a script to run as the jobs' user; for an SSH host, the job's number instead. @returns Slurm's job number. */
+  /** Hands over a script to run as the job's user; for an SSH host, the job's number instead. @returns Slurm's job number. */
   submit(spec: SubmitSpec, script: string): Promise<number>;
   /** Live jobs and those that ended in the last `MinJobAge` seconds. */
   queue(): Promise<SlurmJob[]>;
@@ -48,7 +48,7 @@ export interface SlurmClient {
 /** What it asks of a Slurm of its own, whose Operator it is. */
 export interface OperatorClient extends SlurmClient {
   /** Makes the account or changes its limits; see accounts.ts. */
-  setAccount(account: string, limits: AccountLimits): Promise<void>;
+  setAccount(account: string, limits: AccountLimits, unixUser: string): Promise<void>;
   /** A waiting job's place in the queue: the higher, the sooner; 0 while it is held. */
   priorityOf(slurmJobId: number): Promise<number>;
   setPriority(slurmJobId: number, priority: number): Promise<void>;
@@ -65,7 +65,7 @@ export interface OperatorClient extends SlurmClient {
 /** More at once only wait for slurmctld's lock: 120 a second one at a time, 215 at four (two cores, 22.05). */
 const submitsAtOnce = 4;
 
-/** Slurm through its own commands; the API's user is an Operator, and jobs alone are submitted by root's own script, as `runner`. */
+/** Slurm through its own commands; the API's user is an Operator, and jobs alone are submitted by root's own script, as their users. */
 export function commandSlurmClient(slurmConf: string, reserve: HoldReserve): OperatorClient {
   const run: RunCommand = commandRunner(slurmConf);
   const withoutReserve = (node: SlurmNode): SlurmNode => ({
@@ -87,16 +87,17 @@ export function commandSlurmClient(slurmConf: string, reserve: HoldReserve): Ope
   return {
     submit: (spec, script) =>
       limit(async () => {
-        if (spec.user === 'jr-remote') {
+        if (spec.mayBeRemote) {
           const command = ['-u', 'jr-remote', '/usr/local/lib/jobrunner/submit-remote'];
           const args = ['-n', ...command, ...submitRemoteArguments(spec)];
           return parseSbatch(await run('sudo', args, { input: script }));
         }
         // Root's script: it alone may submit as another user, and nobody who could look into the process of a root's is one of the jobs.
-        const args = ['-n', '/usr/local/lib/jobrunner/submit-job', ...sbatchArguments(spec)];
+        const command = [spec.user, ...sbatchArguments(spec)];
+        const args = ['-n', '/usr/local/lib/jobrunner/submit-job', ...command];
         return parseSbatch(await run('sudo', args, { input: script }));
       }),
-    setAccount: (account, limits) => setAccount(run, account, limits),
+    setAccount: (account, limits, unixUser) => setAccount(run, account, limits, unixUser),
     queue: async () => parseSqueue(await run('squeue', squeueArguments())),
     pending: async () => parsePending(await run('squeue', pendingArguments())),
     history: (since) => past({ since }),

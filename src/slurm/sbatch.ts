@@ -4,8 +4,10 @@ import { formatTimeLimit } from './time-limit.js';
 export interface SubmitSpec {
   /** Ours. */
   jobId: number;
-  /** As whom the job runs on this machine: `jr-remote` for what runs it on an SSH host. */
-  user: 'runner' | 'jr-remote';
+  /** The Unix user that the job runs as on this machine and on worker boxes. */
+  user: string;
+  /** Whether it may start on an SSH host: then Slurm runs it as `jr-remote`, which becomes that user where it starts here. */
+  mayBeRemote: boolean;
   /** Features of nodes, one of which is needed, as `--constraint` takes them. */
   constraint: string | undefined;
   comment: string;
@@ -76,7 +78,11 @@ export function sbatchArguments(spec: SubmitSpec): string[] {
 export function submitRemoteArguments(spec: SubmitSpec): string[] {
   const passed =
     /^--(comment|account|job-name|cpus-per-task|mem|gres|nice|time|constraint|partition)=/;
-  return [String(spec.jobId), ...sbatchArguments(spec).filter((option) => passed.test(option))];
+  return [
+    spec.user,
+    String(spec.jobId),
+    ...sbatchArguments(spec).filter((option) => passed.test(option)),
+  ];
 }
 
 /** `12` or `12;cluster`. @throws Error on anything else. */

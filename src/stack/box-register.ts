@@ -14,6 +14,7 @@ import {
 import { KeyLock } from '../key-lock.js';
 import type { Layout } from '../layout.js';
 import { HOLD_BOXES_PARTITION, holdNameOf } from '../slurm/hold.js';
+import { idsOfJobUsers } from './accounts.js';
 import { privateFile } from './folders.js';
 import { scontrol } from './job-processes.js';
 import type { SlurmConfigParts } from './slurm-config.js';
@@ -153,13 +154,15 @@ export class BoxRegister {
       throw new JoinRefusal(
         `there is ${asked.slurm} there and ${slurm} on the controller: run the same version on both`,
       );
-    for (const user of ['runner', 'slurm'] as const) {
-      const here = `${accounts[user].uid}:${accounts[user].gid}`;
-      if (asked.ids[user] !== here)
-        throw new JoinRefusal(
-          `the user ${user} is ${asked.ids[user]} there and ${here} on the controller; Slurm knows users by number, so make them the same, as the image does`,
-        );
-    }
+    const { uid, gid } = accounts.slurm;
+    if (asked.ids.slurm !== `${uid}:${gid}`)
+      throw new JoinRefusal(
+        `the user slurm is ${asked.ids.slurm} there and ${uid}:${gid} on the controller; Slurm knows users by number, so make them the same, as the image does`,
+      );
+    if (asked.ids.jobs !== idsOfJobUsers(accounts))
+      throw new JoinRefusal(
+        'runner, jr-job1 and the others that jobs run as are not all there on both machines under the same numbers (getent passwd); Slurm knows users by number, so make them the same, as the image does',
+      );
     const { munge_key_sha256: keyDigest } = asked;
     if (
       keyDigest !== undefined &&

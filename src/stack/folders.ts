@@ -3,6 +3,7 @@ import {
   chmodSync,
   chownSync,
   closeSync,
+  constants,
   existsSync,
   fchmodSync,
   fchownSync,
@@ -10,6 +11,7 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -34,10 +36,9 @@ export function makeFolders(
   accounts: Accounts,
   { jobsFile, stateFile }: { jobsFile: string; stateFile: string },
 ): void {
-  const { jobrunner, runner, slurm, mysql, munge, 'jr-remote': remote } = accounts;
+  const { jobrunner, slurm, mysql, munge, 'jr-remote': remote, jobsGroup } = accounts;
   const root: Account = { uid: 0, gid: 0 };
-  // Jobs read these through their group; the set-group-ID bit hands the group on to what the API makes in them.
-  const sharedWithJobs: Account = { uid: jobrunner.uid, gid: runner.gid };
+  const sharedWithJobs: Account = { uid: jobrunner.uid, gid: jobsGroup };
 
   folder(layout.root, 0o755, root);
   refuseClosedParents(layout.root);
@@ -46,10 +47,13 @@ export function makeFolders(
   folder(layout.databaseFolder, 0o700, jobrunner);
   // Root's, since root writes in it: in a folder of the API's, the API could lead root astray with a link.
   folder(layout.secrets, 0o750, { uid: 0, gid: jobrunner.gid });
+  // All jobs read these; the set-group-ID bit hands the group on to what the API makes in it.
   folder(layout.datasets, 0o2750, sharedWithJobs);
-  folder(layout.results, 0o2750, sharedWithJobs);
-  folder(layout.jobLogs, 0o2750, sharedWithJobs);
-  folder(layout.jobScripts, 0o2750, sharedWithJobs);
+  // What is in these is each user's own, and a job knows where to look.
+  for (const path of [layout.results, layout.jobLogs, layout.jobScripts]) {
+    giveToOwner(path, accounts);
+    folder(path, 0o710, sharedWithJobs);
+  }
   folder(join(layout.root, 'slurm'), 0o755, root);
   folder(layout.slurmState, 0o700, slurm);
   folder(layout.slurmSpool, 0o755, root);
@@ -59,8 +63,9 @@ export function makeFolders(
   folder(layout.mungeRun, 0o750, { uid: munge.uid, gid: accounts.slurmGroup });
   folder(layout.mysqlRun, 0o755, mysql);
   folder(join(layout.jobEnded, '..'), 0o755, root);
+  folder(layout.screens, 0o711, root);
   // screen(1) takes no folder that is open to others.
-  folder(layout.screens, 0o700, runner);
+  for (const user of accounts.jobs) folder(join(layout.screens, user.name), 0o700, user);
 
   folder(layout.gitQueue, 0o700, jobrunner);
 
@@ -113,6 +118,21 @@ export function keepSecrets(
     const path = join(layout.secrets, name);
     if (existsSync(path) && readFileSync(path, 'utf8') === `${value}\n`) return;
     privateFile(path, `${value}\n`, 0o640, { uid: 0, gid: accounts.jobrunner.gid });
+  }
+}
+
+/** The set-group-ID bit (inode(7)). */
+const setGroupId = 0o2000;
+
+/** What jobs left in there before each user had a group was everybody's; then the folder handed its own group on. */
+function giveToOwner(path: string, { runner }: Accounts): void {
+  if (!existsSync(path) || (statSync(path).mode & setGroupId) === 0) return;
+  for (const entry of readdirSync(path, { withFileTypes: true })) {
+    if (!entry.isDirectory()) continue;
+    // The API, whose folder it is, may have put a link in its place.
+    const folder = openSync(join(path, entry.name), constants.O_DIRECTORY | constants.O_NOFOLLOW);
+    fchownSync(folder, -1, runner.gid);
+    closeSync(folder);
   }
 }
 

@@ -11,6 +11,7 @@ import { boxJobSchema } from '../boxes/record.js';
 import type { JobId } from '../jobs/job.js';
 import { JobFolders } from '../jobs/job-folders.js';
 import type { Layout } from '../layout.js';
+import { isJobUser, readJobUsers } from '../unix-users.js';
 import { ControllerLink } from './controller-link.js';
 import { Delivery } from './delivery.js';
 import { DatasetFetcher } from './fetch-dataset.js';
@@ -28,6 +29,8 @@ const messageSchema = z.strictObject({
   moment: z.enum(['begin', 'end']),
   job_id: z.number().int().min(1),
   slurm_job_id: z.number().int().min(1),
+  /** The Unix user that the job runs as. */
+  unix_user: z.string().refine(isJobUser),
 });
 type Message = z.infer<typeof messageSchema>;
 
@@ -115,15 +118,16 @@ class BoxAgent {
   }
 
   /** Never fails: what went wrong is left for the job's script to say. */
-  async #begin({ job_id: id, slurm_job_id }: Message): Promise<void> {
+  async #begin({ job_id: id, slurm_job_id, unix_user: user }: Message): Promise<void> {
     const { signal } = this.#closing;
+    const gid = readJobUsers().get(user)?.gid;
     // Something of an earlier start of the same job, which the controller wants no more.
     await this.#deliveries.get(id)?.giveUp();
-    this.#folders.make(id as JobId, undefined);
+    this.#folders.make(id as JobId, undefined, 'job-user', gid);
     const problemFile = join(problemsFolder(this.layout), String(slurm_job_id));
     rmSync(problemFile, { force: true });
     try {
-      await patiently(() => this.#fetch(id, slurm_job_id), this.log, signal, beginMs);
+      await patiently(() => this.#fetch(id, slurm_job_id, gid), this.log, signal, beginMs);
     } catch (error) {
       this.#preparing.delete(id);
       if (signal.aborted) throw error;
@@ -141,7 +145,7 @@ class BoxAgent {
     this.#preparing.delete(id);
   }
 
-  async #fetch(id: number, slurmJobId: number): Promise<void> {
+  async #fetch(id: number, slurmJobId: number, gid: number | undefined): Promise<void> {
     const { signal } = this.#closing;
     const body = JSON.stringify({ slurm_job_id: slurmJobId });
     const job = boxJobSchema.parse(
@@ -149,7 +153,8 @@ class BoxAgent {
     );
     if (job.script_name !== null) {
       const reply = await this.#link.open('GET', `/boxes/jobs/${id}/script`, { signal });
-      this.#folders.make(id as JobId, { name: job.script_name, content: await buffer(reply) });
+      const script = { name: job.script_name, content: await buffer(reply) };
+      this.#folders.make(id as JobId, script, 'job-user', gid);
     }
     if (job.dataset === null) return;
     this.#preparing.set(id, job.dataset.sha256);

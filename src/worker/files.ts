@@ -1,4 +1,12 @@
-import { existsSync, mkdirSync, chownSync, chmodSync, readFileSync, readdirSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+} from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import { execa } from 'execa';
@@ -33,7 +41,7 @@ export const problemsFolder = (layout: Pick<Layout, 'run'>) => join(layout.run, 
 
 /** The folders of a box beside those of every stack. */
 export function makeBoxFolders({ layout, accounts }: BoxParts): void {
-  const { jobrunner, runner } = accounts;
+  const { jobrunner, jobsGroup } = accounts;
   const folder = (path: string, mode: number, uid: number, gid: number) => {
     mkdirSync(path, { recursive: true });
     chownSync(path, uid, gid);
@@ -42,19 +50,23 @@ export function makeBoxFolders({ layout, accounts }: BoxParts): void {
   folder(dirname(layout.boxSelf), 0o750, 0, jobrunner.gid);
   folder(layout.boxOutbox, 0o700, jobrunner.uid, jobrunner.gid);
   folder(dirname(layout.boxSocket), 0o700, jobrunner.uid, jobrunner.gid);
-  folder(problemsFolder(layout), 0o2750, jobrunner.uid, runner.gid);
+  folder(problemsFolder(layout), 0o2750, jobrunner.uid, jobsGroup);
 }
 
 /**
  * Opens what jobs left that were cut off, as the epilog does it for those that end: else the agent could neither send nor remove what
- * they had closed to its group. As the jobs' user, so that no link leads to what is not that user's.
+ * they had closed to its group. As each job's user, so that no link leads to what is not that user's.
  */
-export async function openLeftovers({ layout }: BoxParts): Promise<void> {
-  const as = ['--reuid=runner', '--regid=runner', '--clear-groups', 'chmod', '-R', 'u+rwX,g+rwX'];
+export async function openLeftovers({ layout, accounts }: BoxParts): Promise<void> {
   for (const name of readdirSync(layout.results)) {
     const path = join(layout.results, name);
+    const { gid } = lstatSync(path);
+    const user = accounts.jobs.find((one) => one.gid === gid);
+    if (user === undefined) continue;
+    const as = [`--reuid=${user.name}`, `--regid=${gid}`, '--init-groups'];
+    const command = [...as, 'chmod', '-R', 'u+rwX,g+rwX', '--', path];
     // What is ours alone in it cannot be opened by that user, and need not be.
-    await execa('setpriv', [...as, '--', path], { reject: false, cwd: '/', stdio: 'ignore' });
+    await execa('setpriv', command, { reject: false, cwd: '/', stdio: 'ignore' });
   }
 }
 

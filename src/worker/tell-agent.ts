@@ -14,8 +14,10 @@ export async function tellAgent(
   moment: string,
   jobId: string,
   slurmJobId: string,
+  unixUser: string,
 ): Promise<void> {
-  const line = `${JSON.stringify({ moment, job_id: Number(jobId), slurm_job_id: Number(slurmJobId) })}\n`;
+  const ids = { job_id: Number(jobId), slurm_job_id: Number(slurmJobId), unix_user: unixUser };
+  const line = `${JSON.stringify({ moment, ...ids })}\n`;
   for (const deadline = Date.now() + mostMs; ;) {
     try {
       const said = await ask(layout.boxSocket, line);

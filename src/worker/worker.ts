@@ -8,7 +8,7 @@ import { readWorkerConfig } from '../config/worker.js';
 import { digestOf } from '../boxes/join-token.js';
 import type { JoinReply } from '../boxes/record.js';
 import { layoutOf } from '../layout.js';
-import { findAccounts } from '../stack/accounts.js';
+import { findAccounts, idsOfJobUsers } from '../stack/accounts.js';
 import { detectHardware } from '../stack/detect.js';
 import { makeFolders } from '../stack/folders.js';
 import { installApp } from '../stack/install-app.js';
@@ -130,7 +130,7 @@ async function joinCluster(
     root: layout.root,
     app_root: app.root,
     slurm,
-    ids: { runner: idsOf(accounts.runner), slurm: idsOf(accounts.slurm) },
+    ids: { jobs: idsOfJobUsers(accounts), slurm: idsOf(accounts.slurm) },
     cpus: hardware.cpus,
     memory_mb: hardware.memoryMb,
     gpus: hardware.gpus.map(({ model, memoryMb }) => ({ model, memory_mb: memoryMb })),

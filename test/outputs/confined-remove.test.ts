@@ -106,7 +106,7 @@ test('what is left under the number of a job that was never written down is set 
   mkdirSync(jobScripts);
   folder.file('stale/model.pth');
   const folders = new JobFolders({ results: folder.results, jobLogs, jobScripts, remoteJobs });
-  folders.make(1 as JobId, undefined);
+  folders.make(1 as JobId, undefined, 'job-user', undefined);
   expect(readdirSync(folder.root)).toEqual([]);
   expect(readdirSync(folder.results)).toHaveLength(2);
   await folders.sweep(pino({ enabled: false }));

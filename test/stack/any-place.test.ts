@@ -91,7 +91,7 @@ test('a job for any place runs here as runner and as any other job, and reaches 
   const [user, groups, folder, gpus, files, ...rest] = job.log.trim().split('\n');
   expect([user, groups, folder, gpus]).toEqual([
     'runner',
-    'runner',
+    'jr-owner runner',
     join(stack.root, 'results', String(job.job_id)),
     '0,1',
   ]);

@@ -117,7 +117,7 @@ test('a job can neither submit, change, cancel nor see jobs: munge does not spea
     { split_log: true },
   );
   expect(job.status).toBe('COMPLETED');
-  expect(job.log).toMatch(/^runner\n/);
+  expect(job.log).toMatch(/^jr-owner runner\n/);
   expect(job.log).not.toContain('DONE');
   expect(job.log.match(/munge|Permission denied/gi)?.length).toBeGreaterThanOrEqual(
     commands.length,
@@ -127,12 +127,16 @@ test('a job can neither submit, change, cancel nor see jobs: munge does not spea
   await stack.until(id, 'CANCELLED');
 }, 120_000);
 
-test('the API hands Slurm jobs of runner alone, and can have root read or run nothing', async () => {
-  const submit = async (options: string[], script: string, conf = slurmConf()) => {
-    const command = ['sudo', '-n', '/usr/local/lib/jobrunner/submit-job', ...options];
-    const user = ['--reuid=jobrunner', '--regid=jobrunner', '--init-groups', ...command];
+test('the API hands Slurm jobs of the jobs’ users alone, and can have root read or run nothing', async () => {
+  const submit = async (
+    options: string[],
+    script: string,
+    { conf = slurmConf(), as: user = 'runner' } = {},
+  ) => {
+    const command = ['sudo', '-n', '/usr/local/lib/jobrunner/submit-job', user, ...options];
+    const api = ['--reuid=jobrunner', '--regid=jobrunner', '--init-groups', ...command];
     const env = { PATH: '/usr/bin:/bin', SLURM_CONF: conf };
-    return execa('setpriv', user, {
+    return execa('setpriv', api, {
       env,
       extendEnv: false,
       reject: false,
@@ -150,9 +154,12 @@ test('the API hands Slurm jobs of runner alone, and can have root read or run no
   ];
   for (const option of refused)
     expect((await submit([option], '#!/bin/sh\n')).stderr).toMatch(/not one of the options/);
-  expect((await submit([], '#!/bin/sh\n', join(stack.root, 'logs/api.log'))).stderr).toMatch(
-    /not a cluster’s slurm.conf/,
-  );
+  for (const user of ['root', 'jobrunner', 'jr-remote', 'slurm', 'jr-job', '--uid=0', ''])
+    expect((await submit([], '#!/bin/sh\n', { as: user })).stderr).toMatch(
+      /not a user that jobs run as/,
+    );
+  const conf = join(stack.root, 'logs/api.log');
+  expect((await submit([], '#!/bin/sh\n', { conf })).stderr).toMatch(/not a cluster’s slurm.conf/);
   const options = ['--parsable', '--mem=10M', '--chdir=/tmp', '--output=/dev/null'];
   const directives =
     '#!/bin/sh\n#SBATCH --uid=0\n#SBATCH --comment=mine\n#SBATCH --bbf=/etc/shadow\n';
@@ -160,7 +167,7 @@ test('the API hands Slurm jobs of runner alone, and can have root read or run no
   expect(number).toMatch(/^\d+$/);
   const env = { SLURM_CONF: slurmConf() };
   const shown = await as('root', ['scontrol', 'show', 'job', number], env);
-  expect(shown.stdout).toMatch(/UserId=runner\(\d+\) GroupId=runner\(/);
+  expect(shown.stdout).toMatch(/UserId=runner\(\d+\) GroupId=jr-owner\(/);
   expect(shown.stdout).not.toMatch(/Comment=mine|BurstBuffer/);
   expect((await as('jobrunner', ['sudo', '-n', 'id'], env)).stderr).toMatch(/password|not allowed/);
 }, 60_000);

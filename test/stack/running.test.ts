@@ -16,12 +16,12 @@ interface ScreenReply {
 
 let stack: LiveStack;
 let folder: string;
-let screenDir: string;
+let screensDir: string;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'jr-running-'));
   chmodSync(folder, 0o755);
   stack = await LiveStack.start({ JR_SIMULATE_GPUS: '3' });
-  screenDir = layoutOf(stack.root).screens;
+  screensDir = layoutOf(stack.root).screens;
 }, 120_000);
 afterAll(async () => {
   await stack.remove();
@@ -34,10 +34,10 @@ const screens = async () => (await stack.call<ScreenReply>('GET', '/screens')).j
 function screenList(): string {
   const as = [
     '--reuid=runner',
-    '--regid=runner',
-    '--clear-groups',
+    '--regid=jr-owner',
+    '--init-groups',
     'env',
-    `SCREENDIR=${screenDir}`,
+    `SCREENDIR=${screensDir}/runner`,
   ];
   return execFileSync('setpriv', [...as, 'sh', '-c', 'screen -ls || true']).toString();
 }
@@ -138,8 +138,8 @@ test('two jobs in screen are listed by name, have terminals and keep their exit 
   for (const gpu of ['0', '2']) ids.push(await submit(command, { ...fields, allowed_gpus: gpu }));
   const names = [`gpujob_0_train_${ids[0]}`, `gpujob_2_train_${ids[1]}`];
   expect(await eventually(screens, (list) => list.every(({ name }) => name !== null))).toEqual([
-    { job_id: ids[0], name: names[0], state: 'RUNNING', gpus: [0] },
-    { job_id: ids[1], name: names[1], state: 'RUNNING', gpus: [2] },
+    { job_id: ids[0], unix_user: 'runner', name: names[0], state: 'RUNNING', gpus: [0] },
+    { job_id: ids[1], unix_user: 'runner', name: names[1], state: 'RUNNING', gpus: [2] },
   ]);
   // The log comes while they run.
   for (const [i, id] of ids.entries())
@@ -155,8 +155,8 @@ test('two jobs in screen are listed by name, have terminals and keep their exit 
   for (const id of ids)
     execFileSync('setpriv', [
       '--reuid=runner',
-      '--regid=runner',
-      '--clear-groups',
+      '--regid=jr-owner',
+      '--init-groups',
       'touch',
       join(layoutOf(stack.root).results, String(id), 'go'),
     ]);
@@ -174,7 +174,7 @@ test('what is typed into an attached session reaches the job', async () => {
   const id = await submit('read -r line; echo "got $line"', { screen: true });
   const name = `gpujob_cpu_shell_${id}`;
   await eventually(screenList, (list) => list.includes(name));
-  const [program = '', ...args] = attachCommand(screenDir, name, 'xterm');
+  const [program = '', ...args] = attachCommand(screensDir, { name, unix_user: 'runner' }, 'xterm');
   // `script` stands in for the person's terminal.
   const line = [program, ...args].map((word) => `'${word}'`).join(' ');
   const person = spawn('script', ['-qec', line, '/dev/null'], {

@@ -198,8 +198,9 @@ describe('what is kept apart', () => {
     expect(sudo('id')).toMatch(/password|not allowed/);
     const submit = '/usr/local/lib/jobrunner/submit-remote';
     for (const option of ['--wrap=id', '--partition=boxes', '--export=LD_PRELOAD=x', '--uid=0'])
-      expect(sudo(submit, '1', option)).toMatch(/not one of the options/);
-    expect(sudo(submit, '../1')).toMatch(/expected the number of a job/);
+      expect(sudo(submit, 'runner', '1', option)).toMatch(/not one of the options/);
+    expect(sudo(submit, 'runner', '../1')).toMatch(/expected the number of a job/);
+    expect(sudo(submit, 'jobrunner', '1')).toMatch(/not a user that jobs run as/);
   });
 
   test('another slurm.conf than root’s is refused', () => {

@@ -56,7 +56,7 @@ describe('a partition', () => {
     const some = placesWith([host('a', {})]);
     expect(() => some.of('nowhere')).toThrow('there is main, ssh');
     expect(some.of('ssh').writers).toBe('jr-remote');
-    expect(some.of(undefined).writers).toBe('runner');
+    expect(some.of(undefined).writers).toBe('job-user');
   });
 
   test('of hosts that are all leaving is none', () => {

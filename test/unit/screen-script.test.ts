@@ -57,8 +57,15 @@ test('the mode in a name is the last --mode, or the command key', () => {
 });
 
 test('only a session of ours is attached to', () => {
-  expect(attachCommand('/s', 'gpujob_0,1_train_7', 'xterm')).toContain(
-    'screen -x gpujob_0,1_train_7',
+  const attach = (name: string, user: string) =>
+    attachCommand('/s', { name, unix_user: user }, 'xterm').join(' ');
+  expect(attach('gpujob_0,1_train_7', 'jr-job3')).toMatch(
+    /^sudo -u jr-job3 env SCREENDIR=\/s\/jr-job3 .*screen -x gpujob_0,1_train_7/,
   );
-  expect(() => attachCommand('/s', 'gpujob_0;id', 'xterm')).toThrow('not a session of ours');
+  for (const [name, user] of [
+    ['gpujob_0;id', 'runner'],
+    ['gpujob_0_train_7', 'root'],
+    ['gpujob_0_train_7', '../runner'],
+  ] as const)
+    expect(() => attach(name, user)).toThrow('not a session of ours');
 });

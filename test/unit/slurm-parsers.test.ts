@@ -127,6 +127,7 @@ describe('sbatch', () => {
   const spec = {
     jobId: 7,
     user: 'runner',
+    mayBeRemote: false,
     constraint: undefined,
     comment: 'jobrunner:a',
     account: undefined,
@@ -151,9 +152,10 @@ describe('sbatch', () => {
     expect(sbatchArguments({ ...spec, gres: 'gpu:2' })).toContain('--gres=gpu:2');
   });
 
-  test('for an SSH host, only what the caller may choose is passed on, behind the number of the job', () => {
+  test('for an SSH host, only what the caller may choose is passed on, behind the job’s user and number', () => {
     const args = submitRemoteArguments({ ...spec, gres: 'shard:50', constraint: 'gpumem81920' });
     expect(args).toEqual([
+      'runner',
       '7',
       '--comment=jobrunner:a',
       '--job-name=--wrap=id',

@@ -83,6 +83,7 @@ test('a job is submitted with plain numbers to old servers, and with typed ones 
   const spec = {
     jobId: 1,
     user: 'runner',
+    mayBeRemote: false,
     constraint: undefined,
     comment: 'c',
     account: undefined,

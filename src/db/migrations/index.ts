@@ -9,6 +9,7 @@ import { boxes } from './008-boxes.js';
 import { ingest } from './009-ingest.js';
 import { auditShares } from './010-audit-shares.js';
 import { boxGpus } from './011-box-gpus.js';
+import { jobUsers } from './012-job-users.js';
 
 /** In order; a migration that was released is never edited, only followed by another. */
 export const migrations: readonly string[] = [
@@ -23,4 +24,5 @@ export const migrations: readonly string[] = [
   ingest,
   auditShares,
   boxGpus,
+  jobUsers,
 ];

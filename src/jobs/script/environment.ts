@@ -3,7 +3,6 @@ import type { JobAccount, ScriptParts } from './parts.js';
 
 /** Known only on the node, see siteExports. */
 const siteAccount: JobAccount = { user: '', home: '', environment: {} };
-const ownAccount: JobAccount = { user: 'runner', home: '/home/runner', environment: {} };
 
 /** What sudo, PAM and sbatch left in the environment is not the job's business. */
 export const cleanSlate = [
@@ -16,7 +15,7 @@ export const cleanSlate = [
 /** The job's whole environment, apart from Slurm's own variables. */
 export function exports(parts: ScriptParts): string[] {
   const { jobId, experimentId, request, dataset, outputDir, scriptPath } = parts;
-  const { user, home, environment } = parts.account ?? (parts.site ? siteAccount : ownAccount);
+  const { user, home, environment } = parts.account ?? siteAccount;
   const variables: Record<string, string> = {
     // The image keeps PyTorch in a virtual environment; elsewhere the folder is not there.
     PATH: '/opt/torch/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',

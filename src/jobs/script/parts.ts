@@ -13,14 +13,14 @@ export interface ScriptParts {
   /** Its folder holds what else the script keeps while it runs. */
   stderrPath: string;
   scriptPath: string | undefined;
-  /** Where GNU screen keeps the sockets of all jobs' sessions; the jobs' user's own. */
+  /** Where GNU screen keeps the sockets of that user's sessions. */
   screenDir: string;
   fleet: GpuFleet;
   /** What a worker box keeps of its own GPUs, read where the job runs on one; undefined where none may join. */
   nodeFile?: string | undefined;
   /** Undefined in a cluster of our own. */
   site?: SiteScript | undefined;
-  /** Whose the job is; `runner` on this machine when left out. */
+  /** The Unix user that the job runs as; undefined on a site. */
   account?: JobAccount | undefined;
 }
 

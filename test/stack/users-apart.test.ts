@@ -1,0 +1,231 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { chmodSync, chownSync, lstatSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { readGroups } from '../../src/unix-users.js';
+import { LiveStack, type JobReply } from './live-stack.js';
+
+let stack: LiveStack;
+let tokens: Record<string, string>;
+const unixUser: Record<string, string> = { admin: 'runner', alice: 'jr-job1', bob: 'jr-job2' };
+
+beforeAll(async () => {
+  stack = await LiveStack.start();
+  const made = await Promise.all(['alice', 'bob'].map(newToken));
+  tokens = { admin: stack.token, alice: made[0] ?? '', bob: made[1] ?? '' };
+  // The first gets the first number.
+  for (const user of ['alice', 'bob']) await run(user, 'true');
+}, 120_000);
+afterAll(async () => {
+  await stack.remove();
+}, 60_000);
+
+async function newToken(user: string): Promise<string> {
+  const { json } = await post<{ token: string }>(stack.token, '/tokens', { user, days: 1 });
+  return json.token;
+}
+
+function post<T = JobReply>(token: string, path: string, body: unknown) {
+  return stack.call<T>('POST', path, {
+    body: JSON.stringify(body),
+    headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${token}` },
+  });
+}
+
+async function submit(user: string, command: string, more: Record<string, unknown> = {}) {
+  const fields = { command_key: 'shell', command, mem_gb: 0.1, ...more };
+  const { status, json } = await post(tokens[user] ?? '', '/jobs', fields);
+  if (status !== 201) throw new Error(`not accepted: ${JSON.stringify(json)}`);
+  return json;
+}
+
+const run = async (user: string, command: string, more: Record<string, unknown> = {}) =>
+  stack.finish((await submit(user, command, more)).job_id);
+
+async function untilLog(id: number, word: string): Promise<void> {
+  for (const deadline = Date.now() + 60_000; Date.now() < deadline; await setTimeout(50))
+    if ((await stack.call('GET', `/jobs/${id}/log`)).text.includes(word)) return;
+  throw new Error(`job ${id} never said ${word}`);
+}
+
+/** What the job is in whose log `pid N` stands, and what a job of another's makes of it. */
+async function trespass(intruder: string, owner: string, id: number): Promise<string> {
+  const [, pid] = /pid (\d+)/.exec((await stack.call('GET', `/jobs/${id}/log`)).text) ?? [];
+  const { root } = stack;
+  const paths = [
+    `${root}/results/${id}/weights.pth`,
+    `${root}/logs/jobs/${id}/stdout.log`,
+    `${root}/scripts/${id}/train.py`,
+    `/proc/${pid}/environ`,
+    `/proc/${pid}/cwd/weights.pth`,
+    `/proc/${pid}/fd/1`,
+  ];
+  const { log, status } = await run(
+    intruder,
+    `exec 2>&1
+     cat ${paths.join(' ')} && echo READ
+     for path in ${paths.join(' ')} ${root}/results/${id}/new; do
+       { echo lost >>$path; } 2>/dev/null && echo WROTE $path
+     done
+     rm -rf ${root}/results/${id} ${root}/logs/jobs/${id} && echo REMOVED
+     ls ${root}/results ${root}/logs/jobs ${root}/scripts && echo LISTED
+     ls ${root}/run/screen && echo SAW
+     ls ${root}/run/screen/${unixUser[owner]} ~${unixUser[owner]} && echo SAW
+     kill -KILL ${pid} && echo KILLED
+     id -un; true`,
+  );
+  expect(status).toBe('COMPLETED');
+  return log;
+}
+
+describe('the jobs of two users and of the box’s owner', () => {
+  const secret = 'hunter2-of-the-owner';
+  const script = `import os, subprocess, time
+os.umask(0o077)
+print("pid", os.getpid(), flush=True)
+with open("weights.pth", "w") as file:
+    print(os.environ["PASSWORD"], file=file)
+print(os.environ["PASSWORD"], flush=True)
+while not os.path.exists("stop"):
+    time.sleep(0.1)
+subprocess.Popen(["sleep", "600"], start_new_session=True)
+`;
+
+  async function begin(user: string): Promise<number> {
+    const body = new FormData();
+    body.set('command_key', 'python_script');
+    body.set('mem_gb', '0.1');
+    body.set('env', JSON.stringify({ PASSWORD: secret }));
+    body.set('script', new File([script], 'train.py'));
+    const headers = { Authorization: `Bearer ${tokens[user]}` };
+    const { status, json, text } = await stack.call('POST', '/jobs', { body, headers });
+    if (status !== 201) throw new Error(text);
+    await untilLog(json.job_id, secret);
+    return json.job_id;
+  }
+
+  test.each([
+    ['alice', 'bob', 'jr-job2'],
+    ['alice', 'admin', 'runner'],
+    ['admin', 'bob', 'jr-job2'],
+  ])(
+    '%s’s is nothing that one of %s’s can read, change or end',
+    async (owner, intruder) => {
+      const id = await begin(owner);
+      const log = await trespass(intruder, owner, id);
+      expect(log).not.toMatch(new RegExp(secret));
+      expect(log).not.toMatch(/READ|WROTE|REMOVED|LISTED|SAW|KILLED/);
+      expect(log.match(/denied|not permitted/g)?.length).toBeGreaterThan(10);
+      expect(log).toMatch(new RegExp(`^${unixUser[intruder]}$`, 'm'));
+
+      expect((await stack.call('GET', `/jobs/${id}`)).json.status).toBe('RUNNING');
+      const again = await run(
+        owner,
+        `cat ${stack.root}/results/${id}/weights.pth >/dev/null
+      touch ${stack.root}/results/${id}/stop`,
+      );
+      expect(again).toMatchObject({ status: 'COMPLETED', log: '' });
+      expect(await stack.finish(id)).toMatchObject({ status: 'COMPLETED' });
+      // What it left running is gone, and what it closed can be had and removed.
+      const left = await run(owner, 'pgrep -u $USER -fx "sleep 600" || echo none');
+      expect(left.log).toBe('none\n');
+      const path = `/outputs/download_by_job?job_id=${id}&rel_path=weights.pth`;
+      const own = { Authorization: `Bearer ${tokens[owner]}` };
+      expect((await stack.call('GET', path, { headers: own })).text).toBe(`${secret}\n`);
+      expect((await trespass(intruder, owner, id)).replaceAll(/^.*denied$/gm, '')).not.toMatch(
+        /hunter2|READ|WROTE|REMOVED/,
+      );
+      expect((await stack.call('DELETE', `/jobs/${id}`, { headers: own })).status).toBe(204);
+    },
+    120_000,
+  );
+
+  test('all read the datasets, each has a home, and none the group of Slurm’s callers', async () => {
+    const content = Buffer.from('data');
+    const sha256 = createHash('sha256').update(content).digest('hex');
+    const body = new FormData();
+    body.set('file', new File([content], 'words.txt'));
+    expect((await stack.call('POST', '/datasets/upload', { body })).status).toBe(201);
+    for (const [user, name] of Object.entries(unixUser)) {
+      const job = await run(
+        user,
+        `cat $JR_DATASET_DIR/*; echo; ! echo >$JR_DATASET_DIR/new; id -un; id -Gn
+         [ "$USER $LOGNAME" = "${name} ${name}" ] && touch ~/.mine && stat -c '%U %a' ~`,
+        { dataset_sha: sha256, split_log: true },
+      );
+      const groups = name === 'runner' ? 'jr-owner runner' : `${name} runner`;
+      expect(job.log).toBe(`data\n${name}\n${groups}\n${name} 700\n`);
+    }
+  }, 60_000);
+
+  test('the list of users says which Unix user is whose', async () => {
+    const { json } = await stack.call<{ users: { user: string; unix_user: string | null }[] }>(
+      'GET',
+      '/users',
+    );
+    const runsAs = Object.fromEntries(json.users.map((one) => [one.user, one.unix_user]));
+    expect(runsAs).toMatchObject(unixUser);
+  });
+
+  test('a screen session is its user’s', async () => {
+    const { job_id: id } = await submit('alice', 'echo here; sleep 60', { screen: true });
+    await untilLog(id, 'here');
+    await stack.until(id, 'RUNNING');
+    const { json } = await stack.call<{ screens: { unix_user: string; name: string }[] }>(
+      'GET',
+      '/screens',
+    );
+    expect(json.screens).toMatchObject([{ unix_user: 'jr-job1', name: `gpujob_cpu_shell_${id}` }]);
+    const list = (user: string, folder: string) =>
+      `SCREENDIR=${stack.root}/run/screen/${folder} screen -ls 2>&1 | grep -c gpujob_cpu_shell_${id}; id -un | grep -c ${user}`;
+    expect((await run('alice', list('jr-job1', 'jr-job1'))).log).toBe('1\n1\n');
+    expect((await run('bob', list('jr-job2', 'jr-job1'))).log).toBe('0\n1\n');
+    await stack.call('POST', `/jobs/${id}/cancel`);
+    await stack.until(id, 'CANCELLED');
+  }, 60_000);
+});
+
+describe('Unix users', () => {
+  test('are for good, and what was left from a time when all shared one is the owner’s', async () => {
+    const { job_id: old } = await run('admin', 'echo old >model.pth');
+    const { job_id: young } = await run('alice', 'echo young >model.pth');
+    expect(await stack.down()).toBe(0);
+    const shared = readGroups().get('runner') ?? -1;
+    const folders = ['results', 'logs/jobs', 'scripts'].map((name) => join(stack.root, name));
+    for (const folder of folders) chmodSync(folder, 0o2750);
+    const left = join(stack.root, 'results', String(old));
+    chownSync(left, statSync(left).uid, shared);
+    execFileSync('ln', ['-s', '/etc', join(stack.root, 'results', 'link')]);
+    const etc = statSync('/etc').gid;
+
+    await stack.up();
+    for (const folder of folders) expect(statSync(folder).mode & 0o7777).toBe(0o710);
+    expect(lstatSync(left).gid).toBe(readGroups().get('jr-owner'));
+    expect(statSync('/etc').gid).toBe(etc);
+    const read = (id: number) => `cat ${stack.root}/results/${id}/model.pth; id -un`;
+    expect((await run('admin', read(old))).log).toBe('old\nrunner\n');
+    expect((await run('bob', read(old))).log).toMatch(/denied\njr-job2\n/);
+    expect((await run('bob', read(young))).log).toMatch(/jr-job2\n/);
+  }, 120_000);
+
+  test('that are all given away are missed with a remedy, and nothing is left of the job', async () => {
+    execFileSync('python3', [
+      '-c',
+      'import sqlite3, sys; db = sqlite3.connect(sys.argv[1], timeout=30); db.execute("INSERT INTO job_users VALUES (\'last\', 999)"); db.commit()',
+      join(stack.root, 'db', 'jr_slurm.db'),
+    ]);
+    const token = await newToken('carol');
+    const fields = { command_key: 'shell', command: 'true' };
+    const refused = await post(token, '/jobs', fields);
+    expect(refused.status).toBe(422);
+    expect(refused.json.error.message).toMatch(
+      /all been given to others: .*JR_JOB_USERS=\d+ docker\/make-users.sh/,
+    );
+    const mine = { Authorization: `Bearer ${token}` };
+    const { json } = await stack.call<{ jobs: unknown[] }>('GET', '/jobs', { headers: mine });
+    expect(json.jobs).toEqual([]);
+    expect((await run('bob', 'echo still')).log).toBe('still\n');
+  }, 60_000);
+});
