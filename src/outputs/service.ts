@@ -83,8 +83,7 @@ export class OutputService {
   /** A job's outputs, indexed first if it ended and has not been yet. @throws AppError as {@link indexJob} does. */
   async byJob(jobId: number, scope: Scope): Promise<JobOutputs> {
     const job = this.findJob(jobId, scope);
-    if (job.terminal && !store.findIndex(this.deps.db, jobId)) return this.indexJob(jobId);
-    return this.listing(job);
+    return this.isIndexed(job) ? this.listing(job) : this.indexJob(jobId);
   }
 
   /** The outputs of all jobs of an experiment, newest job first. @throws AppError not_found; as {@link indexJob} does. */
@@ -133,8 +132,9 @@ export class OutputService {
   private async index(jobId: number): Promise<JobOutputs> {
     const job = this.findJob(jobId);
     if (!job.terminal) return this.listing(job);
-    const { db, now } = this.deps;
+    const { db, now, onTheWay } = this.deps;
     const { signal } = this.stop;
+    const wasLate = onTheWay?.(jobId) !== undefined;
     try {
       signal.throwIfAborted();
       const found = await indexFolder(this.folderOf(jobId), {
@@ -161,7 +161,15 @@ export class OutputService {
         );
       throw error;
     }
+    // They may have come behind what looked into the folder.
+    if (wasLate && onTheWay?.(jobId) === undefined) return this.index(jobId);
     return this.listing(job);
+  }
+
+  /** Whether the index is there, where there is to be one, and not about to be another. */
+  private isIndexed({ job_id: id, terminal }: OutputJob): boolean {
+    if (!terminal) return true;
+    return store.findIndex(this.deps.db, id) !== undefined && !this.running.has(id);
   }
 
   private listing(job: OutputJob): JobOutputs {
@@ -187,8 +195,7 @@ export class OutputService {
     if (jobs.length === 0)
       throw new AppError('not_found', `experiment_id: no job of experiment ${quote(experimentId)}`);
     for (const job of jobs)
-      if (job.terminal && !store.findIndex(this.deps.db, job.job_id))
-        await this.indexJob(job.job_id);
+      if (!this.isIndexed(job)) await this.indexJob(job.job_id);
     return new Set(jobs.map((job) => job.job_id));
   }
 

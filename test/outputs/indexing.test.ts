@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { chmodSync, truncateSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
+import type { JobOutputs } from '../../src/outputs/service.js';
 import { OutputStack } from './output-stack.js';
 
 let stack: OutputStack;
@@ -155,6 +156,20 @@ test('a running job is not indexed, and its listing says so', async () => {
   expect(warnings).toEqual([expect.stringContaining('RUNNING')]);
   stack.setState(2, 'COMPLETED');
   expect((await stack.outputs.byJob(2, undefined)).outputs).toHaveLength(1);
+});
+
+test('outputs that come behind what looks into the folder are found all the same, also by a listing meanwhile', async () => {
+  stack.late = 'the outputs are on their way';
+  expect(await stack.outputs.indexJob(1)).toMatchObject({ outputs: [], warnings: [stack.late] });
+  let listed: Promise<JobOutputs> | undefined;
+  stack.lookedThrough = () => {
+    stack.folder.file('model.pth', 'w');
+    stack.late = undefined;
+    listed ??= stack.outputs.byJob(1, undefined);
+  };
+  const found = { outputs: [{ path: 'model.pth' }], warnings: [] };
+  expect(await stack.outputs.indexJob(1)).toMatchObject(found);
+  expect(await listed).toMatchObject(found);
 });
 
 test('stopping breaks indexing off, keeps the old index, and refuses more', async () => {

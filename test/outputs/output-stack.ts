@@ -27,6 +27,9 @@ export class OutputStack {
   readonly outputs: OutputService;
   private readonly server: Server;
   time = Date.parse('2026-01-02T03:04:05Z');
+  /** What is still to come of any job's outputs, and what is done once a folder has been looked through. */
+  late: string | undefined;
+  lookedThrough: () => void = () => undefined;
 
   private constructor() {
     const select = `SELECT job_id, user, experiment_id, state, terminal FROM jobs`;
@@ -37,7 +40,11 @@ export class OutputStack {
     this.outputs = new OutputService({
       db: this.db,
       resultsDir: this.folder.results,
-      now: () => this.time,
+      now: () => {
+        this.lookedThrough();
+        return this.time;
+      },
+      onTheWay: () => this.late,
       jobs: {
         find: (jobId) => {
           const row = this.db.prepare(`${select} WHERE job_id = ?`).get(jobId);

@@ -124,6 +124,31 @@ test('or on an SSH host, where this machine has no room, and its script is that 
   expect((await stack.call('DELETE', `/jobs/${job.job_id}`)).status).toBe(204);
 }, 120_000);
 
+test('a user’s runs here as that user, and neither here nor from a host is what it writes another’s to read', async () => {
+  const alice = await stack.asUser('alice');
+  for (const place of ['box0', 'gpu-0']) {
+    await openOnly(place);
+    const command = `id -un; echo wrong >&2; umask 077; echo weights >out.pt`;
+    const job = await stack.run({ ...fields, command, split_log: true }, alice);
+    const { job_id: id } = job;
+    expect(job).toMatchObject({ status: 'COMPLETED', node: place });
+    if (place === 'box0') expect(job.log).toBe('jr-job1\n');
+    const asked = { headers: alice };
+    const errors = await stack.call('GET', `/jobs/${id}/log?stream=stderr`, asked);
+    expect(errors.text).toBe('wrong\n');
+    const output = `/outputs/download_by_job?job_id=${id}&rel_path=out.pt`;
+    expect((await stack.call('GET', output, asked)).text).toBe('weights\n');
+
+    await openOnly('box0');
+    const [results, logs] = [`${stack.root}/results/${id}`, `${stack.root}/logs/jobs/${id}`];
+    const paths = `${results}/out.pt ${logs}/stdout.log ${logs}/stderr.log`;
+    const look = `cat ${paths}; { echo more >>${logs}/stderr.log; } || ls ${results} ${logs} || echo nothing`;
+    const other = await run(look, { split_log: true });
+    expect(other.log).toBe('nothing\n');
+    expect((await stack.call('DELETE', `/jobs/${id}`, asked)).status).toBe(204);
+  }
+}, 120_000);
+
 test('one that waits is one job, which starts at the first place that gets free', async () => {
   await openOnly();
   const { json } = await stack.submit({ ...fields, command: 'echo "$SLURM_JOB_PARTITION"' });

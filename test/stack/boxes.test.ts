@@ -101,6 +101,26 @@ test('a job runs on a box: its log comes while it runs, its outputs when it has 
   expect(existsSync(join(box.root, 'logs', 'jobs', String(id)))).toBe(false);
 }, 90_000);
 
+test('on a box, too, the jobs of two users are kept apart', async () => {
+  const [alice, bob] = [await stack.asUser('alice'), await stack.asUser('bob')];
+  const fields = { command_key: 'shell', mem_gb: 0.1, ...onBox };
+  const command =
+    'id -un; umask 077; echo weights >a.pt; (setsid sleep 600 &); until [ -e go ]; do sleep 0.1; done';
+  const { job_id: id } = (await stack.submit({ ...fields, command }, alice)).json;
+  await until('it runs', async () =>
+    (await stack.call('GET', `/jobs/${id}/log`)).text.includes('jr-job'),
+  );
+  const folder = `${stack.root}/results/${id}`;
+  const others = `id -un; cat ${folder}/a.pt; touch ${folder}/go; ls ${folder}/..; pkill -u jr-job1 || echo nothing`;
+  const other = await stack.run({ ...fields, command: others, split_log: true }, bob);
+  expect(other.log).toBe('jr-job2\nnothing\n');
+  await stack.run({ ...fields, command: `touch ${folder}/go` }, alice);
+  expect(await stack.finish(id)).toMatchObject({ status: 'COMPLETED', log: 'jr-job1\n' });
+  expect(await arrived(id)).toMatchObject({ outputs: [{ path: 'a.pt' }], warnings: [] });
+  const left = await stack.run({ ...fields, command: 'pgrep -xf "sleep 600" || echo none' }, alice);
+  expect(left.log).toBe('none\n');
+}, 120_000);
+
 test('a dataset is brought to a box by its digest when a job first needs it there', async () => {
   const bytes = Buffer.from('a,b\n1,2\n');
   const sha = createHash('sha256').update(bytes).digest('hex');

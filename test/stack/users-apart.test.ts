@@ -5,16 +5,19 @@ import { chmodSync, chownSync, lstatSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { readGroups } from '../../src/unix-users.js';
-import { LiveStack, type JobReply } from './live-stack.js';
+import { LiveStack } from './live-stack.js';
 
 let stack: LiveStack;
-let tokens: Record<string, string>;
+let as: Record<string, { Authorization: string }>;
 const unixUser: Record<string, string> = { admin: 'runner', alice: 'jr-job1', bob: 'jr-job2' };
 
 beforeAll(async () => {
   stack = await LiveStack.start();
-  const made = await Promise.all(['alice', 'bob'].map(newToken));
-  tokens = { admin: stack.token, alice: made[0] ?? '', bob: made[1] ?? '' };
+  as = {
+    admin: { Authorization: `Bearer ${stack.token}` },
+    alice: await stack.asUser('alice'),
+    bob: await stack.asUser('bob'),
+  };
   // The first gets the first number.
   for (const user of ['alice', 'bob']) await run(user, 'true');
 }, 120_000);
@@ -22,21 +25,9 @@ afterAll(async () => {
   await stack.remove();
 }, 60_000);
 
-async function newToken(user: string): Promise<string> {
-  const { json } = await post<{ token: string }>(stack.token, '/tokens', { user, days: 1 });
-  return json.token;
-}
-
-function post<T = JobReply>(token: string, path: string, body: unknown) {
-  return stack.call<T>('POST', path, {
-    body: JSON.stringify(body),
-    headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${token}` },
-  });
-}
-
 async function submit(user: string, command: string, more: Record<string, unknown> = {}) {
   const fields = { command_key: 'shell', command, mem_gb: 0.1, ...more };
-  const { status, json } = await post(tokens[user] ?? '', '/jobs', fields);
+  const { status, json } = await stack.submit(fields, as[user]);
   if (status !== 201) throw new Error(`not accepted: ${JSON.stringify(json)}`);
   return json;
 }
@@ -99,8 +90,10 @@ subprocess.Popen(["sleep", "600"], start_new_session=True)
     body.set('mem_gb', '0.1');
     body.set('env', JSON.stringify({ PASSWORD: secret }));
     body.set('script', new File([script], 'train.py'));
-    const headers = { Authorization: `Bearer ${tokens[user]}` };
-    const { status, json, text } = await stack.call('POST', '/jobs', { body, headers });
+    const { status, json, text } = await stack.call('POST', '/jobs', {
+      body,
+      headers: as[user] ?? {},
+    });
     if (status !== 201) throw new Error(text);
     await untilLog(json.job_id, secret);
     return json.job_id;
@@ -132,7 +125,7 @@ subprocess.Popen(["sleep", "600"], start_new_session=True)
       const left = await run(owner, 'pgrep -u $USER -fx "sleep 600" || echo none');
       expect(left.log).toBe('none\n');
       const path = `/outputs/download_by_job?job_id=${id}&rel_path=weights.pth`;
-      const own = { Authorization: `Bearer ${tokens[owner]}` };
+      const own = as[owner] ?? {};
       expect((await stack.call('GET', path, { headers: own })).text).toBe(`${secret}\n`);
       expect((await trespass(intruder, owner, id)).replaceAll(/^.*denied$/gm, '')).not.toMatch(
         /hunter2|READ|WROTE|REMOVED/,
@@ -216,15 +209,13 @@ describe('Unix users', () => {
       'import sqlite3, sys; db = sqlite3.connect(sys.argv[1], timeout=30); db.execute("INSERT INTO job_users VALUES (\'last\', 999)"); db.commit()',
       join(stack.root, 'db', 'jr_slurm.db'),
     ]);
-    const token = await newToken('carol');
-    const fields = { command_key: 'shell', command: 'true' };
-    const refused = await post(token, '/jobs', fields);
+    const carol = await stack.asUser('carol');
+    const refused = await stack.submit({ command_key: 'shell', command: 'true' }, carol);
     expect(refused.status).toBe(422);
     expect(refused.json.error.message).toMatch(
       /all been given to others: .*JR_JOB_USERS=\d+ docker\/make-users.sh/,
     );
-    const mine = { Authorization: `Bearer ${token}` };
-    const { json } = await stack.call<{ jobs: unknown[] }>('GET', '/jobs', { headers: mine });
+    const { json } = await stack.call<{ jobs: unknown[] }>('GET', '/jobs', { headers: carol });
     expect(json.jobs).toEqual([]);
     expect((await run('bob', 'echo still')).log).toBe('still\n');
   }, 60_000);
