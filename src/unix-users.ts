@@ -1,18 +1,17 @@
 import { readFileSync } from 'node:fs';
 
+// docker/make-users.sh makes those that jobs run as. Each has a group for what is its alone; `runner`'s is `jr-owner`, since its
+// namesake is the group of all who run jobs, through which datasets are read.
+
 /** The Unix user that the jobs of the box's owner run as. */
 export const OWNER_UNIX_USER = 'runner';
-
-/** Its jobs' files have a group of their own: its namesake is that of all who run jobs, through which datasets are read. */
-const ownerGroup = 'jr-owner';
 
 /** The Unix user that the jobs of one of our users run as. @param number from 1 */
 export const unixUserName = (number: number) => `jr-job${number}`;
 
-const jobUserPattern = /^(runner|jr-job[1-9]\d{0,2})$/;
-
+/** Whether jobs may run as that Unix user. */
 export function isJobUser(name: string): boolean {
-  return jobUserPattern.test(name);
+  return /^(runner|jr-job[1-9]\d{0,2})$/.test(name);
 }
 
 /** A Unix user as /etc/passwd has it. */
@@ -37,16 +36,9 @@ export function readUnixUsers(): Map<string, UnixUser> {
   return new Map(users.map((user) => [user.name, user]));
 }
 
-/** Those that jobs run as, with the group of what is each one's alone. */
+/** Those of them that jobs run as, by name. */
 export function readJobUsers(): Map<string, UnixUser> {
-  const gid = readGroups().get(ownerGroup);
-  const users = [...readUnixUsers()].filter(([name]) => isJobUser(name));
-  return new Map(
-    users.map(([name, user]) => [
-      name,
-      name === OWNER_UNIX_USER && gid !== undefined ? { ...user, gid } : user,
-    ]),
-  );
+  return new Map([...readUnixUsers()].filter(([name]) => isJobUser(name)));
 }
 
 /** The numbers of the groups in /etc/group, by name. */

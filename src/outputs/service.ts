@@ -194,8 +194,7 @@ export class OutputService {
       .filter((job) => scope === undefined || job.user === scope);
     if (jobs.length === 0)
       throw new AppError('not_found', `experiment_id: no job of experiment ${quote(experimentId)}`);
-    for (const job of jobs)
-      if (!this.isIndexed(job)) await this.indexJob(job.job_id);
+    for (const job of jobs) if (!this.isIndexed(job)) await this.indexJob(job.job_id);
     return new Set(jobs.map((job) => job.job_id));
   }
 

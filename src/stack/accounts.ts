@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { ConfigError } from '../config/config-error.js';
-import { isJobUser, readGroups, readUnixUsers, type UnixUser } from '../unix-users.js';
+import { readGroups, readJobUsers, readUnixUsers, type UnixUser } from '../unix-users.js';
 
 export type Account = Pick<UnixUser, 'uid' | 'gid'>;
 
@@ -34,13 +34,13 @@ export function findAccounts(): Accounts {
     jobrunner: user('jobrunner'),
     runner,
     'jr-remote': user('jr-remote'),
-    jobs: [...users.values()].filter(({ name }) => isJobUser(name)),
+    jobs: [...readJobUsers().values()],
     jobsGroup: group('runner'),
     slurmGroup: group('jr-slurm'),
   };
 }
 
-/** The numbers of all users that Slurm knows by number, as a digest: on all machines of a cluster they are to be the same. */
+/** The numbers of all users that jobs run as, as a digest: on all machines of a cluster they are to be the same. */
 export function idsOfJobUsers({ jobs }: Pick<Accounts, 'jobs'>): string {
   const lines = jobs.map(({ name, uid, gid }) => `${name}:${uid}:${gid}\n`).sort();
   return createHash('sha256').update(lines.join('')).digest('hex').slice(0, 16);

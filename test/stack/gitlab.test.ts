@@ -18,6 +18,7 @@ import { execa } from 'execa';
 import { parse } from 'yaml';
 import type { Project } from '../gitlab/api.js';
 import { GitLabStandIn } from '../gitlab/stand-in.js';
+import { readJobUsers } from '../../src/unix-users.js';
 import { LiveStack } from './live-stack.js';
 
 const mainJs = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
@@ -196,6 +197,9 @@ describe('a job in a manifest', () => {
     });
     const { json: job } = await stack.call<{ user: string; timeout: number }>('GET', `/jobs/${id}`);
     expect(job).toMatchObject({ user: 'ingest:gitlab', timeout: 300 });
+    // A Unix user of its own, not the owner's.
+    const { uid } = statSync(join(stack.root, 'results', String(id), 'model.pth'));
+    expect(uid).toBe(readJobUsers().get('jr-job1')?.uid);
     const { stdout } = await execa('git', [
       '-C',
       project.repository?.path ?? '',
