@@ -11,6 +11,7 @@ import { findPrograms } from '../site/programs.js';
 import { NiceRanking, siteNiceOf } from '../site/ranking.js';
 import { SlurmError } from '../slurm/command.js';
 import { findVersion, restClient } from '../slurm/rest/client.js';
+import type { UnreadField } from '../slurm/rest/read.js';
 import { userOf } from '../slurm/rest/token.js';
 import { restTransport } from '../slurm/rest/transport.js';
 import type { SiteClient, SiteDefaults } from '../slurm/site/client.js';
@@ -23,11 +24,13 @@ import type { Cluster, Site } from './cluster.js';
 export async function openSite(base: Base, external: ExternalSlurm): Promise<Cluster> {
   const { config, log, onClose } = base;
   const { access } = external;
-  const slurm = await clientOf(access, external, base.now);
+  const slurm = await clientOf(access, external, base);
   const inventory = new SiteInventory(slurm, log);
   onClose(() => inventory.close());
+  let hasAccounting: boolean;
   try {
     await inventory.start();
+    hasAccounting = await slurm.hasAccounting();
   } catch (cause) {
     if (!(cause instanceof SlurmError)) throw cause;
     throw new ConfigError(`${settingOf(access)}: ${cause.message}`, { cause });
@@ -37,7 +40,6 @@ export async function openSite(base: Base, external: ExternalSlurm): Promise<Clu
     throw new ConfigError(
       `JR_SLURM_PARTITION: there is no ${external.partition} on the site; there is ${there.join(', ')}`,
     );
-  const hasAccounting = await slurm.hasAccounting();
   if (!hasAccounting)
     log.warn(
       'the site keeps no history of jobs (accounting): what ends while the API is away for longer than MinJobAge is lost sight of',
@@ -77,7 +79,7 @@ function settingOf(access: SiteAccess): string {
 async function clientOf(
   access: SiteAccess,
   defaults: SiteDefaults,
-  now: () => number,
+  { now, log }: Pick<Base, 'now' | 'log'>,
 ): Promise<SiteClient> {
   if (access.kind === 'commands') {
     const { path, slurmConf, user } = access;
@@ -91,7 +93,9 @@ async function clientOf(
     throw new ConfigError('JR_SLURM_USER: must be set, since the token names no user');
   const ask = restTransport({ url, user, token, now });
   try {
-    return restClient({ ask, version: await findVersion(ask), user, defaults });
+    const onUnread = (unread: UnreadField) =>
+      log.error(unread, 'slurmrestd tells of this in a way that is not known here');
+    return restClient({ ask, ...(await findVersion(ask)), user, defaults, onUnread });
   } catch (cause) {
     if (!(cause instanceof SlurmError)) throw cause;
     throw new ConfigError(`JR_SLURMRESTD_URL: ${cause.message}`, { cause });

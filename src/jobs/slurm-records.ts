@@ -1,9 +1,9 @@
 import type { SlurmClient } from '../slurm/client.js';
-import type { SlurmJob } from '../slurm/job-record.js';
+import type { SlurmJob, SlurmRecord, UnreadJob } from '../slurm/job-record.js';
 import type { Job, JobId } from './job.js';
 
-/** Slurm's record of a job of ours, the latest where there are several. */
-export type FindRecord = (job: Job) => SlurmJob | undefined;
+/** Slurm's record of a job of ours, the latest where there are several; `unread` where one that may be the job's cannot be read. */
+export type FindRecord = (job: Job) => SlurmJob | 'unread' | undefined;
 
 /** Where the job starts. */
 export type WorkDirOf = (id: JobId) => string;
@@ -16,21 +16,36 @@ const graceMs = 60_000;
  * submit something under it.
  * @param workDirOf left out where every record has its comment
  */
-export function recordFinder(records: SlurmJob[], workDirOf?: WorkDirOf): FindRecord {
+export function recordFinder(records: SlurmRecord[], workDirOf?: WorkDirOf): FindRecord {
   const byComment = new Map<string, SlurmJob[]>();
+  const unread: UnreadJob[] = [];
   for (const record of records) {
+    if ('isUnread' in record) {
+      unread.push(record);
+      continue;
+    }
     const key = record.comment || `in ${record.workDir ?? ''}`;
     const same = byComment.get(key);
     if (same) same.push(record);
     else byComment.set(key, [record]);
   }
-  return ({ job_id: id, comment, slurm_job_id: number }) => {
+  return (job) => {
+    const { job_id: id, comment, slurm_job_id: number } = job;
     const same =
       byComment.get(comment) ?? (workDirOf ? byComment.get(`in ${workDirOf(id)}`) : undefined);
-    return same?.findLast((record) =>
+    const found = same?.findLast((record) =>
       number === null ? !wasRefused(record) : record.slurmJobId === number,
     );
+    return found ?? (unread.some((record) => mayBe(job, record, workDirOf)) ? 'unread' : undefined);
   };
+}
+
+/** As far as the record can be read, it is that job's. */
+function mayBe(job: Job, record: UnreadJob, workDirOf?: WorkDirOf): boolean {
+  const number = job.slurm_job_id ?? record.slurmJobId;
+  if (record.slurmJobId !== null && record.slurmJobId !== number) return false;
+  if (record.comment !== null) return record.comment === job.comment;
+  return record.workDir === null || !workDirOf || record.workDir === workDirOf(job.job_id);
 }
 
 /**

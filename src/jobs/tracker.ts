@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { Database } from '../db/database.js';
 import type { SlurmClient } from '../slurm/client.js';
 import { SlurmError } from '../slurm/command.js';
-import type { SlurmJob } from '../slurm/job-record.js';
+import type { SlurmJob, SlurmRecord } from '../slurm/job-record.js';
 import { isTerminal } from '../slurm/states.js';
 import { judge } from './failure.js';
 import type { HandOver } from './hand-over.js';
@@ -147,7 +147,7 @@ export class Tracker {
   async #look(): Promise<void> {
     const { db, slurm, handOver, log } = this.#parts;
     if (store.liveJobs(db).length === 0) return;
-    let queue: SlurmJob[];
+    let queue: SlurmRecord[];
     try {
       queue = await slurm.queue();
     } catch (error) {
@@ -164,7 +164,9 @@ export class Tracker {
     // Read after Slurm was asked: a job that came meanwhile would else seem unknown to it.
     for (const job of store.liveJobs(db)) {
       const found = find(job);
-      if (found) await this.#apply(job, found);
+      // It is there, whatever has become of it.
+      if (found === 'unread') this.#missingSince.delete(job.job_id);
+      else if (found) await this.#apply(job, found);
       else if (handOver.mayAttempt(job)) missing.push(job);
     }
     if (missing.length > 0) await this.#lookInHistory(missing);
@@ -188,6 +190,7 @@ export class Tracker {
     }
     for (const job of missing) {
       const found = find(job);
+      if (found === 'unread') continue;
       if (found && isTerminal(found.state)) await this.#apply(job, found);
       else if (job.state === 'SUBMITTING' && !found) await handOver.attempt(job.job_id);
       else this.#giveUpIfLost(job);

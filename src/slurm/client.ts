@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import pLimit from 'p-limit';
 import { commandRunner, type RunCommand } from './command.js';
 import { jobCommands } from './job-commands.js';
-import type { SlurmJob } from './job-record.js';
+import type { SlurmRecord } from './job-record.js';
 import { nodeArguments, parseNodes, type SlurmNode } from './nodes.js';
 import { inParts, parseSacct, sacctArguments, type Past } from './sacct.js';
 import { NODE_NAME } from '../layout.js';
@@ -27,13 +27,13 @@ export interface SlurmClient {
   /** Hands over a script to run as the job's user; for an SSH host, the job's number instead. @returns Slurm's job number. */
   submit(spec: SubmitSpec, script: string): Promise<number>;
   /** Live jobs and those that ended in the last `MinJobAge` seconds. */
-  queue(): Promise<SlurmJob[]>;
+  queue(): Promise<SlurmRecord[]>;
   /** Jobs that wait, in no order. */
   pending(): Promise<PendingJob[]>;
   /** What accounting knows of jobs since then (milliseconds since 1970); see {@link Past} for what is missing there. */
-  history(since: number): Promise<SlurmJob[]>;
+  history(since: number): Promise<SlurmRecord[]>;
   /** All that accounting knows of those jobs, the latest last; a number may have been given out anew. */
-  historyOf(slurmJobIds: readonly number[]): Promise<SlurmJob[]>;
+  historyOf(slurmJobIds: readonly number[]): Promise<SlurmRecord[]>;
   cancel(slurmJobId: number): Promise<void>;
   hold(slurmJobId: number): Promise<void>;
   release(slurmJobId: number): Promise<void>;

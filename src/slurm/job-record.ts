@@ -20,6 +20,16 @@ export interface SlurmJob {
   workDir?: string;
 }
 
+/** A job that Slurm tells of in words that cannot be read: it is there, and that is all. Null for what is not told or cannot be read. */
+export interface UnreadJob {
+  isUnread: true;
+  slurmJobId: number | null;
+  comment: string | null;
+  workDir: string | null;
+}
+
+export type SlurmRecord = SlurmJob | UnreadJob;
+
 /** Seconds since 1970, as printed under `SLURM_TIME_FORMAT=%s`, to milliseconds. */
 export function parseEpoch(text: string): number | null {
   const seconds = Number(text);

@@ -14,6 +14,8 @@ const liveStates = [
   'REQUEUE_HOLD',
   'SPECIAL_EXIT',
   'RESV_DEL_HOLD',
+  // Since 25.11.
+  'EXPEDITING',
 ] as const;
 
 const terminalStates = [

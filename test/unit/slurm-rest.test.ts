@@ -1,8 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { errorIn } from '../../src/slurm/rest/errors.js';
-import { parseHistory, parseJobs, parsePendingJobs } from '../../src/slurm/rest/jobs.js';
-import { parseRestNodes, parseRestPartitions } from '../../src/slurm/rest/nodes.js';
+import type { SlurmJob, SlurmRecord } from '../../src/slurm/job-record.js';
+import * as jobs from '../../src/slurm/rest/jobs.js';
+import { parseRestNodes } from '../../src/slurm/rest/nodes.js';
+import { parseRestPartitions } from '../../src/slurm/rest/partitions.js';
+import type { UnreadField } from '../../src/slurm/rest/read.js';
 import { submitBody } from '../../src/slurm/rest/submit.js';
 import { expiryOf, userOf } from '../../src/slurm/rest/token.js';
 import { chooseVersion } from '../../src/slurm/rest/version.js';
@@ -14,21 +17,30 @@ const recorded = (release: string) =>
     unknown
   >;
 
+function unread(field: UnreadField): never {
+  throw new Error(`${field.kind} ${field.name}: ${field.field} ${field.why}`);
+}
+const isRead = (record: SlurmRecord): record is SlurmJob => !('isUnread' in record);
+const parseJobs = (reply: unknown, user: string) =>
+  jobs.parseJobs(reply, user, unread).filter(isRead);
+const parseHistory = (reply: unknown, user: string) =>
+  jobs.parseHistory(reply, user, unread).filter(isRead);
+
 describe.each(['22.05.8', '24.11.5'])('slurmrestd of %s', (release) => {
   const replies = recorded(release);
 
   test('tells the states, ends and places of jobs, of the asked user alone', () => {
-    const jobs = parseJobs(replies.jobs, 'runner');
-    expect(jobs.map(({ state, reason }) => [state, reason])).toEqual([
+    const found = parseJobs(replies.jobs, 'runner');
+    expect(found.map(({ state, reason }) => [state, reason])).toEqual([
       ['FAILED', 'NonZeroExitCode'],
       ['RUNNING', null],
       ['PENDING', 'JobHeldUser'],
     ]);
-    expect(jobs[0]).toMatchObject({ exitCode: 3, signal: 0, nodeList: 'g1', comment: 'jr-x1' });
-    expect(jobs[0]?.endedAt).toBeGreaterThanOrEqual(jobs[0]?.startedAt ?? Infinity);
-    expect(jobs[2]).toMatchObject({ startedAt: null, nodeList: null });
+    expect(found[0]).toMatchObject({ exitCode: 3, signal: 0, nodeList: 'g1', comment: 'jr-x1' });
+    expect(found[0]?.endedAt).toBeGreaterThanOrEqual(found[0]?.startedAt ?? Infinity);
+    expect(found[2]).toMatchObject({ startedAt: null, nodeList: null });
     expect(parseJobs(replies.jobs, 'somebody')).toEqual([]);
-    const [pending, ...others] = parsePendingJobs(replies.jobs);
+    const [pending, ...others] = jobs.parsePendingJobs(replies.jobs, unread);
     expect(others).toEqual([]);
     expect(pending).toMatchObject({ partitions: ['gpu'], priority: 0, reason: 'JobHeldUser' });
   });
@@ -44,7 +56,7 @@ describe.each(['22.05.8', '24.11.5'])('slurmrestd of %s', (release) => {
   });
 
   test('tells nodes once for each partition, with their GPUs', () => {
-    const nodes = parseRestNodes(replies.nodes);
+    const nodes = parseRestNodes(replies.nodes, unread);
     expect(nodes.map(({ name, partition }) => `${name} ${partition}`)).toEqual([
       'c1 cpu',
       'c1 all',
@@ -56,7 +68,7 @@ describe.each(['22.05.8', '24.11.5'])('slurmrestd of %s', (release) => {
   });
 
   test('tells what partitions allow', () => {
-    const [cpu, gpu, all] = parseRestPartitions(replies.partitions);
+    const [cpu, gpu, all] = parseRestPartitions(replies.partitions, unread);
     expect(cpu).toMatchObject({ name: 'cpu', maxTime: 7200, defaultTime: 600, maxMemoryMb: null });
     expect(gpu).toMatchObject({ maxTime: 3600, defaultTime: null, maxMemoryMb: 3000 });
     expect(all).toMatchObject({ maxTime: 'UNLIMITED', state: 'UP', maxCpus: null });
@@ -65,7 +77,7 @@ describe.each(['22.05.8', '24.11.5'])('slurmrestd of %s', (release) => {
 
 test('the default partition is told by 22.05, and left open by 24.11', () => {
   const ofCpu = (release: string) =>
-    parseRestPartitions(recorded(release).partitions)[0]?.isDefault;
+    parseRestPartitions(recorded(release).partitions, unread)[0]?.isDefault;
   expect(ofCpu('22.05.8')).toBe(true);
   expect(ofCpu('24.11.5')).toBeNull();
 });
@@ -76,7 +88,10 @@ test('of the versions that are offered the best known one is spoken', () => {
   });
   expect(chooseVersion(offer('v0.0.36', 'v0.0.37', 'v0.0.38')).version).toBe('v0.0.38');
   expect(chooseVersion(offer('v0.0.40', 'v0.0.41', 'v0.0.42')).version).toBe('v0.0.42');
-  expect(chooseVersion(offer('v0.0.99'))).toEqual({ version: undefined, offered: ['v0.0.99'] });
+  expect(chooseVersion(offer('v0.0.99'))).toMatchObject({
+    version: undefined,
+    offered: ['v0.0.99'],
+  });
 });
 
 test('a job is submitted with plain numbers to old servers, and with typed ones to new', () => {

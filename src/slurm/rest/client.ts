@@ -2,20 +2,25 @@ import pLimit from 'p-limit';
 import { z } from 'zod';
 import { AppError } from '../../errors.js';
 import { SlurmError } from '../command.js';
-import type { SlurmJob } from '../job-record.js';
 import type { SiteClient, SiteDefaults } from '../site/client.js';
 import { historyPath, parseHistory, parseJobs, parsePendingJobs } from './jobs.js';
-import { parseRestNodes, parseRestPartitions } from './nodes.js';
+import { parseRestNodes } from './nodes.js';
+import { parseRestPartitions } from './partitions.js';
+import { onceEach, readReply, type TellUnread } from './read.js';
 import { parseSubmitted, submitBody } from './submit.js';
 import type { RestAsk } from './transport.js';
+import { optionalNumber, text } from './value.js';
 import { chooseVersion, isFlat, type RestVersion } from './version.js';
 
 export interface RestSite {
   ask: RestAsk;
   version: RestVersion;
+  hasAccounting: boolean;
   /** Whose the jobs are. */
   user: string;
   defaults: SiteDefaults;
+  /** Told once of each field that is not as expected. */
+  onUnread: TellUnread;
 }
 
 const submitsAtOnce = 4;
@@ -31,24 +36,27 @@ const pingReply = z.object({
   ),
 });
 const killReply = z.object({
-  status: z
-    .array(z.object({ error: z.object({ code: z.number(), string: z.string() }) }))
-    .optional(),
+  status: z.array(z.object({ error: z.object({ code: optionalNumber, string: text }) })).nullish(),
 });
 
-/** What the server speaks. @throws SlurmError, also where it speaks nothing that is known here. */
-export async function findVersion(ask: RestAsk): Promise<RestVersion> {
-  const { version, offered } = chooseVersion(await ask({ method: 'GET', path: '/openapi/v3' }));
+/** What the server speaks, and whether of accounting. @throws SlurmError, also where it speaks nothing that is known here. */
+export async function findVersion(
+  ask: RestAsk,
+): Promise<Pick<RestSite, 'version' | 'hasAccounting'>> {
+  const page = await ask({ method: 'GET', path: '/openapi/v3' });
+  const { version, offered, hasAccounting } = chooseVersion(page);
   if (version === undefined)
     throw new SlurmError(
       'refused',
       `slurmrestd offers ${offered.join(', ') || 'nothing of Slurm'}; one of v0.0.38, v0.0.40, v0.0.41 and v0.0.42 is needed`,
     );
-  return version;
+  return { version, hasAccounting };
 }
 
 /** A site's Slurm through its slurmrestd. */
-export function restClient({ ask, version, user, defaults }: RestSite): SiteClient {
+export function restClient(site: RestSite): SiteClient {
+  const { ask, version, hasAccounting, user, defaults } = site;
+  const tell = onceEach(site.onUnread);
   // Lists have a slash at their end since v0.0.40.
   const slash = isFlat(version) ? '' : '/';
   const get = (path: string, timeoutMs?: number) =>
@@ -59,39 +67,28 @@ export function restClient({ ask, version, user, defaults }: RestSite): SiteClie
   const change = async (id: number, body: object) => {
     await ask({ method: 'POST', path: `${slurm}/job/${id}`, body });
   };
-  let hasHistory = false;
   const askAccounting = async (path: string) => {
-    const reply = await get(slurmdb + path);
-    hasHistory = true;
-    return parseHistory(reply, user);
+    if (!hasAccounting) return [];
+    return parseHistory(await get(slurmdb + path), user, tell);
   };
   const askHistory = (since: number) => askAccounting(historyPath(since).replace('?', `${slash}?`));
-  /** A site that has never told of any keeps none. */
-  const ifKept = async (asked: Promise<SlurmJob[]>) => {
-    try {
-      return await asked;
-    } catch (error) {
-      if (!(error instanceof SlurmError) || hasHistory) throw error;
-      return [];
-    }
-  };
   return {
     submit: (spec, script) =>
       limit(async () => {
         const body = submitBody(version, spec, script, defaults);
         return parseSubmitted(await ask({ method: 'POST', path: `${slurm}/job/submit`, body }));
       }),
-    queue: async () => parseJobs(await get(`${slurm}/jobs${slash}`), user),
-    pending: async () => parsePendingJobs(await get(`${slurm}/jobs${slash}`)),
-    history: (since) => ifKept(askHistory(since)),
+    queue: async () => parseJobs(await get(`${slurm}/jobs${slash}`), user, tell),
+    pending: async () => parsePendingJobs(await get(`${slurm}/jobs${slash}`), tell),
+    history: askHistory,
     historyOf: async (ids) => {
       const few = pLimit(asksAtOnce);
       const asked = ids.map((id) => few(() => askAccounting(`/job/${id}`)));
-      return ifKept(Promise.all(asked).then((found) => found.flat()));
+      return (await Promise.all(asked)).flat();
     },
     cancel: async (id) => {
       const reply = await ask({ method: 'DELETE', path: `${slurm}/job/${id}` });
-      const failed = killReply.parse(reply).status?.find(({ error }) => error.code !== 0);
+      const failed = readReply(killReply, reply).status?.find(({ error }) => error.code);
       if (failed) throw new SlurmError('refused', failed.error.string);
     },
     hold: (id) => change(id, { hold: true }),
@@ -104,19 +101,11 @@ export function restClient({ ask, version, user, defaults }: RestSite): SiteClie
         ),
       ),
     setNice: (id, nice) => change(id, { nice }),
-    nodes: async () => parseRestNodes(await get(`${slurm}/nodes${slash}`, 15_000)),
-    partitions: async () => parseRestPartitions(await get(`${slurm}/partitions${slash}`)),
-    hasAccounting: async () => {
-      try {
-        await askHistory(Date.now());
-        return true;
-      } catch (error) {
-        if (!(error instanceof SlurmError)) throw error;
-        return false;
-      }
-    },
+    nodes: async () => parseRestNodes(await get(`${slurm}/nodes${slash}`, 15_000), tell),
+    partitions: async () => parseRestPartitions(await get(`${slurm}/partitions${slash}`), tell),
+    hasAccounting: () => Promise.resolve(hasAccounting),
     pingController: async () => {
-      const { pings } = pingReply.parse(await get(`${slurm}/ping${slash}`, 15_000));
+      const { pings } = readReply(pingReply, await get(`${slurm}/ping${slash}`, 15_000));
       if (!pings.some((one) => one.responding ?? (one.pinged ?? one.ping) === 'UP'))
         throw new SlurmError('unreachable', 'slurmctld does not answer slurmrestd');
     },

@@ -12,8 +12,8 @@ const failedReply = z.object({ errors: z.array(found).nullish() });
 
 /** slurm_errno.h: SLURM_PROTOCOL_AUTHENTICATION_ERROR, and the two of auth/jwt and slurmrestd. */
 const notTaken = new Set([1007, 9202, 5005]);
-/** SLURMCTLD_COMMUNICATIONS_CONNECTION_ERROR, ESLURM_IN_STANDBY_MODE: nothing was sent, or nobody took it. */
-const notAsked = new Set([1800, 2029]);
+/** SLURMCTLD_COMMUNICATIONS_CONNECTION_ERROR, ESLURM_IN_STANDBY_MODE, ESLURM_DB_CONNECTION: nothing was sent, or nobody took it. */
+const notAsked = new Set([1800, 2029, 7000]);
 /** What came of it, nobody can tell: lost on the way, timed out, and slurmrestd's word for whatever it did not find out. */
 const notAnswered = new Set([1801, 1802, 1803, 5004, -1]);
 /** ESLURM_REST_EMPTY_RESULT: a list of nothing. */

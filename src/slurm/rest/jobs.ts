@@ -1,12 +1,22 @@
 import { z } from 'zod';
-import { wordOrNull, type SlurmJob } from '../job-record.js';
+import { wordOrNull, type SlurmRecord, type UnreadJob } from '../job-record.js';
 import type { PendingJob } from '../pending.js';
 import { parseState, type SlurmState } from '../states.js';
-import { exitCode, optionalNumber, text, time, words } from './value.js';
+import { listIn, readRecord, wordIn, type Kind, type TellUnread } from './read.js';
+import { exitCode, names, optionalNumber, text, time, words } from './value.js';
 
-const job = z.object({
+const jobState = words.transform((list, context): SlurmState => {
+  try {
+    return stateOf(list);
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: `is unknown (${(error as Error).message})` });
+    return z.NEVER;
+  }
+});
+
+const job = kindOf('job', ['state_reason', 'exit_code', 'submit_time', 'start_time', 'end_time'], {
   job_id: z.number(),
-  job_state: words,
+  job_state: jobState,
   state_reason: text,
   exit_code: exitCode,
   submit_time: time,
@@ -14,19 +24,16 @@ const job = z.object({
   end_time: time,
   nodes: text,
   comment: text,
-  user_name: text,
-  partition: text,
-  priority: optionalNumber,
 });
-const jobsReply = z.object({ jobs: z.array(job) });
 
-/** Reads the reply of `GET /slurm/…/jobs`; of all users' jobs, those of that one. @throws ZodError */
-export function parseJobs(reply: unknown, user: string): SlurmJob[] {
-  return jobsReply
-    .parse(reply)
-    .jobs.filter((found) => found.user_name === user)
-    .map((found) => {
-      const state = stateOf(found.job_state);
+/** Reads the reply of `GET /slurm/…/jobs`; of all users' jobs, those that may be that one's. @throws SlurmError */
+export function parseJobs(reply: unknown, user: string, tell: TellUnread): SlurmRecord[] {
+  return listIn('jobs', reply)
+    .filter((record) => mayBeOf(user, wordIn(record, 'user_name')))
+    .map((record) => {
+      const found = readRecord(job, record, tell);
+      if (found === undefined) return unread(record, wordIn(record, 'comment'));
+      const { job_state: state } = found;
       const nodeList = wordOrNull(found.nodes);
       return {
         slurmJobId: found.job_id,
@@ -43,46 +50,60 @@ export function parseJobs(reply: unknown, user: string): SlurmJob[] {
     });
 }
 
-/** Those that wait, everybody's. @throws ZodError */
-export function parsePendingJobs(reply: unknown): PendingJob[] {
-  return jobsReply
-    .parse(reply)
-    .jobs.filter((found) => stateOf(found.job_state) === 'PENDING')
-    .map((found) => ({
+const pendingJob = kindOf('waiting job', ['priority', 'state_reason'], {
+  job_id: z.number(),
+  job_state: jobState,
+  partition: names,
+  priority: optionalNumber,
+  state_reason: text,
+});
+
+/** Those that wait, everybody's, as far as they can be read. @throws SlurmError */
+export function parsePendingJobs(reply: unknown, tell: TellUnread): PendingJob[] {
+  return listIn('jobs', reply).flatMap((record) => {
+    const found = readRecord(pendingJob, record, tell);
+    if (found?.job_state !== 'PENDING') return [];
+    return {
       slurmJobId: found.job_id,
-      partitions: found.partition.split(','),
+      partitions: found.partition,
       priority: found.priority ?? 0,
       reason: found.state_reason,
-    }));
+    };
+  });
 }
 
-const past = z.object({
+const past = kindOf('past job', ['exit_code', 'time'], {
   job_id: z.number(),
-  state: z.object({ current: words }),
+  state: z.object({ current: jobState }),
   exit_code: exitCode,
-  time: z.object({ submission: time, start: time, end: time }),
+  time: z
+    .object({ submission: time, start: time, end: time })
+    .default({ submission: null, start: null, end: null }),
   nodes: text,
   comment: z.object({ job: text }),
-  user: text,
   working_directory: text,
 });
-const historyReply = z.object({ jobs: z.array(past) });
 
 /** @param since milliseconds since 1970 */
 export function historyPath(since: number): string {
   return `/jobs?start_time=uts${Math.floor(since / 1000)}&skip_steps=true`;
 }
 
-/** Reads the reply of `GET /slurmdb/…/jobs`; of all users' jobs, those of that one. @throws ZodError */
-export function parseHistory(reply: unknown, user: string): SlurmJob[] {
-  return historyReply
-    .parse(reply)
-    .jobs.filter((found) => found.user === user)
-    .map((found) => {
+/** Reads the reply of `GET /slurmdb/…/jobs`; of all users' jobs, those that may be that one's. @throws SlurmError */
+export function parseHistory(reply: unknown, user: string, tell: TellUnread): SlurmRecord[] {
+  return listIn('jobs', reply)
+    .filter((record) => mayBeOf(user, wordIn(record, 'user')))
+    .map((record) => {
+      const found = readRecord(past, record, tell);
+      if (found === undefined) {
+        // Which accounting keeps only where it was asked to.
+        const comment = wordIn(record, 'comment.job') || undefined;
+        return unread(record, comment, wordIn(record, 'working_directory') || undefined);
+      }
       const nodeList = wordOrNull(found.nodes);
       return {
         slurmJobId: found.job_id,
-        state: stateOf(found.state.current),
+        state: found.state.current,
         reason: null,
         ...found.exit_code,
         submittedAt: found.time.submission,
@@ -95,10 +116,34 @@ export function parseHistory(reply: unknown, user: string): SlurmJob[] {
     });
 }
 
+/** A slurmrestd on a machine without the site's users tells none of their names (data_parser, `USER_ID` and `JOB_USER`). */
+function mayBeOf(user: string, told: string | undefined): boolean {
+  return told === undefined || told === '' || told === user;
+}
+
+function unread(record: unknown, comment?: string, workDir?: string): UnreadJob {
+  const number = Number(wordIn(record, 'job_id'));
+  return {
+    isUnread: true,
+    slurmJobId: Number.isInteger(number) ? number : null,
+    comment: comment ?? null,
+    workDir: workDir ?? null,
+  };
+}
+
+function kindOf<S extends z.ZodRawShape>(
+  kind: string,
+  canLack: (string & keyof S)[],
+  shape: S,
+): Kind<z.output<z.ZodObject<S>>> {
+  const schema = z.object(shape) as unknown as z.ZodType<z.output<z.ZodObject<S>>>;
+  return { kind, schema, nameIn: 'job_id', canLack };
+}
+
 /** A state comes with its flags: where one of them means that the job may still change, squeue prints that one. */
 function stateOf(list: string[]): SlurmState {
   const [base = '', ...flags] = list;
   const live =
-    /^(COMPLETING|CONFIGURING|STAGE_OUT|SIGNALING|STOPPED|RESIZING|REQUEUE\w*|SPECIAL_EXIT)$/;
+    /^(COMPLETING|CONFIGURING|STAGE_OUT|SIGNALING|STOPPED|RESIZING|REQUEUE\w*|SPECIAL_EXIT|EXPEDITING)$/;
   return parseState(flags.find((flag) => live.test(flag)) ?? base);
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { SubmitSpec } from '../sbatch.js';
 import type { SiteDefaults } from '../site/client.js';
+import { readReply } from './read.js';
 import { isFlat, type RestVersion } from './version.js';
 
 /** A batch script needs an environment of some kind; what a job gets stands in its script. */
@@ -63,7 +64,7 @@ function tresOf(gres: string): string {
     .join(',');
 }
 
-/** @throws ZodError */
+/** @throws SlurmError */
 export function parseSubmitted(reply: unknown): number {
-  return z.object({ job_id: z.number().int().positive() }).parse(reply).job_id;
+  return readReply(z.object({ job_id: z.number().int().positive() }), reply).job_id;
 }

@@ -2,17 +2,19 @@ import { z } from 'zod';
 
 /**
  * A number as slurmrestd writes it: plain up to v0.0.39, since then with whether it is set or without end (data_parser,
- * `uint32_no_val`). @returns null where it is not set, Infinity where it has no end.
+ * `UINT32_NO_VAL`). A server that was told to write COMPLEX values has it plain, null, or `Infinity`.
+ * @returns null where it is not set, Infinity where it has no end.
  */
 export const optionalNumber = z
   .union([
     z.number(),
+    z.literal('Infinity'),
     z.object({ set: z.boolean(), infinite: z.boolean().optional(), number: z.number() }),
   ])
   .nullish()
   .transform((value) => {
     if (value === null || value === undefined || typeof value === 'number') return value ?? null;
-    if (value.infinite === true) return Infinity;
+    if (value === 'Infinity' || value.infinite === true) return Infinity;
     return value.set ? value.number : null;
   });
 
@@ -21,6 +23,12 @@ export const words = z
   .union([z.string().transform((word) => [word]), z.array(z.string())])
   .nullish()
   .transform((list) => list ?? []);
+
+/** A list of names, or as Slurm prints it, with commas. */
+export const names = z.union([
+  z.string().transform((list) => list.split(',').filter((name) => name !== '')),
+  z.array(z.string()),
+]);
 
 export const text = z
   .string()
@@ -32,10 +40,11 @@ export const time = optionalNumber.transform((seconds) =>
   seconds !== null && Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : null,
 );
 
-/** A wait(2) status up to v0.0.38, since then what it means. */
+/** A wait(2) status up to v0.0.39, since then what it means. */
 export const exitCode = z
   .union([
     z.number(),
+    z.object({ set: z.boolean(), number: z.number() }).transform(({ number }) => number),
     z.object({
       return_code: optionalNumber,
       signal: z
@@ -44,8 +53,10 @@ export const exitCode = z
         .transform((signal) => signal?.id ?? signal?.signal_id ?? 0),
     }),
   ])
-  .transform((value) =>
-    typeof value === 'number'
-      ? { exitCode: (value >> 8) & 0xff, signal: value & 0x7f }
-      : { exitCode: value.return_code ?? 0, signal: value.signal },
-  );
+  .nullish()
+  .transform((value) => {
+    const meaning = value ?? 0;
+    return typeof meaning === 'number'
+      ? { exitCode: (meaning >> 8) & 0xff, signal: meaning & 0x7f }
+      : { exitCode: meaning.return_code ?? 0, signal: meaning.signal };
+  });
