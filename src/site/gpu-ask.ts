@@ -1,6 +1,7 @@
 import { AppError } from '../errors.js';
 import type { JobRequest } from '../jobs/job.js';
-import { countOf, readNodeGres } from './gres.js';
+import type { SlurmNode } from '../slurm/nodes.js';
+import { readNodeGres, sharesPerGpu, sumOf, type NodeGpus } from './gres.js';
 import type { SitePartition } from './inventory.js';
 
 function refuse(field: string, message: string, details: object = {}): never {
@@ -28,10 +29,7 @@ export function gresFor(request: JobRequest, partition: SitePartition): string |
     const there = types.length === 0 ? 'no types of GPU' : types.join(', ');
     refuse('gpu_type', `there is no ${type} in partition ${partition.name}; there are ${there}`);
   }
-  const amounts = nodes.map((node) =>
-    type === undefined ? countOf(node) : (node.whole.get(type) ?? 0),
-  );
-  const most = Math.max(0, ...amounts);
+  const most = Math.max(0, ...nodes.map((node) => countOf(node, type)));
   if (Math.ceil(gpus) > most)
     refuse('gpus', `${gpus} asked for, ${most} is the most a node of ${partition.name} has`, {
       asked: gpus,
@@ -39,20 +37,39 @@ export function gresFor(request: JobRequest, partition: SitePartition): string |
     });
   const named = type === undefined ? '' : `${type}:`;
   if (Number.isInteger(gpus)) return `gpu:${named}${gpus}`;
-  const each = nodes
-    .filter((node) => node.shards > 0 && countOf(node) > 0)
-    .map((node) => node.shards / countOf(node));
-  if (each.length === 0)
+  const shares = sharesFor(request, nodes);
+  if (shares === 0)
     refuse(
       'gpus',
-      `${gpus} of a GPU asked for, and partition ${partition.name} gives whole GPUs only (its Slurm has no shards); ask for 1`,
+      `${gpus} of a GPU asked for, and partition ${partition.name} gives whole ${type ?? 'GPU'}s only (its Slurm has no shards of them); ask for 1`,
     );
-  if (type !== undefined) refuse('gpu_type', 'is for whole GPUs; leave it out for a share');
-  // Where GPUs are cut into different numbers of shares, never less than what was asked for.
-  return `shard:${Math.ceil(gpus * Math.max(...each) - 1e-9)}`;
+  return `shard:${named}${shares}`;
+}
+
+/** Where GPUs are cut into different numbers of shares, never less than what was asked for; 0 where they are not cut. */
+function sharesFor({ gpus, gpu_type: type }: JobRequest, nodes: NodeGpus[]): number {
+  const most = Math.max(0, ...nodes.flatMap((node) => sharesPerGpu(node, type)));
+  return Math.ceil(gpus * most - 1e-9);
+}
+
+/** Those nodes of the partition that can give the GPUs, for a request that {@link gresFor} takes. */
+export function nodesWith(request: JobRequest, { nodes }: SitePartition): SlurmNode[] {
+  const { gpus, gpu_type: type } = request;
+  const read = nodes.map((node) => readNodeGres(node.gres));
+  const shares = Number.isInteger(gpus) ? undefined : sharesFor(request, read);
+  return nodes.filter((_node, at) => {
+    const there = read[at] as NodeGpus;
+    return shares === undefined
+      ? gpus <= countOf(there, type)
+      : sharesPerGpu(there, type).some((each) => each >= shares);
+  });
+}
+
+function countOf({ whole }: NodeGpus, type: string | undefined): number {
+  return type === undefined ? sumOf(whole) : (whole.get(type) ?? 0);
 }
 
 /** The most whole GPUs that a job can have there. */
 export function mostGpus(partition: SitePartition): number {
-  return Math.max(0, ...partition.nodes.map((node) => countOf(readNodeGres(node.gres))));
+  return Math.max(0, ...partition.nodes.map((node) => sumOf(readNodeGres(node.gres).whole)));
 }

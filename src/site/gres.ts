@@ -1,26 +1,57 @@
-/** The GPUs of one node, or those in use there. */
+/** The GPUs of one node, or those in use there, by type; the empty text stands for GPUs without one. */
 export interface NodeGpus {
-  /** Whole ones, by type; the empty text stands for GPUs without one. */
   whole: Map<string, number>;
-  /** Shares, of all its GPUs together; 0 where the site has none. */
-  shards: number;
+  /** Shares of GPUs of that type, of all of them together. Where types are told at all, Slurm tells those of shares, too (tried). */
+  shards: Map<string, number>;
 }
 
+/** gres.c: a count that such a power of 1024 divides is written by it. */
+const suffixes = ['', 'K', 'M', 'G', 'T', 'P'];
+
 /**
- * Reads what Slurm says a node has (`gpu:a100:2(S:0-1),shard:200`) or uses (`gpu:a100:1(IDX:0),shard:a100:0(0/100)`); see
+ * Reads what Slurm says a node has (`gpu:a100:2(S:0-1),shard:a100:1K`) or uses (`gpu:a100:1(IDX:0),shard:(null):3(3/4,0/4)`); see
  * gres.conf(5).
  */
 export function readNodeGres(text: string | null): NodeGpus {
-  const gpus: NodeGpus = { whole: new Map(), shards: 0 };
-  // What stands in brackets has commas of its own.
-  for (const part of (text ?? '').replace(/\([^)]*\)/g, '').split(',')) {
-    const [, name, type = '', count] = /^(\w+)(?::([^:]+))?:(\d+)$/.exec(part) ?? [];
-    if (name === 'gpu') gpus.whole.set(type, (gpus.whole.get(type) ?? 0) + Number(count));
-    if (name === 'shard') gpus.shards += Number(count);
+  const gpus: NodeGpus = { whole: new Map(), shards: new Map() };
+  for (const { name, type, count } of partsOf(text)) {
+    const counts = name === 'gpu' ? gpus.whole : name === 'shard' ? gpus.shards : undefined;
+    counts?.set(type, (counts.get(type) ?? 0) + count);
   }
   return gpus;
 }
 
-export function countOf({ whole }: NodeGpus): number {
-  return [...whole.values()].reduce((sum, count) => sum + count, 0);
+/** @returns null where Slurm does not tell: 22.05 counts the GPUs that have shares in use, and not the shares (tried). */
+export function usedShards(text: string | null): number | null {
+  const shards = partsOf(text).filter(({ name }) => name === 'shard');
+  if (shards.some(({ count, said }) => count > 0 && said.includes('(IDX:'))) return null;
+  return shards.reduce((sum, { count }) => sum + count, 0);
+}
+
+export function sumOf(counts: Map<string, number>): number {
+  return [...counts.values()].reduce((sum, count) => sum + count, 0);
+}
+
+/**
+ * How many shares a GPU there has, for each type that is cut into any; a share is of one GPU alone.
+ * @param type undefined for all of them
+ */
+export function sharesPerGpu({ whole, shards }: NodeGpus, type?: string): number[] {
+  const types = type === undefined ? [...whole.keys()] : [type];
+  const told = types.map((one) => (shards.get(one) ?? 0) / (whole.get(one) ?? 0));
+  // A node that has not come up yet is told as it was configured, which may leave out the types of shares.
+  const untyped = type === undefined ? (shards.get('') ?? 0) / sumOf(whole) : 0;
+  return [...told, untyped].filter((each) => each > 0 && Number.isFinite(each));
+}
+
+function partsOf(text: string | null) {
+  // What stands in brackets has commas of its own.
+  const parts = (text ?? '').match(/(?:\([^)]*\)|[^,(])+/g) ?? [];
+  return parts.flatMap((said) => {
+    const plain = said.replace(':(null):', '::').replace(/\([^)]*\)/g, '');
+    const [, name, type = '', count, suffix = ''] =
+      /^(\w+)(?::([^:]*))?:(\d+)([KMGTP]?)$/.exec(plain) ?? [];
+    if (name === undefined) return [];
+    return { name, type, count: Number(count) * 1024 ** suffixes.indexOf(suffix), said };
+  });
 }

@@ -4,8 +4,7 @@ import { memoryMbOf, refuseImpossible, type NodeLimits } from '../jobs/limits.js
 import type { JobPlaces, Place } from '../jobs/place.js';
 import type { SlurmNode } from '../slurm/nodes.js';
 import { formatTimeLimit } from '../slurm/time-limit.js';
-import { gresFor, mostGpus } from './gpu-ask.js';
-import { countOf, readNodeGres } from './gres.js';
+import { gresFor, mostGpus, nodesWith } from './gpu-ask.js';
 import type { SiteInventory, SitePartition } from './inventory.js';
 
 /** A node whose memory the site has not told Slurm has 1 MiB there (slurm.conf(5), RealMemory). */
@@ -116,15 +115,12 @@ function memoryOf(node: SlurmNode): number {
 
 /** One node must have all of it at once. */
 function refuseTogether(request: JobRequest, partition: SitePartition): void {
-  const wanted = Math.ceil(request.gpus);
   const fits = (node: SlurmNode) =>
-    request.cpus <= node.cpus &&
-    memoryMbOf(request) <= memoryOf(node) &&
-    wanted <= countOf(readNodeGres(node.gres));
-  if (partition.nodes.some(fits)) return;
+    request.cpus <= node.cpus && memoryMbOf(request) <= memoryOf(node);
+  if (nodesWith(request, partition).some(fits)) return;
   throw new AppError(
     'unprocessable',
-    `partition: no node of ${partition.name} has ${request.cpus} CPU(s), ${request.mem_gb} GiB of memory and ${wanted} GPU(s) all at once; ask for less of one of them`,
+    `partition: no node of ${partition.name} has ${request.cpus} CPU(s), ${request.mem_gb} GiB of memory and ${request.gpus}${request.gpu_type === undefined ? '' : ` ${request.gpu_type}`} GPU(s) all at once; ask for less of one of them`,
     { details: { field: 'partition' } },
   );
 }

@@ -4,7 +4,7 @@ import { AppError } from '../errors.js';
 import { asked } from '../nodes/routes.js';
 import type { SiteClient } from '../slurm/site/client.js';
 import { formatTimeLimit } from '../slurm/time-limit.js';
-import { countOf, readNodeGres } from './gres.js';
+import { readNodeGres, sumOf, usedShards } from './gres.js';
 import type { SiteInventory } from './inventory.js';
 
 /** `/partitions` of a site, with what each allows one job. */
@@ -40,8 +40,9 @@ export function siteGpuRoutes(slurm: Pick<SiteClient, 'nodes'>): Router {
       const rows = nodes.filter((node) => node.name === name);
       const [node] = rows;
       const there = readNodeGres(node?.gres ?? null);
-      if (node === undefined || countOf(there) === 0) return [];
+      if (node === undefined || sumOf(there.whole) === 0) return [];
       const used = readNodeGres(node.gresUsed);
+      const shards = sumOf(there.shards);
       return {
         node: name,
         state: node.state,
@@ -51,7 +52,7 @@ export function siteGpuRoutes(slurm: Pick<SiteClient, 'nodes'>): Router {
           count,
           used: used.whole.get(type) ?? 0,
         })),
-        shards: there.shards === 0 ? null : { count: there.shards, used: used.shards },
+        shards: shards === 0 ? null : { count: shards, used: usedShards(node.gresUsed) },
       };
     });
     res.json({ gpus: [], nodes: views });

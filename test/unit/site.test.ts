@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readConfig } from '../../src/config/config.js';
 import { AppError } from '../../src/errors.js';
-import { readNodeGres } from '../../src/site/gres.js';
+import { readNodeGres, sharesPerGpu, usedShards } from '../../src/site/gres.js';
 import type { SitePartition } from '../../src/site/inventory.js';
 import { SitePlaces } from '../../src/site/places.js';
 import type { SlurmNode } from '../../src/slurm/nodes.js';
@@ -47,9 +47,24 @@ describe('settings of a site', () => {
 
 test('GPUs of a node are counted by type, whatever stands in brackets', () => {
   const gpus = readNodeGres('gpu:a100:2(S:0,1),gpu:t4:1,shard:a100:200(0/100,0/100),fpga:1');
-  expect(gpus).toEqual({ whole: new Map(Object.entries({ a100: 2, t4: 1 })), shards: 200 });
+  const whole = new Map(Object.entries({ a100: 2, t4: 1 }));
+  expect(gpus).toEqual({ whole, shards: new Map([['a100', 200]]) });
   expect(readNodeGres('gpu:0').whole.get('')).toBe(0);
-  expect(readNodeGres(null)).toEqual({ whole: new Map(), shards: 0 });
+  expect(readNodeGres(null)).toEqual({ whole: new Map(), shards: new Map() });
+});
+
+test('shares are counted by the type of their GPU, as Slurm was seen to write them', () => {
+  const mixed = readNodeGres('gpu:a100:1,gpu:v100:1,shard:a100:0,shard:v100:1K');
+  expect(sharesPerGpu(mixed)).toEqual([1024]);
+  expect([sharesPerGpu(mixed, 'v100'), sharesPerGpu(mixed, 'a100')]).toEqual([[1024], []]);
+  expect(sharesPerGpu(readNodeGres('gpu:2,shard:8')).every((each) => each === 4)).toBe(true);
+  expect(sharesPerGpu(readNodeGres('gpu:a100:2,gpu:v100:2,shard:8'))).toEqual([2]);
+  expect(sharesPerGpu(readNodeGres('gpu:2'))).toEqual([]);
+  // 24.11 tells the shares, 22.05 only which GPUs some are of.
+  expect(usedShards('gpu:a100:0(IDX:N/A),shard:a100:3(3/4,0/4),shard:v100:1(1/2)')).toBe(4);
+  expect(usedShards('gpu:0,shard:(null):2(IDX:0-1)')).toBeNull();
+  expect(usedShards('gpu:1,shard:(null):0(IDX:N/A)')).toBe(0);
+  expect(usedShards(null)).toBe(0);
 });
 
 test('scontrol’s partitions are read, and a line that is none is an error', () => {
@@ -115,9 +130,30 @@ describe('a place on a site', () => {
     expect(gres({ gpus: 2, gpu_type: 'a100' })).toBe('gpu:a100:2');
     expect(gres({ gpus: 0.25 })).toBe('shard:3');
     expect(() => gres({ gpus: 3, gpu_type: 'a100' })).toThrow(/2 is the most/);
+    expect(() => gres({ gpus: 0.5, gpu_type: 't4' })).toThrow(/whole t4s only/);
     expect(() => gres({ gpu_mem_gb: 4 })).toThrow(AppError);
     const whole = places('p', partition('p', node('b', 'gpu:t4:4'))).of('p');
     expect(() => whole.refuse({ ...plainRequest, gpus: 0.5 })).toThrow(/whole GPUs only/);
+  });
+
+  test('gives shares of a type, and nothing that no node has all at once', () => {
+    const mixed = partition(
+      'p',
+      node('a', 'gpu:a100:2,gpu:v100:1,shard:a100:8,shard:v100:2', { memoryMb: 2048 }),
+      node('b', 'gpu:v100:4'),
+    );
+    const here = places('p', mixed).of('p');
+    const ask = (more: object) => {
+      const request = { ...plainRequest, mem_gb: 1, ...more };
+      here.refuse(request);
+      return here.gresFor?.(request);
+    };
+    expect(ask({ gpus: 0.5, gpu_type: 'a100' })).toBe('shard:a100:2');
+    expect(ask({ gpus: 0.5, gpu_type: 'v100' })).toBe('shard:v100:1');
+    expect(ask({ gpus: 0.3 })).toBe('shard:2');
+    expect(ask({ gpus: 4, gpu_type: 'v100', mem_gb: 10 })).toBe('gpu:v100:4');
+    expect(() => ask({ gpus: 1, gpu_type: 'a100', mem_gb: 10 })).toThrow(/no node of p has .*a100/);
+    expect(() => ask({ gpus: 0.5, mem_gb: 10 })).toThrow(/no node of p has .* 0.5 GPU/);
   });
 });
 
