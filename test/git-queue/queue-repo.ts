@@ -138,7 +138,12 @@ export class QueueRepo {
 
   /** A hook of the repository, which refuses a push by its exit code. */
   preReceive(script: string): void {
-    const path = join(this.bare, 'hooks', 'pre-receive');
+    this.hook('pre-receive', script);
+  }
+
+  /** A hook of the repository (githooks(5)). */
+  hook(name: string, script: string): void {
+    const path = join(this.bare, 'hooks', name);
     writeFileSync(path, `#!/bin/sh\n${script}\n`);
     chmodSync(path, 0o755);
   }

@@ -49,6 +49,21 @@ describe('the commands', () => {
     expect(repo.statuses()).toHaveLength(4);
   });
 
+  test('the same job added several times at once is as many rows', async () => {
+    make({ 'queue.csv': queueText([]) });
+    const adds = await Promise.all([1, 2, 3, 4].map(() => repo.queue(['add', 'job.py 1'])));
+    expect(adds.map(({ code }) => code)).toEqual([0, 0, 0, 0]);
+    expect(repo.statuses()).toHaveLength(4);
+  });
+
+  test('a job is added once, and said to be, when the repository has it and only the reply is lost', async () => {
+    make({ 'queue.csv': queueText([]) });
+    repo.hook('post-receive', 'kill -KILL $PPID');
+    const added = await repo.queue(['add', 'job.py 1']);
+    expect(added).toMatchObject({ code: 0, stdout: 'queue.csv:2: job.py ["1"] {} ready\n' });
+    expect(repo.statuses()).toEqual(['ready']);
+  });
+
   test('each problem is one line that says what to do', async () => {
     make({ 'queue.csv': queueText(['a']) });
     const errors = await Promise.all([

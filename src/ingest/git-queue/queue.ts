@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import { AppError } from '../../errors.js';
 import { KeyLock } from '../../key-lock.js';
@@ -11,6 +12,7 @@ import {
   type ClaimRecord,
 } from './claim-record.js';
 import type { Change, Decision } from './decisions.js';
+import { GitError } from './git.js';
 import { maxQueueBytes, maxShownProblems, QueueFile } from './queue-file.js';
 import type { QueueState } from './queue-state.js';
 import type { PushResult, Repository, TreeEntry } from './repository.js';
@@ -48,28 +50,32 @@ export class Queue {
   }
 
   /**
-   * Makes a decision on the newest state and pushes it; when another's push came first, again on the state after that. It is asked
-   * again likewise after a reply that was lost, so it must know its own work when it sees it.
+   * Makes a decision on the newest state and pushes it; when another's push came first, again on the state after that. A push of which
+   * only the reply was lost is found in the branch.
    * @throws GitError, AppError conflict when the repository takes none of our pushes
    */
   change<T>(decide: (state: QueueState) => Decision<T>, signal?: AbortSignal): Promise<T> {
     return this.#lock.hold('queue', async () => {
       const { repository } = this.parts;
       let refused: string | undefined;
+      let last: { commit: string; result: T } | undefined;
       for (let refusals = 0; ;) {
         await pause(this.#rivals.pauseMs(), undefined, signal && { signal });
         const from = performance.now();
         const state = await this.#fetch(signal);
+        if (last && (await this.#holds(state, last.commit, signal))) return last.result;
         // Where the branch stood still, nobody was faster: a rule or a fault of the repository refused it.
         const isRule = refused !== undefined && (state.commit ?? '') === refused;
         refusals = isRule ? refusals + 1 : 0;
         if (isRule) this.#rivals.wereNone();
         const { result, change } = decide(state);
         if (change === undefined) return result;
-        const pushed = await this.#push(state, change, signal);
+        const commit = await this.#commit(state, change, signal);
+        const pushed = await this.#push(commit, signal);
         const isTaken = pushed.kind === 'pushed';
         this.#rivals.tried(isTaken, performance.now() - from);
         if (isTaken) return result;
+        last = { commit, result };
         refused = state.commit ?? '';
         if (refusals >= maxRefusals)
           throw new AppError(
@@ -84,7 +90,22 @@ export class Queue {
     return this.#rivals.pushes;
   }
 
-  async #push(state: QueueState, change: Change, signal?: AbortSignal): Promise<PushResult> {
+  async #push(commit: string, signal?: AbortSignal): Promise<PushResult> {
+    try {
+      return await this.parts.repository.push(commit, signal);
+    } catch (error) {
+      if (!(error instanceof GitError)) throw error;
+      if (await this.#holds(await this.#fetch(signal), commit, signal)) return { kind: 'pushed' };
+      throw error;
+    }
+  }
+
+  async #holds(state: QueueState, commit: string, signal?: AbortSignal): Promise<boolean> {
+    const { repository } = this.parts;
+    return state.commit !== undefined && repository.isAncestor(commit, state.commit, signal);
+  }
+
+  #commit(state: QueueState, change: Change, signal?: AbortSignal): Promise<string> {
     const { repository, queueFile, by, now } = this.parts;
     const { file, files = [], records, message } = change;
     const changed = [
@@ -96,8 +117,9 @@ export class Queue {
       ...(file ? [{ path: queueFile, content: file.bytes }] : []),
     ];
     const signature = { ...by, at: now() };
-    const commit = await repository.commit(state.commit, changed, message, signature, signal);
-    return repository.push(commit, signal);
+    // Else two who make the same change at the same second make the same commit, and both believe that they have pushed it.
+    const own = `${message}\n\nJobRunner-Push: ${randomBytes(8).toString('hex')}\n`;
+    return repository.commit(state.commit, changed, own, signature, signal);
   }
 
   async #fetch(signal?: AbortSignal): Promise<QueueState> {

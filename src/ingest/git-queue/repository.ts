@@ -131,6 +131,15 @@ export class Repository {
     return oid;
   }
 
+  /** Whether the one commit is the other or stands behind it. @throws GitError */
+  async isAncestor(commit: string, tip: string, signal?: AbortSignal): Promise<boolean> {
+    const { code } = await this.#git(['merge-base', '--is-ancestor', commit, tip], {
+      answers: [1],
+      signal,
+    });
+    return code === 0;
+  }
+
   /** Offers a commit as the branch's newest, never by force. @throws GitError when nobody knows whether it was taken. */
   async push(commit: string, signal?: AbortSignal): Promise<PushResult> {
     const { url, branch } = this.parts;
