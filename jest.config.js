@@ -14,4 +14,6 @@ export default {
     ],
   },
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
+  // Nothing is to be quick here, on machines that may be busy: a test that ends does so long before, and a wait says what for.
+  testTimeout: 120_000,
 };

@@ -30,7 +30,7 @@ function longWork(): string {
 
 /** Resolves when no process has `path` open or as its working directory any more. */
 async function untilNobodyHas(path: string): Promise<void> {
-  const probe = spawn('sh', ['-c', `while fuser -s "${path}" 2>/dev/null; do :; done`]);
+  const probe = spawn('sh', ['-c', `while fuser -s "${path}" 2>/dev/null; do sleep 0.05; done`]);
   await once(probe, 'exit');
 }
 

@@ -15,14 +15,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ExtractOptions, extractArchive } from '../../src/datasets/archive/extract-archive.js';
 import type { ExtractLimits, ExtractResult } from '../../src/datasets/archive/messages.js';
-import { jest } from '@jest/globals';
 import { AppError } from '../../src/errors.js';
 import { packageRoot } from '../../src/package-root.js';
 
 export const NO_LIMITS: ExtractLimits = { maxBytes: 0, maxFiles: 0 };
 
-// Each test starts real programs, on machines that may be busy with others.
-jest.setTimeout(60_000);
 requireFreshBuild();
 
 /** The extractor is a process of its own and runs what was built, which must be what is being tested. */

@@ -112,7 +112,8 @@ export function sha256Of(bytes: Buffer | string): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** Resolves once `condition` holds; the test's own time limit ends the wait. */
+/** Resolves once `condition` holds. @throws after a minute. */
 export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await setImmediate();
+  for (const deadline = Date.now() + 60_000; !condition(); await setImmediate())
+    if (Date.now() > deadline) throw new Error(`still not so: ${condition.toString()}`);
 }

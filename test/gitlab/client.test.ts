@@ -182,7 +182,7 @@ describe('what passes is tried again', () => {
     let answer = () => {};
     const until = new Promise<void>((resolve) => (answer = resolve));
     gitlab.fail({}, { kind: 'slow', until });
-    await expect(open({ timeoutMs: 300 }).project(1)).resolves.toMatchObject({ id: 1 });
+    await expect(open({ timeoutMs: 3000 }).project(1)).resolves.toMatchObject({ id: 1 });
     answer();
     expect(clock.slept).toEqual([1000]);
   });

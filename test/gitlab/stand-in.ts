@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import * as api from './api.js';
 import { Faults, type Fault, type FaultOn } from './faults.js';
-import { Repository } from './repository.js';
+import { BranchMoved, Repository } from './repository.js';
 
 export interface ProjectOptions {
   path: string;
@@ -86,7 +86,14 @@ export class GitLabStandIn {
   async commit(project: api.Project, files: Record<string, string | null>): Promise<string> {
     if (project.repository === undefined || project.defaultBranch === null)
       throw new Error(`${project.path} has no branch`);
-    return project.repository.commit(project.defaultBranch, files, 'a push');
+    for (;;) {
+      try {
+        return await project.repository.commit(project.defaultBranch, files, 'a push');
+      } catch (error) {
+        // Whoever's push comes too late begins again.
+        if (!(error instanceof BranchMoved)) throw error;
+      }
+    }
   }
 
   /** A file as it is on the default branch now. */

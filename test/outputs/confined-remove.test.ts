@@ -95,7 +95,7 @@ test('removes nothing outside while a job swaps a folder for a link to one with 
     await once(swapper, 'exit');
   }
   expect(readdirSync(outside)).toHaveLength(names.length + 1);
-}, 30_000);
+});
 
 test('what is left under the number of a job that was never written down is set aside, and swept at the next start', async () => {
   const [jobLogs = '', jobScripts = ''] = ['logs', 'scripts'].map((name) =>

@@ -249,5 +249,8 @@ test('clients that go away in the middle leave no descriptor open', async () => 
     res.destroy();
     await once(res, 'close');
   }
-  while (stack.folder.openDescriptors > 0) await new Promise((resolve) => setImmediate(resolve));
+  for (const deadline = Date.now() + 60_000; stack.folder.openDescriptors > 0;) {
+    if (Date.now() > deadline) throw new Error(`${stack.folder.openDescriptors} stay open`);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
 });

@@ -233,7 +233,7 @@ export class RunningJob {
   }
 
   async ended(): Promise<Ended> {
-    const end = setTimeout(45_000, undefined, { ref: false }).then(() => {
+    const end = setTimeout(120_000, undefined, { ref: false }).then(() => {
       throw new Error(`the job does not end; its log: ${this.log}`);
     });
     const { code, signal } = await Promise.race([this.#exit, end]);
@@ -268,9 +268,9 @@ export function hostOf(
   };
 }
 
-/** Waits for a condition; gives up after half a minute, saying what it waited for. */
+/** Waits for a condition; gives up after a minute, saying what it waited for. */
 export async function until(condition: () => boolean, what: () => string): Promise<void> {
-  const end = Date.now() + 30_000;
+  const end = Date.now() + 60_000;
   while (!condition()) {
     if (Date.now() > end) throw new Error(`waited in vain for ${what()}`);
     await setTimeout(20);

@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { RemoteJobs, until } from './remote-jobs.js';
 import { SshWorld } from './ssh-servers.js';
 
-jest.setTimeout(60_000);
+jest.setTimeout(240_000);
 
 let world: SshWorld;
 let jobs: RemoteJobs;

@@ -3,6 +3,8 @@ import { once } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { removeLink } from '../network-links.js';
 
 /*
  * Real machines, as far as one can have them on one: an sshd in a network namespace of its own, with a key of its own, and a
@@ -69,7 +71,7 @@ export class Machine {
   async stop(): Promise<void> {
     const sshd = this.#sshd;
     this.#sshd = undefined;
-    if (sshd === undefined || sshd.exitCode !== null) return;
+    if (sshd === undefined || sshd.exitCode !== null || sshd.signalCode !== null) return;
     sshd.kill('SIGTERM');
     await once(sshd, 'exit');
     this.said = '';
@@ -106,8 +108,11 @@ export class Machine {
 
   async remove(): Promise<void> {
     await this.stop();
-    this.killAll();
-    while (this.processes().length > 0) await new Promise((r) => setTimeout(r, 20));
+    for (const deadline = Date.now() + 30_000; this.processes().length > 0;) {
+      if (Date.now() > deadline) throw new Error(`processes of ${this.user} do not end`);
+      this.killAll();
+      await setTimeout(20);
+    }
     root('userdel', this.user);
   }
 }
@@ -139,7 +144,7 @@ export class SshWorld {
     chmodSync(this.folder, 0o755);
     mkdirSync('/run/sshd', { recursive: true });
     root('ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', this.key);
-    const net = `10.${100 + (process.pid % 100)}.${(process.pid >> 7) % 250}`;
+    const net = `10.${100 + (process.pid % 100)}.${Math.floor(process.pid / 100) % 250}`;
     const [hub, one, two] = [
       await this.#namespace(),
       await this.#namespace(),
@@ -161,12 +166,31 @@ export class SshWorld {
     root('ip', 'link', 'set', `${this.#link}a0`, isCut ? 'down' : 'up');
   }
 
+  /** How fast the wire is in either direction, in bits a second as tc(8) has them; undefined: as fast as it can be. */
+  limitRate(rate: string | undefined): void {
+    const [hub] = this.#namespaces;
+    const there = ['nsenter', `--net=/proc/${hub?.pid}/ns/net`];
+    for (const [enter, name] of [
+      [[], `${this.#link}a0`] as const,
+      [there, `${this.#link}a1`] as const,
+    ]) {
+      const rule = ['tbf', 'rate', rate ?? '', 'burst', '64kb', 'latency', '1s'];
+      const how =
+        rate === undefined
+          ? ['del', 'dev', name, 'root']
+          : ['replace', 'dev', name, 'root', ...rule];
+      const [file = '', ...args] = [...enter, 'tc', 'qdisc', ...how];
+      root(file, ...args);
+    }
+  }
+
   get publicKey(): string {
     return readFileSync(`${this.key}.pub`, 'utf8');
   }
 
   async close(): Promise<void> {
     for (const machine of this.machines) await machine.remove();
+    removeLink(`${this.#link}a0`);
     for (const holder of this.#namespaces) {
       holder.kill('SIGKILL');
       await once(holder, 'exit');

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readRemoteConfig } from '../../src/config/ssh.js';
 import { hostsStatusSchema, type HostStatus } from '../../src/remote/hosts-status.js';
@@ -13,7 +13,7 @@ import { makePlainDataset } from './dataset-files.js';
 import { RemoteJobs, until } from './remote-jobs.js';
 import { SshWorld, type Machine } from './ssh-servers.js';
 
-jest.setTimeout(60_000);
+jest.setTimeout(240_000);
 
 let world: SshWorld;
 let jobs: RemoteJobs;
@@ -87,7 +87,9 @@ test('what a job left whose process here was killed is found: its folder, and al
 });
 
 test('another installation’s jobs on the same host are left alone', async () => {
-  const job = await jobs.begin({ request: { command: 'echo up; sleep 1; echo still' } });
+  const go = join(target.home, 'go');
+  const command = `echo up; until [ -e ${go} ]; do sleep 0.1; done; echo still`;
+  const job = await jobs.begin({ request: { command } });
   await job.says('up\n');
   await connected((link) =>
     sweep(
@@ -100,6 +102,7 @@ test('another installation’s jobs on the same host are left alone', async () =
       neverAborted,
     ),
   );
+  writeFileSync(go, '');
   expect(await job.ended()).toMatchObject({ code: 0, log: 'up\nstill\n' });
 });
 

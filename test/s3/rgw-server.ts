@@ -1,9 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { packageRoot } from '../../src/package-root.js';
+import { freePorts } from '../free-ports.js';
 
 export interface Keys {
   keyId: string;
@@ -23,7 +23,7 @@ export interface RgwServer {
 
 export async function startRgw(): Promise<RgwServer> {
   const dir = await mkdtemp(join(tmpdir(), 'jr-s3-'));
-  const [port, monPort] = await Promise.all([freePort(), freePort()]);
+  const [port = 0, monPort = 0] = await freePorts(2);
   const env = {
     S3_DIR: dir,
     S3_PORT: String(port),
@@ -56,12 +56,4 @@ export async function startRgw(): Promise<RgwServer> {
 
 function fail(message: string): never {
   throw new Error(message);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

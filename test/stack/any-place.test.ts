@@ -165,14 +165,16 @@ test('one that waits is one job, which starts at the first place that gets free'
 
 test('is ended here when it is cancelled, also one that will not, and all that it started', async () => {
   await openOnly('box0');
+  // Seconds that no other run of this test sleeps.
+  const mark = 100_000 + process.pid;
   const id = await begin(
-    'trap "" TERM; setsid sleep 4711 & echo begun; while :; do sleep 1; done; wait',
+    `trap "" TERM; setsid sleep ${mark} & echo begun; while :; do sleep 1; done; wait`,
   );
   const again = await stack.call('POST', `/jobs/${id}/requeue`);
   expect([again.status, again.json.error.message]).toEqual([409, expect.stringMatching(/rerun/)]);
   await stack.call('POST', `/jobs/${id}/cancel`);
   expect(await stack.finish(id)).toMatchObject({ status: 'CANCELLED', failure: 'cancelled' });
-  const left = await stack.shell('pgrep -fx "sleep 4711" || echo none');
+  const left = await stack.shell(`pgrep -fx "sleep ${mark}" || echo none`);
   expect(left.log).toBe('none\n');
 }, 120_000);
 

@@ -3,7 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePorts, LiveStack, makeRoot } from './live-stack.js';
+import { freePorts } from '../free-ports.js';
+import { LiveStack, makeRoot } from './live-stack.js';
 import { joinToken, WorkerBox } from './worker-box.js';
 
 const MiB = 2 ** 20;
@@ -27,7 +28,7 @@ afterAll(async () => {
   execFileSync('umount', [disk]);
   await WorkerBox.removeAll();
   await stack.remove();
-}, 60_000);
+}, 180_000);
 
 async function upload(megabytes: number): Promise<string> {
   const body = randomBytes(megabytes * MiB);
@@ -63,7 +64,7 @@ test('a dataset that is more than a box may keep ends its job with the reason', 
   expect(ended.log).toMatch(
     /could not get what the job needs: JR_CACHE_GB: the dataset takes 0\.0117 GiB of the 0\.0100 GiB/,
   );
-}, 60_000);
+}, 180_000);
 
 test('where the disk of a box is full, other datasets make room; when none is left, the job ends with the reason', async () => {
   const [a, b] = [await upload(4), await upload(4)];

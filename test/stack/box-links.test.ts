@@ -3,7 +3,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { freePorts, LiveStack } from './live-stack.js';
+import { freePorts } from '../free-ports.js';
+import { LiveStack } from './live-stack.js';
 import { joinToken, WorkerBox } from './worker-box.js';
 
 interface ResultReply {
@@ -23,7 +24,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await WorkerBox.removeAll();
   await stack.remove();
-}, 60_000);
+}, 180_000);
 
 const fields = { command_key: 'shell', mem_gb: 0.2, partition: 'boxes' };
 const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
@@ -97,8 +98,8 @@ test('a link that is cut for over a minute while a dataset, outputs and logs are
   });
   await stack.until(logging.job_id, 'RUNNING');
   await stack.until(sending.job_id, 'RUNNING');
-  // So slow that either takes about ten seconds.
-  await box.limitRate('20mbit');
+  // So slow that either takes most of a minute: on a busy machine one may begin long after the other.
+  await box.limitRate('5mbit');
   const { json: fetching } = await stack.submit({
     ...fields,
     command: 'sha256sum <"$JR_DATASET_FILE"; echo done',
@@ -122,7 +123,9 @@ test('a link that is cut for over a minute while a dataset, outputs and logs are
   const before = { tx: box.bytes('tx'), rx: box.bytes('rx') };
   // Over the minute after which a silent connection is taken for broken.
   await setTimeout(65_000);
-  expect(sizeOf(archive)).toBe(cut.sent);
+  // What had come is kept; what was in the sockets may still have been written after the cut.
+  expect(sizeOf(archive)).toBeGreaterThanOrEqual(cut.sent);
+  expect(sizeOf(archive)).toBeLessThan(most);
   await box.limitRate(undefined);
   box.setLink('up');
 

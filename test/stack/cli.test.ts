@@ -16,6 +16,7 @@ import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { until } from './gpu-jobs.js';
 import { LiveStack } from './live-stack.js';
 
 const mainJs = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
@@ -30,12 +31,12 @@ beforeAll(async () => {
   script = join(work, 'train.py');
   writeFileSync(script, 'import sys; print("ran", sys.argv[1:])\n', { mode: 0o644 });
   stack = await LiveStack.start({ JR_JOBS_FILE_INTERVAL: '1' });
-}, 60_000);
+}, 180_000);
 
 afterAll(async () => {
   await stack.remove();
   rmSync(work, { recursive: true });
-}, 60_000);
+}, 180_000);
 
 /** As root on the box, whose token is in its secrets folder: the variable is not set. */
 async function cli(args: string[], env: Record<string, string> = {}, cwd = work) {
@@ -59,7 +60,7 @@ describe('finding the API', () => {
     expect(refused).toMatchObject({ code: 1, out: '' });
     expect(refused.err).toMatch(/^jobrunner: the API at \S+ refuses the token: JR_AUTH_TOKEN/);
     expect(refused.err).not.toContain('not-the-token');
-  }, 60_000);
+  }, 180_000);
 
   test('says in one line what is wrong', async () => {
     const nobody = await cli(['jobs', '--url', 'http://127.0.0.1:1']);
@@ -83,7 +84,7 @@ describe('finding the API', () => {
       code: 1,
       err: 'jobrunner: there is no job 99',
     });
-  }, 60_000);
+  }, 180_000);
 
   test('shows the box’s token to no other machine, nor to whom it is sent on', async () => {
     const seen: (string | undefined)[] = [];
@@ -102,7 +103,7 @@ describe('finding the API', () => {
       elsewhere.close();
       away.close();
     }
-  }, 60_000);
+  }, 180_000);
 });
 
 describe('jobrunner add', () => {
@@ -133,7 +134,7 @@ describe('jobrunner add', () => {
     expect(log).toEqual({ code: 0, out: done.log.trimEnd(), err: '' });
     const listed = await cli(['jobs']);
     expect(listed.out).toMatch(/^JOB .*\n\d+ +COMPLETED +1 +1 .* train\.py/);
-  }, 90_000);
+  }, 180_000);
 
   test('refuses what the service would refuse, and writes nothing', async () => {
     const file = join(work, 'refused.txt');
@@ -159,7 +160,7 @@ describe('jobrunner add', () => {
       code: 1,
       err: expect.stringContaining('there is no folder /none'),
     });
-  }, 90_000);
+  }, 180_000);
 
   test('needs no token, so that whoever may write the file can add to it', async () => {
     const file = join(work, 'runners.txt');
@@ -189,7 +190,7 @@ describe('jobrunner add', () => {
       exitCode: 2,
       stderr: expect.stringMatching(/auth-token: not readable.*sudo.*JR_AUTH_TOKEN$/),
     });
-  }, 60_000);
+  }, 180_000);
 
   test('ends the half-written line of another first, and says when nobody watches the file', async () => {
     const file = join(work, 'half.txt');
@@ -197,7 +198,7 @@ describe('jobrunner add', () => {
     const added = await cli(['add', 'train.py', '--output-file', 'half.txt']);
     expect(added).toMatchObject({ code: 0, err: expect.stringContaining('JobRunner watches') });
     expect(readFileSync(file, 'utf8')).toBe(`0,${script},,--half\n,${script},,,\n`);
-  }, 60_000);
+  }, 180_000);
 
   test('loses no line and mixes none up when many write at once', async () => {
     const file = join(work, 'many.txt');
@@ -219,7 +220,7 @@ describe('jobrunner add', () => {
       Array.from({ length: 20 }, (_, i) => `,${script},,--n ${name}${i},`),
     );
     expect(lines).toEqual(expected.sort());
-  }, 120_000);
+  }, 300_000);
 
   test('waits for whoever holds the file’s lock', async () => {
     const file = join(work, 'locked.txt');
@@ -234,21 +235,22 @@ describe('jobrunner add', () => {
       file,
     ]);
     await once(holder, 'spawn');
-    for (; readFileSync(file, 'utf8') === '';) await new Promise(setImmediate);
+    await until('the lock is held', () => readFileSync(file, 'utf8') !== '');
     const adding = cli(['add', 'train.py', '--output-file', file]);
-    await untilWaitsForLock();
+    const { ino } = statSync(file);
+    await until('add waits for the lock', () => isWaitedFor(ino));
     holder.stdin?.end('\n');
     await holder;
     expect((await adding).code).toBe(0);
     expect(readFileSync(file, 'utf8')).toBe(`first\nsecond\n,${script},,,\n`);
-  }, 60_000);
+  }, 180_000);
 });
 
 describe('jobrunner status', () => {
   test('shows GPUs and queue, and the same for programs', async () => {
     const { json } = await stack.submit({
       command_key: 'shell',
-      command: 'sleep 300',
+      command: 'sleep 3000',
       name: 'holds a GPU',
       gpus: 1,
       allowed_gpus: '1',
@@ -280,7 +282,7 @@ describe('jobrunner status', () => {
       out: expect.stringMatching(new RegExp(`^job ${json.job_id} is (COMPLETING|CANCELLED)$`)),
     });
     await stack.finish(waiting.json.job_id);
-  }, 90_000);
+  }, 180_000);
 });
 
 describe('pausing a GPU', () => {
@@ -314,7 +316,7 @@ describe('pausing a GPU', () => {
       code: 1,
       err: expect.stringContaining('there is no GPU 7'),
     });
-  }, 90_000);
+  }, 180_000);
 });
 
 describe('screens', () => {
@@ -349,7 +351,7 @@ describe('screens', () => {
     expect(done).toMatchObject({ status: 'COMPLETED' });
     expect(done.log).toContain('typed hello');
     expect(await cli(['attach', id])).toMatchObject({ code: 1 });
-  }, 90_000);
+  }, 180_000);
 });
 
 async function listen(
@@ -365,9 +367,9 @@ async function listen(
   return server;
 }
 
-/** The newest job of that name, once there is one. @throws after half a minute. */
+/** The newest job of that name, once there is one. @throws after a minute. */
 async function untilListed(name: string) {
-  for (const deadline = Date.now() + 30_000; Date.now() < deadline;) {
+  for (const deadline = Date.now() + 60_000; Date.now() < deadline;) {
     const { json } = await stack.call<{ jobs: { job_id: number; name: string }[] }>('GET', '/jobs');
     const job = json.jobs.find((each) => each.name === name);
     if (job) return stack.call('GET', `/jobs/${job.job_id}`);
@@ -375,21 +377,17 @@ async function untilListed(name: string) {
   throw new Error(`no job ${name}`);
 }
 
-/** What the command prints once that is in it. @throws after half a minute. */
+/** What the command prints once that is in it. @throws after a minute. */
 async function untilCli(args: string[], part: string): Promise<string> {
   let out = '';
-  for (const deadline = Date.now() + 30_000; Date.now() < deadline;) {
+  for (const deadline = Date.now() + 60_000; Date.now() < deadline;) {
     ({ out } = await cli(args));
     if (out.includes(part)) return out;
   }
   throw new Error(`${part} is not in ${out}`);
 }
 
-/** Until a process waits for a lock (/proc/locks, proc(5): "->" marks one that is blocked). */
-async function untilWaitsForLock(): Promise<void> {
-  for (const deadline = Date.now() + 30_000; Date.now() < deadline;) {
-    if (/-> FLOCK/.test(readFileSync('/proc/locks', 'utf8'))) return;
-    await new Promise(setImmediate);
-  }
-  throw new Error('nobody waits for a lock');
+/** Whether a process waits for a lock of the file of that number (/proc/locks, proc(5): "->" marks one that is blocked). */
+function isWaitedFor(inode: number): boolean {
+  return new RegExp(`-> FLOCK .*:${inode} `).test(readFileSync('/proc/locks', 'utf8'));
 }

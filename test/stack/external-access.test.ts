@@ -9,7 +9,8 @@ import type { AddressInfo } from 'node:net';
 import { basename, join } from 'node:path';
 import { until, untilTold } from './gpu-jobs.js';
 import type { LiveStack } from './live-stack.js';
-import { freePorts, runStackOnce } from './live-stack.js';
+import { freePorts } from '../free-ports.js';
+import { runStackOnce } from './live-stack.js';
 import { ownedRoot, SiteApi } from './site-api.js';
 import { SiteSlurm } from './site-slurm.js';
 
@@ -24,7 +25,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await site?.remove();
-}, 60_000);
+}, 180_000);
 
 /** Starts the API, and removes it again. */
 async function withStack(
@@ -43,8 +44,8 @@ describe('over slurmrestd', () => {
   let rest: LiveStack;
   beforeAll(async () => {
     rest = await api.start(api.viaRest());
-  }, 60_000);
-  afterAll(() => rest?.remove(), 60_000);
+  }, 180_000);
+  afterAll(() => rest?.remove(), 180_000);
   const submit = () => rest.submit({ command_key: 'shell', command: 'echo once >>n; cat n' });
 
   test.each([
@@ -79,7 +80,7 @@ describe('over slurmrestd', () => {
         await api.putGoodToken();
       }
     },
-    90_000,
+    180_000,
   );
 
   test('while it is down jobs wait, and go once when it is back', async () => {
@@ -88,7 +89,7 @@ describe('over slurmrestd', () => {
     expect(waiting.status).toBe(202);
     await site.startRest();
     expect(await rest.finish(waiting.json.job_id)).toMatchObject({ log: 'once\n' });
-  }, 90_000);
+  }, 180_000);
 
   test('a job cannot be requeued, and is told what to do instead', async () => {
     const { json } = await rest.submit({ command_key: 'shell', command: untilTold });
@@ -97,14 +98,14 @@ describe('over slurmrestd', () => {
     expect(status).toBe(501);
     expect(reply.error.message).toMatch(/rerun/);
     await rest.call('POST', `/jobs/${json.job_id}/cancel`);
-  }, 90_000);
+  }, 180_000);
 
   test('it is asked at a socket', async () => {
     const settings = { ...api.viaRest(), JR_SLURMRESTD_URL: `unix:${site.restSocket}` };
     await withStack(settings, async (stack) => {
       expect(await stack.shell('id -un')).toMatchObject({ log: 'runner\n', status: 'COMPLETED' });
     });
-  }, 90_000);
+  }, 180_000);
 
   test('it is asked behind TLS, of a server whose certificate holds, and of no other', async () => {
     const [key, cert] = [join(site.root, 'tls.key'), join(site.root, 'tls.crt')];
@@ -140,7 +141,7 @@ describe('over slurmrestd', () => {
       proxy.closeAllConnections();
       proxy.close();
     }
-  }, 90_000);
+  }, 180_000);
 });
 
 describe('with JR_SLURM_USER, by sudo', () => {
@@ -163,11 +164,11 @@ describe('with JR_SLURM_USER, by sudo', () => {
       JR_SLURM_USER: 'runner',
       JR_SLURM_GROUP: 'runner',
     });
-  }, 60_000);
+  }, 180_000);
   afterAll(async () => {
     await stack?.remove();
     rmSync(rule(), { force: true });
-  }, 60_000);
+  }, 180_000);
 
   test('jobs run as that user, who cannot read what is the API’s alone', async () => {
     const { root } = stack;
@@ -179,7 +180,7 @@ describe('with JR_SLURM_USER, by sudo', () => {
     const { text } = await stack.call('GET', `/outputs/by_job/${job.job_id}`);
     expect(text).toContain('d/model.pt');
     expect((await stack.call('DELETE', `/jobs/${job.job_id}`)).status).toBe(204);
-  }, 90_000);
+  }, 180_000);
 
   test('a job is held, released, requeued and cancelled as that user', async () => {
     const { json: job } = await stack.submit({
@@ -201,7 +202,7 @@ describe('with JR_SLURM_USER, by sudo', () => {
     expect(await inSlurm()).toMatch(/^runner PENDING (?!JobHeld).* 300$/);
     expect(await act('cancel')).toBe(200);
     expect(await stack.finish(job.job_id)).toMatchObject({ status: 'CANCELLED' });
-  }, 90_000);
+  }, 180_000);
 });
 
 async function refused(settings: Record<string, string>): Promise<string> {
@@ -233,4 +234,4 @@ test('what is missing stops the start with one line', async () => {
   expect(await refused({ ...api.viaRest(), JR_SLURMRESTD_URL: 'http://127.0.0.1:1' })).toMatch(
     /^jobrunner: JR_SLURMRESTD_URL: slurmrestd does not answer \(ECONNREFUSED\)$/,
   );
-}, 60_000);
+}, 180_000);

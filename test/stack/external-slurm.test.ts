@@ -31,7 +31,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await Promise.all(Object.values(stacks ?? {}).map((stack) => stack.remove()));
   await site?.remove();
-}, 60_000);
+}, 180_000);
 
 describe.each([
   ['commands', 'jobrunner'],
@@ -53,7 +53,7 @@ describe.each([
     expect(gpus.nodes).toMatchObject([
       { node: 'g1', types: [{ type: 'a100', count: 2, used: 0 }], shards: null },
     ]);
-  }, 90_000);
+  }, 180_000);
 
   test('a job runs as the site’s user, with its log, outputs and GPU', async () => {
     const job = await stack().shell(
@@ -77,7 +77,7 @@ describe.each([
     const { status } = await stack().call('DELETE', `/jobs/${job.job_id}`);
     expect(status).toBe(204);
     expect(await readdir(join(stack().root, 'results'))).not.toContain(String(job.job_id));
-  }, 90_000);
+  }, 180_000);
 
   test('a job is held, released, made more urgent, and cancelled', async () => {
     const first = await slow(stack(), { cpus: 8 });
@@ -108,7 +108,7 @@ describe.each([
     await stack().call('POST', `/jobs/${cancelled.json.job_id}/cancel`);
     const ended = await stack().finish(cancelled.json.job_id);
     expect(ended).toMatchObject({ status: 'CANCELLED', failure: 'cancelled' });
-  }, 90_000);
+  }, 180_000);
 
   test('failures are told apart: exit code, timeout, signal', async () => {
     const [failed, late, killed] = await Promise.all([
@@ -119,7 +119,7 @@ describe.each([
     expect(failed).toMatchObject({ status: 'FAILED', exit_code: 3, failure: 'user_code' });
     expect(late).toMatchObject({ failure: 'time_limit', message: /timeout of 0.5 s/ });
     expect(killed).toMatchObject({ status: 'FAILED', failure: 'user_code' });
-  }, 90_000);
+  }, 180_000);
 
   test('others’ jobs of the site are neither shown nor touched, and ours are the site’s to see', async () => {
     const theirs = await site.command(
@@ -134,7 +134,7 @@ describe.each([
     await stack().finish(ours.job_id);
     expect(await site.command('squeue', '-h', '-j', theirs, '-o', '%T')).toMatch(/RUNNING|PENDING/);
     await site.command('scancel', theirs);
-  }, 90_000);
+  }, 180_000);
 });
 
 describe('whichever way', () => {
@@ -158,7 +158,7 @@ describe('whichever way', () => {
     ]);
     expect(job).toMatchObject({ status: 'COMPLETED' });
     expect(read.log).toBe('hello');
-  }, 90_000);
+  }, 180_000);
 
   test.each([
     [{ gpus: 0.5, partition: 'gpu' }, /gpus: .*whole GPUs only/],
@@ -178,7 +178,7 @@ describe('whichever way', () => {
       expect(status).toBe(422);
       expect(json.error.message).toMatch(message);
     },
-    90_000,
+    180_000,
   );
 
   test('partitions of the site that are named as ours are like any other', async () => {
@@ -198,7 +198,7 @@ describe('whichever way', () => {
     expect(await Promise.all(namesOfOurs.map(follow))).toEqual(
       namesOfOurs.map((name) => [`${name} 2:00 jobrunner`, 200, 200]),
     );
-  }, 90_000);
+  }, 180_000);
 
   test('what would change the site is refused, and says whose it is', async () => {
     for (const path of ['/gpus/0/pause', '/nodes/c1/drain']) {
@@ -210,7 +210,7 @@ describe('whichever way', () => {
     const headers = { 'Content-Type': 'application/json' };
     const limits = await stack().call('PUT', '/users/bob/limits', { body, headers });
     expect(limits.status).toBe(501);
-  }, 90_000);
+  }, 180_000);
 
   test('while the site’s slurmctld is away jobs are taken, and handed over once when it is back', async () => {
     await site.stop('slurmctld');
@@ -228,7 +228,7 @@ describe('whichever way', () => {
     const listed = await site.command('squeue', '-h', '-t', 'all', '-O', 'WorkDir:200');
     const folders = listed.split('\n').map((line) => line.trim());
     expect(folders.filter((folder) => own.includes(folder)).sort()).toEqual([...own].sort());
-  }, 90_000);
+  }, 180_000);
 
   test('how jobs ended while the API was away is found, though slurmctld has forgotten them', async () => {
     const jobs = await Promise.all(
@@ -279,7 +279,7 @@ describe('whichever way', () => {
     for (const secret of [readFileSync(api.tokenFile, 'utf8').trim(), stack().token])
       for (const text of [...ran.map(({ log }) => log), ...logs, processes])
         expect(text).not.toContain(secret);
-  }, 90_000);
+  }, 180_000);
 });
 
 test('nothing was written to the site’s configuration', async () => {

@@ -11,7 +11,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await stack.remove();
-}, 60_000);
+}, 180_000);
 
 const { submit, show, end } = gpuJobs(() => stack);
 
@@ -28,7 +28,7 @@ describe('fractions', () => {
     expect(memory.log).toMatch(/^0\.250000 20480 [0-3]\n$/);
     expect(whole.log).toMatch(/^1\.000000 81920 [0-3],[0-3]\n$/);
     expect(none.log).toBe('  \n0\n');
-  }, 60_000);
+  }, 180_000);
 
   test('shares fill a GPU and no more; a share never lies on two', async () => {
     const big = await Promise.all([0, 1, 2, 3].map(() => submit({ gpus: 0.6 })));
@@ -40,7 +40,7 @@ describe('fractions', () => {
     await end(...small, big[0] ?? 0);
     await stack.until(waiting, 'RUNNING');
     await end(waiting, ...big.slice(1));
-  }, 90_000);
+  }, 180_000);
 
   test('a whole GPU is one that nobody shares, also after one of those who shared it has ended', async () => {
     const halves: number[] = [];
@@ -57,7 +57,7 @@ describe('fractions', () => {
     await end(...halves.slice(4), share);
     for (const id of [whole, two]) await stack.until(id, 'RUNNING');
     await end(whole, two);
-  }, 90_000);
+  }, 180_000);
 
   test('memory is rounded up to a share, so that what shares a GPU fits its memory', async () => {
     // 80 GiB: 26.7 GiB are 33.375 shares.
@@ -72,7 +72,7 @@ describe('fractions', () => {
     expect(states.filter((state) => state === 'PENDING')).toHaveLength(1);
     for (const id of ids) await writeFile(join(stack.root, 'results', String(id), 'end'), '');
     for (const id of ids) await stack.finish(id);
-  }, 60_000);
+  }, 180_000);
 
   test.each([
     [{ gpus: -0.5 }, 400, /gpus: cannot be negative/],
@@ -98,7 +98,7 @@ describe('fractions', () => {
     const id = await submit({ gpus: 0.0001 });
     expect((await show(id)).gres).toBe('shard:1');
     await end(id);
-  }, 60_000);
+  }, 180_000);
 });
 
 describe('models', () => {
@@ -135,7 +135,7 @@ describe('models', () => {
     expect(await gres({ llm: 'small' })).toBe(0.25);
     await copyFile('/dev/null', path);
     expect(await gres({ llm: 'small' })).toBe(0.25);
-  }, 60_000);
+  }, 180_000);
 });
 
 describe('priority', () => {
@@ -149,10 +149,9 @@ describe('priority', () => {
       allowed_gpus: '0',
     });
     const usual = await submit(note('usual'));
-    await submit(note('last'));
-    await submit({ ...note('urgent'), priority: 1 });
+    const others = [await submit(note('last')), await submit({ ...note('urgent'), priority: 1 })];
     const late = await submit({ ...note('late'), priority: 900 });
-    await submit({ ...note('urgent2'), priority: 1 });
+    others.push(await submit({ ...note('urgent2'), priority: 1 }));
     const changed = await stack.call<GpuJob>('POST', `/jobs/${late}/priority`, {
       body: JSON.stringify({ priority: 100 }),
       headers: { 'Content-Type': 'application/json' },
@@ -160,7 +159,7 @@ describe('priority', () => {
     expect(changed.json.priority).toBe(100);
     const bottom = await submit({ ...note('bottom'), priority: 1000 });
     await end(blocker);
-    await stack.finish(bottom);
+    for (const id of [usual, ...others, late, bottom]) await stack.finish(id);
     const ran = await stack.call(
       'GET',
       `/outputs/download_by_job?job_id=${blocker}&rel_path=order`,
@@ -216,5 +215,5 @@ describe('no duplicates', () => {
       [1, 2, 3].map(() => stack.submit({ ...job, env: { CODE: '0', N: '2' } })),
     );
     expect(new Set(sides.map((side) => side.json.job_id)).size).toBe(1);
-  }, 60_000);
+  }, 180_000);
 });

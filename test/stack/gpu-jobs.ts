@@ -53,7 +53,7 @@ export function gpuJobs(stack: () => LiveStack) {
 export async function until(
   what: string,
   isSo: () => Promise<boolean> | boolean,
-  seconds = 30,
+  seconds = 60,
 ): Promise<void> {
   for (const deadline = Date.now() + seconds * 1000; Date.now() < deadline;) {
     if (await isSo()) return;

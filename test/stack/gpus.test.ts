@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { gpuJobs, until, untilTold } from './gpu-jobs.js';
@@ -24,7 +24,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await stack.remove();
-}, 60_000);
+}, 180_000);
 
 const { submit, show, end } = gpuJobs(() => stack);
 
@@ -67,7 +67,8 @@ function slurm(...states: string[]): string[] {
 
 /** Slurm has been through its queue again: a job that can start now and came after the others has run. */
 async function slurmHasLooked(): Promise<void> {
-  await stack.shell('true', { time_limit: '1', gpus: 0.1, allowed_gpus: '2' });
+  // Right after slurmctld was restarted it may not have been told of the GPUs yet: then it takes jobs a moment later.
+  await stack.shell('true', { time_limit: '1', gpus: 0.1, allowed_gpus: '2' }, [201, 202]);
 }
 
 describe('a paused GPU', () => {
@@ -104,6 +105,8 @@ describe('a paused GPU', () => {
     await end(sharing);
     await noneStarted();
 
+    const told = () => stack.stdout.split('slurmd was asked to tell it of box0').length;
+    const before = told();
     process.kill(await stack.pidOf('api'), 'SIGKILL');
     // Killed outright it would forget what it was told in the last seconds.
     process.kill(await stack.pidOf('slurmctld'), 'SIGTERM');
@@ -111,9 +114,7 @@ describe('a paused GPU', () => {
       const reply = await fetch(`${stack.url}/health`).catch(() => undefined);
       return reply?.status === 200 && ((await reply.json()) as { status: string }).status === 'ok';
     });
-    await until('slurmd has told slurmctld of its GPUs', () =>
-      Promise.resolve(stack.stdout.includes('slurmd was asked to tell it of box0')),
-    );
+    await until('slurmd is asked to tell slurmctld of its GPUs', () => told() > before);
     await noneStarted();
 
     expect(await stack.down()).toBe(0);
@@ -214,12 +215,16 @@ describe('the state file', () => {
     const job = await submit({ gpus: 1, allowed_gpus: '1' });
     await stack.until(job, 'RUNNING');
     await end(job);
-  }, 60_000);
+  }, 180_000);
 });
 
 describe('strangers', () => {
-  const put = (name: string, text: string) =>
-    writeFile(join(stack.root, 'slurm', 'gpus', name), text);
+  /** Whole at once: it is read once a second. */
+  const put = async (name: string, text: string) => {
+    const path = join(stack.root, 'slurm', 'gpus', name);
+    await writeFile(`${path}.new`, text);
+    await rename(`${path}.new`, path);
+  };
   const remove = (name: string) => rm(join(stack.root, 'slurm', 'gpus', name), { force: true });
   let stranger: ChildProcess;
 
@@ -257,7 +262,7 @@ describe('strangers', () => {
     await end(job);
     await remove('gpu1.processes');
     await remove('gpu1.usage');
-  }, 90_000);
+  }, 180_000);
 
   test('are not our own jobs', async () => {
     const job = await submit({
@@ -287,7 +292,7 @@ describe('strangers', () => {
     await remove('gpu1.usage');
     await remove('gpu1.processes');
     await end(job);
-  }, 60_000);
+  }, 180_000);
 
   test('are not confused with a driver that fails: its GPUs are held back until it answers', async () => {
     await put('broken', '');
@@ -304,7 +309,7 @@ describe('strangers', () => {
     await remove('broken');
     await stack.until(job, 'RUNNING');
     await end(job);
-  }, 90_000);
+  }, 180_000);
 });
 
 describe('a job whose GPU does nothing', () => {

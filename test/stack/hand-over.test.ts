@@ -11,14 +11,15 @@ beforeAll(async () => {
   stack = await LiveStack.start({
     JR_SIMULATE_GPUS: '1',
     JR_MAX_ASSIGN_ATTEMPTS: '4',
-    JR_ASSIGN_RETRY_WAIT: '2',
+    // Of the pauses the first test's restart of slurmctld must take only a part.
+    JR_ASSIGN_RETRY_WAIT: '3',
     JR_JOBS_FILE_INTERVAL: '3600',
   });
 }, 120_000);
 
 afterAll(async () => {
   await stack.remove();
-}, 60_000);
+}, 180_000);
 
 const { show } = gpuJobs(() => stack);
 
@@ -80,7 +81,7 @@ test('with its attempts used up it is rejected, in Slurm’s words; each pause w
     slurm_job_id: null,
     message: 'Slurm temporarily unable to accept job (asked 4 times)',
   });
-  expect(pausesOf(id)).toEqual([2000, 4000, 8000]);
+  expect(pausesOf(id)).toEqual([3000, 6000, 12_000]);
   setMaxJobCount(1000);
   await controllerAnswers();
   expect(await stack.shell('echo room')).toMatchObject({ status: 'COMPLETED', log: 'room\n' });

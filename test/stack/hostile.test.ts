@@ -22,12 +22,12 @@ let work: string;
 beforeAll(async () => {
   work = mkdtempSync(join(tmpdir(), 'jr-hostile-'));
   stack = await LiveStack.start();
-}, 60_000);
+}, 180_000);
 
 afterAll(async () => {
   await stack.remove();
   rmSync(work, { recursive: true });
-}, 60_000);
+}, 180_000);
 
 const slurmConf = () => join(stack.root, 'slurm/etc/slurm.conf');
 
@@ -80,7 +80,7 @@ test('a job that gives itself a comment with line breaks hides no other job', as
 });
 
 test('what is submitted under another’s comment is not taken for that job', async () => {
-  const held = await stack.submit({ command_key: 'shell', command: 'sleep 60', mem_gb: 0.2 });
+  const held = await stack.submit({ command_key: 'shell', command: 'sleep 600', mem_gb: 0.2 });
   const { job_id: id, slurm_job_id: number } = held.json;
   await stack.until(id, 'RUNNING');
   const asked = await as('root', ['squeue', '--noheader', `--jobs=${number}`, '--format=%k'], {
@@ -94,10 +94,10 @@ test('what is submitted under another’s comment is not taken for that job', as
   expect(seen.json).toMatchObject({ status: 'RUNNING', slurm_job_id: number });
   await stack.call('POST', `/jobs/${id}/cancel`);
   await stack.until(id, 'CANCELLED');
-}, 30_000);
+}, 180_000);
 
 test('a job can neither submit, change, cancel nor see jobs: munge does not speak to it', async () => {
-  const other = await stack.submit({ command_key: 'shell', command: 'sleep 60', mem_gb: 0.2 });
+  const other = await stack.submit({ command_key: 'shell', command: 'sleep 600', mem_gb: 0.2 });
   const { job_id: id, slurm_job_id: number } = other.json;
   await stack.until(id, 'RUNNING');
   const commands = [
@@ -170,7 +170,7 @@ test('the API hands Slurm jobs of the jobs’ users alone, and can have root rea
   expect(shown.stdout).toMatch(/UserId=runner\(\d+\) GroupId=jr-owner\(/);
   expect(shown.stdout).not.toMatch(/Comment=mine|BurstBuffer/);
   expect((await as('jobrunner', ['sudo', '-n', 'id'], env)).stderr).toMatch(/password|not allowed/);
-}, 60_000);
+}, 180_000);
 
 test('a job reads no secret, state or log of the service, and becomes nobody else', async () => {
   const paths = [
@@ -195,7 +195,7 @@ test('a job reads no secret, state or log of the service, and becomes nobody els
   expect(job.status).toBe('COMPLETED');
   const said = job.log.split('\n').filter((line) => line !== '' && !errors.includes(line));
   expect(said).toEqual([]);
-}, 30_000);
+}, 180_000);
 
 test('a log that is a link to a file of root’s is not written through', async () => {
   const target = join(work, 'of-root');
@@ -207,4 +207,4 @@ test('a log that is a link to a file of root’s is not written through', async 
   const submitted = await submitAsRunner(...options, '--wrap=echo written');
   expect(submitted.exitCode).not.toBe(0);
   expect(readFileSync(target, 'utf8')).toBe('');
-}, 30_000);
+}, 180_000);

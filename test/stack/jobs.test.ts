@@ -3,6 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { untilTold } from './gpu-jobs.js';
 import { LiveStack, type JobReply } from './live-stack.js';
 
 let stack: LiveStack;
@@ -19,12 +21,12 @@ beforeAll(async () => {
   form.set('file', new Blob([readFileSync(join(work, 'data.tar.gz'))]), 'data.tar.gz');
   const { json } = await stack.call<{ sha256: string }>('POST', '/datasets/upload', { body: form });
   sha = json.sha256;
-}, 60_000);
+}, 180_000);
 
 afterAll(async () => {
   await stack.remove();
   rmSync(work, { recursive: true });
-}, 60_000);
+}, 180_000);
 
 describe('the main job', () => {
   test('pytorch_example trains, logs, and leaves weights to download', async () => {
@@ -51,7 +53,7 @@ describe('the main job', () => {
     writeFileSync(join(work, 'model.pth'), Buffer.from(await download.arrayBuffer()));
     const found = execFileSync('sha256sum', [join(work, 'model.pth')]).toString();
     expect(found.split(' ')[0]).toBe(result.json.outputs[0]?.sha256);
-  }, 60_000);
+  }, 180_000);
 
   test('pytorch_infer runs a script of the dataset, or an uploaded one, with its arguments', async () => {
     const form = new FormData();
@@ -69,7 +71,7 @@ describe('the main job', () => {
     expect(second.log).toContain(`inferred ['--n', '1']`);
     expect(missing).toMatchObject({ status: 'FAILED', exit_code: 2, failure: 'user_code' });
     expect(missing.log).toMatch(/there is no script other\.py.*infer\.py/s);
-  }, 60_000);
+  }, 180_000);
 
   test('echo_params shows parameters as they were given', async () => {
     const params = { text: `a'b"c$(id)\`id\`\n\\`, n: 1.5, list: [1, null], '': 'x' };
@@ -77,7 +79,7 @@ describe('the main job', () => {
     expect(job.log).toContain(`params: ${JSON.stringify(params)}\n`);
     expect(job.log).toContain('args: x y\nargs: \nargs: $HOME\n');
     expect(job.log).toContain('user: runner');
-  }, 60_000);
+  }, 180_000);
 });
 
 describe('what a job sees', () => {
@@ -94,7 +96,7 @@ describe('what a job sees', () => {
     expect(names.sort()).toEqual(expected.split(' ').sort());
     // Else slurmd has started a login shell to ask for an environment, which costs time and lets runner's profile in.
     expect(all).not.toContain('SLURM_GET_USER_ENV');
-  }, 60_000);
+  }, 180_000);
 
   test('it runs as runner, in its own folder, reads its dataset and cannot write it', async () => {
     const job = await stack.shell(
@@ -108,7 +110,7 @@ describe('what a job sees', () => {
     );
     expect(job.log.match(/^refused$/gm)).toHaveLength(2);
     expect(job.log.endsWith('hello.txt\ninfer.py\n')).toBe(true);
-  }, 60_000);
+  }, 180_000);
 
   test('it cannot read the service’s secrets, database or keys', async () => {
     const { root } = stack;
@@ -120,19 +122,27 @@ describe('what a job sees', () => {
     );
     expect(job.log.match(/Permission denied/g)).toHaveLength(7);
     expect(job.log.trim().endsWith('\n0\n0')).toBe(true);
-  }, 60_000);
+  }, 180_000);
 
   test('GPUs are handed out one by one, and a job without any sees none', async () => {
     const show = 'echo "cuda=[$CUDA_VISIBLE_DEVICES] slurm=[$SLURM_JOB_GPUS]"';
-    const jobs = await Promise.all([
-      stack.shell(`${show}; sleep 2`, { gpus: 1 }),
-      stack.shell(`${show}; sleep 2`, { gpus: 1 }),
-      stack.shell(show),
-    ]);
+    // Both at once, however late one of them starts.
+    const waiting = {
+      command_key: 'shell',
+      command: `${show}; ${untilTold}`,
+      mem_gb: 0.2,
+      gpus: 1,
+    };
+    const replies = [await stack.submit(waiting), await stack.submit(waiting)];
+    const none = await stack.shell(show);
+    const ids = replies.map(({ json }) => json.job_id);
+    for (const id of ids) await stack.says(id, /\n/);
+    for (const id of ids) writeFileSync(join(stack.root, 'results', String(id), 'end'), '');
+    const jobs = [await stack.finish(ids[0] ?? 0), await stack.finish(ids[1] ?? 0), none];
     const seen = jobs.map((job) => job.log.trim());
     expect(seen.slice(0, 2).sort()).toEqual(['cuda=[0] slurm=[0]', 'cuda=[1] slurm=[1]']);
     expect(seen[2]).toBe('cuda=[] slurm=[]');
-  }, 60_000);
+  }, 180_000);
 });
 
 describe('how a job ends', () => {
@@ -147,7 +157,7 @@ describe('how a job ends', () => {
     expect(killed).toMatchObject({ status: 'FAILED', signal: 11, exit_code: null });
     expect(hog).toMatchObject({ failure: 'out_of_memory' });
     expect(hog.message).toMatch(/used \d+ MiB of memory, its limit is 102 MiB/);
-  }, 60_000);
+  }, 180_000);
 
   test('cancelling ends a job that ignores SIGTERM, and one that waits', async () => {
     const stubborn = await stack.submit({
@@ -166,10 +176,10 @@ describe('how a job ends', () => {
     }
     const again = await stack.call('POST', `/jobs/${stubborn.json.job_id}/cancel`);
     expect(again.status).toBe(409);
-  }, 60_000);
+  }, 180_000);
 
   test('hold, release, requeue and rerun do what Slurm’s words say', async () => {
-    const blocker = await stack.submit({ command_key: 'shell', command: 'sleep 60', cpus: 16 });
+    const blocker = await stack.submit({ command_key: 'shell', command: 'sleep 600', cpus: 16 });
     const { json } = await stack.submit({ command_key: 'shell', command: 'echo done' });
     const id = json.job_id;
     await stack.until(blocker.json.job_id, 'RUNNING');
@@ -181,21 +191,14 @@ describe('how a job ends', () => {
     expect(await stack.finish(id)).toMatchObject({ status: 'COMPLETED', log: 'done\n' });
     const requeued = await stack.submit({
       command_key: 'shell',
-      command: 'echo run >>runs; [ $(wc -l <runs) = 2 ] || sleep 60',
+      command: 'echo run >>runs; echo begun; [ $(wc -l <runs) = 2 ] || sleep 600',
     });
-    await stack.until(requeued.json.job_id, 'RUNNING');
-    for (let runs = 0; runs !== 200;)
-      runs = (
-        await stack.call(
-          'GET',
-          `/outputs/download_by_job?job_id=${requeued.json.job_id}&rel_path=runs`,
-        )
-      ).status;
+    await stack.says(requeued.json.job_id, /begun/);
     expect((await stack.call('POST', `/jobs/${requeued.json.job_id}/requeue`)).status).toBe(200);
     const again = await stack.call('GET', `/jobs/${requeued.json.job_id}`);
     expect(again.json.status).not.toMatch(/COMPLETED|CANCELLED|FAILED/);
-    const ran = await stack.call('GET', `/jobs/${requeued.json.job_id}?wait=60`);
-    expect(ran.json.status).toBe('COMPLETED');
+    const ran = await stack.finish(requeued.json.job_id);
+    expect(ran).toMatchObject({ status: 'COMPLETED' });
     const rerun = await stack.call('POST', `/jobs/${id}/rerun`);
     expect(rerun.status).toBe(201);
     expect(rerun.json.job_id).toBeGreaterThan(id);
@@ -209,7 +212,7 @@ describe('how a job ends', () => {
     expect((await stack.call('DELETE', `/jobs/${job.job_id}`)).status).toBe(204);
     expect((await stack.call('GET', `/jobs/${job.job_id}`)).status).toBe(404);
     expect((await stack.call('GET', `/outputs/by_job/${job.job_id}`)).status).toBe(404);
-  }, 60_000);
+  }, 180_000);
 });
 
 describe('what a job leaves behind', () => {
@@ -219,7 +222,7 @@ describe('what a job leaves behind', () => {
     const job = await stack.shell(`setsid -f ${mark} >/dev/null 2>&1; (${mark} & ) ; true`);
     expect(job.status).toBe('COMPLETED');
     expect(execFileSync('ps', ['-eo', 'args']).toString()).not.toContain(mark);
-  }, 60_000);
+  }, 180_000);
 
   test('a program that winds up at SIGTERM is given the time to', async () => {
     const { json } = await stack.submit({
@@ -228,12 +231,11 @@ describe('what a job leaves behind', () => {
         'trap "sleep 1; echo wound up; exit 0" TERM; echo on; while true; do sleep 0.1; done',
     });
     await stack.until(json.job_id, 'RUNNING');
-    let log = '';
-    while (!log.includes('on')) log = (await stack.call('GET', `/jobs/${json.job_id}/log`)).text;
+    await stack.says(json.job_id, /^on$/m);
     await stack.call('POST', `/jobs/${json.job_id}/cancel`);
     expect(await stack.finish(json.job_id)).toMatchObject({ status: 'CANCELLED' });
     expect((await stack.finish(json.job_id)).log).toContain('wound up\n');
-  }, 60_000);
+  }, 180_000);
 });
 
 describe('the log', () => {
@@ -251,22 +253,32 @@ describe('the log', () => {
     expect(await log('tail=2')).toBe(job.log.slice(20));
     expect(await log('offset=5&limit=5')).toBe(job.log.slice(5, 10));
     expect(await log('offset=99999')).toBe('');
-  }, 60_000);
+  }, 180_000);
 
   test('is streamed as server-sent events that can be taken up at a byte', async () => {
     const { json } = await stack.submit({
       command_key: 'shell',
-      command: 'echo "ä first"; sleep 1; printf "second\\nthird"',
+      command: `echo "ä first"; ${untilTold}; printf "second\\nthird"`,
     });
-    const events = await stack.call('GET', `/jobs/${json.job_id}/log/stream`);
-    expect(events.headers.get('content-type')).toContain('text/event-stream');
-    expect(events.text).toMatch(/^id: 9\nevent: log\ndata: ä first\ndata: \n\n/);
-    expect(events.text).toMatch(/event: end\ndata: \{"state":"COMPLETED"\}\n\n$/);
+    const response = await fetch(`${stack.url}/jobs/${json.job_id}/log/stream`, {
+      headers: { Authorization: `Bearer ${stack.token}` },
+    });
+    expect(response.headers.get('content-type')).toContain('text/event-stream');
+    const decoder = new TextDecoder();
+    let events = '';
+    for await (const chunk of response.body ?? []) {
+      events += decoder.decode(chunk as Uint8Array, { stream: true });
+      // The rest is written only now: else both might come as one event.
+      if (events.includes('first'))
+        writeFileSync(join(stack.root, 'results', String(json.job_id), 'end'), '');
+    }
+    expect(events).toMatch(/^id: 9\nevent: log\ndata: ä first\ndata: \n\n/);
+    expect(events).toMatch(/event: end\ndata: \{"state":"COMPLETED"\}\n\n$/);
     const resumed = await stack.call('GET', `/jobs/${json.job_id}/log/stream`, {
       headers: { 'Last-Event-ID': '9' },
     });
     expect(resumed.text).toMatch(/^id: 21\nevent: log\ndata: second\ndata: third\n\n/);
-  }, 60_000);
+  }, 180_000);
 
   test('a job that replaces its log by a link, or deletes it, shows nothing else of this machine', async () => {
     const folder = `${stack.root}/logs/jobs/$JR_JOB_ID`;
@@ -280,14 +292,15 @@ describe('the log', () => {
       expect(job.log).toMatch(/"code":"not_found"/);
       expect(job.log).not.toContain(stack.token);
     }
-  }, 60_000);
+  }, 180_000);
 
   test('of 300 MB with bytes of every kind comes whole', async () => {
     const job = await stack.submit({
       command_key: 'shell',
       command: 'head -c 300M /dev/urandom; echo; echo the end',
     });
-    await stack.call('GET', `/jobs/${job.json.job_id}?wait=60`);
+    const ended = await stack.call('GET', `/jobs/${job.json.job_id}?wait=300`);
+    expect(ended.json.status).toBe('COMPLETED');
     const reply = await fetch(`${stack.url}/jobs/${job.json.job_id}/log`, {
       headers: { Authorization: `Bearer ${stack.token}` },
     });
@@ -296,7 +309,7 @@ describe('the log', () => {
     expect(bytes).toBe(300 * 1024 ** 2 + 9);
     const tail = await stack.call('GET', `/jobs/${job.json.job_id}/log?tail=1`);
     expect(tail.text).toBe('the end\n');
-  }, 60_000);
+  }, 360_000);
 });
 
 describe('nothing a caller sends is taken for code', () => {
@@ -329,7 +342,7 @@ describe('nothing a caller sends is taken for code', () => {
       expect(job.log).toContain(`args: ${nasty[i]}\n`);
     });
     expect(() => readFileSync('/tmp/jr-pwned')).toThrow('ENOENT');
-  }, 60_000);
+  }, 180_000);
 
   test('an uploaded script’s name cannot lead out of its folder', async () => {
     for (const name of ['../../../tmp/x.py', '..', "a'b$(id).py", '-c', '.hidden']) {
@@ -339,7 +352,7 @@ describe('nothing a caller sends is taken for code', () => {
       const { json } = await stack.call('POST', '/jobs', { body: form });
       expect((await stack.finish(json.job_id)).log).toBe('ran\n');
     }
-  }, 60_000);
+  }, 300_000);
 });
 
 describe('a request that cannot be met', () => {
@@ -475,11 +488,12 @@ describe('asking', () => {
       const { json: now } = await stack.call<Waiting>('GET', `/jobs/${json.job_id}`);
       seen.add(`${now.status}: ${now.reason_text}`);
       if (Date.now() > deadline) throw new Error(`the job is only ${[...seen].join(', ')}`);
+      await setTimeout(20);
     }
     await stack.call('POST', '/nodes/box0/resume');
     expect(await stack.finish(json.job_id)).toMatchObject({ status: 'COMPLETED' });
     expect((await stack.call('POST', '/nodes/other/drain')).status).toBe(404);
-  }, 60_000);
+  }, 180_000);
 
   test('every refusal for want of a token is the same', async () => {
     const tries = [undefined, 'Bearer', 'Bearer wrong', 'Basic abc', `Bearer ${stack.token}x`, ''];

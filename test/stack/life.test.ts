@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { until } from './gpu-jobs.js';
 import { LiveStack, runStackOnce } from './live-stack.js';
 
 let stack: LiveStack;
@@ -10,11 +11,11 @@ let stack: LiveStack;
 beforeAll(async () => {
   // No token given: one is made.
   stack = await LiveStack.start({ JR_AUTH_TOKEN: '' });
-}, 60_000);
+}, 180_000);
 
 afterAll(async () => {
   await stack.remove();
-}, 60_000);
+}, 180_000);
 
 /** Processes whose command line names the folder, apart from this test's own and init, which may be closed to us. */
 function processesOf(root: string): string[] {
@@ -26,8 +27,8 @@ function processesOf(root: string): string[] {
         const folder = readlinkSync(`/proc/${pid}/cwd`);
         return command.includes(root) || folder.startsWith(root) ? [`${pid} ${command}`] : [];
       } catch (error) {
-        // A process may end while it is looked at.
-        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+        // A process may end while it is looked at (ESRCH: between the opening of its file and the reading).
+        if (!['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
         return [];
       }
     });
@@ -57,15 +58,20 @@ test('a daemon that dies is restarted, and jobs run again', async () => {
   for (const program of ['slurmctld', 'slurmdbd', 'mariadb', 'slurmd', 'munged', 'api']) {
     const before = await stack.pidOf(program);
     process.kill(before, 'SIGKILL');
-    while ((await stack.pidOf(program)) === before) await new Promise((r) => setImmediate(r));
-  }
-  for (let status = 0; status !== 200;)
-    status = await fetch(`${stack.url}/health`).then(
-      async (reply) => (((await reply.json()) as { status: string }).status === 'ok' ? 200 : 0),
-      () => 0,
+    await until(
+      `${program} is started again`,
+      async () => (await stack.pidOf(program)) !== before,
+      60,
     );
+  }
+  const isWell = () =>
+    fetch(`${stack.url}/health`).then(
+      async (reply) => ((await reply.json()) as { status: string }).status === 'ok',
+      () => false,
+    );
+  await until('all is well', isWell, 120);
   expect(await stack.shell('echo alive')).toMatchObject({ status: 'COMPLETED', log: 'alive\n' });
-}, 120_000);
+}, 240_000);
 
 test('a second stack runs beside the first, and a third over the same folder is refused', async () => {
   const other = await LiveStack.start();
@@ -120,7 +126,9 @@ test('stopping ends all it started and running jobs, and a second start keeps ev
   });
   const next = await stack.shell('true');
   expect(next.slurm_job_id).toBeGreaterThan(held.json.slurm_job_id ?? Infinity);
-  const accounting = execFileSync('sacct', ['-a', '-n', '-X', '-P', '--format=JobID,State'], {
+  // Unless told, it begins with the day.
+  const options = ['-a', '-n', '-X', '-P', '-S', 'now-1day', '--format=JobID,State'];
+  const accounting = execFileSync('sacct', options, {
     env: { ...process.env, SLURM_CONF: join(stack.root, 'slurm/etc/slurm.conf') },
   }).toString();
   expect(accounting).toContain(`${done.slurm_job_id}|COMPLETED`);

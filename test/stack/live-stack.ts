@@ -1,32 +1,14 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { randomUUID } from 'node:crypto';
 import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { freePorts } from '../free-ports.js';
 
 const mainJs = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
-
-/** Free ports, found by asking the kernel for them all at once. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer().listen(0, '127.0.0.1');
-      await once(server, 'listening');
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(
-    servers.map(async (server) => {
-      server.close();
-      await once(server, 'close');
-    }),
-  );
-  return ports;
-}
 
 export async function makeRoot(): Promise<string> {
   const root = await mkdtemp(join(tmpdir(), 'jr-test-'));
@@ -58,7 +40,8 @@ export interface JobReply {
 export async function runStackOnce(env: Record<string, string>) {
   const child = launch(env);
   const output = collect(child);
-  const [code] = (await once(child, 'exit')) as [number | null];
+  // Not once it has exited: what it said last may still be in the pipe.
+  const [code] = (await once(child, 'close')) as [number | null];
   return { code, ...output() };
 }
 
@@ -101,7 +84,10 @@ export class LiveStack {
   ): Promise<LiveStack> {
     const root = settings['JR_ROOT'] ?? (await makeRoot());
     const [api, slurmctld, slurmd, slurmdbd] = await freePorts(4);
-    const token = 'test-token-0123456789';
+    // One after another, from the first on; else all stacks with SSH hosts that start at the same time choose the same.
+    const [sshSlurmd] = settings['JR_SSH_NODES'] === undefined ? [] : await freePorts(8);
+    // No other stack's, so that who looks for it among all processes finds no other test's.
+    const token = `test-token-${randomUUID()}`;
     const env = {
       JR_ROOT: root,
       JR_HOST: '127.0.0.1',
@@ -109,6 +95,7 @@ export class LiveStack {
       JR_SLURMCTLD_PORT: String(slurmctld),
       JR_SLURMD_PORT: String(slurmd),
       JR_SLURMDBD_PORT: String(slurmdbd),
+      ...(sshSlurmd !== undefined && { JR_SSH_SLURMD_PORT: String(sshSlurmd) }),
       JR_SIMULATE_GPUS: '2',
       // More than there are, so that many small jobs run side by side.
       JR_NUM_CPUS: '16',
@@ -143,7 +130,11 @@ export class LiveStack {
     const child = launch(this.env, this.through);
     this.#child = child;
     this.#output = collect(child);
-    const exited = once(child, 'exit').then(([code]) => {
+    const closed = once(child, 'close');
+    closed.catch(() => undefined);
+    const exited = once(child, 'exit').then(async ([code]) => {
+      // What it said last may still be in the pipe, which a daemon that was left may hold open.
+      await Promise.race([closed, setTimeout(5000, undefined, { ref: false })]);
       const { stdout, stderr } = this.#output();
       throw new Error(`the stack ended with ${String(code)}\n${stdout}${stderr}`);
     });
@@ -159,7 +150,8 @@ export class LiveStack {
   /** @returns the exit code. */
   async down(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
     const child = this.#child;
-    if (child === undefined || child.exitCode !== null) return child?.exitCode ?? null;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null)
+      return child?.exitCode ?? null;
     const exited = once(child, 'exit') as Promise<[number | null]>;
     child.kill(signal);
     return (await exited)[0];
@@ -203,49 +195,65 @@ export class LiveStack {
     return { Authorization: `Bearer ${json.token}` };
   }
 
-  /** Submits and waits for the end. @throws when it is not accepted or does not end in a minute. */
+  /**
+   * Submits and waits for the end.
+   * @param statuses what counts as accepted: 202, too, where Slurm may not be able to take it yet
+   * @throws when it is not accepted or does not end in two minutes.
+   */
   async run(
     fields: Record<string, unknown>,
     headers: Record<string, string> = {},
+    statuses: readonly number[] = [201],
   ): Promise<JobReply & { log: string }> {
     const submitted = await this.submit(fields, headers);
-    if (submitted.status !== 201)
+    if (!statuses.includes(submitted.status))
       throw new Error(`not accepted: ${submitted.status} ${submitted.text}`);
     return this.finish(submitted.json.job_id);
   }
 
-  async shell(command: string, fields: Record<string, unknown> = {}) {
-    return this.run({ command_key: 'shell', command, mem_gb: 0.2, ...fields });
+  async shell(command: string, fields: Record<string, unknown> = {}, statuses?: readonly number[]) {
+    return this.run({ command_key: 'shell', command, mem_gb: 0.2, ...fields }, {}, statuses);
   }
 
-  /** @throws when the job does not end in a minute. */
+  /** @throws when the job does not end in two minutes. */
   async finish(jobId: number): Promise<JobReply & { log: string }> {
-    const { json } = await this.call('GET', `/jobs/${jobId}?wait=60`);
-    if (['PENDING', 'RUNNING', 'COMPLETING'].includes(json.status))
-      throw new Error(`job ${jobId} is still ${json.status} after a minute`);
+    const { json } = await this.call('GET', `/jobs/${jobId}?wait=120`);
+    if (['SUBMITTING', 'PENDING', 'RUNNING', 'COMPLETING'].includes(json.status))
+      throw new Error(`job ${jobId} is still ${json.status} after two minutes: ${json.reason}`);
     const { text: log } = await this.call('GET', `/jobs/${jobId}/log`);
     return { ...json, log };
   }
 
-  /** Waits until the job is in that state. */
+  /** Waits until the job is in that state. @throws when it is not within a minute. */
   async until(jobId: number, status: string): Promise<void> {
-    for (const deadline = Date.now() + 30_000; Date.now() < deadline;) {
+    let seen = '';
+    for (const deadline = Date.now() + 60_000; Date.now() < deadline; await setTimeout(20)) {
       const { json } = await this.call('GET', `/jobs/${jobId}`);
       if (json.status === status) return;
-      await setTimeout(20);
+      seen = `${json.status} (${json.reason ?? json.message})`;
     }
-    throw new Error(`job ${jobId} did not become ${status}`);
+    throw new Error(`job ${jobId} did not become ${status}: it is ${seen}`);
+  }
+
+  /** Waits until the job's log holds that. @throws when it does not within a minute. */
+  async says(jobId: number, pattern: RegExp): Promise<void> {
+    let text = '';
+    for (const deadline = Date.now() + 60_000; Date.now() < deadline; await setTimeout(50)) {
+      ({ text } = await this.call('GET', `/jobs/${jobId}/log`));
+      if (pattern.test(text)) return;
+    }
+    throw new Error(`job ${jobId} did not say ${pattern}: ${text.slice(-1000)}`);
   }
 
   /** Kills the API outright and waits until the supervisor's next one answers. */
   async killApi(): Promise<void> {
     const killed = await this.pidOf('api');
     process.kill(killed, 'SIGKILL');
-    for (const deadline = Date.now() + 30_000; Date.now() < deadline; await setTimeout(50)) {
+    for (const deadline = Date.now() + 60_000; Date.now() < deadline; await setTimeout(50)) {
       if ((await this.pidOf('api')) === killed) continue;
       if (await fetch(`${this.url}/health`).catch(() => undefined)) return;
     }
-    throw new Error('the API did not come back within 30 s of being killed');
+    throw new Error('the API did not come back within a minute of being killed');
   }
 
   /** The process id of one of the daemons, as the supervisor has it. */

@@ -19,4 +19,4 @@ test('a job over its memory is killed where Slurm itself may not look, as in a c
   } finally {
     await stack.remove();
   }
-}, 90_000);
+}, 180_000);

@@ -18,13 +18,13 @@ beforeAll(async () => {
 afterAll(async () => {
   await stack.remove();
   await gate.remove();
-}, 60_000);
+}, 180_000);
 
 // What one leaves when it fails would keep the next ones from starting.
 afterEach(async () => {
   await until('the API answers', answers);
   execFileSync('scancel', ['--partition=main'], { env: slurmEnv() });
-}, 60_000);
+}, 180_000);
 
 const { submit, show, tellToEnd, end } = gpuJobs(() => stack);
 
@@ -151,7 +151,10 @@ describe('while it is being moved', () => {
     await gate.order('wait-before', 'scontrol uhold *');
     await leave();
     await gate.taken();
-    const [held, cancelled] = [put(id, 'hold'), put(id, 'cancel')];
+    const held = put(id, 'hold');
+    // Answered after it was asked, so that they come in this order.
+    await show(id);
+    const cancelled = put(id, 'cancel');
     await show(id);
     await gate.open();
     expect((await held).status).toBe(200);
@@ -177,7 +180,7 @@ test('a priority changed while the job is on its way to Slurm counts there', asy
   expect(await late).toBe(usual + 1);
   expect(await placeOf(usual + 1)).toBe((await placeOf(usual)) - 1 + rise);
   await end(all, usual, usual + 1);
-}, 60_000);
+}, 180_000);
 
 test('a held job stays held when its priority changes, and has the place of that once released', async () => {
   const all = await submit({ cpus: 16 });
@@ -202,4 +205,4 @@ test('a held job stays held when its priority changes, and has the place of that
   expect(await placeOf(free)).toBe(before);
   expect(await placeOf(byOwner)).toBeLessThan(before - 599 * 100_000);
   await end(all, changed, plain, free, byOwner);
-}, 60_000);
+}, 180_000);

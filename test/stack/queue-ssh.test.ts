@@ -171,12 +171,14 @@ test('jobs spread over the hosts, one a GPU; the others wait in their places, an
 }, 180_000);
 
 test('a job over its time is killed there, with what it started, and its two outputs are kept apart', async () => {
+  // Seconds that no other run of this test sleeps.
+  const mark = 100_000 + process.pid;
   write(
     `import subprocess, sys, time
-subprocess.Popen(["sleep", "1234"]); print("out"); print("err", file=sys.stderr)
+subprocess.Popen(["sleep", "${mark}"]); print("out"); print("err", file=sys.stderr)
 time.sleep(1000)
 `,
-    2,
+    4,
   );
   const { job_id: uuid } = await submit();
   await until(uuid, hasEnded);
@@ -188,9 +190,9 @@ time.sleep(1000)
     stdout: 'out\n',
   });
   expect(job.stderr).toMatch(
-    /^err\n(.*\n)?jobrunner: timeout: the command had its 4 s and was ended\n$/,
+    /^err\n(.*\n)?jobrunner: timeout: the command had its 8 s and was ended\n$/,
   );
-  const left = await bash('pgrep', ['-f', 'sleep 1234']).catch(
+  const left = await bash('pgrep', ['-fx', `sleep ${mark}`]).catch(
     (error: { stdout: string }) => error,
   );
   expect(left.stdout).toBe('');

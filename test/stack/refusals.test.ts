@@ -5,7 +5,8 @@ import { chmodSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:f
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { freePorts, makeRoot, runStackOnce } from './live-stack.js';
+import { freePorts } from '../free-ports.js';
+import { makeRoot, runStackOnce } from './live-stack.js';
 
 const repository = fileURLToPath(new URL('../..', import.meta.url));
 

@@ -6,7 +6,8 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { until } from './gpu-jobs.js';
-import { freePorts, makeRoot } from './live-stack.js';
+import { freePorts } from '../free-ports.js';
+import { makeRoot } from './live-stack.js';
 
 const numberOf = (flag: '-u' | '-g', user: string) =>
   Number(execFileSync('id', [flag, user], { encoding: 'utf8' }));
@@ -106,7 +107,7 @@ export class SiteSlurm {
   async stop(name: string): Promise<void> {
     const child = this.#running.get(name);
     this.#running.delete(name);
-    if (child === undefined || child.exitCode !== null) return;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, 'exit');
     child.kill('SIGTERM');
     await exited;

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { removeLink } from '../network-links.js';
 import { makeRoot, type LiveStack } from './live-stack.js';
 
 const mainJs = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
@@ -20,6 +21,8 @@ export function joinToken(stack: LiveStack, ...options: string[]): string {
  */
 export class WorkerBox {
   #said = '';
+  /** Not once it has exited: what it said last may still be in the pipe. */
+  readonly #closed: Promise<unknown>;
 
   private constructor(
     readonly root: string,
@@ -31,6 +34,8 @@ export class WorkerBox {
   ) {
     for (const stream of [child.stdout, child.stderr])
       stream?.setEncoding('utf8').on('data', (text: string) => (this.#said += text));
+    this.#closed = once(child, 'close');
+    this.#closed.catch(() => undefined);
   }
 
   /** Starts one; whether it joins, {@link ready} and {@link ended} tell. */
@@ -87,7 +92,7 @@ export class WorkerBox {
 
   /** Resolves once it is part of the cluster. @throws when it ends instead. */
   async ready(): Promise<void> {
-    const ended = once(this.child, 'exit').then(() => {
+    const ended = this.#closed.then(() => {
       throw new Error(`the box ended:\n${this.#said}`);
     });
     ended.catch(() => undefined);
@@ -103,8 +108,7 @@ export class WorkerBox {
 
   /** Resolves with all it said once it has ended by itself. */
   async ended(): Promise<string> {
-    if (this.child.exitCode === null && this.child.signalCode === null)
-      await once(this.child, 'exit');
+    await this.#closed;
     return this.#said;
   }
 
@@ -165,7 +169,7 @@ export class WorkerBox {
   async remove(): Promise<void> {
     started.delete(this);
     if (this.child.exitCode === null && this.child.signalCode === null) await this.cutPower();
-    // The cable goes with the network that its other end is in, a moment after the last process there.
+    removeLink(this.link);
     await rm(this.root, { recursive: true, force: true });
   }
 
@@ -175,8 +179,9 @@ export class WorkerBox {
       const path = `/proc/${this.child.pid}/task/${this.child.pid}/children`;
       const inner = readFileSync(path, 'utf8').trim().split(' ')[0];
       if (inner) return Number(inner);
-      if (this.child.exitCode !== null) throw new Error(`unshare ended: ${this.#said}`);
-      await new Promise((resolve) => setImmediate(resolve));
+      if (this.child.exitCode !== null || this.child.signalCode !== null)
+        throw new Error(`unshare ended: ${this.#said}`);
+      await new Promise((resolve) => setTimeout(resolve, 5));
     }
   }
 }

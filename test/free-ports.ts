@@ -1,0 +1,57 @@
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+
+const first = 20_000;
+const blockSize = 50;
+const blocks = 200;
+
+let next = 0;
+let end = 0;
+
+/**
+ * Ports that stay free until they are used, also while a stack is stopped and started again: from below those that the kernel gives to
+ * whoever asks for any (ip(7), ip_local_port_range), and no other test's, at whatever time it asks.
+ */
+export async function freePorts(count: number): Promise<number[]> {
+  const ports: number[] = [];
+  while (ports.length < count) {
+    if (next === end) await claimBlock();
+    const port = next++;
+    const server = createServer();
+    if (!(await listens(server, { port }))) continue;
+    server.close();
+    await once(server, 'close');
+    ports.push(port);
+  }
+  return ports;
+}
+
+/** A block is this process's for as long as it lives: so long it holds the socket of that name, which no file can leave behind (unix(7)). */
+async function claimBlock(): Promise<void> {
+  const [lowest = 0] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8')
+    .split('\t')
+    .map(Number);
+  const last = Math.min(blocks, Math.floor((lowest - first) / blockSize));
+  for (let block = 0; block < last; block++) {
+    const holder = createServer();
+    if (!(await listens(holder, { path: `\0jr-test-ports-${block}` }))) continue;
+    holder.unref();
+    next = first + block * blockSize;
+    end = next + blockSize;
+    return;
+  }
+  throw new Error(`no ports are left from ${first} to ${first + last * blockSize}`);
+}
+
+/** @returns false when somebody else does. */
+async function listens(server: Server, on: { port: number } | { path: string }): Promise<boolean> {
+  try {
+    server.listen(on);
+    await once(server, 'listening');
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    return false;
+  }
+}
