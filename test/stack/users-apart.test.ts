@@ -23,7 +23,7 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(async () => {
   await stack.remove();
-}, 60_000);
+}, 180_000);
 
 async function submit(user: string, command: string, more: Record<string, unknown> = {}) {
   const fields = { command_key: 'shell', command, mem_gb: 0.1, ...more };
@@ -73,6 +73,8 @@ async function trespass(intruder: string, owner: string, id: number): Promise<st
 
 describe('the jobs of two users and of the box’s owner', () => {
   const secret = 'hunter2-of-the-owner';
+  // Seconds that no other run of this test sleeps: the Unix users are this machine's, and have jobs of other stacks, too.
+  const mark = 100_000 + process.pid;
   const script = `import os, subprocess, time
 os.umask(0o077)
 print("pid", os.getpid(), flush=True)
@@ -81,7 +83,7 @@ with open("weights.pth", "w") as file:
 print(os.environ["PASSWORD"], flush=True)
 while not os.path.exists("stop"):
     time.sleep(0.1)
-subprocess.Popen(["sleep", "600"], start_new_session=True)
+subprocess.Popen(["sleep", "${mark}"], start_new_session=True)
 `;
 
   async function begin(user: string): Promise<number> {
@@ -122,7 +124,7 @@ subprocess.Popen(["sleep", "600"], start_new_session=True)
       expect(again).toMatchObject({ status: 'COMPLETED', log: '' });
       expect(await stack.finish(id)).toMatchObject({ status: 'COMPLETED' });
       // What it left running is gone, and what it closed can be had and removed.
-      const left = await run(owner, 'pgrep -u $USER -fx "sleep 600" || echo none');
+      const left = await run(owner, `pgrep -u $USER -fx "sleep ${mark}" || echo none`);
       expect(left.log).toBe('none\n');
       const path = `/outputs/download_by_job?job_id=${id}&rel_path=weights.pth`;
       const own = as[owner] ?? {};
@@ -151,7 +153,7 @@ subprocess.Popen(["sleep", "600"], start_new_session=True)
       const groups = name === 'runner' ? 'jr-owner runner' : `${name} runner`;
       expect(job.log).toBe(`data\n${name}\n${groups}\n${name} 700\n`);
     }
-  }, 60_000);
+  }, 180_000);
 
   test('the list of users says which Unix user is whose', async () => {
     const { json } = await stack.call<{ users: { user: string; unix_user: string | null }[] }>(
@@ -163,7 +165,7 @@ subprocess.Popen(["sleep", "600"], start_new_session=True)
   });
 
   test('a screen session is its user’s', async () => {
-    const { job_id: id } = await submit('alice', 'echo here; sleep 60', { screen: true });
+    const { job_id: id } = await submit('alice', 'echo here; sleep 600', { screen: true });
     await untilLog(id, 'here');
     await stack.until(id, 'RUNNING');
     const { json } = await stack.call<{ screens: { unix_user: string; name: string }[] }>(
@@ -177,7 +179,7 @@ subprocess.Popen(["sleep", "600"], start_new_session=True)
     expect((await run('bob', list('jr-job2', 'jr-job1'))).log).toBe('0\n1\n');
     await stack.call('POST', `/jobs/${id}/cancel`);
     await stack.until(id, 'CANCELLED');
-  }, 60_000);
+  }, 180_000);
 });
 
 describe('Unix users', () => {
@@ -218,5 +220,5 @@ describe('Unix users', () => {
     const { json } = await stack.call<{ jobs: unknown[] }>('GET', '/jobs', { headers: carol });
     expect(json.jobs).toEqual([]);
     expect((await run('bob', 'echo still')).log).toBe('still\n');
-  }, 60_000);
+  }, 180_000);
 });
