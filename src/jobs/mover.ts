@@ -66,9 +66,16 @@ export class Mover {
       store.updateJob(db, id, { moved_from: former, slurm_priority: place });
       // So that it cannot start meanwhile.
       await slurm.hold(former);
+      // One that has started just now is held, too, and ends where it is (22.05, tried).
+      if (!(await slurm.pending()).some(({ slurmJobId }) => slurmJobId === former)) {
+        store.updateJob(db, id, { moved_from: null, slurm_priority: null });
+        // Else it would stay so when it is requeued.
+        await slurm.release(former);
+        return;
+      }
     } catch (error) {
       if (!(error instanceof SlurmError)) throw error;
-      // It has started just now, or was cancelled: the next look tells.
+      // It has ended just now, or was cancelled: the next look tells.
       log.info({ err: error, job_id: id, gres }, 'the job could not be moved');
       return;
     }

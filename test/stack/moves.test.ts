@@ -88,6 +88,10 @@ async function movable() {
     leave: () => tellToEnd(on[1 - here] ?? 0),
     makeRoom: () => end(others),
     endAll: () => end(on[here] ?? 0),
+    /** What it waits for where it is. Not waited for: the API may stand still. */
+    makeRoomHere: async () => {
+      for (const one of [others, on[here] ?? 0]) await tellToEnd(one);
+    },
   };
 }
 
@@ -144,6 +148,25 @@ describe('while it is being moved', () => {
     await stack.until(id, 'RUNNING');
     await end(id);
     await endAll();
+  }, 120_000);
+
+  test('a job that starts where it is stays there, and runs once', async () => {
+    const { id, former, there, leave, makeRoomHere } = await movable();
+    await gate.order('wait-before', 'scontrol uhold *');
+    await leave();
+    await gate.taken();
+    await makeRoomHere();
+    await until('it has started', () => inSlurm('State:12,JobID:12').includes(`RUNNING ${former}`));
+    await gate.open();
+    // Answered once the move is over, since both change the job.
+    await put(id, 'priority', { priority: '5' });
+    await stack.until(id, 'RUNNING');
+    const { slurm_job_id: now, gres } = await show(id);
+    expect(now).toBe(former);
+    expect(gres).not.toBe(there);
+    await end(id);
+    expect(await runsOf(id)).toBe('run\n');
+    expect(inSlurm('JobID:12')).toEqual([]);
   }, 120_000);
 
   test('a job can be cancelled or held, and is so in its new place', async () => {
