@@ -133,12 +133,7 @@ export function writeSlurmConfig(
     node: shellQuote(app.node),
     main: shellQuote(join(app.root, 'dist/main.js')),
   });
-  render('epilog.sh', 0o755, {
-    results_dir: layout.results,
-    slurm_conf: layout.slurmConf,
-    job_ended_file: layout.jobEnded,
-    screen_dir: layout.screens,
-  });
+  renderEpilog(layout);
   render('cgroup.conf', 0o644, { cgroups: cgroupLines(useCgroups, release).join('\n') });
   // slurmdbd refuses a configuration that others can read.
   render('slurmdbd.conf', 0o600, {
@@ -180,6 +175,19 @@ export function remoteSettings(config: Config): Record<string, string> {
     JR_GPU_TYPE: config.node.gpuType,
     JR_SHARDS_PER_GPU: String(config.gpus.shardsPerGpu),
   };
+}
+
+/** What slurmd runs after each job on this machine. */
+export function renderEpilog(layout: Layout): void {
+  const afterJob = join(layout.slurmEtc, 'after-job.pl');
+  renderFile('after-job.pl', afterJob, 0o644, {});
+  renderFile('epilog.sh', join(layout.slurmEtc, 'epilog.sh'), 0o755, {
+    results_dir: layout.results,
+    after_job: afterJob,
+    slurm_conf: layout.slurmConf,
+    job_ended_file: layout.jobEnded,
+    screen_dir: layout.screens,
+  });
 }
 
 /** Fills one of the templates in slurm/. */

@@ -21,7 +21,13 @@ import type { Accounts } from '../stack/accounts.js';
 import type { Hardware } from '../stack/detect.js';
 import { privateFile } from '../stack/folders.js';
 import type { Installation } from '../stack/install-app.js';
-import { cgroupLines, parseSlurmRelease, renderFile, replaceFile } from '../stack/slurm-config.js';
+import {
+  cgroupLines,
+  parseSlurmRelease,
+  renderEpilog,
+  renderFile,
+  replaceFile,
+} from '../stack/slurm-config.js';
 import { readSelf, type BoxSelf } from './self.js';
 
 /** What a box is made of. */
@@ -53,6 +59,9 @@ export function makeBoxFolders({ layout, accounts }: BoxParts): void {
   folder(problemsFolder(layout), 0o2750, jobrunner.uid, jobsGroup);
 }
 
+/** For the files of one job. */
+const mostMs = 300_000;
+
 /**
  * Opens what jobs left that were cut off, as the epilog does it for those that end: else the agent could neither send nor remove what
  * they had closed to its group. As each job's user, so that no link leads to what is not that user's.
@@ -66,7 +75,9 @@ export async function openLeftovers({ layout, accounts }: BoxParts): Promise<voi
     const as = [`--reuid=${user.name}`, `--regid=${gid}`, '--init-groups'];
     const command = [...as, 'chmod', '-R', 'u+rwX,g+rwX', '--', path];
     // What is ours alone in it cannot be opened by that user, and need not be.
-    await execa('setpriv', command, { reject: false, cwd: '/', stdio: 'ignore' });
+    const options = { reject: false, cwd: '/', stdio: 'ignore' } as const;
+    // Something that the user left running may have stopped it.
+    await execa('setpriv', command, { ...options, timeout: mostMs, killSignal: 'SIGKILL' });
   }
 }
 
@@ -148,12 +159,7 @@ export function writeBoxConfig(parts: BoxParts, reply: JoinReply): void {
   renderFile('cgroup.conf', etc('cgroup.conf'), 0o644, {
     cgroups: cgroupLines(useCgroups, parseSlurmRelease(slurm)).join('\n'),
   });
-  renderFile('epilog.sh', etc('epilog.sh'), 0o755, {
-    results_dir: layout.results,
-    slurm_conf: layout.slurmConf,
-    job_ended_file: layout.jobEnded,
-    screen_dir: layout.screens,
-  });
+  renderEpilog(layout);
   const program = {
     results_dir: layout.results,
     root: shellQuote(layout.root),

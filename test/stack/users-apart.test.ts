@@ -137,6 +137,24 @@ subprocess.Popen(["sleep", "${mark}"], start_new_session=True)
     120_000,
   );
 
+  test('a job of a user’s can hold up nothing that is done at the end of another one of theirs', async () => {
+    const { job_id: watcher } = await submit(
+      'alice',
+      `echo ready
+       while :; do pkill -STOP -f '/results/'$((JR_JOB_ID + 1))'( |$)'; done 2>&1`,
+    );
+    await untilLog(watcher, 'ready');
+    // So many that they take long enough to be opened to the group.
+    const job = await run('alice', 'umask 077; mkdir new; touch new/{1..20000}');
+    expect(job).toMatchObject({ job_id: watcher + 1, status: 'COMPLETED' });
+    await untilLog(watcher, 'not permitted');
+    await stack.call('POST', `/jobs/${watcher}/cancel`);
+    await stack.until(watcher, 'CANCELLED');
+    const folder = join(stack.root, 'results', String(job.job_id), 'new');
+    expect(statSync(folder).mode & 0o777).toBe(0o770);
+    expect(statSync(join(folder, '20000')).mode & 0o777).toBe(0o660);
+  }, 60_000);
+
   test('all read the datasets, each has a home, and none the group of Slurm’s callers', async () => {
     const content = Buffer.from('data');
     const sha256 = createHash('sha256').update(content).digest('hex');
