@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { jobScript, QueueRepo, queueText } from './queue-repo.js';
 
 jest.setTimeout(600_000);
@@ -20,18 +22,20 @@ test('twelve workers run each of fifty jobs once, though some are killed and pus
   repo.preReceive('n=$(od -An -N1 -tu1 /dev/urandom); [ "$n" -ge 64 ]');
   const before = repo.show('queue.csv');
   const flags = ['--lease', '1', '--sleep', '3', '--max-attempts', '0'];
+  const gate = join(repo.folder, 'gate');
   const workers = Array.from({ length: 12 }, (_, i) =>
-    repo.work(`w${i}`, flags, { JOB_SECONDS: '0.5' }),
+    repo.work(`w${i}`, flags, { JOB_SECONDS: '0.5', JOB_GATE: gate }),
   );
-  // The first three that take a job are killed with it in hand, or just after.
+  // The first three that take a job are killed with it in hand: until then none ends.
   const killed = new Set<(typeof workers)[number]>();
   for (const worker of workers)
     worker.child.stderr.on('data', () => {
       if (killed.size >= 3 || killed.has(worker) || !/claimed/.test(worker.said())) return;
       killed.add(worker);
       worker.child.kill('SIGKILL');
+      if (killed.size === 3) writeFileSync(gate, '');
     });
-  await repo.untilAll('run');
+  await repo.untilAll('run', 500);
   const left = workers.filter((worker) => !killed.has(worker));
   for (const { child } of left) child.kill('SIGTERM');
   const ends = await Promise.all(left.map((worker) => worker.ended));

@@ -3,12 +3,16 @@ import { once } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const mainJs = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
-/** A script that says which job it is, in a file of its own among the results. */
+/** A script that says which job it is, in a file of its own among the results, once the file JOB_GATE is there. */
 export const jobScript = `import os, sys, time
+gate = os.environ.get("JOB_GATE")
+while gate and not os.path.exists(gate):
+    time.sleep(0.05)
 time.sleep(float(os.environ.get("JOB_SECONDS", "0")))
 name = sys.argv[1]
 print("ran", sys.argv[1:])
@@ -82,8 +86,8 @@ export class QueueRepo {
     return this.git('-C', this.bare, 'show', `${commit}:${path}`);
   }
 
-  files(): string[] {
-    return this.git('-C', this.bare, 'ls-tree', '-r', '--name-only', 'main').trim().split('\n');
+  files(commit = 'main'): string[] {
+    return this.git('-C', this.bare, 'ls-tree', '-r', '--name-only', commit).trim().split('\n');
   }
 
   statuses(): string[] {
@@ -95,13 +99,17 @@ export class QueueRepo {
   }
 
   /** Resolves when all rows say so. */
-  async untilAll(status: string): Promise<void> {
-    await this.until(() => this.statuses().every((one) => one === status));
+  async untilAll(status: string, seconds?: number): Promise<void> {
+    await this.until(() => this.statuses().every((one) => one === status), seconds);
   }
 
-  /** Looks again and again, since a repository tells nobody of a push. */
-  async until(isSo: () => boolean | Promise<boolean>): Promise<void> {
-    while (!(await isSo())) await new Promise((fulfil) => setTimeout(fulfil, 250));
+  /** Looks again and again, since a repository tells nobody of a push. @throws after so many seconds, with the last commits. */
+  async until(isSo: () => boolean | Promise<boolean>, seconds = 180): Promise<void> {
+    for (const deadline = Date.now() + seconds * 1000; !(await isSo()); await setTimeout(250))
+      if (Date.now() > deadline)
+        throw new Error(
+          `still not so: ${isSo.toString()}\n${this.git('-C', this.bare, 'log', '-5', '--stat', 'main')}`,
+        );
   }
 
   /** What a person does whose push comes too late: begin again with the newest state. */
@@ -131,9 +139,11 @@ export class QueueRepo {
 
   /** The claims, as they are written. */
   records(): Record<string, unknown>[] {
-    return this.files()
+    // Of one commit, which others may add to meanwhile.
+    const commit = this.git('-C', this.bare, 'rev-parse', 'main').trim();
+    return this.files(commit)
       .filter((path) => path.startsWith('.jobrunner/'))
-      .map((path) => JSON.parse(this.show(path)) as Record<string, unknown>);
+      .map((path) => JSON.parse(this.show(path, commit)) as Record<string, unknown>);
   }
 
   /** A hook of the repository, which refuses a push by its exit code. */
