@@ -2,11 +2,12 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import { chmodSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { request } from 'node:http';
+import { createServer as createPlainServer, request } from 'node:http';
 import { createServer } from 'node:https';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { basename, join } from 'node:path';
+import { text as readText } from 'node:stream/consumers';
 import { until, untilTold } from './gpu-jobs.js';
 import type { LiveStack } from './live-stack.js';
 import { freePorts } from '../free-ports.js';
@@ -105,6 +106,55 @@ describe('over slurmrestd', () => {
     await withStack(settings, async (stack) => {
       expect(await stack.shell('id -un')).toMatchObject({ log: 'runner\n', status: 'COMPLETED' });
     });
+  }, 180_000);
+
+  test('a job that it tells of in unknown words stays as it was, and hides no other', async () => {
+    // The real one says what it always did: its words are changed on the way.
+    let strange: number | null = null;
+    const change = (reply: string): string => {
+      const { jobs, ...others } = JSON.parse(reply) as { jobs?: { job_id: number }[] };
+      const changed = jobs?.map((job) =>
+        job.job_id === strange ? { ...job, job_state: { is: 'odd' } } : job,
+      );
+      return JSON.stringify({ ...others, jobs: changed && [{ user_name: 'eve' }, ...changed] });
+    };
+    const proxy = createPlainServer((req, res) => {
+      const headers = { ...req.headers, connection: 'keep-alive' };
+      const url = site.restUrl + (req.url ?? '/');
+      const passed = request(url, { method: req.method, headers, agent: false }, (reply) => {
+        const told = readText(reply).then((text) => (req.method === 'GET' ? change(text) : text));
+        told.then(
+          (text) => {
+            res.writeHead(reply.statusCode ?? 500, { 'Content-Type': 'application/json' });
+            res.end(text);
+          },
+          () => res.destroy(),
+        );
+      });
+      passed.on('error', () => res.destroy());
+      req.pipe(passed);
+    }).listen(0, '127.0.0.1');
+    await once(proxy, 'listening');
+    try {
+      const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+      await withStack({ ...api.viaRest(), JR_SLURMRESTD_URL: url }, async (stack) => {
+        const { json: odd } = await stack.submit({ command_key: 'shell', command: untilTold });
+        await stack.until(odd.job_id, 'RUNNING');
+        strange = odd.slurm_job_id;
+        writeFileSync(join(stack.root, 'results', String(odd.job_id), 'end'), '');
+        const inSlurm = () => site.command('squeue', '-h', '-j', String(strange), '-o', '%T');
+        await until('it has ended', async () => (await inSlurm()) === '');
+        expect(await stack.shell('true')).toMatchObject({ status: 'COMPLETED' });
+        expect(stack.stderr.match(/job_state/g)).toHaveLength(1);
+        const { json } = await stack.call('GET', `/jobs/${odd.job_id}`);
+        expect(json.status).toBe('RUNNING');
+        strange = null;
+        expect(await stack.finish(odd.job_id)).toMatchObject({ status: 'COMPLETED', exit_code: 0 });
+      });
+    } finally {
+      proxy.closeAllConnections();
+      proxy.close();
+    }
   }, 180_000);
 
   test('it is asked behind TLS, of a server whose certificate holds, and of no other', async () => {

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { until, untilTold } from './gpu-jobs.js';
 import type { JobReply, LiveStack } from './live-stack.js';
 import { SiteApi } from './site-api.js';
-import { namesOfOurs, SiteSlurm } from './site-slurm.js';
+import { namesOfOurs } from './site-plan.js';
+import { SiteSlurm } from './site-slurm.js';
 
 let site: SiteSlurm;
 let api: SiteApi;
@@ -230,7 +231,7 @@ describe('whichever way', () => {
     expect(folders.filter((folder) => own.includes(folder)).sort()).toEqual([...own].sort());
   }, 180_000);
 
-  test('how jobs ended while the API was away is found, though slurmctld has forgotten them', async () => {
+  test('how jobs ended while the API was away is found, though slurmctld has forgotten them and slurmdbd is away, too', async () => {
     const jobs = await Promise.all(
       ways().map(async (one) => {
         const started = [await slow(one), await slow(one)].map(({ json }) => json);
@@ -258,7 +259,14 @@ describe('whichever way', () => {
       return !numbers.some((number) => known.includes(number));
     });
     await site.rememberFor(300);
+    await site.stop('slurmdbd');
     await Promise.all(ways().map((one) => one.up()));
+    for (const one of ways()) {
+      const { status, json } = await one.call('GET', '/health');
+      expect([status, json]).toMatchObject([200, { status: 'degraded', slurmdbd: 'down' }]);
+      await until('accounting was asked in vain', () => one.stderr.includes('slurmdbd does not'));
+    }
+    await site.startAccounting();
     for (const [at, one] of ways().entries()) {
       const ids = (jobs[at] ?? []).map((job) => job.job_id);
       const found = await Promise.all(ids.map((id) => one.finish(id)));

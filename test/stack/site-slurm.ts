@@ -8,28 +8,27 @@ import { execa } from 'execa';
 import { until } from './gpu-jobs.js';
 import { freePorts } from '../free-ports.js';
 import { makeRoot } from './live-stack.js';
+import { siteFiles, usualSite, type SitePlan, type SitePorts } from './site-plan.js';
 
 const numberOf = (flag: '-u' | '-g', user: string) =>
   Number(execFileSync('id', [flag, user], { encoding: 'utf8' }));
 
-/** Partitions that mean something else in a cluster of our own. */
-export const namesOfOurs = ['main', 'ssh', 'any', 'boxes'];
+/** Files that stand for GPUs. */
+const gpuFiles = 5;
 
-/**
- * A Slurm as a site would run it, with nothing of ours in it: partitions `cpu` (the default) and `gpu` with limits, a node with two
- * whole GPUs of a type and no shards, accounting that keeps no comments, and slurmrestd.
- */
+/** A Slurm as a site would run it, with nothing of ours in it, and slurmrestd. */
 export class SiteSlurm {
   readonly #running = new Map<string, ChildProcess>();
 
   private constructor(
     readonly root: string,
-    private readonly ports: { ctld: number; dbd: number; rest: number; g1: number; c1: number },
+    private readonly ports: SitePorts,
+    private readonly plan: SitePlan,
   ) {}
 
-  static async start(): Promise<SiteSlurm> {
-    const [ctld = 0, dbd = 0, rest = 0, g1 = 0, c1 = 0] = await freePorts(5);
-    const site = new SiteSlurm(await makeRoot(), { ctld, dbd, rest, g1, c1 });
+  static async start(plan: SitePlan = usualSite): Promise<SiteSlurm> {
+    const [ctld = 0, dbd = 0, rest = 0, ...nodes] = await freePorts(3 + plan.nodes.length);
+    const site = new SiteSlurm(await makeRoot(), { ctld, dbd, rest, nodes }, plan);
     try {
       await site.#up();
     } catch (error) {
@@ -83,7 +82,18 @@ export class SiteSlurm {
   async startRest(): Promise<void> {
     const listen = [`127.0.0.1:${this.ports.rest}`, `unix:${this.restSocket}`];
     await rm(this.restSocket, { force: true });
-    const command = ['slurmrestd', '-f', this.slurmConf, '-a', 'rest_auth/jwt', ...listen];
+    // 22.05 does not start with a plugin for an accounting that is not there; later ones leave it out by themselves.
+    const isOld = (await this.command('slurmrestd', '-V')).includes(' 22.05');
+    const plugins = isOld && !this.plan.hasAccounting ? ['-s', 'v0.0.38'] : [];
+    const command = [
+      'slurmrestd',
+      '-f',
+      this.slurmConf,
+      '-a',
+      'rest_auth/jwt',
+      ...plugins,
+      ...listen,
+    ];
     // Whoever asks brings a token: it has none of its own that would do.
     this.#launch('slurmrestd', 'nobody', command, { SLURM_JWT: 'daemon' });
     await until('slurmrestd answers', () =>
@@ -114,8 +124,9 @@ export class SiteSlurm {
   }
 
   async remove(): Promise<void> {
-    for (const name of ['slurmrestd', 'slurmd-c1', 'slurmd-g1', 'slurmctld', 'slurmdbd'])
-      await this.stop(name);
+    await this.stop('slurmrestd');
+    for (const { name } of this.plan.nodes) await this.stop(`slurmd-${name}`);
+    for (const name of ['slurmctld', 'slurmdbd']) await this.stop(name);
     await this.stop('mariadb');
     await this.stop('munged');
     await rm(this.root, { recursive: true, force: true });
@@ -143,18 +154,23 @@ export class SiteSlurm {
       ...[`--seed-file=${root}/munge/seed`, `--socket=${socket}`],
       ...[`--pid-file=${root}/munge/pid`, `--log-file=${root}/munge/log`],
     ]);
-    await this.#startAccounting();
+    if (this.plan.hasAccounting) await this.#makeAccounting();
     await this.startController();
-    for (const node of ['g1', 'c1'])
-      this.#launch(`slurmd-${node}`, 'root', ['slurmd', '-D', '-N', node, '-f', this.slurmConf]);
+    for (const { name } of this.plan.nodes)
+      this.#launch(`slurmd-${name}`, 'root', ['slurmd', '-D', '-N', name, '-f', this.slurmConf]);
     await this.startRest();
-    await until(
-      'both nodes are idle',
-      async () => (await this.command('sinfo', '-hN', '-p', 'all', '-o', '%T')) === 'idle\nidle',
-    );
+    const states = () => this.command('sinfo', '-hN', '-o', '%T');
+    await until('all nodes are idle', async () => /^(idle\n?)+$/.test(await states()));
   }
 
-  async #startAccounting(): Promise<void> {
+  async startAccounting(): Promise<void> {
+    this.#launch('slurmdbd', 'slurm', ['slurmdbd', '-D'], {
+      MYSQL_UNIX_PORT: `${this.root}/mysql-run/sock`,
+    });
+    await until('slurmdbd answers', () => this.#answers('sacctmgr', '-n', 'list', 'cluster'), 60);
+  }
+
+  async #makeAccounting(): Promise<void> {
     const { root } = this;
     await execa('mysql_install_db', [
       ...['--no-defaults', '--user=mysql', `--datadir=${root}/mysql`],
@@ -167,10 +183,7 @@ export class SiteSlurm {
       ...['--performance-schema=OFF', '--innodb-buffer-pool-size=32M'],
     ]);
     await until('MariaDB answers', () => existsSync(`${root}/mysql-run/sock`), 60);
-    this.#launch('slurmdbd', 'slurm', ['slurmdbd', '-D'], {
-      MYSQL_UNIX_PORT: `${root}/mysql-run/sock`,
-    });
-    await until('slurmdbd answers', () => this.#answers('sacctmgr', '-n', 'list', 'cluster'), 60);
+    await this.startAccounting();
     await this.command('sacctmgr', '-i', 'add', 'cluster', 'campus');
     await this.command('sacctmgr', '-i', 'add', 'account', 'phys,bio');
     await this.command('sacctmgr', '-i', 'add', 'user', 'jobrunner,runner', 'account=bio');
@@ -178,76 +191,19 @@ export class SiteSlurm {
   }
 
   #configure(): void {
-    const { root, ports } = this;
+    const { root } = this;
     const own = (name: string, text: string | Buffer, user: string, mode = 0o600) => {
       writeFileSync(join(root, name), text, { mode });
       chownSync(join(root, name), numberOf('-u', user), numberOf('-g', user));
     };
     own('munge/key', randomBytes(128), 'munge');
     own('jwt.key', randomBytes(32), 'slurm');
-    own('gpu0', '', 'root', 0o666);
-    own('gpu1', '', 'root', 0o666);
+    for (let gpu = 0; gpu < gpuFiles; gpu++) own(`gpu${gpu}`, '', 'root', 0o666);
     own('cgroup.conf', '', 'root', 0o644);
-    const common = [
-      'SlurmUser=slurm',
-      'AuthType=auth/munge',
-      `AuthInfo=socket=${root}/munge-run/socket`,
-      'AuthAltTypes=auth/jwt',
-      `AuthAltParameters=jwt_key=${root}/jwt.key`,
-    ];
-    const lines = [
-      ...common,
-      'ClusterName=campus',
-      'SlurmctldHost=localhost(127.0.0.1)',
-      `SlurmctldPort=${ports.ctld}`,
-      'CredType=cred/munge',
-      'MpiDefault=none',
-      'CommunicationParameters=NoCtldInAddrAny,NoInAddrAny',
-      `StateSaveLocation=${root}/state`,
-      `SlurmdSpoolDir=${root}/spool/%n`,
-      `SlurmctldPidFile=${root}/state/slurmctld.pid`,
-      `SlurmdPidFile=${root}/spool/slurmd-%n.pid`,
-      'ProctrackType=proctrack/linuxproc',
-      'TaskPlugin=task/none',
-      'JobAcctGatherType=jobacct_gather/linux',
-      'SlurmdParameters=config_overrides',
-      'ReturnToService=2',
-      'KillWait=2',
-      // Jobs start when there is room, not up to 3 s later: nothing here is about a busy site's sparing itself.
-      'SchedulerParameters=batch_sched_delay=0,sched_min_interval=0,bf_interval=1',
-      'SelectType=select/cons_tres',
-      'SelectTypeParameters=CR_Core_Memory',
-      'EnforcePartLimits=ALL',
-      'AccountingStorageType=accounting_storage/slurmdbd',
-      'AccountingStorageHost=127.0.0.1',
-      `AccountingStoragePort=${ports.dbd}`,
-      `AccountingStoragePass=${root}/munge-run/socket`,
-      'GresTypes=gpu',
-      `NodeName=g1 NodeHostname=localhost NodeAddr=127.0.0.1 Port=${ports.g1} CPUs=4 RealMemory=4000 Gres=gpu:a100:2`,
-      `NodeName=c1 NodeHostname=localhost NodeAddr=127.0.0.1 Port=${ports.c1} CPUs=8 RealMemory=8000`,
-      'PartitionName=cpu Nodes=c1 Default=YES MaxTime=02:00:00 DefaultTime=00:10:00',
-      'PartitionName=gpu Nodes=g1 MaxTime=01:00:00 MaxMemPerNode=3000',
-      'PartitionName=all Nodes=g1,c1 MaxTime=UNLIMITED',
-      ...namesOfOurs.map((name) => `PartitionName=${name} Nodes=c1 MaxTime=02:00:00`),
-    ];
-    writeFileSync(this.slurmConf, `${lines.join('\n')}\n`);
-    writeFileSync(
-      join(root, 'gres.conf'),
-      `NodeName=g1 Name=gpu Type=a100 File=${root}/gpu[0-1]\n`,
-    );
-    const dbd = [
-      ...common,
-      'DbdHost=localhost',
-      'DbdAddr=127.0.0.1',
-      `DbdPort=${ports.dbd}`,
-      'CommunicationParameters=NoInAddrAny',
-      `PidFile=${root}/state/slurmdbd.pid`,
-      'StorageType=accounting_storage/mysql',
-      'StorageHost=localhost',
-      'StorageUser=slurm',
-      'StorageLoc=slurm_acct_db',
-    ];
-    own('slurmdbd.conf', `${dbd.join('\n')}\n`, 'slurm');
+    const files = siteFiles(root, this.ports, this.plan);
+    own('slurm.conf', files.slurmConf, 'root', 0o644);
+    own('gres.conf', files.gresConf, 'root', 0o644);
+    own('slurmdbd.conf', files.slurmdbdConf, 'slurm');
   }
 
   #launch(
