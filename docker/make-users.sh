@@ -2,6 +2,23 @@
 # Makes the users that the daemons, the API and the jobs run as. Does nothing the second time.
 set -euo pipefail
 
+# The jobs of everybody but the owner: the API gives each user one of jr-job1 …, for good. Their numbers are fixed, since Slurm and what
+# is kept in a volume know users by number, and worker boxes must have the same. They are the last of those of ordinary users, downwards:
+# useradd gives the one after the highest, and begins below again where that is the last.
+most=${JR_JOB_USERS:-100} last=60000
+[[ $most =~ ^[1-9][0-9]{0,2}$ ]] || { echo 'JR_JOB_USERS: expected 1 to 999, the number of users besides the owner' >&2; exit 2; }
+# What stands in the way, before anything is made: somebody else with one of these numbers or groups, and one of these names without a
+# group of its own.
+for database in passwd group; do
+  getent "$database" | awk -F: -v last="$last" -v most="$most" -v database="$database" '
+    function is_taken(number) { return number > last - most && number <= last }
+    { is_user = database == "passwd" }
+    $1 ~ /^jr-job[1-9][0-9]*$/ ? is_user && $3 != $4 : is_taken($3) || (is_user && is_taken($4)) { print "/etc/" database ": " $0 }'
+done | { ! grep . >&2; } || {
+  echo "in the way: jr-job1 to jr-job$most are to be the users and groups $last down to $((last + 1 - most)); give those above other numbers" >&2
+  exit 1
+}
+
 user() { # name, home, extra useradd options
   local name=$1 home=$2
   shift 2
@@ -31,18 +48,21 @@ member jobrunner jr-remote
 member jr-remote runner
 member jr-remote jr-owner
 
-# The jobs of everybody else: the API gives each user one of these, for good. Their numbers are fixed, since Slurm and what is kept in
-# a volume know users by number, and worker boxes must have the same.
-most=${JR_JOB_USERS:-100}
-[[ $most =~ ^[1-9][0-9]{0,2}$ ]] || { echo 'JR_JOB_USERS: expected 1 to 999, the number of users besides the owner' >&2; exit 2; }
+# Expired, so that what a job leaves in its home (SSH keys) or at cron's or at's lets nobody in outside of Slurm. Without numbers of their
+# own for user namespaces: what ran or wrote files as one of those would be out of everybody's reach.
 install -d -m 0755 /home/jr-jobs
 for ((n = 1; n <= most; n++)); do
-  name=jr-job$n id=$((59000 + n)) home=/home/jr-jobs/$n
+  name=jr-job$n id=$((last + 1 - n)) home=/home/jr-jobs/$n
   if ! getent passwd "$name" >/dev/null; then
-    getent group "$name" >/dev/null || groupadd --gid "$id" --users jobrunner,jr-remote "$name"
-    useradd --uid "$id" --gid "$id" --groups runner --no-create-home --home-dir "$home" --shell /bin/bash "$name"
+    getent group "$name" >/dev/null || groupadd --gid "$id" "$name"
+    useradd --uid "$id" --gid "$name" --groups runner --no-create-home --home-dir "$home" --shell /bin/bash \
+      --expiredate 1970-01-02 --key SUB_UID_COUNT=0 --key SUB_GID_COUNT=0 "$name"
   fi
   [ -d "$home" ] || install -d -m 0700 -o "$name" -g "$name" "$home"
+done
+for name in jobrunner jr-remote; do
+  missing=$(getent group | awk -F: -v user="$name" '$1 ~ /^jr-job[1-9][0-9]*$/ && "," $4 "," !~ "," user "," { printf "%s%s", comma, $1; comma = "," }')
+  [ -z "$missing" ] || usermod --append --groups "$missing" "$name"
 done
 
 for name in slurm jobrunner jr-remote; do member "$name" jr-slurm; done

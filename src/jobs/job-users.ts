@@ -53,7 +53,7 @@ export class JobUsers {
     if (!this.users.has(unixUserName(number)))
       throw new AppError(
         'unprocessable',
-        `the ${number - 1} Unix users of this machine that jobs run as have all been given to others: its administrator makes more with JR_JOB_USERS=${number + 99} docker/make-users.sh`,
+        `the ${number - 1} Unix users of this machine that jobs run as have all been given to others: its administrator makes more with JR_JOB_USERS=${Math.min(number + 99, 999)} docker/make-users.sh and a restart`,
       );
     db.prepare('INSERT INTO job_users (user, number) VALUES (?, ?)').run(user, number);
     return number;

@@ -7,6 +7,7 @@ import {
   existsSync,
   fchmodSync,
   fchownSync,
+  fstatSync,
   fsyncSync,
   lstatSync,
   mkdirSync,
@@ -124,14 +125,17 @@ export function keepSecrets(
 /** The set-group-ID bit (inode(7)). */
 const setGroupId = 0o2000;
 
-/** What jobs left in there before each user had a group was everybody's; then the folder handed its own group on. */
-function giveToOwner(path: string, { runner }: Accounts): void {
+/**
+ * What jobs left in there before each user had a group was everybody's; then the folder handed its own group on. What is jr-remote's
+ * stays so: a job of the owner's could put links in the way of one that an SSH host still runs.
+ */
+function giveToOwner(path: string, { runner, jobsGroup }: Accounts): void {
   if (!existsSync(path) || (statSync(path).mode & setGroupId) === 0) return;
   for (const entry of readdirSync(path, { withFileTypes: true })) {
     if (!entry.isDirectory()) continue;
     // The API, whose folder it is, may have put a link in its place.
     const folder = openSync(join(path, entry.name), constants.O_DIRECTORY | constants.O_NOFOLLOW);
-    fchownSync(folder, -1, runner.gid);
+    if (fstatSync(folder).gid === jobsGroup) fchownSync(folder, -1, runner.gid);
     closeSync(folder);
   }
 }

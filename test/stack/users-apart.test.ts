@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, chownSync, lstatSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, lstatSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { readGroups } from '../../src/unix-users.js';
@@ -210,12 +210,17 @@ describe('Unix users', () => {
     for (const folder of folders) chmodSync(folder, 0o2750);
     const left = join(stack.root, 'results', String(old));
     chownSync(left, statSync(left).uid, shared);
+    const remote = readGroups().get('jr-remote') ?? -1;
+    const ofSshHost = join(stack.root, 'results', '999');
+    mkdirSync(ofSshHost);
+    chownSync(ofSshHost, statSync(left).uid, remote);
     execFileSync('ln', ['-s', '/etc', join(stack.root, 'results', 'link')]);
     const etc = statSync('/etc').gid;
 
     await stack.up();
     for (const folder of folders) expect(statSync(folder).mode & 0o7777).toBe(0o710);
     expect(lstatSync(left).gid).toBe(readGroups().get('jr-owner'));
+    expect(statSync(ofSshHost).gid).toBe(remote);
     expect(statSync('/etc').gid).toBe(etc);
     const read = (id: number) => `cat ${stack.root}/results/${id}/model.pth; id -un`;
     expect((await run('admin', read(old))).log).toBe('old\nrunner\n');
