@@ -141,6 +141,24 @@ describe('what slurmrestd tells in ways that are not known here', () => {
   });
 });
 
+test('what slurmctld refuses to a job is an error, though slurmrestd has none', async () => {
+  const client = (reply: unknown) =>
+    restClient({
+      ...{ version: 'v0.0.42', hasAccounting: true, user: 'runner', onUnread: unread },
+      defaults: { account: undefined, qos: undefined },
+      ask: () => Promise.resolve(reply),
+    });
+  const result = (error_code: number, error: string) => ({ job_id: 7, error_code, error, why: '' });
+  const refused = { errors: [], results: [result(0, ''), result(2002, 'Access denied')] };
+  await expect(client(refused).hold(7)).rejects.toMatchObject({
+    ...{ kind: 'refused', message: 'Access denied' },
+  });
+  const status = [{ error: { code: 2017, string: 'Invalid job id specified' } }];
+  await expect(client({ status }).cancel(7)).rejects.toMatchObject({ kind: 'refused' });
+  for (const reply of [{}, { results: null }, { results: [result(0, 'No error')] }])
+    await expect(client(reply).release(7)).resolves.toBeUndefined();
+});
+
 test('a slurmrestd that knows none of the site’s users by name still tells of ours', () => {
   const record = { job_id: 7, job_state: 'RUNNING', comment: 'c', nodes: 'n', exit_code: 0 };
   const names = [undefined, null, '', 'runner', 'eve'];

@@ -38,6 +38,10 @@ const pingReply = z.object({
 const killReply = z.object({
   status: z.array(z.object({ error: z.object({ code: optionalNumber, string: text }) })).nullish(),
 });
+/** Since v0.0.40 what is refused to a job stands here alone, beside a warning. */
+const changeReply = z.object({
+  results: z.array(z.object({ error_code: optionalNumber, error: text, why: text })).nullish(),
+});
 
 /** What the server speaks, and whether of accounting. @throws SlurmError, also where it speaks nothing that is known here. */
 export async function findVersion(
@@ -65,7 +69,9 @@ export function restClient(site: RestSite): SiteClient {
   const slurmdb = `/slurmdb/${version}`;
   const limit = pLimit(submitsAtOnce);
   const change = async (id: number, body: object) => {
-    await ask({ method: 'POST', path: `${slurm}/job/${id}`, body });
+    const reply = await ask({ method: 'POST', path: `${slurm}/job/${id}`, body });
+    const failed = readReply(changeReply, reply).results?.find((result) => result.error_code);
+    if (failed) throw new SlurmError('refused', failed.why || failed.error);
   };
   const askAccounting = async (path: string) => {
     if (!hasAccounting) return [];
