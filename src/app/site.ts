@@ -94,7 +94,7 @@ async function clientOf(
   const ask = restTransport({ url, user, token, now });
   try {
     const onUnread = (unread: UnreadField) =>
-      log.error(unread, 'slurmrestd tells of this in a way that is not known here');
+      log.error({ unread }, 'slurmrestd tells of this in a way that is not known here; said once');
     return restClient({ ask, ...(await findVersion(ask)), user, defaults, onUnread });
   } catch (cause) {
     if (!(cause instanceof SlurmError)) throw cause;
