@@ -2,7 +2,7 @@ import { setAccount, type AccountLimits } from './accounts.js';
 import { randomBytes } from 'node:crypto';
 import pLimit from 'p-limit';
 import { commandRunner, type RunCommand } from './command.js';
-import { jobCommands } from './job-commands.js';
+import { jobCommands, type JobCommands } from './job-commands.js';
 import type { SlurmRecord } from './job-record.js';
 import { nodeArguments, parseNodes, type SlurmNode } from './nodes.js';
 import { inParts, parseSacct, sacctArguments, type Past } from './sacct.js';
@@ -23,7 +23,7 @@ import { parseSbatch, sbatchArguments, submitRemoteArguments, type SubmitSpec } 
 import { parsePriority, parseSqueue, priorityArguments, squeueArguments } from './squeue.js';
 
 /** What JobRunner asks of any Slurm, its own or a site's. Every method throws SlurmError. */
-export interface SlurmClient {
+export interface SlurmClient extends JobCommands {
   /** Hands over a script to run as the job's user; for an SSH host, the job's number instead. @returns Slurm's job number. */
   submit(spec: SubmitSpec, script: string): Promise<number>;
   /** Live jobs and those that ended in the last `MinJobAge` seconds. */
@@ -34,10 +34,6 @@ export interface SlurmClient {
   history(since: number): Promise<SlurmRecord[]>;
   /** All that accounting knows of those jobs, the latest last; a number may have been given out anew. */
   historyOf(slurmJobIds: readonly number[]): Promise<SlurmRecord[]>;
-  cancel(slurmJobId: number): Promise<void>;
-  hold(slurmJobId: number): Promise<void>;
-  release(slurmJobId: number): Promise<void>;
-  requeue(slurmJobId: number): Promise<void>;
   nodes(): Promise<SlurmNode[]>;
   /** Throws unless slurmctld answers. */
   pingController(): Promise<void>;
@@ -47,7 +43,7 @@ export interface SlurmClient {
 
 /** What it asks of a Slurm of its own, whose Operator it is. */
 export interface OperatorClient extends SlurmClient {
-  /** Makes the account or changes its limits; see accounts.ts. */
+  /** Makes the account, or changes its limits and lets that Unix user submit under it; see accounts.ts. */
   setAccount(account: string, limits: AccountLimits, unixUser: string): Promise<void>;
   /** A waiting job's place in the queue: the higher, the sooner; 0 while it is held. */
   priorityOf(slurmJobId: number): Promise<number>;

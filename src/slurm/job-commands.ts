@@ -1,12 +1,18 @@
-import type { SlurmClient } from './client.js';
+/** What is done to one job, by Slurm's number of it. */
+export interface JobCommands {
+  cancel(slurmJobId: number): Promise<void>;
+  hold(slurmJobId: number): Promise<void>;
+  release(slurmJobId: number): Promise<void>;
+  requeue(slurmJobId: number): Promise<void>;
+}
 
 /**
- * What is done to one job, by the commands of whoever may change it.
+ * By the commands of whoever may change it.
  * @param act runs one of them
  */
 export function jobCommands(
   act: (program: 'scontrol' | 'scancel', args: string[]) => Promise<string>,
-): Pick<SlurmClient, 'cancel' | 'hold' | 'release' | 'requeue'> {
+): JobCommands {
   const control = async (...args: string[]) => {
     await act('scontrol', args);
   };
