@@ -32,7 +32,9 @@ async function claimBlock(): Promise<void> {
   const [lowest = 0] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8')
     .split('\t')
     .map(Number);
-  const last = Math.min(blocks, Math.floor((lowest - first) / blockSize));
+  // Where the kernel gives out nearly all of them, there is no place beside it.
+  const below = Math.floor((lowest - first) / blockSize);
+  const last = below > 0 ? Math.min(blocks, below) : blocks;
   for (let block = 0; block < last; block++) {
     const holder = createServer();
     if (!(await listens(holder, { path: `\0jr-test-ports-${block}` }))) continue;
