@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # Makes the users that the daemons, the API and the jobs run as. Does nothing the second time.
 set -euo pipefail
+# Several stacks of one machine may start at once.
+exec 9<"$0"
+flock 9
 
 # The jobs of everybody but the owner: the API gives each user one of jr-job1 …, for good. Their numbers are fixed, since Slurm and what
 # is kept in a volume know users by number, and worker boxes must have the same. They are the last of those of ordinary users, downwards:

@@ -106,6 +106,7 @@ check_ssh_host() {
   cancel "$id"
   awaits "$id" '.status == "CANCELLED"' 'expected it to be cancelled on the SSH host'
   passed 'jobs run on an SSH host, come back and are cancelled there'
+  check_users_any_place far "$host_user"
   engine exec "$name" jobrunner node remove far >/dev/null
   awaits_nodes 'all(.nodes[]; .name != "far")' 'the SSH host has not left'
   stop_sshd "$folder"

@@ -109,6 +109,7 @@ cleanup() {
 }
 . docker/test-image-bases.sh
 . docker/test-image-jobs.sh
+. docker/test-image-users.sh
 trap cleanup EXIT
 
 # --- the service in a container ---
@@ -235,6 +236,10 @@ check_ssh_host
 awaits "$overtime" '.status == "TIMEOUT" and .failure == "time_limit"' 'expected it to run into its time limit'
 passed 'a job over its time is ended, and says so'
 
+phase 'users'
+check_users
+check_too_few_users
+
 phase 'health and processes'
 # Docker and Podman show it in different places.
 mapfile -t check < <(engine image inspect "$image" | jq -r '.[0] | (.Config.Healthcheck // .Healthcheck).Test[1:][]')
@@ -260,8 +265,9 @@ datasets=$(api /datasets | jq -c '[.datasets[]?.sha256] | sort')
 stop 'with a stubborn job running'
 engine rm "$name" >/dev/null
 
+age_volume
 # A new container over the same volume, with what a careful host takes away and a limit on its memory.
-start -m 3g --cap-drop MKNOD --cap-drop NET_RAW --cap-drop SYS_CHROOT --cap-drop SETFCAP --cap-drop NET_BIND_SERVICE
+start -e JR_JOB_USERS=103 -m 3g --cap-drop MKNOD --cap-drop NET_RAW --cap-drop SYS_CHROOT --cap-drop SETFCAP --cap-drop NET_BIND_SERVICE
 passed 'it starts again over the same volume, with fewer capabilities and 3 GiB'
 after=$(api "/jobs/$id" | jq -c '[.job_id, .slurm_job_id, .status, .experiment_id]')
 [ "$before" = "$after" ] || fail 'the job is not as it was' "$before" "$after"
@@ -281,6 +287,10 @@ passed "Slurm's job numbers go on ($last, then $next)"
 memory=$(api /nodes | jq '[.. | .memoryMb? // .memory_mb? // empty][0]')
 ((memory < 3072)) || fail "the node has $memory MiB under a limit of 3 GiB"
 passed "the node keeps to the container's memory ($memory MiB of 3072)"
+check_aged_volume "$users_job"
+check_users
+check_more_users
 $keep || stop 'idle'
+[ $engine = docker ] || $keep || check_user_namespace
 phase end
 echo 'test-image: passed'

@@ -6,6 +6,9 @@ import { readFileSync } from 'node:fs';
 /** The Unix user that the jobs of the box's owner run as. */
 export const OWNER_UNIX_USER = 'runner';
 
+/** Besides the owner's; docker/make-users.sh takes no more. */
+export const MOST_JOB_USERS = 999;
+
 /** The Unix user that the jobs of one of our users run as. @param number from 1 */
 export const unixUserName = (number: number) => `jr-job${number}`;
 

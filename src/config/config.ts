@@ -41,6 +41,8 @@ export interface Config {
     maxTime: string;
     useCgroups: boolean;
   };
+  /** Unix users that jobs run as, besides the owner's. */
+  jobUsers: number;
   ports: { slurmctld: number; slurmd: number; slurmdbd: number };
   gpus: {
     shardsPerGpu: number;
@@ -143,6 +145,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       maxTime: e.JR_MAX_TIME,
       useCgroups: e.JR_USE_CGROUPS,
     },
+    jobUsers: e.JR_JOB_USERS,
     ports: {
       slurmctld: e.JR_SLURMCTLD_PORT,
       slurmd: e.JR_SLURMD_PORT,

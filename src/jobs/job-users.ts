@@ -1,7 +1,14 @@
 import { BOX_OWNER } from '../auth/caller.js';
 import type { Database } from '../db/database.js';
 import { AppError } from '../errors.js';
-import { OWNER_UNIX_USER, unixUserName, type UnixUser } from '../unix-users.js';
+import { MOST_JOB_USERS, OWNER_UNIX_USER, unixUserName, type UnixUser } from '../unix-users.js';
+
+/** @param number of the Unix user that there is not */
+function remedyFor(number: number): string {
+  return number > MOST_JOB_USERS
+    ? `there can be no more than ${MOST_JOB_USERS}`
+    : `its administrator starts JobRunner with JR_JOB_USERS=${Math.min(number + 99, MOST_JOB_USERS)}, worker boxes too`;
+}
 
 /**
  * Which Unix user each of our users' jobs run as: what keeps them out of one another's folders and processes. The box's owner's is
@@ -33,7 +40,7 @@ export class JobUsers {
     if (found === undefined)
       throw new AppError(
         'unprocessable',
-        `the Unix user ${name}, which this job is to run as, is not there: run docker/make-users.sh as root`,
+        `the Unix user ${name}, which this job is to run as, is not there: its machine’s administrator starts JobRunner with JR_JOB_USERS as large as before`,
       );
     return found;
   }
@@ -53,7 +60,7 @@ export class JobUsers {
     if (!this.users.has(unixUserName(number)))
       throw new AppError(
         'unprocessable',
-        `the ${number - 1} Unix users of this machine that jobs run as have all been given to others: its administrator makes more with JR_JOB_USERS=${Math.min(number + 99, 999)} docker/make-users.sh and a restart`,
+        `the ${number - 1} Unix users of this machine that jobs run as have all been given to others: ${remedyFor(number)}`,
       );
     db.prepare('INSERT INTO job_users (user, number) VALUES (?, ?)').run(user, number);
     return number;

@@ -161,7 +161,7 @@ export class BoxRegister {
       );
     if (asked.ids.jobs !== idsOfJobUsers(accounts))
       throw new JoinRefusal(
-        'runner, jr-job1 and the others that jobs run as are not all there on both machines under the same numbers (getent passwd); Slurm knows users by number, so make them the same, as the image does',
+        'runner, jr-job1 and the others that jobs run as are not all there on both machines under the same numbers (getent passwd); Slurm knows users by number, so make them the same, as the image does where JR_JOB_USERS is the same',
       );
     const { munge_key_sha256: keyDigest } = asked;
     if (

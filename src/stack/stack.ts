@@ -14,6 +14,7 @@ import { nameIsLoopback } from './host-address.js';
 import { installApp, type Installation } from './install-app.js';
 import { openJoinFiles, writeJoinToken } from './join-files.js';
 import { JoinServer } from './join-server.js';
+import { makeJobUsers } from './make-job-users.js';
 import { slurmCanWatchMemory, watchMemory } from './memory-watch.js';
 import {
   closePartitions,
@@ -40,6 +41,7 @@ export async function runStack(say: (line: string) => void): Promise<void> {
   const layout = layoutOf(config.root);
   await preflight(config, layout);
   const sshHosts = hostsOrConfigError(config.ssh);
+  await makeJobUsers(config.jobUsers, say);
   const accounts = findAccounts();
   makeFolders(layout, accounts, {
     jobsFile: config.jobsFile.path,

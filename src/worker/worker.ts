@@ -13,6 +13,7 @@ import { detectHardware } from '../stack/detect.js';
 import { makeFolders } from '../stack/folders.js';
 import { installApp } from '../stack/install-app.js';
 import { jobProcesses, killAll, scontrol } from '../stack/job-processes.js';
+import { makeJobUsers } from '../stack/make-job-users.js';
 import { slurmCanWatchMemory, watchMemory } from '../stack/memory-watch.js';
 import { preflight } from '../stack/preflight.js';
 import { locate, mungedProgram, writeSupervisorConfig, type Program } from '../stack/programs.js';
@@ -49,6 +50,7 @@ export async function runWorker(say: (line: string) => void): Promise<void> {
   if (worker === undefined) throw new Error('this is no worker');
   const layout = layoutOf(config.root);
   await preflight(config, layout);
+  await makeJobUsers(config.jobUsers, say);
   const accounts = findAccounts();
   makeFolders(layout, accounts, { jobsFile: '', stateFile: '' });
   const hardware = await detectHardware(config.node, layout.simulatedGpus);

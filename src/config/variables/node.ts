@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MOST_JOB_USERS } from '../../unix-users.js';
 import { flag, port, timeLimit, wholeNumber } from '../kinds.js';
 
 /** What of this machine is given to jobs, and the cluster on it. */
@@ -22,6 +23,10 @@ export const nodeVariables = {
     .meta({ description: 'Longest time limit a job may ask for' }),
   JR_USE_CGROUPS: flag('0').meta({
     description: 'Hold jobs to their memory and devices with cgroups (needs writable cgroups)',
+  }),
+  JR_JOB_USERS: wholeNumber(1, MOST_JOB_USERS).default(100).meta({
+    description:
+      'Unix users for jobs besides the owner’s; the start makes those that are missing, and takes away none',
   }),
   JR_SIMULATE_GPUS: wholeNumber(0, 64)
     .default(0)
