@@ -52,10 +52,15 @@ export function parseSqueue(output: string): SlurmJob[] {
   });
 }
 
-/** 24.11 prints `code:signal`, 22.05 a wait(2) status: the exit code above, the signal below. @throws Error on anything else. */
+/**
+ * 24.11 prints `code:signal`, 22.05 a wait(2) status: the exit code above, the signal below. A job that could not be ended ("Kill task
+ * failed") has -1 there, and 0:0 in sacct.
+ * @throws Error on anything else.
+ */
 function parseExit(text: string): { exitCode: number; signal: number } {
   const [, code, signal] = /^(\d+):(\d+)$/.exec(text) ?? [];
   if (code !== undefined) return { exitCode: Number(code), signal: Number(signal) };
+  if (text === '-1') return { exitCode: 0, signal: 0 };
   if (!/^\d+$/.test(text))
     throw new Error(`squeue printed an exit code that cannot be read: ${text}`);
   const status = Number(text);

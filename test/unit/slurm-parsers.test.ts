@@ -57,6 +57,17 @@ describe('squeue', () => {
     expect(() => parseSqueue(odd)).toThrow('exit code that cannot be read: x');
   });
 
+  test('a job that could not be ended has no exit code, and hides no other job', () => {
+    const jobs = parseSqueue(
+      squeueLine(['30', 'CANCELLED', '-1', 'None', '100', '101', '102', 'box0', 'a']) +
+        squeueLine(['31', 'RUNNING', '0', 'None', '100', '101', '102', 'box0', 'b']),
+    );
+    expect(jobs).toMatchObject([
+      { slurmJobId: 30, state: 'CANCELLED', exitCode: 0, signal: 0 },
+      { slurmJobId: 31, state: 'RUNNING' },
+    ]);
+  });
+
   test('a comment or a reason with separators in it moves no column', () => {
     const [job] = parseSqueue(
       squeueLine(['1_[2-4]', 'PENDING', '0', 'Dependency | x', '1', 'N/A', 'N/A', '', 'a|b c']),
