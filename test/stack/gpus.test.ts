@@ -240,6 +240,10 @@ describe('strangers', () => {
     await put('gpu1.processes', `${stranger.pid},70000,miner\u001b[2J\n`);
     await put('gpu1.usage', '75000 99 88');
     await until('it is held back', async () => (await gpu(1)).state === 'held');
+    // Seen at once, and kept from jobs as soon as Slurm has given it to a placeholder.
+    await until('the placeholder has it', () =>
+      slurm('R').includes('hold RUNNING gres:shard:nvidia1:100'),
+    );
     const { held, ...shown } = await gpu(1);
     expect(shown).toMatchObject({ memory_used_mb: 75000, load: 99, paused: null });
     expect(held?.reason).toContain(`miner[2J (pid ${stranger.pid}, nobody)`);
@@ -300,6 +304,9 @@ describe('strangers', () => {
       (await look()).gpus.every(({ held }) =>
         /^does not answer: NVIDIA-SMI has failed/.test(held?.reason ?? ''),
       ),
+    );
+    await until('placeholders have those that nobody else has a part of', () =>
+      [0, 1].every((index) => slurm('R').includes(`hold RUNNING gres:shard:nvidia${index}:100`)),
     );
     expect((await fetch(`${stack.url}/health`)).status).toBe(200);
     const job = await submit({ gpus: 1 });
