@@ -124,6 +124,13 @@ export class SiteSlurm {
   }
 
   async remove(): Promise<void> {
+    // What a test that failed has left running would outlive its slurmd.
+    const jobs = () => this.command('squeue', '-hao', '%i');
+    if (this.#running.has('slurmctld') && (await this.#answers('scontrol', 'ping'))) {
+      for (const id of (await jobs()).split('\n').filter((line) => line !== ''))
+        await this.#answers('scancel', id);
+      await until('no job is left', async () => (await jobs()) === '');
+    }
     await this.stop('slurmrestd');
     for (const { name } of this.plan.nodes) await this.stop(`slurmd-${name}`);
     for (const name of ['slurmctld', 'slurmdbd']) await this.stop(name);
