@@ -4,17 +4,15 @@ import type { Sha256 } from '../datasets/digest.js';
 import type { Database } from '../db/database.js';
 import { AppError } from '../errors.js';
 import { chooseGres } from '../gpus/choose.js';
-import { modelInArguments, type ModelNeeds } from '../gpus/models.js';
-import { checkParams } from '../templates/params.js';
+import type { ModelNeeds } from '../gpus/models.js';
 import type { TemplateLibrary } from '../templates/library.js';
-import type { Template } from '../templates/template.js';
 import type { HandOver } from './hand-over.js';
 import type { Job, JobId, JobRequest } from './job.js';
 import { dedupHashOf, requestHashOf } from './job-hashes.js';
 import type { JobFolders } from './job-folders.js';
-import { backstopOf, defaultMemoryGb } from './limits.js';
 import type { JobUsers } from './job-users.js';
-import type { JobPlaces, Place } from './place.js';
+import { normalize, refuseMisuse } from './normalize.js';
+import type { JobPlaces } from './place.js';
 import { remoteJobSpec } from './remote-job-spec.js';
 import type { ScriptFile, SubmitFields } from './request.js';
 import { renderScript } from './script.js';
@@ -78,9 +76,10 @@ export class JobService {
   async submit(fields: SubmitFields, options: SubmitOptions): Promise<Submitted> {
     const template = await this.parts.templates.get(fields.command_key);
     refuseMisuse(template, fields, options.script);
-    const { places } = this.parts;
+    const { places, models } = this.parts;
     const anyPlace = places.of(fields.partition);
-    const asked = this.normalize(template, fields, anyPlace, options.script);
+    const means = { models, isOnSite: this.parts.site !== undefined };
+    const asked = normalize(template, fields, anyPlace, means, options.script);
     anyPlace.refuse(asked);
     const request = places.settle(asked);
     const place = places.of(request.partition);
@@ -226,82 +225,9 @@ export class JobService {
       );
     return found?.job;
   }
-
-  private normalize(
-    template: Template,
-    fields: SubmitFields,
-    { limits, mayBeRemote }: Pick<Place, 'limits' | 'mayBeRemote'>,
-    script?: ScriptFile,
-  ): JobRequest {
-    const { models } = this.parts;
-    const { mem_gb, time_limit, name, gpus, gpu_mem_gb } = fields;
-    if (gpus !== undefined && gpu_mem_gb !== undefined)
-      throw new AppError('bad_request', 'gpu_mem_gb: give this or gpus, not both');
-    if (fields.gpu_type !== undefined && this.parts.site === undefined)
-      throw new AppError(
-        'unprocessable',
-        'gpu_type: is for the types of a site’s Slurm; here GPUs are chosen with allowed_gpus',
-        { details: { field: 'gpu_type' } },
-      );
-    if (fields.conda_env !== undefined && fields.venv !== undefined)
-      throw new AppError('bad_request', 'conda_env: give this or venv, not both');
-    for (const field of ['timeout', 'split_log'] as const)
-      if (fields.screen && fields[field])
-        throw new AppError('unprocessable', `${field}: cannot be had with screen; leave one out`, {
-          details: { field },
-        });
-    const llm = fields.llm ?? modelInArguments(fields.args);
-    const forModel = llm === undefined || gpu_mem_gb !== undefined ? 0 : models.gpusFor(llm);
-    return {
-      command_key: fields.command_key,
-      dataset_sha: fields.dataset_sha,
-      gpus: gpus ?? forModel,
-      gpu_mem_gb,
-      allowed_gpus: fields.allowed_gpus,
-      ...(fields.gpu_type !== undefined && { gpu_type: fields.gpu_type }),
-      llm,
-      priority: fields.priority,
-      conda_env: fields.conda_env,
-      venv: fields.venv,
-      screen: fields.screen,
-      // Left out where it is not asked for, as in requests of before there was a choice.
-      ...(fields.requeue && { requeue: true }),
-      cuda: fields.cuda,
-      cpus: fields.cpus,
-      experiment_id: fields.experiment_id,
-      params: checkParams(template, fields.params),
-      env: fields.env,
-      command: fields.command,
-      args: fields.args,
-      partition: fields.partition,
-      mem_gb: mem_gb ?? Math.min(defaultMemoryGb, limits.memoryMb / 1024),
-      time_limit: time_limit ?? backstopOf(fields, limits, mayBeRemote),
-      timeout: fields.timeout,
-      split_log: fields.split_log || undefined,
-      name: name ?? fields.command_key,
-      script_name: script?.name,
-    };
-  }
 }
 
 /** Two users may well choose the same key; a given one holds no control character. */
 function ownKey({ user, idempotencyKey: key }: SubmitOptions): string | undefined {
   return key === undefined || user === BOX_OWNER ? key : `${user}\x1f${key}`;
-}
-
-/** What the template needs must be there, and what it has no use for must not. */
-function refuseMisuse(template: Template, fields: SubmitFields, script?: ScriptFile): void {
-  const given = {
-    dataset: fields.dataset_sha !== undefined,
-    command: fields.command !== undefined,
-    args: fields.args.length > 0,
-    script: script !== undefined,
-  };
-  const fieldOf = { dataset: 'dataset_sha', command: 'command', args: 'args', script: 'script' };
-  for (const part of ['dataset', 'command', 'args', 'script'] as const) {
-    if (template[part] === 'required' && !given[part])
-      throw new AppError('bad_request', `${fieldOf[part]}: ${template.commandKey} needs it`);
-    if (template[part] === 'none' && given[part])
-      throw new AppError('bad_request', `${fieldOf[part]}: ${template.commandKey} takes none`);
-  }
 }

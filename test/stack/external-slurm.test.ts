@@ -22,11 +22,7 @@ beforeAll(async () => {
   site = await SiteSlurm.start();
   api = new SiteApi(site);
   await api.putGoodToken();
-  const [commands, rest] = await Promise.all([
-    api.start(api.viaCommands()),
-    api.start(api.viaRest()),
-  ]);
-  stacks = { commands, rest };
+  stacks = await api.startBothWays();
 }, 180_000);
 
 afterAll(async () => {

@@ -54,4 +54,13 @@ export class SiteApi {
   async start(settings: Record<string, string>): Promise<LiveStack> {
     return LiveStack.start({ ...settings, JR_ROOT: await ownedRoot() });
   }
+
+  /** One that asks the site by its commands, and one that asks slurmrestd. */
+  async startBothWays(): Promise<{ commands: LiveStack; rest: LiveStack }> {
+    const [commands, rest] = await Promise.all([
+      this.start(this.viaCommands()),
+      this.start(this.viaRest()),
+    ]);
+    return { commands, rest };
+  }
 }

@@ -1,0 +1,86 @@
+import { AppError } from '../errors.js';
+import { modelInArguments, type ModelNeeds } from '../gpus/models.js';
+import { checkParams } from '../templates/params.js';
+import type { Template } from '../templates/template.js';
+import type { JobRequest } from './job.js';
+import { backstopOf, defaultMemoryGb } from './limits.js';
+import type { Place } from './place.js';
+import type { ScriptFile, SubmitFields } from './request.js';
+
+/** What the template needs must be there, and what it has no use for must not. @throws AppError bad_request. */
+export function refuseMisuse(template: Template, fields: SubmitFields, script?: ScriptFile): void {
+  const given = {
+    dataset: fields.dataset_sha !== undefined,
+    command: fields.command !== undefined,
+    args: fields.args.length > 0,
+    script: script !== undefined,
+  };
+  const fieldOf = { dataset: 'dataset_sha', command: 'command', args: 'args', script: 'script' };
+  for (const part of ['dataset', 'command', 'args', 'script'] as const) {
+    if (template[part] === 'required' && !given[part])
+      throw new AppError('bad_request', `${fieldOf[part]}: ${template.commandKey} needs it`);
+    if (template[part] === 'none' && given[part])
+      throw new AppError('bad_request', `${fieldOf[part]}: ${template.commandKey} takes none`);
+  }
+}
+
+/**
+ * The request as it is kept, with what was left out filled in.
+ * @param means.isOnSite whether a site's Slurm runs the job
+ * @throws AppError bad_request, unprocessable, each naming the field.
+ */
+export function normalize(
+  template: Template,
+  fields: SubmitFields,
+  { limits, mayBeRemote }: Pick<Place, 'limits' | 'mayBeRemote'>,
+  { models, isOnSite }: { models: ModelNeeds; isOnSite: boolean },
+  script?: ScriptFile,
+): JobRequest {
+  const { mem_gb, time_limit, name, gpus, gpu_mem_gb } = fields;
+  if (gpus !== undefined && gpu_mem_gb !== undefined)
+    throw new AppError('bad_request', 'gpu_mem_gb: give this or gpus, not both');
+  if (fields.gpu_type !== undefined && !isOnSite)
+    throw new AppError(
+      'unprocessable',
+      'gpu_type: is for the types of a site’s Slurm; here GPUs are chosen with allowed_gpus',
+      { details: { field: 'gpu_type' } },
+    );
+  if (fields.conda_env !== undefined && fields.venv !== undefined)
+    throw new AppError('bad_request', 'conda_env: give this or venv, not both');
+  for (const field of ['timeout', 'split_log'] as const)
+    if (fields.screen && fields[field])
+      throw new AppError('unprocessable', `${field}: cannot be had with screen; leave one out`, {
+        details: { field },
+      });
+  const llm = fields.llm ?? modelInArguments(fields.args);
+  const forModel = llm === undefined || gpu_mem_gb !== undefined ? 0 : models.gpusFor(llm);
+  return {
+    command_key: fields.command_key,
+    dataset_sha: fields.dataset_sha,
+    gpus: gpus ?? forModel,
+    gpu_mem_gb,
+    allowed_gpus: fields.allowed_gpus,
+    ...(fields.gpu_type !== undefined && { gpu_type: fields.gpu_type }),
+    llm,
+    priority: fields.priority,
+    conda_env: fields.conda_env,
+    venv: fields.venv,
+    screen: fields.screen,
+    // Left out where it is not asked for, as in requests of before there was a choice.
+    ...(fields.requeue && { requeue: true }),
+    cuda: fields.cuda,
+    cpus: fields.cpus,
+    experiment_id: fields.experiment_id,
+    params: checkParams(template, fields.params),
+    env: fields.env,
+    command: fields.command,
+    args: fields.args,
+    partition: fields.partition,
+    mem_gb: mem_gb ?? Math.min(defaultMemoryGb, limits.memoryMb / 1024),
+    time_limit: time_limit ?? backstopOf(fields, limits, mayBeRemote),
+    timeout: fields.timeout,
+    split_log: fields.split_log || undefined,
+    name: name ?? fields.command_key,
+    script_name: script?.name,
+  };
+}
