@@ -1,6 +1,7 @@
 /** Tests run as ESM TypeScript; `.js` import endings are mapped to the `.ts` sources. */
 export default {
   testEnvironment: '<rootDir>/test/one-realm.ts',
+  testSequencer: '<rootDir>/test/longest-first.js',
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   extensionsToTreatAsEsm: ['.ts'],
   transform: {

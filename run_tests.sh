@@ -46,6 +46,7 @@ native() {
   local root port token=native-test-token log pid code=0
   root=$(mktemp -d /tmp/jr-native-XXXXXX)
   log=$root.log
+  : >"$log"
   chmod 755 "$root"
   port=$(free_port)
   env JR_ROOT="$root" JR_HOST=127.0.0.1 JR_PORT="$port" JR_AUTH_TOKEN=$token JR_SIMULATE_GPUS=1 \

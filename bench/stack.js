@@ -113,10 +113,34 @@ export class Stack {
    * @returns {Promise<number>} the job's number
    */
   async runJob(command, more) {
-    const fields = { command_key: 'shell', command, mem_gb: 0.2, ...more };
-    const { job_id: id } = await this.client.expect(201, 'POST', '/jobs', fields);
+    const id = await this.#submit(command, more);
     const { status } = await this.client.expect(200, 'GET', `/jobs/${id}?wait=60`);
     if (status !== 'COMPLETED') throw new Error(`job ${id} (${command}) is ${status}`);
+    return id;
+  }
+
+  /**
+   * Submits a bash command line as a job and waits until it runs.
+   * @param {string} command
+   */
+  async startJob(command) {
+    const id = await this.#submit(command);
+    for (;;) {
+      const { status } = await this.client.expect(200, 'GET', `/jobs/${id}`);
+      if (status === 'RUNNING') return;
+      if (status !== 'PENDING') throw new Error(`job ${id} (${command}) is ${status}`);
+      await delay(healthEveryMs, undefined, { signal: this.workspace.signal });
+    }
+  }
+
+  /**
+   * @param {string} command
+   * @param {object} [more]
+   * @returns {Promise<number>} the job's number
+   */
+  async #submit(command, more) {
+    const fields = { command_key: 'shell', command, mem_gb: 0.2, ...more };
+    const { job_id: id } = await this.client.expect(201, 'POST', '/jobs', fields);
     return id;
   }
 

@@ -126,13 +126,12 @@ start() { # further options of "run"
   done
 }
 
-stop() { # must end by itself, cleanly, within the 10 s that docker stop gives
+stop() { # must end by itself, cleanly; how fast is measured in bench/
   local started=${EPOCHREALTIME/./} took code
   engine stop -t 30 "$name" >/dev/null
   took=$(((${EPOCHREALTIME/./} - started) / 1000))
   code=$(engine inspect -f '{{.State.ExitCode}}' "$name")
   [ "$code" = 0 ] || fail "the container ended with $code on SIGTERM, expected 0"
-  ((took < 10000)) || fail "stopping took $took ms, expected less than 10 s"
   passed "it stops with exit code 0 ($1; $took ms)"
 }
 
@@ -246,8 +245,15 @@ mapfile -t check < <(engine image inspect "$image" | jq -r '.[0] | (.Config.Heal
 engine exec "$name" "${check[@]}" || fail 'the image’s health check fails'
 passed 'the health check succeeds'
 
-zombies=$(engine exec "$name" sh -c 'grep -lE "^State:\s+Z" /proc/[0-9]*/status 2>/dev/null' || true)
-equals_empty 'there are zombies' "$zombies"
+# What has just ended is one for a moment.
+zombies() { engine exec "$name" sh -c 'grep -lE "^State:\s+Z" /proc/[0-9]*/status 2>/dev/null' || true; }
+stay=$(zombies)
+for ((i = 0; i < 10; i++)); do
+  [ "$stay" ] || break
+  sleep 1
+  stay=$(comm -12 <(sort <<<"$stay") <(zombies | sort))
+done
+equals_empty 'there are zombies' "$stay"
 passed 'nothing is left unreaped'
 
 slurm=$(engine exec "$name" sh -c 'slurmd -V; SLURM_CONF=/opt/jobrunner/slurm/etc/slurm.conf sinfo -N')

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { NODE_NAME, type Layout } from '../layout.js';
 import { jobProcesses, killAll, scontrol } from './job-processes.js';
 import { closePartitions } from './partitions.js';
+import { slurmdProgram } from './ssh-nodes.js';
 import type { Supervisor } from './supervisor.js';
 
 /** From their SIGTERM on; Slurm itself would wait for KillWait, but `docker stop` grants 10 s for everything. */
@@ -21,7 +22,8 @@ export async function stopInOrder(
     process.stderr.write(`${String(error)}\n`);
   });
   await endRunningJobs(layout, sshNodes);
-  await supervisor.shutdown();
+  // Not beside slurmctld: one that cannot tell it of a job's end tries for ten seconds more.
+  await supervisor.shutdown(['slurmd', ...sshNodes.map(slurmdProgram)]);
 }
 
 /** A job outlives slurmd by design. Taking the node down ends them as NODE_FAIL, which says what happened. */

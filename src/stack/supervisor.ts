@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { IncomingMessage } from 'node:http';
@@ -81,10 +82,25 @@ export class Supervisor {
     await this.#call('supervisor.removeProcessGroup', name);
   }
 
-  /** Stops every program, the last started first, and ends. */
-  async shutdown(): Promise<void> {
-    if (this.#process.exitCode === null) this.#process.kill('SIGTERM');
-    await this.exited;
+  /** Stops these programs side by side, then all others, the last started first, and ends. */
+  async shutdown(sideBySide: readonly string[] = []): Promise<void> {
+    // It looks for children that ended once a second, and whenever somebody calls.
+    const knocking = setInterval(() => this.#knock(), 50);
+    try {
+      if (this.#process.exitCode === null && this.#process.signalCode === null) {
+        await Promise.all(sideBySide.map((name) => this.stopProgram(name)));
+        this.#process.kill('SIGTERM');
+      }
+      await this.exited;
+    } finally {
+      clearInterval(knocking);
+    }
+  }
+
+  /** Wakes it; one that has ended needs no waking. */
+  #knock(): void {
+    const socket = connect(this.#layout.supervisorSocket);
+    socket.on('error', () => socket.destroy()).end();
   }
 
   /** Its socket is there a moment before it listens at it. */

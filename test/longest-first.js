@@ -1,0 +1,34 @@
+import TestSequencer from '@jest/test-sequencer';
+
+/** Files that take a minute or more: one of them that came last would be waited for alone. */
+const longest = [
+  'test/stack/box-links.test.ts',
+  'test/stack/ssh-hosts.test.ts',
+  'test/stack/boxes.test.ts',
+  'test/stack/moves.test.ts',
+  'test/git-queue/many-workers.test.ts',
+  'test/stack/jobs.test.ts',
+  'test/stack/gpus.test.ts',
+  'test/remote/faults.test.ts',
+  'test/stack/box-joining.test.ts',
+  'test/stack/faults.test.ts',
+  'test/stack/external-slurm.test.ts',
+  'test/gitlab/route.test.ts',
+  'test/git-queue/work.test.ts',
+  'test/s3/import.test.ts',
+  'test/stack/gitlab.test.ts',
+];
+
+/** Jest's own order, by what it knows of earlier runs or the files' sizes, after those. */
+export default class LongestFirst extends TestSequencer {
+  /** @param {{ path: string }[]} tests */
+  sort(tests) {
+    return super.sort(tests).sort((a, b) => placeOf(a) - placeOf(b));
+  }
+}
+
+/** @param {{ path: string }} test */
+function placeOf({ path }) {
+  const place = longest.findIndex((file) => path.endsWith(file));
+  return place === -1 ? longest.length : place;
+}
