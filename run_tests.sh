@@ -34,7 +34,7 @@ lint() {
 run_jest() {
   part 'jest'
   # More at once than most machines that test have processors: tests of whole stacks mostly wait.
-  NODE_OPTIONS='--experimental-vm-modules --disable-warning=ExperimentalWarning' npx jest --maxWorkers=3 "$@"
+  NODE_OPTIONS='--experimental-vm-modules --disable-warning=ExperimentalWarning' npx jest --maxWorkers=4 "$@"
 }
 
 free_port() {

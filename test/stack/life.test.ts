@@ -128,9 +128,10 @@ test('stopping ends all it started and running jobs, and a second start keeps ev
   expect(next.slurm_job_id).toBeGreaterThan(held.json.slurm_job_id ?? Infinity);
   // Unless told, it begins with the day.
   const options = ['-a', '-n', '-X', '-P', '-S', 'now-1day', '--format=JobID,State'];
-  const accounting = execFileSync('sacct', options, {
-    env: { ...process.env, SLURM_CONF: join(stack.root, 'slurm/etc/slurm.conf') },
-  }).toString();
-  expect(accounting).toContain(`${done.slurm_job_id}|COMPLETED`);
+  const env = { ...process.env, SLURM_CONF: join(stack.root, 'slurm/etc/slurm.conf') };
+  // slurmctld keeps what it has for slurmdbd until that answers, over a restart, too.
+  await until('the job is in the accounting', () =>
+    execFileSync('sacct', options, { env }).toString().includes(`${done.slurm_job_id}|COMPLETED`),
+  );
   expect(existsSync(join(stack.root, 'jr_slurm.db'))).toBe(true);
 }, 120_000);
