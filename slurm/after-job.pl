@@ -1,10 +1,9 @@
-#!/usr/bin/perl
+#!/usr/bin/perl -w
 # Run by slurm/epilog.sh, as root: USER GROUP FOLDER JOB SLURM_CONF SCREENS. Does what is to be done with the rights of the job's user:
 # ends the processes that the job left behind, opens its files to their group, removes its screen's socket. Of perl's modules those alone
 # that every Debian has.
+# -w: the module of warnings takes as long to load as all that is done here.
 use strict;
-use warnings;
-no warnings 'recursion';
 
 my ($user, $group, $folder, $job, $slurm_conf, $screens) = @ARGV;
 my $uid = getpwnam $user   // die "after-job: there is no user $user\n";
@@ -54,6 +53,8 @@ sub is_of_job {
 # In the working directory: chmod -R u+rwX,g+rwX of what is that user's. A job may have closed its files with a strict umask, and they
 # are to be downloaded and removed.
 sub open_to_group {
+  # Folders may lie as deep as they like.
+  local $^W = 0;
   opendir my $here, '.' or return;
   while (defined(my $name = readdir $here)) {
     next if $name eq '.' || $name eq '..';
