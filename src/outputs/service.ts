@@ -1,10 +1,10 @@
 import { posix } from 'node:path';
+import pLimit from 'p-limit';
 import type { Database } from '../db/database.js';
 import { AppError, errnoOf, isDiskFull } from '../errors.js';
 import { openConfinedEntry, quote, type ConfinedFile } from '../storage/confined-files.js';
 import { fingerprintOf } from './file-digest.js';
 import { indexFolder, type FolderIndex } from './index-folder.js';
-import { Slots } from './slots.js';
 import * as store from './store.js';
 
 /** What outputs need to know of a job. */
@@ -61,7 +61,7 @@ const idsShown = 50;
 /** Indexes what ended jobs left and opens it for download. */
 export class OutputService {
   private readonly running = new Map<number, Promise<JobOutputs>>();
-  private readonly slots = new Slots(indexedAtOnce);
+  private readonly limit = pLimit(indexedAtOnce);
   private readonly stop = new AbortController();
 
   constructor(private readonly deps: OutputDependencies) {}
@@ -75,7 +75,7 @@ export class OutputService {
   indexJob(jobId: number): Promise<JobOutputs> {
     const current = this.running.get(jobId);
     if (current) return current;
-    const task = this.slots.run(() => this.index(jobId)).finally(() => this.running.delete(jobId));
+    const task = this.limit(() => this.index(jobId)).finally(() => this.running.delete(jobId));
     this.running.set(jobId, task);
     return task;
   }

@@ -2,7 +2,7 @@ import { Router, type Request, type RequestHandler, type Response } from 'expres
 import { z } from 'zod';
 import { nameSubject, tokenInBody } from '../auth/audit.js';
 import { bearerOf, networkOf, type Authenticator } from '../auth/authenticator.js';
-import { callerOf, setCaller, userSchema } from '../auth/caller.js';
+import { setCaller, userSchema, type Caller } from '../auth/caller.js';
 import { AppError } from '../errors.js';
 import { withDetail } from '../http/error-reply.js';
 import { unhurried, untilNobodyWaits } from '../http/long-reply.js';
@@ -50,12 +50,13 @@ export function queueRoutes({
 }: QueueRoutesParts): Router {
   const router = Router();
 
-  const withToken: RequestHandler = async (req, res, next) => {
-    setCaller(res, await authenticator.check(bearerOf(req), req.ip ?? ''));
-    next();
+  const withToken = async (req: Request, res: Response): Promise<Caller> => {
+    const caller = await authenticator.check(bearerOf(req), req.ip ?? '');
+    setCaller(res, caller);
+    return caller;
   };
-  const toRead: RequestHandler = isPublic ? (_req, _res, next) => next() : withToken;
-  const askerOf = (res: Response): Asker => (isPublic ? 'everybody' : callerOf(res));
+  const asker = async (req: Request, res: Response): Promise<Asker> =>
+    isPublic ? 'everybody' : withToken(req, res);
 
   router.get('/', ours, (_req, res) => {
     res.json(serviceInfo);
@@ -80,30 +81,35 @@ export function queueRoutes({
     res.json(view);
   });
 
-  router.get('/api/status/:job_id', ours, toRead, async (req, res) => {
-    res.json(await queue.status(readParams(jobParams, req).job_id, askerOf(res)));
+  router.get('/api/status/:job_id', ours, async (req, res) => {
+    const by = await asker(req, res);
+    res.json(await queue.status(readParams(jobParams, req).job_id, by));
   });
 
-  router.get('/api/results/:job_id', ours, toRead, async (req, res) => {
-    res.json(await queue.results(readParams(jobParams, req).job_id, askerOf(res)));
+  router.get('/api/results/:job_id', ours, async (req, res) => {
+    const by = await asker(req, res);
+    res.json(await queue.results(readParams(jobParams, req).job_id, by));
   });
 
-  router.post('/api/cancel/:job_id', ours, withToken, async (req, res) => {
+  router.post('/api/cancel/:job_id', ours, async (req, res) => {
+    const caller = await withToken(req, res);
     const { job_id: uuid } = readParams(jobParams, req);
     unhurried(res);
     const waiting = untilNobodyWaits(res, stopping, cancelWaitMs);
-    const { view } = await queue.cancel(uuid, callerOf(res), waiting);
+    const { view } = await queue.cancel(uuid, caller, waiting);
     nameSubject(res, `job ${view.jobrunner_job_id} of ${view.user_id}`);
     res.json(view);
   });
 
-  router.get('/api/nodes', ours, toRead, async (_req, res) => {
+  router.get('/api/nodes', ours, async (req, res) => {
+    await asker(req, res);
     res.json({ nodes: await queue.nodes() });
   });
 
-  router.get('/api/jobs', ours, toRead, async (req, res) => {
+  router.get('/api/jobs', ours, async (req, res) => {
+    const by = await asker(req, res);
     const { user_id: user, status, limit } = readQuery(listQuery, req);
-    res.json({ jobs: await queue.list({ user, status, limit }, askerOf(res)) });
+    res.json({ jobs: await queue.list({ user, status, limit }, by) });
   });
 
   return router;

@@ -34,8 +34,10 @@ const messageSchema = z.strictObject({
 });
 type Message = z.infer<typeof messageSchema>;
 
-/** Runs until SIGTERM: gets what this box's jobs need, and sends the controller what they leave. */
-/** @param cacheBytes most that copies of datasets may take; 0: the free disk */
+/**
+ * Runs until SIGTERM: gets what this box's jobs need, and sends the controller what they leave.
+ * @param cacheBytes most that copies of datasets may take; 0: the free disk
+ */
 export async function runAgent(layout: Layout, cacheBytes: number): Promise<void> {
   process.umask(0o027);
   const agent = new BoxAgent(layout, cacheBytes, pino({ level: 'info' }));

@@ -46,7 +46,6 @@ export class Link {
   /**
    * Connects (a ControlMaster, see ssh_config(5)) and makes the working folder there, if it is missing. The connection ends with
    * this process, however that ends: what runs there waits for the end of our standard input.
-   * @param name of the connection; the host's others are not touched
    * @throws SshError
    */
   static async connect(
