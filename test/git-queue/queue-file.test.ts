@@ -2,7 +2,9 @@ import { describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import { readCsv } from '../../src/ingest/git-queue/csv-rows.js';
 import { parseCommandLine, shellWords } from '../../src/ingest/git-queue/command-line.js';
+import { after, claimJob, resetJobs } from '../../src/ingest/git-queue/decisions.js';
 import { QueueFile } from '../../src/ingest/git-queue/queue-file.js';
+import { readyJobs, type QueueState } from '../../src/ingest/git-queue/queue-state.js';
 import { readArgs, readKwargs, toWords } from '../../src/ingest/git-queue/row-arguments.js';
 
 const comma = 0x2c;
@@ -84,6 +86,9 @@ describe('changing a status', () => {
       expect(running.withStatus(changed, 'ready').bytes.equals(before.bytes)).toBe(true);
       expect(running.bytes.length).toBe(before.bytes.length + 'running'.length - 'ready'.length);
     }
+    const both = before.withStatuses(before.rows, 'running');
+    expect(both.rows.map(({ status }) => status)).toEqual(['running', 'running']);
+    expect(both.withStatuses(both.rows, 'ready').bytes.equals(before.bytes)).toBe(true);
   });
 
   test('of one row of a file that is not all UTF-8 leaves the rest as it is', () => {
@@ -111,6 +116,21 @@ describe('changing a status', () => {
       expect(added.bytes.subarray(0, before.bytes.length).equals(before.bytes)).toBe(true);
     },
   );
+});
+
+test('of equal rows that run, the one is reset whose worker has been silent for longest', () => {
+  const text = 'script,args,kwargs,status\na.py,,,ready\na.py,,,ready\na.py,,,ready\n';
+  const file = QueueFile.read(Buffer.from(text));
+  let state: QueueState = { commit: undefined, file, records: new Map(), problems: [] };
+  for (const leaseUntil of [3000, 1000, 2000]) {
+    const hold = { worker: 'w', nonce: String(leaseUntil), leaseUntil };
+    const claimed = claimJob(state, readyJobs(state)[0]?.key ?? '', undefined, hold, 0);
+    state = after(state, claimed.change);
+  }
+  const [first] = state.file.rows;
+  const { change } = resetJobs(state, (row) => row === first);
+  expect([...(change?.records.keys() ?? [])]).toEqual([[...state.records.keys()][1]]);
+  expect(change?.file?.rows.map(({ status }) => status)).toEqual(['ready', 'running', 'running']);
 });
 
 test('a bad row is a problem with its line, and the rest goes on', () => {

@@ -64,6 +64,14 @@ describe('the commands', () => {
     expect(repo.statuses()).toEqual(['ready']);
   });
 
+  test('all of a long queue are reset by one command', async () => {
+    const names = Array.from({ length: 5000 }, (_, i) => `n${i}`);
+    make({ 'queue.csv': queueText([...names, 'a'], 'failed').replace(/failed\n$/, 'run\n') });
+    const reset = await repo.queue(['reset', '--status', 'failed']);
+    expect(reset.stdout).toBe('5000 jobs are ready again\n');
+    expect(repo.show('queue.csv')).toBe(queueText([...names, 'a']).replace(/ready\n$/, 'run\n'));
+  }, 60_000);
+
   test('each problem is one line that says what to do', async () => {
     make({ 'queue.csv': queueText(['a']) });
     const errors = await Promise.all([

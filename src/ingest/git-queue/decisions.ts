@@ -1,7 +1,7 @@
 import type { FileChange } from './import-stream.js';
 import type { ClaimRecord, ResultEntry } from './claim-record.js';
 import type { QueueFile, QueueRow, RowStatus } from './queue-file.js';
-import { readyJobs, runningJobs, type QueueState } from './queue-state.js';
+import { listIn, readyJobs, runningJobs, type QueueState } from './queue-state.js';
 
 /** What a commit changes. */
 export interface Change {
@@ -173,25 +173,18 @@ export function resetJobs(
 ): Decision<QueueRow[]> {
   const rows = state.file.rows.filter((row) => row.status !== 'ready' && isMeant(row));
   if (rows.length === 0) return { result: [] };
-  let { file } = state;
+  const file = state.file.withStatuses(rows, 'ready');
+  const claims = new Map<string, [string, ClaimRecord][]>();
+  for (const [key, record] of state.records)
+    if (record) listIn(claims, `${key.slice(0, 16)} ${record.status}`).push([key, record]);
+  // Of equal rows that are running, the one whose worker has been silent for longest is meant.
+  for (const equal of claims.values()) equal.sort(([, a], [, b]) => leaseOf(b) - leaseOf(a));
   const records = new Map<string, ClaimRecord>();
   for (const row of rows) {
-    const index = state.file.rows.indexOf(row);
-    const now = file.rows[index];
-    if (now === undefined) throw new Error('a row is gone from the file it was read from');
-    file = file.withStatus(now, 'ready');
-    // Of equal rows that are running, the one whose worker has been silent for longest is meant.
-    const [mine] = [...state.records]
-      .filter(
-        ([key, record]) =>
-          key.startsWith(`${row.digest.slice(0, 16)}-`) &&
-          record?.status === row.status &&
-          !records.has(key),
-      )
-      .sort(([, a], [, b]) => leaseOf(a) - leaseOf(b));
-    if (!mine?.[1]) continue;
+    const [key, claim] = claims.get(`${row.digest.slice(0, 16)} ${row.status}`)?.pop() ?? [];
+    if (key === undefined || claim === undefined) continue;
     const none = { attempts: 0, nonce: null, lease_until: null };
-    records.set(mine[0], { ...mine[1], ...none, status: 'ready' });
+    records.set(key, { ...claim, ...none, status: 'ready' });
   }
   const what = rows.length === 1 ? rows[0]?.script : `${rows.length} jobs`;
   return { result: rows, change: { message: `Reset ${what}`, records, file } };

@@ -89,7 +89,7 @@ function slotsByGroup({ records }: QueueState): Map<string, Slot[]> {
 }
 
 /** One list for all of a key, made when first asked for: whoever writes the rows may well write the same one 100,000 times. */
-function listIn<T>(lists: Map<string, T[]>, key: string): T[] {
+export function listIn<T>(lists: Map<string, T[]>, key: string): T[] {
   let list = lists.get(key);
   if (list === undefined) lists.set(key, (list = []));
   return list;
