@@ -1,17 +1,7 @@
-import { AppError, type ErrorCode } from '../errors.js';
+import { AppError } from '../errors.js';
 import type { JobId } from '../jobs/job.js';
 import type { Submitted } from '../jobs/service.js';
 import type { IngestRequest } from './source.js';
-
-/** What may go away by itself: the same request is made again. All other refusals are final. */
-const passing: readonly ErrorCode[] = [
-  'disk_full',
-  'limit_reached',
-  'quota_exceeded',
-  'shutting_down',
-  'slurm_unavailable',
-  'storage_unavailable',
-];
 
 export interface SubmitSteps {
   /** What to submit. */
@@ -28,14 +18,28 @@ export interface SubmitSteps {
 export async function submitClaimed(
   steps: SubmitSteps,
 ): Promise<{ jobId: JobId } | { refusal: string }> {
+  let request: IngestRequest;
   try {
-    const request = await steps.request();
-    await steps.beforeSubmit();
+    request = await steps.request();
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    return { refusal: error.message };
+  }
+  await steps.beforeSubmit();
+  try {
     const submitted = await steps.submit(request);
     if (submitted.kind === 'dry_run') throw new Error('a source asks for no dry run');
     return { jobId: submitted.job.job_id };
   } catch (error) {
-    if (!(error instanceof AppError) || passing.includes(error.code)) throw error;
+    if (!(error instanceof AppError) || !isFinal(error)) throw error;
     return { refusal: error.message };
   }
+}
+
+/**
+ * Whether it is what the item says itself: its parameters, arguments and timeout. All else is as whoever runs this box has set it, or
+ * there is none of it just now, as while the boxes of a partition are away: the same request is made again.
+ */
+function isFinal({ code, details }: AppError): boolean {
+  return code === 'bad_request' || code === 'slurm_refused' || details?.['field'] === 'timeout';
 }

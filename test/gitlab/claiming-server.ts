@@ -43,7 +43,12 @@ export class ClaimingServer {
     private readonly settings: { leaseMs?: number; maxJobs?: number; areHeld?: boolean } = {},
   ) {
     this.db = openDatabase(join(this.folder, 'test.db'));
-    writeFileSync(join(this.folder, 'types.yaml'), 'training: shell\n');
+    this.mapTypes('training: shell\n');
+  }
+
+  /** Writes the file that ties job types to command keys. */
+  mapTypes(text: string): void {
+    writeFileSync(join(this.folder, 'types.yaml'), text);
   }
 
   /** Begins, or begins again with the claims that it had. */

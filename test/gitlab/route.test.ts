@@ -159,19 +159,39 @@ describe('a claim', () => {
     one.refusals.push(
       new AppError('disk_full', 'the disk is full'),
       new Error('something else'),
-      new AppError('unprocessable', 'gpus: there are none'),
+      new AppError('bad_request', 'params.epochs: must be number'),
     );
     one.start();
     await until(async () => (await isReported(project)) && isReported(project, 'b'));
     const both = [await response(project), await response(project, 'b')];
     expect(both.map((r) => r?.status).toSorted()).toEqual(['COMPLETED', 'REJECTED']);
-    expect(both.map((r) => r?.message)).toContain('gpus: there are none');
+    expect(both.map((r) => r?.message)).toContain('params.epochs: must be number');
     expect(one.jobs).toHaveLength(1);
     expect(one.counts).toMatchObject({ done: 1, failed: 1 });
     expect(one.route?.status().errors.map(({ message }) => message)).toEqual([
       'something else',
       'the disk is full',
     ]);
+  });
+
+  test('waits while the file that maps job types cannot be used, or does not map its own', async () => {
+    const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a']) });
+    const one = server();
+    let open = () => {};
+    const gate = new Promise<void>((resolve) => (open = resolve));
+    gitlab.fail({ method: 'POST', url: /response\.yaml/ }, { kind: 'slow', until: gate });
+    one.start();
+    await until(() => one.live.length === 1);
+    one.mapTypes('training: {command_key');
+    open();
+    const errors = () => one.route?.status().errors.filter(({ where }) => where === 'a/one: a');
+    const isTold = (why: RegExp) => errors()?.some(({ message }) => why.test(message)) ?? false;
+    await until(() => isTold(/JR_GITLAB_JOB_TYPES: the file cannot be used/));
+    one.mapTypes('inference: shell\n');
+    await until(() => isTold(/"training" has no command key here/));
+    one.mapTypes('training: shell\n');
+    await until(() => isReported(project));
+    expect(await response(project)).toMatchObject({ status: 'COMPLETED' });
   });
 
   test('that may not be made is shown, and does not keep others from being made', async () => {

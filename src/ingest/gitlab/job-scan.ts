@@ -32,7 +32,7 @@ export class JobScan {
     this.#foreign = new ForeignClaims(parts);
   }
 
-  /** @throws GitLabError when GitLab as a whole cannot be used; AppError when the mapping of types cannot. */
+  /** @throws GitLabError when GitLab as a whole cannot be used; another Error when the mapping of types cannot. */
   async *run(notes: ScanNotes, signal: AbortSignal): AsyncGenerator<GitLabItem> {
     const types = await readJobTypes(this.parts.jobTypesFile);
     const seen = new Set<number>();

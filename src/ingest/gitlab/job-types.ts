@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { parse, YAMLParseError } from 'yaml';
 import { z } from 'zod';
-import { AppError, errnoOf } from '../../errors.js';
+import { errnoOf } from '../../errors.js';
 import { submitSchema } from '../../jobs/request.js';
 
 /** What the person who runs this box may set for a `job_type`; a manifest can set none of it but the timeout. */
@@ -37,7 +37,7 @@ export type JobTypes = Readonly<Record<string, z.infer<typeof entrySchema>>>;
 
 /**
  * The file that ties each `job_type` to what runs it, read anew each time. None of them is there when the file is not.
- * @throws AppError unprocessable when it cannot be used; the message names the setting.
+ * @throws Error when it cannot be used, as while it is being written: no job is to blame, so no AppError. The message names the setting.
  */
 export async function readJobTypes(path: string): Promise<JobTypes> {
   let text: string;
@@ -50,7 +50,7 @@ export async function readJobTypes(path: string): Promise<JobTypes> {
   return parseJobTypes(text);
 }
 
-/** @throws AppError as {@link readJobTypes} does. */
+/** @throws Error as {@link readJobTypes} does. */
 export function parseJobTypes(text: string): JobTypes {
   let value: unknown;
   try {
@@ -64,8 +64,6 @@ export function parseJobTypes(text: string): JobTypes {
   throw refusal(z.prettifyError(parsed.error).replace(/\s+/g, ' '), parsed.error);
 }
 
-function refusal(why: string, cause: unknown): AppError {
-  return new AppError('unprocessable', `JR_GITLAB_JOB_TYPES: the file cannot be used: ${why}`, {
-    cause,
-  });
+function refusal(why: string, cause: unknown): Error {
+  return new Error(`JR_GITLAB_JOB_TYPES: the file cannot be used: ${why}`, { cause });
 }

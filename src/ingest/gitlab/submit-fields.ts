@@ -21,11 +21,12 @@ export function whyUnmapped(fields: Record<string, unknown>, types: JobTypes): s
 /**
  * What a manifest's job is submitted as. It chooses parameters and a timeout, and nothing else: what runs, and on how much, says the
  * mapping.
- * @throws AppError bad_request naming each field that cannot be used.
+ * @throws AppError bad_request naming each field that cannot be used; any other Error when its type is mapped no more, as while the
+ *   file is replaced.
  */
 export function submitFieldsOf(item: GitLabItem, types: JobTypes): SubmitFields {
   const why = whyUnmapped(item.fields, types);
-  if (why !== undefined) throw new AppError('bad_request', why);
+  if (why !== undefined) throw new Error(why);
   const { job_type: type, timeout } = item.fields;
   const mapped = types[type as string];
   const params = Object.fromEntries(

@@ -1,0 +1,81 @@
+import { describe, expect, test } from '@jest/globals';
+import { AppError } from '../../src/errors.js';
+import { refuseImpossibleGpus } from '../../src/gpus/ask.js';
+import { submitClaimed } from '../../src/ingest/submit-claimed.js';
+import type { JobId, JobRequest } from '../../src/jobs/job.js';
+import { refuseImpossible } from '../../src/jobs/limits.js';
+import { Places } from '../../src/jobs/places.js';
+import type { Submitted } from '../../src/jobs/service.js';
+import { HostList } from '../../src/remote/host-list.js';
+import { submitSchema } from '../../src/jobs/request.js';
+
+const limits = { cpus: 2, memoryMb: 4096, maxTime: '1:00:00' };
+const local = { limits, fleet: { gpus: [], shardsPerGpu: 100, gpuType: 'nvidia' } };
+const ask = (more: Partial<JobRequest>) =>
+  ({ cpus: 1, mem_gb: 1, time_limit: '60', ...more }) as JobRequest;
+
+const steps = (refuse: () => unknown) => ({
+  request: () => Promise.resolve({ fields: submitSchema.parse({ command_key: 'shell' }) }),
+  beforeSubmit: () => Promise.resolve(),
+  submit: async (): Promise<Submitted> => {
+    await Promise.resolve(refuse());
+    return { kind: 'created', job: { job_id: 7 as JobId } } as Submitted;
+  },
+});
+const raise = (error: Error) => (): never => {
+  throw error;
+};
+
+describe('submitting is tried again', () => {
+  test.each<[string, () => unknown, RegExp]>([
+    [
+      'while no box of the partition has joined',
+      () => new Places(local, new HostList('/nonexistent')).of('boxes'),
+      /no boxes here/,
+    ],
+    [
+      'while no box that has joined has such GPUs',
+      () => refuseImpossibleGpus([], { gpus: 1 }, 100),
+      /gpus: 1 asked for/,
+    ],
+    [
+      'while the Unix users are used up',
+      raise(new AppError('unprocessable', 'the 100 Unix users have been given to others')),
+      /100 Unix users/,
+    ],
+    [
+      'while the template is being replaced',
+      raise(new AppError('not_found', 'command_key: there is no train')),
+      /no train/,
+    ],
+  ])('%s', async (_when, refuse, message) => {
+    await expect(submitClaimed(steps(refuse))).rejects.toThrow(message);
+  });
+
+  test('when the claim cannot be renewed before', async () => {
+    const beforeSubmit = raise(new AppError('conflict', 'the repository refuses pushes'));
+    await expect(submitClaimed({ ...steps(() => undefined), beforeSubmit })).rejects.toThrow(
+      /refuses pushes/,
+    );
+  });
+});
+
+describe('refused for good', () => {
+  test('is what the item’s own fields ask for', async () => {
+    const tooLong = () => refuseImpossible(ask({ timeout: 3601 }), limits);
+    expect(await submitClaimed(steps(tooLong))).toEqual({
+      refusal: 'timeout: 3601 asked for, 3600 s is the most a job can have here',
+    });
+    const badParams = raise(new AppError('bad_request', 'params.epochs: must be number'));
+    expect(await submitClaimed(steps(badParams))).toEqual({
+      refusal: 'params.epochs: must be number',
+    });
+  });
+
+  test('is what its source finds wrong with it', async () => {
+    const request = raise(new AppError('unprocessable', 'script: a.py is not in the repository'));
+    expect(await submitClaimed({ ...steps(() => undefined), request })).toEqual({
+      refusal: 'script: a.py is not in the repository',
+    });
+  });
+});
