@@ -160,6 +160,27 @@ describe('a job', () => {
     expect(commandLines()).not.toContain('sleep\x001000.125\0');
   });
 
+  test('that leaves a daemon, with its output still open, has ended all the same', async () => {
+    make({ 'queue.csv': queueText(['a']) });
+    repo.commit(
+      {
+        'job.py':
+          'import subprocess\np=subprocess.Popen(["sleep","1000.375"],start_new_session=True)\nprint("daemon",p.pid)\n',
+      },
+      'A job that leaves a daemon',
+    );
+    const worker = repo.work('w', ['--max-attempts', '1', '--sleep', '0']);
+    await worker.until(/^daemon \d+$/m);
+    const daemon = Number(/^daemon (\d+)$/m.exec(worker.said())?.[1]);
+    try {
+      expect(await worker.ended).toMatchObject({ code: 0 });
+    } finally {
+      process.kill(daemon);
+    }
+    expect(repo.statuses()).toEqual(['run']);
+    expect(repo.records()).toMatchObject([{ log: [`daemon ${daemon}`] }]);
+  });
+
   test('ends with its worker when that is killed, and is taken over when the lease has run out', async () => {
     make({ 'queue.csv': queueText(['a']) });
     repo.commit(

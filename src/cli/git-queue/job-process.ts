@@ -4,6 +4,8 @@ import { errnoOf } from '../../errors.js';
 
 /** How long a job has to end by itself before it is killed. */
 const graceMs = 10_000;
+/** How long the rest of its output is waited for once it has ended. */
+const drainMs = 2000;
 const keptLogBytes = 64 * 1024;
 
 export interface JobEnd {
@@ -16,7 +18,7 @@ export interface JobEnd {
 }
 
 /**
- * A job in a process group of its own, which ends with it: what the job leaves behind is killed. Should this process be killed, a guard
+ * A job in a process group of its own, which ends with it: what the job leaves behind there is killed. Should this process be killed, a guard
  * in a group of its own sees that, and kills the job: its lease would else run out while it still runs.
  */
 export class JobProcess {
@@ -60,9 +62,17 @@ export class JobProcess {
     const closed = once(this.#child, 'close').catch((cause: unknown) => {
       error = `${this.#child.spawnfile} cannot be started (${errnoOf(cause) ?? String(cause)})`;
     });
-    // What it has started may still hold its output open.
-    this.#child.once('exit', () => this.#kill('SIGKILL'));
+    // What it has started may still hold its output open; in a session of its own it is out of our reach, and may do so for ever.
+    let draining: NodeJS.Timeout | undefined;
+    this.#child.once('exit', () => {
+      this.#kill('SIGKILL');
+      draining = setTimeout(() => {
+        this.#child.stdout?.destroy();
+        this.#child.stderr?.destroy();
+      }, drainMs);
+    });
     await closed;
+    clearTimeout(draining);
     this.#guard?.kill('SIGKILL');
     const { exitCode, signalCode: signal } = this.#child;
     return { exitCode, signal, error, log: this.#log.toString() };
