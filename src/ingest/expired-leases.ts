@@ -6,9 +6,9 @@ import type { Claim } from './source.js';
  * that long to renew.
  */
 export class ExpiredLeases {
-  /** By item, the claim last seen to have run out, since when, and when it was last asked for. */
-  readonly #seen = new Map<string, { claim: string; since: number; asked: number }>();
-  #sweptAt = 0;
+  /** By item, the claim last seen to have run out, since when, and the scan that last asked for it. */
+  readonly #seen = new Map<string, { claim: string; since: number; scan: number }>();
+  #scan = 0;
 
   constructor(
     private readonly leaseMs: number,
@@ -20,10 +20,18 @@ export class ExpiredLeases {
     return this.#seen.size;
   }
 
+  /**
+   * To be called as each scan begins, however rare they are: forgets what the two before it have not asked for. Whoever writes the claims
+   * could else fill the memory with them.
+   */
+  beginScan(): void {
+    for (const [key, { scan }] of this.#seen) if (scan < this.#scan - 1) this.#seen.delete(key);
+    this.#scan += 1;
+  }
+
   /** To be asked at each scan, with the claim as it stands out there. */
   mayTakeOver(key: string, { nonce, leaseUntil }: Pick<Claim, 'nonce' | 'leaseUntil'>): boolean {
     const now = this.now();
-    this.#sweep(now);
     if (now <= leaseUntil) {
       this.#seen.delete(key);
       return false;
@@ -31,18 +39,10 @@ export class ExpiredLeases {
     const claim = `${nonce} ${leaseUntil}`;
     const seen = this.#seen.get(key);
     if (seen?.claim === claim) {
-      seen.asked = now;
+      seen.scan = this.#scan;
       return now - seen.since >= this.leaseMs / 3;
     }
-    this.#seen.set(key, { claim, since: now, asked: now });
+    this.#seen.set(key, { claim, since: now, scan: this.#scan });
     return false;
-  }
-
-  /** Forgets what is out there no more: whoever writes the claims could else fill the memory with them. */
-  #sweep(now: number): void {
-    if (now - this.#sweptAt < this.leaseMs) return;
-    this.#sweptAt = now;
-    for (const [key, { asked }] of this.#seen)
-      if (now - asked > 2 * this.leaseMs) this.#seen.delete(key);
   }
 }

@@ -60,6 +60,7 @@ export class Worker {
     const { sleepSeconds, maxAttempts } = this.settings;
     let idle = 0;
     while (!this.#stopping.signal.aborted) {
+      this.#leases.beginScan();
       let job = await this.#patiently('claim a job', () => this.#endAndClaim(undefined));
       idle = job === undefined ? idle + 1 : 0;
       while (job !== undefined) {

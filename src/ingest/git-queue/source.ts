@@ -65,6 +65,7 @@ export class GitQueueSource implements IngestSource<GitQueueItem> {
   async *scan(notes: ScanNotes, signal: AbortSignal): AsyncGenerator<GitQueueItem> {
     const { queue, maxJobAttempts, now } = this.#parts;
     const state = await queue.look(signal);
+    this.#leases.beginScan();
     for (const { where, message } of state.problems) notes.problem(where, message);
     const running = runningJobs(state);
     const kept = new Set(running.map(({ key }) => key));

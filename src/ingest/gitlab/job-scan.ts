@@ -35,6 +35,7 @@ export class JobScan {
   /** @throws GitLabError when GitLab as a whole cannot be used; another Error when the mapping of types cannot. */
   async *run(notes: ScanNotes, signal: AbortSignal): AsyncGenerator<GitLabItem> {
     const types = await readJobTypes(this.parts.jobTypesFile);
+    this.parts.expired.beginScan();
     const seen = new Set<number>();
     for await (const { project, found, problems } of this.#scanner.scan(signal)) {
       if (whyPassedBy(project) !== undefined) continue;
