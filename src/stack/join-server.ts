@@ -15,6 +15,8 @@ const mostBodyBytes = 256 * 1024;
 const wrongSecrets = { points: 10, duration: 60 };
 /** For each wrong secret, from whomever. */
 const wrongSecretMs = 1000;
+/** What boxes ask of the API. No dot, no `%`, no second slash: any of them can make a path that leads elsewhere (url.spec.whatwg.org). */
+const boxesTarget = /^\/boxes(\/\w+)+(\?\w+=\w+)?$/;
 
 /**
  * Where worker boxes join, and through which they reach the API: TLS, in root's process, since the API must not read the munge key.
@@ -35,8 +37,8 @@ export class JoinServer {
         cert: files.certificate,
         key: files.key,
         minVersion: 'TLSv1.3',
-        // A dataset may take its time; an idle connection is cut by the API's own server.
-        requestTimeout: 0,
+        // Nobody is to hold a socket of root's process for ever: a body has Node's 300 s. A reply may take all its time.
+        headersTimeout: 20_000,
       },
       (req, res) => {
         this.#answer(req, res).catch((error: unknown) => {
@@ -71,8 +73,7 @@ export class JoinServer {
   async #answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
     if (req.url === '/join' && req.method === 'POST') return this.#join(req, res);
     if (req.url === '/leave' && req.method === 'POST') return this.#leave(req, res);
-    if (req.url?.startsWith('/boxes/') === true && !req.url.includes('..'))
-      return this.#passOn(req, res);
+    if (boxesTarget.test(req.url ?? '')) return this.#passOn(req, res);
     reply(res, 404, { message: 'no such endpoint' });
   }
 

@@ -11,7 +11,9 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { setTimeout } from 'node:timers/promises';
+import { connect, type TLSSocket } from 'node:tls';
 import { freePorts } from '../free-ports.js';
 import { LiveStack } from './live-stack.js';
 import { joinToken, WorkerBox } from './worker-box.js';
@@ -23,6 +25,8 @@ interface GpusReply {
 let stack: LiveStack;
 let box: WorkerBox;
 let folder: string;
+/** At the join port, by somebody who never ends a request. */
+let stalled: TLSSocket;
 beforeAll(async () => {
   const [port] = await freePorts(1);
   folder = mkdtempSync(join(tmpdir(), 'jr-joining-'));
@@ -31,16 +35,26 @@ beforeAll(async () => {
     JR_BOX_TIMEOUT: '60',
     JR_JOIN_TOKEN_FILE: join(folder, 'token'),
   });
+  stalled = toJoinPort('POST /join HTTP/1.1\r\nHost: x\r\n');
   box = await WorkerBox.start(stack, joinToken(stack));
   await box.ready();
 }, 180_000);
 afterAll(async () => {
+  stalled.destroy();
   await WorkerBox.removeAll();
   await stack.remove();
   rmSync(folder, { recursive: true });
 }, 180_000);
 
 const onBox = { partition: 'boxes' };
+
+/** Byte by byte: a client of HTTP would make another path of it. */
+function toJoinPort(request: string): TLSSocket {
+  const port = Number(stack.env['JR_JOIN_PORT']);
+  const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false });
+  socket.write(request);
+  return socket;
+}
 
 async function until(what: string, isSo: () => Promise<boolean> | boolean): Promise<void> {
   for (const deadline = Date.now() + 90_000; Date.now() < deadline;) {
@@ -62,6 +76,36 @@ function runningHolds(): number {
     .stdout.split('\n')
     .filter((line) => line !== '').length;
 }
+
+test('the join port leads to nothing of the API but what boxes ask for', async () => {
+  const answerTo = async (path: string, more = '') =>
+    text(toJoinPort(`GET ${path} HTTP/1.1\r\nHost: x\r\n${more || 'Connection: close\r\n'}\r\n`));
+  expect(await answerTo('/boxes/jobs/1')).toMatch(/this takes the token of a box/);
+  const upgrade = 'Connection: Upgrade, close\r\nUpgrade: websocket\r\n';
+  expect(await answerTo('/boxes/jobs/1', upgrade)).toMatch(/this takes the token of a box/);
+  for (const path of [
+    ...[
+      '/boxes/../health',
+      '/boxes/%2e%2e/health',
+      '/boxes/.%2E/health',
+      '/boxes/jobs/%2e./../health',
+    ],
+    ...[
+      '/boxes/%2e%2e\\health',
+      '/boxes/..\\health',
+      '/boxes\\..\\health',
+      '/boxes/%2e%2e%2fhealth',
+    ],
+    ...['/boxes//127.0.0.1/health', '//boxes/../health', '/health', 'http://x/health'],
+    ...[
+      'http://x/boxes/%2e%2e/health',
+      '/boxes/%2e%2e/api/status/1',
+      '/boxes/',
+      '/boxes/jobs/1?a/../b',
+    ],
+  ])
+    expect([path, await answerTo(path)]).toEqual([path, expect.stringMatching(/no such endpoint/)]);
+}, 60_000);
 
 test('a box says whether it does its work', async () => {
   expect(await box.jobrunner('health')).toEqual({ code: 0, said: 'ok\n' });
@@ -216,4 +260,8 @@ test('a renewed join token makes the old one void; the boxes that are in stay in
   await invited.ready();
   expect(await invited.leave()).toMatch(/Stopped\.\n$/);
   await invited.remove();
+}, 120_000);
+
+test('who never ends a request at the join port is cut off', async () => {
+  expect(await text(stalled)).toMatch(/^HTTP\/1.1 408 /);
 }, 120_000);
