@@ -1,6 +1,13 @@
 import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { jobScript, QueueRepo, queueText } from './queue-repo.js';
 
@@ -179,6 +186,34 @@ describe('a job', () => {
     }
     expect(repo.statuses()).toEqual(['run']);
     expect(repo.records()).toMatchObject([{ log: [`daemon ${daemon}`] }]);
+  });
+
+  test('is given back by a worker whose machine fails before it has run, and counts no attempt', async () => {
+    make({ 'queue.csv': queueText(['a', 'b']) });
+    const worked = await repo.queue(['work'], { TMPDIR: join(repo.folder, 'none') });
+    expect(worked.code).toBe(1);
+    expect(worked.stderr).toMatch(/: again, ENOENT: .* mkdtemp[^]*\njobrunner: /);
+    expect(repo.statuses()).toEqual(['ready', 'ready']);
+    expect(repo.records()).toMatchObject([
+      { status: 'ready', attempts: 0, message: expect.stringMatching(/^ENOENT: .* mkdtemp/) },
+    ]);
+  });
+
+  test('counts as tried when its results cannot be kept, since it may be why, and its worker ends', async () => {
+    make({ 'queue.csv': queueText(['a', 'b']) });
+    const cache = join(repo.folder, 'cache');
+    mkdirSync(join(cache, 'jobrunner/git-queue'), { recursive: true });
+    writeFileSync(join(cache, 'jobrunner/git-queue/large-results'), 'in the way');
+    const worked = await repo.queue(['work', '--max-result-mb', '0'], { XDG_CACHE_HOME: cache });
+    expect(worked.code).toBe(1);
+    expect(repo.statuses()).toEqual(['ready', 'ready']);
+    const [record, ...others] = repo.records();
+    expect(others).toEqual([]);
+    expect(record).toMatchObject({ status: 'ready', attempts: 1, exit_code: 0 });
+    expect(record).toMatchObject({
+      message: expect.stringMatching(/large-results/),
+      log: [expect.stringMatching(/^ran /)],
+    });
   });
 
   test('ends with its worker when that is killed, and is taken over when the lease has run out', async () => {

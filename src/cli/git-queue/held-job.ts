@@ -46,6 +46,7 @@ const nothing = { exitCode: null, log: [], results: [], files: [] };
 export class HeldJob {
   #process: JobProcess | undefined;
   #ending: Ending | undefined;
+  #fault: Error | undefined;
   /** Why it was made to end. */
   #why: 'given back' | 'lost' | 'cancelled' | undefined;
 
@@ -85,6 +86,11 @@ export class HeldJob {
     return this.#ending;
   }
 
+  /** What this machine failed at, as when it has no room left: any other job would fare no better here. */
+  get fault(): Error | undefined {
+    return this.#fault;
+  }
+
   /** Its outcome, as a change of the queue. */
   end(state: QueueState, ending: Ending): Decision<'written' | 'lost'> {
     const { maxJobAttempts: maxAttempts } = this.settings;
@@ -107,6 +113,7 @@ export class HeldJob {
     const { commit, row } = this.job;
     const { repository } = this.queue.parts;
     let checkout: Checkout | undefined;
+    let end: JobEnd | undefined;
     try {
       checkout = await Checkout.make(repository, commit);
       const { results } = this.settings;
@@ -114,17 +121,22 @@ export class HeldJob {
         'inside' in results ? await checkout.resultsFolder(results.inside) : results.outside;
       const script = await checkout.script(row.script, this.settings.outside);
       const words = toWords(readArgs(row.args), readKwargs(row.kwargs));
-      const end = await this.#runProcess(
+      end = await this.#runProcess(
         [this.settings.python, script.path, ...words],
         script.cwd,
         folder,
       );
       return await this.#endingOf(end, folder);
     } catch (error) {
-      if (!(error instanceof AppError)) throw error;
-      return { ...nothing, kind: 'refused', message: error.message };
+      const { message } = error as Error;
+      if (error instanceof AppError) return { ...nothing, kind: 'refused', message };
+      this.#fault = error as Error;
+      if (end === undefined) return { ...nothing, kind: 'again', message };
+      // What the job left may be why, which must not end one worker after the other for ever.
+      const log = logLines(end.log);
+      return { ...nothing, kind: 'failed', exitCode: end.exitCode, message, log };
     } finally {
-      await checkout?.remove();
+      await checkout?.remove().catch((error: unknown) => (this.#fault ??= error as Error));
     }
   }
 

@@ -55,7 +55,10 @@ export class Worker {
     void this.#job?.giveBack();
   }
 
-  /** Resolves when there has been nothing to do for long enough, or after {@link stop}. */
+  /**
+   * Resolves when there has been nothing to do for long enough, or after {@link stop}.
+   * @throws what this machine failed at, once the job that it had is given back
+   */
   async run(): Promise<void> {
     const { sleepSeconds, maxAttempts } = this.settings;
     let idle = 0;
@@ -68,7 +71,9 @@ export class Worker {
         if (this.#stopping.signal.aborted) void job.giveBack();
         const ended = job;
         await ended.run();
+        if (ended.fault) this.#stopping.abort();
         job = await this.#patiently('write the outcome', () => this.#endAndClaim(ended), true);
+        if (ended.fault) throw ended.fault;
       }
       await this.#patiently('give up jobs', () => this.#giveUpSpent());
       if (maxAttempts > 0 && idle >= maxAttempts) {
