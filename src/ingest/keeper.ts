@@ -98,29 +98,29 @@ export class Keeper<Item extends IngestItem> {
   async #claim(): Promise<boolean> {
     const { source, now, leaseMs } = this.#parts;
     const held = this.#held;
-    const result = await this.#persist(async () => {
+    return this.#persist(async () => {
       held.put({ lease_until: now() + leaseMs });
       try {
-        return await source.claim(held.item, held.asClaim, this.#over.signal);
+        const result = await source.claim(held.item, held.asClaim, this.#over.signal);
+        if (result === 'won') held.put({ state: 'claimed' });
+        else held.drop();
+        return result === 'won';
       } catch (error) {
-        if (!(error instanceof AppError)) {
-          this.#lease.doubt();
-          throw error;
-        }
+        this.#lease.doubt();
+        if (!(error instanceof AppError)) throw error;
         this.#failed(error);
-        return 'lost';
+        held.drop();
+        return false;
       }
     });
-    if (result === 'won') held.put({ state: 'claimed' });
-    else held.drop();
-    return result === 'won';
   }
 
   async #live(): Promise<void> {
     for (;;) {
       const { state, job_id: jobId, claim_id: id } = this.#held.row;
       if (state === 'claimed') await this.#persist(() => this.#submit());
-      else if (state === 'submitted' && jobId !== null) await this.#untilEnded(jobId);
+      else if (state === 'submitted' && jobId !== null)
+        await this.#persist(() => this.#untilEnded(jobId));
       else if (state === 'ended') return this.#report();
       else throw new Error(`claim ${id} is ${state}`);
     }
@@ -130,6 +130,8 @@ export class Keeper<Item extends IngestItem> {
     const { source, owner, jobs } = this.#parts;
     const held = this.#held;
     held.reread();
+    // What failed may have been the word that it was done.
+    if (held.row.state !== 'claimed') return;
     if (held.row.cancelled) {
       this.#ended();
       return;
@@ -181,7 +183,8 @@ export class Keeper<Item extends IngestItem> {
         ? ('lost' as const)
         : source.report(held.item, held.asClaim, outcome, signal);
     const isOurs = await this.#persist(() => this.#lease.end(write));
-    if (isOurs) held.put({ state: jobId === null && !cancelled ? 'failed' : 'done' });
+    const state = jobId === null && !cancelled ? 'failed' : 'done';
+    if (isOurs) await this.#persist(() => held.put({ state }));
   }
 
   /** Another has it, or it is gone: our job is ended, and theirs left alone. */
@@ -189,8 +192,11 @@ export class Keeper<Item extends IngestItem> {
     const held = this.#held;
     const { job_id: jobId } = held.row;
     this.#failed('the claim is gone: another took it over, or it was taken away');
-    if (jobId !== null) await persist(() => this.#end(jobId), this.#failed, closing);
-    held.put({ state: 'lost' });
+    const giveUp = async () => {
+      if (jobId !== null) await this.#end(jobId);
+      held.put({ state: 'lost' });
+    };
+    await persist(giveUp, this.#failed, closing);
   }
 
   #cancelJob(): void {
@@ -215,7 +221,7 @@ export class Keeper<Item extends IngestItem> {
     this.#parts.failed(this.#held.title, error);
   };
 
-  #persist<T>(work: () => Promise<T>): Promise<T> {
+  #persist<T>(work: () => Promise<T> | T): Promise<T> {
     return persist(work, this.#failed, this.#over.signal);
   }
 

@@ -9,7 +9,7 @@ const mostMs = 60_000;
  * @throws only once `signal` has fired
  */
 export async function persist<T>(
-  work: () => Promise<T>,
+  work: () => Promise<T> | T,
   failed: (error: unknown) => void,
   signal: AbortSignal,
 ): Promise<T> {

@@ -51,7 +51,7 @@ export class Route<Item extends IngestItem> implements WayIn {
     this.#keeping = {
       ...parts,
       failed: (where, error) => this.#troubles.failed(where, error),
-      freed: () => this.#fill(),
+      freed: this.#refill,
     };
   }
 
@@ -178,6 +178,15 @@ export class Route<Item extends IngestItem> implements WayIn {
     }
   }
 
+  /** {@link #fill} where nobody could mend it: what cannot be claimed now is found again. */
+  readonly #refill = (): void => {
+    try {
+      this.#fill();
+    } catch (error) {
+      this.#troubles.failed(null, error);
+    }
+  };
+
   #keep(item: Item, row: claims.ClaimRow, isNew: boolean): void {
     const { signal } = this.#closing;
     const keeper = new Keeper(this.#keeping, item, row, isNew);
@@ -188,7 +197,7 @@ export class Route<Item extends IngestItem> implements WayIn {
       })
       .finally(() => {
         this.#keepers.delete(row.item);
-        this.#fill();
+        this.#refill();
       });
     this.#keepers.set(row.item, { keeper, done });
   }

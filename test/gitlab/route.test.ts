@@ -210,6 +210,65 @@ describe('a claim', () => {
     expect(error?.message).toMatch(/cannot be claimed: .*needs the scope api/);
   });
 
+  describe('while the database takes nothing, as on a full disk,', () => {
+    /** A refusal in the database's own code: a disk cannot be filled for one test alone. */
+    const refuse = ({ db }: ClaimingServer, what: string) =>
+      db.exec(`DROP TRIGGER IF EXISTS full;
+        CREATE TRIGGER full BEFORE ${what} BEGIN SELECT RAISE(ABORT, 'the disk is full'); END`);
+    const change = (state: string) => `UPDATE ON ingest_claims WHEN NEW.state = '${state}'`;
+    const insert = 'INSERT ON ingest_claims';
+    const isRefused = ({ route }: ClaimingServer, count: number, where: string | null) =>
+      until(() => route?.status().errors.filter((one) => one.where === where).length === count);
+
+    test('is kept until each step of it can be written down', async () => {
+      const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a']) });
+      const one = server({ areHeld: true });
+      refuse(one, change('claimed'));
+      one.start();
+      await isRefused(one, 1, 'a/one: a');
+      refuse(one, change('ended'));
+      await until(() => one.jobs.length === 1);
+      one.jobs[0]?.end();
+      await isRefused(one, 2, 'a/one: a');
+      refuse(one, change('done'));
+      await isRefused(one, 3, 'a/one: a');
+      one.db.exec('DROP TRIGGER full');
+      await until(() => one.counts.done === 1);
+      expect(await response(project)).toMatchObject({ status: 'COMPLETED' });
+      expect(one.jobs).toHaveLength(1);
+    });
+
+    test('is lost all the same when another has it', async () => {
+      const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a']) });
+      const one = server({ leaseMs, areHeld: true });
+      one.start();
+      await until(() => one.jobs.length === 1);
+      one.route?.pause('test');
+      refuse(one, change('lost'));
+      await gitlab.commit(project, { 'gpu_jobs/job_a/response.yaml': null });
+      await isRefused(one, 2, 'a/one: a');
+      one.db.exec('DROP TRIGGER full');
+      await until(() => one.counts.lost === 1);
+      expect(one.jobs.map(({ state }) => state)).toEqual(['CANCELLED']);
+    });
+
+    test('is reported, though no other can be made after it', async () => {
+      const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a', 'b', 'c']) });
+      const one = server({ maxJobs: 1, areHeld: true });
+      one.start();
+      await until(() => one.jobs.length === 1 && one.route?.status().found === 3);
+      refuse(one, insert);
+      one.jobs[0]?.end();
+      await until(() => one.counts.done === 1);
+      one.db.exec('DROP TRIGGER full');
+      for (const count of [2, 3]) {
+        await until(() => one.jobs.length === count);
+        one.jobs[count - 1]?.end();
+      }
+      for (const id of ['a', 'b', 'c']) await until(() => isReported(project, id));
+    });
+  });
+
   test('that was taken away ends its job', async () => {
     const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a']) });
     const one = server({ leaseMs, areHeld: true });
