@@ -41,6 +41,19 @@ async function open(files: Record<string, string>) {
   return { repository, queue };
 }
 
+const claim = { worker: 'w', nonce: 'n', leaseUntil: 0 };
+
+/** The queue as a server sees it. */
+async function scan(queue: Queue) {
+  const source = new GitQueueSource({
+    ...{ queue, resultsDir: 'results', limits, maxJobAttempts: 2, leaseMs: 60_000, gpus: 0 },
+    now: Date.now,
+  });
+  const items = [];
+  for await (const item of source.scan(notes, never)) items.push(item);
+  return { source, items };
+}
+
 /** A folder of results as a job left them. */
 function results(write: (folder: string) => void): string {
   const folder = join(repo.folder, 'results');
@@ -102,18 +115,28 @@ describe('a repository', () => {
   test('whose script no job can be named after as it is has it run under another name', async () => {
     const script = `${'😀'.repeat(60)}x\u2028${'y'.repeat(8)}.py`;
     const { queue } = await open({ 'queue.csv': `${header}${script},,,ready\n`, [script]: '' });
-    const source = new GitQueueSource({
-      ...{ queue, resultsDir: 'results', limits, maxJobAttempts: 2, leaseMs: 60_000, gpus: 0 },
-      now: Date.now,
-    });
-    const items = [];
-    for await (const item of source.scan(notes, never)) items.push(item);
-    const claim = { worker: 'w', nonce: 'n', leaseUntil: 0 };
+    const { source, items } = await scan(queue);
     const [item] = items;
     if (item === undefined) throw new Error('the row was not found');
     const { fields } = await source.request(item, claim, never);
     expect(fields.name).toMatch(/^(😀)+xy{8}\.py$/u);
     expect(fields.params['script']).toBe(script);
+  });
+
+  test('has its files packed for one job at a time, however many are claimed at once', async () => {
+    const files = { 'queue.csv': queueText(['a', 'b', 'c', 'd']), 'job.py': jobScript };
+    const { repository, queue } = await open(files);
+    const { source, items } = await scan(queue);
+    const archive = repository.archive.bind(repository);
+    let packing = 0;
+    let most = 0;
+    repository.archive = async (...args) => {
+      most = Math.max(most, ++packing);
+      return archive(...args).finally(() => packing--);
+    };
+    const requests = await Promise.all(items.map((item) => source.request(item, claim, never)));
+    expect(requests.map(({ script }) => script?.name)).toEqual(items.map(() => 'checkout.tar.gz'));
+    expect({ most, packing }).toEqual({ most: 1, packing: 0 });
   });
 });
 

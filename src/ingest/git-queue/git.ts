@@ -100,7 +100,10 @@ export async function runGit(
   });
   signal?.throwIfAborted();
   const code = result.exitCode ?? -1;
-  if (code === 0 || answers.includes(code)) return { stdout: Buffer.from(result.stdout), code };
+  if (code === 0 || answers.includes(code)) {
+    const { buffer, byteOffset, byteLength } = result.stdout;
+    return { stdout: Buffer.from(buffer, byteOffset, byteLength), code };
+  }
   const command = args[0] ?? '';
   if (result.timedOut) throw new GitError(`git ${command} took more than ${timeoutMs / 1000} s`);
   if (result.code === 'ENOENT') throw new GitError('git is not installed: install it');

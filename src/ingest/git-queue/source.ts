@@ -1,5 +1,6 @@
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
+import pLimit from 'p-limit';
 import { z } from 'zod';
 import { AppError } from '../../errors.js';
 import { submitSchema } from '../../jobs/request.js';
@@ -56,6 +57,8 @@ export class GitQueueSource implements IngestSource<GitQueueItem> {
   readonly itemSchema = itemSchema;
   readonly #parts: GitQueueParts;
   readonly #leases: ExpiredLeases;
+  /** Archives are packed in memory, and all jobs may be claimed in the same second. */
+  readonly #oneByOne = pLimit(1);
 
   constructor(parts: GitQueueParts) {
     this.#parts = parts;
@@ -98,7 +101,7 @@ export class GitQueueSource implements IngestSource<GitQueueItem> {
 
   /** @throws AppError unprocessable for what no checkout can run */
   async request(item: GitQueueItem, _claim: Claim, signal: AbortSignal): Promise<IngestRequest> {
-    const { queue, resultsDir, gpus } = this.#parts;
+    const { resultsDir, gpus } = this.#parts;
     await this.#demandScript(item, signal);
     const parsed = submitSchema.safeParse({
       command_key: 'git_queue',
@@ -111,11 +114,14 @@ export class GitQueueSource implements IngestSource<GitQueueItem> {
       const [issue] = parsed.error.issues;
       throw new AppError('bad_request', `${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`);
     }
-    const fields = parsed.data;
+    const content = await this.#oneByOne(() => this.#pack(item.commit, signal));
+    return { fields: parsed.data, script: { name: 'checkout.tar.gz', content } };
+  }
+
+  async #pack(commit: string, signal: AbortSignal): Promise<Buffer> {
+    const { repository } = this.#parts.queue.parts;
     try {
-      const tar = await queue.parts.repository.archive(item.commit, maxCheckoutBytes, signal);
-      const content = await promisify(gzip)(tar);
-      return { fields, script: { name: 'checkout.tar.gz', content } };
+      return await promisify(gzip)(await repository.archive(commit, maxCheckoutBytes, signal));
     } catch (error) {
       if (!(error instanceof TooLargeError)) throw error;
       throw new AppError(
