@@ -8,7 +8,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { errnoOf } from '../../errors.js';
+import { errnoOf, isDiskFull } from '../../errors.js';
 import { SENT_SCRIPT } from '../spec.js';
 import { openFolder, within } from './own-folders.js';
 
@@ -50,20 +50,23 @@ export class JobLog {
   }
 
   async output(chunk: Buffer): Promise<void> {
-    await writeAll(1, chunk);
-    this.stdoutBytes += chunk.length;
+    await writeAll(1, chunk, (bytes) => (this.stdoutBytes += bytes));
   }
 
   async error(chunk: Buffer): Promise<void> {
-    await writeAll(this.#stderr, chunk);
-    this.stderrBytes += chunk.length;
+    await writeAll(this.#stderr, chunk, (bytes) => (this.stderrBytes += bytes));
   }
 
   /** A word of ours, into both. */
   readonly say = (line: string): void => {
     const text = Buffer.from(`jobrunner: ${line}\n`);
-    writeSync(2, text);
-    writeSync(this.#stderr, text);
+    for (const fd of [2, this.#stderr])
+      try {
+        writeSync(fd, text);
+      } catch (error) {
+        // For want of room for these words the job must not be given up.
+        if (!isDiskFull(error)) throw error;
+      }
   };
 
   close(): void {
@@ -72,11 +75,16 @@ export class JobLog {
   }
 }
 
-/** Slurm gives a file, whose writes do not wait; a pipe in its place may be full for a while. */
-async function writeAll(fd: number, chunk: Buffer): Promise<void> {
+/**
+ * Slurm gives a file, whose writes do not wait; a pipe in its place may be full for a while.
+ * @param wrote is told of each part, since the next may find no room
+ */
+async function writeAll(fd: number, chunk: Buffer, wrote: (bytes: number) => void): Promise<void> {
   for (let at = 0; at < chunk.length;)
     try {
-      at += writeSync(fd, chunk, at);
+      const bytes = writeSync(fd, chunk, at);
+      at += bytes;
+      wrote(bytes);
     } catch (error) {
       if (errnoOf(error) !== 'EAGAIN') throw error;
       await sleep(5);

@@ -1,9 +1,8 @@
-import { statfs } from 'node:fs/promises';
 import { execa } from 'execa';
-import { SshError } from '../ssh/errors.js';
 import type { HostSession } from '../ssh/session.js';
 import { FileWriter } from './file-writer.js';
 import { readListing, RemoteLie, type Listing } from './listing.js';
+import { NoRoom, roomIn } from './room.js';
 
 /** A million outputs with names of common length, and more than any job should leave. */
 const mostListBytes = 256 * 2 ** 20;
@@ -15,7 +14,7 @@ const mostTries = 3;
  * its digest is the one that the host computed from its disk. After a break it goes on from the byte where it stopped.
  * @param remoteFolder the job's outputs there
  * @returns what was left out, as sentences
- * @throws SshError; RemoteLie
+ * @throws SshError; RemoteLie; NoRoom
  */
 export async function fetchOutputs(
   session: HostSession,
@@ -76,11 +75,6 @@ async function emptyFolder(folder: string): Promise<void> {
 
 async function refuseWithoutRoom({ files }: Listing, outputDir: string): Promise<void> {
   const needed = files.reduce((sum, file) => sum + file.size, 0);
-  const disk = await statfs(outputDir);
-  const free = disk.bavail * disk.bsize;
-  if (needed > free)
-    throw new SshError(
-      'other',
-      `the outputs have ${needed} bytes, and there are ${free} free on the disk of JR_ROOT; free some space and run the job again`,
-    );
+  const free = await roomIn(outputDir);
+  if (needed > free) throw new NoRoom(needed, free);
 }

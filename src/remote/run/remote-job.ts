@@ -8,6 +8,7 @@ import { HOST_FAILED, type Ending } from './ending.js';
 import { packJob, placesOf, remoteScript, type RemotePlaces } from './job-files.js';
 import type { JobLog } from './log.js';
 import { fetchOutputs } from './outputs.js';
+import { onceThereIsRoom } from './room.js';
 import { readState, type RemoteProgress, type RemoteState } from './state.js';
 
 /** Slurm sends SIGKILL ten seconds after SIGTERM (KillWait in slurm.conf): all must be done by then. */
@@ -43,8 +44,7 @@ export class RemoteJob {
   async run(cancelled: AbortSignal): Promise<Ending> {
     try {
       await this.#begin(cancelled);
-      const state = await this.#follow(cancelled);
-      return await this.#finish(state, cancelled);
+      return await this.#toItsEnd(cancelled);
     } catch (error) {
       if (!cancelled.aborted) {
         await this.#clearUp(cancelled);
@@ -73,6 +73,13 @@ export class RemoteJob {
     }
     // From here on it runs there, whether it can be reached or not.
     session.patience = Infinity;
+  }
+
+  /** What there is of the job is on the host alone: a full disk here is waited for, as a broken link is. */
+  async #toItsEnd(signal: AbortSignal): Promise<Ending> {
+    const { spec, log } = this.#parts;
+    const work = async () => this.#finish(await this.#follow(signal), signal);
+    return onceThereIsRoom(spec.output_dir, work, log.say, signal);
   }
 
   /** Copies the job's log until it has ended and all of it is here. */
