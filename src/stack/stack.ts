@@ -104,6 +104,8 @@ export async function runStack(say: (line: string) => void): Promise<void> {
         if (stopping.signal.aborted) resolve(false);
         stopping.signal.addEventListener('abort', () => resolve(false));
       }),
+      // They end when they are told to; one that fails ends all.
+      Promise.all(watching).then(() => false),
     ]);
     if (ended) throw new Error(`the supervisor ended; see ${join(layout.logs, 'supervisord.log')}`);
   } catch (error) {
@@ -111,9 +113,12 @@ export async function runStack(say: (line: string) => void): Promise<void> {
   } finally {
     say('Stopping …');
     stopping.abort();
-    await Promise.all(watching);
-    await joinServer?.close();
-    await stopInOrder(supervisor, layout, ssh.names);
+    try {
+      await joinServer?.close();
+      await Promise.all(watching);
+    } finally {
+      await stopInOrder(supervisor, layout, ssh.names);
+    }
   }
   say('Stopped.');
 }

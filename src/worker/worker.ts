@@ -20,7 +20,7 @@ import { locate, mungedProgram, writeSupervisorConfig, type Program } from '../s
 import { probesOf, waitFor } from '../stack/readiness.js';
 import { Supervisor } from '../stack/supervisor.js';
 import { watchFarController } from './controller-watch.js';
-import { ControllerLink, LinkError } from './controller-link.js';
+import { ControllerLink, ControllerRefusal, LinkError } from './controller-link.js';
 import {
   boxIdOf,
   keepSelf,
@@ -101,6 +101,8 @@ export async function runWorker(say: (line: string) => void): Promise<void> {
         if (signal.aborted) resolve(false);
         signal.addEventListener('abort', () => resolve(false));
       }),
+      // They end when they are told to; one that fails ends all.
+      Promise.all(watching).then(() => false),
     ]);
     if (ended)
       throw new Error(`the supervisor ended; see ${joinPath(layout.logs, 'supervisord.log')}`);
@@ -109,9 +111,12 @@ export async function runWorker(say: (line: string) => void): Promise<void> {
   } finally {
     say('Leaving …');
     stopping.abort();
-    await Promise.all(watching);
-    await leave(box, reply, say);
-    await supervisor.shutdown();
+    try {
+      await Promise.all(watching);
+      await leave(box, reply, say);
+    } finally {
+      await supervisor.shutdown();
+    }
   }
   say('Stopped.');
 }
@@ -208,7 +213,8 @@ async function leave(
   try {
     await link.call('POST', '/leave', { body: '{}' });
   } catch (error) {
-    if (!(error instanceof LinkError)) throw error;
+    // A controller over a new volume refuses: it never knew this box.
+    if (!(error instanceof LinkError || error instanceof ControllerRefusal)) throw error;
     say(`${error.message}; it will find this box gone by itself`);
   } finally {
     link.close();

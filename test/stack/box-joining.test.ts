@@ -265,3 +265,9 @@ test('a renewed join token makes the old one void; the boxes that are in stay in
 test('who never ends a request at the join port is cut off', async () => {
   expect(await text(stalled)).toMatch(/^HTTP\/1.1 408 /);
 }, 120_000);
+
+test('a box that its controller does not know any more stops all the same', async () => {
+  // As after a start of the controller over an empty volume.
+  writeFileSync(join(stack.root, 'boxes', 'boxes.json'), '{ "boxes": [] }\n');
+  expect(await box.leave()).toMatch(/no box has this token; .*\nStopped\.\n$/);
+}, 60_000);

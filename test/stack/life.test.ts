@@ -1,7 +1,15 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, readdirSync, readlinkSync, statSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { until } from './gpu-jobs.js';
 import { LiveStack, runStackOnce } from './live-stack.js';
@@ -134,4 +142,14 @@ test('stopping ends all it started and running jobs, and a second start keeps ev
     execFileSync('sacct', options, { env }).toString().includes(`${done.slurm_job_id}|COMPLETED`),
   );
   expect(existsSync(join(stack.root, 'jr_slurm.db'))).toBe(true);
+}, 120_000);
+
+test('when its own watch over slurmctld fails, all is stopped in order and it ends with the error', async () => {
+  const pidFile = join(stack.root, 'slurm', 'state', 'slurmctld.pid');
+  rmSync(pidFile);
+  mkdirSync(pidFile);
+  await until('it ends', () => !existsSync(`/proc/${stack.pid}`), 60);
+  expect(await stack.down()).toBe(1);
+  expect(stack.stderr).toMatch(/^jobrunner: Error: EISDIR/);
+  expect(processesOf(stack.root)).toEqual([]);
 }, 120_000);
