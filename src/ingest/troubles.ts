@@ -4,6 +4,8 @@ import { AppError } from '../errors.js';
 /** Most that is kept of each kind, and logged of one scan. */
 const shown = 100;
 const logged = 20;
+/** Problems that are kept of one scan; the others are counted. Whoever writes manifests could else fill the memory with them. */
+const mostFound = 1000;
 const mostCharacters = 500;
 
 export interface Trouble {
@@ -14,12 +16,20 @@ export interface Trouble {
   message: string;
 }
 
+/** What a scan found; `more` is how many are not kept. */
+interface Problems {
+  first: Trouble[];
+  more: number;
+}
+
+const none = (): Problems => ({ first: [], more: 0 });
+
 /** What goes wrong on one route: what its last scan found, and what failed since the start and is tried again. */
 export class Troubles {
   #total = 0;
   #errors: Trouble[] = [];
-  #found: Trouble[] = [];
-  #finding: Trouble[] = [];
+  #found = none();
+  #finding = none();
 
   constructor(
     private readonly route: string,
@@ -37,9 +47,14 @@ export class Troubles {
     return this.#errors.toReversed();
   }
 
-  /** Those of the last scan that came to its end. */
+  /** The first of the last scan that came to its end, at most 100. */
   get problems(): readonly Trouble[] {
-    return this.#found;
+    return this.#found.first.slice(0, shown);
+  }
+
+  /** All of that scan. */
+  get problemCount(): number {
+    return this.#found.first.length + this.#found.more;
   }
 
   /** Something failed, and is tried again. */
@@ -52,24 +67,27 @@ export class Troubles {
   }
 
   beginScan(): void {
-    this.#finding = [];
+    this.#finding = none();
   }
 
   problem(where: string, message: string): void {
-    this.#finding.push(this.#trouble(where, message));
+    const { first } = this.#finding;
+    if (first.length < mostFound) first.push(this.#trouble(where, message));
+    else this.#finding.more += 1;
   }
 
   /** Logs what was not so the last time. */
   endScan(): void {
-    const known = new Set(this.#found.map(nameOf));
-    const fresh = this.#finding.filter((trouble) => !known.has(nameOf(trouble)));
+    const known = new Set(this.#found.first.map(nameOf));
+    const fresh = this.#finding.first.filter((trouble) => !known.has(nameOf(trouble)));
+    const freshCount = fresh.length + Math.max(0, this.#finding.more - this.#found.more);
     for (const { where, message } of fresh.slice(0, logged))
       this.log.warn({ route: this.route, where, problem: message }, 'ingest: skipped');
-    if (fresh.length > logged)
-      this.log.warn({ route: this.route }, `ingest: ${fresh.length - logged} more problems`);
-    this.#total += fresh.length;
+    if (freshCount > logged)
+      this.log.warn({ route: this.route }, `ingest: ${freshCount - logged} more problems`);
+    this.#total += freshCount;
     this.#found = this.#finding;
-    this.#finding = [];
+    this.#finding = none();
   }
 
   #trouble(where: string | null, message: string): Trouble {

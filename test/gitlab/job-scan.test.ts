@@ -40,11 +40,15 @@ function jobScan(): JobScan {
   });
 }
 
-async function keysOf(scan: JobScan): Promise<string[]> {
+async function found(scan: JobScan): Promise<{ keys: string[]; problems: string[] }> {
   const keys: string[] = [];
-  const notes = { problem: () => undefined, cancelled: () => undefined };
+  const problems: string[] = [];
+  const notes = {
+    problem: (where: string, message: string) => void problems.push(`${where}: ${message}`),
+    cancelled: () => undefined,
+  };
   for await (const { key } of scan.run(notes, new AbortController().signal)) keys.push(key);
-  return keys;
+  return { keys, problems };
 }
 
 test('a dead server’s job is found however rare the scans are', async () => {
@@ -58,7 +62,20 @@ test('a dead server’s job is found however rare the scans are', async () => {
     },
   });
   const scan = jobScan();
-  expect(await keysOf(scan)).toEqual([]);
+  expect((await found(scan)).keys).toEqual([]);
   now += 10 * leaseMs;
-  expect(await keysOf(scan)).toEqual([`${project.id}/a`]);
+  expect((await found(scan)).keys).toEqual([`${project.id}/a`]);
+});
+
+test('of very many jobs of a type that is not mapped some are told of, and how many more there are', async () => {
+  const jobs = Array.from({ length: 20_000 }, (_, id) => ({ job_id: id, job_type: 'unknown' }));
+  await gitlab.addProject({
+    path: 'a/one',
+    files: { 'gpu_jobs/manifest.yaml': JSON.stringify({ version: 1, jobs }) },
+  });
+  const { keys, problems } = await found(jobScan());
+  expect(keys).toEqual([]);
+  expect(problems).toHaveLength(101);
+  expect(problems[0]).toMatch(/^a\/one: 0: job_type: "unknown" has no command key here/);
+  expect(problems[100]).toBe('a/one: job_type: 19900 more jobs’ have no command key here');
 });
