@@ -1,5 +1,12 @@
 import { afterEach, describe, expect, jest, test } from '@jest/globals';
-import { chmodSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { filesBelow } from '../../src/cli/git-queue/checkout.js';
 import {
@@ -28,9 +35,9 @@ const never = new AbortController().signal;
 let repo: QueueRepo;
 afterEach(() => repo.remove());
 
-async function open(files: Record<string, string>) {
+async function open(files: Record<string, string>, config: Record<string, string> = {}) {
   repo = new QueueRepo(files);
-  const git: GitSetup = { env: repo.env({}), config: safeConfig(['file']) };
+  const git: GitSetup = { env: repo.env({}), config: { ...safeConfig(['file']), ...config } };
   const gitDir = join(repo.folder, 'copy.git');
   await runGit(git, ['init', '--quiet', '--bare', gitDir]);
   const url = repo.url;
@@ -110,6 +117,23 @@ describe('a repository', () => {
     const state = await queue.look();
     expect(state.records.size).toBe(350);
     expect(readyJobs(state)).toHaveLength(1);
+  });
+
+  test('that is fetched from for long has its copy tidied now and then, not only at first', async () => {
+    // What is fetched stays in packs, of which git is to suffer two.
+    const config = { 'fetch.unpackLimit': '1', 'gc.autoPackLimit': '2' };
+    const { repository } = await open({ 'queue.csv': header }, config);
+    const packs = () =>
+      readdirSync(join(repository.parts.gitDir, 'objects/pack')).filter((name) =>
+        name.endsWith('.pack'),
+      ).length;
+    for (const text of ['a', 'b', 'c', 'd']) {
+      repo.commit({ 'notes.txt': text }, text);
+      await repository.fetch();
+    }
+    expect(packs()).toBe(4);
+    for (let i = 0; i < 100; i++) await repository.fetch();
+    expect(packs()).toBe(1);
   });
 
   test('whose script no job can be named after as it is has it run under another name', async () => {

@@ -27,6 +27,9 @@ export interface RepositoryParts {
   name: string;
 }
 
+/** Git looks then whether there are too many loose objects: each claim and each renewal makes some. */
+const fetchesPerTidying = 100;
+
 export type PushResult = { kind: 'pushed' } | { kind: 'refused'; reason: string };
 
 /**
@@ -35,7 +38,7 @@ export type PushResult = { kind: 'pushed' } | { kind: 'refused'; reason: string 
  */
 export class Repository {
   readonly #ref: string;
-  #isTidy = false;
+  #fetches = 0;
 
   constructor(readonly parts: RepositoryParts) {
     this.#ref = `refs/jobrunner/${parts.name}`;
@@ -51,9 +54,8 @@ export class Repository {
     const { url, branch, shallow } = this.parts;
     const isFirst = shallow && !(await this.#hasObjects(signal));
     const options = ['--quiet', '--no-tags', '--no-recurse-submodules', '--no-write-fetch-head'];
-    // Once is enough for each process; it takes longer than the rest.
-    if (this.#isTidy) options.push('--no-auto-maintenance');
-    this.#isTidy = true;
+    // Now and then is enough; it takes longer than the rest.
+    if (this.#fetches++ % fetchesPerTidying > 0) options.push('--no-auto-maintenance');
     const refspec = `+refs/heads/${branch}:${this.#ref}/tip`;
     try {
       await this.#git(
