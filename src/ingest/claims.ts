@@ -97,16 +97,6 @@ export function findLiveClaim(db: Database, route: string, item: string): ClaimR
   return stored && toRow(stored);
 }
 
-/** The newest claim of an item, finished or not. */
-export function findLastClaim(db: Database, route: string, item: string): ClaimRow | undefined {
-  const stored = db
-    .prepare<[string, string], Stored>(
-      `SELECT * FROM ingest_claims WHERE route = ? AND item = ? ORDER BY claim_id DESC LIMIT 1`,
-    )
-    .get(route, item);
-  return stored && toRow(stored);
-}
-
 export function countClaims(db: Database, route: string): Record<ClaimState, number> {
   const counts: Record<ClaimState, number> = {
     ...{ claiming: 0, claimed: 0, submitted: 0, ended: 0 },

@@ -68,6 +68,3 @@ export type TreeEntry = z.infer<typeof treeSchema>[number];
 
 /** docs.gitlab.com/api/branches, “Get single repository branch”. */
 export const branchSchema = z.object({ commit: z.object({ id: objectId }) });
-
-/** docs.gitlab.com/api/repository_files, “Create new file in repository” and “Update existing file”. */
-export const writtenSchema = z.object({ file_path: z.string(), branch: z.string() });
