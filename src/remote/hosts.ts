@@ -67,11 +67,18 @@ const shared = {
   labels: z.record(z.string().max(64), z.string().max(256)).optional(),
 };
 
+/** The cluster's own nodes and their set, and words that slurm.conf(5) keeps: slurmctld would not start, or the host be in no partition. */
+const takenName = /^(box\d+|boxes|all|default|localhost)$/;
+
 const hostSchema = z.strictObject({
   /** Slurm's name for it. */
   name: z
     .string()
-    .regex(/^[a-z][a-z0-9-]{0,30}$/, 'expected lower-case letters, digits and - such as gpu-0'),
+    .regex(/^[a-z][a-z0-9-]{0,30}$/, 'expected lower-case letters, digits and - such as gpu-0')
+    .refine(
+      (name) => !takenName.test(name),
+      'expected another name: box0, box1 and so on, boxes, all, default and localhost are Slurm’s or this cluster’s own',
+    ),
   ...shared,
 });
 
