@@ -1,8 +1,11 @@
-import { Ajv2020 } from 'ajv/dist/2020.js';
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import { AppError } from '../errors.js';
 import type { Template } from './template.js';
 
-const ajv = new Ajv2020({ allErrors: true, useDefaults: true, coerceTypes: true, strict: false });
+const options = { allErrors: true, useDefaults: true, coerceTypes: true, strict: false };
+
+/** Each template's by its key, for as long as its schema is the same: the template is read anew for every job. */
+const validators = new Map<string, { schema: string; validate: ValidateFunction }>();
 
 /**
  * `params` checked against the template's schema, its defaults filled in.
@@ -13,16 +16,7 @@ export function checkParams(
   given: Record<string, unknown>,
 ): Record<string, unknown> {
   const params = structuredClone(given);
-  let validate;
-  try {
-    validate = ajv.compile(template.params);
-  } catch (cause) {
-    throw new AppError(
-      'unprocessable',
-      `command_key: the template ${template.commandKey} has a broken parameter schema`,
-      { cause },
-    );
-  }
+  const validate = validatorOf(template);
   if (validate(params)) return params;
   const problems = (validate.errors ?? []).map((error) => {
     const at = ['params', ...error.instancePath.split('/').slice(1)].join('.');
@@ -33,4 +27,22 @@ export function checkParams(
   });
   const known = Object.keys((template.params['properties'] as object | undefined) ?? {});
   throw new AppError('bad_request', problems.join('; '), { details: { parameters: known } });
+}
+
+function validatorOf({ commandKey, params }: Template): ValidateFunction {
+  const schema = JSON.stringify(params);
+  const known = validators.get(commandKey);
+  if (known?.schema === schema) return known.validate;
+  try {
+    // An Ajv of its own: one for all would keep each schema for good, and refuse an `$id` that it has seen.
+    const validate = new Ajv2020(options).compile(params);
+    validators.set(commandKey, { schema, validate });
+    return validate;
+  } catch (cause) {
+    throw new AppError(
+      'unprocessable',
+      `command_key: the template ${commandKey} has a broken parameter schema`,
+      { cause },
+    );
+  }
 }
