@@ -19,8 +19,7 @@ export async function showStatus(api: Api, { json }: { json?: boolean }): Promis
   const { gpus, ...more } = await api.get('/gpus', gpusReply);
   const jobs: JobReply[] = [];
   for (const state of [...runningStates, ...waitingStates]) {
-    const reply = await api.get(`/jobs?state=${state}&limit=${mostListed}`, jobsReply);
-    jobs.push(...reply.jobs.reverse());
+    jobs.push(...(await allIn(api, state)).reverse());
   }
   if (json) {
     say(JSON.stringify({ gpus, ...more, jobs }, null, 2));
@@ -35,6 +34,19 @@ export async function showStatus(api: Api, { json }: { json?: boolean }): Promis
   say(`\n${running.length} running, ${waiting.length} waiting`);
   if (jobs.length > 0) say(jobTable([...running, ...waiting.slice(0, shownWaiting)]));
   if (waiting.length > shownWaiting) say(`… and ${waiting.length - shownWaiting} more waiting`);
+}
+
+/** The newest first. */
+async function allIn(api: Api, state: string): Promise<JobReply[]> {
+  const found: JobReply[] = [];
+  for (let before = ''; ;) {
+    const path = `/jobs?state=${state}&limit=${mostListed}${before}`;
+    const { jobs } = await api.get(path, jobsReply);
+    found.push(...jobs);
+    const last = jobs.at(-1);
+    if (last === undefined || jobs.length < mostListed) return found;
+    before = `&before=${last.job_id}`;
+  }
 }
 
 export async function listJobs(

@@ -57,7 +57,7 @@ export class JobControl {
           'conflict',
           `job ${id} was for the first place free, and might start at another now: cancel it and rerun it`,
         );
-      await this.parts.slurm.requeue(inSlurm(job));
+      await this.parts.slurm.requeue(inSlurm(job), job.request.requeue === true);
     });
   }
 

@@ -70,22 +70,24 @@ export class SitePlaces implements JobPlaces {
 
   /** The most whole GPUs of a job that names no partition; 0 where it would have to. */
   gpusByDefault(): number {
-    const { partition } = this.settings;
-    const found = this.inventory
-      .partitions()
-      .find((one) => (partition === undefined ? one.isDefault === true : one.name === partition));
+    const found = this.find(undefined);
     return found ? mostGpus(found) : 0;
+  }
+
+  /** That of a job; undefined where there is no such partition any more, or no default. */
+  find(name: string | undefined): SitePartition | undefined {
+    const wanted = name ?? this.settings.partition;
+    return this.inventory
+      .partitions()
+      .find((one) => (wanted === undefined ? one.isDefault === true : one.name === wanted));
   }
 
   /** @throws AppError unprocessable where there is no such partition, or no default. */
   partition(name: string | undefined): SitePartition {
-    const there = this.inventory.partitions();
-    const wanted = name ?? this.settings.partition;
-    const found = there.find((one) =>
-      wanted === undefined ? one.isDefault === true : one.name === wanted,
-    );
+    const found = this.find(name);
     if (found) return found;
-    const names = there.map((one) => one.name);
+    const wanted = name ?? this.settings.partition;
+    const names = this.inventory.partitions().map((one) => one.name);
     const message =
       wanted === undefined
         ? `name one of ${names.join(', ')}; the site tells no default (JR_SLURM_PARTITION sets one)`

@@ -26,12 +26,12 @@ export class SiteQueuePlaces implements QueuePlaces {
     return [...new Set(nodes.map((node) => node.name))].sort();
   }
 
-  partitionOf(job: Job): string {
-    return this.places.partition(job.request.partition).name;
+  partitionOf(job: Job): string | undefined {
+    return this.places.find(job.request.partition)?.name;
   }
 
   onlyNodeOf(job: Job): string | undefined {
-    const [first, ...others] = this.places.partition(job.request.partition).nodes;
+    const [first, ...others] = this.places.find(job.request.partition)?.nodes ?? [];
     return others.length === 0 ? first?.name : undefined;
   }
 }

@@ -3,7 +3,8 @@ export interface JobCommands {
   cancel(slurmJobId: number): Promise<void>;
   hold(slurmJobId: number): Promise<void>;
   release(slurmJobId: number): Promise<void>;
-  requeue(slurmJobId: number): Promise<void>;
+  /** @param stays whether it was submitted as one that Slurm may requeue by itself */
+  requeue(slurmJobId: number, stays: boolean): Promise<void>;
 }
 
 /**
@@ -23,11 +24,12 @@ export function jobCommands(
     // As its owner would: an Operator's plain hold could only be released by one.
     hold: (id) => control('uhold', String(id)),
     release: (id) => control('release', String(id)),
-    requeue: async (id) => {
-      // Jobs are submitted as not to be requeued, so that Slurm does not do it unasked when a node fails.
-      await control('update', `JobId=${id}`, 'Requeue=1');
+    requeue: async (id, stays) => {
+      // Other jobs are submitted as not to be requeued, so that Slurm does not do it unasked when a node fails.
+      const setRequeue = (to: 0 | 1) => control('update', `JobId=${id}`, `Requeue=${to}`);
+      if (!stays) await setRequeue(1);
       await control('requeue', String(id));
-      await control('update', `JobId=${id}`, 'Requeue=0');
+      if (!stays) await setRequeue(0);
     },
   };
 }

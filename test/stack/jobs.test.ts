@@ -189,16 +189,27 @@ describe('how a job ends', () => {
     expect((await stack.call('GET', `/jobs/${id}`)).json.status).toBe('PENDING');
     await stack.call('POST', `/jobs/${id}/release`);
     expect(await stack.finish(id)).toMatchObject({ status: 'COMPLETED', log: 'done\n' });
-    const requeued = await stack.submit({
-      command_key: 'shell',
-      command: 'echo run >>runs; echo begun; [ $(wc -l <runs) = 2 ] || sleep 600',
-    });
-    await stack.says(requeued.json.job_id, /begun/);
-    expect((await stack.call('POST', `/jobs/${requeued.json.job_id}/requeue`)).status).toBe(200);
-    const again = await stack.call('GET', `/jobs/${requeued.json.job_id}`);
-    expect(again.json.status).not.toMatch(/COMPLETED|CANCELLED|FAILED/);
-    const ran = await stack.finish(requeued.json.job_id);
-    expect(ran).toMatchObject({ status: 'COMPLETED' });
+    // Slurm lets a while pass before it starts them again: both at once.
+    const requeued: number[] = [];
+    for (const requeue of [false, true]) {
+      const { json: job } = await stack.submit({
+        command_key: 'shell',
+        command: 'echo run >>runs; echo begun; [ $(wc -l <runs) = 2 ] || sleep 600',
+        requeue,
+      });
+      await stack.says(job.job_id, /begun/);
+      expect((await stack.call('POST', `/jobs/${job.job_id}/requeue`)).status).toBe(200);
+      const again = await stack.call('GET', `/jobs/${job.job_id}`);
+      expect(again.json.status).not.toMatch(/COMPLETED|CANCELLED|FAILED/);
+      // Whether Slurm does it unasked, should the node fail, is as it was submitted.
+      const shown = execFileSync('scontrol', ['show', 'job', String(again.json.slurm_job_id)], {
+        env: { ...process.env, SLURM_CONF: join(stack.root, 'slurm/etc/slurm.conf') },
+      }).toString();
+      expect(shown).toContain(` Requeue=${requeue ? 1 : 0} `);
+      requeued.push(job.job_id);
+    }
+    for (const job of requeued)
+      expect(await stack.finish(job)).toMatchObject({ status: 'COMPLETED' });
     const rerun = await stack.call('POST', `/jobs/${id}/rerun`);
     expect(rerun.status).toBe(201);
     expect(rerun.json.job_id).toBeGreaterThan(id);

@@ -7,6 +7,8 @@ import { AppError } from '../../src/errors.js';
 import { readNodeGres, sharesPerGpu, usedShards } from '../../src/site/gres.js';
 import type { SitePartition } from '../../src/site/inventory.js';
 import { SitePlaces } from '../../src/site/places.js';
+import { SiteQueuePlaces } from '../../src/site/queue-places.js';
+import type { Job } from '../../src/jobs/job.js';
 import type { SlurmNode } from '../../src/slurm/nodes.js';
 import { parsePartitions } from '../../src/slurm/site/partitions.js';
 import { plainRequest, runScript } from './script-support.js';
@@ -119,6 +121,17 @@ describe('a place on a site', () => {
     const two = places(undefined, partition('p', node('a', null)), partition('q'));
     expect(() => two.of(undefined)).toThrow(/partition: name one of p, q/);
     expect(() => two.of('main')).toThrow(/there is no main on the site; there is p, q/);
+  });
+
+  test('that is gone is nowhere for the jobs that were in it', () => {
+    const parts = [partition('p', node('a', null))];
+    const site = new SitePlaces({ partitions: () => parts }, { partition: 'p', maxTime: 3600 });
+    const queue = new SiteQueuePlaces(site, { partitions: () => parts });
+    const jobIn = (name?: string) => ({ request: { ...plainRequest, partition: name } }) as Job;
+    expect(queue.partitionOf(jobIn())).toBe('p');
+    expect(queue.onlyNodeOf(jobIn('p'))).toBe('a');
+    expect(queue.partitionOf(jobIn('gone'))).toBeUndefined();
+    expect(queue.onlyNodeOf(jobIn('gone'))).toBeUndefined();
   });
 
   test('gives whole GPUs by number and type, and shares in the site’s own shards', () => {
