@@ -9,6 +9,7 @@ import type { Job, JobId } from './job.js';
 import type { JobFolders } from './job-folders.js';
 import { memoryMbOf } from './limits.js';
 import type { JobPlaces } from './place.js';
+import { recordFinder } from './slurm-records.js';
 import * as store from './store.js';
 
 /** Slurm's clients try for 9 s before they say that nobody is there; a caller need not wait for that each time. */
@@ -72,7 +73,10 @@ export class HandOver {
     return this.#inFlight.get(id);
   }
 
-  /** Ends a job that Slurm has not got, while no attempt is under way. @throws SlurmError; then it is as it was. */
+  /**
+   * Ends a job that Slurm has not got, while no attempt is under way.
+   * @throws SlurmError, also while Slurm may have got it after all; then it is as it was.
+   */
   withdraw(id: JobId): Promise<void> {
     // No attempt may begin while its former self is cancelled.
     return this.#occupy(id, this.#withdraw(id));
@@ -88,6 +92,7 @@ export class HandOver {
     const { db, now } = this.#parts;
     const job = store.findJob(db, id);
     if (job?.state !== 'SUBMITTING') return;
+    await this.#demandUntaken(job);
     if (job.moved_from !== null) await this.#cancelFormer(job.moved_from);
     store.updateJob(db, id, {
       state: 'CANCELLED',
@@ -96,6 +101,15 @@ export class HandOver {
       message: 'was cancelled before Slurm got it',
       ended_at: now(),
     });
+  }
+
+  /** @throws SlurmError unless Slurm neither has the job nor may still take it in. */
+  async #demandUntaken(job: Job): Promise<void> {
+    const since = this.#unclearSince.get(job.job_id);
+    if (since === undefined) return;
+    const mayCome = this.#parts.now() - since <= unclearForMs;
+    if (mayCome || recordFinder(await this.#parts.slurm.queue())(job) !== undefined)
+      throw new SlurmError('unanswered', 'it is not known yet whether Slurm has the job');
   }
 
   /** Waits for what is under way. */

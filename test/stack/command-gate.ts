@@ -20,6 +20,11 @@ if [ -e $gate/order ]; then
     kill-before) kill -KILL $PPID; exit 1 ;;
     kill-after) "$real" "$@" >/dev/null; kill -KILL $PPID; exit 1 ;;
     wait-before) until [ -e $gate/open ]; do sleep 0.02; done ;;
+    lose-answer)
+      exec 3<&0
+      (until [ -e $gate/open ]; do sleep 0.02; done; exec "$real" "$@" <&3) >/dev/null 2>&1 &
+      echo "\${0##*/}: error: Socket timed out on send/recv operation" >&2
+      exit 1 ;;
     esac ;;
   esac
 fi
@@ -28,7 +33,8 @@ exec "$real" "$@"
 
 /**
  * A fake for faults that the real thing will not produce on demand: stands before Slurm's commands, in the mount namespace of one
- * stack, and ends the API or lets it wait right before or after one of them. The commands themselves are the real ones.
+ * stack, and ends the API or lets it wait right before or after one of them, or says at once that nobody answers, and runs it later. The
+ * commands themselves are the real ones.
  */
 export class CommandGate {
   private constructor(private readonly folder: string) {}
@@ -55,7 +61,10 @@ export class CommandGate {
   }
 
   /** @param pattern of the command's name and arguments, as `case` in sh takes it */
-  async order(what: 'kill-before' | 'kill-after' | 'wait-before', pattern: string): Promise<void> {
+  async order(
+    what: 'kill-before' | 'kill-after' | 'wait-before' | 'lose-answer',
+    pattern: string,
+  ): Promise<void> {
     await rm(join(this.folder, 'taken'), { force: true });
     await rm(join(this.folder, 'open'), { force: true });
     // At once whole.
@@ -69,7 +78,7 @@ export class CommandGate {
     await until('the command is run', () => existsSync(join(this.folder, 'taken')));
   }
 
-  /** Lets the one that waits go on. */
+  /** Lets the one that waits go on, or comes late. */
   async open(): Promise<void> {
     await writeFile(join(this.folder, 'open'), '');
   }

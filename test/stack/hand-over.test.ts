@@ -2,23 +2,28 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { gpuJobs, until } from './gpu-jobs.js';
-import { LiveStack } from './live-stack.js';
+import { CommandGate } from './command-gate.js';
+import { gpuJobs, until, untilTold } from './gpu-jobs.js';
+import { LiveStack, type JobReply } from './live-stack.js';
 
+let gate: CommandGate;
 let stack: LiveStack;
 
 beforeAll(async () => {
-  stack = await LiveStack.start({
+  gate = await CommandGate.make();
+  const settings = {
     JR_SIMULATE_GPUS: '1',
     JR_MAX_ASSIGN_ATTEMPTS: '4',
     // Of the pauses the first test's restart of slurmctld must take only a part.
     JR_ASSIGN_RETRY_WAIT: '3',
     JR_JOBS_FILE_INTERVAL: '3600',
-  });
+  };
+  stack = await LiveStack.start(settings, gate.through);
 }, 120_000);
 
 afterAll(async () => {
   await stack.remove();
+  await gate.remove();
 }, 180_000);
 
 const { show } = gpuJobs(() => stack);
@@ -87,3 +92,18 @@ test('with its attempts used up it is rejected, in Slurm’s words; each pause w
   expect(await stack.shell('echo room')).toMatchObject({ status: 'COMPLETED', log: 'room\n' });
   expect((await show(id)).status).toBe('REJECTED');
 }, 180_000);
+
+test('while Slurm may still take a job, nobody is told that it is cancelled; once Slurm has it, it can be', async () => {
+  await gate.order('lose-answer', 'sudo * /usr/local/lib/jobrunner/submit-job *');
+  const { status, json } = await stack.submit({ ...waits, command: untilTold });
+  const cancel = () => stack.call<JobReply>('POST', `/jobs/${json.job_id}/cancel`);
+  expect([status, json.status]).toEqual([202, 'SUBMITTING']);
+  expect(await cancel()).toMatchObject({
+    status: 503,
+    json: { error: { code: 'slurm_unavailable' } },
+  });
+  await gate.open();
+  await stack.until(json.job_id, 'RUNNING');
+  expect((await cancel()).status).toBe(200);
+  expect((await stack.finish(json.job_id)).status).toBe('CANCELLED');
+}, 120_000);
