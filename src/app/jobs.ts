@@ -5,6 +5,7 @@ import { ModelNeeds } from '../gpus/models.js';
 import type { GpuService } from '../gpus/service.js';
 import { JobControl } from '../jobs/control.js';
 import { HandOver } from '../jobs/hand-over.js';
+import { hostFailure } from '../jobs/host-failure.js';
 import type { JobId } from '../jobs/job.js';
 import { watchEpilog } from '../jobs/job-ended.js';
 import { logTail } from '../jobs/log-file.js';
@@ -68,6 +69,7 @@ export async function openJobs(
     watchEndings: ways.watchEndings,
     ...(ways.knowsByFolder && { workDirOf: (id: JobId) => folders.of(id).outputDir }),
     logTail: (job) => logTail(folders, job),
+    hostFailure: (job) => hostFailure(folders, places, job),
     onEnded: index,
     afterLook: async () => {
       await boxService?.releaseQueued();

@@ -36,12 +36,14 @@ const verdicts: Partial<Record<SlurmState, Verdict>> = {
 /**
  * Says in plain words why a job did not complete. `logTail` is the end of its log, where Slurm leaves word when it kills
  * for memory without cgroups, and the job's script when it ended the command for its time: the state alone is FAILED then.
+ * `hostFailure` is why its SSH host failed, if it did.
  * @returns undefined for a job that completed.
  */
 export function judge(
   job: SlurmJob,
   logTail: string,
   { timeout }: Pick<JobRequest, 'timeout'> = {},
+  hostFailure?: string,
 ): Verdict | undefined {
   const { nodeList } = job;
   const isFar = nodeList !== null && nodeList !== NODE_NAME;
@@ -49,6 +51,7 @@ export function judge(
   const byState = verdicts[job.state];
   if (byState !== undefined) return byState;
   if (job.state === 'COMPLETED') return undefined;
+  if (hostFailure !== undefined) return { failure: 'node', message: hostFailure };
   if (job.state === 'OUT_OF_MEMORY')
     return { failure: 'out_of_memory', message: memoryMessage(logTail) };
   if (saysOverMemory(job, logTail))

@@ -63,6 +63,28 @@ export async function openLog(
   }
 }
 
+/** What stands beside a job's log, its beginning where it is longer than `mostBytes`; undefined when there is none. */
+export async function readBesideLog(
+  folders: JobFolders,
+  job: Job,
+  name: string,
+  mostBytes: number,
+): Promise<string | undefined> {
+  let handle: FileHandle;
+  try {
+    handle = await openConfined(folders.of(job.job_id).logDir, name);
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'not_found') return undefined;
+    throw error;
+  }
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(mostBytes), 0, mostBytes, 0);
+    return buffer.toString('utf8', 0, bytesRead);
+  } finally {
+    await handle.close();
+  }
+}
+
 /** The end of a job's log, at most 8 KiB of each of its files, as text. Empty when there is none. */
 export async function logTail(folders: JobFolders, job: Job): Promise<string> {
   const log = await tailOf(folders, job, 'stdout');

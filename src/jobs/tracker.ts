@@ -26,6 +26,8 @@ export interface TrackerParts {
   watchEndings: (tell: () => void) => () => void;
   /** The end of a job's log, for the reason it failed. */
   logTail: (job: Job) => Promise<string>;
+  /** Why its SSH host failed, if it did. */
+  hostFailure: (job: Job) => Promise<string | undefined>;
   onEnded: (id: JobId) => void;
   /** What else is to be brought in step once the rows are. */
   afterLook: () => Promise<void>;
@@ -214,7 +216,7 @@ export class Tracker {
   }
 
   async #apply(job: Job, found: SlurmJob): Promise<void> {
-    const { db, logTail } = this.#parts;
+    const { db, logTail, hostFailure } = this.#parts;
     this.#missingSince.delete(job.job_id);
     const ended = isTerminal(found.state);
     const update: store.JobUpdate = {
@@ -228,7 +230,8 @@ export class Tracker {
     };
     if (ended) {
       const tail = found.state === 'COMPLETED' ? '' : await logTail(job);
-      const verdict = judge(found, tail, job.request);
+      const why = await hostFailure({ ...job, node_list: found.nodeList });
+      const verdict = judge(found, tail, job.request, why);
       Object.assign(update, {
         terminal: true,
         // A job that a signal ended returned nothing; and slurmrestd 22.05 does not say in its history what a failed one did.

@@ -4,6 +4,9 @@ import type { Template } from '../templates/template.js';
 /** Stands beside the job's log once it has been sent to a host: the script as that host has it. */
 export const SENT_SCRIPT = 'script.sh';
 
+/** Stands there once it was the host, and not the job, that failed: why, in a sentence. */
+export const HOST_FAILURE = 'host-failure.txt';
+
 /**
  * What a job on an SSH host is made of: written by the API as `remote/jobs/<job_id>/spec.json`, read by the process that runs
  * the job from here (`jobrunner remote-run`, as `jr-remote`). Paths are absolute ones of this machine.

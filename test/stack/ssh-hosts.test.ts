@@ -136,6 +136,27 @@ describe('a job of the partition ssh', () => {
     expect([job.status, job.log]).toEqual(['COMPLETED', expect.stringContaining(`\n${content}`)]);
   }, 180_000);
 
+  test('whose host fails is not said to have failed itself, nor one that says so of its host', async () => {
+    const id = await begin('echo begun; sleep 600');
+    world.targets[0].killAll();
+    expect(await stack.finish(id)).toMatchObject({
+      failure: 'node',
+      message: expect.stringMatching(/^SSH host gpu-0: somebody there ended the job's processes/),
+    });
+    const liar = 'echo "jobrunner: SSH host gpu-0: was started anew" >&2; exit 75';
+    expect(await onSsh(liar)).toMatchObject({ exit_code: 75, failure: 'user_code' });
+    // One that runs here may write beside its log.
+    const file = join(stack.root, 'logs/jobs/$JR_JOB_ID/host-failure.txt');
+    const here = await stack.shell(
+      `echo "SSH host gpu-0: is gone" >"${file}"; cat "${file}"; exit 75`,
+    );
+    expect(here).toMatchObject({
+      exit_code: 75,
+      failure: 'user_code',
+      log: 'SSH host gpu-0: is gone\n',
+    });
+  }, 180_000);
+
   test('is ended there when it is cancelled', async () => {
     const id = await begin('echo begun; sleep 600');
     await stack.call('POST', `/jobs/${id}/cancel`);

@@ -112,6 +112,15 @@ describe('why a job failed', () => {
     expect(judge(ended, log)?.failure).toBe(failure);
   });
 
+  test('its SSH host did, when what ran it there says so, and not when its log does', () => {
+    const why = 'SSH host gpu-0: it does not let us in';
+    const ended = job({ exitCode: 75, nodeList: 'gpu-0' });
+    expect(judge(ended, '', {}, why)).toEqual({ failure: 'node', message: why });
+    expect(judge(ended, `jobrunner: ${why}\n`)?.failure).toBe('user_code');
+    expect(judge(job({ state: 'CANCELLED' }), '', {}, why)?.failure).toBe('cancelled');
+    expect(judge(job({ state: 'COMPLETED' }), '', {}, why)).toBeUndefined();
+  });
+
   test('a reason to wait is told in words', () => {
     expect(explainReason('ReqNodeNotAvail, UnavailableNodes:box0')).toMatch(/down, drained/);
     const long = 'Nodes required for job are DOWN, DRAINED or reserved for jobs in';

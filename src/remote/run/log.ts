@@ -9,7 +9,7 @@ import {
 } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errnoOf, isDiskFull } from '../../errors.js';
-import { SENT_SCRIPT } from '../spec.js';
+import { HOST_FAILURE, SENT_SCRIPT } from '../spec.js';
 import { openFolder, within } from './own-folders.js';
 
 const { O_WRONLY, O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
@@ -27,6 +27,8 @@ export class JobLog {
     try {
       const flags = O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW;
       this.#stderr = openSync(within(fd, 'stderr.log'), flags, 0o660);
+      // Of an earlier start of the same job.
+      rmSync(within(fd, HOST_FAILURE), { force: true });
     } finally {
       closeSync(fd);
     }
@@ -34,13 +36,27 @@ export class JobLog {
 
   /** Keeps what the host is given to run, for `GET /jobs/{id}/script`: its paths are that host's. */
   keepScript(script: string): void {
+    this.#keep(SENT_SCRIPT, script);
+  }
+
+  /** Says why the host, and not the job, has failed; also where the job can say nothing, see `jobs/host-failure.ts`. */
+  hostFailed(why: string): void {
+    this.say(why);
+    try {
+      this.#keep(HOST_FAILURE, why);
+    } catch (error) {
+      if (!isDiskFull(error)) throw error;
+    }
+  }
+
+  #keep(name: string, text: string): void {
     const fd = openFolder(this.folder);
     try {
-      const path = within(fd, SENT_SCRIPT);
+      const path = within(fd, name);
       rmSync(path, { force: true });
       const file = openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o640);
       try {
-        writeFileSync(file, script);
+        writeFileSync(file, text);
       } finally {
         closeSync(file);
       }

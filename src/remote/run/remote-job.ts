@@ -133,14 +133,14 @@ export class RemoteJob {
       case 'signal':
         return { signal: state.number };
       case 'lost':
-        log.say(
+        log.hostFailed(
           state.why === 'rebooted'
             ? `SSH host ${name}: was started anew while the job ran; the job is not started a second time`
             : `SSH host ${name}: somebody there ended the job's processes without leaving how`,
         );
         return { code: HOST_FAILED };
       case 'none':
-        log.say(
+        log.hostFailed(
           `SSH host ${name}: the job's folder is gone; was ${session.host.workdir} emptied, or the host started anew?`,
         );
         return { code: HOST_FAILED };

@@ -36,7 +36,9 @@ export async function remoteRun(
   const log = new JobLog(spec.log_dir);
   const host = hosts.find(({ name }) => name === slurm.node);
   if (host === undefined) {
-    log.say(`SSH host ${slurm.node}: is not in the list of hosts any more; run the job again`);
+    log.hostFailed(
+      `SSH host ${slurm.node}: is not in the list of hosts any more; run the job again`,
+    );
     return { code: HOST_FAILED };
   }
   const scratch = makeScratch(layout.remoteState);
@@ -59,8 +61,8 @@ export async function remoteRun(
   try {
     return await job.run(cancelled.signal);
   } catch (error) {
-    if (error instanceof RemoteLie) log.say(`SSH host ${host.name}: ${error.message}`);
-    else if (error instanceof SshError) log.say(error.message);
+    if (error instanceof RemoteLie) log.hostFailed(`SSH host ${host.name}: ${error.message}`);
+    else if (error instanceof SshError) log.hostFailed(error.message);
     else throw error;
     return { code: HOST_FAILED };
   } finally {
