@@ -1,3 +1,4 @@
+import { KeyLock } from '../key-lock.js';
 import { accountOf, OWNERS_ACCOUNT, type AccountLimits } from '../slurm/accounts.js';
 import type { OperatorClient } from '../slurm/client.js';
 import { OWNER_UNIX_USER } from '../unix-users.js';
@@ -9,6 +10,8 @@ const noLimits: AccountLimits = { running: null, shards: null };
 export class UserAccounts {
   /** What each was last given. */
   readonly #set = new Map<string, string>();
+  /** Of several `sacctmgr` at once, also for different accounts, some fail and some lose what they add (22.05, tried). */
+  readonly #turns = new KeyLock<'sacctmgr'>();
 
   constructor(
     private readonly slurm: Pick<OperatorClient, 'setAccount'>,
@@ -26,10 +29,14 @@ export class UserAccounts {
     if (limits === undefined && unixUser === OWNER_UNIX_USER) return undefined;
     const account = limits === undefined ? OWNERS_ACCOUNT : accountOf(user);
     const wanted = JSON.stringify([limits, unixUser]);
-    if (this.#set.get(user) !== wanted) {
-      await this.slurm.setAccount(account, limits ?? noLimits, unixUser);
-      this.#set.set(user, wanted);
-    }
+    const isSet = () => this.#set.get(user) === wanted;
+    if (!isSet())
+      await this.#turns.hold('sacctmgr', async () => {
+        // By whom it waited for.
+        if (isSet()) return;
+        await this.slurm.setAccount(account, limits ?? noLimits, unixUser);
+        this.#set.set(user, wanted);
+      });
     return limits === undefined ? undefined : account;
   };
 }

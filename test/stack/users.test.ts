@@ -266,6 +266,18 @@ describe('a user', () => {
 });
 
 describe('limits', () => {
+  test('of several new users: the first jobs of all are taken, sent side by side', async () => {
+    const names = ['gina', 'hugo', 'ivan', 'judy'];
+    const tokens = await Promise.all(names.map(async (name) => (await create(name)).token));
+    const submit = (token: string) => as(token, 'POST', '/jobs', { ...sleep, command: 'true' });
+    const replies = await Promise.all(tokens.map(submit));
+    expect(replies.map(({ text }) => text)).toEqual(
+      names.map((name) => expect.stringContaining(`"user":"${name}"`)),
+    );
+    for (const { json } of replies)
+      expect((await stack.finish(json.job_id)).status).toBe('COMPLETED');
+  }, 180_000);
+
   test('of jobs: one more is refused at once, and admins have none', async () => {
     const ids: number[] = [];
     for (let i = 0; i < 6; i++) ids.push((await as(bob, 'POST', '/jobs', sleep)).json.job_id);
