@@ -9,6 +9,8 @@ export interface Room {
 interface Owner {
   /** On the disk, and not yet among what the user has stored. */
   bytes: number;
+  /** Set aside for those that are being stored. */
+  reserved: number;
   uploads: number;
   /** Undefined when it is to be asked for again. */
   room: number | undefined;
@@ -18,6 +20,11 @@ interface Owner {
 export interface Arrival {
   /** @throws AppError quota_exceeded once all that arrives for the owner is more than they may have. */
   add(bytes: number): void;
+  /**
+   * Sets aside, until it ends, the room for all that is stored of it, as sent and unpacked. Others that only arrive take none of it.
+   * @throws AppError quota_exceeded
+   */
+  reserve(bytes: number): void;
   /** To be called once the bytes are stored or gone; again does nothing. */
   end(): void;
 }
@@ -33,11 +40,12 @@ export class Arrivals {
    * @throws AppError quota_exceeded when there is no room for them beside what is on its way already.
    */
   begin(user: string, length: number): Arrival {
-    const owner = this.#owners.get(user) ?? { bytes: 0, uploads: 0, room: undefined };
+    const owner = this.#owners.get(user) ?? { bytes: 0, reserved: 0, uploads: 0, room: undefined };
     this.room.demandRoomFor(user, owner.bytes + length);
     this.#owners.set(user, owner);
     owner.uploads += 1;
     let own = 0;
+    let reserved = 0;
     let hasEnded = false;
     return {
       add: (bytes) => {
@@ -49,10 +57,16 @@ export class Arrivals {
         // Something was deleted meanwhile.
         owner.room = undefined;
       },
+      reserve: (bytes) => {
+        this.room.demandRoomFor(user, owner.reserved + bytes);
+        reserved += bytes;
+        owner.reserved += bytes;
+      },
       end: () => {
         if (hasEnded) return;
         hasEnded = true;
         owner.bytes -= own;
+        owner.reserved -= reserved;
         owner.uploads -= 1;
         // What arrived is stored by now, and takes its room there.
         owner.room = undefined;

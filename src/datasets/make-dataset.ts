@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import type { Database } from '../db/database.js';
-import type { Arrival, Room } from './arrivals.js';
+import type { Arrival } from './arrivals.js';
 import type { Sha256 } from './digest.js';
 import { displayName } from './display-name.js';
 import { isWhole, seal, type DatasetFolders, type IncomingFolder } from './folders.js';
@@ -36,7 +36,6 @@ export interface MakeParts {
   db: Database;
   folders: DatasetFolders;
   limits: UnpackLimits;
-  room: Room;
   now: () => number;
   log: Logger;
 }
@@ -47,8 +46,8 @@ export interface MakeParts {
  * @throws AppError archive_refused, quota_exceeded; the signal's reason.
  */
 export async function makeDataset(
-  { db, folders, limits, room, now, log }: MakeParts,
-  { sha256, size, incoming, file }: StagedUpload,
+  { db, folders, limits, now, log }: MakeParts,
+  { sha256, size, incoming, file, arrival }: StagedUpload,
   options: KeepOptions,
   signal: AbortSignal,
 ): Promise<Kept> {
@@ -61,7 +60,7 @@ export async function makeDataset(
   const { format, files, bytes } = await unpack(incoming, name, limits, signal);
   await file.sync();
   step('unpacked');
-  room.demandRoomFor(options.owner, size + bytes);
+  arrival.reserve(size + bytes);
   const at = now();
   // Stored again in place of damaged bytes, it stays whose it was.
   const owner = known?.owner ?? options.owner;
@@ -81,6 +80,8 @@ export async function makeDataset(
     if (aside !== undefined) await rm(aside, { recursive: true, force: true });
     throw error;
   }
+  // It counts as stored from here on, and not twice.
+  arrival.end();
   step('stored');
   return { dataset, created: true };
 }

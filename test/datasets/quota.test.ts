@@ -1,0 +1,54 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { pino } from 'pino';
+import { Limits } from '../../src/auth/user-limits.js';
+import { DatasetService } from '../../src/datasets/service.js';
+import { openDatabase, type Database } from '../../src/db/database.js';
+import { makeTempFolder, removeFolder } from './dataset-client.js';
+
+const everybody = { max_jobs: 0, max_running: 0, max_gpus: 0, max_stored_bytes: 100_000 };
+const upload = { owner: 'alice', source: 'put' };
+
+let root: string;
+let db: Database;
+let limits: Limits;
+let service: DatasetService;
+
+beforeAll(async () => {
+  root = await makeTempFolder();
+  db = openDatabase(join(root, 'db'));
+  limits = new Limits({ db, everybody, canLimitRunning: false, unixUserOf: () => null });
+  service = new DatasetService({
+    db,
+    root: join(root, 'datasets'),
+    limits: { uploadBytes: 0, extractBytes: 0, extractFiles: 0 },
+    now: Date.now,
+    log: pino({ level: 'silent' }),
+    isInUse: () => false,
+    room: limits,
+  });
+  await service.start();
+});
+
+afterAll(async () => {
+  await service.close();
+  db.close();
+  await removeFolder(root);
+});
+
+test('of uploads stored side by side, as many are kept as there is room for, as sent and unpacked', async () => {
+  // Each counts twice. All of them may arrive, and any two may stay.
+  const bodies = Array.from({ length: 5 }, () => Readable.from([randomBytes(19_000)]));
+  const staged = await Promise.all(bodies.map((body) => service.stage(body, upload)));
+  const kept = await Promise.allSettled(staged.map((one) => service.keep(one, upload)));
+  const refused = kept.filter(({ status }) => status === 'rejected');
+  expect(refused).toHaveLength(3);
+  for (const one of refused) expect(one).toMatchObject({ reason: { code: 'quota_exceeded' } });
+  expect(limits.view('alice').stored_bytes).toBe(76_000);
+
+  // What was refused takes no room any more.
+  await service.receive(Readable.from([randomBytes(12_000)]), upload);
+  expect(limits.view('alice').stored_bytes).toBe(100_000);
+});
