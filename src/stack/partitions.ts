@@ -25,7 +25,7 @@ export async function openPartitions(layout: Layout): Promise<void> {
  * Waits until each node's slurmd, started no earlier than that time (milliseconds since 1970), has told slurmctld of the node's
  * GPUs. Slurm 22.05 takes a node for ready before that when it was so at a crash, and then starts jobs without the GPUs they
  * ask for.
- * @returns false when one has not after `timeoutMs`.
+ * @returns those that have not after `timeoutMs`.
  */
 export async function waitForNodes(
   layout: Layout,
@@ -33,7 +33,7 @@ export async function waitForNodes(
   startedAt: number,
   signal: AbortSignal,
   timeoutMs = Infinity,
-): Promise<boolean> {
+): Promise<string[]> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
     const nodes = (await scontrol(layout, 'show', 'node', '--oneliner')) ?? '';
@@ -46,8 +46,8 @@ export async function waitForNodes(
         })
         .map((line) => /^NodeName=(\S+)/.exec(line)?.[1]),
     );
-    if (names.every((name) => registered.has(name))) return true;
-    if (Date.now() > deadline) return false;
+    const silent = names.filter((name) => !registered.has(name));
+    if (silent.length === 0 || Date.now() > deadline) return silent;
     await delay(50, undefined, { signal });
   }
 }

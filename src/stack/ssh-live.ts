@@ -71,6 +71,19 @@ export class SshNodes {
     return this.#nodes.map(({ host }) => host.name);
   }
 
+  /**
+   * Waits until these nodes' slurmds, started no earlier than that time (milliseconds since 1970), have registered. Nothing is to wait
+   * longer for those of SSH hosts: supervisord starts a slurmd until it stays, which then registers by itself.
+   * @returns those that have not after a minute, which are told of.
+   */
+  async registered(nodes: readonly string[], since: number, signal: AbortSignal) {
+    const { layout } = this.parts.slurm;
+    const silent = await waitForNodes(layout, nodes, since, signal, registerMs);
+    if (silent.length > 0)
+      this.parts.say(`no slurmd has registered for ${silent.join(', ')}; see ${layout.logs}`);
+    return silent;
+  }
+
   /** Follows the file until `signal` fires. */
   async watch(supervisor: Supervisor, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
@@ -168,10 +181,10 @@ export class SshNodes {
     for (const name of this.names) await supervisor.startIfStopped(slurmdProgram(name));
     if (nodes.length > 0) await supervisor.startIfStopped(REMOTE_WATCH);
     // Those that ran before are told to register by the watch over slurmctld.
-    const all = await waitForNodes(layout, [NODE_NAME, ...this.names], 0, signal, registerMs);
+    const silent = await this.registered([NODE_NAME, ...this.names], 0, signal);
     this.#writeConfiguration('UP');
     await openPartitions(layout);
-    if (!all) throw new Error(`a slurmd has not registered; see ${layout.logs}/slurmd-*.log`);
+    if (silent.includes(NODE_NAME)) throw new Error('slurmctld does not answer, or our own slurmd');
     this.#isHalfDone = false;
     this.#tell();
     removeOtherKeys([...this.#nodes.map(({ host }) => host), ...this.#wanted], layout);

@@ -151,7 +151,8 @@ async function startInOrder(
   await supervisor.startProgram('slurmd');
   for (const name of ssh.names) await supervisor.startProgram(slurmdProgram(name));
   await ready('slurmd');
-  await waitForNodes(layout, [NODE_NAME, ...ssh.names], startedAt, signal);
+  await waitForNodes(layout, [NODE_NAME], startedAt, signal);
+  await ssh.registered(ssh.names, startedAt, signal);
   if (ssh.names.length > 0) await supervisor.startProgram(REMOTE_WATCH);
   await openForPlaceholders(layout);
   await supervisor.startProgram('api');
