@@ -1,11 +1,15 @@
 import { createHash } from 'node:crypto';
 import type { JobRequest } from './job.js';
-import type { ScriptFile } from './request.js';
+import type { ScriptFile, SubmitFields } from './request.js';
 
-/** Equal for requests that are the same in every field: what an idempotency key stands for. */
-export function requestHashOf(request: JobRequest, script: ScriptFile | undefined): string {
+/**
+ * Equal for requests that are the same in every field of the job, as sent: what an idempotency key stands for. What the box fills in may be
+ * otherwise when the same is sent again.
+ */
+export function requestHashOf(fields: SubmitFields, script: ScriptFile | undefined): string {
+  const sent = { ...fields, dedup: undefined, dry_run: undefined, script_name: script?.name };
   return createHash('sha256')
-    .update(JSON.stringify(request))
+    .update(JSON.stringify(sent))
     .update(script?.content ?? '')
     .digest('hex');
 }

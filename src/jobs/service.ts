@@ -74,7 +74,14 @@ export class JobService {
    *   conflict (idempotency key of another request), slurm_refused (Slurm's words; the job is kept as REJECTED), disk_full.
    */
   async submit(fields: SubmitFields, options: SubmitOptions): Promise<Submitted> {
+    const requestHash = requestHashOf(fields, options.script);
+    // Before all that may have changed, or gone, since the job was written down.
+    const before = this.findRepeated(options, requestHash);
+    if (before) return before;
     const template = await this.parts.templates.get(fields.command_key);
+    // Nothing is awaited between this and the new row.
+    const meanwhile = this.findRepeated(options, requestHash);
+    if (meanwhile) return meanwhile;
     refuseMisuse(template, fields, options.script);
     const { places, models } = this.parts;
     const anyPlace = places.of(fields.partition);
@@ -87,9 +94,6 @@ export class JobService {
     const scriptFleet = place.scriptFleet ?? fleet;
     const dataset = request.dataset_sha && this.parts.datasets.forJob(request.dataset_sha);
 
-    const requestHash = requestHashOf(asked, options.script);
-    const repeated = this.findRepeated(options, requestHash);
-    if (repeated) return { kind: 'repeated', job: repeated };
     const dedupHash = dedupHashOf(asked, options.script, options.contentHash);
     const duplicate = fields.dedup
       ? store.findDuplicate(this.parts.db, options.user, dedupHash)
@@ -214,7 +218,8 @@ export class JobService {
     store.deleteJob(this.parts.db, id);
   }
 
-  private findRepeated(options: SubmitOptions, requestHash: string): Job | undefined {
+  /** @throws AppError conflict when the key is another request's. */
+  private findRepeated(options: SubmitOptions, requestHash: string): Submitted | undefined {
     const key = ownKey(options);
     const found = key === undefined ? undefined : store.findByIdempotencyKey(this.parts.db, key);
     if (found && found.requestHash !== requestHash)
@@ -223,7 +228,7 @@ export class JobService {
         `Idempotency-Key: was used for another request, job ${found.job.job_id}; use a new one`,
         { details: { job_id: found.job.job_id } },
       );
-    return found?.job;
+    return found && { kind: 'repeated', job: found.job };
   }
 }
 

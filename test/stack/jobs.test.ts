@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -450,6 +451,26 @@ describe('asking', () => {
     expect(other.status).toBe(409);
     // Else it may still wait when the next tests look at what waits.
     await stack.finish(replies[0]?.json.job_id ?? 0);
+  });
+
+  test('an Idempotency-Key finds its job also once what the job needed has changed or is gone', async () => {
+    const body = 'gone before the reply came';
+    const dataset = createHash('sha256').update(body).digest('hex');
+    expect((await stack.call('PUT', `/datasets/${dataset}`, { body })).status).toBe(201);
+    const again = () =>
+      stack.submit(
+        { command_key: 'shell', command: 'true', llm: 'some', dataset_sha: dataset },
+        { 'Idempotency-Key': 'once-2' },
+      );
+    const { status, json } = await again();
+    expect(status).toBe(201);
+    await stack.finish(json.job_id);
+    const table = join(stack.root, 'llm_config.json');
+    writeFileSync(table, '{"models": {"some": 2}}');
+    expect(await again()).toMatchObject({ status: 200, json: { job_id: json.job_id } });
+    await stack.call('DELETE', `/datasets/${dataset}`);
+    expect(await again()).toMatchObject({ status: 200, json: { job_id: json.job_id } });
+    rmSync(table);
   });
 
   test('dry_run shows the script and starts nothing', async () => {
