@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { isOfTheBox } from '../auth/caller.js';
 import type { Limits } from '../auth/user-limits.js';
+import { refuseMoreThan, shardsOf } from '../gpus/ask.js';
 import { ModelNeeds } from '../gpus/models.js';
 import type { GpuService } from '../gpus/service.js';
 import { JobControl } from '../jobs/control.js';
@@ -101,7 +102,11 @@ export async function openJobs(
     site: ways.script,
     models,
     isHeld: gpus ? gpus.isHeld : () => false,
-    demandRoomForJob: (user) => userLimits.demandRoomForJob(user),
+    demandRoomForJob: (user, request, fleet) => {
+      const { max_gpus: most } = userLimits.of(user);
+      if (most > 0) refuseMoreThan(most, fleet.gpus, request);
+      userLimits.demandRoomForJob(user);
+    },
     now,
   });
   const get = (id: JobId) => jobs.get(id);
@@ -123,7 +128,7 @@ function ownWays({ config, layout, db }: Base, userLimits: Limits, { slurm, here
   const accounts = new UserAccounts(slurm, (user) => {
     if (isOfTheBox(user)) return undefined;
     const { max_running: running, max_gpus: most } = userLimits.of(user);
-    const shards = Math.floor(most * here.fleet.shardsPerGpu);
+    const shards = shardsOf(most, here.fleet.shardsPerGpu);
     return { running: running || null, shards: shards || null };
   });
   return {

@@ -28,9 +28,14 @@ export function askOn(gpu: Gpu, wish: GpuWish, shardsPerGpu: number): GpuAsk | u
   const { gpus, gpu_mem_gb: memory } = wish;
   if (memory === undefined && gpus > 1) return { shards: shardsPerGpu, count: gpus };
   const fraction = memory === undefined ? gpus : (memory * 1024) / gpu.memoryMb;
-  // A product such as 0.29 * 100 is a little over 29; that is no reason for a thirtieth shard.
-  const shards = Math.ceil(fraction * shardsPerGpu - 1e-9);
+  const shards = shardsOf(fraction, shardsPerGpu);
   return shards > shardsPerGpu ? undefined : { shards, count: 1 };
+}
+
+/** Whole shards for so many GPUs: of a job as of a limit, so that who asks for as much as they may is not kept waiting. */
+export function shardsOf(gpus: number, shardsPerGpu: number): number {
+  // A product such as 0.07 * 100 is a little over 7; that is no reason for an eighth shard.
+  return Math.ceil(gpus * shardsPerGpu - 1e-9);
 }
 
 /** GPUs on which the wish can be met. */
@@ -63,7 +68,7 @@ export function refuseImpossibleGpus(
   if (wish.gpu_mem_gb !== undefined && candidates(gpus, wish, shardsPerGpu).length === 0)
     refuse(
       'gpu_mem_gb',
-      `${wish.gpu_mem_gb} asked for, ${most()} GiB is the most a GPU${among} has`,
+      `${wish.gpu_mem_gb} asked for, ${tenths(largestGb(gpus, allowed))} GiB is the most a GPU${among} has`,
     );
   const there = allowed?.length ?? gpus.length;
   if (Math.ceil(wish.gpus) > there)
@@ -75,12 +80,35 @@ export function refuseImpossibleGpus(
   function count(): string {
     return gpus.length === 0 ? 'none' : `0 to ${gpus.length - 1}`;
   }
-  function most(): number {
-    const sizes = gpus
-      .filter((gpu) => allowed === undefined || allowed.includes(gpu.index))
-      .map((gpu) => gpu.memoryMb);
-    return Math.floor((Math.max(0, ...sizes) / 1024) * 10) / 10;
-  }
+}
+
+/**
+ * @param most GPUs that the user may have at once
+ * @throws AppError unprocessable for a wish that is over it alone, and would wait for ever.
+ */
+export function refuseMoreThan(most: number, gpus: readonly Gpu[], wish: GpuWish): void {
+  const { gpu_mem_gb: memory, allowed_gpus: allowed } = wish;
+  const inMemory = memory !== undefined;
+  const limit = inMemory ? most * largestGb(gpus, allowed) : most;
+  const asked = inMemory ? memory : wish.gpus;
+  if (asked <= limit) return;
+  const [field, told] = inMemory ? ['gpu_mem_gb', `${tenths(limit)} GiB`] : ['gpus', limit];
+  throw new AppError(
+    'unprocessable',
+    `${field}: ${asked} asked for, ${told} is the most you may have at once`,
+    { details: { field, asked, limit } },
+  );
+}
+
+function largestGb(gpus: readonly Gpu[], allowed: number[] | undefined): number {
+  const sizes = gpus
+    .filter((gpu) => allowed === undefined || allowed.includes(gpu.index))
+    .map((gpu) => gpu.memoryMb);
+  return Math.max(0, ...sizes) / 1024;
+}
+
+function tenths(gb: number): number {
+  return Math.floor(gb * 10) / 10;
 }
 
 /**

@@ -3,7 +3,7 @@ import { BOX_OWNER } from '../auth/caller.js';
 import type { Sha256 } from '../datasets/digest.js';
 import type { Database } from '../db/database.js';
 import { AppError } from '../errors.js';
-import { chooseGres } from '../gpus/choose.js';
+import { chooseGres, type GpuFleet } from '../gpus/choose.js';
 import type { ModelNeeds } from '../gpus/models.js';
 import type { TemplateLibrary } from '../templates/library.js';
 import type { HandOver } from './hand-over.js';
@@ -40,8 +40,8 @@ export interface JobServiceParts {
   models: ModelNeeds;
   /** Whether no job is to start on that GPU now. */
   isHeld: (gpuIndex: number) => boolean;
-  /** @throws AppError limit_reached */
-  demandRoomForJob: (user: string) => void;
+  /** @throws AppError limit_reached; unprocessable for more GPUs than the user may have at once */
+  demandRoomForJob: (user: string, request: JobRequest, fleet: GpuFleet) => void;
   now: () => number;
 }
 
@@ -122,7 +122,7 @@ export class JobService {
       return { kind: 'dry_run', script, request };
     }
 
-    this.parts.demandRoomForJob(options.user);
+    this.parts.demandRoomForJob(options.user, request, fleet);
     const { db, folders, now } = this.parts;
     const id = db.transaction((): JobId => {
       const jobId = store.insertJob(db, {

@@ -297,6 +297,11 @@ describe('limits', () => {
     const first = await as(alice, 'POST', '/jobs', { ...sleep, gpus: 1 });
     await stack.until(first.json.job_id, 'RUNNING');
     const second = await as(alice, 'POST', '/jobs', { ...sleep, gpus: 1 });
+    const never = await as(alice, 'POST', '/jobs', { ...sleep, gpus: 2 });
+    expect(never.status).toBe(422);
+    expect(never.json.error.message).toBe(
+      'gpus: 2 asked for, 1.5 is the most you may have at once',
+    );
     const half = await as(alice, 'POST', '/jobs', { ...sleep, gpus: 0.5 });
     await stack.until(half.json.job_id, 'RUNNING');
     const waiting = await untilHeldBack(alice, second.json.job_id);

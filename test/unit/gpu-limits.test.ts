@@ -1,0 +1,46 @@
+import { describe, expect, test } from '@jest/globals';
+import { askOn, refuseMoreThan, shardsOf } from '../../src/gpus/ask.js';
+import type { Gpu } from '../../src/gpus/gpu.js';
+
+const gpu = (index: number, gb: number): Gpu => ({
+  index,
+  device: `/dev/nvidia${index}`,
+  uuid: null,
+  model: 'GPU',
+  memoryMb: gb * 1024,
+});
+const small = gpu(0, 40);
+const gpus = [small, gpu(1, 80)];
+
+describe('a limit on GPUs', () => {
+  test.each([0.005, 0.07, 0.29, 0.295, 1, 1.5])(
+    'of %d lets run what asks for as much, and is no less than a share',
+    (most) => {
+      const shards = shardsOf(most, 100);
+      expect(shards).toBeGreaterThan(0);
+      expect(askOn(small, { gpus: Math.min(most, 1) }, 100)?.shards).toBeLessThanOrEqual(shards);
+    },
+  );
+
+  test('of 0 stays none', () => {
+    expect(shardsOf(0, 100) || null).toBeNull();
+  });
+
+  test.each([
+    [{ gpus: 2 }, 1, 'gpus: 2 asked for, 1 is the most you may have at once'],
+    [{ gpus: 0.3 }, 0.25, 'gpus: 0.3 asked for, 0.25 is the most you may have at once'],
+    [{ gpu_mem_gb: 25 }, 0.25, 'gpu_mem_gb: 25 asked for, 20 GiB is the most you may have at once'],
+    [{ gpu_mem_gb: 15, allowed_gpus: [0] }, 0.25, 'gpu_mem_gb: 15 asked for, 10 GiB is the most'],
+  ])('refuses what could never start under it: %j, %d', (wish, most, message) => {
+    expect(() => refuseMoreThan(most, gpus, { gpus: 0, ...wish })).toThrow(message);
+  });
+
+  test.each([
+    [{ gpus: 1 }, 1],
+    [{ gpus: 0 }, 0.25],
+    [{ gpu_mem_gb: 20 }, 0.25],
+    [{ gpu_mem_gb: 10, allowed_gpus: [0] }, 0.25],
+  ])('takes what fits it: %j, %d', (wish, most) => {
+    expect(() => refuseMoreThan(most, gpus, { gpus: 0, ...wish })).not.toThrow();
+  });
+});
