@@ -137,7 +137,7 @@ async function open(
     ingest: [jobsFileRoutes(jobsFile), ingestRoutes(waysIn)],
     metrics: metricsRoutes(db, health, () => gpus?.view().gpus ?? [], waysIn),
     tokens: tokenRoutes(tokens),
-    users: userRoutes(userLimits),
+    users: userRoutes(userLimits, work.limitsChanged),
     auditLog: auditRoutes(db),
   });
   const server = await listen(app, config.host, config.port);

@@ -33,6 +33,8 @@ export interface Jobs {
   gpus: GpuService | undefined;
   models: ModelNeeds;
   templates: TemplateLibrary;
+  /** Tells Slurm of a user's new limits. @throws AppError slurm_unavailable */
+  limitsChanged: (user: string) => Promise<void>;
 }
 
 /** The life of a job: taken, handed to Slurm, followed, and moved or kept off a GPU meanwhile. */
@@ -112,7 +114,7 @@ export async function openJobs(
   const get = (id: JobId) => jobs.get(id);
   const { ranking } = ways;
   const control = new JobControl({ db, slurm, ranking, handOver, places, tracker, turns, get });
-  return { jobs, control, gpus, models, templates };
+  return { jobs, control, gpus, models, templates, limitsChanged: ways.limitsChanged };
 }
 
 /** In what jobs are dealt with otherwise on a site than in a cluster of our own. */
@@ -124,7 +126,11 @@ function waysOf(base: Base, userLimits: Limits, { own, site }: Cluster): Ways {
   throw new Error('there is neither a cluster of our own nor a site');
 }
 
-function ownWays({ config, layout, db }: Base, userLimits: Limits, { slurm, here }: OwnCluster) {
+function ownWays(
+  { config, layout, db }: Base,
+  userLimits: Limits,
+  { slurm, here, jobUsers }: OwnCluster,
+) {
   const accounts = new UserAccounts(slurm, (user) => {
     if (isOfTheBox(user)) return undefined;
     const { max_running: running, max_gpus: most } = userLimits.of(user);
@@ -133,6 +139,7 @@ function ownWays({ config, layout, db }: Base, userLimits: Limits, { slurm, here
   });
   return {
     accountFor: accounts.accountFor,
+    limitsChanged: (user: string) => accounts.limitsChanged(user, jobUsers.nameOf(user)),
     niceOf,
     ranking: new OperatorRanking(db, slurm),
     pace: ownPace(config.pollSeconds),

@@ -57,6 +57,7 @@ export async function openSite(base: Base, external: ExternalSlurm): Promise<Clu
 export function siteWays({ config, layout, db }: Base, { slurm, sharesByGroup }: Site) {
   return {
     accountFor: () => Promise.resolve(undefined),
+    limitsChanged: () => Promise.resolve(),
     niceOf: siteNiceOf,
     ranking: new NiceRanking(db, slurm),
     pace: sitePace(config.pollSeconds),

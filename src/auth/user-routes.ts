@@ -14,8 +14,11 @@ const limitsBody = z.strictObject({
 });
 const userParams = z.object({ user: userSchema });
 
-/** `/users`: what each may have, and has. */
-export function userRoutes(limits: Limits): Router {
+/**
+ * `/users`: what each may have, and has.
+ * @param changed tells of a user's new limits. @throws AppError
+ */
+export function userRoutes(limits: Limits, changed: (user: string) => Promise<void>): Router {
   const router = Router();
 
   router.get('/me', (_req, res) => {
@@ -27,10 +30,11 @@ export function userRoutes(limits: Limits): Router {
     res.json({ users: limits.list() });
   });
 
-  router.put('/:user/limits', adminsOnly, express.json({ limit: '64kb' }), (req, res) => {
+  router.put('/:user/limits', adminsOnly, express.json({ limit: '64kb' }), async (req, res) => {
     const { user } = readParams(userParams, req);
     limits.set(user, readBody(limitsBody, req));
     nameSubject(res, `limits of ${user}`);
+    await changed(user);
     res.json(limits.view(user));
   });
   return router;

@@ -1,12 +1,14 @@
+import { AppError } from '../errors.js';
 import { KeyLock } from '../key-lock.js';
 import { accountOf, OWNERS_ACCOUNT, type AccountLimits } from '../slurm/accounts.js';
 import type { OperatorClient } from '../slurm/client.js';
+import { SlurmError } from '../slurm/command.js';
 import { OWNER_UNIX_USER } from '../unix-users.js';
 import type { Job } from './job.js';
 
 const noLimits: AccountLimits = { running: null, shards: null };
 
-/** Slurm's account of each user, brought up to date with their limits and their Unix user before a job is handed over. */
+/** Slurm's account of each user, brought up to date with their limits and their Unix user before a job is handed over, and when the limits change. */
 export class UserAccounts {
   /** What each was last given. */
   readonly #set = new Map<string, string>();
@@ -39,4 +41,23 @@ export class UserAccounts {
       });
     return limits === undefined ? undefined : account;
   };
+
+  /**
+   * Has changed limits count for the jobs that the user has queued, too.
+   * @param unixUser null for who has had no job yet
+   * @throws AppError slurm_unavailable; then they count from the user's next job on.
+   */
+  async limitsChanged(user: string, unixUser: string | null): Promise<void> {
+    if (unixUser === null) return;
+    try {
+      await this.accountFor({ user, unix_user: unixUser });
+    } catch (cause) {
+      if (!(cause instanceof SlurmError)) throw cause;
+      throw new AppError(
+        'slurm_unavailable',
+        `the limits of ${user} are set and count from the next job on, but Slurm could not be told now: set them again for the jobs that are queued`,
+        { cause },
+      );
+    }
+  }
 }

@@ -324,6 +324,9 @@ describe('limits', () => {
     const second = await as(bob, 'POST', '/jobs', sleep);
     await stack.until(first.json.job_id, 'RUNNING');
     await untilHeldBack(bob, second.json.job_id);
+    // Slurm hears of it at once, not with bob's next job.
+    await as(stack.token, 'PUT', '/users/bob/limits', { max_running: 2 });
+    await stack.until(second.json.job_id, 'RUNNING');
     await end(bob, first.json.job_id, second.json.job_id);
 
     const content = 'x'.repeat(2000);

@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { setImmediate } from 'node:timers/promises';
+import { SlurmError } from '../../src/slurm/command.js';
 import { UserAccounts } from '../../src/jobs/user-accounts.js';
 
 test('accounts are set one after another, each once, however many first jobs come at once', async () => {
@@ -19,4 +20,31 @@ test('accounts are set one after another, each once, however many first jobs com
   );
   expect(given).toEqual(jobs.map((user) => `jr-${user}`));
   expect(done).toEqual(['jr-alice jr-job-alice', 'jr-bob jr-job-bob']);
+});
+
+test('new limits of which Slurm cannot be told count from the next job on', async () => {
+  let most = 1;
+  let isThere = true;
+  const given: unknown[] = [];
+  // Stands in for sacctmgr while slurmdbd is away.
+  const setAccount = (_account: string, limits: object) => {
+    if (!isThere) return Promise.reject(new SlurmError('unreachable', 'connection refused'));
+    given.push(limits);
+    return Promise.resolve();
+  };
+  const accounts = new UserAccounts({ setAccount }, () => ({ running: most, shards: null }));
+  await accounts.accountFor({ user: 'alice', unix_user: 'jr-job1' });
+  isThere = false;
+  most = 2;
+  await expect(accounts.limitsChanged('alice', 'jr-job1')).rejects.toMatchObject({
+    code: 'slurm_unavailable',
+    message: expect.stringContaining('the limits of alice are set and count from the next job on'),
+  });
+  await accounts.limitsChanged('bob', null);
+  isThere = true;
+  await accounts.accountFor({ user: 'alice', unix_user: 'jr-job1' });
+  expect(given).toEqual([
+    { running: 1, shards: null },
+    { running: 2, shards: null },
+  ]);
 });
