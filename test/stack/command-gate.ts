@@ -22,7 +22,7 @@ if [ -e $gate/order ]; then
     wait-before) until [ -e $gate/open ]; do sleep 0.02; done ;;
     lose-answer)
       exec 3<&0
-      (until [ -e $gate/open ]; do sleep 0.02; done; exec "$real" "$@" <&3) >/dev/null 2>&1 &
+      (until [ -e $gate/open ]; do [ -e $gate/wrapper ] || exit; sleep 0.02; done; exec "$real" "$@" <&3) >/dev/null 2>&1 &
       echo "\${0##*/}: error: Socket timed out on send/recv operation" >&2
       exit 1 ;;
     esac ;;
@@ -78,7 +78,7 @@ export class CommandGate {
     await until('the command is run', () => existsSync(join(this.folder, 'taken')));
   }
 
-  /** Lets the one that waits go on, or comes late. */
+  /** Lets the one go on that waits or comes late. */
   async open(): Promise<void> {
     await writeFile(join(this.folder, 'open'), '');
   }
