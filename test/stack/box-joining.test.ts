@@ -152,7 +152,7 @@ test('jobs with GPUs of a box are neither refused nor lost nor given the same GP
   // The one GPU that is not taken.
   for (const id of small) expect(await ended(id)).toEqual([id, 'COMPLETED', null, '2\n']);
   expect((await stack.call('GET', `/jobs/${waiting.job_id}`)).json.status).toBe('PENDING');
-  writeFileSync(join(box.root, 'results', String(running.job_id), 'go'), '');
+  await box.letGo(running.job_id);
   const [first, second] = [running.job_id, waiting.job_id];
   expect(await ended(first)).toEqual([first, 'COMPLETED', null, 'on\n0,1\n']);
   expect(await ended(second)).toEqual([second, 'COMPLETED', null, '0-2\n']);
@@ -194,7 +194,7 @@ test('a GPU of a box is paused and resumed: what runs there ends, nothing starts
     message: 'there is no GPU 3 on box1; it has GPUs 0 to 2',
   });
   expect((await pause(2)).status).toBe(200);
-  writeFileSync(join(box.root, 'results', String(running.job_id), 'go'), '');
+  await box.letGo(running.job_id);
   expect(await stack.finish(running.job_id)).toMatchObject({ status: 'COMPLETED' });
   const onOne = async () => (await stack.shell('echo $SLURM_JOB_GPUS', { ...onBox, gpus: 1 })).log;
   expect([await onOne(), await onOne()]).toEqual(['1\n', '1\n']);

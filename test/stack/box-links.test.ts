@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { freePorts } from '../free-ports.js';
@@ -105,7 +105,7 @@ test('a link that is cut for over a minute while a dataset, outputs and logs are
     command: 'sha256sum <"$JR_DATASET_FILE"; echo done',
     dataset_sha: sha,
   });
-  writeFileSync(join(box.root, 'results', String(sending.job_id), 'go'), '');
+  await box.letGo(sending.job_id);
   const incoming = join(box.root, 'datasets', '.incoming');
   const archive = join(stack.root, 'results', '.arrivals', `${sending.job_id}.tar`);
   const fetched = () =>

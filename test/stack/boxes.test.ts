@@ -199,7 +199,7 @@ test('a link that is cut in mid-job loses nothing', async () => {
     (await stack.call('GET', `/jobs/${id}/log`)).text.includes('before'),
   );
   box.setLink('down');
-  writeFileSync(join(box.root, 'results', String(id), 'go'), '');
+  await box.letGo(id);
   const localLog = join(box.root, 'logs', 'jobs', String(id), 'stdout.log');
   await until('it has gone on', () => readFileSync(localLog, 'utf8').includes('after'));
   box.setLink('up');

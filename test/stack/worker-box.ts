@@ -1,9 +1,11 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { removeLink } from '../network-links.js';
+import { until } from './gpu-jobs.js';
 import { makeRoot, type LiveStack } from './live-stack.js';
 
 const mainJs = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
@@ -110,6 +112,13 @@ export class WorkerBox {
   async ended(): Promise<string> {
     await this.#closed;
     return this.#said;
+  }
+
+  /** Makes the file `go` in a job's folder there. Slurm says RUNNING before the box has made the folder. */
+  async letGo(jobId: number): Promise<void> {
+    const folder = join(this.root, 'results', String(jobId));
+    await until(`job ${jobId} has begun on its box`, () => existsSync(folder));
+    writeFileSync(join(folder, 'go'), '');
   }
 
   /** The cable's state. */
