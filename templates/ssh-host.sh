@@ -182,6 +182,8 @@ supervise() { # as start
   cd / || exit
   type -P setsid >/dev/null || { own=() && set -m; }
   ln -s "$(this_process)" "$1/supervisor"
+  # Before the job is there: it may be killed at once, and that is told here.
+  : >"$1/supervise.err"
   (
     trap - HUP INT TERM QUIT
     export JR_REMOTE_JOB=$1 SLURM_JOB_ID=$4
@@ -192,7 +194,6 @@ supervise() { # as start
   ) &
   job=$!
   ln -s "$job" "$1/group"
-  : >"$1/supervise.err"
   wait "$job"
   status=$?
   ended="exit $status"
