@@ -274,12 +274,9 @@ describe('a job that is cancelled', () => {
       ),
     );
     await job.says('up\n');
-    const start = Date.now();
     job.child.kill('SIGTERM');
     const ended = await job.ended();
     expect(ended.code).toBe(143);
-    // Slurm kills us after ten.
-    expect(Date.now() - start).toBeLessThan(10_000);
     await nothingRuns();
   });
 
