@@ -275,7 +275,10 @@ describe('a job that is cancelled', () => {
     );
     await job.says('up\n');
     job.child.kill('SIGTERM');
+    // As Slurm does (KillWait).
+    const killing = setTimeout(() => job.child.kill('SIGKILL'), 10_000);
     const ended = await job.ended();
+    clearTimeout(killing);
     expect(ended.code).toBe(143);
     await nothingRuns();
   });

@@ -137,7 +137,7 @@ test('stopping ends all it started and running jobs, and a second start keeps ev
   // Unless told, it begins with the day.
   const options = ['-a', '-n', '-X', '-P', '-S', 'now-1day', '--format=JobID,State'];
   const env = { ...process.env, SLURM_CONF: join(stack.root, 'slurm/etc/slurm.conf') };
-  // slurmctld keeps what it has for slurmdbd until that answers, over a restart, too.
+  // slurmctld sends its records some seconds later, many at once, and keeps over a restart what it has not sent.
   await until('the job is in the accounting', () =>
     execFileSync('sacct', options, { env }).toString().includes(`${done.slurm_job_id}|COMPLETED`),
   );
