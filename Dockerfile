@@ -44,6 +44,7 @@ RUN docker/install-packages.sh docker/packages.txt docker/packages-image.txt \
 COPY --from=build /usr/local/bin/node /usr/local/bin/node
 COPY --from=runtime-modules /build/node_modules node_modules
 COPY docker docker
+COPY libexec libexec
 RUN docker/make-users.sh && ln -s /usr/lib/jobrunner/dist/main.js /usr/local/bin/jobrunner
 COPY slurm slurm
 COPY templates templates

@@ -69,9 +69,10 @@ for name in jobrunner jr-remote; do
 done
 
 for name in slurm jobrunner jr-remote; do member "$name" jr-slurm; done
-install -D -m 0644 "$(dirname "$0")/trusted-conf.sh" /usr/local/lib/jobrunner/trusted-conf
+libexec=$(dirname "$0")/../libexec
+install -D -m 0644 "$libexec/trusted-conf.sh" /usr/local/lib/jobrunner/trusted-conf
 for command in run-job set-node-state submit-job submit-remote; do
-  install -D -m 0755 "$(dirname "$0")/$command.sh" "/usr/local/lib/jobrunner/$command"
+  install -D -m 0755 "$libexec/$command.sh" "/usr/local/lib/jobrunner/$command"
 done
 rule=/etc/sudoers.d/jobrunner
 jobs=$(getent passwd | awk -F: '$1 ~ /^jr-job[1-9][0-9]*$/ { printf ", %s", $1 }')

@@ -1,5 +1,5 @@
 # Rendered at each start from slurm/any-job.sh. A job for the first place free, as Slurm runs it, as jr-remote: $jr_job is our number of it,
-# $jr_user whose it is here, and the lines that docker/submit-remote.sh puts below this are the caller's script, for this machine. jr-remote itself runs none of it.
+# $jr_user whose it is here, and the lines that libexec/submit-remote.sh puts below this are the caller's script, for this machine. jr-remote itself runs none of it.
 if [ "$SLURM_JOB_PARTITION" = ssh ]; then
   exec {{remote_job}} "$jr_job"
 fi

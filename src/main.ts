@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { CliError } from './cli/cli-error.js';
-import { addBoxCommands } from './boxes/commands.js';
+import { addBoxCommands } from './cli/worker-commands.js';
 import { addClientCommands } from './cli/commands.js';
 import { addGitLabCommands } from './cli/gitlab-commands.js';
 import { addQueueCommands } from './cli/git-queue/commands.js';
@@ -11,9 +11,9 @@ import { ConfigError } from './config/config-error.js';
 import { readConfig } from './config/config.js';
 import { readRemoteConfig } from './config/ssh.js';
 import { readWorkerConfig } from './config/worker.js';
-import { addHealthCommand } from './health/command.js';
-import { layoutOf } from './layout.js';
-import { packageRoot } from './package-root.js';
+import { addHealthCommand } from './cli/health-command.js';
+import { layoutOf } from './config/layout.js';
+import { packageRoot } from './config/package-root.js';
 
 const program = new Command('jobrunner')
   .description('A whole Slurm cluster and an HTTP job service on one GPU box')
@@ -39,7 +39,7 @@ program
   .command('serve')
   .description('run the API alone, in front of a Slurm that is there')
   .action(async () => {
-    const { serve } = await import('./serve.js');
+    const { serve } = await import('./app/serve.js');
     await serve();
   });
 
@@ -47,8 +47,8 @@ program
   .command('remote-run <job_id>', { hidden: true })
   .description('run a job on the SSH host that Slurm has chosen (started by Slurm)')
   .action(async (jobId: string) => {
-    const { remoteRun } = await import('./remote/run/remote-run.js');
-    const { endAs } = await import('./remote/run/ending.js');
+    const { remoteRun } = await import('./machines/ssh-hosts/run/remote-run.js');
+    const { endAs } = await import('./machines/ssh-hosts/run/ending.js');
     const config = readRemoteConfig();
     endAs(await remoteRun(jobId, config, layoutOf(config.root)));
   });
@@ -57,7 +57,7 @@ program
   .command('remote-watch', { hidden: true })
   .description('look after the SSH hosts (started by the stack)')
   .action(async () => {
-    const { remoteWatch } = await import('./remote/watch/watch.js');
+    const { remoteWatch } = await import('./machines/ssh-hosts/watch/watch.js');
     const config = readRemoteConfig();
     await remoteWatch(config, layoutOf(config.root));
   });
@@ -83,9 +83,10 @@ try {
 
 /** What this machine is to be: a cluster of its own, a box of another's, or the API alone over a site's. */
 async function stackOf(): Promise<(say: (line: string) => void) => Promise<void>> {
-  if (readWorkerConfig() !== undefined) return (await import('./worker/worker.js')).runWorker;
-  if (readConfig().external !== undefined) return (await import('./serve.js')).serve;
-  return (await import('./stack/stack.js')).runStack;
+  if (readWorkerConfig() !== undefined)
+    return (await import('./machines/worker/worker.js')).runWorker;
+  if (readConfig().external !== undefined) return (await import('./app/serve.js')).serve;
+  return (await import('./machines/controller/stack.js')).runStack;
 }
 
 function versionOfPackage(): string {

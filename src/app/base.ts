@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.js';
 import type { Database } from '../db/database.js';
-import type { Layout } from '../layout.js';
+import type { Layout } from '../config/layout.js';
 
 /** What every part of the service is given. */
 export interface Base {

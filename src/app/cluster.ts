@@ -1,15 +1,15 @@
-import type { BoxList } from '../boxes/box-list.js';
-import type { BoxPauses } from '../boxes/gpu-pauses.js';
-import type { GpuFleet } from '../gpus/choose.js';
+import type { BoxList } from '../cluster/workers/worker-list.js';
+import type { BoxPauses } from '../cluster/workers/gpu-pauses.js';
+import type { GpuFleet } from '../cluster/gpus/choose.js';
 import type { JobUsers } from '../jobs/job-users.js';
-import type { NodeLimits } from '../jobs/limits.js';
-import type { JobPlaces } from '../jobs/place.js';
-import type { HostList } from '../remote/host-list.js';
-import type { NodeWatch } from '../remote/node-watch.js';
-import type { SiteInventory } from '../site/inventory.js';
-import type { SitePlaces } from '../site/places.js';
-import type { OperatorClient, SlurmClient } from '../slurm/client.js';
-import type { SiteClient } from '../slurm/site/client.js';
+import type { NodeLimits } from '../jobs/placement/limits.js';
+import type { JobPlaces } from '../jobs/placement/target.js';
+import type { HostList } from '../cluster/ssh-hosts/host-list.js';
+import type { NodeWatch } from '../cluster/ssh-hosts/node-watch.js';
+import type { SiteInventory } from '../cluster/external/inventory.js';
+import type { SitePlaces } from '../jobs/placement/external.js';
+import type { OperatorClient, SlurmClient } from '../cluster/slurm/client.js';
+import type { SiteClient } from '../cluster/slurm/external/client.js';
 
 /** Slurm, and the places where jobs can run: either a cluster of our own, or a site's. */
 export interface Cluster {

@@ -1,8 +1,8 @@
 import type { Limits } from '../auth/user-limits.js';
-import { ImportService } from '../datasets/import-service.js';
+import { ImportService } from '../datasets/import/service.js';
 import { DatasetService } from '../datasets/service.js';
 import * as jobStore from '../jobs/store.js';
-import { ObjectStore } from '../storage/object-store.js';
+import { ObjectStore } from '../storage/object-store/object-store.js';
 import type { Base } from './base.js';
 
 export interface Data {

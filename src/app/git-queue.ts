@@ -7,7 +7,7 @@ import { Queue } from '../ingest/git-queue/queue.js';
 import { Repository } from '../ingest/git-queue/repository.js';
 import { GitQueueSource } from '../ingest/git-queue/source.js';
 import { serviceGit } from '../ingest/git-queue/transport.js';
-import { packageRoot } from '../package-root.js';
+import { packageRoot } from '../config/package-root.js';
 import type { Base } from './base.js';
 import { gpuCountOf, type Cluster } from './cluster.js';
 
@@ -24,7 +24,7 @@ export async function openGitQueue(
   settings: GitQueueConfig,
 ): Promise<GitQueueSource> {
   const { url, branch, queueFile, by, credentials } = settings;
-  const askpass = join(packageRoot, 'templates', 'git-askpass.sh');
+  const askpass = join(packageRoot, 'libexec', 'git-askpass.sh');
   const home = layout.gitQueue;
   const git = serviceGit({ url, home, askpass, credentials, mayUseFiles: settings.isLocal });
   const name = createHash('sha256').update(url).digest('hex').slice(0, 16);

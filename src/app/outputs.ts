@@ -1,4 +1,4 @@
-import { BoxService } from '../boxes/service.js';
+import { BoxService } from '../machines/worker/api/service.js';
 import { JobFolders } from '../jobs/job-folders.js';
 import type { JobId } from '../jobs/job.js';
 import * as jobStore from '../jobs/store.js';

@@ -1,16 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { BoxList } from '../boxes/box-list.js';
-import { BoxPauses } from '../boxes/gpu-pauses.js';
+import { BoxList } from '../cluster/workers/worker-list.js';
+import { BoxPauses } from '../cluster/workers/gpu-pauses.js';
 import { ConfigError } from '../config/config-error.js';
-import { gpuSchema } from '../gpus/gpu.js';
+import { gpuSchema } from '../cluster/gpus/gpu.js';
 import { JobUsers } from '../jobs/job-users.js';
-import { Places } from '../jobs/places.js';
-import { HostList } from '../remote/host-list.js';
-import { NodeWatch } from '../remote/node-watch.js';
-import { commandSlurmClient } from '../slurm/client.js';
-import { holdReserve } from '../slurm/hold.js';
-import { readJobUsers } from '../unix-users.js';
+import { Places } from '../jobs/placement/own-cluster.js';
+import { HostList } from '../cluster/ssh-hosts/host-list.js';
+import { NodeWatch } from '../cluster/ssh-hosts/node-watch.js';
+import { commandSlurmClient } from '../cluster/slurm/client.js';
+import { holdReserve } from '../cluster/slurm/placeholder.js';
+import { readJobUsers } from '../config/unix-users.js';
 import type { Base } from './base.js';
 import type { Cluster } from './cluster.js';
 

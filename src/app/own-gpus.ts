@@ -1,10 +1,10 @@
-import { GpuService } from '../gpus/service.js';
-import { simulatedSmi } from '../gpus/simulated.js';
-import type { HandOver } from '../jobs/hand-over.js';
+import { GpuService } from '../cluster/gpus/service.js';
+import { simulatedSmi } from '../cluster/gpus/simulated.js';
+import type { HandOver } from '../jobs/submission.js';
 import type { JobId } from '../jobs/job.js';
-import { Mover } from '../jobs/mover.js';
-import { isHere } from '../jobs/place.js';
-import { recordPlacements } from '../jobs/placements.js';
+import { Mover } from '../jobs/placement/gpu-reassigner.js';
+import { isHere } from '../jobs/placement/target.js';
+import { recordPlacements } from '../jobs/placement/record-placements.js';
 import * as jobStore from '../jobs/store.js';
 import type { KeyLock } from '../key-lock.js';
 import type { Base } from './base.js';

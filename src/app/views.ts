@@ -1,16 +1,16 @@
 import { Router } from 'express';
-import { nodeGpuRoutes } from '../boxes/gpu-routes.js';
-import { viewBoxGpus } from '../boxes/view.js';
-import { gpuRoutes } from '../gpus/routes.js';
-import type { GpuService } from '../gpus/service.js';
-import type { HealthParts } from '../health/health.js';
+import { nodeGpuRoutes } from '../cluster/workers/gpu-routes.js';
+import { viewBoxGpus } from '../cluster/workers/view.js';
+import { gpuRoutes } from '../cluster/gpus/routes.js';
+import type { GpuService } from '../cluster/gpus/service.js';
+import type { HealthParts } from './health/health.js';
 import * as jobStore from '../jobs/store.js';
-import { NODE_NAME } from '../layout.js';
-import { nodeRoutes } from '../nodes/routes.js';
+import { NODE_NAME } from '../config/layout.js';
+import { nodeRoutes } from '../cluster/nodes/routes.js';
 import { OwnQueuePlaces, type QueuePlaces } from '../queue-api/places.js';
-import { SiteQueuePlaces } from '../site/queue-places.js';
-import { siteGpuRoutes, sitePartitionRoutes } from '../site/routes.js';
-import type { SlurmNode } from '../slurm/nodes.js';
+import { SiteQueuePlaces } from '../queue-api/external-targets.js';
+import { siteGpuRoutes, sitePartitionRoutes } from '../cluster/external/routes.js';
+import type { SlurmNode } from '../cluster/slurm/nodes.js';
 import type { Base } from './base.js';
 import type { Cluster } from './cluster.js';
 

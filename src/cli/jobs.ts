@@ -1,5 +1,5 @@
 import { setTimeout } from 'node:timers/promises';
-import { isTerminal } from '../slurm/states.js';
+import { isTerminal } from '../cluster/slurm/states.js';
 import type { Api } from './api.js';
 import { gpuTable } from './gpus.js';
 import { gpusReply, jobSchema, jobsReply, type JobReply } from './replies.js';

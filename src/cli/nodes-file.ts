@@ -4,11 +4,11 @@ import { createInterface } from 'node:readline/promises';
 import { Document, isMap, isSeq, parseDocument } from 'yaml';
 import type { Config } from '../config/config.js';
 import { errnoOf } from '../errors.js';
-import { examine, judgeHost, type Verdict } from '../remote/admin/examine.js';
-import { pinKeys, type ShownKey } from '../remote/admin/pin.js';
-import { Visit } from '../remote/admin/visit.js';
-import { HostsFileError, parseHosts, type SshHost } from '../remote/hosts.js';
-import { SshError } from '../remote/ssh/errors.js';
+import { examine, judgeHost, type Verdict } from '../machines/ssh-hosts/admin/examine.js';
+import { pinKeys, type ShownKey } from '../machines/ssh-hosts/admin/pin.js';
+import { Visit } from '../machines/ssh-hosts/admin/visit.js';
+import { HostsFileError, parseHosts, type SshHost } from '../cluster/ssh-hosts/hosts.js';
+import { SshError } from '../machines/ssh-hosts/ssh/errors.js';
 import { CliError } from './cli-error.js';
 import { note, say, table } from './terminal.js';
 

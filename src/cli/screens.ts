@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { ClientConfig } from '../config/client.js';
 import { attachCommand } from '../jobs/screens.js';
-import { layoutOf } from '../layout.js';
+import { layoutOf } from '../config/layout.js';
 import type { Api } from './api.js';
 import { CliError } from './cli-error.js';
 import { screensReply } from './replies.js';

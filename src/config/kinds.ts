@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { parseTimeLimit } from '../slurm/time-limit.js';
+import { parseTimeLimit } from './time-limit.js';
 
 const GB = 1024 ** 3;
 

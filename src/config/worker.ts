@@ -1,4 +1,4 @@
-import { joinTokenPattern, parseJoinToken, type JoinToken } from '../boxes/join-token.js';
+import { joinTokenPattern, parseJoinToken, type JoinToken } from './join-token.js';
 import { ConfigError } from './config-error.js';
 import { readConfig } from './config.js';
 import { environmentSchema, parseEnvironment } from './environment.js';

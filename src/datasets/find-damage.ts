@@ -3,8 +3,8 @@ import { errnoOf } from '../errors.js';
 import { extractArchive } from './archive/extract-archive.js';
 import type { DatasetFolders, DatasetPaths } from './folders.js';
 import { isWhole } from './folders.js';
-import type { HashThread } from './hash-thread.js';
-import { SLAB_BYTES, type Slab, type SlabPool } from './slab-pool.js';
+import type { HashThread } from './upload/hash-thread.js';
+import { SLAB_BYTES, type Slab, type SlabPool } from './upload/slab-pool.js';
 import type { Dataset } from './store.js';
 import { pathInTree, walkTree, type TreeEntry } from './walk-tree.js';
 

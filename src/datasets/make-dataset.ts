@@ -1,11 +1,11 @@
 import { rm } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import type { Database } from '../db/database.js';
-import type { Arrival } from './arrivals.js';
+import type { Arrival } from './upload/arrivals.js';
 import type { Sha256 } from './digest.js';
 import { displayName } from './display-name.js';
 import { isWhole, seal, type DatasetFolders, type IncomingFolder } from './folders.js';
-import type { ReceivedFile } from './receive-file.js';
+import type { ReceivedFile } from './upload/receive-file.js';
 import { findDataset, putDataset, type Dataset } from './store.js';
 import { unpack, type UnpackLimits } from './unpack.js';
 

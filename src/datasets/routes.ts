@@ -10,7 +10,7 @@ import { viewDataset } from './dataset-view.js';
 import { sha256Schema, type Sha256 } from './digest.js';
 import type { Kept } from './make-dataset.js';
 import type { DatasetService } from './service.js';
-import { cutOff, readUploadForm } from './upload-form.js';
+import { cutOff, readUploadForm } from './upload/upload-form.js';
 
 const paramsSchema = z.object({ sha256: sha256Schema });
 const noQuery = z.strictObject({});

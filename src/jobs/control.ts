@@ -1,12 +1,12 @@
 import type { Database } from '../db/database.js';
 import { AppError } from '../errors.js';
 import type { KeyLock } from '../key-lock.js';
-import type { SlurmClient } from '../slurm/client.js';
-import { SlurmError } from '../slurm/command.js';
-import type { HandOver } from './hand-over.js';
+import type { SlurmClient } from '../cluster/slurm/client.js';
+import { SlurmError } from '../cluster/slurm/command.js';
+import type { HandOver } from './submission.js';
 import type { Job, JobId } from './job.js';
-import type { JobPlaces } from './place.js';
-import type { Ranking } from './ranking.js';
+import type { JobPlaces } from './placement/target.js';
+import type { Ranking } from './queue-priority/operator.js';
 import * as store from './store.js';
 import type { Tracker } from './tracker.js';
 

@@ -1,6 +1,6 @@
-import { NODE_NAME } from '../layout.js';
-import type { SlurmJob } from '../slurm/job-record.js';
-import type { SlurmState } from '../slurm/states.js';
+import { NODE_NAME } from '../config/layout.js';
+import type { SlurmJob } from '../cluster/slurm/job-record.js';
+import type { SlurmState } from '../cluster/slurm/states.js';
 import type { Failure, JobRequest } from './job.js';
 import { TIMED_OUT, timedOutLine } from './script/timeout.js';
 

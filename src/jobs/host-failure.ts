@@ -1,8 +1,8 @@
-import { HOST_FAILURE } from '../remote/spec.js';
+import { HOST_FAILURE } from './ssh-job-spec.js';
 import type { Job } from './job.js';
 import type { JobFolders } from './job-folders.js';
 import { readBesideLog } from './log-file.js';
-import type { JobPlaces } from './place.js';
+import type { JobPlaces } from './placement/target.js';
 
 /** A sentence. */
 const mostBytes = 4096;

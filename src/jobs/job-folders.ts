@@ -12,10 +12,10 @@ import {
 import { readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
-import type { RemoteJobSpec } from '../remote/spec.js';
-import { removeConfined } from '../storage/confined-remove.js';
+import type { RemoteJobSpec } from './ssh-job-spec.js';
+import { removeConfined } from '../storage/confined-fs/confined-remove.js';
 import type { JobId } from './job.js';
-import type { Place } from './place.js';
+import type { Place } from './placement/target.js';
 
 export interface JobPaths {
   /** Where the job starts; it alone writes there. */

@@ -1,7 +1,12 @@
 import { BOX_OWNER } from '../auth/caller.js';
 import type { Database } from '../db/database.js';
 import { AppError } from '../errors.js';
-import { MOST_JOB_USERS, OWNER_UNIX_USER, unixUserName, type UnixUser } from '../unix-users.js';
+import {
+  MOST_JOB_USERS,
+  OWNER_UNIX_USER,
+  unixUserName,
+  type UnixUser,
+} from '../config/unix-users.js';
 
 /** @param number of the Unix user that there is not */
 function remedyFor(number: number): string {

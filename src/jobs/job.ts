@@ -1,6 +1,6 @@
 import type { Brand } from '../brand.js';
 import type { Sha256 } from '../datasets/digest.js';
-import type { SlurmState } from '../slurm/states.js';
+import type { SlurmState } from '../cluster/slurm/states.js';
 
 /** Our number of a job; Slurm's own starts again at 1 with every fresh Slurm. */
 export type JobId = Brand<number, 'JobId'>;

@@ -1,6 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
 import { AppError } from '../errors.js';
-import { openConfined } from '../storage/confined-files.js';
+import { openConfined } from '../storage/confined-fs/confined-files.js';
 import type { Job } from './job.js';
 import type { JobFolders } from './job-folders.js';
 

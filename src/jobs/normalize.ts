@@ -1,10 +1,10 @@
 import { AppError } from '../errors.js';
-import { modelInArguments, type ModelNeeds } from '../gpus/models.js';
-import { checkParams } from '../templates/params.js';
-import type { Template } from '../templates/template.js';
+import { modelInArguments, type ModelNeeds } from '../cluster/gpus/models.js';
+import { checkParams } from './templates/params.js';
+import type { Template } from './templates/template.js';
 import type { JobRequest } from './job.js';
-import { backstopOf, defaultMemoryGb } from './limits.js';
-import type { Place } from './place.js';
+import { backstopOf, defaultMemoryGb } from './placement/limits.js';
+import type { Place } from './placement/target.js';
 import type { ScriptFile, SubmitFields } from './request.js';
 
 /** What the template needs must be there, and what it has no use for must not. @throws AppError bad_request. */

@@ -1,5 +1,5 @@
-import type { RemoteJobSpec } from '../remote/spec.js';
-import type { Template } from '../templates/template.js';
+import type { RemoteJobSpec } from './ssh-job-spec.js';
+import type { Template } from './templates/template.js';
 import type { JobPaths } from './job-folders.js';
 import type { Job } from './job.js';
 

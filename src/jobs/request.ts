@@ -1,8 +1,8 @@
 import { parseArgsStringToArgv } from 'string-argv';
 import { z } from 'zod';
 import { sha256Schema } from '../datasets/digest.js';
-import { priorityRange } from '../slurm/sbatch.js';
-import { parseTimeLimit } from '../slurm/time-limit.js';
+import { priorityRange } from '../cluster/slurm/sbatch.js';
+import { parseTimeLimit } from '../config/time-limit.js';
 
 /**
  * Linux refuses a single argument or variable over 128 KiB (MAX_ARG_STRLEN, execve(2)); what is meant to become one

@@ -16,7 +16,7 @@ import { viewJob } from './job-view.js';
 import { openLog } from './log-file.js';
 import { streamLog } from './log-stream.js';
 import { idempotencyKeySchema, prioritySchema, submitSchema } from './request.js';
-import { readJobForm, toScriptFile } from './script-upload.js';
+import { readJobForm, toScriptFile } from './script/upload.js';
 import type { JobService, Submitted } from './service.js';
 
 const bodyBytes = 1024 ** 2;

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Database } from '../db/database.js';
-import { readGres } from '../gpus/ask.js';
-import { isJobUser, OWNER_UNIX_USER } from '../unix-users.js';
+import { readGres } from '../cluster/gpus/request.js';
+import { isJobUser, OWNER_UNIX_USER } from '../config/unix-users.js';
 import type { Job, JobId, JobRequest, JobState } from './job.js';
 import * as store from './store.js';
 

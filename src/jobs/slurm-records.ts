@@ -1,5 +1,5 @@
-import type { SlurmClient } from '../slurm/client.js';
-import type { SlurmJob, SlurmRecord, UnreadJob } from '../slurm/job-record.js';
+import type { SlurmClient } from '../cluster/slurm/client.js';
+import type { SlurmJob, SlurmRecord, UnreadJob } from '../cluster/slurm/job-record.js';
 import type { Job, JobId } from './job.js';
 
 /** Slurm's record of a job of ours, the latest where there are several; `unread` where one that may be the job's cannot be read. */

@@ -1,14 +1,14 @@
 import { EventEmitter } from 'node:events';
 import type { Logger } from 'pino';
 import type { Database } from '../db/database.js';
-import type { SlurmClient } from '../slurm/client.js';
-import { SlurmError } from '../slurm/command.js';
-import type { SlurmJob, SlurmRecord } from '../slurm/job-record.js';
-import { isTerminal } from '../slurm/states.js';
+import type { SlurmClient } from '../cluster/slurm/client.js';
+import { SlurmError } from '../cluster/slurm/command.js';
+import type { SlurmJob, SlurmRecord } from '../cluster/slurm/job-record.js';
+import { isTerminal } from '../cluster/slurm/states.js';
 import { judge } from './failure.js';
-import type { HandOver } from './hand-over.js';
+import type { HandOver } from './submission.js';
 import type { Job, JobId } from './job.js';
-import type { Pace } from './pace.js';
+import type { Pace } from './polling.js';
 import { askAccounting, recordFinder, type FindRecord, type WorkDirOf } from './slurm-records.js';
 import * as store from './store.js';
 

@@ -1,9 +1,9 @@
 import { AppError } from '../errors.js';
 import { KeyLock } from '../key-lock.js';
-import { accountOf, OWNERS_ACCOUNT, type AccountLimits } from '../slurm/accounts.js';
-import type { OperatorClient } from '../slurm/client.js';
-import { SlurmError } from '../slurm/command.js';
-import { OWNER_UNIX_USER } from '../unix-users.js';
+import { accountOf, OWNERS_ACCOUNT, type AccountLimits } from '../cluster/slurm/accounts.js';
+import type { OperatorClient } from '../cluster/slurm/client.js';
+import { SlurmError } from '../cluster/slurm/command.js';
+import { OWNER_UNIX_USER } from '../config/unix-users.js';
 import type { Job } from './job.js';
 
 const noLimits: AccountLimits = { running: null, shards: null };

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import type { BigIntStats } from 'node:fs';
 import { Worker } from 'node:worker_threads';
-import type { ConfinedFile } from '../storage/confined-files.js';
+import type { ConfinedFile } from '../storage/confined-fs/confined-files.js';
 
 /** Up to here a thread takes longer to start than the hash. */
 const smallBytes = 4 * 1024 * 1024;

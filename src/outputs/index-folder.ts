@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import { AppError } from '../errors.js';
-import { openConfinedEntry, quote, refusalReason } from '../storage/confined-files.js';
-import { walkConfined } from '../storage/confined-walk.js';
+import { openConfinedEntry, quote, refusalReason } from '../storage/confined-fs/confined-files.js';
+import { walkConfined } from '../storage/confined-fs/confined-walk.js';
 import { modifiedAt } from './file-digest.js';
 import { readManifest, type ManifestEntry } from './manifest.js';
 import { Measurer } from './measure.js';

@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import { z } from 'zod';
 import { AppError } from '../errors.js';
-import { openConfined, quote, refusalReason } from '../storage/confined-files.js';
-import { splitConfinedPath } from '../storage/confined-path.js';
+import { openConfined, quote, refusalReason } from '../storage/confined-fs/confined-files.js';
+import { splitConfinedPath } from '../storage/confined-fs/confined-path.js';
 
 const maxManifestBytes = 4 * 1024 * 1024;
 const maxMetadataBytes = 64 * 1024;

@@ -1,5 +1,5 @@
-import { quote, type ConfinedFile } from '../storage/confined-files.js';
-import { walkConfined } from '../storage/confined-walk.js';
+import { quote, type ConfinedFile } from '../storage/confined-fs/confined-files.js';
+import { walkConfined } from '../storage/confined-fs/confined-walk.js';
 import { digestFile, fingerprintOf, isMostlyHoles, modifiedAt } from './file-digest.js';
 
 /** How many files and folders one indexing looks at while it sums up folders. */

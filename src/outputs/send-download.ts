@@ -3,8 +3,8 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { AppError, errnoOf } from '../errors.js';
-import type { ConfinedFile } from '../storage/confined-files.js';
-import { parseRange } from '../storage/range.js';
+import type { ConfinedFile } from '../storage/confined-fs/confined-files.js';
+import { parseRange } from '../storage/object-store/range.js';
 import { tarFolder } from './folder-archive.js';
 import type { Download } from './service.js';
 

@@ -2,7 +2,11 @@ import { posix } from 'node:path';
 import pLimit from 'p-limit';
 import type { Database } from '../db/database.js';
 import { AppError, errnoOf, isDiskFull } from '../errors.js';
-import { openConfinedEntry, quote, type ConfinedFile } from '../storage/confined-files.js';
+import {
+  openConfinedEntry,
+  quote,
+  type ConfinedFile,
+} from '../storage/confined-fs/confined-files.js';
 import { fingerprintOf } from './file-digest.js';
 import { indexFolder, type FolderIndex } from './index-folder.js';
 import * as store from './store.js';

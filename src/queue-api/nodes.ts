@@ -1,5 +1,5 @@
 import type { Job, JobId } from '../jobs/job.js';
-import type { SlurmNode } from '../slurm/nodes.js';
+import type { SlurmNode } from '../cluster/slurm/nodes.js';
 import { queueStateOf } from './state.js';
 
 export interface QueueNode {

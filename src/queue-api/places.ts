@@ -1,9 +1,9 @@
-import type { GpuFleet } from '../gpus/choose.js';
+import type { GpuFleet } from '../cluster/gpus/choose.js';
 import type { Job } from '../jobs/job.js';
-import type { NodeLimits } from '../jobs/limits.js';
-import { NODE_NAME } from '../layout.js';
-import type { HostList } from '../remote/host-list.js';
-import { MAIN_PARTITION } from '../slurm/partitions.js';
+import type { NodeLimits } from '../jobs/placement/limits.js';
+import { NODE_NAME } from '../config/layout.js';
+import type { HostList } from '../cluster/ssh-hosts/host-list.js';
+import { MAIN_PARTITION } from '../cluster/slurm/partitions.js';
 import { shareOf, type Share } from './share.js';
 
 /** Where the queue server's jobs run, and with what. */

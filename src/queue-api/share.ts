@@ -1,8 +1,8 @@
-import type { GpuFleet } from '../gpus/choose.js';
-import type { NodeLimits } from '../jobs/limits.js';
-import { memoryMbOf } from '../remote/capacity.js';
-import type { ResolvedHost } from '../remote/resolved-hosts.js';
-import { MAIN_PARTITION, SSH_PARTITION } from '../slurm/partitions.js';
+import type { GpuFleet } from '../cluster/gpus/choose.js';
+import type { NodeLimits } from '../jobs/placement/limits.js';
+import { memoryMbOf } from '../cluster/ssh-hosts/capacity.js';
+import type { ResolvedHost } from '../cluster/ssh-hosts/resolved-hosts.js';
+import { MAIN_PARTITION, SSH_PARTITION } from '../cluster/slurm/partitions.js';
 
 /** What a job of the queue server's API asks for: those files say nothing of it. */
 export interface Share {

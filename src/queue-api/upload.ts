@@ -3,7 +3,7 @@ import type { Request, Response } from 'express';
 import multer from 'multer';
 import { AppError } from '../errors.js';
 import type { ScriptFile } from '../jobs/request.js';
-import { toScriptFile } from '../jobs/script-upload.js';
+import { toScriptFile } from '../jobs/script/upload.js';
 import { configBytes, parseConfigFile, type QueueConfig } from './config-file.js';
 
 /** Larger code belongs into a dataset. */

@@ -1,6 +1,6 @@
-import type { SlurmClient } from '../slurm/client.js';
-import { SlurmError } from '../slurm/command.js';
-import type { PendingJob } from '../slurm/pending.js';
+import type { SlurmClient } from '../cluster/slurm/client.js';
+import { SlurmError } from '../cluster/slurm/command.js';
+import type { PendingJob } from '../cluster/slurm/pending.js';
 
 /** Slurm's queue as it is now. However many ask at once, Slurm is asked once at a time. */
 export class WaitingLine {

@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { type ExtractOptions, extractArchive } from '../../src/datasets/archive/extract-archive.js';
 import type { ExtractLimits, ExtractResult } from '../../src/datasets/archive/messages.js';
 import { AppError } from '../../src/errors.js';
-import { packageRoot } from '../../src/package-root.js';
+import { packageRoot } from '../../src/config/package-root.js';
 
 export const NO_LIMITS: ExtractLimits = { maxBytes: 0, maxFiles: 0 };
 

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { Readable, type Writable } from 'node:stream';
 import type { Request, Response } from 'express';
 import multer from 'multer';
-import { takeShortcut } from '../../src/datasets/form-shortcut.js';
+import { takeShortcut } from '../../src/datasets/upload/form-shortcut.js';
 
 const BOUNDARY = '------------------------d74496d66958873e';
 const DELIMITER = `\r\n--${BOUNDARY}`;

@@ -18,7 +18,7 @@ const setup = () =>
   serviceGit({
     url: 'https://git.example:8443/team/queue.git',
     home,
-    askpass: join(process.cwd(), 'templates', 'git-askpass.sh'),
+    askpass: join(process.cwd(), 'libexec', 'git-askpass.sh'),
     credentials: { tokenFile: join(home, 'token'), username: 'oauth2' },
     mayUseFiles: false,
   });

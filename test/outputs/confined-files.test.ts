@@ -9,8 +9,12 @@ import {
   openConfined,
   openConfinedEntry,
   refusalReason,
-} from '../../src/storage/confined-files.js';
-import { walkConfined, type WalkEntry, type WalkOptions } from '../../src/storage/confined-walk.js';
+} from '../../src/storage/confined-fs/confined-files.js';
+import {
+  walkConfined,
+  type WalkEntry,
+  type WalkOptions,
+} from '../../src/storage/confined-fs/confined-walk.js';
 import { JobFolder } from './hostile-folder.js';
 
 let folder: JobFolder;

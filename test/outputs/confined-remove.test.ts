@@ -6,7 +6,7 @@ import { Worker } from 'node:worker_threads';
 import { pino } from 'pino';
 import { JobFolders } from '../../src/jobs/job-folders.js';
 import type { JobId } from '../../src/jobs/job.js';
-import { removeConfined } from '../../src/storage/confined-remove.js';
+import { removeConfined } from '../../src/storage/confined-fs/confined-remove.js';
 import { JobFolder } from './hostile-folder.js';
 
 let folder: JobFolder;

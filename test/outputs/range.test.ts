@@ -1,4 +1,4 @@
-import { parseRange } from '../../src/storage/range.js';
+import { parseRange } from '../../src/storage/object-store/range.js';
 
 test.each([
   ['bytes=0-0', 10, { kind: 'part', start: 0, end: 0 }],

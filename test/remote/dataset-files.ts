@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { linkSync, mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Sha256 } from '../../src/datasets/digest.js';
-import type { RemoteJobSpec } from '../../src/remote/spec.js';
+import type { RemoteJobSpec } from '../../src/jobs/ssh-job-spec.js';
 
 type Dataset = NonNullable<RemoteJobSpec['dataset']>;
 

@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { FileWriter } from '../../src/remote/run/file-writer.js';
-import { readListing, RemoteLie } from '../../src/remote/run/listing.js';
+import { FileWriter } from '../../src/machines/ssh-hosts/run/file-writer.js';
+import { readListing, RemoteLie } from '../../src/machines/ssh-hosts/run/listing.js';
 
 /*
  * A host that lies: what it prints is made up here, since ours does not. All that reaches the disk goes through these two.

@@ -15,13 +15,17 @@ import {
 import { setTimeout } from 'node:timers/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { layoutOf, type Layout } from '../../src/layout.js';
+import { layoutOf, type Layout } from '../../src/config/layout.js';
 import type { JobRequest } from '../../src/jobs/job.js';
-import type { HostsRecord, ResolvedHost, ResolvedLogin } from '../../src/remote/resolved-hosts.js';
-import type { RemoteJobSpec } from '../../src/remote/spec.js';
-import { installApp, type Installation } from '../../src/stack/install-app.js';
-import { TemplateLibrary } from '../../src/templates/library.js';
-import { packageRoot } from '../../src/package-root.js';
+import type {
+  HostsRecord,
+  ResolvedHost,
+  ResolvedLogin,
+} from '../../src/cluster/ssh-hosts/resolved-hosts.js';
+import type { RemoteJobSpec } from '../../src/jobs/ssh-job-spec.js';
+import { installApp, type Installation } from '../../src/machines/daemons/install-app.js';
+import { TemplateLibrary } from '../../src/jobs/templates/library.js';
+import { packageRoot } from '../../src/config/package-root.js';
 import { plainRequest } from '../unit/script-support.js';
 import type { Machine, SshWorld } from './ssh-servers.js';
 

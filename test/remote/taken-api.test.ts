@@ -14,12 +14,12 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { layoutOf } from '../../src/layout.js';
-import { FileWriter } from '../../src/remote/run/file-writer.js';
-import type { Listing } from '../../src/remote/run/listing.js';
-import { JobLog } from '../../src/remote/run/log.js';
-import { readSpec } from '../../src/remote/run/read-spec.js';
-import { openTheirs, withoutOwn } from '../../src/remote/run/theirs.js';
+import { layoutOf } from '../../src/config/layout.js';
+import { FileWriter } from '../../src/machines/ssh-hosts/run/file-writer.js';
+import type { Listing } from '../../src/machines/ssh-hosts/run/listing.js';
+import { JobLog } from '../../src/machines/ssh-hosts/run/log.js';
+import { readSpec } from '../../src/machines/ssh-hosts/run/read-spec.js';
+import { openTheirs, withoutOwn } from '../../src/machines/ssh-hosts/run/untrusted-files.js';
 
 /*
  * The API, which parses what strangers send, is taken to be in somebody else's hands: what it writes down of a job, and the folders

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Transform, type Readable } from 'node:stream';
 import type { Logger } from 'pino';
 import type { Sha256 } from '../../src/datasets/digest.js';
-import type { DatasetReceiver } from '../../src/datasets/import-transfer.js';
+import type { DatasetReceiver } from '../../src/datasets/import/transfer.js';
 import { DatasetService } from '../../src/datasets/service.js';
 import type { Database } from '../../src/db/database.js';
 

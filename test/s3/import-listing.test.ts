@@ -1,5 +1,5 @@
-import { listTree } from '../../src/datasets/import-listing.js';
-import type { ObjectStore, StoredObject } from '../../src/storage/object-store.js';
+import { listTree } from '../../src/datasets/import/listing.js';
+import type { ObjectStore, StoredObject } from '../../src/storage/object-store/object-store.js';
 
 /** Listings that no real server would give: only what `listTree` asks of a store. */
 async function paths(keys: string[]): Promise<string[]> {

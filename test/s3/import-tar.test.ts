@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { tarEnd, tarHeader, tarPadding } from '../../src/datasets/import-tar.js';
+import { tarEnd, tarHeader, tarPadding } from '../../src/datasets/import/tar.js';
 
 const modified = new Date('2024-05-06T07:08:09.987Z');
 

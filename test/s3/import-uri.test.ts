@@ -1,4 +1,4 @@
-import { formatPlace, parseImportUri } from '../../src/datasets/import-uri.js';
+import { formatPlace, parseImportUri } from '../../src/datasets/import/uri.js';
 
 const defaults = { mount: '/mnt/b2', bucket: 'default-bucket' };
 const read = (uri: string) => {

@@ -1,4 +1,4 @@
-import { ObjectStore } from '../../src/storage/object-store.js';
+import { ObjectStore } from '../../src/storage/object-store/object-store.js';
 import { s3Error, startFakeS3, type Answer, type FakeS3 } from './fake-s3.js';
 
 const patience = {

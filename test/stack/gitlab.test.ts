@@ -18,7 +18,7 @@ import { execa } from 'execa';
 import { parse } from 'yaml';
 import type { Project } from '../gitlab/api.js';
 import { GitLabStandIn } from '../gitlab/stand-in.js';
-import { readJobUsers } from '../../src/unix-users.js';
+import { readJobUsers } from '../../src/config/unix-users.js';
 import { LiveStack } from './live-stack.js';
 
 const mainJs = fileURLToPath(new URL('../../dist/main.js', import.meta.url));

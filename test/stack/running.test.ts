@@ -5,7 +5,7 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { layoutOf } from '../../src/layout.js';
+import { layoutOf } from '../../src/config/layout.js';
 import { attachCommand } from '../../src/jobs/screens.js';
 import { makeCondaLike } from '../conda-like.js';
 import { LiveStack } from './live-stack.js';

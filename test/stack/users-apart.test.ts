@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { chmodSync, chownSync, lstatSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { readGroups } from '../../src/unix-users.js';
+import { readGroups } from '../../src/config/unix-users.js';
 import { LiveStack } from './live-stack.js';
 
 let stack: LiveStack;

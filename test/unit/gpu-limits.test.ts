@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { askOn, refuseMoreThan, shardsOf } from '../../src/gpus/ask.js';
-import type { Gpu } from '../../src/gpus/gpu.js';
+import { askOn, refuseMoreThan, shardsOf } from '../../src/cluster/gpus/request.js';
+import type { Gpu } from '../../src/cluster/gpus/gpu.js';
 
 const gpu = (index: number, gb: number): Gpu => ({
   index,

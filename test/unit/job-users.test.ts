@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { openDatabase, type Database } from '../../src/db/database.js';
 import { JobUsers } from '../../src/jobs/job-users.js';
-import { MOST_JOB_USERS, unixUserName, type UnixUser } from '../../src/unix-users.js';
+import { MOST_JOB_USERS, unixUserName, type UnixUser } from '../../src/config/unix-users.js';
 
 let db: Database;
 

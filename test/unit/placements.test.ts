@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { readFileSync } from 'node:fs';
-import { parsePlacements } from '../../src/slurm/placements.js';
+import { parsePlacements } from '../../src/cluster/slurm/placements.js';
 
 const recorded = (name: string) =>
   readFileSync(new URL(`recorded/${name}`, import.meta.url), 'utf8');

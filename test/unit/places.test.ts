@@ -2,12 +2,12 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { chooseGres } from '../../src/gpus/choose.js';
+import { chooseGres } from '../../src/cluster/gpus/choose.js';
 import type { JobRequest } from '../../src/jobs/job.js';
-import { isHere, mayBeRemote } from '../../src/jobs/place.js';
-import { Places } from '../../src/jobs/places.js';
-import { HostList } from '../../src/remote/host-list.js';
-import type { ResolvedHost } from '../../src/remote/resolved-hosts.js';
+import { isHere, mayBeRemote } from '../../src/jobs/placement/target.js';
+import { Places } from '../../src/jobs/placement/own-cluster.js';
+import { HostList } from '../../src/cluster/ssh-hosts/host-list.js';
+import type { ResolvedHost } from '../../src/cluster/ssh-hosts/resolved-hosts.js';
 
 let folder: string;
 let path: string;

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { shareOf } from '../../src/queue-api/share.js';
-import type { ResolvedHost } from '../../src/remote/resolved-hosts.js';
-import { parsePending, positionAmong } from '../../src/slurm/pending.js';
+import type { ResolvedHost } from '../../src/cluster/ssh-hosts/resolved-hosts.js';
+import { parsePending, positionAmong } from '../../src/cluster/slurm/pending.js';
 import { fleetOf } from './script-support.js';
 
 const here = (gpus: number) => ({

@@ -1,10 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import { judge } from '../../src/jobs/failure.js';
 import type { JobRequest } from '../../src/jobs/job.js';
-import { refuseImpossible } from '../../src/jobs/limits.js';
+import { refuseImpossible } from '../../src/jobs/placement/limits.js';
 import { explainReason } from '../../src/jobs/pending-reason.js';
 import { submitSchema } from '../../src/jobs/request.js';
-import type { SlurmJob } from '../../src/slurm/job-record.js';
+import type { SlurmJob } from '../../src/cluster/slurm/job-record.js';
 
 describe('the fields of POST /jobs', () => {
   test('nested beyond what can be written as JSON again are refused like any other', () => {

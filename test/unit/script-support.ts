@@ -3,7 +3,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { JobId, JobRequest } from '../../src/jobs/job.js';
-import { renderScript, type ScriptParts } from '../../src/jobs/script.js';
+import { renderScript, type ScriptParts } from '../../src/jobs/script/script.js';
 
 export const plainRequest: JobRequest = {
   command_key: 'test',

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
-import { shellQuote } from '../../src/jobs/shell-quote.js';
-import { fillPlaceholders } from '../../src/templates/placeholders.js';
+import { shellQuote } from '../../src/jobs/script/shell-quote.js';
+import { fillPlaceholders } from '../../src/jobs/templates/placeholders.js';
 import { fleetOf, plainRequest, runScript as run } from './script-support.js';
 
 const nasty = [

@@ -1,12 +1,16 @@
 import { describe, expect, test } from '@jest/globals';
-import { parseDeviceMinor, parseSmi } from '../../src/gpus/nvidia-smi.js';
-import { parseNodes } from '../../src/slurm/nodes.js';
-import { parseSacct, sacctArguments } from '../../src/slurm/sacct.js';
-import { parseSbatch, sbatchArguments, submitRemoteArguments } from '../../src/slurm/sbatch.js';
-import { parseSqueue } from '../../src/slurm/squeue.js';
-import { parsePids } from '../../src/stack/job-processes.js';
-import { slurmCanWatchMemory } from '../../src/stack/memory-watch.js';
-import { formatTimeLimit, parseTimeLimit } from '../../src/slurm/time-limit.js';
+import { parseDeviceMinor, parseSmi } from '../../src/cluster/gpus/nvidia-smi.js';
+import { parseNodes } from '../../src/cluster/slurm/nodes.js';
+import { parseSacct, sacctArguments } from '../../src/cluster/slurm/sacct.js';
+import {
+  parseSbatch,
+  sbatchArguments,
+  submitRemoteArguments,
+} from '../../src/cluster/slurm/sbatch.js';
+import { parseSqueue } from '../../src/cluster/slurm/squeue.js';
+import { parsePids } from '../../src/machines/daemons/job-processes.js';
+import { slurmCanWatchMemory } from '../../src/machines/daemons/memory-watch.js';
+import { formatTimeLimit, parseTimeLimit } from '../../src/config/time-limit.js';
 
 /** Cells padded to their columns' widths, as `squeue --Format` prints them. */
 function squeueLine(cells: string[]): string {

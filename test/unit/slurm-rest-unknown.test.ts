@@ -1,15 +1,15 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Job } from '../../src/jobs/job.js';
 import { askAccounting, recordFinder } from '../../src/jobs/slurm-records.js';
-import type { SlurmJob, SlurmRecord } from '../../src/slurm/job-record.js';
-import { restClient } from '../../src/slurm/rest/client.js';
-import { SlurmError } from '../../src/slurm/command.js';
-import { errorIn } from '../../src/slurm/rest/errors.js';
-import * as jobs from '../../src/slurm/rest/jobs.js';
-import { parseRestNodes } from '../../src/slurm/rest/nodes.js';
-import { parseRestPartitions } from '../../src/slurm/rest/partitions.js';
-import type { UnreadField } from '../../src/slurm/rest/read.js';
-import { chooseVersion } from '../../src/slurm/rest/version.js';
+import type { SlurmJob, SlurmRecord } from '../../src/cluster/slurm/job-record.js';
+import { restClient } from '../../src/cluster/slurm/rest/client.js';
+import { SlurmError } from '../../src/cluster/slurm/command.js';
+import { errorIn } from '../../src/cluster/slurm/rest/errors.js';
+import * as jobs from '../../src/cluster/slurm/rest/jobs.js';
+import { parseRestNodes } from '../../src/cluster/slurm/rest/nodes.js';
+import { parseRestPartitions } from '../../src/cluster/slurm/rest/partitions.js';
+import type { UnreadField } from '../../src/cluster/slurm/rest/read.js';
+import { chooseVersion } from '../../src/cluster/slurm/rest/version.js';
 
 function unread(field: UnreadField): never {
   throw new Error(`${field.kind} ${field.name}: ${field.field} ${field.why}`);

@@ -1,14 +1,14 @@
 import { describe, expect, test } from '@jest/globals';
 import { readFileSync } from 'node:fs';
-import { errorIn } from '../../src/slurm/rest/errors.js';
-import type { SlurmJob, SlurmRecord } from '../../src/slurm/job-record.js';
-import * as jobs from '../../src/slurm/rest/jobs.js';
-import { parseRestNodes } from '../../src/slurm/rest/nodes.js';
-import { parseRestPartitions } from '../../src/slurm/rest/partitions.js';
-import type { UnreadField } from '../../src/slurm/rest/read.js';
-import { submitBody } from '../../src/slurm/rest/submit.js';
-import { expiryOf, userOf } from '../../src/slurm/rest/token.js';
-import { chooseVersion } from '../../src/slurm/rest/version.js';
+import { errorIn } from '../../src/cluster/slurm/rest/errors.js';
+import type { SlurmJob, SlurmRecord } from '../../src/cluster/slurm/job-record.js';
+import * as jobs from '../../src/cluster/slurm/rest/jobs.js';
+import { parseRestNodes } from '../../src/cluster/slurm/rest/nodes.js';
+import { parseRestPartitions } from '../../src/cluster/slurm/rest/partitions.js';
+import type { UnreadField } from '../../src/cluster/slurm/rest/read.js';
+import { submitBody } from '../../src/cluster/slurm/rest/submit.js';
+import { expiryOf, userOf } from '../../src/cluster/slurm/rest/token.js';
+import { chooseVersion } from '../../src/cluster/slurm/rest/version.js';
 
 /** What two real servers replied. */
 const recorded = (release: string) =>

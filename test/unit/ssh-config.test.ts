@@ -3,8 +3,8 @@ import { execFileSync, type ExecFileSyncOptions } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { sshAlias, writeSshConfig } from '../../src/remote/ssh/config.js';
-import type { ResolvedHost } from '../../src/remote/resolved-hosts.js';
+import { sshAlias, writeSshConfig } from '../../src/machines/ssh-hosts/ssh/config.js';
+import type { ResolvedHost } from '../../src/cluster/ssh-hosts/resolved-hosts.js';
 
 const login = { port: 22, user: 'gpu', identity_path: '/keys/gpu-0.0.key', password_path: null };
 const host: ResolvedHost = {

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { parseHosts } from '../../src/remote/hosts.js';
+import { parseHosts } from '../../src/cluster/ssh-hosts/hosts.js';
 
 const fileWith = (name: string) => `hosts: [{ name: ${name}, host: 10.0.0.2, user: gpu }]`;
 

@@ -1,12 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import { AppError } from '../../src/errors.js';
-import { refuseImpossibleGpus } from '../../src/gpus/ask.js';
+import { refuseImpossibleGpus } from '../../src/cluster/gpus/request.js';
 import { submitClaimed } from '../../src/ingest/submit-claimed.js';
 import type { JobId, JobRequest } from '../../src/jobs/job.js';
-import { refuseImpossible } from '../../src/jobs/limits.js';
-import { Places } from '../../src/jobs/places.js';
+import { refuseImpossible } from '../../src/jobs/placement/limits.js';
+import { Places } from '../../src/jobs/placement/own-cluster.js';
 import type { Submitted } from '../../src/jobs/service.js';
-import { HostList } from '../../src/remote/host-list.js';
+import { HostList } from '../../src/cluster/ssh-hosts/host-list.js';
 import { submitSchema } from '../../src/jobs/request.js';
 
 const limits = { cpus: 2, memoryMb: 4096, maxTime: '1:00:00' };

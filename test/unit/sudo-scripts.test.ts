@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const docker = fileURLToPath(new URL('../../docker', import.meta.url));
+const libexec = fileURLToPath(new URL('../../libexec', import.meta.url));
 const work = mkdtempSync(join(tmpdir(), 'jr-sudo-'));
 afterAll(() => rmSync(work, { recursive: true }));
 
@@ -53,8 +53,8 @@ test.each([
     const conf = join(folder, 'slurm.conf');
     writeFileSync(conf, '');
     const script = join(work, name);
-    cpSync(join(docker, `${name}.sh`), script);
-    cpSync(join(docker, 'trusted-conf.sh'), join(work, 'trusted-conf'));
+    cpSync(join(libexec, `${name}.sh`), script);
+    cpSync(join(libexec, 'trusted-conf.sh'), join(work, 'trusted-conf'));
     const [, interpreter = '', option] =
       /^#!(\S+) ?(\S+)?/.exec(execFileSync('head', ['-n', '1', script]).toString()) ?? [];
     const command = [...(option === undefined ? [] : [option]), script, ...args];

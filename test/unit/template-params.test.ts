@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { checkParams } from '../../src/templates/params.js';
-import { templateFileSchema, type Template } from '../../src/templates/template.js';
+import { checkParams } from '../../src/jobs/templates/params.js';
+import { templateFileSchema, type Template } from '../../src/jobs/templates/template.js';
 
 /** As it is read for each job: nothing of it is what it was the last time. */
 function read(properties: object, more: object = {}): Template {

@@ -1,9 +1,9 @@
 import { expect, test } from '@jest/globals';
 import { existsSync, readFileSync } from 'node:fs';
 import { judge } from '../../src/jobs/failure.js';
-import { backstopOf } from '../../src/jobs/limits.js';
+import { backstopOf } from '../../src/jobs/placement/limits.js';
 import { TIMED_OUT, timedOutLine } from '../../src/jobs/script/timeout.js';
-import type { SlurmJob } from '../../src/slurm/job-record.js';
+import type { SlurmJob } from '../../src/cluster/slurm/job-record.js';
 import { plainRequest, runScript } from './script-support.js';
 
 const run = (body: string, timeout: number, more = {}) =>

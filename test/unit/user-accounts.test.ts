@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { setImmediate } from 'node:timers/promises';
-import { SlurmError } from '../../src/slurm/command.js';
+import { SlurmError } from '../../src/cluster/slurm/command.js';
 import { UserAccounts } from '../../src/jobs/user-accounts.js';
 
 test('accounts are set one after another, each once, however many first jobs come at once', async () => {

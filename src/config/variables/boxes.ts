@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { joinTokenPattern } from '../../boxes/join-token.js';
+import { joinTokenPattern } from '../join-token.js';
 import { absolutePath, gigabytes, wholeNumber } from '../kinds.js';
 
 /** Worker boxes, on both sides. */

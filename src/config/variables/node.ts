@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { MOST_JOB_USERS } from '../../unix-users.js';
+import { MOST_JOB_USERS } from '../unix-users.js';
 import { flag, port, timeLimit, wholeNumber } from '../kinds.js';
 
 /** What of this machine is given to jobs, and the cluster on it. */

@@ -1,6 +1,6 @@
 import { AppError } from '../../errors.js';
-import { openConfined } from '../../storage/confined-files.js';
-import { walkConfined } from '../../storage/confined-walk.js';
+import { openConfined } from '../../storage/confined-fs/confined-files.js';
+import { walkConfined } from '../../storage/confined-fs/confined-walk.js';
 import type { ResultFile } from './results.js';
 
 /** What a job of the template `git_queue` leaves its results in, whatever the repository calls the folder. */

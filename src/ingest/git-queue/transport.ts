@@ -1,5 +1,5 @@
 import { AppError } from '../../errors.js';
-import { shellQuote } from '../../jobs/shell-quote.js';
+import { shellQuote } from '../../jobs/script/shell-quote.js';
 import { safeConfig, type GitSetup } from './git.js';
 
 /** How a repository's address is to be understood. */

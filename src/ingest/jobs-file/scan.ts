@@ -3,7 +3,7 @@ import { BOX_OWNER } from '../../auth/caller.js';
 import { open, type FileHandle } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import { AppError, errnoOf } from '../../errors.js';
-import { modelInArguments, type ModelNeeds } from '../../gpus/models.js';
+import { modelInArguments, type ModelNeeds } from '../../cluster/gpus/models.js';
 import type { JobId } from '../../jobs/job.js';
 import type { JobService } from '../../jobs/service.js';
 import { isBlank, maxLineBytes, parseJobLine, type JobLine } from './job-line.js';

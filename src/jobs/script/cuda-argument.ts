@@ -1,5 +1,5 @@
 import type { JobRequest } from '../job.js';
-import { shellQuote } from '../shell-quote.js';
+import { shellQuote } from './shell-quote.js';
 
 /** The shell word for the GPUs' numbers, known only when the job runs; see `gpuExports`. */
 const assigned = '"$JR_CUDA"';

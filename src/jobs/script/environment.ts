@@ -1,4 +1,4 @@
-import { shellQuote } from '../shell-quote.js';
+import { shellQuote } from './shell-quote.js';
 import type { JobAccount, ScriptParts } from './parts.js';
 
 /** Known only on the node, see siteExports. */

@@ -1,5 +1,5 @@
-import { NODE_NAME } from '../../layout.js';
-import { shellQuote } from '../shell-quote.js';
+import { NODE_NAME } from '../../config/layout.js';
+import { shellQuote } from './shell-quote.js';
 import { tellsCuda } from './cuda-argument.js';
 import type { ScriptParts } from './parts.js';
 

@@ -1,5 +1,5 @@
-import type { GpuFleet } from '../../gpus/choose.js';
-import type { Template } from '../../templates/template.js';
+import type { GpuFleet } from '../../cluster/gpus/choose.js';
+import type { Template } from '../templates/template.js';
 import type { JobId, JobRequest } from '../job.js';
 
 /** What a job's script is made of. Folders and files are absolute paths. */

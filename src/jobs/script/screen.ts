@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path';
 import { screenNameTail } from '../screens.js';
-import { shellQuote } from '../shell-quote.js';
+import { shellQuote } from './shell-quote.js';
 import { failFunction, windUp } from './environment.js';
 import type { ScriptParts } from './parts.js';
 

@@ -1,0 +1,148 @@
+import { setMaxListeners } from 'node:events';
+import type { Server } from 'node:http';
+import type { Logger } from 'pino';
+import type { Base } from './base.js';
+import { Closing } from './closing.js';
+import { openOwnCluster } from './own-cluster.js';
+import { openData } from './data.js';
+import { openIngest } from './ingest.js';
+import { openJobs } from './jobs.js';
+import { openOutputs } from './outputs.js';
+import { openSite } from './site.js';
+import { openViews } from './views.js';
+import { audit, auditRoutes } from '../auth/audit.js';
+import { Authenticator } from '../auth/authenticator.js';
+import { tokenRoutes } from '../auth/token-routes.js';
+import { Tokens } from '../auth/tokens.js';
+import { Limits } from '../auth/user-limits.js';
+import { userRoutes } from '../auth/user-routes.js';
+import { boxRoutes } from '../machines/worker/api/routes.js';
+import { ConfigError } from '../config/config-error.js';
+import type { Config } from '../config/config.js';
+import { importRoutes } from '../datasets/import/routes.js';
+import { datasetRoutes } from '../datasets/routes.js';
+import { openDatabase } from '../db/database.js';
+import { HealthCheck } from './health/health.js';
+import { healthRoutes } from './health/routes.js';
+import { createHttpApp } from './http-mounts.js';
+import { closeServer, listen } from '../http/server.js';
+import { ingestRoutes } from '../ingest/routes.js';
+import { jobsFileRoutes } from '../ingest/jobs-file/routes.js';
+import { isHere } from '../jobs/placement/target.js';
+import { jobRoutes } from '../jobs/routes.js';
+import { screenRoutes } from '../jobs/screen-routes.js';
+import * as jobStore from '../jobs/store.js';
+import type { Layout } from '../config/layout.js';
+import { metricsRoutes } from './metrics/routes.js';
+import { outputRoutes } from '../outputs/routes.js';
+import { queueRoutes } from '../queue-api/routes.js';
+import { QueueService } from '../queue-api/service.js';
+import { commandRoutes } from '../jobs/templates/routes.js';
+
+/** How long requests under way are given when the service stops. */
+const graceMs = 10_000;
+
+export interface App {
+  server: Server;
+  /** Takes nothing new, waits for what is under way, closes all. */
+  close(): Promise<void>;
+}
+
+/** Opens everything, in the order in which one part needs another; what fails half-way is closed again. */
+export async function openApp(config: Config, layout: Layout, log: Logger): Promise<App> {
+  const closing = new Closing(log);
+  try {
+    const server = await open(config, layout, log, closing);
+    return { server, close: closing.closeAll };
+  } catch (error) {
+    await closing.closeAll();
+    throw error;
+  }
+}
+
+async function open(
+  config: Config,
+  layout: Layout,
+  log: Logger,
+  closing: Closing,
+): Promise<Server> {
+  const { authToken } = config;
+  if (authToken === undefined)
+    throw new ConfigError(
+      'JR_AUTH_TOKEN: not set, and the stack has left none in its secrets folder',
+    );
+  const now = Date.now;
+  const db = openDatabase(layout.database, config.external !== undefined);
+  closing.add(() => void db.close());
+  const base: Base = { config, layout, log, db, now, onClose: closing.add };
+  const stopping = new AbortController();
+  // Every reply that is waited for listens to it.
+  setMaxListeners(0, stopping.signal);
+
+  const tokens = new Tokens({ db, authToken, log, now });
+  const userLimits = new Limits({
+    db,
+    everybody: config.userLimits,
+    canLimitRunning: config.external === undefined,
+    unixUserOf: (user) => cluster.own?.jobUsers.nameOf(user) ?? null,
+  });
+  const data = await openData(base, userLimits);
+  const { datasets, imports } = data;
+  const cluster = config.external ? await openSite(base, config.external) : openOwnCluster(base);
+  const { slurm, own } = cluster;
+  const results = await openOutputs(base, data, cluster);
+  const { folders, outputs, boxService } = results;
+  const work = await openJobs(base, userLimits, data, cluster, results);
+  const { jobs, control, gpus, templates } = work;
+  const views = openViews(base, cluster, gpus);
+  const { jobsFile, waysIn } = await openIngest(base, cluster, work, results);
+  const queue = new QueueService({
+    db,
+    jobs,
+    control,
+    folders,
+    slurm,
+    places: views.queuePlaces,
+    settings: config.queue,
+    liveJobs: () => jobStore.liveJobs(db),
+    now,
+  });
+
+  const authenticator = new Authenticator(tokens);
+  const health = new HealthCheck({ db, slurm, root: layout.root, now, ...views.health });
+  const app = createHttpApp({
+    log,
+    trustedProxies: config.trustedProxies,
+    authenticator,
+    audit: audit(db, now),
+    health: healthRoutes(health),
+    queueApi: queueRoutes({
+      queue,
+      authenticator,
+      isPublic: config.queue.isPublic,
+      stopping: stopping.signal,
+    }),
+    boxes:
+      own?.boxes && boxService && boxRoutes({ boxes: own.boxes, service: boxService, datasets }),
+    imports: importRoutes(imports, stopping.signal),
+    datasets: datasetRoutes(datasets),
+    commands: commandRoutes(templates),
+    jobs: jobRoutes(jobs, control, outputs, folders, stopping.signal, (job) =>
+      gpus && isHere(job) ? gpus.whyHeldBack(job) : null,
+    ),
+    screens: screenRoutes(db),
+    outputs: outputRoutes(outputs),
+    gpus: views.gpus,
+    nodes: views.nodes,
+    ingest: [jobsFileRoutes(jobsFile), ingestRoutes(waysIn)],
+    metrics: metricsRoutes(db, health, () => gpus?.view().gpus ?? [], waysIn),
+    tokens: tokenRoutes(tokens),
+    users: userRoutes(userLimits, work.limitsChanged),
+    auditLog: auditRoutes(db),
+  });
+  const server = await listen(app, config.host, config.port);
+  closing.add(() => closeServer(server, graceMs));
+  // First of all: who waits for a job to end is answered with how it stands.
+  closing.add(() => stopping.abort());
+  return server;
+}

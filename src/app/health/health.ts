@@ -1,0 +1,93 @@
+import { statfs } from 'node:fs/promises';
+import type { Database } from '../../db/database.js';
+import type { SlurmClient } from '../../cluster/slurm/client.js';
+import type { SlurmNode } from '../../cluster/slurm/nodes.js';
+
+/** Below this a job's output or an upload would soon fail. */
+const minimumFreeBytes = 512 * 1024 ** 2;
+export interface Health {
+  /** `degraded`: jobs run, but not all of the service works. `down`: jobs cannot run. */
+  status: 'ok' | 'degraded' | 'down';
+  slurmctld: 'up' | 'down';
+  /** `none`: the site keeps no history of jobs. */
+  slurmdbd: 'up' | 'down' | 'none';
+  /** Slurm's word for the node; `unknown` when slurmctld does not say. */
+  node: string;
+  disk: 'ok' | 'full' | 'unknown';
+  database: 'ok' | 'failed';
+}
+
+export interface HealthParts {
+  db: Database;
+  slurm: SlurmClient;
+  /** One word for all nodes; undefined where the one that counts is not among them. */
+  nodeState: (nodes: readonly SlurmNode[]) => string | undefined;
+  hasAccounting: boolean;
+  /** Anybody may ask; Slurm is asked at most this often. */
+  rememberedMs: number;
+  root: string;
+  now: () => number;
+}
+
+/** What Slurm says of itself. */
+interface SlurmHealth {
+  node: string;
+  slurmdbd: Health['slurmdbd'];
+}
+
+/** Tells whether jobs can run, one word for each part. */
+export class HealthCheck {
+  #last: { at: number; slurm: Promise<SlurmHealth> } | undefined;
+
+  constructor(private readonly parts: HealthParts) {}
+
+  /** Never throws: a part that cannot be asked is `down`. Slurm's part may be a second old, the others are of now. */
+  async check(): Promise<Health> {
+    const [{ node, slurmdbd }, disk, database] = await Promise.all([
+      this.#rememberedSlurm(),
+      answer(() => this.#disk(), 'unknown'),
+      answer(() => Promise.resolve(this.#database()), 'failed'),
+    ]);
+    const slurmctld = node === 'unknown' ? 'down' : 'up';
+    const runs = slurmctld === 'up' && !/down|unk|fail|error/.test(node) && database === 'ok';
+    const status = !runs || disk !== 'ok' ? 'down' : slurmdbd === 'down' ? 'degraded' : 'ok';
+    return { status, slurmctld, slurmdbd, node, disk, database };
+  }
+
+  #rememberedSlurm(): Promise<SlurmHealth> {
+    const now = this.parts.now();
+    if (this.#last === undefined || now - this.#last.at > this.parts.rememberedMs)
+      this.#last = { at: now, slurm: this.#slurm() };
+    return this.#last.slurm;
+  }
+
+  async #slurm(): Promise<SlurmHealth> {
+    const { slurm, nodeState, hasAccounting } = this.parts;
+    const [node, slurmdbd] = await Promise.all([
+      answer(async () => nodeState(await slurm.nodes()) ?? 'unknown', 'unknown'),
+      hasAccounting
+        ? answer(async () => (await slurm.pingAccounting(), 'up' as const), 'down')
+        : ('none' as const),
+    ]);
+    return { node, slurmdbd };
+  }
+
+  async #disk(): Promise<'ok' | 'full'> {
+    const { bavail, bsize } = await statfs(this.parts.root);
+    return bavail * bsize < minimumFreeBytes ? 'full' : 'ok';
+  }
+
+  #database(): 'ok' {
+    this.parts.db.prepare('SELECT count(*) FROM jobs WHERE terminal = 0').get();
+    return 'ok';
+  }
+}
+
+/** The answer, or `otherwise` when the part fails: that it failed is what health has to tell. */
+async function answer<T>(ask: () => Promise<T>, otherwise: T): Promise<T> {
+  try {
+    return await ask();
+  } catch {
+    return otherwise;
+  }
+}

@@ -1,0 +1,96 @@
+import { Router } from 'express';
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { Database } from '../../db/database.js';
+import type { viewGpus } from '../../cluster/gpus/view.js';
+import type { HealthCheck } from '../health/health.js';
+import { ingestMetrics } from '../../ingest/metrics.js';
+import type { WaysIn } from '../../ingest/ways-in.js';
+
+type GpuView = ReturnType<typeof viewGpus>['gpus'][number];
+
+/**
+ * `GET /metrics` for Prometheus (prometheus.io/docs/practices/naming).
+ * @param gpus those of this machine; none on a site
+ */
+export function metricsRoutes(
+  db: Database,
+  health: HealthCheck,
+  gpus: () => GpuView[],
+  waysIn: WaysIn,
+): Router {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  new Gauge({
+    name: 'jobrunner_jobs',
+    help: 'Jobs by state',
+    labelNames: ['state'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { state, count } of countJobs(db)) this.set({ state }, count);
+    },
+  });
+  new Gauge({
+    name: 'jobrunner_dataset_bytes',
+    help: 'Bytes of stored datasets, as uploaded',
+    registers: [registry],
+    collect() {
+      this.set(datasetBytes(db));
+    },
+  });
+  new Gauge({
+    name: 'jobrunner_up',
+    help: '1 when jobs can run',
+    registers: [registry],
+    async collect() {
+      this.set((await health.check()).status === 'down' ? 0 : 1);
+    },
+  });
+  const gpuGauge = (name: string, help: string, valueOf: (gpu: GpuView) => number | null) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ['gpu'],
+      registers: [registry],
+      collect() {
+        // What is not known now is left out, not left at what it was.
+        this.reset();
+        for (const gpu of gpus()) {
+          const value = valueOf(gpu);
+          if (value !== null) this.set({ gpu: gpu.index }, value);
+        }
+      },
+    });
+  gpuGauge('jobrunner_gpu_memory_used_bytes', 'GPU memory in use, by anybody', (gpu) =>
+    gpu.memory_used_mb === null ? null : gpu.memory_used_mb * 1024 ** 2,
+  );
+  gpuGauge('jobrunner_gpu_load_ratio', 'Part of the time that the GPU works', (gpu) =>
+    gpu.load === null ? null : gpu.load / 100,
+  );
+  gpuGauge('jobrunner_gpu_held', '1 when no job is to start on the GPU', (gpu) =>
+    gpu.paused === null && gpu.held === null ? 0 : 1,
+  );
+
+  ingestMetrics(registry, waysIn);
+
+  const router = Router();
+  router.get('/', async (_req, res) => {
+    res.type(registry.contentType).send(await registry.metrics());
+  });
+  return router;
+}
+
+function countJobs(db: Database): { state: string; count: number }[] {
+  return db
+    .prepare<[], { state: string; count: number }>(
+      'SELECT state, count(*) AS count FROM jobs GROUP BY state',
+    )
+    .all();
+}
+
+function datasetBytes(db: Database): number {
+  const row = db
+    .prepare<[], { bytes: number }>('SELECT coalesce(sum(size), 0) AS bytes FROM datasets')
+    .get();
+  return row?.bytes ?? 0;
+}

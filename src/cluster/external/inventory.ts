@@ -1,0 +1,64 @@
+import type { Logger } from 'pino';
+import { SlurmError } from '../slurm/command.js';
+import type { SlurmNode } from '../slurm/nodes.js';
+import type { SiteClient } from '../slurm/external/client.js';
+import type { SlurmPartition } from '../slurm/external/partitions.js';
+
+/** Sites change their partitions a few times a year, and their nodes more often. */
+const refreshMs = 60_000;
+
+/** A partition with its nodes. */
+export interface SitePartition extends SlurmPartition {
+  nodes: SlurmNode[];
+}
+
+/** What the site has, as it was last seen. */
+export class SiteInventory {
+  #partitions: SitePartition[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #looking: Promise<void> | undefined;
+
+  constructor(
+    private readonly slurm: Pick<SiteClient, 'nodes' | 'partitions'>,
+    private readonly log: Logger,
+  ) {}
+
+  /** Looks once, then again and again. @throws SlurmError when the site does not answer the first time. */
+  async start(): Promise<void> {
+    await this.look();
+    this.#timer = setInterval(() => {
+      this.#looking ??= this.look()
+        .catch((error: unknown) => {
+          // Until it answers again, what was seen last is as good as anything.
+          if (error instanceof SlurmError)
+            this.log.warn({ err: error }, 'the site does not answer');
+          else this.log.error({ err: error }, 'looking at the site failed');
+        })
+        .finally(() => (this.#looking = undefined));
+    }, refreshMs);
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#looking;
+  }
+
+  partitions(): readonly SitePartition[] {
+    return this.#partitions;
+  }
+
+  /** @throws SlurmError */
+  async look(): Promise<void> {
+    const { slurm } = this;
+    const [partitions, nodes] = await Promise.all([slurm.partitions(), slurm.nodes()]);
+    this.#partitions = partitions.map((partition) => ({
+      ...partition,
+      nodes: nodes.filter((node) => nameOf(node) === partition.name),
+    }));
+  }
+}
+
+/** sinfo marks the default partition with an asterisk. */
+function nameOf(node: SlurmNode): string {
+  return node.partition.replace(/\*$/, '');
+}

@@ -1,0 +1,72 @@
+import type { Gpu } from './gpu.js';
+import { askOn, candidates, gresOf, readGres, type GpuWish } from './request.js';
+
+/** How much of which GPU a job has or waits for. */
+export interface GpuClaim {
+  gres: string | null;
+  /** Null until it starts. */
+  gpu_indices: number[] | null;
+}
+
+/** What is to be known of a job that has not ended, to say what is on the GPUs and who waits for them. */
+export interface GpuJob extends GpuClaim {
+  job_id: number;
+  /** Whose it is. */
+  user: string;
+  /** Slurm's, or SUBMITTING. */
+  state: string;
+  started_at: number | null;
+  warning: string | null;
+  request: GpuWish & { name: string };
+}
+
+export interface GpuFleet {
+  gpus: readonly Gpu[];
+  shardsPerGpu: number;
+  /** The GRES type of GPU N is this and N. */
+  gpuType: string;
+}
+
+/** How many GPUs' worth of work, running and waiting, is bound to each GPU. */
+export function boundWork(claims: readonly GpuClaim[], fleet: GpuFleet): Map<number, number> {
+  const work = new Map(fleet.gpus.map((gpu) => [gpu.index, 0]));
+  for (const { gres, gpu_indices: indices } of claims) {
+    if (gres === null) continue;
+    const { on, shards } = readGres(gres);
+    for (const index of indices ?? on)
+      work.set(index, (work.get(index) ?? 0) + shards / fleet.shardsPerGpu);
+  }
+  return work;
+}
+
+/**
+ * What to ask Slurm for. Where any GPU will do, Slurm chooses; else those with the least work among the possible ones that
+ * nobody holds back (or among all of them, if all are held back).
+ * @throws Error when the wish is impossible, see refuseImpossibleGpus.
+ */
+export function chooseGres(
+  wish: GpuWish,
+  fleet: GpuFleet,
+  claims: readonly GpuClaim[],
+  isHeld: (index: number) => boolean,
+): string | null {
+  if (wish.gpus === 0 && wish.gpu_mem_gb === undefined) return null;
+  const { gpus, shardsPerGpu, gpuType } = fleet;
+  const possible = candidates(gpus, wish, shardsPerGpu);
+  const asks = new Set(possible.map((gpu) => JSON.stringify(askOn(gpu, wish, shardsPerGpu))));
+  const work = boundWork(claims, fleet);
+  const byWork = (a: Gpu, b: Gpu) => (work.get(a.index) ?? 0) - (work.get(b.index) ?? 0);
+  const best = [...possible].sort(
+    (a, b) => Number(isHeld(a.index)) - Number(isHeld(b.index)) || byWork(a, b),
+  );
+  const ask = best[0] && askOn(best[0], wish, shardsPerGpu);
+  if (ask === undefined) throw new Error(`no GPU can give ${JSON.stringify(wish)}`);
+  const anyWillDo = possible.length === gpus.length && asks.size === 1 && ask.count === 1;
+  if (anyWillDo) return gresOf(ask, undefined, gpuType);
+  const chosen = best.slice(0, ask.count).map((gpu) => gpu.index);
+  return gresOf(
+    ask,
+    chosen.sort((a, b) => a - b),
+    gpuType,
+  );
+}

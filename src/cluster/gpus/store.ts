@@ -1,0 +1,78 @@
+import type { Database } from '../../db/database.js';
+
+/** Who keeps jobs off a GPU, why, and since when (milliseconds since 1970). */
+export interface Pause {
+  gpu_index: number;
+  reason: string;
+  paused_by: string;
+  paused_at: number;
+}
+
+export function listPauses(db: Database): Pause[] {
+  return db
+    .prepare<[], Pause>(
+      'SELECT gpu_index, reason, paused_by, paused_at FROM gpu_pauses ORDER BY gpu_index',
+    )
+    .all();
+}
+
+/** @returns false when it was paused already. */
+export function insertPause(db: Database, pause: Pause): boolean {
+  const { changes } = db
+    .prepare(
+      `INSERT INTO gpu_pauses (gpu_index, reason, paused_by, paused_at)
+       VALUES (@gpu_index, @reason, @paused_by, @paused_at) ON CONFLICT DO NOTHING`,
+    )
+    .run(pause);
+  return changes === 1;
+}
+
+/** @returns false when it was not paused. */
+export function deletePause(db: Database, index: number): boolean {
+  return db.prepare('DELETE FROM gpu_pauses WHERE gpu_index = ?').run(index).changes === 1;
+}
+
+/** What one GPU did at one time. Load in percent, memory in MiB, temperature in degrees Celsius. */
+export interface UsageRow {
+  at: number;
+  memory_mb: number;
+  load: number | null;
+  temperature: number | null;
+}
+
+export function insertUsage(db: Database, index: number, row: UsageRow): void {
+  db.prepare(
+    `INSERT OR REPLACE INTO gpu_usage (gpu_index, at, memory_mb, load, temperature)
+     VALUES (@index, @at, @memory_mb, @load, @temperature)`,
+  ).run({ index, ...row });
+}
+
+export function deleteUsageBefore(db: Database, at: number): void {
+  db.prepare('DELETE FROM gpu_usage WHERE at < ?').run(at);
+}
+
+/** Oldest first. */
+export function usageSince(db: Database, index: number, since: number): UsageRow[] {
+  return db
+    .prepare<[number, number], UsageRow>(
+      `SELECT at, memory_mb, load, temperature FROM gpu_usage
+       WHERE gpu_index = ? AND at >= ? ORDER BY at`,
+    )
+    .all(index, since);
+}
+
+/** The first look since then, and whether any found the GPU at work, or could not tell. Undefined without a look. */
+export function workSince(
+  db: Database,
+  index: number,
+  since: number,
+): { firstAt: number; isIdle: boolean } | undefined {
+  const row = db
+    .prepare<[number, number], { first: number | null; busy: number }>(
+      `SELECT min(at) AS first, count(CASE WHEN load = 0 THEN NULL ELSE 1 END) AS busy
+       FROM gpu_usage WHERE gpu_index = ? AND at >= ?`,
+    )
+    .get(index, since);
+  if (row === undefined || row.first === null) return undefined;
+  return { firstAt: row.first, isIdle: row.busy === 0 };
+}

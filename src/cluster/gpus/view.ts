@@ -1,0 +1,65 @@
+import { readGres } from './request.js';
+import type { GpuFleet, GpuJob } from './choose.js';
+import type { Monitor } from './monitor.js';
+import type { Pause } from './store.js';
+
+const iso = (ms: number) => new Date(ms).toISOString();
+
+/**
+ * What is on the GPUs, as the API shows it. Memory in MiB, load in percent, temperature in degrees Celsius.
+ * @param scope whose jobs are told by name; undefined for everybody's
+ */
+export function viewGpus(
+  fleet: GpuFleet,
+  live: readonly GpuJob[],
+  pauses: readonly Pause[],
+  monitor: Pick<Monitor, 'usage' | 'heldBack'>,
+  scope?: string,
+) {
+  const jobs = live
+    .filter((job) => job.gres !== null)
+    .map((job) => {
+      const { on, shards } = readGres(job.gres ?? '');
+      const share = shards / fleet.shardsPerGpu;
+      const isWaiting = job.state === 'PENDING' || job.state === 'SUBMITTING';
+      return { job, on, share, isWaiting };
+    });
+  const waiting = jobs.filter(({ isWaiting }) => isWaiting);
+  const running = jobs.filter(({ isWaiting }) => !isWaiting);
+  const gpus = fleet.gpus.map((gpu) => {
+    const { index } = gpu;
+    const pause = pauses.find((one) => one.gpu_index === index);
+    const held = monitor.heldBack(index);
+    const seen = monitor.usage(index);
+    const here = running.filter(({ job, on }) => (job.gpu_indices ?? on).includes(index));
+    return {
+      index,
+      uuid: gpu.uuid,
+      model: gpu.model,
+      memory_mb: gpu.memoryMb,
+      memory_used_mb: seen?.usage.memoryUsedMb ?? null,
+      load: seen?.usage.load ?? null,
+      temperature: seen?.usage.temperature ?? null,
+      state: pause ? 'paused' : held ? 'held' : here.length > 0 ? 'in_use' : 'free',
+      paused: pause
+        ? { by: pause.paused_by, reason: pause.reason, since: iso(pause.paused_at) }
+        : null,
+      held: held
+        ? { reason: held.reason, since: iso(held.since), processes: held.processes }
+        : null,
+      jobs: here.map(({ job, share }) => ({
+        job_id: job.job_id,
+        share,
+        // What others call their jobs is their business.
+        ...(scope === undefined || scope === job.user
+          ? { user: job.user, name: job.request.name }
+          : { user: null, name: null }),
+      })),
+      waiting: waiting
+        .filter(({ on }) => on.includes(index))
+        .map(({ job, share }) => ({ job_id: job.job_id, share })),
+      seen_at: seen ? iso(seen.seenAt) : null,
+    };
+  });
+  return { gpus, waiting_anywhere: waiting.filter(({ on }) => on.length === 0).length };
+}

@@ -1,0 +1,129 @@
+import { setAccount, type AccountLimits } from './accounts.js';
+import { randomBytes } from 'node:crypto';
+import pLimit from 'p-limit';
+import { commandRunner, type RunCommand } from './command.js';
+import { jobCommands, type JobCommands } from './job-commands.js';
+import type { SlurmRecord } from './job-record.js';
+import { nodeArguments, parseNodes, type SlurmNode } from './nodes.js';
+import { inParts, parseSacct, sacctArguments, type Past } from './sacct.js';
+import { NODE_NAME } from '../../config/layout.js';
+import {
+  HOLD_PARTITION,
+  HOLD_BOXES_PARTITION,
+  holdArguments,
+  holdQueueArguments,
+  holdScript,
+  parseHolds,
+  type HoldReserve,
+  type SlurmHold,
+} from './placeholder.js';
+import { parsePending, pendingArguments, type PendingJob } from './pending.js';
+import { parsePlacements, type GpuPlacement } from './placements.js';
+import { parseSbatch, sbatchArguments, submitRemoteArguments, type SubmitSpec } from './sbatch.js';
+import { parsePriority, parseSqueue, priorityArguments, squeueArguments } from './squeue.js';
+
+/** What JobRunner asks of any Slurm, its own or a site's. Every method throws SlurmError. */
+export interface SlurmClient extends JobCommands {
+  /** Hands over a script to run as the job's user; for an SSH host, the job's number instead. @returns Slurm's job number. */
+  submit(spec: SubmitSpec, script: string): Promise<number>;
+  /** Live jobs and those that ended in the last `MinJobAge` seconds. */
+  queue(): Promise<SlurmRecord[]>;
+  /** Jobs that wait, in no order. */
+  pending(): Promise<PendingJob[]>;
+  /** What accounting knows of jobs since then (milliseconds since 1970); see {@link Past} for what is missing there. */
+  history(since: number): Promise<SlurmRecord[]>;
+  /** All that accounting knows of those jobs, the latest last; a number may have been given out anew. */
+  historyOf(slurmJobIds: readonly number[]): Promise<SlurmRecord[]>;
+  nodes(): Promise<SlurmNode[]>;
+  /** Throws unless slurmctld answers. */
+  pingController(): Promise<void>;
+  /** Throws unless slurmdbd answers. */
+  pingAccounting(): Promise<void>;
+}
+
+/** What it asks of a Slurm of its own, whose Operator it is. */
+export interface OperatorClient extends SlurmClient {
+  /** Makes the account, or changes its limits and lets that Unix user submit under it; see accounts.ts. */
+  setAccount(account: string, limits: AccountLimits, unixUser: string): Promise<void>;
+  /** A waiting job's place in the queue: the higher, the sooner; 0 while it is held. */
+  priorityOf(slurmJobId: number): Promise<number>;
+  setPriority(slurmJobId: number, priority: number): Promise<void>;
+  /** The GPUs of all running jobs, placeholders too, by Slurm's job number. */
+  placements(): Promise<Map<number, GpuPlacement>>;
+  /** Takes a GPU, or a part of one, away from jobs until it is cancelled. @returns Slurm's job number. */
+  submitHold(gres: string, comment: string, nice: number, node: string): Promise<number>;
+  /** All placeholders of that machine; of all worker boxes for one of them. */
+  holds(node: string): Promise<SlurmHold[]>;
+  drainNode(name: string, reason: string): Promise<void>;
+  resumeNode(name: string): Promise<void>;
+}
+
+/** More at once only wait for slurmctld's lock: 120 a second one at a time, 215 at four (two cores, 22.05). */
+const submitsAtOnce = 4;
+
+/** Slurm through its own commands; the API's user is an Operator, and jobs alone are submitted by root's own script, as their users. */
+export function commandSlurmClient(slurmConf: string, reserve: HoldReserve): OperatorClient {
+  const run: RunCommand = commandRunner(slurmConf);
+  const withoutReserve = (node: SlurmNode): SlurmNode => ({
+    ...node,
+    cpus: node.cpus - reserve.cpus,
+    memoryMb: node.memoryMb - reserve.memoryMb,
+    // Placeholders have theirs of the reserve, but Slurm counts them with the jobs'.
+    cpusAllocated: Math.min(node.cpusAllocated, node.cpus - reserve.cpus),
+    memoryAllocatedMb: Math.min(node.memoryAllocatedMb, node.memoryMb - reserve.memoryMb),
+  });
+  const limit = pLimit(submitsAtOnce);
+  const past = async (which: Past) => {
+    const delimiter = `|${randomBytes(12).toString('hex')}|`;
+    return parseSacct(await run('sacct', sacctArguments(which, delimiter)), delimiter);
+  };
+  const setNodeState = async (...args: string[]) => {
+    await run('sudo', ['-n', '-u', 'slurm', '/usr/local/lib/jobrunner/set-node-state', ...args]);
+  };
+  return {
+    submit: (spec, script) =>
+      limit(async () => {
+        if (spec.mayBeRemote) {
+          const command = ['-u', 'jr-remote', '/usr/local/lib/jobrunner/submit-remote'];
+          const args = ['-n', ...command, ...submitRemoteArguments(spec)];
+          return parseSbatch(await run('sudo', args, { input: script }));
+        }
+        // Root's script: it alone may submit as another user, and nobody who could look into the process of a root's is one of the jobs.
+        const command = [spec.user, ...sbatchArguments(spec)];
+        const args = ['-n', '/usr/local/lib/jobrunner/submit-job', ...command];
+        return parseSbatch(await run('sudo', args, { input: script }));
+      }),
+    setAccount: (account, limits, unixUser) => setAccount(run, account, limits, unixUser),
+    queue: async () => parseSqueue(await run('squeue', squeueArguments())),
+    pending: async () => parsePending(await run('squeue', pendingArguments())),
+    history: (since) => past({ since }),
+    historyOf: (ids) => inParts(ids, (slurmJobIds) => past({ slurmJobIds })),
+    ...jobCommands(run),
+    priorityOf: async (id) => parsePriority(await run('squeue', priorityArguments(id))),
+    setPriority: async (id, priority) => {
+      await run('scontrol', ['update', `JobId=${id}`, `Priority=${priority}`]);
+    },
+    placements: async () =>
+      parsePlacements(await run('scontrol', ['--details', '--oneliner', 'show', 'job'])),
+    submitHold: async (gres, comment, nice, node) =>
+      parseSbatch(
+        await run('sbatch', holdArguments(gres, comment, nice, node), { input: holdScript }),
+      ),
+    holds: async (node) => parseHolds(await run('squeue', holdQueueArguments(node))),
+    nodes: async () => {
+      const nodes = parseNodes(await run('sinfo', nodeArguments(), { timeoutMs: 3000 }));
+      return nodes
+        .filter(({ partition }) => ![HOLD_PARTITION, HOLD_BOXES_PARTITION].includes(partition))
+        .map((node) => (node.name === NODE_NAME ? withoutReserve(node) : node));
+    },
+    drainNode: (name, reason) => setNodeState(name, 'DRAIN', reason),
+    resumeNode: (name) => setNodeState(name, 'RESUME'),
+    pingController: async () => {
+      const said = await run('scontrol', ['ping'], { timeoutMs: 3000 });
+      if (!/ is UP/.test(said)) throw new Error(`slurmctld: ${said.trim()}`);
+    },
+    pingAccounting: async () => {
+      await run('sacctmgr', ['--noheader', 'list', 'cluster'], { timeoutMs: 3000 });
+    },
+  };
+}

@@ -1,0 +1,122 @@
+import pLimit from 'p-limit';
+import { z } from 'zod';
+import { AppError } from '../../../errors.js';
+import { SlurmError } from '../command.js';
+import type { SiteClient, SiteDefaults } from '../external/client.js';
+import { historyPath, parseHistory, parseJobs, parsePendingJobs } from './jobs.js';
+import { parseRestNodes } from './nodes.js';
+import { parseRestPartitions } from './partitions.js';
+import { onceEach, readReply, type TellUnread } from './read.js';
+import { parseSubmitted, submitBody } from './submit.js';
+import type { RestAsk } from './transport.js';
+import { optionalNumber, text } from './value.js';
+import { chooseVersion, isFlat, type RestVersion } from './version.js';
+
+export interface RestSite {
+  ask: RestAsk;
+  version: RestVersion;
+  hasAccounting: boolean;
+  /** Whose the jobs are. */
+  user: string;
+  defaults: SiteDefaults;
+  /** Told once of each field that is not as expected. */
+  onUnread: TellUnread;
+}
+
+const submitsAtOnce = 4;
+const asksAtOnce = 4;
+
+const pingReply = z.object({
+  pings: z.array(
+    z.object({
+      ping: z.string().optional(),
+      pinged: z.string().optional(),
+      responding: z.boolean().optional(),
+    }),
+  ),
+});
+const killReply = z.object({
+  status: z.array(z.object({ error: z.object({ code: optionalNumber, string: text }) })).nullish(),
+});
+/** Since v0.0.40 what is refused to a job stands here alone, beside a warning. */
+const changeReply = z.object({
+  results: z.array(z.object({ error_code: optionalNumber, error: text, why: text })).nullish(),
+});
+
+/** What the server speaks, and whether of accounting. @throws SlurmError, also where it speaks nothing that is known here. */
+export async function findVersion(
+  ask: RestAsk,
+): Promise<Pick<RestSite, 'version' | 'hasAccounting'>> {
+  const page = await ask({ method: 'GET', path: '/openapi/v3' });
+  const { version, offered, hasAccounting } = chooseVersion(page);
+  if (version === undefined)
+    throw new SlurmError(
+      'refused',
+      `slurmrestd offers ${offered.join(', ') || 'nothing of Slurm'}; one of v0.0.38, v0.0.40, v0.0.41 and v0.0.42 is needed`,
+    );
+  return { version, hasAccounting };
+}
+
+/** A site's Slurm through its slurmrestd. */
+export function restClient(site: RestSite): SiteClient {
+  const { ask, version, hasAccounting, user, defaults } = site;
+  const tell = onceEach(site.onUnread);
+  // Lists have a slash at their end since v0.0.40.
+  const slash = isFlat(version) ? '' : '/';
+  const get = (path: string, timeoutMs?: number) =>
+    ask({ method: 'GET', path, ...(timeoutMs !== undefined && { timeoutMs }) });
+  const slurm = `/slurm/${version}`;
+  const slurmdb = `/slurmdb/${version}`;
+  const limit = pLimit(submitsAtOnce);
+  const change = async (id: number, body: object) => {
+    const reply = await ask({ method: 'POST', path: `${slurm}/job/${id}`, body });
+    const failed = readReply(changeReply, reply).results?.find((result) => result.error_code);
+    if (failed) throw new SlurmError('refused', failed.why || failed.error);
+  };
+  const askAccounting = async (path: string) => {
+    if (!hasAccounting) return [];
+    return parseHistory(await get(slurmdb + path), user, tell);
+  };
+  const askHistory = (since: number) => askAccounting(historyPath(since).replace('?', `${slash}?`));
+  return {
+    submit: (spec, script) =>
+      limit(async () => {
+        const body = submitBody(version, spec, script, defaults);
+        return parseSubmitted(await ask({ method: 'POST', path: `${slurm}/job/submit`, body }));
+      }),
+    queue: async () => parseJobs(await get(`${slurm}/jobs${slash}`), user, tell),
+    pending: async () => parsePendingJobs(await get(`${slurm}/jobs${slash}`), tell),
+    history: askHistory,
+    historyOf: async (ids) => {
+      const few = pLimit(asksAtOnce);
+      const asked = ids.map((id) => few(() => askAccounting(`/job/${id}`)));
+      return (await Promise.all(asked)).flat();
+    },
+    cancel: async (id) => {
+      const reply = await ask({ method: 'DELETE', path: `${slurm}/job/${id}` });
+      const failed = readReply(killReply, reply).status?.find(({ error }) => error.code);
+      if (failed) throw new SlurmError('refused', failed.error.string);
+    },
+    hold: (id) => change(id, { hold: true }),
+    release: (id) => change(id, { hold: false }),
+    requeue: () =>
+      Promise.reject(
+        new AppError(
+          'not_supported',
+          'slurmrestd has no way to requeue a job: cancel it and run it again (POST /jobs/{id}/rerun)',
+        ),
+      ),
+    setNice: (id, nice) => change(id, { nice }),
+    nodes: async () => parseRestNodes(await get(`${slurm}/nodes${slash}`, 15_000), tell),
+    partitions: async () => parseRestPartitions(await get(`${slurm}/partitions${slash}`), tell),
+    hasAccounting: () => Promise.resolve(hasAccounting),
+    pingController: async () => {
+      const { pings } = readReply(pingReply, await get(`${slurm}/ping${slash}`, 15_000));
+      if (!pings.some((one) => one.responding ?? (one.pinged ?? one.ping) === 'UP'))
+        throw new SlurmError('unreachable', 'slurmctld does not answer slurmrestd');
+    },
+    pingAccounting: async () => {
+      await askHistory(Date.now());
+    },
+  };
+}

@@ -1,0 +1,121 @@
+import { join } from 'node:path';
+import { secretsFolder } from './secrets.js';
+
+/** The name of this machine in Slurm. */
+export const NODE_NAME = 'box0';
+
+/** The file to which the slurmd of that node writes its process id. */
+export function slurmdPidFile(layout: Pick<Layout, 'run'>, node: string): string {
+  return join(layout.run, `slurmd-${node}.pid`);
+}
+
+/** Every path under `JR_ROOT`, so that nothing else spells one out. */
+export interface Layout {
+  root: string;
+  datasets: string;
+  results: string;
+  logs: string;
+  jobLogs: string;
+  jobScripts: string;
+  databaseFolder: string;
+  database: string;
+  secrets: string;
+  app: string;
+  slurmEtc: string;
+  slurmConf: string;
+  /** What the slurmd of SSH hosts read: the same cluster, but nothing of this machine is held to their jobs' limits. */
+  slurmConfSsh: string;
+  /** The job of an SSH host as Slurm runs it here. */
+  remoteJob: string;
+  gpuMap: string;
+  slurmState: string;
+  slurmSpool: string;
+  simulatedGpus: string;
+  mysqlData: string;
+  run: string;
+  mungeFolder: string;
+  mungeRun: string;
+  mungeSocket: string;
+  mysqlRun: string;
+  mysqlSocket: string;
+  jobEnded: string;
+  /** Sockets of the jobs’ GNU screen sessions. */
+  screens: string;
+  /** SSH hosts: what their jobs are made of, keys and passwords, what `jr-remote` keeps for itself, and the hosts as checked. */
+  remoteJobs: string;
+  remoteKeys: string;
+  remoteState: string;
+  remoteHosts: string;
+  /** What the watch over the SSH hosts tells the API. */
+  remoteStatus: string;
+  remoteKnownHosts: string;
+  /** What stands in for the hosts' GPUs in Slurm. */
+  remoteGpus: string;
+  /** Worker boxes: root's certificate and secret of the join port, and the boxes as the API knows them. */
+  join: string;
+  boxesRecord: string;
+  /** What boxes send, until it is whole. */
+  boxArrivals: string;
+  /** On a box: what it is called and opens, what is to be delivered, and where its agent is asked. */
+  boxSelf: string;
+  boxOutbox: string;
+  /** What jobs' scripts read there of the box's own GPUs. */
+  nodeFile: string;
+  boxSocket: string;
+  /** What the API has fetched of the git queue's repository. */
+  gitQueue: string;
+  supervisorConf: string;
+  supervisorSocket: string;
+}
+
+export function layoutOf(root: string): Layout {
+  const run = join(root, 'run');
+  const slurm = join(root, 'slurm');
+  const etc = join(slurm, 'etc');
+  return {
+    root,
+    datasets: join(root, 'datasets'),
+    results: join(root, 'results'),
+    logs: join(root, 'logs'),
+    jobLogs: join(root, 'logs', 'jobs'),
+    jobScripts: join(root, 'scripts'),
+    databaseFolder: join(root, 'db'),
+    database: join(root, 'db', 'jr_slurm.db'),
+    secrets: secretsFolder(root),
+    app: join(root, 'app'),
+    slurmEtc: etc,
+    slurmConf: join(etc, 'slurm.conf'),
+    slurmConfSsh: join(etc, 'slurm-ssh.conf'),
+    remoteJob: join(etc, 'remote-job.sh'),
+    gpuMap: join(etc, 'gpus.json'),
+    slurmState: join(slurm, 'state'),
+    slurmSpool: join(slurm, 'spool'),
+    simulatedGpus: join(slurm, 'gpus'),
+    mysqlData: join(root, 'mysql'),
+    run,
+    mungeFolder: join(root, 'munge'),
+    mungeRun: join(run, 'munge'),
+    mungeSocket: join(run, 'munge', 'munge.socket'),
+    mysqlRun: join(run, 'mysql'),
+    mysqlSocket: join(run, 'mysql', 'mysqld.sock'),
+    jobEnded: join(run, 'job-ended', 'last'),
+    screens: join(run, 'screen'),
+    remoteJobs: join(root, 'remote', 'jobs'),
+    remoteKeys: join(root, 'remote', 'keys'),
+    remoteState: join(root, 'remote', 'state'),
+    remoteHosts: join(root, 'remote', 'hosts.json'),
+    remoteStatus: join(root, 'remote', 'status', 'hosts.json'),
+    remoteKnownHosts: join(root, 'remote', 'keys', 'known_hosts'),
+    remoteGpus: join(root, 'remote', 'gpus'),
+    join: join(root, 'join'),
+    boxesRecord: join(root, 'boxes', 'boxes.json'),
+    boxArrivals: join(root, 'results', '.arrivals'),
+    boxSelf: join(root, 'boxes', 'self.json'),
+    nodeFile: join(etc, 'node.sh'),
+    boxOutbox: join(root, 'boxes', 'outbox'),
+    boxSocket: join(run, 'box', 'agent.sock'),
+    gitQueue: join(root, 'git-queue'),
+    supervisorConf: join(run, 'supervisord.conf'),
+    supervisorSocket: join(run, 'supervisor.sock'),
+  };
+}

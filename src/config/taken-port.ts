@@ -1,0 +1,16 @@
+import { createServer } from 'node:net';
+import { ConfigError } from './config-error.js';
+import { errnoOf } from '../errors.js';
+
+/** @param name of the setting. @throws ConfigError when nobody could listen there */
+export async function refuseTakenPort(name: string, host: string, port: number): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const server = createServer();
+    server.once('error', (cause) => {
+      const why =
+        errnoOf(cause) === 'EADDRINUSE' ? 'is taken' : `cannot be used (${errnoOf(cause)})`;
+      reject(new ConfigError(`${name}: port ${port} on ${host} ${why}; set another`, { cause }));
+    });
+    server.listen({ host, port }, () => server.close(() => resolve()));
+  });
+}

@@ -1,0 +1,64 @@
+import { AppError, isDiskFull } from '../../errors.js';
+import type { ImportRow } from './store.js';
+import type { Progress } from './transfer.js';
+
+/** An import as callers see it. Bytes are those of the objects, each counted once; times are ISO 8601. */
+export interface ImportView {
+  id: number;
+  uri: string;
+  state: 'QUEUED' | 'RUNNING' | 'COMPLETED' | 'FAILED';
+  bytes_done: number;
+  bytes_total: number | null;
+  sha256: string | null;
+  /** A code of AppError, or `cancelled`, `interrupted`, `internal`. */
+  error: { code: string; message: string } | null;
+  created_at: string;
+  ended_at: string | null;
+}
+
+export class CancelledImport extends Error {
+  constructor() {
+    super('cancelled; nothing of it was kept');
+  }
+}
+
+export class InterruptedImport extends Error {
+  constructor() {
+    super('interrupted: the service stopped during this import; start it again');
+  }
+}
+
+/** @param live what this process knows of an import that has not ended. */
+export function viewImport(
+  row: ImportRow,
+  live: { started: boolean; progress: Progress } | undefined,
+): ImportView {
+  const { id, uri, state, sha256, error, error_code, created_at, ended_at } = row;
+  return {
+    id,
+    uri,
+    state: live && !live.started ? 'QUEUED' : state,
+    bytes_done: live?.progress.done ?? row.bytes_done,
+    bytes_total: live?.progress.total ?? row.bytes_total,
+    sha256,
+    error: error === null ? null : { code: error_code ?? 'internal', message: error },
+    created_at: new Date(created_at).toISOString(),
+    ended_at: ended_at === null ? null : new Date(ended_at).toISOString(),
+  };
+}
+
+/** Why an import failed, in words for the caller. */
+export function explainFailure(error: unknown): { code: string; message: string } {
+  if (error instanceof AppError) return { code: error.code, message: error.message };
+  if (error instanceof CancelledImport) return { code: 'cancelled', message: error.message };
+  if (error instanceof InterruptedImport) return { code: 'interrupted', message: error.message };
+  if (isDiskFull(error))
+    return {
+      code: 'disk_full',
+      message: 'the disk is full: delete datasets or results, then start the import again',
+    };
+  return {
+    code: 'internal',
+    message: 'something failed on our side; the service log has the reason',
+  };
+}

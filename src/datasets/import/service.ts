@@ -1,0 +1,215 @@
+import type { Logger } from 'pino';
+import type { Database } from '../../db/database.js';
+import { AppError } from '../../errors.js';
+import type { ObjectStore } from '../../storage/object-store/object-store.js';
+import type { Sha256 } from '../digest.js';
+import {
+  CancelledImport,
+  explainFailure,
+  InterruptedImport,
+  viewImport,
+  type ImportView,
+} from './record.js';
+import {
+  endImport,
+  failRunningImports,
+  insertImport,
+  selectImport,
+  selectImports,
+  type ImportEnd,
+} from './store.js';
+import { transfer, type DatasetReceiver, type Progress } from './transfer.js';
+import { parseImportUri, type ImportPlace } from './uri.js';
+
+export interface ImportServiceParts {
+  db: Database;
+  datasets: DatasetReceiver;
+  /** Undefined when imports are off. */
+  storage: { store: ObjectStore; bucket: string | undefined; mount: string } | undefined;
+  limits: { uploadBytes: number; extractFiles: number };
+  now: () => number;
+  log: Logger;
+  /** Imports that run at once; the rest wait their turn. */
+  concurrency?: number;
+}
+
+export interface ImportRequest {
+  /** Whose it is. */
+  user: string;
+  uri: string;
+  sha256?: Sha256 | undefined;
+  name?: string | undefined;
+}
+
+interface Live {
+  place: ImportPlace;
+  request: ImportRequest;
+  started: boolean;
+  progress: Progress;
+  abort: AbortController;
+  ended: Promise<void>;
+  settle: () => void;
+}
+
+const mostQueued = 1000;
+
+type Outcome = Omit<ImportEnd, 'bytes_done' | 'bytes_total'>;
+
+/** Imports from B2 or S3: four at a time, in the order they were asked for. They do not outlive the process. */
+export class ImportService {
+  readonly #live = new Map<number, Live>();
+  #running = 0;
+  #closed = false;
+
+  constructor(private readonly parts: ImportServiceParts) {}
+
+  /** Ends the imports that a crash cut off; nothing of them was kept. */
+  start(): void {
+    const { db, log, now } = this.parts;
+    const interrupted = failRunningImports(db, explainFailure(new InterruptedImport()), now());
+    if (interrupted > 0) log.warn({ interrupted }, 'imports were cut off by a crash');
+  }
+
+  /**
+   * Writes an import down and begins it when its turn comes.
+   * @throws AppError bad_request (uri), conflict (imports are off, too many are waiting), shutting_down.
+   */
+  create(request: ImportRequest): ImportView {
+    const { db, now } = this.parts;
+    if (this.#closed) throw new AppError('shutting_down', 'the service is stopping; try again');
+    const place = parseImportUri(request.uri, this.#storage());
+    if (this.#live.size - this.#running >= mostQueued)
+      throw new AppError('conflict', `${mostQueued} imports are waiting already; try again later`);
+    const id = insertImport(db, request.user, request.uri, now());
+    const { promise: ended, resolve: settle } = withResolvers();
+    const progress = { done: 0, total: null };
+    const abort = new AbortController();
+    this.#live.set(id, { place, request, started: false, progress, abort, ended, settle });
+    this.#startNext();
+    return this.get(id);
+  }
+
+  /**
+   * @param scope whose imports are there for the caller; undefined for everybody's
+   * @throws AppError not_found
+   */
+  get(id: number, scope?: string): ImportView {
+    const row = selectImport(this.parts.db, id);
+    if (!row || (scope !== undefined && row.user !== scope))
+      throw new AppError('not_found', `import ${id}: no such import; see /datasets/imports`);
+    return viewImport(row, this.#live.get(id));
+  }
+
+  /** The newest first, at most 1000. */
+  list(scope: string | undefined): ImportView[] {
+    return selectImports(this.parts.db, scope, 1000).map((row) =>
+      viewImport(row, this.#live.get(row.id)),
+    );
+  }
+
+  /** Resolves when the import has ended or the signal is aborted, whichever comes first. */
+  async wait(id: number, signal: AbortSignal): Promise<ImportView> {
+    const ended = this.#live.get(id)?.ended;
+    if (ended && !signal.aborted) {
+      const { promise: aborted, resolve } = withResolvers();
+      signal.addEventListener('abort', resolve, { once: true });
+      await Promise.race([ended, aborted]);
+      signal.removeEventListener('abort', resolve);
+    }
+    return this.get(id);
+  }
+
+  /**
+   * Stops an import and waits until nothing of it is left.
+   * @throws AppError not_found, conflict when it has ended already.
+   */
+  async cancel(id: number): Promise<ImportView> {
+    const live = this.#live.get(id);
+    if (!live) {
+      const { state } = this.get(id);
+      throw new AppError('conflict', `import ${id}: has ended already (${state})`);
+    }
+    live.abort.abort(new CancelledImport());
+    await this.#afterAbort(id, live);
+    return this.get(id);
+  }
+
+  /** Stops every import and waits for them; they are kept as interrupted. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const all = [...this.#live];
+    for (const [, live] of all) live.abort.abort(new InterruptedImport());
+    await Promise.all(all.map(([id, live]) => this.#afterAbort(id, live)));
+  }
+
+  #storage() {
+    if (!this.parts.storage)
+      throw new AppError(
+        'conflict',
+        'imports are off: set JR_B2_ENABLE=1 with JR_B2_KEY_ID and JR_B2_APP_KEY, and start again',
+      );
+    return this.parts.storage;
+  }
+
+  #startNext(): void {
+    for (const [id, live] of this.#live) {
+      if (this.#running >= (this.parts.concurrency ?? 4)) return;
+      if (live.started) continue;
+      live.started = true;
+      this.#running += 1;
+      void this.#run(id, live).finally(() => {
+        this.#running -= 1;
+        if (!this.#closed) this.#startNext();
+      });
+    }
+  }
+
+  async #run(id: number, live: Live): Promise<void> {
+    const { datasets, limits } = this.parts;
+    const { place, request, progress, abort } = live;
+    try {
+      const { user: owner, sha256: expectedSha, name } = request;
+      const what = { place, owner, expectedSha, name, limits };
+      const sha256 = await transfer(this.#storage().store, datasets, what, progress, abort.signal);
+      this.#end(id, live, { state: 'COMPLETED', sha256, error_code: null, error: null });
+    } catch (error) {
+      this.#end(id, live, this.#failure(id, abort.signal.aborted ? abort.signal.reason : error));
+    }
+  }
+
+  /** An import that has not begun has nothing to unwind. */
+  async #afterAbort(id: number, live: Live): Promise<void> {
+    if (!live.started) this.#end(id, live, this.#failure(id, live.abort.signal.reason));
+    await live.ended;
+  }
+
+  #failure(id: number, error: unknown): Outcome {
+    const failure = explainFailure(error);
+    const cause = error instanceof AppError ? error.cause : error;
+    if (failure.code === 'internal')
+      this.parts.log.error({ import: id, err: error }, 'import failed');
+    else this.parts.log.warn({ import: id, err: cause }, failure.message);
+    return { state: 'FAILED', sha256: null, error_code: failure.code, error: failure.message };
+  }
+
+  #end(id: number, live: Live, outcome: Outcome): void {
+    const { done, total } = live.progress;
+    const { db, now, log } = this.parts;
+    try {
+      endImport(db, id, { ...outcome, bytes_done: done, bytes_total: total }, now());
+    } catch (error) {
+      // The dataset is in place or not, whatever the record says; the next start puts the record right.
+      log.error({ import: id, err: error }, 'the end of an import could not be written down');
+    }
+    this.#live.delete(id);
+    live.settle();
+  }
+}
+
+function withResolvers(): { promise: Promise<void>; resolve: () => void } {
+  let resolve = () => {};
+  const promise = new Promise<void>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}

@@ -1,0 +1,127 @@
+import type { Readable } from 'node:stream';
+import { abortWith } from '../../abort.js';
+import { AppError } from '../../errors.js';
+import type { ObjectStore } from '../../storage/object-store/object-store.js';
+import type { Sha256 } from '../digest.js';
+import { ImportBody } from './body.js';
+import { listTree, surveyTree } from './listing.js';
+import { tarOfTree } from './tree.js';
+import { formatPlace, type ImportPlace } from './uri.js';
+
+/** The one door through which bytes become a dataset. */
+export interface DatasetReceiver {
+  /** Whether a good dataset with that digest is stored. */
+  exists(sha256: Sha256): boolean;
+  receive(
+    body: Readable,
+    options: {
+      owner: string;
+      expectedSha?: Sha256;
+      name?: string;
+      source: string;
+      signal?: AbortSignal;
+    },
+  ): Promise<{ dataset: { sha256: Sha256 }; created: boolean }>;
+}
+
+/** Bytes of objects, not of the tar around them; `total` is known once the storage has answered. */
+export interface Progress {
+  done: number;
+  total: number | null;
+}
+
+export interface Transfer {
+  owner: string;
+  place: ImportPlace;
+  expectedSha: Sha256 | undefined;
+  name: string | undefined;
+  limits: { uploadBytes: number; extractFiles: number };
+}
+
+/**
+ * Streams an object, or a tree as a tar, from the storage into a dataset; what is stored already is not fetched again.
+ * @param progress is kept up to date while it runs.
+ * @returns the dataset's digest.
+ * @throws AppError as the storage and the receiver do; the signal's reason when aborted.
+ */
+export async function transfer(
+  store: ObjectStore,
+  datasets: DatasetReceiver,
+  what: Transfer,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<Sha256> {
+  const { place, owner, expectedSha, name } = what;
+  if (expectedSha && datasets.exists(expectedSha)) return expectedSha;
+  const ended = new AbortController();
+  abortWith(ended, signal);
+  const open = place.kind === 'tree' ? openTree : openObject;
+  const body = new ImportBody(await open(store, what, progress, ended.signal), ended);
+  try {
+    const { dataset } = await datasets.receive(body, {
+      owner,
+      ...(expectedSha && { expectedSha }),
+      name: name ?? nameOf(place),
+      source: formatPlace(place),
+      signal,
+    });
+    return dataset.sha256;
+  } catch (error) {
+    // The receiver may say in its own words that its input broke; why it broke is what the caller needs.
+    throw body.failure ?? error;
+  } finally {
+    body.destroy();
+  }
+}
+
+async function openObject(
+  store: ObjectStore,
+  { place, limits }: Transfer,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<AsyncGenerator<Buffer>> {
+  const object = await store.stat(place.bucket, place.key, signal);
+  refuseTooLarge(place, object.size, limits.uploadBytes);
+  progress.total = object.size;
+  return counted(store.read(place.bucket, object, signal), progress);
+}
+
+async function openTree(
+  store: ObjectStore,
+  { place, limits }: Transfer,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<AsyncGenerator<Buffer>> {
+  const survey = await surveyTree(listTree(store, place, signal), limits);
+  if (survey.entries === 0)
+    throw new AppError('storage_not_found', `${formatPlace(place)}: no objects under this prefix`);
+  refuseTooLarge(place, survey.bytes, limits.uploadBytes);
+  progress.total = survey.bytes;
+  const count = (bytes: number) => {
+    progress.done += bytes;
+  };
+  return tarOfTree(store, place, survey, count, signal);
+}
+
+async function* counted(
+  chunks: AsyncGenerator<Buffer>,
+  progress: Progress,
+): AsyncGenerator<Buffer> {
+  for await (const chunk of chunks) {
+    progress.done += chunk.length;
+    yield chunk;
+  }
+}
+
+function refuseTooLarge(place: ImportPlace, size: number, limit: number): void {
+  if (limit > 0 && size > limit)
+    throw new AppError(
+      'too_large',
+      `${formatPlace(place)}: ${size} bytes, more than the ${limit} allowed (JR_MAX_UPLOAD_GB)`,
+      { details: { size, limit } },
+    );
+}
+
+function nameOf({ bucket, key }: ImportPlace): string {
+  return key.split('/').findLast((part) => part !== '') ?? bucket;
+}

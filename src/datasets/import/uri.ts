@@ -1,0 +1,64 @@
+import { posix } from 'node:path';
+import { AppError } from '../../errors.js';
+
+/** What to import: one object, or every object whose key starts with `key` (a folder; `''` is the whole bucket). */
+export interface ImportPlace {
+  bucket: string;
+  key: string;
+  kind: 'object' | 'tree';
+}
+
+/**
+ * Reads `s3://bucket/key`, `b2://bucket/key` (the key as it is, nothing is decoded), or an absolute path under the
+ * folder where the default bucket used to be mounted. A key that ends in `/`, or none, means a tree.
+ * @throws AppError bad_request
+ */
+export function parseImportUri(
+  uri: string,
+  { mount, bucket }: { mount: string; bucket: string | undefined },
+): ImportPlace {
+  const place = uri.startsWith('/') ? fromPath(uri, mount, bucket) : fromUri(uri);
+  if (place.key.includes('\0') || Buffer.byteLength(place.key) > 1024)
+    throw new AppError('bad_request', 'uri: not a key (longer than 1024 bytes, or with a NUL)');
+  return place;
+}
+
+/** `s3://bucket/key`, whichever way it was given. */
+export function formatPlace({ bucket, key }: ImportPlace): string {
+  return `s3://${bucket}/${key}`;
+}
+
+function fromUri(uri: string): ImportPlace {
+  const match = /^(?:s3|b2):\/\/([^/]*)(?:\/(.*))?$/is.exec(uri);
+  const [, bucket = '', key = ''] = match ?? [];
+  // What stands before an @ may be a secret: it is not repeated.
+  if (!match || bucket.includes('@'))
+    throw new AppError(
+      'bad_request',
+      'uri: expected s3://bucket/key, b2://bucket/key or a path under JR_B2_MOUNT',
+    );
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{1,62}$/.test(bucket))
+    throw new AppError('bad_request', `uri: ${bucket.slice(0, 64)}: not a bucket name`);
+  return place(bucket, key);
+}
+
+function fromPath(path: string, mount: string, bucket: string | undefined): ImportPlace {
+  if (path.split('/').includes('..'))
+    throw new AppError('bad_request', 'uri: a path with .. in it; name the file directly');
+  const tidy = posix.normalize(path);
+  if (tidy !== mount && !tidy.startsWith(`${mount}/`))
+    throw new AppError(
+      'bad_request',
+      `uri: only paths under ${mount} (JR_B2_MOUNT) can be imported; give s3://bucket/key otherwise`,
+    );
+  if (bucket === undefined)
+    throw new AppError(
+      'bad_request',
+      'uri: a path names an object of the default bucket: set JR_B2_BUCKET, or give s3://bucket/key',
+    );
+  return place(bucket, tidy.slice(mount.length + 1));
+}
+
+function place(bucket: string, key: string): ImportPlace {
+  return { bucket, key, kind: key === '' || key.endsWith('/') ? 'tree' : 'object' };
+}

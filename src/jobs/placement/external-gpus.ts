@@ -1,0 +1,75 @@
+import { AppError } from '../../errors.js';
+import type { JobRequest } from '../job.js';
+import type { SlurmNode } from '../../cluster/slurm/nodes.js';
+import { readNodeGres, sharesPerGpu, sumOf, type NodeGpus } from '../../cluster/external/gres.js';
+import type { SitePartition } from '../../cluster/external/inventory.js';
+
+function refuse(field: string, message: string, details: object = {}): never {
+  throw new AppError('unprocessable', `${field}: ${message}`, { details: { field, ...details } });
+}
+
+/**
+ * What sbatch's --gres takes for the GPUs that the job asks for; null for none. A share of one is the same part of the shards of a GPU
+ * there.
+ * @throws AppError unprocessable for what no node of the partition can give, saying why.
+ */
+export function gresFor(request: JobRequest, partition: SitePartition): string | null {
+  const { gpus, gpu_type: type } = request;
+  if (request.gpu_mem_gb !== undefined)
+    refuse('gpu_mem_gb', 'the site does not tell how much memory its GPUs have; ask with gpus');
+  if (request.allowed_gpus !== undefined)
+    refuse('allowed_gpus', 'the site’s Slurm chooses the GPUs; leave it out, or name a gpu_type');
+  if (gpus === 0) {
+    if (type !== undefined) refuse('gpu_type', 'is for a job with GPUs; set gpus, too');
+    return null;
+  }
+  const nodes = partition.nodes.map((node) => readNodeGres(node.gres));
+  const types = [...new Set(nodes.flatMap((node) => [...node.whole.keys()]))].filter(Boolean);
+  if (type !== undefined && !types.includes(type)) {
+    const there = types.length === 0 ? 'no types of GPU' : types.join(', ');
+    refuse('gpu_type', `there is no ${type} in partition ${partition.name}; there are ${there}`);
+  }
+  const most = Math.max(0, ...nodes.map((node) => countOf(node, type)));
+  if (Math.ceil(gpus) > most)
+    refuse('gpus', `${gpus} asked for, ${most} is the most a node of ${partition.name} has`, {
+      asked: gpus,
+      limit: most,
+    });
+  const named = type === undefined ? '' : `${type}:`;
+  if (Number.isInteger(gpus)) return `gpu:${named}${gpus}`;
+  const shares = sharesFor(request, nodes);
+  if (shares === 0)
+    refuse(
+      'gpus',
+      `${gpus} of a GPU asked for, and partition ${partition.name} gives whole ${type ?? 'GPU'}s only (its Slurm has no shards of them); ask for 1`,
+    );
+  return `shard:${named}${shares}`;
+}
+
+/** Where GPUs are cut into different numbers of shares, never less than what was asked for; 0 where they are not cut. */
+function sharesFor({ gpus, gpu_type: type }: JobRequest, nodes: NodeGpus[]): number {
+  const most = Math.max(0, ...nodes.flatMap((node) => sharesPerGpu(node, type)));
+  return Math.ceil(gpus * most - 1e-9);
+}
+
+/** Those nodes of the partition that can give the GPUs, for a request that {@link gresFor} takes. */
+export function nodesWith(request: JobRequest, { nodes }: SitePartition): SlurmNode[] {
+  const { gpus, gpu_type: type } = request;
+  const read = nodes.map((node) => readNodeGres(node.gres));
+  const shares = Number.isInteger(gpus) ? undefined : sharesFor(request, read);
+  return nodes.filter((_node, at) => {
+    const there = read[at] as NodeGpus;
+    return shares === undefined
+      ? gpus <= countOf(there, type)
+      : sharesPerGpu(there, type).some((each) => each >= shares);
+  });
+}
+
+function countOf({ whole }: NodeGpus, type: string | undefined): number {
+  return type === undefined ? sumOf(whole) : (whole.get(type) ?? 0);
+}
+
+/** The most whole GPUs that a job can have there. */
+export function mostGpus(partition: SitePartition): number {
+  return Math.max(0, ...partition.nodes.map((node) => sumOf(readNodeGres(node.gres).whole)));
+}

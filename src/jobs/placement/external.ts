@@ -1,0 +1,137 @@
+import { AppError } from '../../errors.js';
+import type { JobRequest } from '../job.js';
+import { memoryMbOf, refuseImpossible, type NodeLimits } from './limits.js';
+import type { JobPlaces, Place } from './target.js';
+import type { SlurmNode } from '../../cluster/slurm/nodes.js';
+import { formatTimeLimit } from '../../config/time-limit.js';
+import { gresFor, mostGpus, nodesWith } from './external-gpus.js';
+import type { SiteInventory, SitePartition } from '../../cluster/external/inventory.js';
+
+/** A node whose memory the site has not told Slurm has 1 MiB there (slurm.conf(5), RealMemory). */
+const untoldMb = 1;
+
+/** The site's partitions, with what they allow one job. */
+export class SitePlaces implements JobPlaces {
+  constructor(
+    private readonly inventory: Pick<SiteInventory, 'partitions'>,
+    private readonly settings: {
+      /** Of jobs that name none; undefined for the site's default. */
+      partition: string | undefined;
+      /** In seconds; the site's own may be less. */
+      maxTime: number | 'UNLIMITED';
+    },
+  ) {}
+
+  of(name: string | undefined): Place {
+    const partition = this.partition(name);
+    const limits = this.#limitsOf(partition);
+    return {
+      writers: 'job-user',
+      mayBeRemote: false,
+      isRival: () => false,
+      isHere: false,
+      limits,
+      refuse: (request) => {
+        if (request.screen)
+          throw new AppError(
+            'unprocessable',
+            'screen: a session on a node of the site could not be attached to from here; leave it out, and follow the log',
+            { details: { field: 'screen' } },
+          );
+        refuseImpossible(request, limits);
+        gresFor(request, partition);
+        refuseTogether(request, partition);
+      },
+      fleetFor: () => ({ gpus: [], shardsPerGpu: 1, gpuType: '' }),
+      gresFor: (request) => gresFor(request, partition),
+    };
+  }
+
+  settle(request: JobRequest): JobRequest {
+    return request;
+  }
+
+  // A site's partition may well be called `ssh` or `any`.
+  mayBeRemote(): boolean {
+    return false;
+  }
+
+  isForAnyPlace(): boolean {
+    return false;
+  }
+
+  partitionOf({ partition }: Pick<JobRequest, 'partition'>): string | undefined {
+    return partition ?? this.settings.partition;
+  }
+
+  constraintOf(): undefined {
+    return undefined;
+  }
+
+  /** The most whole GPUs of a job that names no partition; 0 where it would have to. */
+  gpusByDefault(): number {
+    const found = this.find(undefined);
+    return found ? mostGpus(found) : 0;
+  }
+
+  /** That of a job; undefined where there is no such partition any more, or no default. */
+  find(name: string | undefined): SitePartition | undefined {
+    const wanted = name ?? this.settings.partition;
+    return this.inventory
+      .partitions()
+      .find((one) => (wanted === undefined ? one.isDefault === true : one.name === wanted));
+  }
+
+  /** @throws AppError unprocessable where there is no such partition, or no default. */
+  partition(name: string | undefined): SitePartition {
+    const found = this.find(name);
+    if (found) return found;
+    const wanted = name ?? this.settings.partition;
+    const names = this.inventory.partitions().map((one) => one.name);
+    const message =
+      wanted === undefined
+        ? `name one of ${names.join(', ')}; the site tells no default (JR_SLURM_PARTITION sets one)`
+        : `there is no ${wanted} on the site; there is ${names.join(', ')}`;
+    throw new AppError('unprocessable', `partition: ${message}`, {
+      details: { field: 'partition', partitions: names },
+    });
+  }
+
+  #limitsOf(partition: SitePartition): NodeLimits {
+    const { nodes, maxCpus, maxMemoryMb, maxTime, defaultTime } = partition;
+    const cpus = Math.max(0, ...nodes.map((node) => node.cpus));
+    const memory = Math.max(0, ...nodes.map(memoryOf));
+    const time = least(maxTime, this.settings.maxTime);
+    return {
+      cpus: Math.min(cpus, maxCpus ?? Infinity),
+      memoryMb: Math.min(memory, maxMemoryMb ?? Infinity),
+      maxTime: written(time),
+      ...(defaultTime !== null && { defaultTime: written(least(time, defaultTime)) }),
+    };
+  }
+}
+
+function memoryOf(node: SlurmNode): number {
+  return node.memoryMb === untoldMb ? Infinity : node.memoryMb;
+}
+
+/** One node must have all of it at once. */
+function refuseTogether(request: JobRequest, partition: SitePartition): void {
+  const fits = (node: SlurmNode) =>
+    request.cpus <= node.cpus && memoryMbOf(request) <= memoryOf(node);
+  if (nodesWith(request, partition).some(fits)) return;
+  throw new AppError(
+    'unprocessable',
+    `partition: no node of ${partition.name} has ${request.cpus} CPU(s), ${request.mem_gb} GiB of memory and ${request.gpus}${request.gpu_type === undefined ? '' : ` ${request.gpu_type}`} GPU(s) all at once; ask for less of one of them`,
+    { details: { field: 'partition' } },
+  );
+}
+
+function least(a: number | 'UNLIMITED', b: number | 'UNLIMITED'): number | 'UNLIMITED' {
+  if (a === 'UNLIMITED') return b;
+  return b === 'UNLIMITED' ? a : Math.min(a, b);
+}
+
+function written(time: number | 'UNLIMITED'): string {
+  return time === 'UNLIMITED' ? time : formatTimeLimit(time);
+}

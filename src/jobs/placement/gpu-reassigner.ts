@@ -1,0 +1,157 @@
+import type { Logger } from 'pino';
+import type { Database } from '../../db/database.js';
+import { askOn, candidates, gresOf, readGres } from '../../cluster/gpus/request.js';
+import type { GpuFleet } from '../../cluster/gpus/choose.js';
+import type { KeyLock } from '../../key-lock.js';
+import type { OperatorClient } from '../../cluster/slurm/client.js';
+import { SlurmError } from '../../cluster/slurm/command.js';
+import type { HandOver } from '../submission.js';
+import type { Job, JobId } from '../job.js';
+import { isHere, isRemote } from './target.js';
+import * as store from '../store.js';
+
+export interface MoverParts {
+  db: Database;
+  slurm: OperatorClient;
+  fleet: GpuFleet;
+  handOver: HandOver;
+  /**
+   * Taken by whatever changes a job in Slurm: a move swaps the job's record there for another, and who cancelled or changed the
+   * former meanwhile would have done so in vain.
+   */
+  turns: KeyLock<JobId>;
+  /** Whether no job is to start on that GPU now. */
+  isHeld: (gpuIndex: number) => boolean;
+  log: Logger;
+}
+
+/**
+ * A job that may run on some GPUs only waits for one of them. When another of them is free and its own is not, it is moved
+ * there: Slurm alone would let it wait. When it starts, and before whom, stays Slurm's affair.
+ */
+export class Mover {
+  constructor(private readonly parts: MoverParts) {}
+
+  async move(): Promise<void> {
+    const { db, turns } = this.parts;
+    const local = store.liveJobs(db).filter((job) => job.gres !== null && !isRemote(job.request));
+    const onTheWay = local.filter((job) => job.moved_from !== null && job.state !== 'SUBMITTING');
+    for (const { job_id: id } of onTheWay) await turns.hold(id, () => this.#finish(id));
+    const jobs = local.filter(isHere);
+    const choosy = jobs.filter((job) => isWaiting(job) && this.#hasChoice(job));
+    if (choosy.length === 0) return;
+    const free = this.#freeShards(jobs.filter((job) => job.state !== 'SUBMITTING'));
+    if (free === undefined) return;
+    for (const job of choosy.sort((a, b) => a.priority - b.priority || a.job_id - b.job_id)) {
+      const gres = this.#better(job, free);
+      if (gres !== undefined) await turns.hold(job.job_id, () => this.#resubmit(job, gres));
+      this.#take(free, gres ?? job.gres ?? '');
+    }
+  }
+
+  /**
+   * Hands the job over anew, in its old place of the queue. Slurm has no way to change the GPU itself: an update of
+   * `TresPerNode` adds the new one to the old (22.05, tried). Each step is written down before it is taken: cut off at any
+   * point, the next look goes on from there.
+   */
+  async #resubmit(seen: Job, gres: string): Promise<void> {
+    const { db, slurm, handOver, log } = this.parts;
+    const { job_id: id, slurm_job_id: former } = seen;
+    const { state, slurm_job_id: current } = store.findJob(db, id) ?? {};
+    if (former === null || current !== former || state !== 'PENDING') return;
+    try {
+      const place = await slurm.priorityOf(former);
+      // Somebody holds it, since the look.
+      if (place === 0) return;
+      store.updateJob(db, id, { moved_from: former, slurm_priority: place });
+      // So that it cannot start meanwhile.
+      await slurm.hold(former);
+      // One that has started just now is held, too, and ends where it is (22.05, tried).
+      if (!(await slurm.pending()).some(({ slurmJobId }) => slurmJobId === former)) {
+        store.updateJob(db, id, { moved_from: null, slurm_priority: null });
+        // Else it would stay so when it is requeued.
+        await slurm.release(former);
+        return;
+      }
+    } catch (error) {
+      if (!(error instanceof SlurmError)) throw error;
+      // It has ended just now, or was cancelled: the next look tells.
+      log.info({ err: error, job_id: id, gres }, 'the job could not be moved');
+      return;
+    }
+    const comment = store.newComment();
+    store.updateJob(db, id, { state: 'SUBMITTING', comment, gres, slurm_job_id: null });
+    await handOver.attempt(id);
+    await this.#finish(id);
+  }
+
+  /** Gives a job that has reached Slurm its old place there; one that was held for a move that did not come about, is released. */
+  async #finish(id: JobId): Promise<void> {
+    const { db, slurm, log } = this.parts;
+    const job = store.findJob(db, id);
+    if (job === undefined || job.slurm_job_id === null || job.moved_from === null) return;
+    const { slurm_job_id: slurmJobId, slurm_priority: place } = job;
+    try {
+      if (job.state === 'PENDING') {
+        if (job.moved_from === slurmJobId) await slurm.release(slurmJobId);
+        // A held one has no place: any number would release it.
+        if (place !== null && (await slurm.priorityOf(slurmJobId)) !== 0)
+          await slurm.setPriority(slurmJobId, place);
+      }
+      store.updateJob(db, id, { moved_from: null, slurm_priority: null });
+    } catch (error) {
+      if (!(error instanceof SlurmError)) throw error;
+      // Most often because it has started meanwhile, which the next look tells.
+      log.info({ err: error, job_id: id }, 'the job could not be given its place');
+    }
+  }
+
+  #hasChoice(job: Job): boolean {
+    const { on } = readGres(job.gres ?? '');
+    const { gpus, shardsPerGpu } = this.parts.fleet;
+    return on.length > 0 && candidates(gpus, job.request, shardsPerGpu).length > on.length;
+  }
+
+  /** What no job has, by GPU. Undefined while it is not known where a running job is. */
+  #freeShards(jobs: readonly Job[]): Map<number, number> | undefined {
+    const { gpus, shardsPerGpu } = this.parts.fleet;
+    const free = new Map(
+      gpus.map(({ index }) => [index, this.parts.isHeld(index) ? 0 : shardsPerGpu]),
+    );
+    for (const job of jobs) {
+      if (job.state === 'PENDING') continue;
+      const { on, shards } = readGres(job.gres ?? '');
+      const places = job.gpu_indices ?? (on.length > 0 ? on : undefined);
+      if (places === undefined) return undefined;
+      for (const index of places) free.set(index, (free.get(index) ?? 0) - shards);
+    }
+    return free;
+  }
+
+  /** What to ask for instead; undefined when its own GPUs are free, or no others are. */
+  #better(job: Job, free: ReadonlyMap<number, number>): string | undefined {
+    const { gpus, shardsPerGpu, gpuType } = this.parts.fleet;
+    const { on, shards } = readGres(job.gres ?? '');
+    const hasRoom = (index: number, wanted: number) => (free.get(index) ?? 0) >= wanted;
+    if (on.every((index) => hasRoom(index, shards))) return undefined;
+    const open = candidates(gpus, job.request, shardsPerGpu).filter((gpu) => {
+      const there = askOn(gpu, job.request, shardsPerGpu);
+      return there !== undefined && hasRoom(gpu.index, there.shards);
+    });
+    const first = open[0];
+    const wanted = first && askOn(first, job.request, shardsPerGpu);
+    if (wanted === undefined || open.length < on.length) return undefined;
+    const indices = open.slice(0, on.length).map((gpu) => gpu.index);
+    return gresOf(wanted, indices, gpuType);
+  }
+
+  #take(free: Map<number, number>, gres: string): void {
+    const { on, shards } = readGres(gres);
+    for (const index of on) free.set(index, (free.get(index) ?? 0) - shards);
+  }
+}
+
+/** Not one that somebody holds: handed over anew, it would start. Nor one whose last move is not over. */
+function isWaiting({ state, reason, moved_from: former }: Job): boolean {
+  return state === 'PENDING' && reason?.startsWith('JobHeld') !== true && former === null;
+}

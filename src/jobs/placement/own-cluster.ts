@@ -1,0 +1,205 @@
+import { AppError } from '../../errors.js';
+import { readGres, refuseImpossibleGpus } from '../../cluster/gpus/request.js';
+import type { GpuFleet } from '../../cluster/gpus/choose.js';
+import {
+  gpuMemoryFeature,
+  gpuMemoryFeatureOf,
+  gpuMemoryMbOf,
+} from '../../cluster/ssh-hosts/capacity.js';
+import type { HostList } from '../../cluster/ssh-hosts/host-list.js';
+import {
+  ANY_PARTITION,
+  BOXES_PARTITION,
+  MAIN_PARTITION,
+  SSH_PARTITION,
+} from '../../cluster/slurm/partitions.js';
+import type { BoxList } from '../../cluster/workers/worker-list.js';
+import type { BoxRecord } from '../../cluster/workers/record.js';
+import type { Gpu } from '../../cluster/gpus/gpu.js';
+import { anyPlace, type AnyPlace } from './first-free.js';
+import type { Job, JobRequest } from '../job.js';
+import { refuseImpossible, type NodeLimits } from './limits.js';
+import { isHere, mayBeRemote, type JobPlaces, type Place } from './target.js';
+import { sshPlace } from './ssh-hosts.js';
+
+/** The partitions that jobs are sent to: this machine, and the SSH hosts. */
+export class Places implements JobPlaces {
+  constructor(
+    private readonly local: { limits: NodeLimits; fleet: GpuFleet },
+    private readonly hosts: HostList,
+    /** Undefined where no worker box may join. */
+    private readonly boxes?: BoxList,
+  ) {}
+
+  mayBeRemote(job: Pick<Job, 'request' | 'node_list'>): boolean {
+    return mayBeRemote(job);
+  }
+
+  isForAnyPlace({ partition }: Pick<JobRequest, 'partition'>): boolean {
+    return partition === ANY_PARTITION;
+  }
+
+  /** Slurm's partitions for the job; the first place free where there are several. */
+  partitionOf(request: JobRequest): string | undefined {
+    const { partition, screen, gpu_mem_gb: memory } = request;
+    // Its hosts may have gone since.
+    if (partition === ANY_PARTITION)
+      return this.hosts.open().length > 0 ? `${MAIN_PARTITION},${SSH_PARTITION}` : MAIN_PARTITION;
+    if (partition !== undefined || this.boxes === undefined) return partition;
+    if (screen) return MAIN_PARTITION;
+    // So many shares of a smaller GPU would be less memory than was asked for.
+    const least = Math.max(...this.local.fleet.gpus.map((gpu) => gpu.memoryMb));
+    const isLess = this.boxes.open().some((box) => box.gpus.some((gpu) => gpu.memory_mb < least));
+    return memory !== undefined && isLess ? MAIN_PARTITION : `${MAIN_PARTITION},${BOXES_PARTITION}`;
+  }
+
+  /** @throws AppError unprocessable for a partition that is not there. */
+  of(asked: string | undefined): Place {
+    const any = asked === ANY_PARTITION ? this.#any() : undefined;
+    if (any) return any;
+    const partition = asked === ANY_PARTITION ? undefined : asked;
+    const hosts = this.hosts.open();
+    const boxes = this.boxes?.open() ?? [];
+    if (partition === undefined && boxes.length > 0) return this.#anywhere(boxes);
+    if (partition === undefined || partition === MAIN_PARTITION) return this.#here();
+    if (partition === BOXES_PARTITION && boxes.length > 0) return this.#onBoxes(boxes);
+    if (partition === SSH_PARTITION && hosts.length > 0) return sshPlace(hosts, this.local);
+    const there = [
+      MAIN_PARTITION,
+      ...(boxes.length > 0 ? [BOXES_PARTITION] : []),
+      ...(hosts.length > 0 ? [SSH_PARTITION, ANY_PARTITION] : []),
+    ].join(', ');
+    const hint =
+      partition === SSH_PARTITION ? '; SSH hosts are named in the file of JR_SSH_NODES' : '';
+    throw new AppError(
+      'unprocessable',
+      `partition: there is no ${partition} here; there is ${there}${hint}`,
+      { details: { field: 'partition', partitions: there.split(', ') } },
+    );
+  }
+
+  settle(request: JobRequest): JobRequest {
+    if (request.partition !== ANY_PARTITION) return request;
+    const any = this.#any();
+    if (any === undefined) return { ...request, partition: undefined };
+    const [partition, ...others] = any.partitionsFor(request);
+    return others.length > 0 ? request : { ...request, partition };
+  }
+
+  /** The nodes' features, one of which is needed, as sbatch takes them; undefined where any host will do. */
+  constraintOf(request: JobRequest, gres: string | null): string | undefined {
+    const partitions = this.partitionOf(request)?.split(',') ?? [];
+    if (!partitions.includes(SSH_PARTITION) || request.gpu_mem_gb === undefined || gres === null)
+      return undefined;
+    const wanted = request.gpu_mem_gb * 1024;
+    const { shardsPerGpu } = this.local.fleet;
+    const { shards } = readGres(gres);
+    const withGpus = this.hosts.open().filter((host) => host.gpus.count > 0);
+    // Less than a share is lost by rounding up to shares.
+    const large = withGpus.filter(
+      (host) => (gpuMemoryMbOf(host) * shards) / shardsPerGpu >= wanted - 1,
+    );
+    if (large.length === withGpus.length) return undefined;
+    const own = partitions.includes(MAIN_PARTITION)
+      ? this.local.fleet.gpus.map(({ memoryMb }) => memoryMb)
+      : [];
+    const features = [
+      ...large.map(gpuMemoryFeature),
+      ...(own.length > 0 ? [gpuMemoryFeatureOf(Math.min(...own))] : []),
+    ];
+    return [...new Set(features)].join('|') || undefined;
+  }
+
+  /** Undefined where there is no SSH host: then it is as if no partition had been named. */
+  #any(): AnyPlace | undefined {
+    const hosts = this.hosts.open();
+    if (hosts.length === 0) return undefined;
+    return anyPlace(this.#here(), sshPlace(hosts, this.local), this.local.fleet);
+  }
+
+  #here(): Place {
+    const { limits, fleet } = this.local;
+    return {
+      writers: 'job-user',
+      mayBeRemote: false,
+      isRival: isHere,
+      isHere: true,
+      limits,
+      refuse: (request) => {
+        refuseImpossible(request, limits);
+        refuseImpossibleGpus(fleet.gpus, request, fleet.shardsPerGpu);
+      },
+      fleetFor: () => fleet,
+    };
+  }
+
+  /** This machine where it has what the job asks for, else a box. */
+  #anywhere(boxes: readonly BoxRecord[]): Place {
+    const here = this.#here();
+    const onBoxes = this.#onBoxes(boxes);
+    const limits = {
+      cpus: Math.max(here.limits.cpus, onBoxes.limits.cpus),
+      memoryMb: Math.max(here.limits.memoryMb, onBoxes.limits.memoryMb),
+      maxTime: here.limits.maxTime,
+    };
+    const fitsHere = (request: JobRequest) => {
+      try {
+        here.refuse(request);
+        return true;
+      } catch (error) {
+        if (!(error instanceof AppError)) throw error;
+        return false;
+      }
+    };
+    return {
+      ...here,
+      limits,
+      refuse: (request) => {
+        if (!fitsHere(request)) onBoxes.refuse(request);
+      },
+      fleetFor: (request) => (fitsHere(request) ? here : onBoxes).fleetFor(request),
+    };
+  }
+
+  #onBoxes(boxes: readonly BoxRecord[]): Place {
+    const { shardsPerGpu, gpuType } = this.local.fleet;
+    const limits = {
+      cpus: Math.max(...boxes.map((box) => box.cpus)),
+      memoryMb: Math.max(...boxes.map((box) => box.memory_mb)),
+      maxTime: this.local.limits.maxTime,
+    };
+    const gpus = gpusOfBoxes(boxes);
+    return {
+      writers: 'job-user',
+      mayBeRemote: false,
+      isRival: (job) => !mayBeRemote(job) && !isHere(job),
+      isHere: false,
+      limits,
+      refuse: (request) => {
+        if (request.screen)
+          throw new AppError(
+            'unprocessable',
+            'screen: a session on another box could not be attached to from here; leave it out, and follow the log',
+            { details: { field: 'screen' } },
+          );
+        refuseImpossible(request, limits);
+        refuseImpossibleGpus(gpus, request, shardsPerGpu);
+      },
+      fleetFor: () => ({ gpus, shardsPerGpu, gpuType }),
+    };
+  }
+}
+
+/** As many as the box with most has, each as small as the smallest: on a larger one the same share is more memory, never less. */
+function gpusOfBoxes(boxes: readonly BoxRecord[]): Gpu[] {
+  const all = boxes.flatMap((box) => box.gpus);
+  const smallest = Math.min(...all.map((gpu) => gpu.memory_mb));
+  const count = Math.max(...boxes.map((box) => box.gpus.length));
+  return Array.from({ length: count }, (_, index) => ({
+    index,
+    device: '',
+    uuid: null,
+    model: all[0]?.model ?? '',
+    memoryMb: smallest,
+  }));
+}

@@ -1,0 +1,39 @@
+import type { Logger } from 'pino';
+import type { Database } from '../../db/database.js';
+import { readGres } from '../../cluster/gpus/request.js';
+import type { OperatorClient } from '../../cluster/slurm/client.js';
+import { SlurmError } from '../../cluster/slurm/command.js';
+import * as store from '../store.js';
+
+/** Writes down on which GPUs jobs run: Slurm is asked once, for all that have just started on any GPU. */
+export async function recordPlacements(
+  db: Database,
+  slurm: Pick<OperatorClient, 'placements'>,
+  log: Logger,
+): Promise<void> {
+  const jobs = store.liveJobs(db).filter((job) => job.gres !== null);
+  // One that was requeued may come to other GPUs next time.
+  for (const job of jobs)
+    if (job.state === 'PENDING' && job.gpu_indices !== null)
+      store.updateJob(db, job.job_id, { gpu_indices: null, warning: null });
+  const started = jobs.filter((job) => job.state === 'RUNNING' && job.gpu_indices === null);
+  for (const { job_id, gres } of started) {
+    const { on } = readGres(gres ?? '');
+    if (on.length > 0) store.updateJob(db, job_id, { gpu_indices: on });
+  }
+  const unplaced = started.filter(({ gres }) => readGres(gres ?? '').on.length === 0);
+  if (unplaced.length === 0) return;
+  try {
+    const placements = await slurm.placements();
+    for (const { job_id, slurm_job_id } of unplaced) {
+      const indices = placements.get(slurm_job_id ?? 0)?.indices;
+      if (indices) store.updateJob(db, job_id, { gpu_indices: indices });
+    }
+  } catch (error) {
+    if (!(error instanceof SlurmError)) throw error;
+    log.warn(
+      { err: error },
+      'Slurm did not say where jobs run; it is asked again at the next look',
+    );
+  }
+}

@@ -1,0 +1,60 @@
+import { fillPlaceholders } from '../templates/placeholders.js';
+import { activation } from './activate.js';
+import { argumentWords } from './cuda-argument.js';
+import { cleanSlate, exports, stderrAlone, stderrCopy } from './environment.js';
+import { gpuExports } from './gpus.js';
+import type { ScriptParts } from './parts.js';
+import { atSiteEnd, siteExports } from './external.js';
+import { inScreen } from './screen.js';
+import { withTimeout } from './timeout.js';
+import { shellQuote } from './shell-quote.js';
+
+export type { ScriptParts } from './parts.js';
+
+/**
+ * The batch script. Every value in it is quoted for the shell, so that none can end its word: bash takes everything
+ * between single quotes as it stands (bash(1), QUOTING).
+ */
+export function renderScript(parts: ScriptParts): string {
+  const body = renderBody(parts);
+  return [
+    '#!/bin/bash',
+    `# JobRunner job ${parts.jobId}: ${parts.template.commandKey}`,
+    ...cleanSlate,
+    ...exports(parts),
+    ...(parts.site ? siteExports(parts) : gpuExports(parts)),
+    ...(parts.request.split_log ? stderrAlone : stderrCopy)(parts.stderrPath, atSiteEnd(parts)),
+    ...activation(parts.request),
+    '',
+    ...run(parts, body),
+  ].join('\n');
+}
+
+/** A job has a screen session or a timeout, never both. */
+function run(parts: ScriptParts, body: string): string[] {
+  const { screen, timeout } = parts.request;
+  if (screen) return inScreen(parts, body);
+  return timeout === undefined ? [body] : withTimeout(timeout, body);
+}
+
+function renderBody(parts: ScriptParts): string {
+  const { request, template } = parts;
+  const values: Record<string, string> = {
+    dataset_dir: shellQuote(parts.dataset?.treeDir ?? ''),
+    dataset_file: shellQuote(parts.dataset?.originalPath ?? ''),
+    output_dir: shellQuote(parts.outputDir),
+    template_dir: shellQuote(template.folder),
+    script: shellQuote(parts.scriptPath ?? ''),
+    command: shellQuote(request.command ?? ''),
+    args: argumentWords(request).join(' '),
+    params: shellQuote(JSON.stringify(request.params)),
+  };
+  return fillPlaceholders(template.body, (name) => {
+    const param = /^params\.(\w+)$/.exec(name)?.[1];
+    if (param === undefined) return values[name];
+    const value = request.params[param];
+    return shellQuote(
+      typeof value === 'string' ? value : value === undefined ? '' : JSON.stringify(value),
+    );
+  });
+}

@@ -1,0 +1,33 @@
+import multer from 'multer';
+import type { RequestHandler } from 'express';
+import { AppError } from '../../errors.js';
+import type { ScriptFile } from '../request.js';
+
+/** Larger code belongs into a dataset. */
+const scriptBytes = 1024 ** 2;
+const fieldBytes = 1024 ** 2;
+
+/** Reads a form with at most one file, `script`. */
+export function readJobForm(): RequestHandler {
+  return multer({
+    storage: multer.memoryStorage(),
+    // Else a name of dots alone becomes empty, and multer drops a file without a name silently.
+    preservePath: true,
+    limits: {
+      files: 1,
+      fileSize: scriptBytes,
+      fieldSize: fieldBytes,
+      fields: 50,
+      fieldNameSize: 100,
+    },
+  }).single('script');
+}
+
+/** @throws AppError bad_request when the upload is empty. */
+export function toScriptFile(file: Express.Multer.File | undefined): ScriptFile | undefined {
+  if (file === undefined) return undefined;
+  if (file.size === 0) throw new AppError('bad_request', 'script: the file is empty');
+  // Only for show, and for programs that look at a file's ending.
+  const name = file.originalname.replace(/^.*[/\\]/, '').replace(/[^A-Za-z0-9._-]/g, '_');
+  return { name: /^\.*$/.test(name) ? 'script' : name.slice(-100), content: file.buffer };
+}

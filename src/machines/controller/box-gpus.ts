@@ -1,0 +1,85 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Layout } from '../../config/layout.js';
+import { BOXES_PARTITION } from '../../cluster/slurm/partitions.js';
+import { scontrol } from '../daemons/job-processes.js';
+
+/** Each box sees within a second or two that slurmctld was started again. */
+const mostMs = 20_000;
+const lookMs = 100;
+const reason = 'not heard of since slurmctld was restarted';
+
+/**
+ * Opens the partition of the worker boxes after a start of slurmctld, once the boxes have told it of their GPUs and it has counted
+ * anew what running jobs have of them: 22.05 would else give the same GPU to the next job, too ("overallocated resources"). A box
+ * that is not heard of is drained until it is.
+ */
+export class BoxGpus {
+  /** Drained by us. */
+  readonly #late = new Set<string>();
+
+  constructor(
+    private readonly layout: Layout,
+    private readonly say: (line: string) => void,
+  ) {}
+
+  /** To be called when slurmctld answers after its start. */
+  async open(signal: AbortSignal): Promise<void> {
+    for (const deadline = Date.now() + mostMs; Date.now() < deadline && !signal.aborted;) {
+      if ((await this.#silent())?.length === 0) break;
+      await delay(lookMs, undefined, { signal }).catch((error: unknown) => {
+        if (!signal.aborted) throw error;
+      });
+    }
+    if (signal.aborted) return;
+    for (const name of (await this.#silent()) ?? []) {
+      this.#late.add(name);
+      await this.#update(`NodeName=${name}`, 'State=DRAIN', `Reason=${reason}`);
+      this.say(`${name} is drained: ${reason}`);
+    }
+    await this.#countAnew();
+    await this.#update(`PartitionName=${BOXES_PARTITION}`, 'State=UP');
+  }
+
+  /** Lets boxes that were late take jobs again. To be called again and again. */
+  async look(): Promise<void> {
+    if (this.#late.size === 0) return;
+    const boxes = await this.#boxes();
+    const back = boxes?.filter((box) => this.#late.has(box.name) && box.isHeard) ?? [];
+    if (back.length === 0) return;
+    await this.#countAnew();
+    for (const { name, line } of back) {
+      this.#late.delete(name);
+      // One that somebody else has drained meanwhile is left alone.
+      if (line.includes(reason)) await this.#update(`NodeName=${name}`, 'State=RESUME');
+    }
+  }
+
+  /** A reconfiguration takes what running jobs have of each GPU from the jobs themselves. */
+  async #countAnew(): Promise<void> {
+    await scontrol(this.layout, 'reconfigure');
+  }
+
+  /** Those that slurmctld knows from its own notes only, and may start jobs on. */
+  async #silent(): Promise<string[] | undefined> {
+    const boxes = await this.#boxes();
+    return boxes?.filter((box) => !box.isHeard && !box.isDown).map((box) => box.name);
+  }
+
+  /** Undefined when slurmctld does not say. */
+  async #boxes() {
+    const nodes = await scontrol(this.layout, 'show', 'node', '--oneliner');
+    return nodes
+      ?.split('\n')
+      .filter((line) => line.includes(' AvailableFeatures=box '))
+      .map((line) => ({
+        name: /^NodeName=(\S+)/.exec(line)?.[1] ?? '',
+        isHeard: !line.includes(' SlurmdStartTime=None'),
+        isDown: line.includes(' State=DOWN'),
+        line,
+      }));
+  }
+
+  async #update(...what: string[]): Promise<void> {
+    await scontrol(this.layout, 'update', ...what);
+  }
+}

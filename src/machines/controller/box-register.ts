@@ -1,0 +1,194 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { execa } from 'execa';
+import { digestOf, isSameSecret } from '../../config/join-token.js';
+import {
+  boxesRecordSchema,
+  boxName,
+  mostBoxes,
+  type BoxRecord,
+  type JoinReply,
+  type JoinRequest,
+} from '../../cluster/workers/record.js';
+import { KeyLock } from '../../key-lock.js';
+import type { Layout } from '../../config/layout.js';
+import { HOLD_BOXES_PARTITION, holdNameOf } from '../../cluster/slurm/placeholder.js';
+import { idsOfJobUsers } from '../daemons/accounts.js';
+import { privateFile } from '../daemons/folders.js';
+import { scontrol } from '../daemons/job-processes.js';
+import type { SlurmConfigParts } from '../daemons/slurm-config.js';
+
+/** A box that cannot be one; the message is for whoever starts it. */
+export class JoinRefusal extends Error {
+  override readonly name = 'JoinRefusal';
+}
+
+/** munge takes nothing that is older than 5 minutes (munge(7)). */
+const mostSkewMs = 2 * 60_000;
+
+/** Which boxes there are; root's, who alone can hand over the munge key. */
+export class BoxRegister {
+  readonly #layout: Layout;
+  /** One change of the record at a time: each reads it, asks Slurm, and writes it anew. */
+  readonly #turns = new KeyLock<'record'>();
+
+  constructor(
+    private readonly parts: Pick<SlurmConfigParts, 'config' | 'layout' | 'accounts' | 'app'> & {
+      /** As `slurmd -V` says. */
+      slurm: string;
+      timeoutSeconds: number;
+    },
+  ) {
+    this.#layout = parts.layout;
+    mkdirSync(dirname(this.#layout.boxesRecord), { recursive: true, mode: 0o755 });
+    if (!existsSync(this.#layout.boxesRecord)) this.#write([]);
+  }
+
+  all(): BoxRecord[] {
+    const text = readFileSync(this.#layout.boxesRecord, 'utf8');
+    return boxesRecordSchema.parse(JSON.parse(text)).boxes;
+  }
+
+  /** @throws JoinRefusal */
+  admit(asked: JoinRequest): Promise<JoinReply> {
+    return this.#turns.hold('record', () => this.#admit(asked));
+  }
+
+  /**
+   * Takes a box out of Slurm and keeps its name for it.
+   * @returns the name of the box whose token that is.
+   */
+  dismiss(token: string): Promise<string | undefined> {
+    return this.#turns.hold('record', () => this.#dismiss(token));
+  }
+
+  async #dismiss(token: string): Promise<string | undefined> {
+    const hash = digestOf(token).toString('hex');
+    const box = this.all().find(({ token_hash }) => isSameSecret(token_hash, hash));
+    if (box === undefined) return undefined;
+    // First, so that no placeholder is submitted for it any more.
+    this.#write(this.all().map((one) => (one.name === box.name ? { ...one, left: true } : one)));
+    await this.#cancelHolds(box.name);
+    await scontrol(this.#layout, 'delete', `NodeName=${box.name}`);
+    return box.name;
+  }
+
+  async #admit(asked: JoinRequest): Promise<JoinReply> {
+    this.#refuse(asked);
+    const { config } = this.parts;
+    const boxes = this.all();
+    const nodes = (await scontrol(this.#layout, 'show', 'node', '--oneliner')) ?? '';
+    const names = new Set([...nodes.matchAll(/^NodeName=(\S+)/gm)].map(([, name]) => name));
+    const before = boxes.find((box) => box.box_id === asked.box_id);
+    const taken = new Set(boxes.map((box) => box.name));
+    const free = Array.from({ length: mostBoxes }, (_, i) => boxName(i + 1)).find(
+      (name) => !taken.has(name) && !names.has(name),
+    );
+    const name = before?.name ?? free;
+    if (name === undefined)
+      throw new JoinRefusal(`there are ${mostBoxes} boxes already, which is the most there can be`);
+    // Slurm keeps what it knew of the node, which may have other GPUs or memory now.
+    if (names.has(name)) await this.#forget(name);
+
+    const boxToken = randomBytes(24).toString('base64url');
+    const { box_id, cpus, memory_mb, gpus } = asked;
+    const record = {
+      name,
+      box_id,
+      token_hash: digestOf(boxToken).toString('hex'),
+      cpus,
+      memory_mb,
+      gpus,
+      joined_at: Date.now(),
+      left: false,
+    };
+    this.#write([...boxes.filter((box) => box.box_id !== box_id), record]);
+    return {
+      name,
+      box_token: boxToken,
+      munge_key: asked.munge_key_sha256 === undefined ? this.#mungeKey().toString('base64') : null,
+      slurmctld_port: config.ports.slurmctld,
+      slurmd_port: config.ports.slurmd,
+      gpu_type: config.node.gpuType,
+      shards_per_gpu: config.gpus.shardsPerGpu,
+      timeout_seconds: this.parts.timeoutSeconds,
+    };
+  }
+
+  /** What ran there when the box was last seen is gone with that. */
+  async #forget(name: string): Promise<void> {
+    const node = `NodeName=${name}`;
+    await scontrol(this.#layout, 'update', node, 'State=DOWN', 'Reason=the box has joined anew');
+    await this.#cancelHolds(name);
+    const said = await scontrol(this.#layout, 'delete', node);
+    if (said === undefined)
+      throw new JoinRefusal(`Slurm still has jobs on ${name}: try again in a moment`);
+  }
+
+  /** The placeholders of a paused GPU; one that waits for a node that is deleted would wait for whichever comes next in its place. */
+  async #cancelHolds(name: string): Promise<void> {
+    await execa(
+      'scancel',
+      ['--quiet', `--partition=${HOLD_BOXES_PARTITION}`, `--name=${holdNameOf(name)}`],
+      {
+        timeout: 10_000,
+        env: { PATH: '/usr/bin:/bin', SLURM_CONF: this.#layout.slurmConf },
+        extendEnv: false,
+      },
+    );
+  }
+
+  #refuse(asked: JoinRequest): void {
+    const { accounts, app, slurm } = this.parts;
+    const { root } = this.#layout;
+    if (asked.root !== root)
+      throw new JoinRefusal(
+        `JR_ROOT: is ${asked.root} there and ${root} on the controller; jobs name paths below it, so set the same`,
+      );
+    if (asked.app_root !== app.root)
+      throw new JoinRefusal(
+        `the program lies in ${asked.app_root} there and in ${app.root} on the controller; jobs name files below it, so put both in the same place, as the image does`,
+      );
+    if (asked.slurm !== slurm)
+      throw new JoinRefusal(
+        `there is ${asked.slurm} there and ${slurm} on the controller: run the same version on both`,
+      );
+    const { uid, gid } = accounts.slurm;
+    if (asked.ids.slurm !== `${uid}:${gid}`)
+      throw new JoinRefusal(
+        `the user slurm is ${asked.ids.slurm} there and ${uid}:${gid} on the controller; Slurm knows users by number, so make them the same, as the image does`,
+      );
+    if (asked.ids.jobs !== idsOfJobUsers(accounts))
+      throw new JoinRefusal(
+        'runner, jr-job1 and the others that jobs run as are not all there on both machines under the same numbers (getent passwd); Slurm knows users by number, so make them the same, as the image does where JR_JOB_USERS is the same',
+      );
+    const { munge_key_sha256: keyDigest } = asked;
+    if (
+      keyDigest !== undefined &&
+      !isSameSecret(keyDigest, digestOf(this.#mungeKey()).toString('hex'))
+    )
+      throw new JoinRefusal(
+        `JR_MUNGE_KEY_FILE: is not the key of this cluster; copy ${this.#mungeKeyPath} from the controller, or leave it unset`,
+      );
+    const skew = asked.now - Date.now();
+    if (Math.abs(skew) > mostSkewMs)
+      throw new JoinRefusal(
+        `the clock there is ${Math.round(Math.abs(skew) / 1000)} s ${skew < 0 ? 'behind' : 'ahead'}: set it right`,
+      );
+  }
+
+  get #mungeKeyPath(): string {
+    return join(this.#layout.mungeFolder, 'munge.key');
+  }
+
+  #mungeKey(): Buffer {
+    return readFileSync(this.#mungeKeyPath);
+  }
+
+  #write(boxes: BoxRecord[]): void {
+    const { jobrunner } = this.parts.accounts;
+    const text = `${JSON.stringify({ boxes }, null, 2)}\n`;
+    privateFile(this.#layout.boxesRecord, text, 0o640, { uid: 0, gid: jobrunner.gid });
+  }
+}

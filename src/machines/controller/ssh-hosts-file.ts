@@ -1,0 +1,179 @@
+import { readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { ConfigError } from '../../config/config-error.js';
+import type { Config } from '../../config/config.js';
+import { errnoOf } from '../../errors.js';
+import type { Layout } from '../../config/layout.js';
+import {
+  HostsFileError,
+  parseHosts,
+  type Login,
+  type SshHost,
+} from '../../cluster/ssh-hosts/hosts.js';
+import type {
+  HostsRecord,
+  ResolvedHost,
+  ResolvedLogin,
+} from '../../cluster/ssh-hosts/resolved-hosts.js';
+import type { Accounts } from '../daemons/accounts.js';
+import { privateFile } from '../daemons/folders.js';
+
+const mostBytes = 4 * 1024 ** 2;
+
+/**
+ * The file of SSH hosts as it stands; undefined when there is none and none was named.
+ * @throws HostsFileError
+ */
+export function readHostsFile({ nodesFile, isNamed }: Config['ssh']): string | undefined {
+  try {
+    const { mode, size } = statSync(nodesFile);
+    // It tells root which files to read as keys.
+    if ((mode & 0o022) !== 0)
+      throw new HostsFileError('others than its owner can write it; run chmod go-w');
+    if (size > mostBytes) throw new HostsFileError('is larger than 4 MiB');
+    return readFileSync(nodesFile, 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' && !isNamed) return undefined;
+    if (errnoOf(error) === undefined) throw error;
+    throw new HostsFileError(`cannot be read (${errnoOf(error)})`);
+  }
+}
+
+/** One line for the person who wrote the file. */
+export function hostsFileProblem(ssh: Config['ssh'], error: HostsFileError): string {
+  return `JR_SSH_NODES: ${ssh.nodesFile}: ${error.message}`;
+}
+
+/**
+ * The hosts of the file, checked as far as that needs no key.
+ * @throws ConfigError, one line, before anything is started
+ */
+export function hostsOrConfigError(ssh: Config['ssh']): SshHost[] {
+  try {
+    return parseHosts(readHostsFile(ssh) ?? '');
+  } catch (error) {
+    if (error instanceof HostsFileError) throw new ConfigError(hostsFileProblem(ssh, error));
+    throw error;
+  }
+}
+
+/**
+ * Copies every key, password and known host to where `jr-remote` alone finds them. Nothing is changed unless all of them can
+ * be used.
+ * @param kept hosts that are not in the file any more but still have jobs: their keys stay
+ * @throws HostsFileError
+ */
+export async function layOutHosts(
+  hosts: readonly SshHost[],
+  kept: readonly ResolvedHost[],
+  passwords: Readonly<Record<string, string>>,
+  layout: Layout,
+  accounts: Accounts,
+): Promise<ResolvedHost[]> {
+  const files = new Map<string, string>();
+  const checked = new Map<string, string>();
+
+  const resolved: ResolvedHost[] = [];
+  for (const host of hosts) {
+    const logins: ResolvedLogin[] = [];
+    for (const [i, login] of [host as Login, ...host.proxy_jump].entries()) {
+      const identity = await identityOf(host.name, login);
+      const password = passwordOf(host.name, login);
+      logins.push({
+        host: login.host,
+        port: login.port,
+        user: login.user,
+        identity_path: keep(`${host.name}.${i}.key`, identity),
+        password_path: keep(`${host.name}.${i}.password`, password),
+      });
+    }
+    const [own, ...jumps] = logins;
+    if (own === undefined) continue;
+    const { name, gpus, cpus, memory_gb, workdir, labels } = host;
+    const more = { name, gpus, cpus, memory_gb, workdir, labels, leaving: false };
+    resolved.push({ ...own, ...more, proxy_jump: jumps });
+  }
+  const known = [...new Set(hosts.map((host) => knownHostsOf(host)))].filter((text) => text !== '');
+
+  const { 'jr-remote': remote } = accounts;
+  // ssh(1) takes a key of the user's own only if nobody else can read it.
+  for (const [path, content] of files) privateFile(path, content, 0o400, remote);
+  const knownText = known.map((text) => `${text}\n`).join('');
+  privateFile(layout.remoteKnownHosts, knownText, 0o444, { uid: 0, gid: remote.gid });
+  removeOtherKeys([...resolved, ...kept], layout);
+  return resolved;
+
+  function keep(name: string, content: string | undefined): string | null {
+    if (content === undefined) return null;
+    const path = join(layout.remoteKeys, name);
+    files.set(path, content);
+    return path;
+  }
+
+  async function identityOf(name: string, login: Login): Promise<string | undefined> {
+    const { identity_file: path } = login;
+    if (path === undefined) return undefined;
+    const known = checked.get(path);
+    if (known !== undefined) return known;
+    const key = read(`hosts.${name}.identity_file`, path);
+    // From a pipe, whose mode ssh-keygen does not mind; Node's own are sockets, which cannot be opened by name.
+    const { failed } = await execa('sh', ['-c', 'cat | ssh-keygen -y -P "" -f /dev/stdin'], {
+      input: key,
+      reject: false,
+      timeout: 10_000,
+    });
+    if (failed)
+      throw new HostsFileError(
+        `hosts.${name}.identity_file: ${path} is no private key without a passphrase; make one with ssh-keygen -t ed25519 -N ""`,
+      );
+    checked.set(path, key);
+    return key;
+  }
+
+  function passwordOf(name: string, login: Login): string | undefined {
+    const { password_variable: variable } = login;
+    if (variable === undefined) return undefined;
+    const password = passwords[variable];
+    if (password === undefined)
+      throw new HostsFileError(
+        `hosts.${name}.password_variable: ${variable} is not set; set it where JobRunner is started`,
+      );
+    return password;
+  }
+
+  function knownHostsOf(host: SshHost): string {
+    const { known_hosts: given } = host;
+    if (given === undefined) return '';
+    const text = given.startsWith('/') ? read(`hosts.${host.name}.known_hosts`, given) : given;
+    return text.trim();
+  }
+}
+
+/** What no host needs any more. */
+export function removeOtherKeys(hosts: readonly ResolvedHost[], layout: Layout): void {
+  const needed = hosts
+    .flatMap((host) => [host, ...host.proxy_jump])
+    .flatMap((login) => [login.identity_path, login.password_path]);
+  for (const name of readdirSync(layout.remoteKeys)) {
+    const path = join(layout.remoteKeys, name);
+    if (path !== layout.remoteKnownHosts && !needed.includes(path)) rmSync(path);
+  }
+}
+
+/** Tells the API and `jr-remote` of the hosts. */
+export function writeHostsRecord(record: HostsRecord, layout: Layout, accounts: Accounts): void {
+  const owner = { uid: 0, gid: accounts['jr-remote'].gid };
+  privateFile(layout.remoteHosts, `${JSON.stringify(record, null, 2)}\n`, 0o440, owner);
+}
+
+/** @throws HostsFileError */
+function read(field: string, path: string): string {
+  try {
+    if (!statSync(path).isFile()) throw new HostsFileError(`${field}: ${path} is not a file`);
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    throw new HostsFileError(`${field}: ${path} cannot be read (${errnoOf(error)})`);
+  }
+}

@@ -1,0 +1,226 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { NODE_NAME } from '../../config/layout.js';
+import { HostsFileError, parseHosts, type SshHost } from '../../cluster/ssh-hosts/hosts.js';
+import { LEAVING_REASON, type ResolvedHost } from '../../cluster/ssh-hosts/resolved-hosts.js';
+import { ConfigError } from '../../config/config-error.js';
+import { scontrol, squeueOn } from '../daemons/job-processes.js';
+import { openPartitions, waitForNodes } from '../daemons/partitions.js';
+import { REMOTE_WATCH, writeSupervisorConfig, type Program } from '../daemons/programs.js';
+import { writeSlurmConfig, type SlurmConfigParts } from '../daemons/slurm-config.js';
+import {
+  hostsFileProblem,
+  layOutHosts,
+  readHostsFile,
+  removeOtherKeys,
+  writeHostsRecord,
+} from './ssh-hosts-file.js';
+import { makeSshGpus, slurmdProgram, withPorts, type SshNode } from '../daemons/ssh-nodes.js';
+import type { Supervisor } from '../daemons/supervisor.js';
+
+const lookMs = 2000;
+/** How long nothing starts, at most, because a slurmd does not tell slurmctld of its node. */
+const registerMs = 60_000;
+
+export interface SshNodesParts {
+  slurm: SlurmConfigParts;
+  /** All programs when these SSH hosts are there. */
+  programs: (sshNodes: string[]) => Program[];
+  say: (line: string) => void;
+}
+
+/**
+ * The SSH hosts as nodes of Slurm, kept in step with their file while the stack runs. A host that is taken out, or is to get other
+ * CPUs, memory or GPUs, is drained and goes once nothing runs there.
+ */
+export class SshNodes {
+  #nodes: SshNode[] = [];
+  /** The file's hosts when it could last be used; those that are leaving are not among them. */
+  #wanted: ResolvedHost[] = [];
+  /** What stood there at the last look, to be read again only when it is something else. */
+  #seen: string | undefined;
+  #problem: string | null = null;
+  /** A change that failed half-way is made again. */
+  #isHalfDone = false;
+  /** Once there, the partition stays: jobs may wait in it. */
+  #hasPartition = false;
+
+  private constructor(private readonly parts: SshNodesParts) {}
+
+  /**
+   * Writes all that the daemons read, with and for these hosts.
+   * @throws ConfigError
+   */
+  static async open(hosts: readonly SshHost[], parts: SshNodesParts): Promise<SshNodes> {
+    const ssh = new SshNodes(parts);
+    const { config, layout, accounts } = parts.slurm;
+    try {
+      ssh.#seen = readHostsFile(config.ssh) ?? '';
+      ssh.#wanted = await layOutHosts(hosts, [], config.ssh.passwords, layout, accounts);
+    } catch (error) {
+      if (!(error instanceof HostsFileError)) throw error;
+      throw new ConfigError(hostsFileProblem(config.ssh, error));
+    }
+    ssh.#nodes = await withPorts(ssh.#wanted, [], config);
+    ssh.#writeConfiguration('UP');
+    ssh.#tell();
+    return ssh;
+  }
+
+  /** Slurm's names of the nodes that are there now. */
+  get names(): string[] {
+    return this.#nodes.map(({ host }) => host.name);
+  }
+
+  /**
+   * Waits until these nodes' slurmds, started no earlier than that time (milliseconds since 1970), have registered. Nothing is to wait
+   * longer for those of SSH hosts: supervisord starts a slurmd until it stays, which then registers by itself.
+   * @returns those that have not after a minute, which are told of.
+   */
+  async registered(nodes: readonly string[], since: number, signal: AbortSignal) {
+    const { layout } = this.parts.slurm;
+    const silent = await waitForNodes(layout, nodes, since, signal, registerMs);
+    if (silent.length > 0)
+      this.parts.say(`no slurmd has registered for ${silent.join(', ')}; see ${layout.logs}`);
+    return silent;
+  }
+
+  /** Follows the file until `signal` fires. */
+  async watch(supervisor: Supervisor, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await delay(lookMs, undefined, { signal }).catch((error: unknown) => {
+        if (!signal.aborted) throw error;
+      });
+      if (signal.aborted) return;
+      try {
+        await this.#read();
+        await this.#reconcile(supervisor, signal);
+      } catch (error) {
+        if (!signal.aborted) this.parts.say(`looking after the SSH hosts failed: ${String(error)}`);
+      }
+    }
+  }
+
+  /** A file that cannot be used changes nothing but what is said of it. */
+  async #read(): Promise<void> {
+    const { config, layout, accounts } = this.parts.slurm;
+    try {
+      const seen = readHostsFile(config.ssh) ?? '';
+      if (seen === this.#seen) return;
+      const hosts = parseHosts(seen);
+      const leaving = this.#nodes.map(({ host }) => host);
+      const { passwords } = config.ssh;
+      this.#wanted = await layOutHosts(hosts, leaving, passwords, layout, accounts);
+      this.#seen = seen;
+      this.#problem = null;
+      this.#tell();
+      this.parts.say(`${config.ssh.nodesFile} was read: ${hosts.length} SSH host(s)`);
+    } catch (error) {
+      if (!(error instanceof HostsFileError)) throw error;
+      // Looked at again even if it stays: a key that is missing may come.
+      this.#seen = undefined;
+      const problem = hostsFileProblem(config.ssh, error);
+      if (problem === this.#problem) return;
+      this.#problem = problem;
+      this.#tell();
+      this.parts.say(`${problem}; the SSH hosts stay as they were`);
+    }
+  }
+
+  async #reconcile(supervisor: Supervisor, signal: AbortSignal): Promise<void> {
+    const { layout } = this.parts.slurm;
+    const staying: ResolvedHost[] = [];
+    const added = this.#wanted.filter((host) => !this.names.includes(host.name));
+    for (const { host } of this.#nodes) {
+      const wanted = this.#wanted.find(({ name }) => name === host.name);
+      if (wanted !== undefined && isSameForSlurm(wanted, host)) {
+        if (host.leaving) await this.#letStay(host.name);
+        staying.push(wanted);
+        continue;
+      }
+      if (!host.leaving) {
+        this.parts.say(`SSH host ${host.name} leaves once nothing runs there`);
+        const reason = `Reason=${LEAVING_REASON}`;
+        await scontrol(layout, 'update', `NodeName=${host.name}`, 'State=DRAIN', reason);
+      }
+      const jobs = await squeueOn(layout, host.name);
+      if (jobs === undefined || jobs.length > 0) staying.push({ ...host, leaving: true });
+    }
+    const next = [...staying, ...added];
+    const gone = this.names.filter((name) => !next.some((host) => host.name === name));
+    if (added.length > 0 || gone.length > 0 || this.#isHalfDone)
+      await this.#change(next, gone, supervisor, signal);
+    else {
+      const changed = JSON.stringify(staying) !== JSON.stringify(this.#nodes.map((n) => n.host));
+      this.#nodes = this.#nodes.map((node, i) => ({ ...node, host: staying[i] ?? node.host }));
+      if (changed) this.#tell();
+    }
+  }
+
+  /** Slurm takes nodes in and out only when slurmctld starts (22.05, slurm.conf(5)). What runs goes on. */
+  async #change(
+    next: readonly ResolvedHost[],
+    gone: readonly string[],
+    supervisor: Supervisor,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { layout, config } = this.parts.slurm;
+    const before = this.names;
+    const nodes = await withPorts(next, this.#nodes, config);
+    const added = nodes.map(({ host }) => host.name).filter((name) => !before.includes(name));
+    this.#nodes = nodes;
+    this.#isHalfDone = true;
+    if (gone.length > 0) this.#tell();
+    // Closed, since slurmctld would start jobs on nodes whose GPUs it has not been told of yet.
+    this.#writeConfiguration('DOWN');
+    await supervisor.reload();
+    for (const name of gone) await supervisor.removeProgram(slurmdProgram(name));
+    for (const name of this.names) await supervisor.addProgram(slurmdProgram(name));
+    if (nodes.length > 0) await supervisor.addProgram(REMOTE_WATCH);
+    await supervisor.stopProgram('slurmctld');
+    await supervisor.startProgram('slurmctld');
+    for (const name of this.names) await supervisor.startIfStopped(slurmdProgram(name));
+    if (nodes.length > 0) await supervisor.startIfStopped(REMOTE_WATCH);
+    // Those that ran before are told to register by the watch over slurmctld.
+    const silent = await this.registered([NODE_NAME, ...this.names], 0, signal);
+    this.#writeConfiguration('UP');
+    await openPartitions(layout);
+    if (silent.includes(NODE_NAME)) throw new Error('slurmctld does not answer, or our own slurmd');
+    this.#isHalfDone = false;
+    this.#tell();
+    removeOtherKeys([...this.#nodes.map(({ host }) => host), ...this.#wanted], layout);
+    if (added.length > 0) this.parts.say(`SSH hosts added: ${added.join(', ')}`);
+    if (gone.length > 0) this.parts.say(`SSH hosts removed: ${gone.join(', ')}`);
+  }
+
+  async #letStay(name: string): Promise<void> {
+    await scontrol(this.parts.slurm.layout, 'update', `NodeName=${name}`, 'State=RESUME');
+  }
+
+  #writeConfiguration(state: 'UP' | 'DOWN'): void {
+    const { slurm, programs } = this.parts;
+    const { layout } = slurm;
+    this.#hasPartition ||= this.#nodes.length > 0;
+    makeSshGpus(
+      layout,
+      this.#nodes.map(({ host }) => host),
+    );
+    writeSlurmConfig(slurm, { nodes: this.#nodes, hasPartition: this.#hasPartition }, state);
+    writeSupervisorConfig(layout, programs(this.names));
+  }
+
+  #tell(): void {
+    const { layout, accounts } = this.parts.slurm;
+    const hosts = this.#nodes.map(({ host }) => host);
+    writeHostsRecord({ hosts, problem: this.#problem }, layout, accounts);
+  }
+}
+
+/** Whether Slurm need not be told anything new of the host. */
+function isSameForSlurm(a: ResolvedHost, b: ResolvedHost): boolean {
+  return (
+    a.cpus === b.cpus &&
+    a.memory_gb === b.memory_gb &&
+    a.gpus.count === b.gpus.count &&
+    a.gpus.memory_gb === b.gpus.memory_gb
+  );
+}

@@ -1,0 +1,228 @@
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { localUrl, readConfig, type Config } from '../../config/config.js';
+import { publicSettings } from '../../config/secrets.js';
+import { layoutOf, NODE_NAME, type Layout } from '../../config/layout.js';
+import { makeAccounts, makeDatabase } from './accounting.js';
+import { findAccounts } from '../daemons/accounts.js';
+import { BoxGpus } from './box-gpus.js';
+import { BoxRegister } from './box-register.js';
+import { watchController } from './controller-watch.js';
+import { detectHardware, type Hardware } from '../daemons/detect.js';
+import { keepSecrets, makeFolders } from '../daemons/folders.js';
+import { nameIsLoopback } from '../daemons/host-address.js';
+import { installApp, type Installation } from '../daemons/install-app.js';
+import { openJoinFiles, writeJoinToken } from './join-files.js';
+import { JoinServer } from './join-server.js';
+import { makeJobUsers } from '../daemons/make-job-users.js';
+import { slurmCanWatchMemory, watchMemory } from '../daemons/memory-watch.js';
+import {
+  closePartitions,
+  openForPlaceholders,
+  openPartitions,
+  waitForNodes,
+} from '../daemons/partitions.js';
+import { preflight } from '../daemons/preflight.js';
+import { programsOf, REMOTE_WATCH, type Program } from '../daemons/programs.js';
+import { probesOf, waitFor } from '../daemons/readiness.js';
+import { parseSlurmRelease, remoteSettings } from '../daemons/slurm-config.js';
+import { hostsOrConfigError } from './ssh-hosts-file.js';
+import { SshNodes } from './ssh-live.js';
+import { slurmdProgram } from '../daemons/ssh-nodes.js';
+import { stopInOrder } from './stop.js';
+import { Supervisor } from '../daemons/supervisor.js';
+
+/**
+ * Starts Slurm and the API in order, stays until SIGINT or SIGTERM, and stops all that it started.
+ * @throws ConfigError before anything is started; Error when a part does not come up (all is stopped again first).
+ */
+export async function runStack(say: (line: string) => void): Promise<void> {
+  const config = readConfig();
+  const layout = layoutOf(config.root);
+  await preflight(config, layout);
+  const sshHosts = hostsOrConfigError(config.ssh);
+  await makeJobUsers(config.jobUsers, say);
+  const accounts = findAccounts();
+  makeFolders(layout, accounts, {
+    jobsFile: config.jobsFile.path,
+    stateFile: config.gpus.stateFile,
+  });
+  const hardware = await detectHardware(config.node, layout.simulatedGpus);
+  const { token, isNew } = keepSecrets(config, layout, accounts);
+  const { stdout: release } = await execa('/usr/sbin/slurmd', ['-V']);
+  const app = await installApp(layout);
+  const slurm = {
+    config,
+    hardware,
+    layout,
+    accounts,
+    release: parseSlurmRelease(release),
+    onLoopback: await nameIsLoopback(),
+    app,
+  };
+  const programs = (sshNodes: string[]) =>
+    programsOf(layout, {
+      api: apiProgram(layout, hardware, app),
+      sshNodes,
+      remoteWatch: remoteWatchProgram(layout, config, app),
+    });
+  const ssh = await SshNodes.open(sshHosts, { slurm, programs, say });
+
+  const joinFiles = config.join && (await openJoinFiles(layout));
+  if (config.join?.tokenFile !== undefined && joinFiles)
+    writeJoinToken(config.join.tokenFile, joinFiles);
+
+  const stopping = new AbortController();
+  const stop = () => stopping.abort();
+  process.on('SIGINT', stop).on('SIGTERM', stop).on('SIGHUP', stop);
+  await makeDatabase(layout, stopping.signal);
+  if (stopping.signal.aborted) {
+    say('Stopped.');
+    return;
+  }
+
+  const supervisor = await Supervisor.start(layout);
+  const watching: Promise<void>[] = [];
+  let joinServer: JoinServer | undefined;
+  try {
+    await startInOrder(supervisor, config, layout, ssh, stopping.signal, say);
+    if (!config.node.useCgroups && !slurmCanWatchMemory())
+      watching.push(watchMemory(layout, say, stopping.signal));
+    const boxGpus = config.join && new BoxGpus(layout, say);
+    const local = () => [NODE_NAME, ...ssh.names];
+    watching.push(watchController(layout, local, boxGpus, say, stopping.signal));
+    watching.push(ssh.watch(supervisor, stopping.signal));
+    if (config.join && joinFiles) {
+      const { port, timeoutSeconds } = config.join;
+      const register = new BoxRegister({ ...slurm, slurm: release, timeoutSeconds });
+      joinServer = await JoinServer.open(port, config, joinFiles, register, say);
+    }
+    say(banner(config, hardware, isNew ? token : undefined, layout));
+    const ended = await Promise.race([
+      supervisor.exited.then(() => true),
+      new Promise<false>((resolve) => {
+        if (stopping.signal.aborted) resolve(false);
+        stopping.signal.addEventListener('abort', () => resolve(false));
+      }),
+      // They end when they are told to; one that fails ends all.
+      Promise.all(watching).then(() => false),
+    ]);
+    if (ended) throw new Error(`the supervisor ended; see ${join(layout.logs, 'supervisord.log')}`);
+  } catch (error) {
+    if (!stopping.signal.aborted) throw error;
+  } finally {
+    say('Stopping …');
+    stopping.abort();
+    try {
+      await joinServer?.close();
+      await Promise.all(watching);
+    } finally {
+      await stopInOrder(supervisor, layout, ssh.names);
+    }
+  }
+  say('Stopped.');
+}
+
+async function startInOrder(
+  supervisor: Supervisor,
+  config: Config,
+  layout: Layout,
+  ssh: SshNodes,
+  signal: AbortSignal,
+  say: (line: string) => void,
+): Promise<void> {
+  const probes = probesOf(layout, config);
+  const ready = async (name: string) => {
+    const probe = probes[name];
+    if (probe === undefined) throw new Error(`no probe for ${name}`);
+    await waitFor(name, probe, layout, signal);
+    say(`  ${name} answers`);
+  };
+  say(`Starting JobRunner over ${layout.root} …`);
+  await Promise.all(['munged', 'mariadb'].map((name) => supervisor.startProgram(name)));
+  await Promise.all(['munged', 'mariadb'].map(ready));
+  await supervisor.startProgram('slurmdbd');
+  await ready('slurmdbd');
+  await makeAccounts(layout);
+  await supervisor.startProgram('slurmctld');
+  await ready('slurmctld');
+  await closePartitions(layout);
+  const startedAt = Date.now();
+  await supervisor.startProgram('slurmd');
+  for (const name of ssh.names) await supervisor.startProgram(slurmdProgram(name));
+  await ready('slurmd');
+  await waitForNodes(layout, [NODE_NAME], startedAt, signal);
+  await ssh.registered(ssh.names, startedAt, signal);
+  if (ssh.names.length > 0) await supervisor.startProgram(REMOTE_WATCH);
+  await openForPlaceholders(layout);
+  await supervisor.startProgram('api');
+  await ready('api');
+  await openPartitions(layout);
+}
+
+/** Every variable that our own processes need of a shell's. */
+const plainEnvironment = {
+  PATH: '/usr/local/bin:/usr/bin:/bin',
+  LANG: 'C.UTF-8',
+  NODE_ENV: 'production',
+};
+
+/**
+ * In megabytes. By default V8 lets 25 MB of live objects grow to 120 and more before it collects; the less it may have at most, the
+ * sooner it does. See the figure "memory" in bench/RESULTS.md.
+ */
+const V8_LIMITS = [
+  '--max-old-space-size=512',
+  '--initial-old-space-size=48',
+  '--max-semi-space-size=4',
+];
+
+function apiProgram(layout: Layout, hardware: Hardware, app: Installation): Program {
+  return {
+    name: 'api',
+    user: 'jobrunner',
+    command: [app.node, ...V8_LIMITS, join(app.root, 'dist/main.js'), 'serve'],
+    environment: {
+      ...publicSettings(),
+      JR_NUM_CPUS: String(hardware.cpus),
+      JR_REAL_MEM_MB: String(hardware.memoryMb),
+      SLURM_CONF: layout.slurmConf,
+      ...plainEnvironment,
+    },
+    stopSeconds: 20,
+    order: 90,
+  };
+}
+
+function remoteWatchProgram(layout: Layout, config: Config, app: Installation): Program {
+  return {
+    name: REMOTE_WATCH,
+    user: 'jr-remote',
+    command: [app.node, join(app.root, 'dist/main.js'), 'remote-watch'],
+    environment: {
+      ...remoteSettings(config),
+      SLURM_CONF: layout.slurmConf,
+      ...plainEnvironment,
+    },
+    stopSeconds: 10,
+    order: 60,
+  };
+}
+
+function banner(
+  config: Config,
+  hardware: Hardware,
+  newToken: string | undefined,
+  layout: Layout,
+): string {
+  const gpus = hardware.gpus.length === 0 ? 'no GPU' : `${hardware.gpus.length} GPU(s)`;
+  return [
+    '',
+    `JobRunner is ready: ${gpus}, ${hardware.cpus} CPU(s), ${hardware.memoryMb} MiB for jobs`,
+    `  URL    ${localUrl(config)}`,
+    newToken === undefined
+      ? `  token  the one you set, or was printed at the first start (${join(layout.secrets, 'auth-token')})`
+      : `  token  ${newToken}   (printed this once; kept in ${join(layout.secrets, 'auth-token')})`,
+    '  Ctrl-C stops everything.',
+  ].join('\n');
+}

@@ -1,0 +1,180 @@
+import { randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  existsSync,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { ConfigError } from '../../config/config-error.js';
+import type { Config } from '../../config/config.js';
+import { readGitQueueSecrets } from '../../config/git-queue.js';
+import { GITLAB_TOKEN_SECRET } from '../../config/gitlab.js';
+import type { Account, Accounts } from './accounts.js';
+import type { Layout } from '../../config/layout.js';
+
+/**
+ * Makes every folder with the owner and mode that keep the parts apart. `JR_ROOT` itself is root's: whoever could
+ * rename the daemons' folders could become root.
+ */
+export function makeFolders(
+  layout: Layout,
+  accounts: Accounts,
+  { jobsFile, stateFile }: { jobsFile: string; stateFile: string },
+): void {
+  const { jobrunner, slurm, mysql, munge, 'jr-remote': remote, jobsGroup } = accounts;
+  const root: Account = { uid: 0, gid: 0 };
+  const sharedWithJobs: Account = { uid: jobrunner.uid, gid: jobsGroup };
+
+  folder(layout.root, 0o755, root);
+  refuseClosedParents(layout.root);
+  folder(layout.run, 0o755, root);
+  folder(layout.logs, 0o755, root);
+  folder(layout.databaseFolder, 0o700, jobrunner);
+  // Root's, since root writes in it: in a folder of the API's, the API could lead root astray with a link.
+  folder(layout.secrets, 0o750, { uid: 0, gid: jobrunner.gid });
+  // All jobs read these; the set-group-ID bit hands the group on to what the API makes in it.
+  folder(layout.datasets, 0o2750, sharedWithJobs);
+  // What is in these is each user's own, and a job knows where to look.
+  for (const path of [layout.results, layout.jobLogs, layout.jobScripts]) {
+    giveToOwner(path, accounts);
+    folder(path, 0o710, sharedWithJobs);
+  }
+  folder(join(layout.root, 'slurm'), 0o755, root);
+  folder(layout.slurmState, 0o700, slurm);
+  folder(layout.slurmSpool, 0o755, root);
+  folder(layout.mysqlData, 0o700, mysql);
+  folder(layout.mungeFolder, 0o700, munge);
+  // Closed to jobs: with munge's word for who they are they could submit, change and cancel under any account of their Unix user's.
+  folder(layout.mungeRun, 0o750, { uid: munge.uid, gid: accounts.slurmGroup });
+  folder(layout.mysqlRun, 0o755, mysql);
+  folder(join(layout.jobEnded, '..'), 0o755, root);
+  folder(layout.screens, 0o711, root);
+  // screen(1) takes no folder that is open to others.
+  for (const user of accounts.jobs) folder(join(layout.screens, user.name), 0o700, user);
+
+  folder(layout.gitQueue, 0o700, jobrunner);
+
+  folder(join(layout.root, 'remote'), 0o755, root);
+  folder(layout.remoteJobs, 0o2750, { uid: jobrunner.uid, gid: remote.gid });
+  // Each key in it is jr-remote's alone; the API, though of its group, can read none.
+  folder(layout.remoteKeys, 0o710, { uid: 0, gid: remote.gid });
+  folder(layout.remoteState, 0o700, remote);
+  folder(dirname(layout.remoteStatus), 0o2750, { uid: remote.uid, gid: jobrunner.gid });
+  folder(layout.remoteGpus, 0o755, root);
+
+  // Root's, as `jobrunner add` is run by root; the API only reads it. One of the user's own choice is the user's to make.
+  if (jobsFile === join(layout.root, 'jobs.txt') && !existsSync(jobsFile))
+    privateFile(jobsFile, '', 0o640, { uid: 0, gid: jobrunner.gid });
+
+  // The API's, which writes into it what is paused; to others it is open for reading. An editor may have made it anew, as root.
+  if (stateFile === join(layout.root, 'gpu_scheduler_state.json')) {
+    if (!existsSync(stateFile)) privateFile(stateFile, '{}\n', 0o644, jobrunner);
+    else if (lstatSync(stateFile).isFile()) chownSync(stateFile, jobrunner.uid, jobrunner.gid);
+  }
+
+  const shortcut = join(layout.root, 'jr_slurm.db');
+  if (!existsSync(shortcut)) {
+    rmSync(shortcut, { force: true });
+    symlinkSync('db/jr_slurm.db', shortcut);
+  }
+}
+
+/**
+ * Leaves the secrets where the API alone can read them, so that none has to stand in an environment.
+ * @returns the token, and whether it was made just now.
+ */
+export function keepSecrets(
+  config: Config,
+  layout: Layout,
+  accounts: Accounts,
+): { token: string; isNew: boolean } {
+  const isNew = config.authToken === undefined;
+  const token = config.authToken ?? randomBytes(24).toString('base64url');
+  secret('auth-token', token);
+  if (config.b2) secret('b2-app-key', config.b2.appKey);
+  if (config.gitlab) secret(GITLAB_TOKEN_SECRET, config.gitlab.token);
+  for (const [name, value] of Object.entries(readGitQueueSecrets())) secret(name, value);
+
+  const mungeKey = join(layout.mungeFolder, 'munge.key');
+  if (!existsSync(mungeKey)) privateFile(mungeKey, randomBytes(128), 0o600, accounts.munge);
+  return { token, isNew };
+
+  function secret(name: string, value: string): void {
+    const path = join(layout.secrets, name);
+    if (existsSync(path) && readFileSync(path, 'utf8') === `${value}\n`) return;
+    privateFile(path, `${value}\n`, 0o640, { uid: 0, gid: accounts.jobrunner.gid });
+  }
+}
+
+/** The set-group-ID bit (inode(7)). */
+const setGroupId = 0o2000;
+
+/**
+ * What jobs left in there before each user had a group was everybody's; then the folder handed its own group on. What is jr-remote's
+ * stays so: a job of the owner's could put links in the way of one that an SSH host still runs.
+ */
+function giveToOwner(path: string, { runner, jobsGroup }: Accounts): void {
+  if (!existsSync(path) || (statSync(path).mode & setGroupId) === 0) return;
+  for (const entry of readdirSync(path, { withFileTypes: true })) {
+    if (!entry.isDirectory()) continue;
+    // The API, whose folder it is, may have put a link in its place.
+    const folder = openSync(join(path, entry.name), constants.O_DIRECTORY | constants.O_NOFOLLOW);
+    if (fstatSync(folder).gid === jobsGroup) fchownSync(folder, -1, runner.gid);
+    closeSync(folder);
+  }
+}
+
+/** @throws ConfigError when a folder above `JR_ROOT` is closed to the daemons' users. */
+function refuseClosedParents(path: string): void {
+  for (let parent = dirname(path); parent !== '/'; parent = dirname(parent)) {
+    if ((statSync(parent).mode & 0o001) === 0)
+      throw new ConfigError(
+        `JR_ROOT: ${path} cannot be reached by the user jobrunner, since ${parent} is closed; name another folder, or open that one with chmod o+x`,
+      );
+  }
+}
+
+function folder(path: string, mode: number, owner: Account): void {
+  mkdirSync(path, { recursive: true });
+  chownSync(path, owner.uid, owner.gid);
+  // After chown, which clears the set-group-ID bit; and free of the umask.
+  chmodSync(path, mode);
+}
+
+/** Writes a file anew under its name, whole or not at all. */
+export function privateFile(
+  path: string,
+  content: string | Buffer,
+  mode: number,
+  owner: Account,
+): void {
+  const fresh = `${path}.new`;
+  rmSync(fresh, { force: true });
+  const file = openSync(fresh, 'wx', 0o600);
+  try {
+    writeFileSync(file, content);
+    // On the descriptor: the folder may be a daemon's own, which could put a link in the name's place.
+    fchownSync(file, owner.uid, owner.gid);
+    fchmodSync(file, mode);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(fresh, path);
+}

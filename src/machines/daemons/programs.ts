@@ -1,0 +1,158 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ConfigError } from '../../config/config-error.js';
+import { packageRoot } from '../../config/package-root.js';
+import { fillPlaceholders } from '../../jobs/templates/placeholders.js';
+import { NODE_NAME, type Layout } from '../../config/layout.js';
+import { slurmdProgram } from './ssh-nodes.js';
+
+export interface Program {
+  name: string;
+  user: string;
+  command: string[];
+  environment?: Record<string, string>;
+  /** Seconds that a SIGTERM is given before SIGKILL. */
+  stopSeconds: number;
+  /** Those of a lower one start first and stop last. */
+  order: number;
+}
+
+/** The process that looks after the SSH hosts. */
+export const REMOTE_WATCH = 'remote-watch';
+
+/** Whatever stands for SSH hosts beside this machine's own slurmd. */
+export const slurmdOrder = 50;
+
+/** The daemons in the order in which they start; they stop in the reverse. */
+export function programsOf(
+  layout: Layout,
+  { api, sshNodes, remoteWatch }: { api: Program; sshNodes: string[]; remoteWatch: Program },
+): Program[] {
+  const slurmConf = { SLURM_CONF: layout.slurmConf };
+  return [
+    mungedProgram(layout),
+    {
+      name: 'mariadb',
+      user: 'mysql',
+      command: [
+        locate('mariadbd'),
+        '--no-defaults',
+        `--datadir=${layout.mysqlData}`,
+        `--socket=${layout.mysqlSocket}`,
+        `--pid-file=${join(layout.mysqlRun, 'mariadbd.pid')}`,
+        // A server that starts removes the temporary tables it finds: in /tmp those of every other server.
+        `--tmpdir=${layout.mysqlRun}`,
+        `--init-file=${join(layout.slurmEtc, 'accounting.sql')}`,
+        '--skip-networking',
+        // slurmdbd's advice (slurm.schedmd.com/accounting.html), scaled to one box.
+        '--innodb-buffer-pool-size=128M',
+        '--innodb-lock-wait-timeout=900',
+        '--performance-schema=OFF',
+      ],
+      stopSeconds: 30,
+      order: 20,
+    },
+    {
+      name: 'slurmdbd',
+      user: 'slurm',
+      command: [locate('slurmdbd'), '-D'],
+      // libmariadb finds a socket away from the usual place only so.
+      environment: { ...slurmConf, MYSQL_UNIX_PORT: layout.mysqlSocket },
+      stopSeconds: 10,
+      order: 30,
+    },
+    {
+      name: 'slurmctld',
+      user: 'slurm',
+      command: [locate('slurmctld'), '-D', '-f', layout.slurmConf],
+      environment: slurmConf,
+      stopSeconds: 10,
+      order: 40,
+    },
+    {
+      name: 'slurmd',
+      user: 'root',
+      command: [locate('slurmd'), '-D', '-N', NODE_NAME, '-f', layout.slurmConf],
+      environment: slurmConf,
+      stopSeconds: 10,
+      order: slurmdOrder,
+    },
+    ...sshNodes.map((name) => ({
+      name: slurmdProgram(name),
+      user: 'root',
+      command: [locate('slurmd'), '-D', '-N', name, '-f', layout.slurmConfSsh],
+      environment: { SLURM_CONF: layout.slurmConfSsh },
+      stopSeconds: 10,
+      order: slurmdOrder,
+    })),
+    ...(sshNodes.length > 0 ? [remoteWatch] : []),
+    api,
+  ];
+}
+
+export function mungedProgram(layout: Layout): Program {
+  return {
+    name: 'munged',
+    user: 'munge',
+    command: [
+      locate('munged'),
+      '--foreground',
+      // Else it insists on a socket that everybody can reach, jobs too.
+      '--force',
+      `--key-file=${join(layout.mungeFolder, 'munge.key')}`,
+      `--seed-file=${join(layout.mungeFolder, 'munged.seed')}`,
+      `--socket=${layout.mungeSocket}`,
+      `--pid-file=${join(layout.mungeRun, 'munged.pid')}`,
+      `--log-file=${join(layout.mungeFolder, 'munged.log')}`,
+    ],
+    stopSeconds: 5,
+    order: 10,
+  };
+}
+
+/** Writes the supervisor's configuration. Nothing secret stands in it: it is what `ps` and /proc show. */
+export function writeSupervisorConfig(layout: Layout, programs: readonly Program[]): void {
+  const template = readFileSync(join(packageRoot, 'docker', 'supervisord.conf'), 'utf8');
+  const values: Record<string, string> = {
+    run_dir: layout.run,
+    logs_dir: layout.logs,
+    programs: programs.map((program) => section(program, layout)).join('\n'),
+  };
+  const text = fillPlaceholders(template, (name) => values[name]);
+  writeFileSync(layout.supervisorConf, text, { mode: 0o600 });
+}
+
+function section(program: Program, layout: Layout): string {
+  const environment = Object.entries(program.environment ?? {})
+    .map(([name, value]) => `${name}="${value.replaceAll('%', '%%')}"`)
+    .join(',');
+  return [
+    `[program:${program.name}]`,
+    `command=${program.command.join(' ').replaceAll('%', '%%')}`,
+    `user=${program.user}`,
+    'umask=022',
+    `priority=${program.order}`,
+    'autostart=false',
+    'autorestart=true',
+    'startsecs=1',
+    // A daemon waits for the one it leans on for as long as it takes; the pause between tries grows by a second each.
+    'startretries=100000',
+    `stopwaitsecs=${program.stopSeconds}`,
+    `environment=${environment}`,
+    `directory=${program.user === 'root' || program.user === 'slurm' ? layout.run : '/'}`,
+    'redirect_stderr=true',
+    `stdout_logfile=${join(layout.logs, `${program.name}.log`)}`,
+    'stdout_logfile_maxbytes=10MB',
+    'stdout_logfile_backups=2',
+    '',
+  ].join('\n');
+}
+
+/** @throws ConfigError when a program is not installed. */
+export function locate(name: string): string {
+  // Debian's places; a root shell's PATH may lack the first.
+  const path = ['/usr/sbin', '/usr/bin'].map((folder) => join(folder, name)).find(existsSync);
+  if (path === undefined)
+    throw new ConfigError(`${name} is not installed: run docker/install-packages.sh`);
+  return path;
+}

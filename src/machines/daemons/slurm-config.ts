@@ -1,0 +1,210 @@
+import { chmodSync, chownSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { publicSettings } from '../../config/secrets.js';
+import type { Config } from '../../config/config.js';
+import type { Gpu } from '../../cluster/gpus/gpu.js';
+import { gpuMemoryFeatureOf } from '../../cluster/ssh-hosts/capacity.js';
+import { packageRoot } from '../../config/package-root.js';
+import { holdReserve } from '../../cluster/slurm/placeholder.js';
+import { fillPlaceholders } from '../../jobs/templates/placeholders.js';
+import type { Hardware } from './detect.js';
+import { NODE_NAME, type Layout } from '../../config/layout.js';
+import { shellQuote } from '../../jobs/script/shell-quote.js';
+import type { Accounts } from './accounts.js';
+import { boxLines } from './box-lines.js';
+import type { Installation } from './install-app.js';
+import { sshGresLines, sshNodeLines, type SshNode } from './ssh-nodes.js';
+
+/** Year and month of a Slurm release, such as 24.11. */
+type SlurmRelease = { year: number; month: number };
+
+/** @param said what `slurmd -V` prints, such as `slurm-wlm 24.11.5` */
+export function parseSlurmRelease(said: string): SlurmRelease {
+  const [, year, month] = /^slurm\S* (\d+)\.(\d+)\./.exec(said) ?? [];
+  if (year === undefined) throw new Error(`slurmd -V printed no release: ${said}`);
+  return { year: Number(year), month: Number(month) };
+}
+
+/** The lines of cgroup.conf (cgroup.conf(5)). */
+export function cgroupLines(useCgroups: boolean, release: SlurmRelease): string[] {
+  // 22.05 knows neither of the two settings of later releases, and refuses to start over what it does not know.
+  const isNew = release.year >= 24;
+  if (!useCgroups)
+    // Newer ones look for cgroups though nothing uses them, and slurmd ends where they are of version 2 and read-only.
+    return isNew ? ['CgroupPlugin=disabled'] : [];
+  return [
+    'ConstrainRAMSpace=yes',
+    'ConstrainDevices=yes',
+    // A container has no systemd to ask for a scope.
+    ...(isNew ? ['IgnoreSystemdOnFailure=yes'] : []),
+  ];
+}
+
+/** What the configuration is made of, but for the SSH hosts, which may change while the daemons run. */
+export interface SlurmConfigParts {
+  config: Config;
+  hardware: Hardware;
+  layout: Layout;
+  accounts: Accounts;
+  release: SlurmRelease;
+  /** Whether NoInAddrAny makes daemons listen on loopback here, see host-address.ts. */
+  onLoopback: boolean;
+  app: Installation;
+}
+
+export interface SshPart {
+  nodes: readonly SshNode[];
+  /** Whether the partition is there even without hosts. */
+  hasPartition: boolean;
+}
+
+/**
+ * Writes what slurmctld, slurmd and slurmdbd read, from the settings, the hardware and the SSH hosts.
+ * @param state of the partitions when slurmctld starts
+ */
+export function writeSlurmConfig(
+  parts: SlurmConfigParts,
+  ssh: SshPart,
+  state: 'UP' | 'DOWN' = 'UP',
+): void {
+  const { config, hardware, layout, accounts, release, onLoopback, app } = parts;
+  mkdirSync(layout.slurmEtc, { recursive: true, mode: 0o755 });
+  const { useCgroups, gpuType, maxTime } = config.node;
+  const { shardsPerGpu } = config.gpus;
+  const typeOf = (gpu: Gpu) => `${gpuType}${gpu.index}`;
+  const gres = hardware.gpus
+    .flatMap((gpu) => [`gpu:${typeOf(gpu)}:1`, `shard:${typeOf(gpu)}:${shardsPerGpu}`])
+    .join(',');
+  const leastMb = Math.min(...hardware.gpus.map(({ memoryMb }) => memoryMb));
+  const reserve = holdReserve(hardware.cpus, hardware.gpus.length);
+
+  const names = { gpuType, shardsPerGpu };
+  const common = {
+    communication: onLoopback
+      ? `CommunicationParameters=${config.join ? '' : 'NoCtldInAddrAny,'}NoInAddrAny`
+      : '',
+    slurmctld_port: config.ports.slurmctld,
+    slurmd_port: config.ports.slurmd,
+    slurmdbd_port: config.ports.slurmdbd,
+    munge_socket: layout.mungeSocket,
+    state_dir: layout.slurmState,
+    spool_dir: layout.slurmSpool,
+    run_dir: layout.run,
+    node_name: NODE_NAME,
+    cpus: hardware.cpus,
+    node_cpus: hardware.cpus + reserve.cpus,
+    node_memory_mb: hardware.memoryMb + reserve.memoryMb,
+    node_gres: gres === '' ? '' : ` Gres=${gres}`,
+    node_feature: hardware.gpus.length === 0 ? '' : ` Feature=${gpuMemoryFeatureOf(leastMb)}`,
+    max_time: maxTime,
+    partition_state: state,
+    // A job for the first place free need not fit all of them.
+    enforce_limits: config.join || ssh.hasPartition ? 'ANY' : 'ALL',
+    boxes: boxLines(config.join, maxTime).join('\n'),
+    ssh: sshNodeLines(ssh.nodes, names, maxTime, state, ssh.hasPartition).join('\n'),
+  };
+  render('slurm.conf', 0o644, {
+    ...common,
+    proctrack: useCgroups ? 'proctrack/cgroup' : 'proctrack/linuxproc',
+    task_plugin: useCgroups ? 'task/cgroup' : 'task/none',
+    // With cgroups the kernel holds a job to its memory; without, slurmd watches and kills.
+    job_acct_gather_params: useCgroups ? '' : 'JobAcctGatherParams=OverMemoryKill',
+    epilog: join(layout.slurmEtc, 'epilog.sh'),
+  });
+  // What a job may have on its SSH host is no measure for what watches over it from here.
+  const sshConf = {
+    ...common,
+    proctrack: 'proctrack/linuxproc',
+    task_plugin: 'task/none',
+    job_acct_gather_params: '',
+    epilog: join(layout.slurmEtc, 'epilog-ssh.sh'),
+  };
+  render('slurm.conf', 0o644, sshConf, layout.slurmConfSsh);
+  render('epilog-ssh.sh', 0o755, { job_ended_file: layout.jobEnded });
+  render('any-job.sh', 0o644, {
+    remote_job: shellQuote(layout.remoteJob),
+    logs_dir: shellQuote(layout.jobLogs),
+  });
+  render('remote-job.sh', 0o755, {
+    slurm_conf: shellQuote(layout.slurmConf),
+    settings: Object.entries(remoteSettings(config))
+      .map(([name, value]) => `${name}=${shellQuote(value)}`)
+      .join(' '),
+    node: shellQuote(app.node),
+    main: shellQuote(join(app.root, 'dist/main.js')),
+  });
+  renderEpilog(layout);
+  render('cgroup.conf', 0o644, { cgroups: cgroupLines(useCgroups, release).join('\n') });
+  // slurmdbd refuses a configuration that others can read.
+  render('slurmdbd.conf', 0o600, {
+    communication: onLoopback ? 'CommunicationParameters=NoInAddrAny' : '',
+    munge_socket: layout.mungeSocket,
+    slurmdbd_port: config.ports.slurmdbd,
+    state_dir: layout.slurmState,
+  });
+  chownSync(join(layout.slurmEtc, 'slurmdbd.conf'), accounts.slurm.uid, accounts.slurm.gid);
+  render('accounting.sql', 0o644, {});
+
+  // A type for each GPU, so that a job, whole or share, can be given that one (gres.conf(5)). Shards stand after all GPUs.
+  const line = (name: string, gpu: Gpu, more = '') =>
+    `NodeName=${NODE_NAME} Name=${name} Type=${typeOf(gpu)}${more} File=${gpu.device}\n`;
+  const lines = [
+    ...hardware.gpus.map((gpu) => line('gpu', gpu)),
+    ...hardware.gpus.map((gpu) => line('shard', gpu, ` Count=${shardsPerGpu}`)),
+    ...sshGresLines(ssh.nodes, layout, names).map((text) => `${text}\n`),
+  ];
+  replaceFile(join(layout.slurmEtc, 'gres.conf'), 0o644, lines.join(''));
+  writeFileSync(layout.gpuMap, `${JSON.stringify(hardware.gpus, null, 2)}\n`);
+
+  function render(
+    name: string,
+    mode: number,
+    values: Record<string, string | number>,
+    path = join(layout.slurmEtc, name),
+  ): void {
+    renderFile(name, path, mode, values);
+  }
+}
+
+/** What our own processes that reach SSH hosts are told of the settings; the caller's others are none of their business. */
+export function remoteSettings(config: Config): Record<string, string> {
+  const passed = Object.entries(publicSettings()).filter(([name]) => name.startsWith('JR_SSH_'));
+  return {
+    ...Object.fromEntries(passed),
+    JR_ROOT: config.root,
+    JR_GPU_TYPE: config.node.gpuType,
+    JR_SHARDS_PER_GPU: String(config.gpus.shardsPerGpu),
+  };
+}
+
+/** What slurmd runs after each job on this machine. */
+export function renderEpilog(layout: Layout): void {
+  const afterJob = join(layout.slurmEtc, 'after-job.pl');
+  renderFile('after-job.pl', afterJob, 0o644, {});
+  renderFile('epilog.sh', join(layout.slurmEtc, 'epilog.sh'), 0o755, {
+    results_dir: layout.results,
+    after_job: afterJob,
+    slurm_conf: layout.slurmConf,
+    job_ended_file: layout.jobEnded,
+    screen_dir: layout.screens,
+  });
+}
+
+/** Fills one of the templates in slurm/. */
+export function renderFile(
+  name: string,
+  path: string,
+  mode: number,
+  values: Record<string, string | number>,
+): void {
+  const template = readFileSync(join(packageRoot, 'slurm', name), 'utf8');
+  const content = fillPlaceholders(template, (placeholder) => values[placeholder]);
+  replaceFile(path, mode, content);
+}
+
+/** By renaming: the daemons and their clients read these files at any time. */
+export function replaceFile(path: string, mode: number, content: string): void {
+  writeFileSync(`${path}.new`, content);
+  chmodSync(`${path}.new`, mode);
+  renameSync(`${path}.new`, path);
+}

@@ -1,0 +1,82 @@
+import { randomBytes } from 'node:crypto';
+import { accessSync, chownSync, constants, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { execaSync } from 'execa';
+import { ConfigError } from '../../config/config-error.js';
+import type { Config } from '../../config/config.js';
+import type { ExternalSlurm } from '../../config/external.js';
+import { errnoOf } from '../../errors.js';
+import { layoutOf } from '../../config/layout.js';
+import { packageRoot } from '../../config/package-root.js';
+import { userOf } from '../../cluster/slurm/rest/token.js';
+import { refuseTakenPort } from '../../config/taken-port.js';
+import { makeSiteFolders } from './folders.js';
+import { sharedGroup } from '../../cluster/external/group.js';
+
+/** As whom the API runs when root starts it. */
+const API_USER = 'jobrunner';
+
+/**
+ * Makes what the API needs to run over a site's Slurm: its folders, its token.
+ * @returns the settings with the token, and that again if it was made just now
+ * @throws ConfigError, one line with the remedy
+ */
+export async function prepareSite(
+  config: Config,
+  external: ExternalSlurm,
+): Promise<{ config: Config; newToken: string | undefined }> {
+  if (process.getuid?.() === 0) becomeApiUser(config.root);
+  const layout = layoutOf(config.root);
+  const { access } = external;
+  const user = access.kind === 'rest' ? (access.user ?? userOf(access.token())) : access.user;
+  const gid = await sharedGroup(external.group, user);
+  if (config.templates !== undefined && !existsSync(config.templates))
+    throw new ConfigError(`JR_TEMPLATES: there is no folder ${config.templates}`);
+  await refuseTakenPort('JR_PORT', config.host, config.port);
+  makeSiteFolders(layout, gid);
+  if (config.authToken !== undefined) return { config, newToken: undefined };
+  const newToken = randomBytes(24).toString('base64url');
+  writeFileSync(join(layout.secrets, 'auth-token'), `${newToken}\n`, { mode: 0o600, flag: 'wx' });
+  return { config: { ...config, authToken: newToken }, newToken };
+}
+
+/** The API reads archives that nobody vouches for; root has no business in that. */
+function becomeApiUser(root: string): void {
+  const { stdout, failed } = execaSync('/usr/bin/getent', ['passwd', API_USER], { reject: false });
+  const [, , uid, gid] = stdout.split(':').map(Number);
+  if (failed || uid === undefined || gid === undefined)
+    throw new ConfigError(
+      `JR_SLURM_MODE: is external, and root does not run the API; start it as the user that jobs are to run as, or make a user ${API_USER}`,
+    );
+  if (!existsSync(root)) {
+    try {
+      mkdirSync(root, { mode: 0o755 });
+      chownSync(root, uid, gid);
+    } catch (cause) {
+      // A shared file system may trust no other machine's root.
+      throw new ConfigError(
+        `JR_ROOT: ${root} cannot be made (${errnoOf(cause) ?? String(cause)}); make it, and give it to ${API_USER}`,
+        { cause },
+      );
+    }
+  }
+  process.setgroups?.(execaSync('/usr/bin/id', ['-G', API_USER]).stdout.split(' ').map(Number));
+  process.setgid?.(gid);
+  process.setuid?.(uid);
+  process.chdir('/');
+  refuseClosedProgram();
+}
+
+/** The API starts processes of its own from there. */
+function refuseClosedProgram(): void {
+  for (const file of [join(packageRoot, 'dist', 'main.js'), process.execPath]) {
+    try {
+      accessSync(file, constants.R_OK);
+    } catch (cause) {
+      throw new ConfigError(
+        `JR_SLURM_MODE: is external, and the user ${API_USER} cannot read ${file}; put the program where all can, such as /opt`,
+        { cause },
+      );
+    }
+  }
+}

@@ -1,0 +1,136 @@
+import type { SshHost } from '../../../cluster/ssh-hosts/hosts.js';
+import { sshError, type SshError } from '../ssh/errors.js';
+import type { Visit } from './visit.js';
+
+/** What a host says of itself. */
+export interface Found {
+  cpus: number;
+  memoryMb: number;
+  /** MiB of each GPU, and its model. */
+  gpus: { memoryMb: number; model: string }[];
+  diskFreeBytes: number;
+  /** How far its clock is ahead of ours. */
+  clockSkewSeconds: number;
+  /** Programs that are not there. */
+  missing: string[];
+}
+
+/** All lines are marked: a login shell may print, too. The folder is made as a job would; an empty one is taken away again. */
+const script = `
+export LC_ALL=C
+say() { printf 'jobrunner:%s:%s\\n' "$1" "$2"; }
+for tool in bash tar sha256sum setsid stat mkdir mv rm df tail sleep; do
+  command -v "$tool" >/dev/null 2>&1 || say missing "$tool"
+done
+say cpus "$(nproc 2>/dev/null)"
+say memory "$(sed -n 's/^MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo 2>/dev/null)"
+say clock "$(date +%s)"
+cd || exit 72
+made=no
+[ -d "$workdir" ] || made=yes
+mkdir -p -- "$workdir" || exit 72
+[ -w "$workdir" ] || { echo "$workdir is not writable" >&2; exit 72; }
+say disk "$(df -Pk -- "$workdir" | tail -n 1 | sed 's/^.* \\([0-9]*\\) *[0-9]*% .*$/\\1/')"
+[ "$made" = no ] || rmdir -- "$workdir" 2>/dev/null
+if command -v nvidia-smi >/dev/null 2>&1; then
+  nvidia-smi --query-gpu=memory.total,name --format=csv,noheader,nounits 2>&1 | while read -r line; do say gpu "$line"; done
+fi
+say done yes
+`;
+
+/** Logs in and looks around. */
+export async function examine(host: SshHost, visit: Visit): Promise<Found | SshError> {
+  const quoted = `'${host.workdir.replaceAll("'", "'\\''")}'`;
+  const input = `workdir=${quoted}\n${script}`;
+  const before = Date.now();
+  const { resolved, code, stdout, stderr } = await visit.call(host, [], 'exec sh -s', input);
+  const rows = [...stdout.matchAll(/^jobrunner:(\w+):(.*)$/gm)].map(([, key, value]) => ({
+    key,
+    value: (value ?? '').trim(),
+  }));
+  const all = (key: string) => rows.filter((row) => row.key === key).map((row) => row.value);
+  if (code !== 0 || all('done').length === 0) return sshError(resolved, code, stderr);
+  const number = (key: string) => Number(all(key)[0] ?? 0);
+  // Half of the way there and back, at most, is not its clock's.
+  const now = (before + Date.now()) / 2000;
+  return {
+    cpus: number('cpus'),
+    memoryMb: Math.floor(number('memory') / 1024),
+    gpus: all('gpu').flatMap((line) => {
+      const [, memory, model] = /^(\d+),\s*(.+)$/.exec(line) ?? [];
+      return model === undefined ? [] : [{ memoryMb: Number(memory), model }];
+    }),
+    diskFreeBytes: number('disk') * 1024,
+    clockSkewSeconds: number('clock') - now,
+    missing: all('missing'),
+  };
+}
+
+/** One thing that was looked at. `warning`: jobs run all the same. */
+export interface Verdict {
+  check: string;
+  result: 'ok' | 'warning' | 'fails';
+  detail: string;
+}
+
+const lowDiskBytes = 5 * 1024 ** 3;
+const mostSkewSeconds = 5;
+/** Fractions of what the file says: a driver and a kernel keep some for themselves. */
+const enough = 0.93;
+
+/** Holds what was found against what the file says of the host. */
+export function judgeHost(host: SshHost, found: Found | SshError): Verdict[] {
+  if (found instanceof Error) {
+    const check = { host_key: 'host key', denied: 'login', folder: 'workdir' }[
+      found.fault as string
+    ];
+    return [{ check: check ?? 'reach', result: 'fails', detail: found.message }];
+  }
+  const gib = (bytes: number) => `${(bytes / 1024 ** 3).toFixed(1)} GiB`;
+  const verdict = (check: string, result: Verdict['result'], detail: string): Verdict => ({
+    check,
+    result,
+    detail,
+  });
+  const lacks = (have: number, said: number) => have < said * enough;
+  const { gpus, clockSkewSeconds: skew } = found;
+  const smallest = Math.min(...gpus.map((gpu) => gpu.memoryMb));
+  const tooFew = gpus.length < host.gpus.count;
+  const tooSmall = host.gpus.count > 0 && lacks(smallest, host.gpus.memory_gb * 1024);
+  const models = [...new Set(gpus.map((gpu) => gpu.model))].join(', ');
+  return [
+    verdict('reach', 'ok', `${host.user}@${host.host}:${host.port}`),
+    verdict('host key', 'ok', 'is the one that is known'),
+    verdict('login', 'ok', host.identity_file ?? host.password_variable ?? ''),
+    found.missing.length > 0
+      ? verdict('tools', 'fails', `not there: ${found.missing.join(', ')}`)
+      : verdict('tools', 'ok', 'all are there'),
+    verdict(
+      'disk',
+      found.diskFreeBytes < lowDiskBytes ? 'warning' : 'ok',
+      `${gib(found.diskFreeBytes)} free at ${host.workdir}`,
+    ),
+    verdict(
+      'clock',
+      Math.abs(skew) > mostSkewSeconds ? 'warning' : 'ok',
+      `${Math.abs(skew) < 1 ? 'less than 1' : Math.abs(skew).toFixed(0)} s off`,
+    ),
+    verdict(
+      'CPUs',
+      found.cpus < host.cpus ? 'warning' : 'ok',
+      `${found.cpus}; the file says ${host.cpus}`,
+    ),
+    verdict(
+      'memory',
+      lacks(found.memoryMb, host.memory_gb * 1024) ? 'warning' : 'ok',
+      `${gib(found.memoryMb * 1024 ** 2)}; the file says ${host.memory_gb} GiB`,
+    ),
+    verdict(
+      'GPUs',
+      tooFew || tooSmall ? 'fails' : 'ok',
+      gpus.length === 0
+        ? `none found; the file says ${host.gpus.count}`
+        : `${gpus.length} (${models}, ${gib(smallest * 1024 ** 2)}); the file says ${host.gpus.count} with ${host.gpus.memory_gb} GiB`,
+    ),
+  ];
+}

@@ -1,0 +1,72 @@
+import { readFileSync } from 'node:fs';
+import { execa } from 'execa';
+import type { SshHost } from '../../../cluster/ssh-hosts/hosts.js';
+import { SshError, sshError } from '../ssh/errors.js';
+import type { Visit } from './visit.js';
+
+/** A machine's key as it showed itself, not yet believed. */
+export interface ShownKey {
+  /** As known_hosts calls the machine: `10.0.0.1`, or `[10.0.0.1]:2222`. */
+  machine: string;
+  /** Lines of a known_hosts file. */
+  lines: string[];
+  /** As `ssh-keygen -l` prints it: `SHA256:…`. */
+  fingerprints: string[];
+}
+
+/**
+ * Learns the keys of all machines on the way to a host, one after the other: no later one is called, and no login tried, before
+ * `believe` has said yes to the one in front of it.
+ * @returns the lines of known_hosts of them all
+ * @throws SshError; what `believe` throws
+ */
+export async function pinKeys(
+  host: SshHost,
+  visit: Visit,
+  believe: (key: ShownKey) => Promise<void>,
+): Promise<string[]> {
+  const chain = [...host.proxy_jump, host];
+  const pinned: string[] = [];
+  for (const [hop, login] of chain.entries()) {
+    const here: SshHost = { ...host, ...login, proxy_jump: chain.slice(0, hop) };
+    const before = new Set(linesOf(visit.knownHosts));
+    // Nothing is told to a machine that is not known yet, least of all a password.
+    const options = ['StrictHostKeyChecking=accept-new', 'PreferredAuthentications=none'];
+    const { resolved, code, stderr } = await visit.call(
+      here,
+      options.flatMap((option) => ['-o', option]),
+      'true',
+    );
+    const fresh = linesOf(visit.knownHosts).filter((line) => !before.has(line));
+    const machine = login.port === 22 ? login.host : `[${login.host}]:${login.port}`;
+    const error = sshError(resolved, code, stderr);
+    if (code !== 0 && error.fault !== 'denied') throw error;
+    if (fresh.length > 0)
+      await believe({ machine, lines: fresh, fingerprints: await fingerprintsOf(fresh) });
+    const known = fresh.length > 0 ? fresh : await knownLines(visit, machine);
+    if (known.length === 0)
+      throw new SshError('host_key', `SSH host ${host.name}: ${machine} showed no key`);
+    pinned.push(...known);
+  }
+  return [...new Set(pinned)];
+}
+
+/** What stands there of that machine already. */
+async function knownLines(visit: Visit, machine: string): Promise<string[]> {
+  const found = await execa('ssh-keygen', ['-F', machine, '-f', visit.knownHosts], {
+    reject: false,
+  });
+  return found.stdout.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+}
+
+async function fingerprintsOf(lines: readonly string[]): Promise<string[]> {
+  const input = `${lines.join('\n')}\n`;
+  const { stdout } = await execa('ssh-keygen', ['-l', '-f', '-'], { input });
+  return stdout.split('\n').flatMap((line) => /SHA256:\S+/.exec(line)?.[0] ?? []);
+}
+
+function linesOf(path: string): string[] {
+  return readFileSync(path, 'utf8')
+    .split('\n')
+    .filter((line) => line.trim() !== '');
+}

@@ -1,0 +1,153 @@
+import { spawn } from 'node:child_process';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import type { JobId } from '../../../jobs/job.js';
+import { renderScript } from '../../../jobs/script/script.js';
+import { gpusOfHost } from '../../../cluster/ssh-hosts/capacity.js';
+import type { ResolvedHost } from '../../../cluster/ssh-hosts/resolved-hosts.js';
+import type { RemoteJobSpec } from '../../../jobs/ssh-job-spec.js';
+import type { HostFacts } from '../ssh/facts.js';
+import { copyFolder, copyTheirs, withoutOwn } from './untrusted-files.js';
+
+/** A job's places on the host, absolute paths there. */
+export interface RemotePlaces {
+  datasets: string;
+  /** The dataset's folder. */
+  dataset: string | undefined;
+  jobs: string;
+  job: string;
+  screen: string;
+}
+
+/**
+ * @param installation tells this JobRunner's jobs from another's on the same host
+ * @param restart how often Slurm has started the job anew
+ */
+export function placesOf(
+  spec: RemoteJobSpec,
+  { workdir }: HostFacts,
+  installation: string,
+  restart: number,
+): RemotePlaces {
+  const datasets = `${workdir}/datasets`;
+  const jobs = `${workdir}/jobs/${installation}`;
+  return {
+    datasets,
+    dataset: spec.dataset ? `${datasets}/${spec.dataset.sha256}` : undefined,
+    jobs,
+    job: `${jobs}/${jobFolderName(spec.job_id, spec.comment, restart)}`,
+    screen: `${workdir}/screen`,
+  };
+}
+
+/** What a job's folder on the host is called. */
+export function jobFolderName(jobId: number, comment: string, restart: number): string {
+  return `${jobId}-${shortComment(comment)}-${restart}`;
+}
+
+/** Names one start of a job on a host, by what Slurm knows of it: our job's number is not among that. */
+export function startName(host: string, comment: string, restart: number): string {
+  return `${host} ${shortComment(comment)}-${restart}`;
+}
+
+/** The {@link startName} that a {@link jobFolderName} is of; `mktemp` adds to the latter while the folder is made. */
+export function startNameOfFolder(host: string, folder: string): string {
+  return `${host} ${folder.slice(folder.indexOf('-') + 1).replace(/\.\w{6}$/, '')}`;
+}
+
+const shortComment = (comment: string) => comment.replace(/[^A-Za-z0-9]/g, '').slice(0, 12);
+
+/** The job's script as the host is to run it. */
+export function remoteScript(
+  spec: RemoteJobSpec,
+  host: ResolvedHost,
+  facts: HostFacts,
+  places: RemotePlaces,
+  shardsPerGpu: number,
+): string {
+  const { job, dataset } = places;
+  return renderScript({
+    jobId: spec.job_id as JobId,
+    experimentId: spec.experiment_id,
+    request: spec.request,
+    template: { ...spec.template, folder: `${job}/template` },
+    dataset:
+      (dataset && { treeDir: `${dataset}/tree`, originalPath: `${dataset}/original` }) || undefined,
+    outputDir: `${job}/out`,
+    stderrPath: `${job}/stderr`,
+    scriptPath: spec.script ? `${job}/script/${spec.script.name}` : undefined,
+    screenDir: places.screen,
+    fleet: {
+      gpus: gpusOfHost(host),
+      shardsPerGpu,
+      gpuType: host.gpus.type,
+    },
+    // What processes of the job are known by that have left its session.
+    account: { user: facts.user, home: facts.home, environment: { JR_REMOTE_JOB: job } },
+  });
+}
+
+/**
+ * Puts together what a job's folder on the host begins with.
+ * @param scratch a folder of ours, where it is made
+ * @returns a function that streams it as a tar, as often as wanted, and one that removes it.
+ */
+export async function packJob(
+  spec: RemoteJobSpec,
+  script: string,
+  scratch: string,
+): Promise<{ tar: () => Readable; remove: () => Promise<void> }> {
+  const folder = await mkdtemp(join(scratch, 'job-'));
+  await writeFile(join(folder, 'job.sh'), script);
+  await copyFolder(spec.template.folder, join(folder, 'template'));
+  if (spec.script) {
+    await mkdir(join(folder, 'script'));
+    await copyTheirs(spec.script.path, join(folder, 'script', spec.script.name));
+  }
+  return {
+    tar: () => localTar(folder, ['.']),
+    remove: () => rm(folder, { recursive: true, force: true }),
+  };
+}
+
+/**
+ * A tar of files of ours.
+ * @param names relative to `folder`; bytes, since they need not be UTF-8
+ */
+function localTar(folder: string, names: readonly string[]): Readable {
+  return tarOf(folder, names, ['--owner=0', '--group=0']);
+}
+
+/** A tar of a dataset's files and folders, as {@link localTar}; breaks off at one that is our own. */
+export function datasetTar(folder: string, names: readonly Buffer[]): Readable {
+  return Readable.from(withoutOwn(tarOf(folder, names, ['--no-recursion'])), { objectMode: false });
+}
+
+function tarOf(
+  folder: string,
+  names: readonly (string | Buffer)[],
+  options: readonly string[],
+): Readable {
+  const child = spawn(
+    'tar',
+    ['--create', '--file=-', '--numeric-owner', ...options, '--null', '--files-from=-'],
+    { cwd: folder, env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' }, stdio: ['pipe', 'pipe', 'pipe'] },
+  );
+  let said = '';
+  child.stderr.on('data', (chunk: Buffer) => {
+    said = (said + chunk.toString()).slice(-2000);
+  });
+  // Our reader has gone when it cannot be told the names.
+  child.stdin.on('error', () => undefined);
+  child.stdin.end(
+    Buffer.concat(names.map((name) => Buffer.concat([Buffer.from(name), Buffer.from([0])]))),
+  );
+  child.on('error', (error) => child.stdout.destroy(error));
+  child.on('exit', (code) => {
+    if (code !== 0 && !child.stdout.destroyed)
+      child.stdout.destroy(new Error(`tar ended with ${code}: ${said}`));
+  });
+  child.stdout.on('close', () => child.kill());
+  return child.stdout;
+}

@@ -1,0 +1,171 @@
+import { posix } from 'node:path';
+import { entryPath, maxPathBytes } from '../../../datasets/archive/entry-name.js';
+import { LinkMap } from '../../../datasets/archive/link-map.js';
+import { printable } from '../../../datasets/archive/printable.js';
+import { AppError } from '../../../errors.js';
+
+/*
+ * What a job has left on its host, as the host tells. Nothing of it is believed before it was looked at: names are raw
+ * (one character for one byte), and each is checked to lead to a place inside the outputs' folder.
+ */
+
+export interface RemoteFile {
+  raw: string;
+  size: number;
+  executable: boolean;
+  /** Seconds since 1970. */
+  mtime: number;
+  sha256: string;
+}
+
+export interface Listing {
+  folders: string[];
+  files: RemoteFile[];
+  links: { raw: string; target: string }[];
+  /** What is not fetched, and why: sentences. */
+  leftOut: string[];
+}
+
+/** The host does not keep to what was agreed: its list or a file is not what it may be. */
+export class RemoteLie extends Error {
+  override readonly name = 'RemoteLie';
+}
+
+/** More than this is no output, but a mistake. */
+const mostEntries = 1_000_000;
+/** A longer list of what was left out helps nobody. */
+const mostWords = 20;
+
+/**
+ * @param printed by `outputs` of libexec/ssh-host.sh
+ * @param remoteFolder the outputs' folder there: links into it are kept
+ * @param localFolder where they are to lie
+ * @throws RemoteLie
+ */
+export function readListing(printed: Buffer, remoteFolder: string, localFolder: string): Listing {
+  const records = printed.toString('latin1').split('\0');
+  if (records.length > 3 * mostEntries)
+    throw new RemoteLie(`there are more than ${mostEntries} outputs`);
+  if (records.at(-2) !== 'end' || records.at(-1) !== '')
+    throw new RemoteLie('the list of outputs is not complete');
+  const limit = maxPathBytes(localFolder);
+  const folders: string[] = [];
+  const found = new Map<string, Omit<RemoteFile, 'sha256'>>();
+  const digests = new Map<string, string>();
+  const targets = new Map<string, string>();
+  const leftOut = new LeftOut();
+
+  for (let i = 0; i < records.length - 2; i++) {
+    const [, kind = '', rest = ''] = /^(\w+) ?([^]*)$/.exec(records[i] ?? '') ?? [];
+    if (kind === 'folder') folders.push(nameOf(rest, limit));
+    else if (kind === 'file') {
+      const [, mode, size, mtime, name] =
+        /^([0-7]{1,5}) (\d{1,15}) (-?\d{1,15}) ([^]+)$/.exec(rest) ?? [];
+      if (name === undefined) throw unreadable(records[i]);
+      const raw = nameOf(name, limit);
+      const executable = (parseInt(mode ?? '', 8) & 0o111) !== 0;
+      found.set(raw, { raw, size: Number(size), mtime: Number(mtime), executable });
+    } else if (kind === 'digests') {
+      while (records[++i] !== 'files') {
+        const [, digest, name] = /^([0-9a-f]{64}) [ *]([^]+)$/.exec(records[i] ?? '') ?? [];
+        if (digest === undefined || name === undefined) throw unreadable(records[i]);
+        digests.set(nameOf(name, limit), digest);
+      }
+    } else if (kind === 'link') targets.set(nameOf(rest, limit), records[++i] ?? '');
+    else if (kind === 'other') leftOut.add(rest, 'is a fifo, socket or device');
+    else throw unreadable(records[i]);
+  }
+
+  const files: RemoteFile[] = [];
+  for (const [raw, file] of found) {
+    const sha256 = digests.get(raw);
+    if (sha256 === undefined) leftOut.add(raw, 'could not be read there');
+    else files.push({ ...file, sha256 });
+  }
+  refuseCollisions(folders, found, targets);
+  const links = insideLinks(targets, Buffer.from(remoteFolder).toString('latin1'), leftOut);
+  return { folders, files, links, leftOut: leftOut.sentences() };
+}
+
+/** A name that is a file or link must not be another's folder, whatever order they are made in. */
+function refuseCollisions(
+  folders: readonly string[],
+  files: ReadonlyMap<string, unknown>,
+  links: ReadonlyMap<string, unknown>,
+): void {
+  const isFolder = new Set(folders);
+  for (const raw of [...files.keys(), ...links.keys()]) {
+    const parent = raw.includes('/') ? raw.slice(0, raw.lastIndexOf('/')) : undefined;
+    const twice = isFolder.has(raw) || (files.has(raw) && links.has(raw));
+    if (twice || (parent !== undefined && !isFolder.has(parent)))
+      throw new RemoteLie(`the list of outputs contradicts itself at "${printable(raw)}"`);
+  }
+  for (const raw of folders)
+    if (raw.includes('/') && !isFolder.has(raw.slice(0, raw.lastIndexOf('/'))))
+      throw new RemoteLie(`the list of outputs contradicts itself at "${printable(raw)}"`);
+}
+
+/** The links that stay inside; one that names its target absolutely gets a relative one. */
+function insideLinks(
+  targets: ReadonlyMap<string, string>,
+  remoteFolder: string,
+  leftOut: LeftOut,
+): Listing['links'] {
+  const map = new LinkMap();
+  for (const [raw, text] of targets) {
+    const told = text.startsWith('/') ? posix.normalize(text) : text;
+    const isAbsolute = told === remoteFolder || told.startsWith(`${remoteFolder}/`);
+    const target = isAbsolute
+      ? posix.relative(posix.dirname(`/${raw}`), `/${told.slice(remoteFolder.length + 1)}`) || '.'
+      : told;
+    try {
+      map.add(raw, target);
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      leftOut.add(raw, `is a link that leaves the outputs (to "${printable(told)}")`);
+    }
+  }
+  try {
+    map.check();
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    leftOut.add('links', `: none is kept, since one leads out or in a circle (${error.message})`);
+    return [];
+  }
+  return [...map.entries()].map(([raw, target]) => ({ raw, target }));
+}
+
+function nameOf(name: string, limit: number): string {
+  let raw: string;
+  try {
+    raw = entryPath(name, limit);
+  } catch (error) {
+    throw new RemoteLie(`the host names an output that cannot be one: "${printable(name)}"`, {
+      cause: error,
+    });
+  }
+  // The folder itself is none of its outputs. Ours have no `a//b` and no `a/./b`, so that two names are never one.
+  if (raw === '' || name !== `./${raw}`)
+    throw new RemoteLie(`the host names an output that cannot be one: "${printable(name)}"`);
+  return raw;
+}
+
+function unreadable(record: string | undefined): RemoteLie {
+  return new RemoteLie(
+    `the list of outputs holds what cannot be read: "${printable(record ?? '')}"`,
+  );
+}
+
+class LeftOut {
+  private readonly said: string[] = [];
+  private more = 0;
+
+  add(raw: string, why: string): void {
+    if (this.said.length < mostWords) this.said.push(`"${printable(raw)}" ${why}`);
+    else this.more++;
+  }
+
+  sentences(): string[] {
+    return this.more === 0 ? this.said : [...this.said, `and ${this.more} more`];
+  }
+}

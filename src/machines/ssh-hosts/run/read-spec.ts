@@ -1,0 +1,61 @@
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { Layout } from '../../../config/layout.js';
+import type { RemoteJobSpec } from '../../../jobs/ssh-job-spec.js';
+import { openTheirs } from './untrusted-files.js';
+
+const mostBytes = 64 * 1024 ** 2;
+const absolute = z.string().regex(/^\/[^\0]*$/);
+
+/** What of it leads to anything on this machine. The rest ends up in the job's script, there. */
+const shape = z.looseObject({
+  job_id: z.number(),
+  comment: z.string().regex(/^[\w:]{1,100}$/),
+  experiment_id: z.string(),
+  request: z.looseObject({}),
+  template: z.looseObject({ folder: absolute, body: z.string(), commandKey: z.string() }),
+  dataset: z
+    .object({ sha256: z.string().regex(/^[0-9a-f]{64}$/), original: absolute, tree: absolute })
+    .nullable(),
+  script: z
+    .object({ name: z.string().regex(/^(?!\.{1,2}$)[^/\0]{1,255}$/), path: absolute })
+    .nullable(),
+  output_dir: absolute,
+  log_dir: absolute,
+});
+
+/**
+ * Reads what the API has written down of a job. The API may be in the hands of somebody else: what is written goes into the job's own
+ * folders and nowhere else, and an error repeats nothing of the file, which could be a link to another.
+ * @throws Error
+ */
+export async function readSpec(
+  layout: Pick<Layout, 'remoteJobs' | 'results' | 'jobLogs'>,
+  jobId: string,
+): Promise<RemoteJobSpec> {
+  const path = join(layout.remoteJobs, jobId, 'spec.json');
+  const file = await openTheirs(path);
+  let text: string;
+  try {
+    if ((await file.stat()).size > mostBytes) throw new Error(`${path}: is too large`);
+    text = await file.readFile('utf8');
+  } finally {
+    await file.close();
+  }
+  let given: unknown;
+  try {
+    given = JSON.parse(text);
+  } catch {
+    throw new Error(`${path}: is not JSON`);
+  }
+  const parsed = shape.safeParse(given);
+  const fields = parsed.error?.issues.map((issue) => issue.path.join('.')) ?? [];
+  if (!parsed.success) throw new Error(`${path}: cannot be used: ${fields.join(', ')}`);
+  const { job_id, output_dir, log_dir } = parsed.data;
+  const isOwn =
+    job_id === Number(jobId) &&
+    output_dir === join(layout.results, jobId) &&
+    log_dir === join(layout.jobLogs, jobId);
+  if (!isOwn) throw new Error(`${path}: names another job's folders`);
+  return parsed.data as unknown as RemoteJobSpec;
+}

@@ -1,0 +1,73 @@
+import { ConfigError } from '../../../config/config-error.js';
+import type { RemoteConfig } from '../../../config/ssh.js';
+import type { Layout } from '../../../config/layout.js';
+import { installationId } from '../installation.js';
+import { readHosts, sshSettings } from '../read-hosts.js';
+import { makeScratch } from '../scratch.js';
+import { SshError } from '../ssh/errors.js';
+import { HostSession } from '../ssh/session.js';
+import { HOST_FAILED, type Ending } from './ending.js';
+import { RemoteLie } from './listing.js';
+import { JobLog } from './log.js';
+import { readSpec } from './read-spec.js';
+import { RemoteJob } from './remote-job.js';
+
+/** How long a host is waited for before its job has been started there. */
+const patienceSeconds = 60;
+
+/**
+ * Runs a job on the SSH host that Slurm has chosen, from its start to its folder's removal there. SIGTERM ends it, within ten
+ * seconds (Slurm's KillWait).
+ * @throws ConfigError when it was not Slurm that called
+ */
+export async function remoteRun(
+  jobId: string,
+  config: RemoteConfig,
+  layout: Layout,
+): Promise<Ending> {
+  const { slurm } = config;
+  if (slurm === undefined)
+    throw new ConfigError('SLURMD_NODENAME, SLURM_JOB_ID: not set; Slurm calls this, not you');
+  if (!/^\d{1,15}$/.test(jobId)) throw new ConfigError(`job_id: ${jobId} is no number`);
+  // The API is a member of our group.
+  process.umask(0o007);
+  const spec = await readSpec(layout, jobId);
+  const { hosts } = readHosts(layout);
+  const log = new JobLog(spec.log_dir);
+  const host = hosts.find(({ name }) => name === slurm.node);
+  if (host === undefined) {
+    log.hostFailed(
+      `SSH host ${slurm.node}: is not in the list of hosts any more; run the job again`,
+    );
+    return { code: HOST_FAILED };
+  }
+  const scratch = makeScratch(layout.remoteState);
+  const settings = sshSettings(config, layout, scratch.path);
+  const session = new HostSession(host, settings, log.say, { patienceSeconds });
+  const job = new RemoteJob({
+    spec,
+    slurm,
+    session,
+    log,
+    shardsPerGpu: config.shardsPerGpu,
+    state: layout.remoteState,
+    scratch: scratch.path,
+    installation: installationId(layout.remoteState),
+  });
+  const cancelled = new AbortController();
+  process.on('SIGTERM', () => {
+    cancelled.abort(new Error('Slurm ends the job'));
+  });
+  try {
+    return await job.run(cancelled.signal);
+  } catch (error) {
+    if (error instanceof RemoteLie) log.hostFailed(`SSH host ${host.name}: ${error.message}`);
+    else if (error instanceof SshError) log.hostFailed(error.message);
+    else throw error;
+    return { code: HOST_FAILED };
+  } finally {
+    session.close();
+    scratch.remove();
+    log.close();
+  }
+}

@@ -1,0 +1,36 @@
+/** How a job on a host is, as `job_state` of libexec/ssh-host.sh tells. */
+export type RemoteState =
+  | { kind: 'running' }
+  | { kind: 'exit'; code: number }
+  | { kind: 'signal'; number: number }
+  /** It ended without a word. */
+  | { kind: 'lost'; why: 'killed' | 'rebooted' }
+  | { kind: 'none'; why: 'prepared' | 'gone' };
+
+export interface RemoteProgress {
+  state: RemoteState;
+  /** Bytes that it has written. */
+  stdout: number;
+  stderr: number;
+}
+
+/** @throws Error on what cannot be read. */
+export function readState(printed: Buffer): RemoteProgress {
+  const [word = '', sizes = ''] = printed.toString().split('\n');
+  const [stdout = NaN, stderr = NaN] = sizes.split(' ').map(Number);
+  if (!Number.isSafeInteger(stdout) || !Number.isSafeInteger(stderr))
+    throw new Error(`the host told a job's state that cannot be read: ${JSON.stringify(sizes)}`);
+  return { state: stateOf(word), stdout, stderr };
+}
+
+function stateOf(word: string): RemoteState {
+  if (word === 'running') return { kind: 'running' };
+  const [, kind, number] = /^(exit|signal) (\d{1,3})$/.exec(word) ?? [];
+  if (kind === 'exit') return { kind, code: Number(number) };
+  if (kind === 'signal') return { kind, number: Number(number) };
+  if (word === 'lost killed' || word === 'lost rebooted')
+    return { kind: 'lost', why: word === 'lost killed' ? 'killed' : 'rebooted' };
+  if (word === 'none prepared' || word === 'none gone')
+    return { kind: 'none', why: word === 'none gone' ? 'gone' : 'prepared' };
+  throw new Error(`the host told a job's state that cannot be read: ${JSON.stringify(word)}`);
+}

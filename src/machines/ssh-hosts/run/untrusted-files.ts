@@ -1,0 +1,78 @@
+import { constants } from 'node:fs';
+import { lstat, mkdir, open, opendir, readlink, symlink, type FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { BLOCK, numeric } from '../../../datasets/archive/tar-header.js';
+
+/*
+ * What the API says a job is made of is read here as jr-remote, and could be a link to what jr-remote alone can read: the keys and
+ * passwords of hosts. Those are jr-remote's own, and nothing that a job is made of is. What counts is the file that was opened,
+ * whatever path led to it and whoever changes that meanwhile.
+ */
+
+/** Our own user; none for root, whose everything is. */
+const ownUid = process.getuid?.() === 0 ? undefined : process.getuid?.();
+
+function refuseOwn(uid: number | undefined, what: string, own: number | undefined): void {
+  if (own !== undefined && uid === own)
+    throw new Error(`${what}: belongs to this process's user, and is no part of a job`);
+}
+
+/** Opens a file that the API names, to be read. @throws Error when it is no file, or one of our own. */
+export async function openTheirs(path: string | Buffer, own = ownUid): Promise<FileHandle> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  try {
+    const stats = await file.stat();
+    if (!stats.isFile()) throw new Error(`${path.toString()}: is not a file`);
+    refuseOwn(stats.uid, path.toString(), own);
+    return file;
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+/** Copies a file that the API names. */
+export async function copyTheirs(from: string, to: string): Promise<void> {
+  const file = await openTheirs(from);
+  const copy = await open(to, 'wx', (await file.stat()).mode & 0o777);
+  // Both streams close what they are given.
+  await pipeline(file.createReadStream(), copy.createWriteStream());
+}
+
+/** Copies a folder that the API names. Links in it stay as they are. */
+export async function copyFolder(from: string, to: string): Promise<void> {
+  await mkdir(to);
+  for await (const { name } of await opendir(from)) {
+    const [path, copy] = [join(from, name), join(to, name)];
+    const stats = await lstat(path);
+    if (stats.isSymbolicLink()) await symlink(await readlink(path), copy);
+    else if (stats.isDirectory()) await copyFolder(path, copy);
+    else await copyTheirs(path, copy);
+  }
+}
+
+/** Lets a tar of theirs pass, with the owners that tar(1) found, as long as nothing in it is our own. */
+export async function* withoutOwn(
+  tar: AsyncIterable<Buffer>,
+  own = ownUid,
+): AsyncGenerator<Buffer, void, undefined> {
+  let header = Buffer.alloc(0);
+  let content = 0;
+  for await (const chunk of tar) {
+    for (let at = 0; at < chunk.length;) {
+      const skipped = Math.min(content, chunk.length - at);
+      content -= skipped;
+      at += skipped;
+      if (at === chunk.length) break;
+      const part = chunk.subarray(at, at + BLOCK - header.length);
+      header = Buffer.concat([header, part]);
+      at += part.length;
+      if (header.length < BLOCK) break;
+      refuseOwn(numeric(header, 108, 8), 'a file of the dataset', own);
+      content = Math.ceil((numeric(header, 124, 12) ?? 0) / BLOCK) * BLOCK;
+      header = Buffer.alloc(0);
+    }
+    yield chunk;
+  }
+}

@@ -1,0 +1,232 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { errnoOf } from '../../../errors.js';
+import type { ResolvedHost } from '../../../cluster/ssh-hosts/resolved-hosts.js';
+import { passwordEnvironment, sshAlias, writeSshConfig, type SshSettings } from './config.js';
+import { SshError, sshError } from './errors.js';
+import { readFacts, type HostFacts } from './facts.js';
+import { afterMark, hostProgram } from './program.js';
+
+/** How much of what was said on standard error is kept for the message. */
+const keptWords = 16 * 1024;
+/** An answer that is longer is none of ours; the lists of a host's jobs and of a job's outputs may be. */
+const mostBytes = 2 ** 20;
+/** Paths, a name and a line of df. */
+const mostFactBytes = 64 * 1024;
+/** ConnectTimeout ends with the other side's first words, and its keep-alive begins with the session. */
+const connectMs = 90_000;
+
+export interface CallOptions {
+  input?: Buffer | Readable;
+  /** More output ends the call: nothing that a host sends may fill our memory. */
+  mostBytes?: number;
+  /** Takes the output as it comes, however much; the next is waited with until it has. */
+  onOutput?: (chunk: Buffer) => void | Promise<void>;
+  /** Takes standard error as it comes: nothing of ssh's own is among it. */
+  onError?: (chunk: Buffer) => void | Promise<void>;
+  /** Ends the call; it then rejects with the signal's reason. What runs there is not ended by that. */
+  signal?: AbortSignal;
+}
+
+/** A connection to an SSH host, over which its programs are called. */
+export class Link {
+  private constructor(
+    readonly host: ResolvedHost,
+    readonly facts: HostFacts,
+    private readonly settings: SshSettings,
+    private readonly config: string,
+    private readonly socket: string,
+    private readonly master: ChildProcess,
+  ) {}
+
+  /**
+   * Connects (a ControlMaster, see ssh_config(5)) and makes the working folder there, if it is missing. The connection ends with
+   * this process, however that ends: what runs there waits for the end of our standard input.
+   * @throws SshError
+   */
+  static async connect(
+    host: ResolvedHost,
+    settings: SshSettings,
+    signal?: AbortSignal,
+  ): Promise<Link> {
+    const { path: config } = writeSshConfig(host, settings);
+    // ssh adds 17 characters while it makes it, and a socket's path has 107 bytes (unix(7)).
+    const socket = join(settings.scratch, randomBytes(2).toString('hex'));
+    const master = start(
+      host,
+      settings,
+      ['-F', config, '-M', '-S', socket],
+      ['hold', host.workdir],
+    );
+    const stop = () => master.child.kill('SIGKILL');
+    signal?.addEventListener('abort', stop, { once: true });
+    if (signal?.aborted === true) stop();
+    const timer = setTimeout(stop, connectMs);
+    try {
+      let said = Buffer.alloc(0);
+      let facts: HostFacts | undefined;
+      for await (const chunk of afterMark(master.child.stdout, master.mark)) {
+        said = Buffer.concat([said, chunk]);
+        facts = readFacts(said);
+        if (facts !== undefined || said.length > mostFactBytes) break;
+      }
+      if (facts !== undefined) {
+        // A break is noticed at the next call.
+        master.ended.catch(() => undefined);
+        return new Link(host, facts, settings, config, socket, master.child);
+      }
+      if (said.length <= mostFactBytes) await master.ended;
+      throw new SshError('other', `SSH host ${host.name}: said nothing that could be understood`);
+    } catch (error) {
+      master.child.kill('SIGKILL');
+      for (const path of [socket, config]) rmSync(path, { force: true });
+      signal?.throwIfAborted();
+      throw error;
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', stop);
+    }
+  }
+
+  get isBroken(): boolean {
+    return this.master.exitCode !== null || this.master.signalCode !== null;
+  }
+
+  /** Ends the connection, and all calls over it. */
+  close(): void {
+    this.master.kill('SIGTERM');
+    for (const path of [this.socket, this.config]) rmSync(path, { force: true });
+  }
+
+  /**
+   * Calls a function of libexec/ssh-host.sh there.
+   * @returns what it printed, unless `onOutput` took it.
+   * @throws SshError
+   */
+  async call(args: readonly string[], options: CallOptions = {}): Promise<Buffer> {
+    const { onOutput, onError, signal, mostBytes: most = mostBytes } = options;
+    signal?.throwIfAborted();
+    const quiet = onError === undefined ? [] : ['-o', 'LogLevel=QUIET'];
+    const call = start(
+      this.host,
+      this.settings,
+      ['-F', this.config, '-o', 'ControlMaster=no', '-S', this.socket, ...quiet],
+      args,
+      options,
+    );
+    const stop = () => {
+      // Its ends of our pipes are with the master, too, which does not close them for its sake.
+      call.child.kill('SIGKILL');
+      call.child.stdout.destroy();
+      call.child.stderr.destroy();
+    };
+    signal?.addEventListener('abort', stop, { once: true });
+    const printed: Buffer[] = [];
+    let bytes = 0;
+    try {
+      for await (const chunk of afterMark(call.child.stdout, call.mark)) {
+        if (onOutput === undefined) printed.push(chunk);
+        else await onOutput(chunk);
+        bytes += chunk.length;
+        if (onOutput === undefined && bytes > most)
+          throw new SshError(
+            'other',
+            `SSH host ${this.host.name}: answers without end (more than ${most} bytes to "${args[0] ?? ''}")`,
+          );
+      }
+      await call.ended;
+      return Buffer.concat(printed);
+    } catch (error) {
+      stop();
+      await call.ended.catch(() => undefined);
+      signal?.throwIfAborted();
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', stop);
+    }
+  }
+}
+
+/** Starts ssh and the program. `ended` rejects with an SshError, or with what a taker of standard error threw. */
+function start(
+  host: ResolvedHost,
+  settings: SshSettings,
+  options: string[],
+  args: readonly string[],
+  { input, onError }: CallOptions = {},
+) {
+  const program = hostProgram(args);
+  const child = spawn('ssh', [...options, sshAlias(host), program.command], {
+    env: {
+      PATH: '/usr/local/bin:/usr/bin:/bin',
+      LC_ALL: 'C',
+      SHELL: '/bin/sh',
+      ...passwordEnvironment(host.password_path, settings),
+    },
+    cwd: '/',
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  const exited = new Promise<number | null>((fulfil, reject) => {
+    child.once('error', reject);
+    child.once('close', fulfil);
+  });
+  exited.catch(() => undefined);
+  // `hold` is told the end by the end of its input, which is ours.
+  const isHeld = args[0] === 'hold';
+  const fed = feed(child.stdin, program.text, input, !isHeld);
+  fed.catch(() => undefined);
+  const heard = listen(child.stderr, program.mark, onError);
+  heard.catch(() => undefined);
+  const ended = (async () => {
+    const code = await exited;
+    const said = await heard;
+    if (code !== 0) throw sshError(host, code, said);
+    // It needs not read all it is given.
+    await fed.catch((error: unknown) => {
+      if (errnoOf(error) !== 'EPIPE' && errnoOf(error) !== 'ERR_STREAM_PREMATURE_CLOSE')
+        throw error;
+    });
+  })();
+  ended.catch(() => undefined);
+  return { child, mark: program.mark, ended };
+}
+
+async function feed(
+  stdin: Writable,
+  text: Buffer,
+  input: Buffer | Readable | undefined,
+  end: boolean,
+): Promise<void> {
+  stdin.on('error', () => undefined);
+  stdin.write(text);
+  if (!end) return;
+  if (input === undefined || Buffer.isBuffer(input)) {
+    await new Promise<void>((fulfil, reject) => {
+      stdin.once('error', reject);
+      stdin.end(input ?? Buffer.alloc(0), () => {
+        fulfil();
+      });
+    });
+  } else await pipeline(input, stdin);
+}
+
+/** @returns the last of what was said, for a message. */
+async function listen(
+  stream: Readable,
+  mark: string,
+  onError: CallOptions['onError'],
+): Promise<string> {
+  let said = '';
+  const keep = (chunk: Buffer) => {
+    said = (said + chunk.toString('latin1')).slice(-keptWords);
+  };
+  for await (const chunk of afterMark(stream, mark, keep)) {
+    if (onError === undefined) keep(chunk);
+    else await onError(chunk);
+  }
+  return said;
+}

@@ -1,0 +1,60 @@
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { shellQuote } from '../../../jobs/script/shell-quote.js';
+import { packageRoot } from '../../../config/package-root.js';
+
+const hostScript = readFileSync(join(packageRoot, 'libexec', 'ssh-host.sh'), 'latin1');
+
+/** One call of libexec/ssh-host.sh. */
+export interface Program {
+  /** For the user's login shell there, whichever it is; the same words in `ps` whatever is done. */
+  command: string;
+  /** Comes first on standard input; what follows it is the program's own input. */
+  text: Buffer;
+  /** A line that stands in front of what the program prints: login shells may print, too. */
+  mark: string;
+}
+
+/** @param args a function of the script, and its arguments: without NUL */
+export function hostProgram(args: readonly string[]): Program {
+  const mark = `jobrunner-${randomBytes(12).toString('hex')}`;
+  const text = Buffer.concat([
+    Buffer.from(`JR_MARK=${mark}; set -- ${args.map(shellQuote).join(' ')}\n`),
+    Buffer.from(hostScript, 'latin1'),
+  ]);
+  return {
+    // In the C locale a character is a byte. bash reads no byte more than it is told to.
+    command: `exec bash -c 'export LC_ALL=C; IFS= read -r -N ${text.length} p && eval "$p"'`,
+    text,
+    mark,
+  };
+}
+
+/** Most bytes a login shell may print in front of our program. */
+const mostNoise = 2 ** 20;
+
+/** What follows the mark. @throws Error when too much stands in front of it. */
+export async function* afterMark(
+  stream: AsyncIterable<Buffer>,
+  mark: string,
+  onNoise: (noise: Buffer) => void = () => undefined,
+): AsyncGenerator<Buffer, void, undefined> {
+  let noise: Buffer | undefined = Buffer.alloc(0);
+  for await (const chunk of stream) {
+    if (noise === undefined) {
+      yield chunk;
+      continue;
+    }
+    noise = Buffer.concat([noise, chunk]);
+    const at = noise.indexOf(`${mark}\n`);
+    if (at !== -1) {
+      onNoise(noise.subarray(0, at));
+      const rest = noise.subarray(at + mark.length + 1);
+      noise = undefined;
+      if (rest.length > 0) yield rest;
+    } else if (noise.length > mostNoise)
+      throw new Error('the login shell there prints without end: is something wrong in ~/.bashrc?');
+  }
+  if (noise !== undefined) onNoise(noise);
+}

@@ -1,0 +1,225 @@
+import { createHash } from 'node:crypto';
+import { constants, createReadStream } from 'node:fs';
+import { chmod, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { extractArchive } from '../../../datasets/archive/extract-archive.js';
+import type { Dataset } from '../../../datasets/store.js';
+import type { Sha256 } from '../../../datasets/digest.js';
+import { KeyLock } from '../../../key-lock.js';
+import type { Database } from '../../../db/database.js';
+import { AppError, errnoOf } from '../../../errors.js';
+import type { Job, JobId } from '../../../jobs/job.js';
+import type { JobFolders } from '../../../jobs/job-folders.js';
+import type { LogStream } from '../../../jobs/log-file.js';
+import type { BoxJob } from '../../../cluster/workers/record.js';
+import * as store from './store.js';
+
+export interface BoxServiceParts {
+  db: Database;
+  folders: JobFolders;
+  /** Where what boxes send lies until it is whole; beside the results, into which it is renamed. */
+  arrivals: string;
+  datasets: {
+    get(sha: Sha256): Dataset;
+    forJob(sha: Sha256): { originalPath: string };
+  };
+  findJob: (id: JobId) => Job | undefined;
+  /** What is odd about a job. */
+  warn: (id: JobId, message: string) => void;
+  /** Called when a job's outputs have arrived. */
+  onDelivered: (id: JobId) => void;
+}
+
+/** What arrives from worker boxes, and what they get of jobs: no word of theirs is taken for a path. */
+export class BoxService {
+  readonly #locks = new KeyLock();
+  readonly #closing = new AbortController();
+  readonly #running = new Set<Promise<unknown>>();
+
+  constructor(private readonly parts: BoxServiceParts) {}
+
+  async start(): Promise<void> {
+    await mkdir(this.parts.arrivals, { recursive: true });
+    await chmod(this.parts.arrivals, 0o700);
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await Promise.allSettled(this.#running);
+  }
+
+  /**
+   * A box is about to run that job.
+   * @throws AppError not_found, conflict when Slurm has not given it to anybody.
+   */
+  begin(box: string, id: JobId, slurmJobId: number): Promise<BoxJob> {
+    return this.#alone(id, async () => {
+      const { db, folders, findJob } = this.parts;
+      const job = findJob(id);
+      if (job === undefined) throw new AppError('not_found', `there is no job ${id}`);
+      // Slurm may start a job before we have its number from sbatch.
+      if (job.terminal || (job.slurm_job_id !== null && job.slurm_job_id !== slurmJobId))
+        throw new AppError('conflict', `job ${id} is not to be run: it is ${job.state}`);
+      await folders.makeForBox(id);
+      await rm(this.#archiveOf(id), { force: true });
+      store.takeUp(db, id, box);
+      return this.#view(box, job);
+    });
+  }
+
+  /** @throws AppError not_found */
+  async look(box: string, id: JobId): Promise<BoxJob> {
+    const job = this.parts.findJob(id);
+    if (job === undefined) throw new AppError('not_found', `there is no job ${id}`);
+    return this.#view(box, job);
+  }
+
+  problem(box: string, id: JobId, message: string): void {
+    this.#demandOwn(box, id);
+    this.parts.warn(id, `${box}: ${message}`);
+  }
+
+  /**
+   * Appends to a job's log. @throws AppError conflict, with the `size` it has, when that is not `offset`.
+   */
+  appendLog(box: string, id: JobId, stream: LogStream, offset: number, bytes: Buffer) {
+    this.#demandOwn(box, id);
+    const path = join(this.parts.folders.of(id).logDir, `${stream}.log`);
+    return this.#alone(id, () => append(path, offset, bytes, 0o640));
+  }
+
+  /** Appends to the archive of a job's outputs, as {@link appendLog} does. */
+  appendOutputs(box: string, id: JobId, offset: number, bytes: Buffer) {
+    this.#demandOwn(box, id);
+    return this.#alone(id, () => append(this.#archiveOf(id), offset, bytes, 0o600));
+  }
+
+  /**
+   * The archive is whole: its files become the job's outputs.
+   * @throws AppError sha256_mismatch (send it anew), archive_refused, disk_full.
+   */
+  deliver(box: string, id: JobId, sha256: string): Promise<void> {
+    return this.#alone(id, async () => {
+      const { db, folders, onDelivered } = this.parts;
+      if (this.#demandOwn(box, id).delivered) return;
+      const archive = this.#archiveOf(id);
+      const { outputDir } = folders.of(id);
+      const tree = `${archive}.tree`;
+      await rm(tree, { recursive: true, force: true });
+      if ((await digestOf(archive)) !== sha256) {
+        await rm(archive, { force: true });
+        throw new AppError('sha256_mismatch', 'the outputs arrived damaged: send them again');
+      }
+      const { gid } = await stat(outputDir);
+      const limits = { maxBytes: 0, maxFiles: 0 };
+      const { signal } = this.#closing;
+      await extractArchive(archive, tree, limits, { signal, fileGroup: gid, durable: true });
+      // Over the folder of before, which we alone write and which is empty.
+      await rename(join(tree, 'outputs'), outputDir);
+      await chmod(outputDir, 0o2750);
+      store.markDelivered(db, id);
+      await rm(archive);
+      await rm(tree, { recursive: true });
+      onDelivered(id);
+    });
+  }
+
+  /** Says what is still to come of a job that has ended; undefined when nothing is. */
+  onTheWay(id: number): string | undefined {
+    const row = store.findBoxJob(this.parts.db, id);
+    return row === undefined || row.delivered
+      ? undefined
+      : `the outputs are still on ${row.box}: they follow as soon as it can send them`;
+  }
+
+  /** To be called after each look at the jobs: what waits again may run here next time, or on another box. */
+  async releaseQueued(): Promise<void> {
+    const { db, folders } = this.parts;
+    for (const id of store.queuedAgain(db))
+      await this.#alone(id as JobId, async () => {
+        store.forget(db, id);
+        await folders.makeAgain(id as JobId);
+      });
+  }
+
+  /** The path of the script that came with the job. @throws AppError not_found */
+  scriptOf(box: string, id: JobId): string {
+    this.#demandOwn(box, id);
+    const name = this.parts.findJob(id)?.request.script_name;
+    if (name === undefined) throw new AppError('not_found', `job ${id} has no script of its own`);
+    return join(this.parts.folders.of(id).scriptDir, name);
+  }
+
+  async #view(box: string, job: Job): Promise<BoxJob> {
+    const { folders, datasets } = this.parts;
+    const { dataset_sha: sha, script_name } = job.request;
+    const { stdoutPath, stderrPath } = folders.of(job.job_id);
+    const dataset = sha === undefined ? undefined : datasets.get(sha);
+    return {
+      job_id: job.job_id,
+      slurm_job_id: job.slurm_job_id,
+      yours: store.findBoxJob(this.parts.db, job.job_id)?.box === box,
+      ended: job.terminal,
+      script_name: script_name ?? null,
+      dataset: dataset ? { sha256: dataset.sha256, name: dataset.name, size: dataset.size } : null,
+      log: { stdout: await sizeOf(stdoutPath), stderr: await sizeOf(stderrPath) },
+      outputs: await sizeOf(this.#archiveOf(job.job_id)),
+    };
+  }
+
+  /** One thing at a time for each job. @throws AppError shutting_down */
+  #alone<T>(id: JobId, work: () => Promise<T>): Promise<T> {
+    if (this.#closing.signal.aborted)
+      throw new AppError('shutting_down', 'the service is stopping; ask again once it is back');
+    const running = this.#locks.hold(String(id), work);
+    this.#running.add(running);
+    const done = () => this.#running.delete(running);
+    running.then(done, done);
+    return running;
+  }
+
+  #archiveOf(id: JobId): string {
+    return join(this.parts.arrivals, `${id}.tar`);
+  }
+
+  #demandOwn(box: string, id: JobId): store.BoxJobRow {
+    const row = store.findBoxJob(this.parts.db, id);
+    if (row?.box !== box) throw new AppError('forbidden', `job ${id} is not ${box}’s`);
+    return row;
+  }
+}
+
+async function append(path: string, offset: number, bytes: Buffer, mode: number) {
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW;
+  const file = await open(path, flags, mode);
+  try {
+    const { size } = await file.stat();
+    if (size !== offset)
+      throw new AppError('conflict', `offset: ${size} bytes are here`, { details: { size } });
+    await file.write(bytes, 0, bytes.length, offset);
+    return { size: size + bytes.length };
+  } finally {
+    await file.close();
+  }
+}
+
+async function sizeOf(path: string): Promise<number> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return 0;
+    throw error;
+  }
+}
+
+async function digestOf(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  try {
+    await pipeline(createReadStream(path), hash);
+  } catch (error) {
+    // It was told to be whole before anything had come.
+    if (errnoOf(error) !== 'ENOENT') throw error;
+  }
+  return hash.digest('hex');
+}

@@ -1,0 +1,155 @@
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { Agent, request } from 'node:https';
+import { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import type { Duplex } from 'node:stream';
+import { connect } from 'node:tls';
+import { digestOf, isSameSecret } from '../../config/join-token.js';
+
+/** The controller was not reached, or the connection broke: what was asked for may or may not have been done. */
+export class LinkError extends Error {
+  override readonly name = 'LinkError';
+}
+
+/** The controller, or whoever answers in its place, said no. */
+export class ControllerRefusal extends Error {
+  override readonly name = 'ControllerRefusal';
+  constructor(
+    readonly status: number,
+    message: string,
+    readonly details: Record<string, unknown> = {},
+  ) {
+    super(message);
+  }
+}
+
+export interface LinkTarget {
+  host: string;
+  port: number;
+  /** SHA-256 of the certificate in DER. */
+  fingerprint: Buffer;
+}
+
+/** Nothing said for so long: the connection is taken for broken. */
+const silenceMs = 60_000;
+
+/** HTTPS to the join port. Nothing is sent before the certificate is found to be the very one that the join token names. */
+export class ControllerLink {
+  readonly #agent: Agent;
+
+  constructor(
+    private readonly target: LinkTarget,
+    private readonly token: string,
+  ) {
+    this.#agent = pinnedAgent(target);
+  }
+
+  /** The reply's body, as a stream. @throws LinkError; ControllerRefusal */
+  async open(
+    method: string,
+    path: string,
+    { body, headers = {}, signal }: CallOptions = {},
+  ): Promise<IncomingMessage> {
+    const { host, port } = this.target;
+    const outgoing = request({
+      agent: this.#agent,
+      host,
+      port,
+      method,
+      path,
+      timeout: silenceMs,
+      headers: {
+        ...(this.token !== '' && { Authorization: `Bearer ${this.token}` }),
+        ...(typeof body === 'string' && { 'Content-Type': 'application/json' }),
+        ...(body instanceof Buffer && { 'Content-Type': 'application/octet-stream' }),
+        ...(body !== undefined && { 'Content-Length': Buffer.byteLength(body) }),
+        ...headers,
+      },
+      ...(signal && { signal }),
+    });
+    outgoing.once('timeout', () => outgoing.destroy(new Error('no word for a minute')));
+    const failed = once(outgoing, 'error').then(([error]) => error as Error);
+    const answered = once(outgoing, 'response').then(([reply]) => reply as IncomingMessage);
+    // Else the one that comes second has nobody to catch it.
+    failed.catch(() => undefined);
+    answered.catch(() => undefined);
+    outgoing.end(body);
+    const reply = await Promise.race([answered, failed]).catch((error: unknown) => error as Error);
+    if (reply instanceof Error)
+      throw new LinkError(`the controller at ${host}:${port} cannot be reached: ${reply.message}`, {
+        cause: reply,
+      });
+    if (reply.statusCode !== undefined && reply.statusCode < 300) return reply;
+    throw await refusalOf(reply);
+  }
+
+  /** Hands on all of a reply's body. @throws LinkError when it is cut off; what `take` throws. */
+  async drain(reply: IncomingMessage, take: (chunk: Buffer) => Promise<void>): Promise<void> {
+    const chunks = reply[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+    for (;;) {
+      const next = await chunks.next().catch((cause: unknown) => {
+        throw new LinkError('the controller’s reply was cut off', { cause });
+      });
+      if (next.done === true) return;
+      await take(next.value);
+    }
+  }
+
+  /** The reply's body, as JSON. @throws LinkError; ControllerRefusal */
+  async call(method: string, path: string, options: CallOptions = {}): Promise<unknown> {
+    const reply = await this.open(method, path, options);
+    const said = await text(reply).catch((cause: unknown) => {
+      throw new LinkError('the controller’s reply was cut off', { cause });
+    });
+    return JSON.parse(said);
+  }
+
+  close(): void {
+    this.#agent.destroy();
+  }
+}
+
+export interface CallOptions {
+  body?: string | Buffer;
+  headers?: Record<string, string>;
+  signal?: AbortSignal;
+}
+
+async function refusalOf(reply: IncomingMessage): Promise<Error> {
+  const status = reply.statusCode ?? 0;
+  const said = await text(Readable.from(reply)).catch(() => '');
+  let parsed: { message?: string; error?: { message?: string; details?: Record<string, unknown> } };
+  try {
+    parsed = JSON.parse(said) as typeof parsed;
+  } catch {
+    parsed = {};
+  }
+  const message = parsed.error?.message ?? parsed.message ?? `HTTP ${status}`;
+  if (status === 503) return new LinkError(message);
+  return new ControllerRefusal(status, message, parsed.error?.details);
+}
+
+/** The name and date in the certificate say nothing here: it is that one, or no connection. */
+function pinnedAgent({ host, port, fingerprint }: LinkTarget): Agent {
+  const agent = new Agent({ keepAlive: true, maxSockets: 8 });
+  agent.createConnection = (_options, callback) => {
+    const socket = connect({ host, port, minVersion: 'TLSv1.3', rejectUnauthorized: false });
+    const done = callback as ((error: Error | null, socket: Duplex) => void) | undefined;
+    socket.once('error', (error: Error) => done?.(error, socket));
+    socket.once('secureConnect', () => {
+      const found = digestOf(socket.getPeerCertificate().raw);
+      if (isSameSecret(found.toString('hex'), fingerprint.toString('hex')))
+        return done?.(null, socket);
+      socket.destroy();
+      done?.(
+        new Error(
+          'its certificate is not the one that JR_JOIN_TOKEN names; take the token from "jobrunner box token" there',
+        ),
+        socket,
+      );
+    });
+    return undefined;
+  };
+  return agent;
+}

@@ -1,0 +1,161 @@
+import { readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import type { Logger } from 'pino';
+import { sha256Schema, type Sha256 } from '../../datasets/digest.js';
+import type { DatasetFolders, DatasetPaths } from '../../datasets/folders.js';
+import { freeForDatasets } from '../../datasets/free-disk.js';
+import { AppError, errnoOf } from '../../errors.js';
+
+interface Copy {
+  sha256: Sha256;
+  /** On the disk, original and tree. */
+  bytes: number;
+  /** Milliseconds since 1970. */
+  usedAt: number;
+}
+
+export interface CacheParts {
+  folders: DatasetFolders;
+  /** Most that all copies may take; 0: the free disk. */
+  mostBytes: number;
+  /** Whether a job runs there, or is about to, that needs it. */
+  isInUse: (sha256: Sha256) => boolean;
+  now: () => number;
+  log: Logger;
+}
+
+/** The copies of datasets on a box. The one that no job has used for longest goes first; one in use never does. */
+export class DatasetCache {
+  readonly #copies = new Map<Sha256, Copy>();
+
+  constructor(private readonly parts: CacheParts) {}
+
+  /** Finds what is here from before. */
+  async start(): Promise<void> {
+    const { folders } = this.parts;
+    await rm(folders.trash, { recursive: true, force: true });
+    await folders.makeAll();
+    for (const prefix of await readdir(folders.root))
+      for (const name of /^[0-9a-f]{2}$/.test(prefix)
+        ? await readdir(join(folders.root, prefix))
+        : []) {
+        const sha256 = sha256Schema.safeParse(name);
+        if (sha256.success) await this.#findOut(sha256.data);
+      }
+    await this.demand(0).catch((error: unknown) => {
+      // Jobs that run have more than may now be kept; the next dataset is told so.
+      if (!isDiskFull(error)) throw error;
+    });
+  }
+
+  /** A job is about to use it. */
+  async use(sha256: Sha256): Promise<void> {
+    const copy = this.#copies.get(sha256);
+    if (copy === undefined) return;
+    copy.usedAt = this.parts.now();
+    const at = new Date(copy.usedAt);
+    await utimes(noteIn(this.parts.folders.of(sha256)), at, at);
+  }
+
+  /** A copy that was just made. */
+  async add(sha256: Sha256): Promise<void> {
+    await this.#findOut(sha256);
+  }
+
+  forget(sha256: Sha256): void {
+    this.#copies.delete(sha256);
+  }
+
+  /**
+   * Makes room for that many bytes more, by removing other copies.
+   * @throws AppError disk_full when it cannot.
+   */
+  async makeRoom(bytes: number): Promise<void> {
+    await this.demand(bytes);
+    while ((await freeForDatasets(this.parts.folders.root)) < bytes) await this.#evictOne(bytes);
+  }
+
+  /**
+   * Keeps all copies and that one, which may be on the disk already, to what they may take.
+   * @throws AppError disk_full when it cannot.
+   */
+  async demand(bytes: number): Promise<void> {
+    const { mostBytes, isInUse } = this.parts;
+    if (mostBytes === 0) return;
+    for (;;) {
+      const copies = [...this.#copies.values()];
+      if (copies.reduce((sum, copy) => sum + copy.bytes, bytes) <= mostBytes) return;
+      if (copies.every(({ sha256 }) => isInUse(sha256)))
+        throw new AppError(
+          'disk_full',
+          `JR_CACHE_GB: the dataset takes ${gib(bytes)} of the ${gib(mostBytes)} that datasets may take on this box${copies.length === 0 ? '' : ', and jobs that run there use the rest'}`,
+        );
+      await this.#evictOne(bytes);
+    }
+  }
+
+  /**
+   * Does it again for as long as it fails because the disk is full and there is a copy to be removed.
+   * @param bytes that it needs, as far as that is known
+   * @throws AppError disk_full; what `work` throws.
+   */
+  async withRoom<T>(bytes: number, work: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await work();
+      } catch (error) {
+        if (!isDiskFull(error)) throw error;
+        await this.#evictOne(bytes);
+      }
+    }
+  }
+
+  /** @throws AppError disk_full when every other copy is in use. */
+  async #evictOne(bytes: number): Promise<void> {
+    const { folders, isInUse, log } = this.parts;
+    const [oldest] = [...this.#copies.values()]
+      .filter((copy) => !isInUse(copy.sha256))
+      .sort((a, b) => a.usedAt - b.usedAt);
+    if (oldest === undefined) {
+      const free = Math.max(0, await freeForDatasets(folders.root));
+      throw new AppError(
+        'disk_full',
+        `the disk of this box is too full for the dataset, which needs ${gib(bytes)} or more: ${gib(free)} are free, and no other dataset is left here that no job uses`,
+      );
+    }
+    this.#copies.delete(oldest.sha256);
+    const aside = folders.setAside(oldest.sha256);
+    if (aside !== undefined) await rm(aside, { recursive: true, force: true });
+    log.info({ sha256: oldest.sha256, bytes: oldest.bytes }, 'a dataset made room for another');
+  }
+
+  /** A note beside the copy keeps its size; the note's own time is when it was last used. */
+  async #findOut(sha256: Sha256): Promise<void> {
+    const paths = this.parts.folders.of(sha256);
+    const note = noteIn(paths);
+    const known = await readFile(note, 'utf8').catch((error: unknown) => {
+      if (errnoOf(error) !== 'ENOENT') throw error;
+      return undefined;
+    });
+    const bytes = known === undefined ? await bytesIn(paths.folder) : Number(known);
+    if (known === undefined) await writeFile(note, String(bytes), { mode: 0o640 });
+    const { mtimeMs: usedAt } = await stat(note);
+    this.#copies.set(sha256, { sha256, bytes, usedAt });
+  }
+}
+
+const noteIn = ({ folder }: DatasetPaths) => join(folder, 'bytes');
+
+/** Bytes on the disk below that folder. */
+export async function bytesIn(folder: string): Promise<number> {
+  const { stdout } = await execa('du', ['-s', '--block-size=1', folder]);
+  return Number(stdout.split('\t')[0]);
+}
+
+function isDiskFull(error: unknown): boolean {
+  if (error instanceof AppError) return error.code === 'disk_full';
+  return ['ENOSPC', 'EDQUOT'].includes(errnoOf(error) ?? '');
+}
+
+const gib = (bytes: number) => `${(bytes / 2 ** 30).toPrecision(3)} GiB`;

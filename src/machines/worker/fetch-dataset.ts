@@ -1,0 +1,99 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { open, rm } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
+import type { Logger } from 'pino';
+import type { BoxJob } from '../../cluster/workers/record.js';
+import type { Sha256 } from '../../datasets/digest.js';
+import { DatasetFolders, isWhole } from '../../datasets/folders.js';
+import { KeyLock } from '../../key-lock.js';
+import { unpack } from '../../datasets/unpack.js';
+import type { ControllerLink } from './controller-link.js';
+import { bytesIn, DatasetCache } from './dataset-cache.js';
+import { patiently } from './patiently.js';
+
+type WantedDataset = NonNullable<BoxJob['dataset']>;
+
+const noLimits = { extractBytes: 0, extractFiles: 0 };
+
+export interface FetcherParts {
+  root: string;
+  link: ControllerLink;
+  /** Most that the copies may take, in bytes; 0: the free disk. */
+  mostBytes: number;
+  /** Whether a job here has it or waits for it: then it stays. */
+  isInUse: (sha256: string) => boolean;
+  log: Logger;
+}
+
+/** Brings datasets here by their digest, each once, in the folders that they have on the controller. */
+export class DatasetFetcher {
+  readonly #folders: DatasetFolders;
+  readonly #cache: DatasetCache;
+  readonly #locks = new KeyLock();
+
+  constructor(private readonly parts: FetcherParts) {
+    const { root, mostBytes, isInUse, log } = parts;
+    this.#folders = new DatasetFolders(root);
+    this.#cache = new DatasetCache({
+      ...{ folders: this.#folders, mostBytes, isInUse, now: Date.now, log },
+    });
+  }
+
+  /** Removes what was cut off. */
+  async start(): Promise<void> {
+    await rm(this.#folders.incoming, { recursive: true, force: true });
+    await this.#cache.start();
+  }
+
+  /**
+   * Other copies make room for it, those that no job has used for longest first.
+   * @throws AppError archive_refused, disk_full; Error when what came is not that dataset.
+   */
+  fetch(dataset: WantedDataset, signal: AbortSignal): Promise<void> {
+    return this.#locks.hold(dataset.sha256, async () => {
+      const sha256 = dataset.sha256 as Sha256;
+      if (await isWhole(this.#folders.of(sha256), dataset.size)) {
+        await this.#cache.use(sha256);
+        return;
+      }
+      this.#cache.forget(sha256);
+      await this.#cache.makeRoom(dataset.size);
+      const incoming = await this.#folders.makeIncoming();
+      const { log } = this.parts;
+      const withRoom = <T>(work: () => Promise<T>) => this.#cache.withRoom(dataset.size, work);
+      try {
+        const receive = () => this.#receive(dataset, incoming.original, signal);
+        await withRoom(() => patiently(receive, log, signal));
+        const hash = createHash('sha256');
+        await pipeline(createReadStream(incoming.original), hash, { signal });
+        if (hash.digest('hex') !== sha256)
+          throw new Error(`dataset ${sha256} did not arrive as it is on the controller`);
+        await withRoom(async () => {
+          // What a disk that was full has left of it.
+          await rm(incoming.tree, { recursive: true, force: true });
+          await unpack(incoming, dataset.name, noLimits, signal);
+        });
+        await this.#cache.demand(await bytesIn(incoming.folder));
+        await this.#folders.publish(incoming, sha256);
+        await this.#cache.add(sha256);
+      } finally {
+        await rm(incoming.holder, { recursive: true, force: true });
+      }
+    });
+  }
+
+  /** Goes on from the byte where it was cut off. */
+  async #receive({ sha256 }: WantedDataset, path: string, signal: AbortSignal): Promise<void> {
+    const { link } = this.parts;
+    const file = await open(path, 'a', 0o640);
+    try {
+      const { size } = await file.stat();
+      const reply = await link.open('GET', `/boxes/datasets/${sha256}?from=${size}`, { signal });
+      await link.drain(reply, (chunk) => file.appendFile(chunk));
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  }
+}

@@ -1,0 +1,199 @@
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+} from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { dirname, join } from 'node:path';
+import { execa } from 'execa';
+import type { JoinReply } from '../../cluster/workers/record.js';
+import { ConfigError } from '../../config/config-error.js';
+import type { Config } from '../../config/config.js';
+import type { WorkerConfig } from '../../config/worker.js';
+import type { Gpu } from '../../cluster/gpus/gpu.js';
+import { shellQuote } from '../../jobs/script/shell-quote.js';
+import type { Layout } from '../../config/layout.js';
+import type { Accounts } from '../daemons/accounts.js';
+import type { Hardware } from '../daemons/detect.js';
+import { privateFile } from '../daemons/folders.js';
+import type { Installation } from '../daemons/install-app.js';
+import {
+  cgroupLines,
+  parseSlurmRelease,
+  renderEpilog,
+  renderFile,
+  replaceFile,
+} from '../daemons/slurm-config.js';
+import { readSelf, type BoxSelf } from './self.js';
+
+/** What a box is made of. */
+export interface BoxParts {
+  config: Config;
+  worker: WorkerConfig;
+  layout: Layout;
+  accounts: Accounts;
+  hardware: Hardware;
+  app: Installation;
+  /** As `slurmd -V` says. */
+  slurm: string;
+}
+
+/** Files that say why a job could not be prepared, by Slurm's number of it; see node.sh. */
+export const problemsFolder = (layout: Pick<Layout, 'run'>) => join(layout.run, 'box-problems');
+
+/** The folders of a box beside those of every stack. */
+export function makeBoxFolders({ layout, accounts }: BoxParts): void {
+  const { jobrunner, jobsGroup } = accounts;
+  const folder = (path: string, mode: number, uid: number, gid: number) => {
+    mkdirSync(path, { recursive: true });
+    chownSync(path, uid, gid);
+    chmodSync(path, mode);
+  };
+  folder(dirname(layout.boxSelf), 0o750, 0, jobrunner.gid);
+  folder(layout.boxOutbox, 0o700, jobrunner.uid, jobrunner.gid);
+  folder(dirname(layout.boxSocket), 0o700, jobrunner.uid, jobrunner.gid);
+  folder(problemsFolder(layout), 0o2750, jobrunner.uid, jobsGroup);
+}
+
+/** For the files of one job. */
+const mostMs = 300_000;
+
+/**
+ * Opens what jobs left that were cut off, as the epilog does it for those that end: else the agent could neither send nor remove what
+ * they had closed to its group. As each job's user, so that no link leads to what is not that user's.
+ */
+export async function openLeftovers({ layout, accounts }: BoxParts): Promise<void> {
+  for (const name of readdirSync(layout.results)) {
+    const path = join(layout.results, name);
+    const { gid } = lstatSync(path);
+    const user = accounts.jobs.find((one) => one.gid === gid);
+    if (user === undefined) continue;
+    const as = [`--reuid=${user.name}`, `--regid=${gid}`, '--init-groups'];
+    const command = [...as, 'chmod', '-R', 'u+rwX,g+rwX', '--', path];
+    // What is ours alone in it cannot be opened by that user, and need not be.
+    const options = { reject: false, cwd: '/', stdio: 'ignore' } as const;
+    // Something that the user left running may have stopped it.
+    await execa('setpriv', command, { ...options, timeout: mostMs, killSignal: 'SIGKILL' });
+  }
+}
+
+/** The box's own random name for itself, made once. */
+export function boxIdOf({ layout }: Pick<BoxParts, 'layout'>): string {
+  return existsSync(layout.boxSelf)
+    ? readSelf(layout.boxSelf).box_id
+    : randomBytes(16).toString('hex');
+}
+
+/** The cluster's munge key where the box was given it by file. @throws ConfigError */
+export function mungeKeyOf({ mungeKeyFile: path }: WorkerConfig): Buffer | undefined {
+  if (path === undefined) return undefined;
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new ConfigError(`JR_MUNGE_KEY_FILE: ${(error as Error).message}`);
+  }
+}
+
+/**
+ * Keeps what the agent needs to reach the controller, and the munge key.
+ * @param ownKey the one that the box has by file
+ */
+export function keepSelf(
+  { layout, worker, accounts }: BoxParts,
+  id: string,
+  reply: JoinReply,
+  ownKey: Buffer | undefined,
+): void {
+  const self: BoxSelf = {
+    box_id: id,
+    name: reply.name,
+    token: reply.box_token,
+    controller: worker.controller,
+    fingerprint: worker.token.fingerprint.toString('base64url'),
+  };
+  const owner = { uid: 0, gid: accounts.jobrunner.gid };
+  privateFile(layout.boxSelf, `${JSON.stringify(self, null, 2)}\n`, 0o640, owner);
+  const key = ownKey ?? Buffer.from(reply.munge_key ?? '', 'base64');
+  privateFile(join(layout.mungeFolder, 'munge.key'), key, 0o600, accounts.munge);
+}
+
+/** What slurmd is told of this node, for the controller to make one of. */
+export function nodeOptions({ hardware }: BoxParts, reply: JoinReply): string {
+  const { gpu_type: type, shards_per_gpu: shards } = reply;
+  const gres = hardware.gpus
+    .flatMap(({ index }) => [`gpu:${type}${index}:1`, `shard:${type}${index}:${shards}`])
+    .join(',');
+  return [
+    'Feature=box',
+    `CPUs=${hardware.cpus}`,
+    `RealMemory=${hardware.memoryMb}`,
+    ...(gres === '' ? [] : [`Gres=${gres}`]),
+  ].join(' ');
+}
+
+/** Writes what slurmd, its prolog and epilog, and the jobs' scripts read. */
+export function writeBoxConfig(parts: BoxParts, reply: JoinReply): void {
+  const { config, worker, layout, hardware, app, slurm } = parts;
+  const etc = (name: string) => join(layout.slurmEtc, name);
+  mkdirSync(layout.slurmEtc, { recursive: true, mode: 0o755 });
+  const { useCgroups } = config.node;
+  renderFile('box.conf', layout.slurmConf, 0o644, {
+    controller: worker.controller.host,
+    slurmctld_port: reply.slurmctld_port,
+    // slurmctld looks for all nodes that it was not told of at one port.
+    slurmd_port: reply.slurmd_port,
+    munge_socket: layout.mungeSocket,
+    spool_dir: layout.slurmSpool,
+    run_dir: layout.run,
+    timeout_seconds: reply.timeout_seconds,
+    proctrack: useCgroups ? 'proctrack/cgroup' : 'proctrack/linuxproc',
+    task_plugin: useCgroups ? 'task/cgroup' : 'task/none',
+    job_acct_gather_params: useCgroups ? '' : 'JobAcctGatherParams=OverMemoryKill',
+    prolog: etc('box-prolog.sh'),
+    epilog: etc('box-epilog.sh'),
+  });
+  renderFile('cgroup.conf', etc('cgroup.conf'), 0o644, {
+    cgroups: cgroupLines(useCgroups, parseSlurmRelease(slurm)).join('\n'),
+  });
+  renderEpilog(layout);
+  const program = {
+    results_dir: layout.results,
+    root: shellQuote(layout.root),
+    node: shellQuote(app.node),
+    main: shellQuote(join(app.root, 'dist/main.js')),
+    epilog: etc('epilog.sh'),
+  };
+  renderFile('box-prolog.sh', etc('box-prolog.sh'), 0o755, program);
+  renderFile('box-epilog.sh', etc('box-epilog.sh'), 0o755, program);
+
+  const typeOf = (gpu: Gpu) => `${reply.gpu_type}${gpu.index}`;
+  const gres = (kind: string, gpu: Gpu, more = '') =>
+    `NodeName=${reply.name} Name=${kind} Type=${typeOf(gpu)}${more} File=${gpu.device}\n`;
+  const lines = [
+    ...hardware.gpus.map((gpu) => gres('gpu', gpu)),
+    ...hardware.gpus.map((gpu) => gres('shard', gpu, ` Count=${reply.shards_per_gpu}`)),
+  ];
+  replaceFile(etc('gres.conf'), 0o644, lines.join(''));
+  replaceFile(layout.nodeFile, 0o644, nodeScript(hardware.gpus, problemsFolder(layout)));
+}
+
+/** What each job's script reads here, see jobs/script/gpus.ts: this box's GPUs, and why the job cannot run, if it cannot. */
+function nodeScript(gpus: readonly Gpu[], problems: string): string {
+  const map = (valueOf: (gpu: Gpu) => string) =>
+    gpus.map((gpu) => `[${gpu.index}]=${shellQuote(valueOf(gpu))}`).join(' ');
+  return [
+    `if [ -r ${shellQuote(problems)}/"$SLURM_JOB_ID" ]; then`,
+    `  printf 'jobrunner: %s\\n' "$(<${shellQuote(problems)}/"$SLURM_JOB_ID")" >&2`,
+    '  exit 2',
+    'fi',
+    `jr_uuids=(${map((gpu) => gpu.uuid ?? String(gpu.index))})`,
+    `jr_memory=(${map((gpu) => String(gpu.memoryMb))})`,
+    `jr_devices=(${gpus.map((gpu) => shellQuote(gpu.device)).join(' ')})`,
+    `jr_all=${shellQuote(gpus.map((gpu) => gpu.uuid ?? String(gpu.index)).join(','))}`,
+    '',
+  ].join('\n');
+}

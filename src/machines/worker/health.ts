@@ -1,0 +1,74 @@
+import { readFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { execa } from 'execa';
+import { errnoOf } from '../../errors.js';
+import { slurmdPidFile, type Layout } from '../../config/layout.js';
+import { readSelf } from './self.js';
+
+/** Less than the image's health check may take. */
+const mostMs = 8000;
+
+/**
+ * Whether this box can take jobs: its agent and its slurmd run, and the controller is reached and has heard of it lately.
+ * @returns what is wrong, one line each; nothing when all is well.
+ */
+export async function problemsOfBox(layout: Layout): Promise<string[]> {
+  const name = nameOf(layout);
+  if (name === undefined) return ['this box has not joined yet'];
+  const [agent, state] = await Promise.all([agentAnswers(layout), stateOf(layout, name)]);
+  return [
+    ...(agent ? [] : ['the agent (box-agent) does not run']),
+    ...(slurmdRuns(layout, name) ? [] : ['slurmd does not run']),
+    ...(state === undefined ? ['the controller’s slurmctld cannot be asked'] : []),
+    ...(state !== undefined && !/^(idle|mixed|allocated|completing|draining|drained)$/.test(state)
+      ? [`the controller says of ${name}: ${state || 'no such node'}`]
+      : []),
+  ];
+}
+
+function nameOf({ boxSelf }: Layout): string | undefined {
+  try {
+    return readSelf(boxSelf).name || undefined;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** Whether this box's agent listens. */
+export function agentAnswers({ boxSocket }: Layout): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(boxSocket);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
+
+/** The file may be of one that was killed, and its number another's by now. */
+function slurmdRuns(layout: Layout, name: string): boolean {
+  try {
+    const pid = readFileSync(slurmdPidFile(layout, name), 'utf8').trim();
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'slurmd';
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+/** The node's state with the controller, a `*` behind it when it does not answer; undefined when that cannot be asked. */
+async function stateOf(layout: Layout, name: string): Promise<string | undefined> {
+  const { failed, stdout } = await execa(
+    'sinfo',
+    ['--noheader', `--nodes=${name}`, '--format=%T'],
+    {
+      reject: false,
+      timeout: mostMs,
+      env: { PATH: '/usr/bin:/bin', SLURM_CONF: layout.slurmConf },
+      extendEnv: false,
+    },
+  );
+  return failed ? undefined : (stdout.split('\n')[0]?.trim() ?? '');
+}

@@ -1,0 +1,222 @@
+import { readdirSync } from 'node:fs';
+import { join as joinPath } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { execa } from 'execa';
+import { readConfig } from '../../config/config.js';
+import { publicSettings } from '../../config/secrets.js';
+import { readWorkerConfig } from '../../config/worker.js';
+import { digestOf } from '../../config/join-token.js';
+import type { JoinReply } from '../../cluster/workers/record.js';
+import { layoutOf } from '../../config/layout.js';
+import { findAccounts, idsOfJobUsers } from '../daemons/accounts.js';
+import { detectHardware } from '../daemons/detect.js';
+import { makeFolders } from '../daemons/folders.js';
+import { installApp } from '../daemons/install-app.js';
+import { jobProcesses, killAll, scontrol } from '../daemons/job-processes.js';
+import { makeJobUsers } from '../daemons/make-job-users.js';
+import { slurmCanWatchMemory, watchMemory } from '../daemons/memory-watch.js';
+import { preflight } from '../daemons/preflight.js';
+import { locate, mungedProgram, writeSupervisorConfig, type Program } from '../daemons/programs.js';
+import { probesOf, waitFor } from '../daemons/readiness.js';
+import { Supervisor } from '../daemons/supervisor.js';
+import { watchFarController } from './controller-watch.js';
+import { ControllerLink, ControllerRefusal, LinkError } from './controller-link.js';
+import {
+  boxIdOf,
+  keepSelf,
+  makeBoxFolders,
+  mungeKeyOf,
+  nodeOptions,
+  openLeftovers,
+  writeBoxConfig,
+  type BoxParts,
+} from './files.js';
+import { agentAnswers } from './health.js';
+import { join } from './join.js';
+
+/** From their SIGTERM on, as on the controller's own node. */
+const jobsGraceMs = 4000;
+const jobsEndMs = 15_000;
+/** How long their outputs are then waited for. */
+const outputsMs = 3000;
+
+/**
+ * Joins the controller's cluster as one more node, stays until SIGINT or SIGTERM, and leaves it again.
+ * @throws ConfigError when the box cannot be one; Error when a part does not come up (all is stopped again first).
+ */
+export async function runWorker(say: (line: string) => void): Promise<void> {
+  const config = readConfig();
+  const worker = readWorkerConfig();
+  if (worker === undefined) throw new Error('this is no worker');
+  const layout = layoutOf(config.root);
+  await preflight(config, layout);
+  await makeJobUsers(config.jobUsers, say);
+  const accounts = findAccounts();
+  makeFolders(layout, accounts, { jobsFile: '', stateFile: '' });
+  const hardware = await detectHardware(config.node, layout.simulatedGpus);
+  const { stdout: slurm } = await execa('/usr/sbin/slurmd', ['-V']);
+  const app = await installApp(layout);
+  const box: BoxParts = { config, worker, layout, accounts, hardware, app, slurm };
+  makeBoxFolders(box);
+
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const stop = () => stopping.abort();
+  process.on('SIGINT', stop).on('SIGTERM', stop).on('SIGHUP', stop);
+  const reply = await joinCluster(box, say, signal);
+  if (reply === undefined) {
+    say('Stopped.');
+    return;
+  }
+  await openLeftovers(box);
+  writeBoxConfig(box, reply);
+  writeSupervisorConfig(layout, programsOf(box, reply));
+  const supervisor = await Supervisor.start(layout);
+  const watching: Promise<void>[] = [];
+  try {
+    const probes: ReturnType<typeof probesOf> = {
+      ...probesOf(layout, config, reply.name),
+      'box-agent': () => agentAnswers(layout),
+    };
+    for (const name of ['munged', 'box-agent', 'slurmd']) {
+      await supervisor.startProgram(name);
+      const probe = probes[name];
+      if (probe) await waitFor(name, probe, layout, signal);
+      say(`  ${name} is up`);
+    }
+    if (!config.node.useCgroups && !slurmCanWatchMemory())
+      watching.push(watchMemory(layout, say, signal));
+    const restartSlurmd = async () => {
+      await supervisor.stopProgram('slurmd');
+      await supervisor.startProgram('slurmd');
+    };
+    watching.push(watchFarController({ layout, name: reply.name, restartSlurmd, say }, signal));
+    const gpus = hardware.gpus.length === 0 ? 'no GPU' : `${hardware.gpus.length} GPU(s)`;
+    say(
+      `\nJobRunner is ready: ${reply.name} of the cluster at ${worker.controller.host}, ${gpus}, ${hardware.cpus} CPU(s), ${hardware.memoryMb} MiB for jobs\n  Ctrl-C leaves it.`,
+    );
+    const ended = await Promise.race([
+      supervisor.exited.then(() => true),
+      new Promise<false>((resolve) => {
+        if (signal.aborted) resolve(false);
+        signal.addEventListener('abort', () => resolve(false));
+      }),
+      // They end when they are told to; one that fails ends all.
+      Promise.all(watching).then(() => false),
+    ]);
+    if (ended)
+      throw new Error(`the supervisor ended; see ${joinPath(layout.logs, 'supervisord.log')}`);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  } finally {
+    say('Leaving …');
+    stopping.abort();
+    try {
+      await Promise.all(watching);
+      await leave(box, reply, say);
+    } finally {
+      await supervisor.shutdown();
+    }
+  }
+  say('Stopped.');
+}
+
+/** Undefined when it was told to stop meanwhile. */
+async function joinCluster(
+  box: BoxParts,
+  say: (line: string) => void,
+  signal: AbortSignal,
+): Promise<JoinReply | undefined> {
+  const { layout, accounts, hardware, app, slurm, worker } = box;
+  say(`Joining ${worker.controller.host}:${worker.controller.port} …`);
+  const id = boxIdOf(box);
+  const ownKey = mungeKeyOf(worker);
+  const idsOf = ({ uid, gid }: { uid: number; gid: number }) => `${uid}:${gid}`;
+  const facts = {
+    box_id: id,
+    root: layout.root,
+    app_root: app.root,
+    slurm,
+    ids: { jobs: idsOfJobUsers(accounts), slurm: idsOf(accounts.slurm) },
+    cpus: hardware.cpus,
+    memory_mb: hardware.memoryMb,
+    gpus: hardware.gpus.map(({ model, memoryMb }) => ({ model, memory_mb: memoryMb })),
+    ...(ownKey && { munge_key_sha256: digestOf(ownKey).toString('hex') }),
+  };
+  try {
+    const reply = await join(worker, facts, say, signal);
+    keepSelf(box, id, reply, ownKey);
+    return reply;
+  } catch (error) {
+    if (signal.aborted) return undefined;
+    throw error;
+  }
+}
+
+function programsOf(box: BoxParts, reply: JoinReply): Program[] {
+  const { layout, app } = box;
+  const slurmConf = { SLURM_CONF: layout.slurmConf };
+  const options = `'${nodeOptions(box, reply)}'`;
+  const { JR_CACHE_GB: cacheGb } = publicSettings();
+  return [
+    mungedProgram(layout),
+    {
+      name: 'box-agent',
+      user: 'jobrunner',
+      command: [app.node, joinPath(app.root, 'dist/main.js'), 'box-agent'],
+      environment: {
+        JR_ROOT: layout.root,
+        ...(cacheGb !== undefined && { JR_CACHE_GB: cacheGb }),
+        PATH: '/usr/local/bin:/usr/bin:/bin',
+        LANG: 'C.UTF-8',
+        NODE_ENV: 'production',
+      },
+      stopSeconds: 10,
+      order: 20,
+    },
+    {
+      name: 'slurmd',
+      user: 'root',
+      command: [
+        ...[locate('slurmd'), '-D', '-Z', '-N', reply.name, '-f', layout.slurmConf],
+        ...['--conf', options],
+      ],
+      environment: slurmConf,
+      stopSeconds: 10,
+      order: 30,
+    },
+  ];
+}
+
+/** Its jobs end as NODE_FAIL, or are queued again if they were to be; then the node is no more. */
+async function leave(
+  { layout, worker }: BoxParts,
+  { name, box_token }: JoinReply,
+  say: (line: string) => void,
+): Promise<void> {
+  const reason = `Reason=the box ${name} left`;
+  await scontrol(layout, 'update', `NodeName=${name}`, 'State=DOWN', reason);
+  const started = Date.now();
+  for (;;) {
+    const pids = [...(await jobProcesses(layout, name)).values()].flat();
+    if (pids.length === 0 || Date.now() - started > jobsEndMs) break;
+    if (Date.now() - started > jobsGraceMs) killAll(pids);
+    await delay(100);
+  }
+  // What is not sent by then is sent after the next start.
+  const deadline = Date.now() + outputsMs;
+  while (readdirSync(layout.boxOutbox).length > 0 && Date.now() < deadline) await delay(50);
+  const link = new ControllerLink(
+    { ...worker.controller, fingerprint: worker.token.fingerprint },
+    box_token,
+  );
+  try {
+    await link.call('POST', '/leave', { body: '{}' });
+  } catch (error) {
+    // A controller over a new volume refuses: it never knew this box.
+    if (!(error instanceof LinkError || error instanceof ControllerRefusal)) throw error;
+    say(`${error.message}; it will find this box gone by itself`);
+  } finally {
+    link.close();
+  }
+}

@@ -1,0 +1,174 @@
+import type { Readable } from 'node:stream';
+import {
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  S3Client,
+  S3ServiceException,
+  type ListObjectsV2CommandOutput,
+} from '@aws-sdk/client-s3';
+import { AppError } from '../../errors.js';
+import { storageError, type Asked } from './errors.js';
+import { entityTag, readResuming } from './read.js';
+import { defaultPatience, Retry, type Patience } from './retry.js';
+
+export interface ObjectStoreSettings {
+  /** An http(s) URL. */
+  endpoint: string;
+  region: string;
+  keyId: string;
+  appKey: string;
+}
+
+/** An object as it was when it was listed or looked at; `size` is bytes. */
+export interface StoredObject {
+  key: string;
+  size: number;
+  etag: string;
+  modified: Date;
+}
+
+/**
+ * Reads buckets of B2, S3 or anything that speaks S3. Every call asks again while the storage is unavailable, with
+ * growing pauses, and throws AppError `storage_not_found`, `storage_denied`, `storage_unavailable` or `conflict`
+ * (an object that changed); a call whose signal is aborted throws the signal's reason.
+ */
+export class ObjectStore {
+  readonly #client: S3Client;
+
+  constructor(
+    private readonly settings: ObjectStoreSettings,
+    private readonly patience: Patience = defaultPatience,
+  ) {
+    this.#client = new S3Client({
+      endpoint: settings.endpoint,
+      region: settings.region,
+      credentials: { accessKeyId: settings.keyId, secretAccessKey: settings.appKey },
+      // AWS alone gives every bucket a host name of its own.
+      forcePathStyle: !/\.amazonaws\.com(\.cn)?$/.test(new URL(settings.endpoint).hostname),
+      // B2 refuses the checksums that the SDK would add by itself.
+      requestChecksumCalculation: 'WHEN_REQUIRED',
+      responseChecksumValidation: 'WHEN_REQUIRED',
+      // One place counts attempts, for requests and for bodies alike.
+      maxAttempts: 1,
+      requestHandler: {
+        connectionTimeout: patience.connectMs,
+        // `requestTimeout` would only warn; this one ends a connection on which nothing moves.
+        socketTimeout: patience.stallMs,
+      },
+    });
+  }
+
+  /** The object's size, ETag and time. */
+  async stat(bucket: string, key: string, signal: AbortSignal): Promise<StoredObject> {
+    return this.#attempt({ bucket, key }, signal, async () => {
+      const head = await this.#head(bucket, key, signal);
+      if (head.ContentLength === undefined || head.ETag === undefined)
+        throw new AppError('storage_unavailable', `s3://${bucket}/${key}: a reply without a size`);
+      const modified = head.LastModified ?? new Date(0);
+      return { key, size: head.ContentLength, etag: entityTag(head.ETag), modified };
+    });
+  }
+
+  /** The objects whose key starts with `prefix`, in the order the service lists them (S3: by UTF-8 bytes of the key). */
+  async *list(bucket: string, prefix: string, signal: AbortSignal): AsyncGenerator<StoredObject> {
+    let token: string | undefined;
+    do {
+      const page = await this.#attempt({ bucket }, signal, () =>
+        this.#client.send(
+          new ListObjectsV2Command({
+            Bucket: bucket,
+            Prefix: prefix,
+            ContinuationToken: token,
+            // XML cannot carry every character that a key may hold.
+            EncodingType: 'url',
+          }),
+          { abortSignal: signal },
+        ),
+      );
+      yield* objectsOf(page, bucket);
+      token = page.IsTruncated ? page.NextContinuationToken : undefined;
+    } while (token !== undefined);
+  }
+
+  /** The object's bytes, from the first to the last, each once; see {@link readResuming}. */
+  read(bucket: string, object: StoredObject, signal: AbortSignal): AsyncGenerator<Buffer> {
+    return readResuming({
+      what: `s3://${bucket}/${object.key}`,
+      size: object.size,
+      etag: object.etag,
+      open: (offset) =>
+        this.#client.send(
+          new GetObjectCommand({
+            Bucket: bucket,
+            Key: object.key,
+            Range: `bytes=${offset}-`,
+            IfMatch: object.etag,
+          }),
+          { abortSignal: signal },
+        ),
+      explain: (error) => this.#explain(error, { bucket, key: object.key }, signal),
+      retry: new Retry(this.patience, signal),
+    });
+  }
+
+  close(): void {
+    this.#client.destroy();
+  }
+
+  /** A refused HEAD has no body to say why, so the reason is asked for with a GET of one byte. */
+  async #head(bucket: string, key: string, signal: AbortSignal) {
+    const at = { Bucket: bucket, Key: key };
+    try {
+      return await this.#client.send(new HeadObjectCommand(at), { abortSignal: signal });
+    } catch (error) {
+      if (!(error instanceof S3ServiceException)) throw error;
+      const get = new GetObjectCommand({ ...at, Range: 'bytes=0-0' });
+      const reply = await this.#client.send(get, { abortSignal: signal });
+      (reply.Body as Readable).destroy();
+      throw error;
+    }
+  }
+
+  async #attempt<T>(
+    asked: { bucket: string; key?: string },
+    signal: AbortSignal,
+    ask: () => Promise<T>,
+  ): Promise<T> {
+    const retry = new Retry(this.patience, signal);
+    for (;;) {
+      try {
+        return await ask();
+      } catch (error) {
+        await retry.after(this.#explain(error, asked, signal));
+      }
+    }
+  }
+
+  #explain(error: unknown, asked: Pick<Asked, 'bucket' | 'key'>, signal: AbortSignal): AppError {
+    signal.throwIfAborted();
+    const { endpoint, region } = this.settings;
+    const known = storageError(error, { ...asked, endpoint, region });
+    if (known === undefined) throw error;
+    return known;
+  }
+}
+
+function* objectsOf(page: ListObjectsV2CommandOutput, bucket: string): Generator<StoredObject> {
+  for (const { Key, Size, ETag, LastModified } of page.Contents ?? []) {
+    if (Key === undefined || Size === undefined || ETag === undefined)
+      throw new AppError('storage_unavailable', `${bucket}: an incomplete listing`);
+    const key = page.EncodingType === 'url' ? decodeKey(Key, bucket) : Key;
+    yield { key, size: Size, etag: entityTag(ETag), modified: LastModified ?? new Date(0) };
+  }
+}
+
+function decodeKey(encoded: string, bucket: string): string {
+  try {
+    return decodeURIComponent(encoded.replaceAll('+', ' '));
+  } catch (error) {
+    throw new AppError('unprocessable', `s3://${bucket}/${encoded}: a key that is not UTF-8`, {
+      cause: error,
+    });
+  }
+}
