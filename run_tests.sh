@@ -9,7 +9,7 @@ Usage: ./run_tests.sh                         everything, from a bare machine (r
        ./run_tests.sh lint|jest|native|image  one part of it
        ./run_tests.sh acceptance URL [TOKEN]  only the acceptance, against a running service; TOKEN or JR_AUTH_TOKEN
 
-lint        formatter, linter, types
+lint        formatter, linter, types, and the house's own rules (test/house)
 jest        unit, API, archives, S3 (a real Ceph RGW), and whole stacks with a real Slurm; further arguments go to jest
 native      ./run.sh in a folder of its own, the acceptance against it, Ctrl-C
 image       builds the image and runs the acceptance against it, with Docker, or with buildah and podman
@@ -29,6 +29,7 @@ lint() {
   part 'formatter, linter, types'
   npm run --silent lint
   npm run --silent typecheck
+  run_jest test/house
 }
 
 run_jest() {

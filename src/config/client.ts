@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import { ConfigError } from './config-error.js';
 import { localUrl } from './config.js';
 import { environmentSchema, parseEnvironment } from './environment.js';
-import { readSecret, secretsFolder } from './secrets.js';
+import { secretsFolder } from './layout.js';
+import { readSecret } from './secrets.js';
 
 /** What the `jobrunner` commands need, which run beside the service or far from it. */
 export interface ClientConfig {

@@ -5,7 +5,8 @@ import { readExternal, type ExternalSlurm } from './external.js';
 import { environmentSchema, given, parseEnvironment, type Environment } from './environment.js';
 import { readGitQueue, type GitQueueConfig } from './git-queue.js';
 import { readGitLab, type GitLabConfig } from './gitlab.js';
-import { passwordsOf, passwordVariable, readSecret, secretsFolder } from './secrets.js';
+import { secretsFolder } from './layout.js';
+import { passwordsOf, passwordVariable, readSecret } from './secrets.js';
 
 export interface B2Config {
   bucket: string | undefined;

@@ -3,7 +3,7 @@ import { homedir, hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { AppError } from '../errors.js';
-import { transportOf, type Credentials } from '../ingest/git-queue/transport.js';
+import { transportOf, type Credentials } from './git-transport.js';
 import { ConfigError } from './config-error.js';
 import { parseEnvironment, type Environment } from './environment.js';
 import { readSecret } from './secrets.js';

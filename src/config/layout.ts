@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { secretsFolder } from './secrets.js';
 
 /** The name of this machine in Slurm. */
 export const NODE_NAME = 'box0';
@@ -118,4 +117,9 @@ export function layoutOf(root: string): Layout {
     supervisorConf: join(run, 'supervisord.conf'),
     supervisorSocket: join(run, 'supervisor.sock'),
   };
+}
+
+/** The folder where the stack leaves secrets for the API; only the API's user can read it. */
+export function secretsFolder(root: string): string {
+  return join(root, 'secrets');
 }

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { errnoOf } from '../errors.js';
 import { ConfigError } from './config-error.js';
 import { environmentSchema } from './environment.js';
@@ -33,11 +32,6 @@ export function publicSettings(env: NodeJS.ProcessEnv = process.env): Record<str
         !!entry[1],
     ),
   );
-}
-
-/** Where the stack leaves secrets for the API; only the API's user can read it. */
-export function secretsFolder(root: string): string {
-  return join(root, 'secrets');
 }
 
 /** @returns undefined when there is none. @throws ConfigError when it is not for this user */

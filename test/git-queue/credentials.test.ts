@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runGit, withoutCredentials } from '../../src/ingest/git-queue/git.js';
-import { serviceGit, transportOf } from '../../src/ingest/git-queue/transport.js';
+import { transportOf } from '../../src/config/git-transport.js';
+import { serviceGit } from '../../src/ingest/git-queue/transport.js';
 
 const token = 'glpat-very-secret';
 let home: string;

@@ -5,7 +5,8 @@ import { pathInRepository, type QueueCommandConfig } from '../../config/git-queu
 import { GitError, runGit, type GitSetup } from '../../ingest/git-queue/git.js';
 import { Queue } from '../../ingest/git-queue/queue.js';
 import { Repository } from '../../ingest/git-queue/repository.js';
-import { transportOf, userGit } from '../../ingest/git-queue/transport.js';
+import { transportOf } from '../../config/git-transport.js';
+import { userGit } from '../../ingest/git-queue/transport.js';
 import { AppError, errnoOf } from '../../errors.js';
 import { CliError } from '../cli-error.js';
 

@@ -1,34 +1,6 @@
-import { AppError } from '../../errors.js';
+import { transportOf, unusableAddress, type Credentials } from '../../config/git-transport.js';
 import { shellQuote } from '../../jobs/script/shell-quote.js';
 import { safeConfig, type GitSetup } from './git.js';
-
-/** How a repository's address is to be understood. */
-export type Transport = 'https' | 'ssh' | 'file';
-
-/**
- * What a repository's address asks for.
- * @throws AppError bad_request for an address that git would take and we do not, and for one with a password in it
- */
-export function transportOf(url: string): Transport {
-  if (/[\0-\x20\x7f]/.test(url) || url.startsWith('-')) throw unusable('holds a blank');
-  if (/^https?:\/\/[^/]*:[^/]*@/i.test(url))
-    throw unusable('holds a password; name a file that holds the token instead');
-  if (/^https:\/\/[^/]+\/./i.test(url)) return 'https';
-  if (/^ssh:\/\/[^/]+\/./i.test(url)) return 'ssh';
-  if (/^(file:\/\/)?\/./.test(url)) return 'file';
-  // git-clone(1): the form of scp, as long as no slash stands before the colon; `ext::` and its like have two.
-  if (/^[^/:]+:(?!:)(?!\/\/)./.test(url)) return 'ssh';
-  throw unusable('is neither https://… nor ssh://… nor user@host:path');
-}
-
-/** Credentials of a service, each in a file that only it can read. */
-export interface Credentials {
-  tokenFile?: string | undefined;
-  /** Who the token belongs to; most hosts take any name. */
-  username?: string | undefined;
-  sshKeyFile?: string | undefined;
-  knownHostsFile?: string | undefined;
-}
 
 /**
  * Git for a service: nothing of any user's settings or keys, and of credentials only those given.
@@ -44,7 +16,7 @@ export function serviceGit(parts: {
 }): GitSetup {
   const { url, home, askpass, credentials, mayUseFiles } = parts;
   const transport = transportOf(url);
-  if (transport === 'file' && !mayUseFiles) throw unusable('is a folder of this machine');
+  if (transport === 'file' && !mayUseFiles) throw unusableAddress('is a folder of this machine');
   const { tokenFile, username = 'git', sshKeyFile, knownHostsFile } = credentials;
   const ssh = [
     'ssh -F /dev/null -o BatchMode=yes -o StrictHostKeyChecking=yes -o IdentitiesOnly=yes',
@@ -94,8 +66,4 @@ export function userGit(env: Readonly<Record<string, string | undefined>>): GitS
     },
     config: { ...safeConfig(['https', 'http', 'ssh', 'file']), 'http.followRedirects': 'initial' },
   };
-}
-
-function unusable(why: string): AppError {
-  return new AppError('bad_request', `the repository’s address ${why}`);
 }
