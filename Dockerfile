@@ -30,7 +30,7 @@ RUN npm prune --omit=dev --no-audit --no-fund --loglevel=error \
 
 FROM ${BASE_IMAGE}
 ARG TORCH=pip
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cu128
+ARG TORCH_INDEX
 WORKDIR /usr/lib/jobrunner
 COPY docker/fix-ids.sh docker/
 RUN docker/fix-ids.sh

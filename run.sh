@@ -10,6 +10,7 @@ Usage: ./run.sh            install what is missing, start Slurm and the API, sta
        ./run.sh --install  install and build only
 
 Settings are environment variables such as JR_PORT, JR_ROOT and JR_AUTH_TOKEN; docs/settings.md has them all.
+JR_TORCH is for this script: none installs no PyTorch, pip the CUDA build, auto (default) Debian's where jobs find none.
 TEXT
     exit 0
     ;;
@@ -30,13 +31,21 @@ command -v node >/dev/null || fail 'needs Node.js 20.19 or newer'
 node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' ||
   fail "needs Node.js 20.19 or newer; this is $(node --version)"
 
+# Over a Slurm that others run, no job runs here.
+[ "${JR_SLURM_MODE:-}" != external ] || JR_TORCH=${JR_TORCH:-none}
+case ${JR_TORCH:=auto} in
+  auto | debian | pip | none) ;;
+  *) fail 'JR_TORCH: expected auto, debian, pip or none (leave it unset for auto)' ;;
+esac
+
 docker/install-packages.sh docker/packages.txt
 docker/make-users.sh
+TORCH=$JR_TORCH docker/install-torch.sh
 
 if [ package-lock.json -nt node_modules/.package-lock.json ]; then
   echo 'Installing npm packages …'
   docker/install-packages.sh docker/packages-build.txt
-  npm ci --no-audit --no-fund --loglevel=error
+  JOBS=max npm ci --no-audit --no-fund --loglevel=error
   touch node_modules/.package-lock.json
 fi
 if [ ! -e dist/main.js ] || [ -n "$(find src tsconfig*.json package.json -newer dist/main.js -print -quit)" ]; then

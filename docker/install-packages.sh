@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages named in the given list files, if any is missing, without starting a service of theirs.
+# Says before it installs how much is downloaded.
 set -euo pipefail
 
 mapfile -t packages < <(grep -hv '^#' "$@")
@@ -8,7 +9,6 @@ for package in "${packages[@]}"; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
-echo "Installing ${missing[*]} …"
 
 # Debian's packages start their daemons at once; ours are started by the supervisor, with our configuration.
 policy=/usr/sbin/policy-rc.d
@@ -22,5 +22,9 @@ export DEBIAN_FRONTEND=noninteractive
 log=$(mktemp)
 run() { "$@" >"$log" 2>&1 || { tail -n 20 "$log" >&2; echo "failed: $*" >&2; exit 1; }; }
 run apt-get update
-run apt-get install -y --no-install-recommends "${missing[@]}"
+install=(apt-get install --no-install-recommends "${missing[@]}")
+# In apt's own words, as "234 MB"; none where it cannot tell, for a reason that the installation then shows.
+size=$(LC_ALL=C "${install[@]}" --assume-no 2>/dev/null | sed -n 's/^Need to get \(.*\) of archives\.$/\1/p' || true)
+echo "Installing ${missing[*]} (${size:-unknown size} to download) …"
+run "${install[@]}" -y
 rm -f "$log"

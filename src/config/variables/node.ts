@@ -31,6 +31,13 @@ export const nodeVariables = {
   JR_SIMULATE_GPUS: wholeNumber(0, 64)
     .default(0)
     .meta({ description: 'Pretend to have this many GPUs, for tests and laptops' }),
+  JR_TORCH: z
+    .enum(['auto', 'debian', 'pip', 'none'], { error: 'expected auto, debian, pip or none' })
+    .default('auto')
+    .meta({
+      description:
+        'PyTorch that `./run.sh` installs: Debian’s for CPUs where jobs find none (`auto`), Debian’s (`debian`), the CUDA build in `/opt/torch` (`pip`), or `none`',
+    }),
   JR_SLURMCTLD_PORT: port(6817).meta({ description: 'Port of slurmctld, on loopback' }),
   JR_SLURMD_PORT: port(6818).meta({ description: 'Port of slurmd, on loopback' }),
   JR_SLURMDBD_PORT: port(6819).meta({ description: 'Port of slurmdbd, on loopback' }),
