@@ -110,7 +110,7 @@ export class SshHosts {
         if (said.includes('Server listening')) fulfil(undefined);
       });
       child.once('error', reject);
-      child.once('exit', (code) => reject(new Error(`sshd ended with ${code}: ${said}`)));
+      child.once('close', (code) => reject(new Error(`sshd ended with ${code}: ${said}`)));
     });
   }
 

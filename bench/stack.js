@@ -11,6 +11,7 @@ import { mainJs, searchPath } from './requirements.js';
 
 const token = 'bench-token-0123456789';
 const healthEveryMs = 20;
+const lastWordsMs = 5000;
 
 /** A whole JobRunner in a folder and on ports of its own. */
 export class Stack {
@@ -86,10 +87,15 @@ export class Stack {
     this.#child = child;
     for (const stream of [child.stdout, child.stderr])
       stream.setEncoding('utf8').on('data', (text) => (this.#output += text));
+    const closed = once(child, 'close');
+    closed.catch(() => undefined);
     while (!(await this.#isHealthy())) {
       signal.throwIfAborted();
-      if (child.exitCode !== null || child.signalCode !== null)
+      if (child.exitCode !== null || child.signalCode !== null) {
+        // Its last words may still be in the pipe, which a daemon that was left may hold open.
+        await Promise.race([closed, delay(lastWordsMs, undefined, { ref: false })]);
         throw new Error(`JobRunner ended with ${child.exitCode}: ${this.#output}`);
+      }
       await delay(healthEveryMs, undefined, { signal });
     }
     return (performance.now() - started) / 1000;

@@ -182,6 +182,8 @@ export class QueueRepo {
     });
     this.#children.add(child);
     let said = '';
+    let isClosed = false;
+    child.once('close', () => (isClosed = true));
     child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
     return {
       child,
@@ -189,8 +191,7 @@ export class QueueRepo {
       /** Resolves when it has said so. */
       until: async (pattern: RegExp) => {
         while (!pattern.test(said)) {
-          if (child.exitCode !== null || child.signalCode !== null)
-            throw new Error(`worker ${name} ended: ${said}`);
+          if (isClosed) throw new Error(`worker ${name} ended: ${said}`);
           await Promise.race([once(child.stderr, 'data'), once(child, 'close')]);
         }
       },

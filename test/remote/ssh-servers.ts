@@ -63,7 +63,7 @@ export class Machine {
         this.said = (this.said + chunk.toString()).slice(-100_000);
         if (this.said.includes('Server listening')) fulfil();
       });
-      this.#sshd?.once('exit', () => reject(new Error(`sshd of ${this.name}: ${this.said}`)));
+      this.#sshd?.once('close', () => reject(new Error(`sshd of ${this.name}: ${this.said}`)));
     });
   }
 

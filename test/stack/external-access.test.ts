@@ -145,6 +145,7 @@ describe('over slurmrestd', () => {
         const inSlurm = () => site.command('squeue', '-h', '-j', String(strange), '-o', '%T');
         await until('it has ended', async () => (await inSlurm()) === '');
         expect(await stack.shell('true')).toMatchObject({ status: 'COMPLETED' });
+        await until('it is told of', () => stack.stderr.includes('job_state'));
         expect(stack.stderr.match(/job_state/g)).toHaveLength(1);
         const { json } = await stack.call('GET', `/jobs/${odd.job_id}`);
         expect(json.status).toBe('RUNNING');

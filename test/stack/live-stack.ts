@@ -62,11 +62,22 @@ function collect(child: ChildProcess): () => { stdout: string; stderr: string } 
   return () => ({ stdout, stderr });
 }
 
+/** Resolves with the exit code, once the last output has been read. */
+async function endOf(child: ChildProcess): Promise<number | null> {
+  const closed = once(child, 'close');
+  closed.catch(() => undefined);
+  const [code] = (await once(child, 'exit')) as [number | null];
+  // A daemon that was left may hold the pipe open for ever.
+  await Promise.race([closed, setTimeout(5000, undefined, { ref: false })]);
+  return code;
+}
+
 /** A whole Slurm with its API, in a folder and on ports of its own. */
 export class LiveStack {
   readonly url: string;
   #child: ChildProcess | undefined;
   #output: () => { stdout: string; stderr: string } = () => ({ stdout: '', stderr: '' });
+  #ended: Promise<number | null> = Promise.resolve(null);
 
   private constructor(
     readonly root: string,
@@ -130,11 +141,9 @@ export class LiveStack {
     const child = launch(this.env, this.through);
     this.#child = child;
     this.#output = collect(child);
-    const closed = once(child, 'close');
-    closed.catch(() => undefined);
-    const exited = once(child, 'exit').then(async ([code]) => {
-      // What it said last may still be in the pipe, which a daemon that was left may hold open.
-      await Promise.race([closed, setTimeout(5000, undefined, { ref: false })]);
+    this.#ended = endOf(child);
+    this.#ended.catch(() => undefined);
+    const exited = this.#ended.then((code) => {
       const { stdout, stderr } = this.#output();
       throw new Error(`the stack ended with ${String(code)}\n${stdout}${stderr}`);
     });
@@ -147,14 +156,11 @@ export class LiveStack {
     await Promise.race([ready, exited]);
   }
 
-  /** @returns the exit code. */
+  /** Stops it, unless it has ended. @returns the exit code, once its last words have been read. */
   async down(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
-    const child = this.#child;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null)
-      return child?.exitCode ?? null;
-    const exited = once(child, 'exit') as Promise<[number | null]>;
-    child.kill(signal);
-    return (await exited)[0];
+    // `kill` leaves a process that has ended alone.
+    this.#child?.kill(signal);
+    return this.#ended;
   }
 
   async remove(): Promise<void> {

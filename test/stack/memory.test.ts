@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import { until } from './gpu-jobs.js';
 import { LiveStack } from './live-stack.js';
 
 test('a job over its memory is killed where Slurm itself may not look, as in a container', async () => {
@@ -14,7 +15,9 @@ test('a job over its memory is killed where Slurm itself may not look, as in a c
     expect(hog).toMatchObject({ status: 'FAILED', failure: 'out_of_memory' });
     expect(hog.message).toMatch(/used \d+ MiB of memory, its limit is 102 MiB/);
     // Said by our watching: Slurm's own went blind.
-    expect(stack.stdout).toMatch(/StepId=\d+\.batch exceeded memory limit/);
+    await until('the stack says so', () =>
+      /StepId=\d+\.batch exceeded memory limit/.test(stack.stdout),
+    );
     expect(fine).toMatchObject({ status: 'COMPLETED', log: 'fine\n' });
   } finally {
     await stack.remove();

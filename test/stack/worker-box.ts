@@ -189,7 +189,7 @@ export class WorkerBox {
       const inner = readFileSync(path, 'utf8').trim().split(' ')[0];
       if (inner) return Number(inner);
       if (this.child.exitCode !== null || this.child.signalCode !== null)
-        throw new Error(`unshare ended: ${this.#said}`);
+        throw new Error(`unshare ended: ${await this.ended()}`);
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
   }
