@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -116,7 +117,7 @@ export async function packJob(
  * @param names relative to `folder`; bytes, since they need not be UTF-8
  */
 function localTar(folder: string, names: readonly string[]): Readable {
-  return tarOf(folder, names, ['--owner=0', '--group=0']);
+  return Readable.from(tarOf(folder, names, ['--owner=0', '--group=0']), { objectMode: false });
 }
 
 /** A tar of a dataset's files and folders, as {@link localTar}; breaks off at one that is our own. */
@@ -124,11 +125,12 @@ export function datasetTar(folder: string, names: readonly Buffer[]): Readable {
   return Readable.from(withoutOwn(tarOf(folder, names, ['--no-recursion'])), { objectMode: false });
 }
 
-function tarOf(
+/** @throws Error at the end of the tar when something is missing from it. */
+async function* tarOf(
   folder: string,
   names: readonly (string | Buffer)[],
   options: readonly string[],
-): Readable {
+): AsyncGenerator<Buffer, void, undefined> {
   const child = spawn(
     'tar',
     ['--create', '--file=-', '--numeric-owner', ...options, '--null', '--files-from=-'],
@@ -138,16 +140,19 @@ function tarOf(
   child.stderr.on('data', (chunk: Buffer) => {
     said = (said + chunk.toString()).slice(-2000);
   });
-  // Our reader has gone when it cannot be told the names.
+  // tar has ended before it read all the names; its exit code says why.
   child.stdin.on('error', () => undefined);
   child.stdin.end(
     Buffer.concat(names.map((name) => Buffer.concat([Buffer.from(name), Buffer.from([0])]))),
   );
-  child.on('error', (error) => child.stdout.destroy(error));
-  child.on('exit', (code) => {
-    if (code !== 0 && !child.stdout.destroyed)
-      child.stdout.destroy(new Error(`tar ended with ${code}: ${said}`));
-  });
-  child.stdout.on('close', () => child.kill());
-  return child.stdout;
+  const closed = once(child, 'close') as Promise<[number | null]>;
+  closed.catch(() => undefined);
+  try {
+    for await (const chunk of child.stdout as AsyncIterable<Buffer>) yield chunk;
+    // The output ends before the exit code is known, and a tar that lacks a file would pass as whole.
+    const [code] = await closed;
+    if (code !== 0) throw new Error(`tar ended with ${code}: ${said}`);
+  } finally {
+    child.kill();
+  }
 }
