@@ -6,12 +6,13 @@ here=$(dirname "$(readlink -f "$0")")
 usage() {
   cat <<'TEXT'
 Usage: ./run_tests.sh                         everything, from a bare machine (root)
-       ./run_tests.sh lint|jest|native|image  one part of it
+       ./run_tests.sh PART                    one part of it: lint, jest, native, bare, image
        ./run_tests.sh acceptance URL [TOKEN]  only the acceptance, against a running service; TOKEN or JR_AUTH_TOKEN
 
-lint        formatter, linter, types, and the house's own rules (test/house)
+lint        formatter, linters (shellcheck, too), types, and the house's own rules (test/house)
 jest        unit, API, archives, S3 (a real Ceph RGW), and whole stacks with a real Slurm; further arguments go to jest
 native      ./run.sh in a folder of its own, the acceptance against it, Ctrl-C
+bare        README's commands and calls on a Debian without PyTorch, in a container (Docker, or podman)
 image       builds the image and runs the acceptance against it, with Docker, or with buildah and podman
 TEXT
 }
@@ -26,8 +27,9 @@ install() {
 }
 
 lint() {
-  part 'formatter, linter, types'
+  part 'formatter, linters, types'
   npm run --silent lint
+  test/shellcheck.sh
   npm run --silent typecheck
   run_jest test/house
 }
@@ -67,6 +69,11 @@ native() {
   return $code
 }
 
+bare() {
+  part "bare: README's first screen"
+  docker/test-bare.sh
+}
+
 image() {
   part 'image'
   docker/test-image.sh
@@ -79,6 +86,7 @@ case ${1:-} in
     lint
     run_jest
     native
+    bare
     image
     part 'all passed'
     ;;
@@ -88,7 +96,7 @@ case ${1:-} in
     [ -n "$token" ] || { echo 'run_tests.sh: name the token: ./run_tests.sh acceptance URL TOKEN' >&2; exit 2; }
     exec "$here/test/acceptance.sh" "$2" "$token"
     ;;
-  lint | native | image)
+  lint | native | bare | image)
     cd "$here"
     install
     "$1"

@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# Sourced by test-image.sh: base images of our own making, where no image registry answers.
+# Sourced by test-image.sh and test-bare.sh: base images of our own making, where no image registry answers.
+# Shares its variables with the script that sources it.
+# shellcheck disable=SC2034,SC2154
 
 # A mirror from the machine's own sources, in either of apt's formats.
 mirror() {
@@ -7,14 +9,14 @@ mirror() {
     grep -oE 'https?://[^ ]+/debian(/| |$)' | head -n 1 | tr -d ' ' || true
 }
 
-make_debian_base() {
-  local tarball=$cache/trixie.tar root=$work/root from
+make_debian_base() { # release
+  local tarball=$cache/$1.tar root=$work/root from
   if [ ! -e "$tarball" ]; then
     docker/install-packages.sh <(echo debootstrap)
     from=$(mirror)
     from=${from:-http://deb.debian.org/debian}
-    echo "no registry answers: making Debian 13 from $from"
-    debootstrap --variant=minbase trixie "$root" "$from" >"$work/debootstrap.log" 2>&1 ||
+    echo "no registry answers: making a base of Debian $1 from $from"
+    debootstrap --variant=minbase "$1" "$root" "$from" >"$work/debootstrap.log" 2>&1 ||
       fail 'debootstrap did not succeed' "$(tail -n 20 "$work/debootstrap.log")"
     # As the official images have it: nothing is kept for a crash in the middle of a build.
     echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/unsafe-io"
@@ -24,15 +26,16 @@ make_debian_base() {
     rm -rf "$root"
     mv "$tarball.new" "$tarball"
   fi
-  engine image inspect localhost/trixie:own >/dev/null 2>&1 ||
-    engine import "$tarball" localhost/trixie:own >/dev/null 2>&1
+  engine image inspect "localhost/$1:own" >/dev/null 2>&1 ||
+    engine import "$tarball" "localhost/$1:own" >/dev/null 2>&1
 }
 
 # The same with this machine's Node, where the official image has its own, and what npm needs to reach its registry from here.
-make_node_base() {
+make_node_base() { # release; sets node_image
   local node=$work/node npm stamp
+  make_debian_base "$1"
   stamp=$({ node --version; npm --version; cat /etc/ssl/certs/ca-certificates.crt; } 2>/dev/null | cksum | cut -d' ' -f1)
-  node_image=localhost/node:own-$stamp
+  node_image=localhost/node-$1:own-$stamp
   ! engine image inspect "$node_image" >/dev/null 2>&1 || return 0
   npm=$(dirname "$(dirname "$(readlink -f "$(command -v npm)")")")
   mkdir -p "$node/bin" "$node/lib/node_modules" "$node/include" "$node/etc"
@@ -44,8 +47,8 @@ make_node_base() {
     fail "the headers of this machine's Node are not beside it (include/node)"
   cp /etc/ssl/certs/ca-certificates.crt "$node/etc/ca.crt"
   printf 'registry=%s\ncafile=/usr/local/etc/ca.crt\nnodedir=/usr/local\n' "$(npm config get registry 2>/dev/null)" >"$node/etc/npmrc"
-  cat >"$work/Dockerfile.node" <<'DOCKERFILE'
-FROM localhost/trixie:own
+  cat >"$work/Dockerfile.node" <<DOCKERFILE
+FROM localhost/$1:own
 COPY . /usr/local
 ENV NODE_EXTRA_CA_CERTS=/usr/local/etc/ca.crt SSL_CERT_FILE=/usr/local/etc/ca.crt
 DOCKERFILE

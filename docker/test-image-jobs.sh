@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Sourced by test-image.sh: jobs whose course depends on what the image's release of Slurm prints and does. The native tests have
 # another release, and look closer. Needs three GPUs.
+# Shares its variables with the script that sources it.
+# shellcheck disable=SC2034,SC2154
 
 awaits() { # job, condition in jq's words, what is waited for
   local deadline=$((SECONDS + 120))

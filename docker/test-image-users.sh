@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Sourced by test-image.sh: jobs of several users, each as a Unix user of its own, where nobody has CAP_SYS_PTRACE to look into
 # others' processes.
+# Shares its variables with the script that sources it.
+# shellcheck disable=SC2034,SC2154
 
 declare -A token_of
 make_tokens() { # users

@@ -3,9 +3,7 @@
 #
 #   docker/test-image.sh [--torch debian|none|pip] [--port 38080] [--keep]
 #
-# Uses Docker where a daemon answers, else buildah and podman (installed as needed; root). Where no image registry answers,
-# it makes the two base images itself, with debootstrap. --keep leaves the last container running.
-# JR_TEST_CACHE (/var/cache/jobrunner-test) holds base images and layers: a second run takes a fraction of the time.
+# --keep leaves the last container running. docker/test-engine.sh says what it needs and where it keeps its layers.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 
@@ -16,81 +14,20 @@ while [ $# -gt 0 ]; do
     --port) port=$2 && shift ;;
     --keep) keep=true ;;
     *)
-      sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
+      sed -n '2,6s/^# \{0,1\}//p' "$0" >&2
       exit 2
       ;;
   esac
   shift
 done
-cache=${JR_TEST_CACHE:-/var/cache/jobrunner-test}
 image=localhost/jobrunner:test
 name=jobrunner-test-$$
 token=image-test-$$-token
 url=http://127.0.0.1:$port
-work=$(mktemp -d)
-mkdir -p "$cache"
-# Two at once would build over each other's layers.
-exec 9>"$cache/lock"
-flock --timeout 900 9 || { echo "test-image: another one is still running over $cache" >&2; exit 1; }
-
-fail() {
-  printf 'test-image: FAILED: %s\n' "$1" >&2
-  shift
-  [ $# = 0 ] || printf '%s\n' "$@" >&2
-  ! engine container inspect "$name" >/dev/null 2>&1 || engine logs --tail 40 "$name" >&2
-  exit 1
-}
-phase_started=$SECONDS
-phase() { # tells how long the phase before it took
-  [ -z "${phase_name:-}" ] || printf '== %s: %d s\n' "$phase_name" $((SECONDS - phase_started))
-  phase_name=$1 phase_started=$SECONDS
-}
-passed() { printf 'ok     %s\n' "$1"; }
-
-# --- engine: docker, or buildah and podman over a storage of our own ---
-
-prepare_podman() {
-  local network=containernetworking-plugins version run
-  version=$(apt-cache policy podman 2>/dev/null | sed -n 's/ *Candidate: *\([0-9]*\).*/\1/p')
-  # Podman 5 knows only netavark.
-  [ "${version:-4}" -lt 5 ] || network=netavark
-  docker/install-packages.sh <(printf '%s\n' buildah podman runc iptables curl jq xz-utils openssh-server "$network")
-  # On a file system that a reboot empties, at a place that stays the same: Podman keeps it in its database.
-  run=/run/jobrunner-test-$(cksum <<<"$cache" | cut -d' ' -f1)
-  mkdir -p "$run/networks"
-  # The user's own containers and settings are not touched. A default of limits above the machine's own would be refused.
-  cat >"$work/containers.conf" <<CONF
-[containers]
-default_ulimits = []
-[engine]
-runtime = "runc"
-cgroup_manager = "cgroupfs"
-events_logger = "file"
-lock_type = "file"
-tmp_dir = "$run/libpod"
-[network]
-network_config_dir = "$run/networks"
-CONF
-  cat >"$work/policy.json" <<<'{"default":[{"type":"insecureAcceptAnything"}]}'
-  export CONTAINERS_CONF=$work/containers.conf
-  storage=(--root "$cache/storage" --runroot "$run/storage")
-  engine_command=(podman "${storage[@]}" --runtime runc)
-  # Without the lock: what watches over a container that is kept would hold it.
-  engine() { "${engine_command[@]}" "$@" 9>&-; }
-  # runc and a kernel's namespaces are not needed to build: a chroot does.
-  build() {
-    buildah "${storage[@]}" bud --isolation chroot --layers --jobs 2 --format docker \
-      --signature-policy "$work/policy.json" --pull-never "$@"
-  }
-  pull() { podman "${storage[@]}" pull --signature-policy "$work/policy.json" -q "$1"; }
-}
-
-prepare_docker() {
-  engine_command=(docker)
-  engine() { docker "$@"; }
-  build() { docker build "$@"; }
-  pull() { docker pull -q "$1"; }
-}
+. docker/test-engine.sh
+. docker/test-image-bases.sh
+. docker/test-image-jobs.sh
+. docker/test-image-users.sh
 
 cleanup() {
   local status=$?
@@ -99,17 +36,8 @@ cleanup() {
     return
   fi
   stop_sshd "$work/ssh" || true
-  if [ "${engine:-}" ]; then
-    engine rm -f "$name" >/dev/null 2>&1 || true
-    engine volume rm -f "$name" >/dev/null 2>&1 || true
-  fi
-  findmnt -rno TARGET | grep -F "$cache/storage/" | sort -r | xargs -r umount 2>/dev/null || true
-  ! mountpoint -q "$cache/storage/overlay" || umount "$cache/storage/overlay"
-  rm -rf "$work"
+  cleanup_engine
 }
-. docker/test-image-bases.sh
-. docker/test-image-jobs.sh
-. docker/test-image-users.sh
 trap cleanup EXIT
 
 # --- the service in a container ---
@@ -158,19 +86,14 @@ holders_of_token() {
 # --- build ---
 
 phase prepare
-if docker info >/dev/null 2>&1; then engine=docker; else engine=podman; fi
-if [ $engine = podman ] && [ "$(id -u)" != 0 ]; then
-  fail 'no Docker daemon answers, and buildah with podman is to be run as root'
-fi
-"prepare_$engine"
+prepare_engine
 
 arguments=(--build-arg "TORCH=$torch")
 phase 'base images'
-if curl -s -o /dev/null -m 10 https://registry-1.docker.io/v2/; then
+if registry_answers; then
   for base in node:24-trixie-slim debian:trixie-slim; do pull "docker.io/library/$base" >/dev/null; done
 else
-  make_debian_base
-  make_node_base
+  make_node_base trixie
   arguments+=(--build-arg NODE_IMAGE="$node_image" --build-arg BASE_IMAGE=localhost/trixie:own)
 fi
 

@@ -54,6 +54,7 @@ jr_activate_conda() { # name, or absolute path
 jr_activate_venv() { # absolute path
   [ -f "$1/bin/activate" ] && [ -r "$1/bin/activate" ] ||
     jr_fail "venv: there is no $1/bin/activate that the user $(id -un) can read; make one with: python3 -m venv $1"
+  # shellcheck source=/dev/null
   . "$1/bin/activate" || jr_fail "venv: $1/bin/activate failed: see above"
   [ -x "$VIRTUAL_ENV/bin/python" ] ||
     jr_fail "venv: there is no $VIRTUAL_ENV/bin/python that can be run, as $1/bin/activate says there is; make the environment anew"

@@ -2,6 +2,7 @@
 # The API's user runs this as slurm, by sudo: an Operator may do anything to jobs, but not drain or resume a node.
 # Usage: SLURM_CONF=… set-node-state NAME DRAIN|RESUME [REASON]
 set -eu
+# shellcheck source=trusted-conf.sh
 . "${BASH_SOURCE[0]%/*}/trusted-conf"
 
 case $1 in *[!A-Za-z0-9_-]* | '') echo "not the name of a node: $1" >&2; exit 2 ;; esac

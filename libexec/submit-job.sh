@@ -4,6 +4,7 @@
 # closed to them.
 # Usage: SLURM_CONF=… submit-job USER --option=value … <SCRIPT
 set -eu
+# shellcheck source=trusted-conf.sh
 . "${BASH_SOURCE[0]%/*}/trusted-conf"
 
 user=${1:-}

@@ -4,6 +4,7 @@
 # A job for the first place free may start on this machine, too: then that script has the one on standard input run as USER.
 # Usage: SLURM_CONF=… submit-remote USER JOB_ID --option=value … [<SCRIPT]
 set -eu
+# shellcheck source=trusted-conf.sh
 . "${BASH_SOURCE[0]%/*}/trusted-conf"
 
 user=${1:-}

@@ -7,6 +7,8 @@
 # ACCEPTANCE_MEM_GB=2   its memory; unset: 8
 #
 # The functions named seed_* are the service's oldest documented commands, kept to the letter: people's scripts are made of them.
+# Those leave their variables unquoted.
+# shellcheck disable=SC2086
 set -uo pipefail
 
 [ $# = 2 ] || {
