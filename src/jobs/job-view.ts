@@ -1,36 +1,94 @@
-import type { Job } from './job.js';
+import { z } from 'zod';
+import { maskEnv } from './job-env.js';
+import { failures, jobStates, type Job } from './job.js';
 import { explainReason, waitsForRoom } from './pending-reason.js';
+import { jobRequestSchema, submitSchema, type JobRequest } from './request.js';
 
 const iso = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
 
+/** A request as the API shows it: every field, null where it was left out. */
+type RequestView = {
+  [K in keyof JobRequest]-?: undefined extends JobRequest[K]
+    ? Exclude<JobRequest[K], undefined> | null
+    : JobRequest[K];
+};
+
+const requestNames = Object.keys(jobRequestSchema.shape) as (keyof JobRequest)[];
+
+/** Drops what reads a field from text, changes it, or fills it in: the schema of a value that is kept. */
+function valueSchema(schema: z.core.$ZodType): z.core.$ZodType {
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault)
+    return valueSchema(schema.unwrap());
+  if (!(schema instanceof z.ZodPipe)) return schema;
+  return valueSchema(schema.in instanceof z.ZodTransform ? schema.out : schema.in);
+}
+
+function replySchemaOf(name: keyof JobRequest): z.ZodType {
+  const field = jobRequestSchema.shape[name];
+  const value = valueSchema(field);
+  const reply = field instanceof z.ZodOptional ? z.nullable(value) : (value as z.ZodType);
+  const { description } = name === 'script_name' ? field : submitSchema.shape[name];
+  return description === undefined ? reply : reply.describe(description);
+}
+
+const requestReplyShape = Object.fromEntries(
+  requestNames.map((name) => [name, replySchemaOf(name)]),
+) as { [K in keyof RequestView]: z.ZodType<RequestView[K]> };
+
+/** The request of a job, as `POST /jobs` with `dry_run` shows it. */
+export const requestReplySchema = z.strictObject(requestReplyShape);
+
+const time = z.iso.datetime().nullable();
+
+/** A job, as the API shows it. */
+export const jobReplySchema = z.strictObject({
+  job_id: z.number().int(),
+  slurm_job_id: z.number().int().nullable(),
+  user: z.string(),
+  status: z.enum(jobStates),
+  ...requestReplyShape,
+  experiment_id: z.string(),
+  priority: z.number().describe('Jobs with lower numbers start first'),
+  gres: z.string().nullable().describe('What Slurm is asked for, such as `shard:nvidia2:60`'),
+  gpu_indices: z.array(z.number().int()).nullable().describe('The GPUs it was given'),
+  reason: z.string().nullable().describe('Slurm’s word for why it waits'),
+  reason_text: z.string().nullable().describe('The same in a sentence'),
+  exit_code: z.number().int().nullable(),
+  signal: z.number().int().nullable(),
+  failure: z.enum(failures).nullable().describe('Why it did not complete'),
+  message: z.string().nullable().describe('The same in a sentence'),
+  warning: z.string().nullable().describe('What is odd about it while it runs'),
+  node: z.string().nullable(),
+  submitted_at: time.unwrap(),
+  started_at: time,
+  ended_at: time,
+});
+
+export type JobReply = z.infer<typeof jobReplySchema>;
+
+/** @param showsEnv whether the values in `env` are shown, see `seesEnv` */
+export function viewRequest(request: JobRequest, showsEnv: boolean): RequestView {
+  const view = Object.fromEntries(requestNames.map((name) => [name, request[name] ?? null]));
+  return { ...(view as RequestView), ...(!showsEnv && { env: maskEnv(request.env) }) };
+}
+
 /**
- * A job as the API shows it. Exactly one key is named "status": scripts look for it with grep.
+ * A job as the API shows it. Outside of `params` and `env`, exactly one key is named "status":
+ * scripts look for it with grep.
  * @param heldBack why the GPUs it waits for are kept from it, if they are
+ * @param showsEnv whether the values in `env` are shown, see `seesEnv`
  */
-export function viewJob(job: Job, heldBack: string | null) {
-  const { request } = job;
+export function viewJob(job: Job, heldBack: string | null, showsEnv: boolean): JobReply {
   return {
     job_id: job.job_id,
     slurm_job_id: job.slurm_job_id,
     user: job.user,
     status: job.state,
+    ...viewRequest(job.request, showsEnv),
     experiment_id: job.experiment_id,
-    command_key: request.command_key,
-    name: request.name,
-    dataset_sha: request.dataset_sha ?? null,
-    gpus: request.gpus,
-    gpu_mem_gb: request.gpu_mem_gb ?? null,
-    allowed_gpus: request.allowed_gpus ?? null,
-    llm: request.llm ?? null,
     priority: job.priority,
     gres: job.gres,
     gpu_indices: job.gpu_indices,
-    cpus: request.cpus,
-    mem_gb: request.mem_gb,
-    time_limit: request.time_limit,
-    timeout: request.timeout ?? null,
-    params: request.params,
-    args: request.args,
     reason: job.reason,
     reason_text: reasonText(job, heldBack),
     exit_code: job.exit_code,
@@ -39,7 +97,7 @@ export function viewJob(job: Job, heldBack: string | null) {
     message: job.message,
     warning: job.warning,
     node: job.node_list,
-    submitted_at: iso(job.submitted_at),
+    submitted_at: new Date(job.submitted_at).toISOString(),
     started_at: iso(job.started_at),
     ended_at: iso(job.ended_at),
   };

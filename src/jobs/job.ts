@@ -1,59 +1,26 @@
 import type { Brand } from '../brand.js';
-import type { Sha256 } from '../datasets/digest.js';
-import type { SlurmState } from '../cluster/slurm/states.js';
+import { slurmStates } from '../cluster/slurm/states.js';
+import type { JobRequest } from './request.js';
+
+export type { JobRequest } from './request.js';
 
 /** Our number of a job; Slurm's own starts again at 1 with every fresh Slurm. */
 export type JobId = Brand<number, 'JobId'>;
 
-/** Slurm's states, and two of ours: written down but not yet accepted, and refused by Slurm. */
-export type JobState = SlurmState | 'SUBMITTING' | 'REJECTED';
+/** Slurm's states, and two of ours: stored but not yet accepted, and refused by Slurm. */
+export const jobStates = [...slurmStates, 'SUBMITTING', 'REJECTED'] as const;
+export type JobState = (typeof jobStates)[number];
 
-/** Why a job did not complete. */
-export type Failure =
-  'user_code' | 'out_of_memory' | 'time_limit' | 'cancelled' | 'node' | 'submit';
-
-/** What the caller asked for, checked and with its defaults; kept so that the job can be run again. */
-export interface JobRequest {
-  command_key: string;
-  dataset_sha?: Sha256 | undefined;
-  /** Whole GPUs, or a fraction of one. */
-  gpus: number;
-  /** Memory of one GPU, in GiB, instead of a fraction. */
-  gpu_mem_gb?: number | undefined;
-  allowed_gpus?: number[] | undefined;
-  /** The site's type of GPU, as its Slurm names it. */
-  gpu_type?: string | undefined;
-  /** The model whose need decided `gpus`. */
-  llm?: string | undefined;
-  /** Lower runs first. */
-  priority: number;
-  /** Activated before the command runs. */
-  conda_env?: string | undefined;
-  /** Absolute path of a Python virtual environment, activated before the command runs. */
-  venv?: string | undefined;
-  /** Inside GNU screen. */
-  screen: boolean;
-  /** Queued again, instead of failed, when its node is gone. */
-  requeue?: true | undefined;
-  /** `add`: the arguments get `--cuda` with the GPUs' indices even if they do not hold it. */
-  cuda: 'replace' | 'add';
-  cpus: number;
-  mem_gb: number;
-  /** Slurm's format. */
-  time_limit: string;
-  /** Seconds that the command may take; kept to by the job's script, where Slurm counts minutes. */
-  timeout?: number | undefined;
-  /** Standard error stands in its own file alone, not in the log too. */
-  split_log?: boolean | undefined;
-  experiment_id?: string | undefined;
-  name: string;
-  params: Record<string, unknown>;
-  env: Record<string, string>;
-  command?: string | undefined;
-  args: string[];
-  script_name?: string | undefined;
-  partition?: string | undefined;
-}
+/** Reasons why a job did not complete. */
+export const failures = [
+  'user_code',
+  'out_of_memory',
+  'time_limit',
+  'cancelled',
+  'node',
+  'submit',
+] as const;
+export type Failure = (typeof failures)[number];
 
 /** A job as SQLite keeps it. Times are milliseconds since 1970. */
 export interface Job {

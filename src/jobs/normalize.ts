@@ -5,9 +5,9 @@ import type { Template } from './templates/template.js';
 import type { JobRequest } from './job.js';
 import { backstopOf, defaultMemoryGb } from './placement/limits.js';
 import type { Place } from './placement/target.js';
-import type { ScriptFile, SubmitFields } from './request.js';
+import { withoutCallOptions, type ScriptFile, type SubmitFields } from './request.js';
 
-/** What the template needs must be there, and what it has no use for must not. @throws AppError bad_request. */
+/** Refuses a request that lacks a part its template needs, or has one it does not take. @throws AppError bad_request. */
 export function refuseMisuse(template: Template, fields: SubmitFields, script?: ScriptFile): void {
   const given = {
     dataset: fields.dataset_sha !== undefined,
@@ -25,8 +25,8 @@ export function refuseMisuse(template: Template, fields: SubmitFields, script?: 
 }
 
 /**
- * The request as it is kept, with what was left out filled in.
- * @param means.isOnSite whether a site's Slurm runs the job
+ * Makes the request that is kept: checks the fields together, and fills in those that were left out.
+ * @param means.isOnSite whether an external Slurm runs the job
  * @throws AppError bad_request, unprocessable, each naming the field.
  */
 export function normalize(
@@ -55,32 +55,19 @@ export function normalize(
   const llm = fields.llm ?? modelInArguments(fields.args);
   const forModel = llm === undefined || gpu_mem_gb !== undefined ? 0 : models.gpusFor(llm);
   return {
-    command_key: fields.command_key,
-    dataset_sha: fields.dataset_sha,
-    gpus: gpus ?? forModel,
-    gpu_mem_gb,
-    allowed_gpus: fields.allowed_gpus,
-    ...(fields.gpu_type !== undefined && { gpu_type: fields.gpu_type }),
+    ...withoutCallOptions(fields),
     llm,
-    priority: fields.priority,
-    conda_env: fields.conda_env,
-    venv: fields.venv,
-    screen: fields.screen,
-    // Left out where it is not asked for, as in requests of before there was a choice.
-    ...(fields.requeue && { requeue: true }),
-    cuda: fields.cuda,
-    cpus: fields.cpus,
-    experiment_id: fields.experiment_id,
+    gpus: gpus ?? forModel,
     params: checkParams(template, fields.params),
-    env: fields.env,
-    command: fields.command,
-    args: fields.args,
-    partition: fields.partition,
     mem_gb: mem_gb ?? Math.min(defaultMemoryGb, limits.memoryMb / 1024),
     time_limit: time_limit ?? backstopOf(fields, limits, mayBeRemote),
-    timeout: fields.timeout,
-    split_log: fields.split_log || undefined,
     name: name ?? fields.command_key,
     script_name: script?.name,
   };
+}
+
+/** The fields that submit a request again; {@link normalize} makes the same request of them. */
+export function fieldsOf({ script_name: _, ...request }: JobRequest): SubmitFields {
+  const gpus = request.gpu_mem_gb === undefined ? request.gpus : undefined;
+  return { ...request, gpus, dedup: false, dry_run: false };
 }

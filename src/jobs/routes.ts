@@ -10,9 +10,10 @@ import { readBody, readParams, readQuery } from '../http/read-input.js';
 import { jobOutputsReply } from '../outputs/routes.js';
 import type { OutputService } from '../outputs/service.js';
 import type { JobControl } from './control.js';
+import { maskScript, seesEnv } from './job-env.js';
 import type { Job, JobId } from './job.js';
 import type { JobFolders } from './job-folders.js';
-import { viewJob } from './job-view.js';
+import { viewJob, viewRequest } from './job-view.js';
 import { openLog } from './log-file.js';
 import { streamLog } from './log-stream.js';
 import { idempotencyKeySchema, prioritySchema, submitSchema } from './request.js';
@@ -79,7 +80,8 @@ export function jobRoutes(
   whyHeldBack: (job: Job) => string | null,
 ): Router {
   const router = Router();
-  const view = (job: Job) => viewJob(job, whyHeldBack(job));
+  const viewFor = (res: Response) => (job: Job) =>
+    viewJob(job, whyHeldBack(job), seesEnv(callerOf(res), job.user));
   /** Another user's job is not there for the caller. */
   const idOf = (req: express.Request, res: Response) => {
     const { id } = readParams(jobParams, req);
@@ -95,36 +97,36 @@ export function jobRoutes(
     const fields = readBody(submitSchema, req);
     const { user } = callerOf(res);
     const options = { user, script, idempotencyKey: parsedKey.data };
-    sendSubmitted(res, view, await jobs.submit(fields, options));
+    sendSubmitted(res, viewFor(res), await jobs.submit(fields, options));
   });
 
   router.get('/', (req, res) => {
     const { user: ofUser, ...query } = readQuery(listQuery, req);
     const { state, experiment_id: experimentId, limit, before } = query;
     const user = scopeOf(callerOf(res)) ?? ofUser;
-    res.json({ jobs: jobs.list({ user, state, experimentId, limit, before }).map(view) });
+    res.json({ jobs: jobs.list({ user, state, experimentId, limit, before }).map(viewFor(res)) });
   });
 
   router.get('/:id', async (req, res) => {
     const { wait } = readQuery(waitQuery, req);
     unhurried(res);
     const waiting = untilNobodyWaits(res, stopping, wait * 1000);
-    res.json(view(await jobs.wait(idOf(req, res), waiting)));
+    res.json(viewFor(res)(await jobs.wait(idOf(req, res), waiting)));
   });
 
   for (const action of ['cancel', 'hold', 'release', 'requeue'] as const) {
     router.post(`/:id/${action}`, async (req, res) => {
-      res.json(view(await control[action](idOf(req, res))));
+      res.json(viewFor(res)(await control[action](idOf(req, res))));
     });
   }
 
   router.post('/:id/priority', ...anyBody, async (req, res) => {
     const { priority } = readBody(priorityBody, req);
-    res.json(view(await control.setPriority(idOf(req, res), priority)));
+    res.json(viewFor(res)(await control.setPriority(idOf(req, res), priority)));
   });
 
   router.post('/:id/rerun', async (req, res) => {
-    sendSubmitted(res, view, await jobs.rerun(idOf(req, res)));
+    sendSubmitted(res, viewFor(res), await jobs.rerun(idOf(req, res)));
   });
 
   router.delete('/:id', async (req, res) => {
@@ -159,7 +161,7 @@ export function jobRoutes(
 
   router.get('/:id/result', async (req, res) => {
     const id = idOf(req, res);
-    const job = view(jobs.get(id));
+    const job = viewFor(res)(jobs.get(id));
     // Hashing what a large job left takes longer than a connection may else be silent.
     unhurried(res);
     const found = await outputs.indexJob(id);
@@ -167,7 +169,10 @@ export function jobRoutes(
   });
 
   router.get('/:id/script', async (req, res) => {
-    res.type('text/plain').send(await jobs.script(idOf(req, res)));
+    const { job_id, user, request } = jobs.get(idOf(req, res));
+    const script = await jobs.script(job_id);
+    const shown = seesEnv(callerOf(res), user) ? script : maskScript(script, request.env);
+    res.type('text/plain').send(shown);
   });
 
   return router;
@@ -175,7 +180,8 @@ export function jobRoutes(
 
 function sendSubmitted(res: Response, view: (job: Job) => unknown, submitted: Submitted): void {
   if (submitted.kind === 'dry_run') {
-    res.json({ dry_run: true, request: submitted.request, script: submitted.script });
+    const request = viewRequest(submitted.request, true);
+    res.json({ dry_run: true, request, script: submitted.script });
     return;
   }
   const status = { created: 201, waiting: 202, repeated: 200 }[submitted.kind];

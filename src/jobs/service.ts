@@ -11,7 +11,7 @@ import type { Job, JobId, JobRequest } from './job.js';
 import { dedupHashOf, requestHashOf } from './job-hashes.js';
 import type { JobFolders } from './job-folders.js';
 import type { JobUsers } from './job-users.js';
-import { normalize, refuseMisuse } from './normalize.js';
+import { fieldsOf, normalize, refuseMisuse } from './normalize.js';
 import type { JobPlaces } from './placement/target.js';
 import { remoteJobSpec } from './remote-job-spec.js';
 import type { ScriptFile, SubmitFields } from './request.js';
@@ -171,12 +171,7 @@ export class JobService {
         'unprocessable',
         `job ${id} ran an uploaded script: submit it with its file`,
       );
-    const gpus = request.gpu_mem_gb === undefined ? request.gpus : undefined;
-    const { split_log = false, requeue = false } = request;
-    return this.submit(
-      { ...request, requeue, gpus, split_log, dedup: false, dry_run: false },
-      { user },
-    );
+    return this.submit(fieldsOf(request), { user });
   }
 
   /**

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Database } from '../db/database.js';
 import type { Failure, Job, JobId, JobRequest, JobState } from './job.js';
+import { readJobRequest } from './request.js';
 
 interface Row {
   job_id: number;
@@ -39,7 +40,7 @@ function toJob(row: Row): Job {
   return {
     ...row,
     job_id: row.job_id as JobId,
-    request: JSON.parse(row.request) as JobRequest,
+    request: readJobRequest(row.request),
     state: row.state as JobState,
     terminal: row.terminal === 1,
     failure: row.failure as Failure | null,

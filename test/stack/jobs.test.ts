@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { jobReplySchema } from '../../src/jobs/job-view.js';
 import { untilTold } from './gpu-jobs.js';
 import { LiveStack, type JobReply } from './live-stack.js';
 
@@ -472,6 +473,27 @@ describe('asking', () => {
     expect(await again()).toMatchObject({ status: 200, json: { job_id: json.job_id } });
     rmSync(table);
   });
+
+  test('a job shows every field that was asked for', async () => {
+    const fields = {
+      command_key: 'shell',
+      command: 'true',
+      partition: 'main',
+      venv: '/nowhere/venv',
+      requeue: true,
+      cuda: 'add',
+      split_log: true,
+      timeout: 30,
+      env: { A: 'b' },
+      mem_gb: 0.2,
+      time_limit: '5',
+      name: 'all fields',
+    };
+    const { job_id } = await stack.run(fields);
+    const { json } = await stack.call('GET', `/jobs/${job_id}`);
+    expect(json).toMatchObject({ ...fields, conda_env: null, gpu_type: null, screen: false });
+    expect(jobReplySchema.parse(json)).toEqual(json);
+  }, 180_000);
 
   test('dry_run shows the script and starts nothing', async () => {
     const before = await stack.call<{ jobs: unknown[] }>('GET', '/jobs');

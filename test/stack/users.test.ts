@@ -249,6 +249,23 @@ describe('a user', () => {
     expect((await as(token, 'DELETE', '/jobs/1')).status).toBe(403);
   });
 
+  test('sees the values of a job’s variables as its owner or an admin, not as a reader', async () => {
+    const fields = { command_key: 'shell', command: 'true', env: { API_KEY: 'k-5ecret' } };
+    const submitted = await as(alice, 'POST', '/jobs', fields);
+    expect(submitted.json).toMatchObject({ env: fields.env });
+    const { job_id: id } = submitted.json;
+    const { token: reader } = await create('alice', { role: 'reader' });
+    const pages = ['', '/result', '/script'].map((part) => `/jobs/${id}${part}`);
+    for (const path of ['/jobs?limit=1', ...pages]) {
+      for (const token of [alice, stack.token])
+        expect((await as(token, 'GET', path)).text).toContain('k-5ecret');
+      const masked = (await as(reader, 'GET', path)).text;
+      expect(masked).toMatch(/API_KEY"?[:=]["']\*\*\*["']/);
+      expect(masked).not.toContain('k-5ecret');
+    }
+    await end(alice, id);
+  }, 180_000);
+
   test('is told of others on the GPUs only that they are there', async () => {
     const { json } = await as(bob, 'POST', '/jobs', { ...sleep, gpus: 1, name: 'secret-plan' });
     await stack.until(json.job_id, 'RUNNING');

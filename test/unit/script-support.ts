@@ -10,7 +10,9 @@ export const plainRequest: JobRequest = {
   gpus: 0,
   priority: 100,
   screen: false,
+  requeue: false,
   cuda: 'replace',
+  split_log: false,
   cpus: 1,
   mem_gb: 1,
   time_limit: '1:00',
@@ -32,6 +34,35 @@ export function fleetOf(count: number): ScriptParts['fleet'] {
   return { gpus, shardsPerGpu: 100, gpuType: 'nvidia' };
 }
 
+const plainTemplate: ScriptParts['template'] = {
+  commandKey: 'test',
+  folder: '/templates/test',
+  body: 'true',
+  description: '',
+  dataset: 'optional',
+  command: 'none',
+  script: 'none',
+  args: 'optional',
+  params: { type: 'object' },
+};
+
+/** Renders a script; what is left out is plain. */
+export function scriptOf(parts: Partial<ScriptParts>): string {
+  return renderScript({
+    jobId: 7 as JobId,
+    experimentId: 'job-7',
+    request: plainRequest,
+    template: plainTemplate,
+    dataset: undefined,
+    outputDir: '/outputs',
+    stderrPath: '/logs/stderr',
+    scriptPath: undefined,
+    screenDir: '/screens',
+    fleet: fleetOf(0),
+    ...parts,
+  });
+}
+
 /** Runs a rendered script with the real bash. `env` is what Slurm would have set. */
 export function runScript(
   parts: Partial<ScriptParts>,
@@ -42,29 +73,9 @@ export function runScript(
   try {
     const screenDir = join(folder, 'screen');
     execFileSync('install', ['-d', '-m', '0700', screenDir]);
-    const script = renderScript({
-      jobId: 7 as JobId,
-      experimentId: 'job-7',
-      request: plainRequest,
-      template: {
-        commandKey: 'test',
-        folder: '/templates/test',
-        body,
-        description: '',
-        dataset: 'optional',
-        command: 'none',
-        script: 'none',
-        args: 'optional',
-        params: { type: 'object' },
-      },
-      dataset: undefined,
-      outputDir: folder,
-      stderrPath: join(folder, 'stderr'),
-      scriptPath: undefined,
-      screenDir,
-      fleet: fleetOf(0),
-      ...parts,
-    });
+    const template = { ...plainTemplate, body };
+    const paths = { outputDir: folder, stderrPath: join(folder, 'stderr'), screenDir };
+    const script = scriptOf({ template, ...paths, ...parts });
     // A file, as with Slurm: screen's log cannot be opened anew where it is a socket, as Node's pipes are.
     const log = openSync(join(folder, 'stdout'), 'a+');
     const { status, error } = spawnSync('/bin/bash', ['-s'], {

@@ -33,9 +33,10 @@ const terminalStates = [
   'RECONFIG_FAIL',
 ] as const;
 
-export type SlurmState = (typeof liveStates)[number] | (typeof terminalStates)[number];
+export const slurmStates = [...liveStates, ...terminalStates] as const;
+export type SlurmState = (typeof slurmStates)[number];
 
-const known: ReadonlySet<string> = new Set([...liveStates, ...terminalStates]);
+const known: ReadonlySet<string> = new Set(slurmStates);
 const terminal: ReadonlySet<string> = new Set(terminalStates);
 
 /** @throws Error on a word that is none of Slurm's states. */

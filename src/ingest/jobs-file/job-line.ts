@@ -1,6 +1,6 @@
 import { parseArgsStringToArgv } from 'string-argv';
 import { AppError } from '../../errors.js';
-import { parseIndexList } from '../../jobs/request.js';
+import { parseIndexList } from '../../jobs/field-types.js';
 
 /** Longest line, in bytes; what a command line may hold is far below it. */
 export const maxLineBytes = 64 * 1024;

@@ -1,4 +1,4 @@
-import { shellQuote } from './shell-quote.js';
+import { exportLine, shellQuote } from './shell-quote.js';
 import type { JobAccount, ScriptParts } from './parts.js';
 
 /** Known only on the node, see siteExports. */
@@ -36,7 +36,7 @@ export function exports(parts: ScriptParts): string[] {
     ...(scriptPath !== undefined && { JR_SCRIPT: scriptPath }),
     ...environment,
   };
-  return Object.entries(variables).map(([name, value]) => `export ${name}=${shellQuote(value)}`);
+  return Object.entries(variables).map(([name, value]) => exportLine(name, value));
 }
 
 /**

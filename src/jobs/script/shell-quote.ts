@@ -2,3 +2,8 @@
 export function shellQuote(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }
+
+/** Sets one variable of the job's environment. */
+export function exportLine(name: string, value: string): string {
+  return `export ${name}=${shellQuote(value)}`;
+}
