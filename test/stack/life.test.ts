@@ -42,6 +42,12 @@ function processesOf(root: string): string[] {
     });
 }
 
+const isWell = () =>
+  fetch(`${stack.url}/health`).then(
+    async (reply) => ((await reply.json()) as { status: string }).status === 'ok',
+    () => false,
+  );
+
 test('a token is made, printed once and readable by the API alone', () => {
   const token = readFileSync(join(stack.root, 'secrets', 'auth-token'), 'utf8').trim();
   expect(token).toMatch(/^[\w-]{32}$/);
@@ -72,12 +78,30 @@ test('a daemon that dies is restarted, and jobs run again', async () => {
       60,
     );
   }
-  const isWell = () =>
-    fetch(`${stack.url}/health`).then(
-      async (reply) => ((await reply.json()) as { status: string }).status === 'ok',
-      () => false,
-    );
   await until('all is well', isWell, 120);
+  expect(await stack.shell('echo alive')).toMatchObject({ status: 'COMPLETED', log: 'alive\n' });
+}, 240_000);
+
+test('a slurmdbd that hangs at its start is restarted, and slurmctld starts again', async () => {
+  const allowConnections = (perHour: number) =>
+    execFileSync('mariadb', [
+      '--user=root',
+      `--socket=${join(stack.root, 'run/mysql/mysqld.sock')}`,
+      `--execute=ALTER USER slurm@localhost WITH MAX_CONNECTIONS_PER_HOUR ${perHour}`,
+    ]);
+  const log = () => readFileSync(join(stack.root, 'logs/slurmdbd.log'), 'utf8');
+  const [said, logged, slurmdbd] = [stack.stdout, log(), await stack.pidOf('slurmdbd')];
+  // slurmdbd hangs like this when MariaDB is killed between its first connection and the second.
+  process.kill(slurmdbd, 'SIGSTOP');
+  allowConnections(1);
+  process.kill(slurmdbd, 'SIGKILL');
+  await until('slurmdbd hangs', () =>
+    log().slice(logged.length).includes('Problem getting cache of data'),
+  );
+  allowConnections(0);
+  process.kill(await stack.pidOf('slurmctld'), 'SIGKILL');
+  await until('all is well', isWell, 120);
+  expect(stack.stdout.slice(said.length)).toMatch(/^slurmdbd does not listen on port \d+/m);
   expect(await stack.shell('echo alive')).toMatchObject({ status: 'COMPLETED', log: 'alive\n' });
 }, 240_000);
 

@@ -5,6 +5,7 @@ import { publicSettings } from '../../config/secrets.js';
 import { layoutOf, NODE_NAME, type Layout } from '../../config/layout.js';
 import { makeAccounts, makeDatabase } from './accounting.js';
 import { findAccounts } from '../daemons/accounts.js';
+import { watchAccounting } from './accounting-watch.js';
 import { BoxGpus } from './box-gpus.js';
 import { BoxRegister } from './box-register.js';
 import { watchController } from './controller-watch.js';
@@ -91,6 +92,8 @@ export async function runStack(say: (line: string) => void): Promise<void> {
     const boxGpus = config.join && new BoxGpus(layout, say);
     const local = () => [NODE_NAME, ...ssh.names];
     watching.push(watchController(layout, local, boxGpus, say, stopping.signal));
+    const { slurmdbd } = config.ports;
+    watching.push(watchAccounting(layout, slurmdbd, supervisor, say, stopping.signal));
     watching.push(ssh.watch(supervisor, stopping.signal));
     if (config.join && joinFiles) {
       const { port, timeoutSeconds } = config.join;

@@ -69,7 +69,8 @@ function tailOfLog(name: string, layout: Layout): string {
   return text.split('\n').slice(-12).join('\n');
 }
 
-function accepts(socketPath: string): Promise<boolean> {
+/** Whether somebody listens at that Unix socket. */
+export function accepts(socketPath: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(socketPath);
     socket.once('connect', () => {

@@ -64,6 +64,14 @@ export class Supervisor {
     });
   }
 
+  /** @returns undefined while no process of the program runs. */
+  async pidOf(name: string): Promise<number | undefined> {
+    const info = await this.#call('supervisor.getProcessInfo', name);
+    const [, pid] = /<name>pid<\/name>\s*<value><int>(\d+)<\/int>/.exec(info) ?? [];
+    if (pid === undefined) throw new Error(`supervisord told no pid of ${name}: ${info}`);
+    return Number(pid) || undefined;
+  }
+
   /** Reads its configuration anew; what runs goes on. */
   async reload(): Promise<void> {
     await this.#call('supervisor.reloadConfig');
@@ -116,7 +124,7 @@ export class Supervisor {
   }
 
   /** XML-RPC as supervisord.org/api.html gives it; supervisorctl would start a Python for each call. */
-  async #call(method: string, ...args: (string | boolean)[]): Promise<void> {
+  async #call(method: string, ...args: (string | boolean)[]): Promise<string> {
     const params = args.map((arg) => {
       const value =
         typeof arg === 'string' ? `<string>${arg}</string>` : `<boolean>${arg ? 1 : 0}</boolean>`;
@@ -136,5 +144,6 @@ export class Supervisor {
       throw new Error(
         `${method} ${args.join(' ')}: ${/<string>(.*?)<\/string>/.exec(answer)?.[1] ?? answer}`,
       );
+    return answer;
   }
 }
