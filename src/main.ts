@@ -24,7 +24,7 @@ const program = new Command('jobrunner')
 program
   .command('stack')
   .description(
-    'start Slurm and the API, stay in the foreground, stop both on Ctrl-C (root); over a Slurm of the site (JR_SLURM_MODE), the API alone',
+    'start Slurm and the API, stay in the foreground, stop both on Ctrl-C (root); over a Slurm of the external cluster (JR_SLURM_MODE), the API alone',
   )
   .action(async () => {
     const run = await stackOf();
@@ -81,7 +81,7 @@ try {
   }
 }
 
-/** What this machine is to be: a cluster of its own, a box of another's, or the API alone over a site's. */
+/** What this machine is to be: a cluster of its own, a box of another's, or the API alone over an external cluster's. */
 async function stackOf(): Promise<(say: (line: string) => void) => Promise<void>> {
   if (readWorkerConfig() !== undefined)
     return (await import('./machines/worker/worker.js')).runWorker;

@@ -8,7 +8,7 @@ import { openData } from './data.js';
 import { openIngest } from './ingest.js';
 import { openJobs } from './jobs.js';
 import { openOutputs } from './outputs.js';
-import { openSite } from './site.js';
+import { openExternalCluster } from './external-cluster.js';
 import { openViews } from './views.js';
 import { audit, auditRoutes } from '../auth/audit.js';
 import { Authenticator } from '../auth/authenticator.js';
@@ -28,7 +28,7 @@ import { createHttpApp } from './http-mounts.js';
 import { closeServer, listen } from '../http/server.js';
 import { ingestRoutes } from '../ingest/routes.js';
 import { jobsFileRoutes } from '../ingest/jobs-file/routes.js';
-import { isHere } from '../jobs/placement/target.js';
+import { mayUseLocalGpus } from '../jobs/placement/target.js';
 import { jobRoutes } from '../jobs/routes.js';
 import { screenRoutes } from '../jobs/screen-routes.js';
 import * as jobStore from '../jobs/store.js';
@@ -88,7 +88,9 @@ async function open(
   });
   const data = await openData(base, userLimits);
   const { datasets, imports } = data;
-  const cluster = config.external ? await openSite(base, config.external) : openOwnCluster(base);
+  const cluster = config.external
+    ? await openExternalCluster(base, config.external)
+    : openOwnCluster(base);
   const { slurm, own } = cluster;
   const results = await openOutputs(base, data, cluster);
   const { folders, outputs, boxService } = results;
@@ -128,7 +130,7 @@ async function open(
     datasets: datasetRoutes(datasets),
     commands: commandRoutes(templates),
     jobs: jobRoutes(jobs, control, outputs, folders, stopping.signal, (job) =>
-      gpus && isHere(job) ? gpus.whyHeldBack(job) : null,
+      gpus && mayUseLocalGpus(job) ? gpus.whyClosed(job) : null,
     ),
     screens: screenRoutes(db),
     outputs: outputRoutes(outputs),

@@ -3,20 +3,20 @@ import type { BoxPauses } from '../cluster/workers/gpu-pauses.js';
 import type { GpuFleet } from '../cluster/gpus/choose.js';
 import type { JobUsers } from '../jobs/job-users.js';
 import type { NodeLimits } from '../jobs/placement/limits.js';
-import type { JobPlaces } from '../jobs/placement/target.js';
+import type { Targets } from '../jobs/placement/target.js';
 import type { HostList } from '../cluster/ssh-hosts/host-list.js';
 import type { NodeWatch } from '../cluster/ssh-hosts/node-watch.js';
-import type { SiteInventory } from '../cluster/external/inventory.js';
-import type { SitePlaces } from '../jobs/placement/external.js';
+import type { ExternalInventory } from '../cluster/external/inventory.js';
+import type { ExternalTargets } from '../jobs/placement/external.js';
 import type { OperatorClient, SlurmClient } from '../cluster/slurm/client.js';
-import type { SiteClient } from '../cluster/slurm/external/client.js';
+import type { ExternalClient } from '../cluster/slurm/external/client.js';
 
-/** Slurm, and the places where jobs can run: either a cluster of our own, or a site's. */
+/** Slurm, and the places where jobs can run: either a cluster of our own, or an external cluster's. */
 export interface Cluster {
   slurm: SlurmClient;
-  places: JobPlaces;
+  targets: Targets;
   own: OwnCluster | undefined;
-  site: Site | undefined;
+  external: ExternalCluster | undefined;
 }
 
 /** What can be changed and looked into where the cluster is ours. */
@@ -33,18 +33,18 @@ export interface OwnCluster {
   boxPauses: BoxPauses | undefined;
 }
 
-/** A Slurm that the site runs, and what of it is known. */
-export interface Site {
-  slurm: SiteClient;
-  inventory: SiteInventory;
-  places: SitePlaces;
-  /** Whether the site keeps a history of jobs. */
+/** A Slurm that others run, and what of it is known. */
+export interface ExternalCluster {
+  slurm: ExternalClient;
+  inventory: ExternalInventory;
+  targets: ExternalTargets;
+  /** Whether the external cluster keeps a history of jobs. */
   hasAccounting: boolean;
   /** Whether jobs run as another user than the API. */
   sharesByGroup: boolean;
 }
 
 /** GPUs that a job can have at most, where it does not say where it runs. */
-export function gpuCountOf({ own, site }: Cluster): number {
-  return own ? own.here.fleet.gpus.length : (site?.places.gpusByDefault() ?? 0);
+export function gpuCountOf({ own, external }: Cluster): number {
+  return own ? own.here.fleet.gpus.length : (external?.targets.gpusByDefault() ?? 0);
 }

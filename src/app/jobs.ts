@@ -1,16 +1,16 @@
 import { join } from 'node:path';
 import { isOfTheBox } from '../auth/caller.js';
 import type { Limits } from '../auth/user-limits.js';
-import { refuseMoreThan, shardsOf } from '../cluster/gpus/request.js';
+import { checkUserGpuQuota, shardsOf } from '../cluster/gpus/request.js';
 import { ModelNeeds } from '../cluster/gpus/models.js';
 import type { GpuService } from '../cluster/gpus/service.js';
 import { JobControl } from '../jobs/control.js';
-import { HandOver } from '../jobs/submission.js';
+import { Submitter } from '../jobs/submission.js';
 import { hostFailure } from '../jobs/host-failure.js';
 import type { JobId } from '../jobs/job.js';
 import { watchEpilog } from '../jobs/job-ended.js';
 import { logTail } from '../jobs/log-file.js';
-import { ownPace } from '../jobs/polling.js';
+import { ownPollIntervals } from '../jobs/polling.js';
 import { OperatorRanking } from '../jobs/queue-priority/operator.js';
 import { JobService } from '../jobs/service.js';
 import { Tracker } from '../jobs/tracker.js';
@@ -24,12 +24,12 @@ import type { Cluster, OwnCluster } from './cluster.js';
 import type { Data } from './data.js';
 import type { Outputs } from './outputs.js';
 import { openOwnGpus } from './own-gpus.js';
-import { siteWays } from './site.js';
+import { externalPolicy } from './external-cluster.js';
 
 export interface Jobs {
   jobs: JobService;
   control: JobControl;
-  /** Undefined on a site, whose GPUs are not ours to watch and to pause. */
+  /** Undefined on an external cluster, whose GPUs are not ours to watch and to pause. */
   gpus: GpuService | undefined;
   models: ModelNeeds;
   templates: TemplateLibrary;
@@ -46,37 +46,37 @@ export async function openJobs(
   { folders, boxService, index }: Outputs,
 ): Promise<Jobs> {
   const { config, layout, log, db, now, onClose } = base;
-  const { slurm, places, own } = cluster;
+  const { slurm, targets, own } = cluster;
   const models = new ModelNeeds(config.gpus.llmConfig, log);
-  const ways = waysOf(base, userLimits, cluster);
-  const handOver = new HandOver({
+  const policy = policyOf(base, userLimits, cluster);
+  const submitter = new Submitter({
     db,
     slurm,
     folders,
-    places,
-    accountFor: ways.accountFor,
-    niceOf: ways.niceOf,
-    retries: config.handOver,
+    targets,
+    accountFor: policy.accountFor,
+    niceOf: policy.niceOf,
+    retries: config.submitRetries,
     now,
     log,
   });
-  onClose(() => handOver.close());
+  onClose(() => submitter.close());
 
   const turns = new KeyLock<JobId>();
-  const ownGpus = own && openOwnGpus(base, own, handOver, turns);
+  const ownGpus = own && openOwnGpus(base, own, submitter, turns);
   const tracker = new Tracker({
     db,
     slurm,
-    handOver,
-    pace: ways.pace,
-    watchEndings: ways.watchEndings,
-    ...(ways.knowsByFolder && { workDirOf: (id: JobId) => folders.of(id).outputDir }),
+    submitter,
+    intervals: policy.intervals,
+    watchEndings: policy.watchEndings,
+    ...(policy.knowsByFolder && { workDirOf: (id: JobId) => folders.of(id).outputDir }),
     logTail: (job) => logTail(folders, job),
-    hostFailure: (job) => hostFailure(folders, places, job),
+    hostFailure: (job) => hostFailure(folders, targets, job),
     onEnded: index,
-    afterLook: async () => {
+    afterPoll: async () => {
       await boxService?.releaseQueued();
-      await ownGpus?.afterLook();
+      await ownGpus?.afterPoll();
     },
     now,
     log,
@@ -88,45 +88,45 @@ export async function openJobs(
   await gpus?.start();
 
   const templates = new TemplateLibrary(
-    config.templates ? [ways.templates, config.templates] : [ways.templates],
+    config.templates ? [policy.templates, config.templates] : [policy.templates],
   );
   const jobs = new JobService({
     db,
     templates,
     datasets,
     folders,
-    handOver,
+    submitter,
     tracker,
-    places,
+    targets,
     users: own?.jobUsers,
     screenDir: layout.screens,
     nodeFile: own?.boxes && layout.nodeFile,
-    site: ways.script,
+    external: policy.script,
     models,
-    isHeld: gpus ? gpus.isHeld : () => false,
+    isClosed: gpus ? gpus.isClosed : () => false,
     demandRoomForJob: (user, request, fleet) => {
       const { max_gpus: most } = userLimits.of(user);
-      if (most > 0) refuseMoreThan(most, fleet.gpus, request);
+      if (most > 0) checkUserGpuQuota(most, fleet.gpus, request);
       userLimits.demandRoomForJob(user);
     },
     now,
   });
   const get = (id: JobId) => jobs.get(id);
-  const { ranking } = ways;
-  const control = new JobControl({ db, slurm, ranking, handOver, places, tracker, turns, get });
-  return { jobs, control, gpus, models, templates, limitsChanged: ways.limitsChanged };
+  const { ranking } = policy;
+  const control = new JobControl({ db, slurm, ranking, submitter, targets, tracker, turns, get });
+  return { jobs, control, gpus, models, templates, limitsChanged: policy.limitsChanged };
 }
 
-/** In what jobs are dealt with otherwise on a site than in a cluster of our own. */
-export type Ways = ReturnType<typeof ownWays> | ReturnType<typeof siteWays>;
+/** In what jobs are dealt with otherwise on an external cluster than in a cluster of our own. */
+export type ClusterPolicy = ReturnType<typeof ownPolicy> | ReturnType<typeof externalPolicy>;
 
-function waysOf(base: Base, userLimits: Limits, { own, site }: Cluster): Ways {
-  if (own) return ownWays(base, userLimits, own);
-  if (site) return siteWays(base, site);
-  throw new Error('there is neither a cluster of our own nor a site');
+function policyOf(base: Base, userLimits: Limits, { own, external }: Cluster): ClusterPolicy {
+  if (own) return ownPolicy(base, userLimits, own);
+  if (external) return externalPolicy(base, external);
+  throw new Error('there is neither a cluster of our own nor an external cluster');
 }
 
-function ownWays(
+function ownPolicy(
   { config, layout, db }: Base,
   userLimits: Limits,
   { slurm, here, jobUsers }: OwnCluster,
@@ -142,7 +142,7 @@ function ownWays(
     limitsChanged: (user: string) => accounts.limitsChanged(user, jobUsers.nameOf(user)),
     niceOf,
     ranking: new OperatorRanking(db, slurm),
-    pace: ownPace(config.pollSeconds),
+    intervals: ownPollIntervals(config.pollSeconds),
     watchEndings: watchEpilog(layout.jobEnded),
     /** Whether Slurm's accounting may have no comment of a job. */
     knowsByFolder: false,

@@ -5,11 +5,11 @@ import { BoxPauses } from '../cluster/workers/gpu-pauses.js';
 import { ConfigError } from '../config/config-error.js';
 import { gpuSchema } from '../cluster/gpus/gpu.js';
 import { JobUsers } from '../jobs/job-users.js';
-import { Places } from '../jobs/placement/own-cluster.js';
+import { OwnTargets } from '../jobs/placement/own-cluster.js';
 import { HostList } from '../cluster/ssh-hosts/host-list.js';
 import { NodeWatch } from '../cluster/ssh-hosts/node-watch.js';
 import { commandSlurmClient } from '../cluster/slurm/client.js';
-import { holdReserve } from '../cluster/slurm/placeholder.js';
+import { placeholderReserve } from '../cluster/slurm/placeholder-jobs.js';
 import { readJobUsers } from '../config/unix-users.js';
 import type { Base } from './base.js';
 import type { Cluster } from './cluster.js';
@@ -22,7 +22,7 @@ export function openOwnCluster({ config, layout, log, db, now, onClose }: Base):
   const gpus = z.array(gpuSchema).parse(JSON.parse(readFileSync(layout.gpuMap, 'utf8')));
   const fleet = { gpus, shardsPerGpu: config.gpus.shardsPerGpu, gpuType };
   const here = { limits: { cpus, memoryMb, maxTime }, fleet };
-  const slurm = commandSlurmClient(layout.slurmConf, holdReserve(cpus, gpus.length));
+  const slurm = commandSlurmClient(layout.slurmConf, placeholderReserve(cpus, gpus.length));
   const sshHosts = new HostList(layout.remoteHosts);
   const boxes = config.join && new BoxList(layout.boxesRecord);
   const everySeconds = config.gpus.monitorSeconds;
@@ -34,5 +34,5 @@ export function openOwnCluster({ config, layout, log, db, now, onClose }: Base):
   nodeWatch.start();
   const jobUsers = new JobUsers(db, readJobUsers());
   const own = { slurm, jobUsers, here, sshHosts, nodeWatch, boxes, boxPauses };
-  return { slurm, places: new Places(here, sshHosts, boxes), own, site: undefined };
+  return { slurm, targets: new OwnTargets(here, sshHosts, boxes), own, external: undefined };
 }

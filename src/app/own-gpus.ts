@@ -1,9 +1,9 @@
 import { GpuService } from '../cluster/gpus/service.js';
 import { simulatedSmi } from '../cluster/gpus/simulated.js';
-import type { HandOver } from '../jobs/submission.js';
+import type { Submitter } from '../jobs/submission.js';
 import type { JobId } from '../jobs/job.js';
-import { Mover } from '../jobs/placement/gpu-reassigner.js';
-import { isHere } from '../jobs/placement/target.js';
+import { GpuReassigner } from '../jobs/placement/gpu-reassigner.js';
+import { mayUseLocalGpus } from '../jobs/placement/target.js';
 import { recordPlacements } from '../jobs/placement/record-placements.js';
 import * as jobStore from '../jobs/store.js';
 import type { KeyLock } from '../key-lock.js';
@@ -13,14 +13,14 @@ import type { OwnCluster } from './cluster.js';
 export interface OwnGpus {
   gpus: GpuService;
   /** Once the jobs' rows are in step with Slurm. */
-  afterLook: () => Promise<void>;
+  afterPoll: () => Promise<void>;
 }
 
 /** This machine's GPUs: which of them are kept from jobs, and which jobs change to another. */
 export function openOwnGpus(
   { config, layout, log, db, now }: Base,
   { slurm, here: { fleet } }: OwnCluster,
-  handOver: HandOver,
+  submitter: Submitter,
   turns: KeyLock<JobId>,
 ): OwnGpus {
   const gpus = new GpuService({
@@ -33,18 +33,18 @@ export function openOwnGpus(
     idleWarnMinutes: config.gpus.idleWarnMinutes,
     stateFile: config.gpus.stateFile,
     stateSeconds: config.gpus.stateSeconds,
-    liveJobs: () => jobStore.liveJobs(db).filter(isHere),
+    liveJobs: () => jobStore.liveJobs(db).filter(mayUseLocalGpus),
     setWarning: (id, warning) => jobStore.updateJob(db, id as JobId, { warning }),
     now,
     log,
   });
-  const { isHeld } = gpus;
-  const mover = new Mover({ db, slurm, fleet, handOver, turns, isHeld, log });
+  const { isClosed } = gpus;
+  const reassigner = new GpuReassigner({ db, slurm, fleet, submitter, turns, isClosed, log });
   return {
     gpus,
-    afterLook: async () => {
+    afterPoll: async () => {
       await recordPlacements(db, slurm, log);
-      await mover.move();
+      await reassigner.reassign();
     },
   };
 }

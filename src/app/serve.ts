@@ -29,11 +29,11 @@ export async function serve(say?: (line: string) => void): Promise<void> {
 
 function banner(config: Config, newToken: string | undefined): string {
   return [
-    'JobRunner is ready, over the Slurm of the site',
+    'JobRunner is ready, over the external Slurm',
     `  URL    ${localUrl(config)}`,
     newToken === undefined
       ? '  token  the one you set, or was printed at the first start'
       : `  token  ${newToken}   (printed this once)`,
-    '  Ctrl-C stops it; jobs on the site run on.',
+    '  Ctrl-C stops it; jobs on the external cluster run on.',
   ].join('\n');
 }

@@ -8,13 +8,13 @@ import * as jobStore from '../jobs/store.js';
 import { NODE_NAME } from '../config/layout.js';
 import { nodeRoutes } from '../cluster/nodes/routes.js';
 import { OwnQueuePlaces, type QueuePlaces } from '../queue-api/places.js';
-import { SiteQueuePlaces } from '../queue-api/external-targets.js';
-import { siteGpuRoutes, sitePartitionRoutes } from '../cluster/external/routes.js';
+import { ExternalQueueTargets } from '../queue-api/external-targets.js';
+import { externalGpuRoutes, externalPartitionRoutes } from '../cluster/external/routes.js';
 import type { SlurmNode } from '../cluster/slurm/nodes.js';
 import type { Base } from './base.js';
 import type { Cluster } from './cluster.js';
 
-/** What is shown of the cluster, which is ours or a site's. */
+/** What is shown of the cluster, which is ours or an external cluster's. */
 export interface Views {
   gpus: Router;
   nodes: Router;
@@ -22,19 +22,19 @@ export interface Views {
   health: Pick<HealthParts, 'nodeState' | 'hasAccounting' | 'rememberedMs'>;
 }
 
-/** @param gpus undefined on a site */
+/** @param gpus undefined on an external cluster */
 export function openViews(
   { config, db }: Base,
-  { slurm, own, site }: Cluster,
+  { slurm, own, external }: Cluster,
   gpus: GpuService | undefined,
 ): Views {
   const rememberedMs = config.pollSeconds * 1000;
-  if (site) {
-    const { inventory, places, hasAccounting } = site;
+  if (external) {
+    const { inventory, targets, hasAccounting } = external;
     return {
-      gpus: siteGpuRoutes(slurm),
-      nodes: Router().use(sitePartitionRoutes(inventory), nodeRoutes(slurm)),
-      queuePlaces: new SiteQueuePlaces(places, inventory),
+      gpus: externalGpuRoutes(slurm),
+      nodes: Router().use(externalPartitionRoutes(inventory), nodeRoutes(slurm)),
+      queuePlaces: new ExternalQueueTargets(targets, inventory),
       health: { nodeState: bestState, hasAccounting, rememberedMs },
     };
   }
@@ -55,7 +55,7 @@ export function openViews(
 const ownState: HealthParts['nodeState'] = (nodes) =>
   nodes.find(({ name }) => name === NODE_NAME)?.state;
 
-/** Of a site's nodes, the state of one that can run jobs where there is one. */
+/** Of an external cluster's nodes, the state of one that can run jobs where there is one. */
 function bestState(nodes: readonly SlurmNode[]): string | undefined {
   const running = nodes.find(({ state }) => /^(idle|mixed|allocated|completing)$/.test(state));
   return (running ?? nodes[0])?.state;

@@ -24,7 +24,7 @@ export interface LimitsParts {
   everybody: UserLimits;
   /** Whether Slurm's accounts are ours, which alone can limit what runs. */
   canLimitRunning: boolean;
-  /** The Unix user that their jobs run as; null where they have had none yet, and on a site. */
+  /** The Unix user that their jobs run as; null where they have had none yet, and on an external cluster. */
   unixUserOf: (user: string) => string | null;
 }
 
@@ -48,7 +48,7 @@ export class Limits {
       if (change[name] && !this.parts.canLimitRunning)
         throw new AppError(
           'not_supported',
-          `${name}: what runs is limited by the site’s own associations (sacctmgr); leave it out`,
+          `${name}: what runs is limited by the external cluster’s own associations (sacctmgr); leave it out`,
           { details: { field: name } },
         );
     const own = this.#own(user);

@@ -62,7 +62,7 @@ export interface Config {
   gitlab: GitLabConfig | undefined;
   /** Undefined where there is none. */
   gitQueue: GitQueueConfig | undefined;
-  handOver: { attempts: number; waitSeconds: number };
+  submitRetries: { attempts: number; waitSeconds: number };
   /** Claims made where other servers claim, too. */
   ingest: {
     /** Undefined: the host's name and what tells this server from others of that name. */
@@ -174,7 +174,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     },
     gitlab: readGitLab(e, secrets),
     gitQueue: readGitQueue(e, secrets, env),
-    handOver: { attempts: e.JR_MAX_ASSIGN_ATTEMPTS, waitSeconds: e.JR_ASSIGN_RETRY_WAIT },
+    submitRetries: { attempts: e.JR_MAX_ASSIGN_ATTEMPTS, waitSeconds: e.JR_ASSIGN_RETRY_WAIT },
     ssh: {
       nodesFile: e.JR_SSH_NODES ?? join(e.JR_ROOT, 'ssh_nodes.yaml'),
       isNamed: e.JR_SSH_NODES !== undefined,

@@ -2,8 +2,8 @@ import { ConfigError } from './config-error.js';
 import type { Environment } from './environment.js';
 import { readSecret } from './secrets.js';
 
-/** How a Slurm is reached that the site runs. */
-export type SiteAccess =
+/** How a Slurm is reached that others run. */
+export type ExternalAccess =
   | { kind: 'commands'; path: string; slurmConf: string | undefined; user: string | undefined }
   | {
       kind: 'rest';
@@ -13,9 +13,9 @@ export type SiteAccess =
       token: () => string;
     };
 
-/** A Slurm that the site runs. */
+/** A Slurm that others run. */
 export interface ExternalSlurm {
-  access: SiteAccess;
+  access: ExternalAccess;
   /** By which the API and the jobs' user share files; undefined for the API's own. */
   group: string | undefined;
   partition: string | undefined;
@@ -41,7 +41,7 @@ const ownOnly = [
   'JR_SCREEN',
 ];
 
-const siteOnly = [
+const externalOnly = [
   'JR_SLURM_CONF',
   'JR_SLURMRESTD_URL',
   'JR_SLURM_JWT',
@@ -54,13 +54,13 @@ const siteOnly = [
 ];
 
 const whys: Record<string, string> = {
-  JR_USER_MAX_RUNNING: 'the site’s own associations limit running jobs',
-  JR_USER_MAX_GPUS: 'the site’s own associations limit GPUs',
+  JR_USER_MAX_RUNNING: 'the external cluster’s own associations limit running jobs',
+  JR_USER_MAX_GPUS: 'the external cluster’s own associations limit GPUs',
 };
 
 /**
  * @param given the settings that were given, by name
- * @param path where the site's commands are looked for
+ * @param path where the external cluster's commands are looked for
  * @returns undefined for a cluster of our own.
  * @throws ConfigError naming what does not go together.
  */
@@ -73,13 +73,13 @@ export function readExternal(
   const isOff = (name: string) => /^(0|false|controller)$/.test(given[name] ?? '0');
   const wrong = isExternal
     ? ownOnly.filter((name) => !isOff(name))
-    : siteOnly.filter((name) => given[name] !== undefined);
+    : externalOnly.filter((name) => given[name] !== undefined);
   const [first] = wrong;
   if (first !== undefined) {
     const why = whys[first] === undefined ? '' : ` (${whys[first]})`;
     throw new ConfigError(
       isExternal
-        ? `${wrong.join(', ')}: cannot be set with JR_SLURM_MODE=external, over a cluster that is the site’s${why}`
+        ? `${wrong.join(', ')}: cannot be set with JR_SLURM_MODE=external, over a cluster that is the external cluster’s${why}`
         : `${wrong.join(', ')}: needs JR_SLURM_MODE=external`,
     );
   }
@@ -93,7 +93,7 @@ export function readExternal(
   };
 }
 
-function accessOf(e: Environment, path: string): SiteAccess {
+function accessOf(e: Environment, path: string): ExternalAccess {
   const { JR_SLURMRESTD_URL: url, JR_SLURM_USER: user, JR_SLURM_CONF: slurmConf } = e;
   const { JR_SLURM_JWT: jwt, JR_SLURM_JWT_FILE: file } = e;
   if (url === undefined) {

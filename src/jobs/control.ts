@@ -3,9 +3,9 @@ import { AppError } from '../errors.js';
 import type { KeyLock } from '../key-lock.js';
 import type { SlurmClient } from '../cluster/slurm/client.js';
 import { SlurmError } from '../cluster/slurm/command.js';
-import type { HandOver } from './submission.js';
+import type { Submitter } from './submission.js';
 import type { Job, JobId } from './job.js';
-import type { JobPlaces } from './placement/target.js';
+import type { Targets } from './placement/target.js';
 import type { Ranking } from './queue-priority/operator.js';
 import * as store from './store.js';
 import type { Tracker } from './tracker.js';
@@ -14,10 +14,10 @@ export interface JobControlParts {
   db: Database;
   slurm: SlurmClient;
   ranking: Ranking;
-  handOver: HandOver;
-  places: Pick<JobPlaces, 'isForAnyPlace'>;
+  submitter: Submitter;
+  targets: Pick<Targets, 'isForFirstFree'>;
   tracker: Tracker;
-  /** What changes a job in Slurm, one after another; see mover.ts. */
+  /** What changes a job in Slurm, one after another; see gpu-reassigner.ts. */
   turns: KeyLock<JobId>;
   /** @throws AppError not_found. */
   get: (id: JobId) => Job;
@@ -32,9 +32,9 @@ export class JobControl {
 
   /** Ends a job; what it wrote so far stays. */
   async cancel(id: JobId): Promise<Job> {
-    const { handOver, slurm } = this.parts;
+    const { submitter, slurm } = this.parts;
     return this.#change(id, async ({ slurm_job_id: slurmJobId }) => {
-      if (slurmJobId === null) await handOver.withdraw(id);
+      if (slurmJobId === null) await submitter.withdraw(id);
       else await slurm.cancel(slurmJobId);
     });
   }
@@ -52,7 +52,7 @@ export class JobControl {
   async requeue(id: JobId): Promise<Job> {
     return this.#change(id, async (job) => {
       // What one machine's user has written, the other's could not go on with.
-      if (this.parts.places.isForAnyPlace(job.request))
+      if (this.parts.targets.isForFirstFree(job.request))
         throw new AppError(
           'conflict',
           `job ${id} was for the first place free, and might start at another now: cancel it and rerun it`,
@@ -74,10 +74,10 @@ export class JobControl {
 
   /** Acts on the job as it stands once nothing else changes it. */
   async #change(id: JobId, act: (job: Job) => Promise<void>): Promise<Job> {
-    const { turns, handOver, tracker, get } = this.parts;
+    const { turns, submitter, tracker, get } = this.parts;
     await turns.hold(id, async () => {
       // Asked again each time, and nothing awaited between that and the look at the row: another attempt may have begun.
-      while (handOver.underWay(id)) await handOver.underWay(id);
+      while (submitter.inFlight(id)) await submitter.inFlight(id);
       const job = get(id);
       if (job.terminal) throw new AppError('conflict', `job ${id} has ended already: ${job.state}`);
       await inOurWords(() => act(job));

@@ -2,7 +2,7 @@ import { HOST_FAILURE } from './ssh-job-spec.js';
 import type { Job } from './job.js';
 import type { JobFolders } from './job-folders.js';
 import { readBesideLog } from './log-file.js';
-import type { JobPlaces } from './placement/target.js';
+import type { Targets } from './placement/target.js';
 
 /** A sentence. */
 const mostBytes = 4096;
@@ -14,7 +14,7 @@ const mostBytes = 4096;
  */
 export async function hostFailure(
   folders: JobFolders,
-  places: Pick<JobPlaces, 'mayBeRemote'>,
+  places: Pick<Targets, 'mayBeRemote'>,
   job: Job,
 ): Promise<string | undefined> {
   // Any other job may write where its log is.

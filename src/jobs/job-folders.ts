@@ -15,7 +15,7 @@ import type { Logger } from 'pino';
 import type { RemoteJobSpec } from './ssh-job-spec.js';
 import { removeConfined } from '../storage/confined-fs/confined-remove.js';
 import type { JobId } from './job.js';
-import type { Place } from './placement/target.js';
+import type { Target } from './placement/target.js';
 
 export interface JobPaths {
   /** Where the job starts; it alone writes there. */
@@ -64,13 +64,13 @@ export class JobFolders {
    * Makes them, synchronously, so that it can stand in the transaction that writes the job down.
    * @param writers who runs it: the log of `jr-remote`'s is in no folder in which a job could put a link in its way. One for any place,
    *   which `either` of them runs, leaves its outputs as a job of this machine does.
-   * @param gid the group of the job's user; undefined on a site, where the parents' is handed on
+   * @param gid the group of the job's user; undefined on an external cluster, where the parents' is handed on
    * @returns the path of the uploaded script, if there is one.
    */
   make(
     id: JobId,
     script: { name: string; content: Buffer } | undefined,
-    writers: Place['writers'],
+    writers: Target['folderOwner'],
     gid: number | undefined,
   ): string | undefined {
     const paths = this.of(id);

@@ -27,7 +27,7 @@ export interface Job {
   job_id: JobId;
   /** Whose it is. */
   user: string;
-  /** The Unix user that it runs as; null on a site, and for jobs of a time when all ran as that of the box's owner. */
+  /** The Unix user that it runs as; null on an external cluster, and for jobs of a time when all ran as that of the box's owner. */
   unix_user: string | null;
   slurm_job_id: number | null;
   /** Random; ties the row to Slurm's record of the job. */

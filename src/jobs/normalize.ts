@@ -3,12 +3,16 @@ import { modelInArguments, type ModelNeeds } from '../cluster/gpus/models.js';
 import { checkParams } from './templates/params.js';
 import type { Template } from './templates/template.js';
 import type { JobRequest } from './job.js';
-import { backstopOf, defaultMemoryGb } from './placement/limits.js';
-import type { Place } from './placement/target.js';
+import { defaultTimeLimit, defaultMemoryGb } from './placement/limits.js';
+import type { Target } from './placement/target.js';
 import { withoutCallOptions, type ScriptFile, type SubmitFields } from './request.js';
 
 /** Refuses a request that lacks a part its template needs, or has one it does not take. @throws AppError bad_request. */
-export function refuseMisuse(template: Template, fields: SubmitFields, script?: ScriptFile): void {
+export function checkTemplateInputs(
+  template: Template,
+  fields: SubmitFields,
+  script?: ScriptFile,
+): void {
   const given = {
     dataset: fields.dataset_sha !== undefined,
     command: fields.command !== undefined,
@@ -26,23 +30,23 @@ export function refuseMisuse(template: Template, fields: SubmitFields, script?: 
 
 /**
  * Makes the request that is kept: checks the fields together, and fills in those that were left out.
- * @param means.isOnSite whether an external Slurm runs the job
+ * @param context.isExternal whether an external Slurm runs the job
  * @throws AppError bad_request, unprocessable, each naming the field.
  */
 export function normalize(
   template: Template,
   fields: SubmitFields,
-  { limits, mayBeRemote }: Pick<Place, 'limits' | 'mayBeRemote'>,
-  { models, isOnSite }: { models: ModelNeeds; isOnSite: boolean },
+  { limits, mayBeRemote }: Pick<Target, 'limits' | 'mayBeRemote'>,
+  { models, isExternal }: { models: ModelNeeds; isExternal: boolean },
   script?: ScriptFile,
 ): JobRequest {
   const { mem_gb, time_limit, name, gpus, gpu_mem_gb } = fields;
   if (gpus !== undefined && gpu_mem_gb !== undefined)
     throw new AppError('bad_request', 'gpu_mem_gb: give this or gpus, not both');
-  if (fields.gpu_type !== undefined && !isOnSite)
+  if (fields.gpu_type !== undefined && !isExternal)
     throw new AppError(
       'unprocessable',
-      'gpu_type: is for the types of a site’s Slurm; here GPUs are chosen with allowed_gpus',
+      'gpu_type: is for the types of an external Slurm; here GPUs are chosen with allowed_gpus',
       { details: { field: 'gpu_type' } },
     );
   if (fields.conda_env !== undefined && fields.venv !== undefined)
@@ -60,7 +64,7 @@ export function normalize(
     gpus: gpus ?? forModel,
     params: checkParams(template, fields.params),
     mem_gb: mem_gb ?? Math.min(defaultMemoryGb, limits.memoryMb / 1024),
-    time_limit: time_limit ?? backstopOf(fields, limits, mayBeRemote),
+    time_limit: time_limit ?? defaultTimeLimit(fields, limits, mayBeRemote),
     name: name ?? fields.command_key,
     script_name: script?.name,
   };

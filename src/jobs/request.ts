@@ -57,7 +57,7 @@ export const submitSchema = z.strictObject({
     .string()
     .regex(
       /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/,
-      'expected a type of GPU as the site’s Slurm names it',
+      'expected a type of GPU as the external Slurm names it',
     )
     .optional()
     .describe('A type of GPU; over an external Slurm only'),

@@ -6,17 +6,17 @@ import { AppError } from '../errors.js';
 import { chooseGres, type GpuFleet } from '../cluster/gpus/choose.js';
 import type { ModelNeeds } from '../cluster/gpus/models.js';
 import type { TemplateLibrary } from './templates/library.js';
-import type { HandOver } from './submission.js';
+import type { Submitter } from './submission.js';
 import type { Job, JobId, JobRequest } from './job.js';
 import { dedupHashOf, requestHashOf } from './job-hashes.js';
 import type { JobFolders } from './job-folders.js';
 import type { JobUsers } from './job-users.js';
-import { fieldsOf, normalize, refuseMisuse } from './normalize.js';
-import type { JobPlaces } from './placement/target.js';
+import { checkTemplateInputs, fieldsOf, normalize } from './normalize.js';
+import type { Targets } from './placement/target.js';
 import { remoteJobSpec } from './remote-job-spec.js';
 import type { ScriptFile, SubmitFields } from './request.js';
 import { renderScript } from './script/script.js';
-import type { SiteScript } from './script/parts.js';
+import type { ExternalScript } from './script/parts.js';
 import { sentScript, withoutHost } from './script/sent-script.js';
 import * as store from './store.js';
 import type { Tracker } from './tracker.js';
@@ -26,20 +26,20 @@ export interface JobServiceParts {
   templates: TemplateLibrary;
   datasets: { forJob(sha: Sha256): { treeDir: string; originalPath: string } };
   folders: JobFolders;
-  handOver: HandOver;
+  submitter: Submitter;
   tracker: Tracker;
-  places: JobPlaces;
-  /** The Unix users that jobs run as; undefined on a site. */
+  targets: Targets;
+  /** The Unix users that jobs run as; undefined on an external cluster. */
   users: JobUsers | undefined;
   /** Where GNU screen keeps its sockets, in a folder for each Unix user. */
   screenDir: string;
   /** What worker boxes keep of their GPUs for scripts; undefined where none may join. */
   nodeFile: string | undefined;
-  /** What scripts are told that run on a site's nodes; undefined in a cluster of our own. */
-  site?: SiteScript | undefined;
+  /** What scripts are told that run on an external cluster's nodes; undefined in a cluster of our own. */
+  external?: ExternalScript | undefined;
   models: ModelNeeds;
   /** Whether no job is to start on that GPU now. */
-  isHeld: (gpuIndex: number) => boolean;
+  isClosed: (gpuIndex: number) => boolean;
   /** @throws AppError limit_reached; unprocessable for more GPUs than the user may have at once */
   demandRoomForJob: (user: string, request: JobRequest, fleet: GpuFleet) => void;
   now: () => number;
@@ -82,14 +82,14 @@ export class JobService {
     // Nothing is awaited between this and the new row.
     const meanwhile = this.findRepeated(options, requestHash);
     if (meanwhile) return meanwhile;
-    refuseMisuse(template, fields, options.script);
-    const { places, models } = this.parts;
-    const anyPlace = places.of(fields.partition);
-    const means = { models, isOnSite: this.parts.site !== undefined };
-    const asked = normalize(template, fields, anyPlace, means, options.script);
+    checkTemplateInputs(template, fields, options.script);
+    const { targets, models } = this.parts;
+    const anyPlace = targets.forPartition(fields.partition);
+    const context = { models, isExternal: this.parts.external !== undefined };
+    const asked = normalize(template, fields, anyPlace, context, options.script);
     anyPlace.refuse(asked);
-    const request = places.settle(asked);
-    const place = places.of(request.partition);
+    const request = targets.resolvePartition(asked);
+    const place = targets.forPartition(request.partition);
     const fleet = place.fleetFor(request);
     const scriptFleet = place.scriptFleet ?? fleet;
     const dataset = request.dataset_sha && this.parts.datasets.forJob(request.dataset_sha);
@@ -104,7 +104,7 @@ export class JobService {
     const render = (id: JobId, experimentId: string, scriptPath: string | undefined) => {
       const { outputDir, stderrPath } = this.parts.folders.of(id);
       const job = { jobId: id, experimentId, request, template, dataset: dataset || undefined };
-      const { screenDir, nodeFile, site } = this.parts;
+      const { screenDir, nodeFile, external } = this.parts;
       return renderScript({
         ...job,
         outputDir,
@@ -114,7 +114,7 @@ export class JobService {
         account: unixUser && { user: unixUser.name, home: unixUser.home, environment: {} },
         fleet: scriptFleet,
         nodeFile,
-        site,
+        external,
       });
     };
     if (fields.dry_run) {
@@ -135,14 +135,14 @@ export class JobService {
               request,
               fleet,
               store.gpuClaims(db, (job) => place.isRival(job)),
-              place.isHere ? this.parts.isHeld : () => false,
+              place.isHere ? this.parts.isClosed : () => false,
             ),
         submittedAt: now(),
         idempotencyKey: ownKey(options),
         requestHash,
         dedupHash,
       });
-      const scriptPath = folders.make(jobId, options.script, place.writers, unixUser?.gid);
+      const scriptPath = folders.make(jobId, options.script, place.folderOwner, unixUser?.gid);
       const experimentId = request.experiment_id ?? `job-${jobId}`;
       store.completeJob(db, jobId, experimentId, render(jobId, experimentId, scriptPath));
       if (place.mayBeRemote) {
@@ -153,7 +153,7 @@ export class JobService {
       return jobId;
     })();
 
-    await this.parts.handOver.attempt(id);
+    await this.parts.submitter.submit(id);
     const job = this.get(id);
     this.parts.tracker.poke();
     if (job.state === 'REJECTED')
@@ -193,7 +193,7 @@ export class JobService {
   async script(id: JobId): Promise<string> {
     const job = this.get(id);
     const script = store.scriptOf(this.parts.db, id) ?? '';
-    if (!this.parts.places.mayBeRemote(job)) return script;
+    if (!this.parts.targets.mayBeRemote(job)) return script;
     return (await sentScript(this.parts.folders, job)) ?? withoutHost(script);
   }
 

@@ -8,7 +8,7 @@ import { OWNER_UNIX_USER } from '../config/unix-users.js';
 import type { Job, JobId } from './job.js';
 import type { JobFolders } from './job-folders.js';
 import { memoryMbOf } from './placement/limits.js';
-import type { JobPlaces } from './placement/target.js';
+import type { Targets } from './placement/target.js';
 import { recordFinder } from './slurm-records.js';
 import * as store from './store.js';
 
@@ -20,7 +20,7 @@ const pauseMs = 3000;
  */
 const unclearForMs = 20_000;
 
-export interface HandOverParts {
+export interface SubmitterParts {
   db: Database;
   slurm: SlurmClient;
   folders: JobFolders;
@@ -28,7 +28,7 @@ export interface HandOverParts {
   accountFor: (job: Pick<Job, 'user' | 'unix_user'>) => Promise<string | undefined>;
   /** What a priority of ours takes off a job's in Slurm. */
   niceOf: (priority: number) => number;
-  places: Pick<JobPlaces, 'constraintOf' | 'mayBeRemote' | 'partitionOf'>;
+  targets: Pick<Targets, 'constraintOf' | 'mayBeRemote' | 'partitionOf'>;
   /** How often a job that Slurm cannot take now is handed over, and the seconds before the second time. */
   retries: { attempts: number; waitSeconds: number };
   now: () => number;
@@ -36,15 +36,15 @@ export interface HandOverParts {
 }
 
 /** Takes jobs that are written down to Slurm, each exactly once. */
-export class HandOver {
-  readonly #parts: HandOverParts;
+export class Submitter {
+  readonly #parts: SubmitterParts;
   readonly #inFlight = new Map<JobId, Promise<void>>();
   /** Until then nobody asks slurmctld, which was not there. */
   #pausedUntil = 0;
   /** When a job's last attempt ended without an answer; those from before this process began with it. */
   readonly #unclearSince = new Map<JobId, number>();
 
-  constructor(parts: HandOverParts) {
+  constructor(parts: SubmitterParts) {
     this.#parts = parts;
     // What a process before this one had begun, it may have begun just now.
     for (const job of store.liveJobs(parts.db))
@@ -52,7 +52,7 @@ export class HandOver {
   }
 
   /** True when the job is not being handed over and no earlier attempt may still succeed. */
-  mayAttempt({ job_id: id, next_attempt_at: next }: Job): boolean {
+  maySubmit({ job_id: id, next_attempt_at: next }: Job): boolean {
     if (next !== null && this.#parts.now() < next) return false;
     const since = this.#unclearSince.get(id);
     return (
@@ -61,15 +61,15 @@ export class HandOver {
   }
 
   /** Leaves the job PENDING, REJECTED, or still SUBMITTING when Slurm could not be asked. */
-  attempt(id: JobId): Promise<void> {
+  submit(id: JobId): Promise<void> {
     const running = this.#inFlight.get(id);
     if (running) return running;
     if (this.#parts.now() < this.#pausedUntil) return Promise.resolve();
-    return this.#occupy(id, this.#submit(id));
+    return this.#track(id, this.#submitNow(id));
   }
 
   /** Resolves or rejects with the attempt that is being made for the job now; undefined when there is none. */
-  underWay(id: JobId): Promise<void> | undefined {
+  inFlight(id: JobId): Promise<void> | undefined {
     return this.#inFlight.get(id);
   }
 
@@ -79,10 +79,10 @@ export class HandOver {
    */
   withdraw(id: JobId): Promise<void> {
     // No attempt may begin while its former self is cancelled.
-    return this.#occupy(id, this.#withdraw(id));
+    return this.#track(id, this.#withdraw(id));
   }
 
-  #occupy(id: JobId, work: Promise<void>): Promise<void> {
+  #track(id: JobId, work: Promise<void>): Promise<void> {
     const occupied = work.finally(() => this.#inFlight.delete(id));
     this.#inFlight.set(id, occupied);
     return occupied;
@@ -92,7 +92,7 @@ export class HandOver {
     const { db, now } = this.#parts;
     const job = store.findJob(db, id);
     if (job?.state !== 'SUBMITTING') return;
-    await this.#demandUntaken(job);
+    await this.#ensureNotSubmitted(job);
     if (job.moved_from !== null) await this.#cancelFormer(job.moved_from);
     store.updateJob(db, id, {
       state: 'CANCELLED',
@@ -104,7 +104,7 @@ export class HandOver {
   }
 
   /** @throws SlurmError unless Slurm neither has the job nor may still take it in. */
-  async #demandUntaken(job: Job): Promise<void> {
+  async #ensureNotSubmitted(job: Job): Promise<void> {
     const since = this.#unclearSince.get(job.job_id);
     if (since === undefined) return;
     const mayCome = this.#parts.now() - since <= unclearForMs;
@@ -117,7 +117,7 @@ export class HandOver {
     await Promise.allSettled(this.#inFlight.values());
   }
 
-  async #submit(id: JobId): Promise<void> {
+  async #submitNow(id: JobId): Promise<void> {
     const { db, slurm, log, now } = this.#parts;
     const job = store.findJob(db, id);
     const script = store.scriptOf(db, id);
@@ -182,13 +182,13 @@ export class HandOver {
 
   #specOf(job: Job, account?: string): SubmitSpec {
     const { job_id, comment, request, gres, priority, unix_user: unixUser } = job;
-    const { folders, places } = this.#parts;
+    const { folders, targets } = this.#parts;
     const { outputDir, stdoutPath, stderrPath } = folders.of(job_id);
     return {
       jobId: job_id,
       user: unixUser ?? OWNER_UNIX_USER,
-      mayBeRemote: places.mayBeRemote({ request, node_list: null }),
-      constraint: places.constraintOf(request, gres),
+      mayBeRemote: targets.mayBeRemote({ request, node_list: null }),
+      constraint: targets.constraintOf(request, gres),
       comment,
       account,
       name: request.name,
@@ -201,7 +201,7 @@ export class HandOver {
       logPath: stdoutPath,
       errorPath: request.split_log ? stderrPath : undefined,
       requeue: request.requeue === true,
-      partition: places.partitionOf(request),
+      partition: targets.partitionOf(request),
     };
   }
 }

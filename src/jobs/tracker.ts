@@ -6,9 +6,9 @@ import { SlurmError } from '../cluster/slurm/command.js';
 import type { SlurmJob, SlurmRecord } from '../cluster/slurm/job-record.js';
 import { isTerminal } from '../cluster/slurm/states.js';
 import { judge } from './failure.js';
-import type { HandOver } from './submission.js';
+import type { Submitter } from './submission.js';
 import type { Job, JobId } from './job.js';
-import type { Pace } from './polling.js';
+import type { PollIntervals } from './polling.js';
 import { askAccounting, recordFinder, type FindRecord, type WorkDirOf } from './slurm-records.js';
 import * as store from './store.js';
 
@@ -18,8 +18,8 @@ const lostAfterMs = 60_000;
 export interface TrackerParts {
   db: Database;
   slurm: SlurmClient;
-  handOver: HandOver;
-  pace: Pace;
+  submitter: Submitter;
+  intervals: PollIntervals;
   /** Where the job starts, to know it by in an accounting that keeps no comments; left out where it does. */
   workDirOf?: WorkDirOf;
   /** Calls `tell` whenever a job ends. @returns what stops that. */
@@ -30,7 +30,7 @@ export interface TrackerParts {
   hostFailure: (job: Job) => Promise<string | undefined>;
   onEnded: (id: JobId) => void;
   /** What else is to be brought in step once the rows are. */
-  afterLook: () => Promise<void>;
+  afterPoll: () => Promise<void>;
   now: () => number;
   log: Logger;
 }
@@ -48,7 +48,7 @@ export class Tracker {
   #loop: Promise<void> | undefined;
   #stopWatching: (() => void) | undefined;
   #soon: NodeJS.Timeout | undefined;
-  #closelyUntil = 0;
+  #burstUntil = 0;
   #historyAt = 0;
   #reachable = true;
   /** When Slurm was first found to know nothing of a job. */
@@ -59,14 +59,14 @@ export class Tracker {
   }
 
   start(): void {
-    const { now, pace, watchEndings } = this.#parts;
+    const { now, intervals, watchEndings } = this.#parts;
     this.#stopWatching = watchEndings(() => {
-      this.#closelyUntil = now() + pace.closelyForMs;
+      this.#burstUntil = now() + intervals.burstMs;
       // Not at once: Slurm hears of it only after the epilog, and has the next job to start then.
       this.#soon ??= setTimeout(() => {
         this.#soon = undefined;
         this.poke();
-      }, pace.afterEndMs);
+      }, intervals.afterEndMs);
     });
     this.#loop = this.#run();
   }
@@ -108,7 +108,7 @@ export class Tracker {
       await running;
       if (this.#polling) return this.#polling;
     }
-    this.#polling = this.#look().finally(() => {
+    this.#polling = this.#poll().finally(() => {
       this.#polling = undefined;
     });
     return this.#polling;
@@ -139,15 +139,15 @@ export class Tracker {
   #pauseMs(): number | undefined {
     const live = store.liveJobs(this.#parts.db);
     if (live.length === 0) return undefined;
-    const { now, pace } = this.#parts;
-    const closely = this.#closelyUntil > now();
+    const { now, intervals } = this.#parts;
+    const closely = this.#burstUntil > now();
     return closely || live.some((job) => job.state === 'COMPLETING')
-      ? pace.closePollMs
-      : pace.pollMs;
+      ? intervals.burstPollMs
+      : intervals.pollMs;
   }
 
-  async #look(): Promise<void> {
-    const { db, slurm, handOver, log } = this.#parts;
+  async #poll(): Promise<void> {
+    const { db, slurm, submitter, log } = this.#parts;
     if (store.liveJobs(db).length === 0) return;
     let queue: SlurmRecord[];
     try {
@@ -169,15 +169,15 @@ export class Tracker {
       // It is there, whatever has become of it.
       if (found === 'unread') this.#missingSince.delete(job.job_id);
       else if (found) await this.#apply(job, found);
-      else if (handOver.mayAttempt(job)) missing.push(job);
+      else if (submitter.maySubmit(job)) missing.push(job);
     }
-    if (missing.length > 0) await this.#lookInHistory(missing);
-    await this.#parts.afterLook();
+    if (missing.length > 0) await this.#searchHistory(missing);
+    await this.#parts.afterPoll();
   }
 
-  async #lookInHistory(missing: Job[]): Promise<void> {
-    const { slurm, now, log, handOver, pace, workDirOf } = this.#parts;
-    if (now() - this.#historyAt < pace.historyMs) return;
+  async #searchHistory(missing: Job[]): Promise<void> {
+    const { slurm, now, log, submitter, intervals, workDirOf } = this.#parts;
+    if (now() - this.#historyAt < intervals.historyMs) return;
     this.#historyAt = now();
     let find: FindRecord;
     try {
@@ -194,7 +194,7 @@ export class Tracker {
       const found = find(job);
       if (found === 'unread') continue;
       if (found && isTerminal(found.state)) await this.#apply(job, found);
-      else if (job.state === 'SUBMITTING' && !found) await handOver.attempt(job.job_id);
+      else if (job.state === 'SUBMITTING' && !found) await submitter.submit(job.job_id);
       else this.#giveUpIfLost(job);
     }
   }
@@ -256,8 +256,8 @@ export class Tracker {
 
   #tellEnded(id: JobId): void {
     // Each look costs slurmctld, which has the next job to start.
-    const { now, pace } = this.#parts;
-    this.#closelyUntil = Math.min(this.#closelyUntil, now() + pace.stillCloselyForMs);
+    const { now, intervals } = this.#parts;
+    this.#burstUntil = Math.min(this.#burstUntil, now() + intervals.burstAfterEndMs);
     this.#parts.onEnded(id);
     this.#endings.emit('ended', id);
   }

@@ -1,14 +1,14 @@
 import type { Job } from '../jobs/job.js';
 import type { QueuePlaces } from './places.js';
 import type { Share } from './share.js';
-import type { SiteInventory } from '../cluster/external/inventory.js';
-import type { SitePlaces } from '../jobs/placement/external.js';
+import type { ExternalInventory } from '../cluster/external/inventory.js';
+import type { ExternalTargets } from '../jobs/placement/external.js';
 
-/** Jobs of the queue server's API on a site: in the default partition, with its usual CPUs and memory. */
-export class SiteQueuePlaces implements QueuePlaces {
+/** Jobs of the queue server's API on an external cluster: in the default partition, with its usual CPUs and memory. */
+export class ExternalQueueTargets implements QueuePlaces {
   constructor(
-    private readonly places: SitePlaces,
-    private readonly inventory: Pick<SiteInventory, 'partitions'>,
+    private readonly places: ExternalTargets,
+    private readonly inventory: Pick<ExternalInventory, 'partitions'>,
   ) {}
 
   share(gpus: number): Share {
@@ -18,7 +18,7 @@ export class SiteQueuePlaces implements QueuePlaces {
   }
 
   maxTime(): string {
-    return this.places.of(undefined).limits.maxTime;
+    return this.places.forPartition(undefined).limits.maxTime;
   }
 
   nodeNames(): string[] {

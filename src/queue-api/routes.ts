@@ -10,7 +10,7 @@ import { readParams, readQuery } from '../http/read-input.js';
 import { idempotencyKeySchema } from '../jobs/request.js';
 import type { Asker, QueueService } from './service.js';
 import { queueStates } from './state.js';
-import { StrangerForms } from './stranger-forms.js';
+import { AnonymousUploads } from './anonymous-uploads.js';
 import { readSubmitForm, submittedParts } from './upload.js';
 
 /** Slurm kills a job ten seconds after it told it to end. */
@@ -62,7 +62,7 @@ export function queueRoutes({
     res.json(serviceInfo);
   });
 
-  const strangers = new StrangerForms();
+  const strangers = new AnonymousUploads();
   router.post('/api/submit', ours, async (req, res) => {
     const bearer = bearerOf(req);
     // Before the form is read. Whose the job is, the form's own token says, if it has one.

@@ -33,10 +33,10 @@ afterAll(async () => {
 describe.each([
   ['commands', 'jobrunner'],
   ['rest', 'runner'],
-])('over the %s of a site', (way, user) => {
+])('over the %s of an external cluster', (way, user) => {
   const stack = () => stacks[way] as LiveStack;
 
-  test('the site’s partitions, nodes and GPUs are shown, and it is in good health', async () => {
+  test('the external cluster’s partitions, nodes and GPUs are shown, and it is in good health', async () => {
     const { json: health } = await stack().call<object>('GET', '/health');
     expect(health).toMatchObject({ status: 'ok', slurmctld: 'up', slurmdbd: 'up' });
     const { json } = await stack().call<{ partitions: object[] }>('GET', '/partitions');
@@ -52,7 +52,7 @@ describe.each([
     ]);
   }, 180_000);
 
-  test('a job runs as the site’s user, with its log, outputs and GPU', async () => {
+  test('a job runs as the external cluster’s user, with its log, outputs and GPU', async () => {
     const job = await stack().shell(
       'id -un; echo "$HOME"; echo oops >&2; mkdir d; echo w >d/model.pt; echo $SLURM_JOB_ACCOUNT-$SLURM_GPUS_ON_NODE',
       { partition: 'gpu', gpus: 1, gpu_type: 'a100' },
@@ -121,7 +121,7 @@ describe.each([
     expect(killed).toMatchObject({ status: 'FAILED', failure: 'user_code' });
   }, 180_000);
 
-  test('others’ jobs of the site are neither shown nor touched, and ours are the site’s to see', async () => {
+  test('others’ jobs of the external cluster are neither shown nor touched, and ours are the external cluster’s to see', async () => {
     const theirs = await site.command(
       ...['sbatch', '--parsable', '--uid=runner', '-p', 'all', '--mem=50', '-o', '/dev/null'],
       ...['--wrap', 'sleep 300'],
@@ -167,12 +167,15 @@ describe('whichever way', () => {
     [{ time_limit: '3:00:00' }, /time_limit: .*0-02:00:00 is the most/],
     [{ mem_gb: 3.5, partition: 'gpu' }, /mem_gb: 3.5 asked for, 2.92 GiB/],
     [{ cpus: 9 }, /cpus: 9 asked for, 8 is the most/],
-    [{ partition: 'x' }, /partition: there is no x on the site; there is cpu, gpu, all, main/],
+    [
+      { partition: 'x' },
+      /partition: there is no x on the external cluster; there is cpu, gpu, all, main/,
+    ],
     [{ cpus: 6, gpus: 1, partition: 'all' }, /partition: no node of all has/],
     [{ screen: true }, /screen: /],
     [{ allowed_gpus: [0], gpus: 1, partition: 'gpu' }, /allowed_gpus: /],
   ])(
-    'what the site cannot give is refused: %j',
+    'what the external cluster cannot give is refused: %j',
     async (fields, message) => {
       const { status, json } = await slow(stack(), fields);
       expect(status).toBe(422);
@@ -181,7 +184,7 @@ describe('whichever way', () => {
     180_000,
   );
 
-  test('partitions of the site that are named as ours are like any other', async () => {
+  test('partitions of the external cluster that are named as ours are like any other', async () => {
     const follow = async (partition: string) => {
       const { json: job } = await slow(stack(), { partition, timeout: 60 });
       await stack().until(job.job_id, 'RUNNING');
@@ -200,7 +203,7 @@ describe('whichever way', () => {
     );
   }, 180_000);
 
-  test('what would change the site is refused, and says whose it is', async () => {
+  test('what would change the external cluster is refused, and says whose it is', async () => {
     for (const path of ['/gpus/0/pause', '/nodes/c1/drain']) {
       const { status, json } = await stack().call('POST', path);
       expect(status).toBe(501);
@@ -212,7 +215,7 @@ describe('whichever way', () => {
     expect(limits.status).toBe(501);
   }, 180_000);
 
-  test('while the site’s slurmctld is away jobs are taken, and handed over once when it is back', async () => {
+  test('while the external cluster’s slurmctld is away jobs are taken, and handed over once when it is back', async () => {
     await site.stop('slurmctld');
     const command = 'echo once >>n; cat n';
     const waiting = await Promise.all(
@@ -289,7 +292,7 @@ describe('whichever way', () => {
   }, 180_000);
 });
 
-test('nothing was written to the site’s configuration', async () => {
+test('nothing was written to the external cluster’s configuration', async () => {
   const conf = await readFile(site.slurmConf, 'utf8');
   expect(conf).not.toMatch(/jr-test-.*results|jobrunner:/);
   expect(await site.command('sacctmgr', '-nP', 'list', 'account', 'format=account')).not.toMatch(

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { askOn, refuseMoreThan, shardsOf } from '../../src/cluster/gpus/request.js';
+import { shardRequestFor, checkUserGpuQuota, shardsOf } from '../../src/cluster/gpus/request.js';
 import type { Gpu } from '../../src/cluster/gpus/gpu.js';
 
 const gpu = (index: number, gb: number): Gpu => ({
@@ -18,7 +18,9 @@ describe('a limit on GPUs', () => {
     (most) => {
       const shards = shardsOf(most, 100);
       expect(shards).toBeGreaterThan(0);
-      expect(askOn(small, { gpus: Math.min(most, 1) }, 100)?.shards).toBeLessThanOrEqual(shards);
+      expect(shardRequestFor(small, { gpus: Math.min(most, 1) }, 100)?.shards).toBeLessThanOrEqual(
+        shards,
+      );
     },
   );
 
@@ -32,7 +34,7 @@ describe('a limit on GPUs', () => {
     [{ gpu_mem_gb: 25 }, 0.25, 'gpu_mem_gb: 25 asked for, 20 GiB is the most you may have at once'],
     [{ gpu_mem_gb: 15, allowed_gpus: [0] }, 0.25, 'gpu_mem_gb: 15 asked for, 10 GiB is the most'],
   ])('refuses what could never start under it: %j, %d', (wish, most, message) => {
-    expect(() => refuseMoreThan(most, gpus, { gpus: 0, ...wish })).toThrow(message);
+    expect(() => checkUserGpuQuota(most, gpus, { gpus: 0, ...wish })).toThrow(message);
   });
 
   test.each([
@@ -41,6 +43,6 @@ describe('a limit on GPUs', () => {
     [{ gpu_mem_gb: 20 }, 0.25],
     [{ gpu_mem_gb: 10, allowed_gpus: [0] }, 0.25],
   ])('takes what fits it: %j, %d', (wish, most) => {
-    expect(() => refuseMoreThan(most, gpus, { gpus: 0, ...wish })).not.toThrow();
+    expect(() => checkUserGpuQuota(most, gpus, { gpus: 0, ...wish })).not.toThrow();
   });
 });

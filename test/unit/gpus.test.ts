@@ -15,17 +15,17 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
 import { openDatabase, type Database } from '../../src/db/database.js';
-import { AskSmi } from '../../src/cluster/gpus/ask-smi.js';
-import { missingHolds } from '../../src/cluster/gpus/placeholders.js';
+import { NvidiaSmi } from '../../src/cluster/gpus/nvidia-smi.js';
+import { missingPlaceholders } from '../../src/cluster/gpus/placeholders.js';
 import { isIdle } from '../../src/cluster/gpus/idle.js';
 import { Monitor } from '../../src/cluster/gpus/monitor.js';
-import { parseProcesses, parseUsage } from '../../src/cluster/gpus/nvidia-smi.js';
+import { parseProcesses, parseUsage } from '../../src/cluster/gpus/nvidia-smi-output.js';
 import { ownerOf } from '../../src/cluster/gpus/owners.js';
 import { simulatedSmi } from '../../src/cluster/gpus/simulated.js';
 import { StateFile } from '../../src/cluster/gpus/state-file.js';
 import { insertUsage, usageSince } from '../../src/cluster/gpus/store.js';
-import { strangersOn } from '../../src/cluster/gpus/foreign-processes.js';
-import { parseHolds } from '../../src/cluster/slurm/placeholder.js';
+import { foreignProcessesOn } from '../../src/cluster/gpus/foreign-processes.js';
+import { parsePlaceholders } from '../../src/cluster/slurm/placeholder-jobs.js';
 
 const script = fileURLToPath(new URL('../../docker/simulated-nvidia-smi.sh', import.meta.url));
 const log = pino({ level: 'silent' });
@@ -104,29 +104,31 @@ describe('strangers', () => {
 
   test('are whoever is not the jobs’ user, above a threshold only', () => {
     const theirs = [process('alice', 900)];
-    expect(strangersOn(usage(900, 0), theirs, false, thresholds)).toMatch(
+    expect(foreignProcessesOn(usage(900, 0), theirs, false, thresholds)).toMatch(
       /900 of 1000 MiB and 0% of its time, used by app \(pid 7, alice\)/,
     );
-    expect(strangersOn(usage(10, 95), theirs, false, thresholds)).toMatch(/alice/);
-    expect(strangersOn(usage(800, 80), theirs, false, thresholds)).toBeUndefined();
-    expect(strangersOn(usage(900, 99), [process('runner', 900)], true, thresholds)).toBeUndefined();
+    expect(foreignProcessesOn(usage(10, 95), theirs, false, thresholds)).toMatch(/alice/);
+    expect(foreignProcessesOn(usage(800, 80), theirs, false, thresholds)).toBeUndefined();
     expect(
-      strangersOn(usage(900, 99), [process('runner', 900)], false, thresholds),
+      foreignProcessesOn(usage(900, 99), [process('runner', 900)], true, thresholds),
+    ).toBeUndefined();
+    expect(
+      foreignProcessesOn(usage(900, 99), [process('runner', 900)], false, thresholds),
     ).toBeUndefined();
   });
 
   test('beside our jobs answer for their own memory only', () => {
     const both = (theirs: number) => [process('runner', 950 - theirs), process('alice', theirs)];
-    expect(strangersOn(usage(950, 10), both(50), true, thresholds)).toBeUndefined();
-    expect(strangersOn(usage(950, 10), both(900), true, thresholds)).toMatch(/alice/);
+    expect(foreignProcessesOn(usage(950, 10), both(50), true, thresholds)).toBeUndefined();
+    expect(foreignProcessesOn(usage(950, 10), both(900), true, thresholds)).toMatch(/alice/);
   });
 
   test('whom nobody can name are strangers where no job of ours is', () => {
-    expect(strangersOn(usage(900, null), [], true, thresholds)).toBeUndefined();
-    expect(strangersOn(usage(900, null), [], false, thresholds)).toMatch(
+    expect(foreignProcessesOn(usage(900, null), [], true, thresholds)).toBeUndefined();
+    expect(foreignProcessesOn(usage(900, null), [], false, thresholds)).toMatch(
       /900 of 1000 MiB, used by processes that cannot be seen from here/,
     );
-    expect(strangersOn(usage(900, 1), [process(null, 900)], false, thresholds)).toMatch(
+    expect(foreignProcessesOn(usage(900, 1), [process(null, 900)], false, thresholds)).toMatch(
       /pid 7, user unknown/,
     );
   });
@@ -154,7 +156,7 @@ describe('the monitor', () => {
       await monitor.look();
     }
   };
-  const reason = (index: number) => monitor.heldBack(index)?.reason;
+  const reason = (index: number) => monitor.closure(index)?.reason;
 
   beforeEach(() => {
     at = 1_000_000;
@@ -164,7 +166,7 @@ describe('the monitor', () => {
     monitor = new Monitor({
       db,
       gpus,
-      smi: new AskSmi(simulatedSmi(folder), gpus),
+      smi: new NvidiaSmi(simulatedSmi(folder), gpus),
       thresholds: { memory: 0.8, load: 0.8 },
       gpusWithJobs: () => new Set(),
       ownerOf,
@@ -193,7 +195,7 @@ describe('the monitor', () => {
     expect(reason(1)).toMatch(
       new RegExp(`80000 of 81920 MiB.*node jest \\(pid ${process.pid}, root\\)`),
     );
-    expect(monitor.heldBack(1)?.processes).toEqual([
+    expect(monitor.closure(1)?.processes).toEqual([
       { pid: process.pid, name: 'node jest', memory_mb: 79000, user: 'root' },
     ]);
     expect(reason(0)).toBeUndefined();
@@ -238,7 +240,7 @@ describe('the monitor', () => {
 
 describe('placeholders', () => {
   const missing = (jobs: number[], running: number[], pending: number[]) =>
-    missingHolds(100, jobs, { running, pending });
+    missingPlaceholders(100, jobs, { running, pending });
 
   test('a free GPU gets one that holds it, and one that waits', () => {
     expect(missing([], [], [])).toEqual([100, 100]);
@@ -271,11 +273,11 @@ describe('placeholders', () => {
       row('12', 'RUNNING', 'gres:shard:nvidia0:70', 'jobrunner-hold:0:ab'),
       row('13', 'PENDING', 'gres/shard:h100_2:100', 'jobrunner-hold:2:cd'),
     ].join('\n');
-    expect(parseHolds(output)).toEqual([
+    expect(parsePlaceholders(output)).toEqual([
       { slurmJobId: 12, state: 'RUNNING', shards: 70, comment: 'jobrunner-hold:0:ab' },
       { slurmJobId: 13, state: 'PENDING', shards: 100, comment: 'jobrunner-hold:2:cd' },
     ]);
-    expect(() => parseHolds(row('14', 'PENDING', 'N/A', ''))).toThrow(/cannot be read/);
+    expect(() => parsePlaceholders(row('14', 'PENDING', 'N/A', ''))).toThrow(/cannot be read/);
   });
 });
 

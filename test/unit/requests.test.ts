@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { judge } from '../../src/jobs/failure.js';
 import type { JobRequest } from '../../src/jobs/job.js';
-import { refuseImpossible } from '../../src/jobs/placement/limits.js';
+import { checkLimits } from '../../src/jobs/placement/limits.js';
 import { explainReason } from '../../src/jobs/pending-reason.js';
 import { submitSchema } from '../../src/jobs/request.js';
 import type { SlurmJob } from '../../src/cluster/slurm/job-record.js';
@@ -68,11 +68,11 @@ test('a job at the limit is let through, one above is not', () => {
     mem_gb: 1,
     time_limit: '60',
   } as JobRequest;
-  expect(() => refuseImpossible(request, limits)).not.toThrow();
-  expect(() => refuseImpossible({ ...request, mem_gb: 1.001 }, limits)).toThrow(
+  expect(() => checkLimits(request, limits)).not.toThrow();
+  expect(() => checkLimits({ ...request, mem_gb: 1.001 }, limits)).toThrow(
     /mem_gb: 1.001 asked for, 1 GiB/,
   );
-  expect(() => refuseImpossible({ ...request, time_limit: '61' }, limits)).toThrow(/time_limit/);
+  expect(() => checkLimits({ ...request, time_limit: '61' }, limits)).toThrow(/time_limit/);
 });
 
 describe('why a job failed', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { parseDeviceMinor, parseSmi } from '../../src/cluster/gpus/nvidia-smi.js';
+import { parseDeviceMinor, parseSmi } from '../../src/cluster/gpus/nvidia-smi-output.js';
 import { parseNodes } from '../../src/cluster/slurm/nodes.js';
 import { parseSacct, sacctArguments } from '../../src/cluster/slurm/sacct.js';
 import {

@@ -159,7 +159,7 @@ test('what slurmctld refuses to a job is an error, though slurmrestd has none', 
     await expect(client(reply).release(7)).resolves.toBeUndefined();
 });
 
-test('a slurmrestd that knows none of the site’s users by name still tells of ours', () => {
+test('a slurmrestd that knows none of the external cluster’s users by name still tells of ours', () => {
   const record = { job_id: 7, job_state: 'RUNNING', comment: 'c', nodes: 'n', exit_code: 0 };
   const names = [undefined, null, '', 'runner', 'eve'];
   const reply = { jobs: names.map((user_name, at) => ({ ...record, user_name, job_id: at })) };

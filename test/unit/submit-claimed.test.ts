@@ -1,10 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import { AppError } from '../../src/errors.js';
-import { refuseImpossibleGpus } from '../../src/cluster/gpus/request.js';
+import { checkGpus } from '../../src/cluster/gpus/request.js';
 import { submitClaimed } from '../../src/ingest/submit-claimed.js';
 import type { JobId, JobRequest } from '../../src/jobs/job.js';
-import { refuseImpossible } from '../../src/jobs/placement/limits.js';
-import { Places } from '../../src/jobs/placement/own-cluster.js';
+import { checkLimits } from '../../src/jobs/placement/limits.js';
+import { OwnTargets } from '../../src/jobs/placement/own-cluster.js';
 import type { Submitted } from '../../src/jobs/service.js';
 import { HostList } from '../../src/cluster/ssh-hosts/host-list.js';
 import { submitSchema } from '../../src/jobs/request.js';
@@ -30,12 +30,12 @@ describe('submitting is tried again', () => {
   test.each<[string, () => unknown, RegExp]>([
     [
       'while no box of the partition has joined',
-      () => new Places(local, new HostList('/nonexistent')).of('boxes'),
+      () => new OwnTargets(local, new HostList('/nonexistent')).forPartition('boxes'),
       /no boxes here/,
     ],
     [
       'while no box that has joined has such GPUs',
-      () => refuseImpossibleGpus([], { gpus: 1 }, 100),
+      () => checkGpus([], { gpus: 1 }, 100),
       /gpus: 1 asked for/,
     ],
     [
@@ -62,7 +62,7 @@ describe('submitting is tried again', () => {
 
 describe('refused for good', () => {
   test('is what the item’s own fields ask for', async () => {
-    const tooLong = () => refuseImpossible(ask({ timeout: 3601 }), limits);
+    const tooLong = () => checkLimits(ask({ timeout: 3601 }), limits);
     expect(await submitClaimed(steps(tooLong))).toEqual({
       refusal: 'timeout: 3601 asked for, 3600 s is the most a job can have here',
     });

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { existsSync, readFileSync } from 'node:fs';
 import { judge } from '../../src/jobs/failure.js';
-import { backstopOf } from '../../src/jobs/placement/limits.js';
+import { defaultTimeLimit } from '../../src/jobs/placement/limits.js';
 import { TIMED_OUT, timedOutLine } from '../../src/jobs/script/timeout.js';
 import type { SlurmJob } from '../../src/cluster/slurm/job-record.js';
 import { plainRequest, runScript } from './script-support.js';
@@ -90,10 +90,10 @@ test('it is told from a command that returns the same by itself', () => {
 });
 
 test('Slurm stands behind it with whole minutes', () => {
-  expect(backstopOf({ timeout: 20 }, { maxTime: '7-00:00:00' })).toBe('0-00:02:00');
-  expect(backstopOf({ timeout: 60 }, { maxTime: '7-00:00:00' })).toBe('0-00:02:00');
-  expect(backstopOf({ timeout: 60.5 }, { maxTime: '7-00:00:00' })).toBe('0-00:03:00');
-  expect(backstopOf({ timeout: 60 }, { maxTime: '1' })).toBe('1');
-  expect(backstopOf({ timeout: 60 }, { maxTime: 'UNLIMITED' }, true)).toBe('UNLIMITED');
-  expect(backstopOf({}, { maxTime: '1:00' })).toBe('1:00');
+  expect(defaultTimeLimit({ timeout: 20 }, { maxTime: '7-00:00:00' })).toBe('0-00:02:00');
+  expect(defaultTimeLimit({ timeout: 60 }, { maxTime: '7-00:00:00' })).toBe('0-00:02:00');
+  expect(defaultTimeLimit({ timeout: 60.5 }, { maxTime: '7-00:00:00' })).toBe('0-00:03:00');
+  expect(defaultTimeLimit({ timeout: 60 }, { maxTime: '1' })).toBe('1');
+  expect(defaultTimeLimit({ timeout: 60 }, { maxTime: 'UNLIMITED' }, true)).toBe('UNLIMITED');
+  expect(defaultTimeLimit({}, { maxTime: '1:00' })).toBe('1:00');
 });

@@ -9,7 +9,7 @@ export interface Health {
   /** `degraded`: jobs run, but not all of the service works. `down`: jobs cannot run. */
   status: 'ok' | 'degraded' | 'down';
   slurmctld: 'up' | 'down';
-  /** `none`: the site keeps no history of jobs. */
+  /** `none`: the external cluster keeps no history of jobs. */
   slurmdbd: 'up' | 'down' | 'none';
   /** Slurm's word for the node; `unknown` when slurmctld does not say. */
   node: string;

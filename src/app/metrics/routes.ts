@@ -10,7 +10,7 @@ type GpuView = ReturnType<typeof viewGpus>['gpus'][number];
 
 /**
  * `GET /metrics` for Prometheus (prometheus.io/docs/practices/naming).
- * @param gpus those of this machine; none on a site
+ * @param gpus those of this machine; none on an external cluster
  */
 export function metricsRoutes(
   db: Database,

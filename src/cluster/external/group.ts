@@ -41,7 +41,7 @@ export async function sharedGroup(
     const { stdout: groups, failed: unknown } = await execa('/usr/bin/id', ['-G', '--', user], {
       reject: false,
     });
-    // A user that only the site's nodes know cannot be checked here.
+    // A user that only the external cluster's nodes know cannot be checked here.
     if (!unknown && !groups.split(' ').map(Number).includes(gid))
       throw new ConfigError(
         `JR_SLURM_GROUP: ${user}, as whom jobs run, is not in ${name}; add them, or name another`,

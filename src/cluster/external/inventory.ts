@@ -1,29 +1,29 @@
 import type { Logger } from 'pino';
 import { SlurmError } from '../slurm/command.js';
 import type { SlurmNode } from '../slurm/nodes.js';
-import type { SiteClient } from '../slurm/external/client.js';
+import type { ExternalClient } from '../slurm/external/client.js';
 import type { SlurmPartition } from '../slurm/external/partitions.js';
 
-/** Sites change their partitions a few times a year, and their nodes more often. */
+/** Clusters change their partitions a few times a year, and their nodes more often. */
 const refreshMs = 60_000;
 
 /** A partition with its nodes. */
-export interface SitePartition extends SlurmPartition {
+export interface ExternalPartition extends SlurmPartition {
   nodes: SlurmNode[];
 }
 
-/** What the site has, as it was last seen. */
-export class SiteInventory {
-  #partitions: SitePartition[] = [];
+/** What the external cluster has, as it was last seen. */
+export class ExternalInventory {
+  #partitions: ExternalPartition[] = [];
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> | undefined;
 
   constructor(
-    private readonly slurm: Pick<SiteClient, 'nodes' | 'partitions'>,
+    private readonly slurm: Pick<ExternalClient, 'nodes' | 'partitions'>,
     private readonly log: Logger,
   ) {}
 
-  /** Looks once, then again and again. @throws SlurmError when the site does not answer the first time. */
+  /** Looks once, then again and again. @throws SlurmError when the external cluster does not answer the first time. */
   async start(): Promise<void> {
     await this.look();
     this.#timer = setInterval(() => {
@@ -31,8 +31,8 @@ export class SiteInventory {
         .catch((error: unknown) => {
           // Until it answers again, what was seen last is as good as anything.
           if (error instanceof SlurmError)
-            this.log.warn({ err: error }, 'the site does not answer');
-          else this.log.error({ err: error }, 'looking at the site failed');
+            this.log.warn({ err: error }, 'the external cluster does not answer');
+          else this.log.error({ err: error }, 'looking at the external cluster failed');
         })
         .finally(() => (this.#looking = undefined));
     }, refreshMs);
@@ -43,7 +43,7 @@ export class SiteInventory {
     await this.#looking;
   }
 
-  partitions(): readonly SitePartition[] {
+  partitions(): readonly ExternalPartition[] {
     return this.#partitions;
   }
 

@@ -1,25 +1,25 @@
 import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError } from '../../config/config-error.js';
-import { siteProgramNames, type SiteProgram } from '../slurm/external/command-client.js';
+import { externalProgramNames, type ExternalProgram } from '../slurm/external/command-client.js';
 
 /**
- * Where the site's commands are.
+ * Where the external cluster's commands are.
  * @param path as in the environment
  * @throws ConfigError naming those that are missing
  */
-export function findPrograms(path: string): Record<SiteProgram, string> {
+export function findPrograms(path: string): Record<ExternalProgram, string> {
   const folders = path.split(':').filter((folder) => folder.startsWith('/'));
-  const found = siteProgramNames.map((name) => {
+  const found = externalProgramNames.map((name) => {
     const file = folders.map((folder) => join(folder, name)).find(isProgram);
     return [name, file] as const;
   });
   const missing = found.filter(([, file]) => file === undefined).map(([name]) => name);
   if (missing.length > 0)
     throw new ConfigError(
-      `JR_SLURM_MODE: is external, and ${missing.join(', ')} of the site's Slurm cannot be found in PATH (${path}); install its client commands, or set JR_SLURMRESTD_URL`,
+      `JR_SLURM_MODE: is external, and ${missing.join(', ')} of the external Slurm cannot be found in PATH (${path}); install its client commands, or set JR_SLURMRESTD_URL`,
     );
-  return Object.fromEntries(found) as Record<SiteProgram, string>;
+  return Object.fromEntries(found) as Record<ExternalProgram, string>;
 }
 
 function isProgram(file: string): boolean {

@@ -2,13 +2,13 @@ import { Router } from 'express';
 import { adminsOnly } from '../../auth/caller.js';
 import { AppError } from '../../errors.js';
 import { asked } from '../nodes/routes.js';
-import type { SiteClient } from '../slurm/external/client.js';
+import type { ExternalClient } from '../slurm/external/client.js';
 import { formatTimeLimit } from '../../config/time-limit.js';
 import { readNodeGres, sumOf, usedShards } from './gres.js';
-import type { SiteInventory } from './inventory.js';
+import type { ExternalInventory } from './inventory.js';
 
-/** `/partitions` of a site, with what each allows one job. */
-export function sitePartitionRoutes(inventory: SiteInventory): Router {
+/** `/partitions` of an external cluster, with what each allows one job. */
+export function externalPartitionRoutes(inventory: ExternalInventory): Router {
   const router = Router();
   router.get('/partitions', async (_req, res) => {
     await asked(() => inventory.look());
@@ -30,8 +30,8 @@ export function sitePartitionRoutes(inventory: SiteInventory): Router {
   return router;
 }
 
-/** `/gpus` of a site: which nodes have which, and how many are in use. Which of them a job has is known on its node alone. */
-export function siteGpuRoutes(slurm: Pick<SiteClient, 'nodes'>): Router {
+/** `/gpus` of an external cluster: which nodes have which, and how many are in use. Which of them a job has is known on its node alone. */
+export function externalGpuRoutes(slurm: Pick<ExternalClient, 'nodes'>): Router {
   const router = Router();
   router.get('/', async (_req, res) => {
     const nodes = await asked(() => slurm.nodes());
@@ -60,7 +60,7 @@ export function siteGpuRoutes(slurm: Pick<SiteClient, 'nodes'>): Router {
   const refuse = () => {
     throw new AppError(
       'not_supported',
-      'the GPUs are the site’s: they are not watched here, and cannot be paused or resumed',
+      'the GPUs are the external cluster’s: they are not watched here, and cannot be paused or resumed',
     );
   };
   router.get('/:index/history', refuse);

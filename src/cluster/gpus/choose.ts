@@ -1,5 +1,5 @@
 import type { Gpu } from './gpu.js';
-import { askOn, candidates, gresOf, readGres, type GpuWish } from './request.js';
+import { shardRequestFor, eligibleGpus, gresOf, readGres, type GpuRequest } from './request.js';
 
 /** How much of which GPU a job has or waits for. */
 export interface GpuClaim {
@@ -17,7 +17,7 @@ export interface GpuJob extends GpuClaim {
   state: string;
   started_at: number | null;
   warning: string | null;
-  request: GpuWish & { name: string };
+  request: GpuRequest & { name: string };
 }
 
 export interface GpuFleet {
@@ -42,25 +42,27 @@ export function boundWork(claims: readonly GpuClaim[], fleet: GpuFleet): Map<num
 /**
  * What to ask Slurm for. Where any GPU will do, Slurm chooses; else those with the least work among the possible ones that
  * nobody holds back (or among all of them, if all are held back).
- * @throws Error when the wish is impossible, see refuseImpossibleGpus.
+ * @throws Error when the request is impossible, see refuseImpossibleGpus.
  */
 export function chooseGres(
-  wish: GpuWish,
+  request: GpuRequest,
   fleet: GpuFleet,
   claims: readonly GpuClaim[],
-  isHeld: (index: number) => boolean,
+  isClosed: (index: number) => boolean,
 ): string | null {
-  if (wish.gpus === 0 && wish.gpu_mem_gb === undefined) return null;
+  if (request.gpus === 0 && request.gpu_mem_gb === undefined) return null;
   const { gpus, shardsPerGpu, gpuType } = fleet;
-  const possible = candidates(gpus, wish, shardsPerGpu);
-  const asks = new Set(possible.map((gpu) => JSON.stringify(askOn(gpu, wish, shardsPerGpu))));
+  const possible = eligibleGpus(gpus, request, shardsPerGpu);
+  const asks = new Set(
+    possible.map((gpu) => JSON.stringify(shardRequestFor(gpu, request, shardsPerGpu))),
+  );
   const work = boundWork(claims, fleet);
   const byWork = (a: Gpu, b: Gpu) => (work.get(a.index) ?? 0) - (work.get(b.index) ?? 0);
   const best = [...possible].sort(
-    (a, b) => Number(isHeld(a.index)) - Number(isHeld(b.index)) || byWork(a, b),
+    (a, b) => Number(isClosed(a.index)) - Number(isClosed(b.index)) || byWork(a, b),
   );
-  const ask = best[0] && askOn(best[0], wish, shardsPerGpu);
-  if (ask === undefined) throw new Error(`no GPU can give ${JSON.stringify(wish)}`);
+  const ask = best[0] && shardRequestFor(best[0], request, shardsPerGpu);
+  if (ask === undefined) throw new Error(`no GPU can give ${JSON.stringify(request)}`);
   const anyWillDo = possible.length === gpus.length && asks.size === 1 && ask.count === 1;
   if (anyWillDo) return gresOf(ask, undefined, gpuType);
   const chosen = best.slice(0, ask.count).map((gpu) => gpu.index);

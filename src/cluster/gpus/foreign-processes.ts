@@ -1,5 +1,5 @@
 import { isJobUser } from '../../config/unix-users.js';
-import type { SmiProcess, SmiUsage } from './nvidia-smi.js';
+import type { SmiProcess, SmiUsage } from './nvidia-smi-output.js';
 
 /** Fractions of 1. */
 export interface Thresholds {
@@ -36,7 +36,7 @@ export function withOwner(
  * Why a busy GPU is held back, or undefined when it is our own jobs that keep it busy. Where nvidia-smi lists no process that
  * can be found here, whoever is on a GPU without a job of ours is a stranger.
  */
-export function strangersOn(
+export function foreignProcessesOn(
   usage: SmiUsage,
   processes: readonly GpuProcess[],
   hasJobs: boolean,

@@ -1,12 +1,12 @@
 import type { Logger } from 'pino';
 import type { Database } from '../../db/database.js';
-import type { AskSmi } from './ask-smi.js';
+import type { NvidiaSmi } from './nvidia-smi.js';
 import type { Gpu } from './gpu.js';
-import type { SmiProcess, SmiUsage } from './nvidia-smi.js';
+import type { SmiProcess, SmiUsage } from './nvidia-smi-output.js';
 import * as store from './store.js';
 import {
   isBusy,
-  strangersOn,
+  foreignProcessesOn,
   withOwner,
   type GpuProcess,
   type Thresholds,
@@ -17,7 +17,7 @@ const dayMs = 24 * 60 * 60 * 1000;
 const looksInARow = 2;
 
 /** Why the monitor holds a GPU back, and since when (milliseconds since 1970). */
-export interface HeldBack {
+export interface Closure {
   reason: string;
   since: number;
   processes: GpuProcess[];
@@ -26,7 +26,7 @@ export interface HeldBack {
 interface Watched {
   seenAt: number | null;
   usage: SmiUsage | undefined;
-  held: HeldBack | undefined;
+  closure: Closure | undefined;
   /** Looks in a row that would change whether it is held. */
   against: number;
 }
@@ -34,7 +34,7 @@ interface Watched {
 export interface MonitorParts {
   db: Database;
   gpus: readonly Gpu[];
-  smi: AskSmi;
+  smi: NvidiaSmi;
   thresholds: Thresholds;
   /** GPUs that running jobs of ours have. */
   gpusWithJobs: () => ReadonlySet<number>;
@@ -50,7 +50,7 @@ export class Monitor {
 
   constructor(private readonly parts: MonitorParts) {
     for (const { index } of parts.gpus)
-      this.#watched.set(index, { seenAt: null, usage: undefined, held: undefined, against: 0 });
+      this.#watched.set(index, { seenAt: null, usage: undefined, closure: undefined, against: 0 });
   }
 
   usage(index: number): { usage: SmiUsage; seenAt: number } | undefined {
@@ -58,8 +58,8 @@ export class Monitor {
     return usage && seenAt ? { usage, seenAt } : undefined;
   }
 
-  heldBack(index: number): HeldBack | undefined {
-    return this.#watched.get(index)?.held;
+  closure(index: number): Closure | undefined {
+    return this.#watched.get(index)?.closure;
   }
 
   async look(): Promise<void> {
@@ -83,44 +83,44 @@ export class Monitor {
     for (const { index } of gpus) {
       const seen = usage.get(index);
       const on = (processes.get(index) ?? []).map((p) => withOwner(p, this.parts.ownerOf));
-      const reason = this.#reasonToHold(seen, problem, on, withJobs.has(index));
+      const reason = this.#reasonToClose(seen, problem, on, withJobs.has(index));
       this.#judge(index, seen, at, reason === undefined ? undefined : { reason, processes: on });
     }
     this.#looked = true;
   }
 
-  #reasonToHold(
+  #reasonToClose(
     usage: SmiUsage | undefined,
     problem: string,
     processes: readonly GpuProcess[],
     hasJobs: boolean,
   ): string | undefined {
     if (usage === undefined) return `does not answer: ${problem}`;
-    return strangersOn(usage, processes, hasJobs, this.parts.thresholds);
+    return foreignProcessesOn(usage, processes, hasJobs, this.parts.thresholds);
   }
 
   #judge(
     index: number,
     usage: SmiUsage | undefined,
     at: number,
-    verdict: Omit<HeldBack, 'since'> | undefined,
+    verdict: Omit<Closure, 'since'> | undefined,
   ): void {
     const watched = this.#watched.get(index);
     if (watched === undefined) return;
     watched.usage = usage;
     if (usage !== undefined) watched.seenAt = at;
-    const { held } = watched;
-    if ((held === undefined) === (verdict === undefined)) {
+    const { closure } = watched;
+    if ((closure === undefined) === (verdict === undefined)) {
       watched.against = 0;
       // The reason may be another by now.
-      if (held && verdict) watched.held = { ...verdict, since: held.since };
+      if (closure && verdict) watched.closure = { ...verdict, since: closure.since };
       return;
     }
     watched.against += 1;
     // The first look has none before it, and a GPU that was held before a restart is not to be given away by it.
     if (this.#looked && watched.against < looksInARow) return;
     watched.against = 0;
-    watched.held = verdict && { ...verdict, since: at };
+    watched.closure = verdict && { ...verdict, since: at };
     if (verdict) this.parts.log.warn({ gpu: index, reason: verdict.reason }, 'a GPU is held back');
     else this.parts.log.info({ gpu: index }, 'a GPU is held back no more');
   }

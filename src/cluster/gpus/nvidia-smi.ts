@@ -1,117 +1,70 @@
-/** One row of `nvidia-smi --query-gpu=index,uuid,pci.bus_id,memory.total,name --format=csv,noheader,nounits`. */
-export interface SmiRow {
-  index: number;
-  uuid: string;
-  /** As the driver's folder under /proc names it: `0000:3b:00.0`. */
-  busId: string;
-  memoryMb: number;
-  model: string;
+import { execa } from 'execa';
+import type { Gpu } from './gpu.js';
+import {
+  parseProcesses,
+  parseUsage,
+  processArguments,
+  usageArguments,
+  type SmiProcess,
+  type SmiUsage,
+} from './nvidia-smi-output.js';
+import { smiUuid } from './simulated.js';
+
+/** A driver with a sick GPU can take this long to say so. */
+const timeoutMs = 20_000;
+
+export interface Usage {
+  /** By the GPU's index; who is missing did not answer. */
+  usage: Map<number, SmiUsage>;
+  /** Why some or all are missing, in nvidia-smi's words. */
+  problem: string;
 }
 
-export const smiArguments = [
-  // The name comes last: it is the one field that is free text.
-  '--query-gpu=index,uuid,pci.bus_id,memory.total,name',
-  '--format=csv,noheader,nounits',
-] as const;
+/** Asks nvidia-smi about all GPUs, one process for all of them. Nothing it does is an error here: a GPU may well be lost. */
+export class NvidiaSmi {
+  constructor(
+    private readonly command: string,
+    private readonly gpus: readonly Gpu[],
+  ) {}
 
-/** @throws Error on a row that cannot be read. */
-export function parseSmi(output: string): SmiRow[] {
-  return output
-    .split('\n')
-    .filter((line) => line.trim() !== '')
-    .map((line) => {
-      const row =
-        /^(\d+), (GPU-[0-9a-f-]+), ([0-9A-Fa-f]+:[0-9A-Fa-f:.]+), (\d+|\[N\/A\]), (.+)$/.exec(
-          line.trim(),
-        );
-      if (!row) throw new Error(`nvidia-smi printed a row that cannot be read: ${line}`);
-      const [, index, uuid, busId, memory, model] = row as unknown as [string, ...string[]];
-      return {
-        index: Number(index),
-        uuid: uuid ?? '',
-        busId: normalizeBusId(busId ?? ''),
-        memoryMb: Number(memory) || 0,
-        model: model ?? '',
-      };
+  async usage(): Promise<Usage> {
+    const { stdout, problem } = await this.#ask(usageArguments);
+    return { usage: this.#byIndex(parseUsage(stdout)), problem };
+  }
+
+  /** The processes on each GPU. */
+  async processes(): Promise<Map<number, SmiProcess[]>> {
+    const { stdout } = await this.#ask(processArguments);
+    const listed = parseProcesses(stdout);
+    return new Map(
+      this.gpus.map((gpu) => [gpu.index, listed.filter(({ uuid }) => uuid === smiUuid(gpu))]),
+    );
+  }
+
+  #byIndex(rows: SmiUsage[]): Map<number, SmiUsage> {
+    const byUuid = new Map(rows.map((row) => [row.uuid, row]));
+    const found = this.gpus.map((gpu) => [gpu.index, byUuid.get(smiUuid(gpu))] as const);
+    return new Map(found.filter((entry): entry is [number, SmiUsage] => entry[1] !== undefined));
+  }
+
+  async #ask(args: readonly string[]): Promise<{ stdout: string; problem: string }> {
+    const result = await execa(this.command, args, {
+      env: { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C' },
+      extendEnv: false,
+      reject: false,
+      timeout: timeoutMs,
+      forceKillAfterDelay: 1000,
+      maxBuffer: 16 * 1024 ** 2,
+      stdin: 'ignore',
+      cwd: '/',
     });
-}
-
-/** nvidia-smi writes the PCI domain with eight digits, the kernel with four, in lower case. */
-function normalizeBusId(busId: string): string {
-  return busId.toLowerCase().replace(/^0000(?=[0-9a-f]{4}:)/, '');
-}
-
-/** The minor number N of /dev/nvidiaN in a `/proc/driver/nvidia/gpus/<bus id>/information` file. */
-export function parseDeviceMinor(information: string): number | undefined {
-  const minor = /^Device Minor:\s*(\d+)\s*$/m.exec(information)?.[1];
-  return minor === undefined ? undefined : Number(minor);
-}
-
-/** What a GPU is doing. Null where the driver does not say, as it does not for every figure of every model. */
-export interface SmiUsage {
-  uuid: string;
-  memoryUsedMb: number | null;
-  memoryTotalMb: number | null;
-  /** Percent of the time. */
-  load: number | null;
-  /** Degrees Celsius. */
-  temperature: number | null;
-}
-
-export const usageArguments = [
-  '--query-gpu=uuid,memory.used,memory.total,utilization.gpu,temperature.gpu',
-  '--format=csv,noheader,nounits',
-] as const;
-
-/**
- * Rows of {@link usageArguments}. A GPU that is lost has a line of words instead, or none: such lines are left out, and the
- * caller misses the GPU.
- */
-export function parseUsage(output: string): SmiUsage[] {
-  const rows = output.matchAll(
-    /^(GPU-[0-9a-f-]+), *([^,\n]+), *([^,\n]+), *([^,\n]+), *([^,\n]+)$/gm,
-  );
-  return [...rows].map(([, uuid = '', used, total, load, temperature]) => ({
-    uuid,
-    memoryUsedMb: numberOrNull(used),
-    memoryTotalMb: numberOrNull(total),
-    load: numberOrNull(load),
-    temperature: numberOrNull(temperature),
-  }));
-}
-
-/** One process on a GPU. */
-export interface SmiProcess {
-  uuid: string;
-  pid: number;
-  /** Without control characters, at most 100 long: a process chooses its name itself. */
-  name: string;
-  memoryMb: number | null;
-}
-
-export const processArguments = [
-  // The name comes last: it is the one field that is free text.
-  '--query-compute-apps=gpu_uuid,pid,used_memory,process_name',
-  '--format=csv,noheader,nounits',
-] as const;
-
-/** Rows of {@link processArguments}; what a line break in a name leaves behind is left out. */
-export function parseProcesses(output: string): SmiProcess[] {
-  const rows = output.matchAll(/^(GPU-[0-9a-f-]+), *(\d{1,10}), *([^,\n]+), *(.*)$/gm);
-  return [...rows].map(([, uuid = '', pid, memory, name = '']) => ({
-    uuid,
-    pid: Number(pid),
-    name: plainName(name),
-    memoryMb: numberOrNull(memory),
-  }));
-}
-
-function plainName(name: string): string {
-  const plain = name.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '').trim();
-  return [...plain].slice(0, 100).join('') || 'unnamed';
-}
-
-/** Null for `[N/A]`, `[Not Supported]`, `[Unknown Error]` and their like. */
-function numberOrNull(text: string | undefined): number | null {
-  return text !== undefined && /^\d+(\.\d+)?$/.test(text.trim()) ? Math.round(Number(text)) : null;
+    const said = `${result.stderr}\n${result.stdout}`
+      .split('\n')
+      .map((line) => line.trim())
+      .find((line) => line !== '' && !line.startsWith('GPU-'));
+    const problem = result.timedOut
+      ? `nvidia-smi took longer than ${timeoutMs / 1000} s`
+      : (said ?? (result.failed ? (result.shortMessage ?? 'nvidia-smi failed') : 'is not listed'));
+    return { stdout: result.stdout, problem: problem.replace(/\p{C}/gu, '').slice(0, 200) };
+  }
 }

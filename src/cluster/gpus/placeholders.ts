@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { NODE_NAME } from '../../config/layout.js';
 import type { OperatorClient } from '../slurm/client.js';
-import type { SlurmHold } from '../slurm/placeholder.js';
+import type { Placeholder } from '../slurm/placeholder-jobs.js';
 import type { GpuPlacement } from '../slurm/placements.js';
 import type { GpuFleet } from './choose.js';
 
@@ -25,7 +25,7 @@ const rounds = 5;
  *
  * @param jobs shards of the jobs that run there; all of the GPU's for a whole one
  */
-export function missingHolds(
+export function missingPlaceholders(
   shardsPerGpu: number,
   jobs: readonly number[],
   holds: { running: readonly number[]; pending: readonly number[] },
@@ -46,7 +46,7 @@ export function missingHolds(
  * Keeps jobs off held GPUs with placeholders: jobs of the API's user, in a partition that comes before all others, that take
  * what running jobs leave.
  */
-export class Holds {
+export class Placeholders {
   constructor(
     private readonly slurm: OperatorClient,
     private readonly fleet: Pick<GpuFleet, 'shardsPerGpu' | 'gpuType'>,
@@ -75,7 +75,7 @@ export class Holds {
           const { gpuType, shardsPerGpu } = this.fleet;
           const nice = shards === shardsPerGpu ? 0 : partNice;
           const gres = `shard:${gpuType}${index}:${shards}`;
-          await this.slurm.submitHold(gres, comment, nice, this.node);
+          await this.slurm.submitPlaceholder(gres, comment, nice, this.node);
           submitted += 1;
         }
       }
@@ -84,8 +84,8 @@ export class Holds {
   }
 
   /** Without those of other boxes. */
-  async #own(): Promise<SlurmHold[]> {
-    const holds = await this.slurm.holds(this.node);
+  async #own(): Promise<Placeholder[]> {
+    const holds = await this.slurm.placeholders(this.node);
     return holds.filter(
       ({ comment }) => (commentPattern.exec(comment)?.[1] ?? NODE_NAME) === this.node,
     );
@@ -102,10 +102,10 @@ export class Holds {
    * waiting ones first: they would start in place of those that hold.
    */
   #surplus(
-    holds: readonly SlurmHold[],
+    holds: readonly Placeholder[],
     held: ReadonlySet<number>,
     placements: ReadonlyMap<number, GpuPlacement>,
-  ): SlurmHold[] {
+  ): Placeholder[] {
     const unwanted = holds.filter(
       (hold) =>
         isLive(hold) &&
@@ -113,13 +113,13 @@ export class Holds {
           hold.shards > this.fleet.shardsPerGpu ||
           (hold.state === 'RUNNING' && !placements.has(hold.slurmJobId))),
     );
-    const rank = ({ state }: SlurmHold) => (state === 'PENDING' ? 0 : 1);
+    const rank = ({ state }: Placeholder) => (state === 'PENDING' ? 0 : 1);
     return unwanted.sort((a, b) => rank(a) - rank(b));
   }
 
   #missing(
     index: number,
-    holds: readonly SlurmHold[],
+    holds: readonly Placeholder[],
     placements: ReadonlyMap<number, GpuPlacement>,
     ours: ReadonlySet<number>,
   ): number[] {
@@ -132,17 +132,20 @@ export class Holds {
     const jobs = [...placements]
       .filter(([id, placement]) => !ours.has(id) && placement.indices.includes(index))
       .map(([, placement]) => placement.shards);
-    const sizes = (some: SlurmHold[]) => some.map(({ shards }) => shards);
-    return missingHolds(shardsPerGpu, jobs, { running: sizes(running), pending: sizes(pending) });
+    const sizes = (some: Placeholder[]) => some.map(({ shards }) => shards);
+    return missingPlaceholders(shardsPerGpu, jobs, {
+      running: sizes(running),
+      pending: sizes(pending),
+    });
   }
 }
 
-function gpuOf({ comment }: SlurmHold): number | undefined {
+function gpuOf({ comment }: Placeholder): number | undefined {
   const index = commentPattern.exec(comment)?.[2];
   return index === undefined ? undefined : Number(index);
 }
 
 /** One on its way out holds nothing any more that could be counted on. */
-function isLive({ state }: SlurmHold): boolean {
+function isLive({ state }: Placeholder): boolean {
   return state === 'PENDING' || state === 'RUNNING' || state === 'CONFIGURING';
 }

@@ -2,7 +2,7 @@ import { AppError } from '../../errors.js';
 import type { Gpu } from './gpu.js';
 
 /** What a job wants of the GPUs, before one of them is chosen. */
-export interface GpuWish {
+export interface GpuRequest {
   /** Whole GPUs, or a fraction of one. */
   gpus: number;
   /** GiB of one GPU's memory, instead of a fraction. */
@@ -15,17 +15,21 @@ export interface GpuWish {
  * So many shards of each of `count` GPUs. A whole GPU is all of its shards: `gres/gpu` is not used beside `gres/shard`, since
  * Slurm takes a GPU for free as soon as one of the jobs that share it has ended (22.05, tried; reported for later ones).
  */
-export interface GpuAsk {
+export interface ShardRequest {
   shards: number;
   count: number;
 }
 
 /**
- * What the wish comes to on that GPU. Memory is rounded up to whole shards, so that the jobs on one GPU fit its memory.
+ * What the request comes to on that GPU. Memory is rounded up to whole shards, so that the jobs on one GPU fit its memory.
  * Undefined when that GPU is too small for it.
  */
-export function askOn(gpu: Gpu, wish: GpuWish, shardsPerGpu: number): GpuAsk | undefined {
-  const { gpus, gpu_mem_gb: memory } = wish;
+export function shardRequestFor(
+  gpu: Gpu,
+  request: GpuRequest,
+  shardsPerGpu: number,
+): ShardRequest | undefined {
+  const { gpus, gpu_mem_gb: memory } = request;
   if (memory === undefined && gpus > 1) return { shards: shardsPerGpu, count: gpus };
   const fraction = memory === undefined ? gpus : (memory * 1024) / gpu.memoryMb;
   const shards = shardsOf(fraction, shardsPerGpu);
@@ -38,13 +42,17 @@ export function shardsOf(gpus: number, shardsPerGpu: number): number {
   return Math.ceil(gpus * shardsPerGpu - 1e-9);
 }
 
-/** GPUs on which the wish can be met. */
-export function candidates(gpus: readonly Gpu[], wish: GpuWish, shardsPerGpu: number): Gpu[] {
-  const { allowed_gpus: allowed } = wish;
+/** GPUs on which the request can be met. */
+export function eligibleGpus(
+  gpus: readonly Gpu[],
+  request: GpuRequest,
+  shardsPerGpu: number,
+): Gpu[] {
+  const { allowed_gpus: allowed } = request;
   return gpus.filter(
     (gpu) =>
       (allowed === undefined || allowed.includes(gpu.index)) &&
-      askOn(gpu, wish, shardsPerGpu) !== undefined,
+      shardRequestFor(gpu, request, shardsPerGpu) !== undefined,
   );
 }
 
@@ -52,28 +60,24 @@ export function candidates(gpus: readonly Gpu[], wish: GpuWish, shardsPerGpu: nu
  * @throws AppError unprocessable for what these GPUs can never give: more than there are, more memory than any has, a GPU
  *   that is not there.
  */
-export function refuseImpossibleGpus(
-  gpus: readonly Gpu[],
-  wish: GpuWish,
-  shardsPerGpu: number,
-): void {
+export function checkGpus(gpus: readonly Gpu[], request: GpuRequest, shardsPerGpu: number): void {
   const refuse = (field: string, message: string, details = {}): never => {
     throw new AppError('unprocessable', `${field}: ${message}`, { details: { field, ...details } });
   };
-  const allowed = wish.allowed_gpus;
+  const allowed = request.allowed_gpus;
   const strangers = allowed?.filter((index) => !gpus.some((gpu) => gpu.index === index)) ?? [];
   if (strangers.length > 0)
     refuse('allowed_gpus', `there is no GPU ${strangers.join(', ')} here; there are ${count()}`);
   const among = allowed === undefined ? '' : ' among the allowed ones';
-  if (wish.gpu_mem_gb !== undefined && candidates(gpus, wish, shardsPerGpu).length === 0)
+  if (request.gpu_mem_gb !== undefined && eligibleGpus(gpus, request, shardsPerGpu).length === 0)
     refuse(
       'gpu_mem_gb',
-      `${wish.gpu_mem_gb} asked for, ${tenths(largestGb(gpus, allowed))} GiB is the most a GPU${among} has`,
+      `${request.gpu_mem_gb} asked for, ${tenths(largestGb(gpus, allowed))} GiB is the most a GPU${among} has`,
     );
   const there = allowed?.length ?? gpus.length;
-  if (Math.ceil(wish.gpus) > there)
-    refuse('gpus', `${wish.gpus} asked for, ${there}${among} is the most a job can have here`, {
-      asked: wish.gpus,
+  if (Math.ceil(request.gpus) > there)
+    refuse('gpus', `${request.gpus} asked for, ${there}${among} is the most a job can have here`, {
+      asked: request.gpus,
       limit: there,
     });
 
@@ -84,13 +88,13 @@ export function refuseImpossibleGpus(
 
 /**
  * @param most GPUs that the user may have at once
- * @throws AppError unprocessable for a wish that is over it alone, and would wait for ever.
+ * @throws AppError unprocessable for a request that is over it alone, and would wait for ever.
  */
-export function refuseMoreThan(most: number, gpus: readonly Gpu[], wish: GpuWish): void {
-  const { gpu_mem_gb: memory, allowed_gpus: allowed } = wish;
+export function checkUserGpuQuota(most: number, gpus: readonly Gpu[], request: GpuRequest): void {
+  const { gpu_mem_gb: memory, allowed_gpus: allowed } = request;
   const inMemory = memory !== undefined;
   const limit = inMemory ? most * largestGb(gpus, allowed) : most;
-  const asked = inMemory ? memory : wish.gpus;
+  const asked = inMemory ? memory : request.gpus;
   if (asked <= limit) return;
   const [field, told] = inMemory ? ['gpu_mem_gb', `${tenths(limit)} GiB`] : ['gpus', limit];
   throw new AppError(
@@ -115,7 +119,11 @@ function tenths(gb: number): number {
  * As `--gres` takes it; `on` are the GPUs it is to be. Any one GPU may be left to Slurm, which takes all shards of a job from
  * one; several may not.
  */
-export function gresOf(ask: GpuAsk, on: readonly number[] | undefined, gpuType: string): string {
+export function gresOf(
+  ask: ShardRequest,
+  on: readonly number[] | undefined,
+  gpuType: string,
+): string {
   if (on === undefined) return `shard:${ask.shards}`;
   return on.map((index) => `shard:${gpuType}${index}:${ask.shards}`).join(',');
 }

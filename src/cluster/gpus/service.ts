@@ -5,10 +5,10 @@ import type { Database } from '../../db/database.js';
 import { AppError } from '../../errors.js';
 import type { OperatorClient } from '../slurm/client.js';
 import { SlurmError } from '../slurm/command.js';
-import { AskSmi } from './ask-smi.js';
-import { candidates } from './request.js';
+import { NvidiaSmi } from './nvidia-smi.js';
+import { eligibleGpus } from './request.js';
 import type { GpuFleet, GpuJob } from './choose.js';
-import { Holds } from './placeholders.js';
+import { Placeholders } from './placeholders.js';
 import { idleWarning, isIdle } from './idle.js';
 import { Monitor } from './monitor.js';
 import { ownerOf } from './owners.js';
@@ -40,7 +40,7 @@ export interface GpuServiceParts {
 export class GpuService {
   readonly #parts: GpuServiceParts;
   readonly #monitor: Monitor;
-  readonly #holds: Holds;
+  readonly #placeholders: Placeholders;
   readonly #file: StateFile;
   /** One change at a time. */
   readonly #inTurn = pLimit(1);
@@ -51,12 +51,12 @@ export class GpuService {
   constructor(parts: GpuServiceParts) {
     const { db, slurm, fleet, smiCommand, thresholds, now, log } = parts;
     this.#parts = parts;
-    this.#holds = new Holds(slurm, fleet);
+    this.#placeholders = new Placeholders(slurm, fleet);
     this.#file = new StateFile(parts.stateFile, fleet.gpus.length, log);
     this.#monitor = new Monitor({
       db,
       gpus: fleet.gpus,
-      smi: new AskSmi(smiCommand, fleet.gpus),
+      smi: new NvidiaSmi(smiCommand, fleet.gpus),
       thresholds,
       gpusWithJobs: () => new Set(this.#running().flatMap((job) => job.gpu_indices ?? [])),
       ownerOf,
@@ -91,8 +91,8 @@ export class GpuService {
   }
 
   /** Whether no job is to start on that GPU now. */
-  isHeld = (index: number): boolean =>
-    this.#monitor.heldBack(index) !== undefined || this.#pausedIndices().includes(index);
+  isClosed = (index: number): boolean =>
+    this.#monitor.closure(index) !== undefined || this.#pausedIndices().includes(index);
 
   /**
    * Lets what runs on the GPU end, and nothing start.
@@ -144,14 +144,14 @@ export class GpuService {
   }
 
   /** Why a waiting job cannot start though Slurm would let it: all GPUs it could use, or too many of them, are held. */
-  whyHeldBack(job: GpuJob): string | null {
+  whyClosed(job: GpuJob): string | null {
     if (job.state !== 'PENDING' || job.gres === null) return null;
     const { gpus, shardsPerGpu } = this.#parts.fleet;
-    const possible = candidates(gpus, job.request, shardsPerGpu).map((gpu) => gpu.index);
-    const held = possible.filter((index) => this.isHeld(index));
+    const possible = eligibleGpus(gpus, job.request, shardsPerGpu).map((gpu) => gpu.index);
+    const held = possible.filter((index) => this.isClosed(index));
     const needed = Math.max(1, Math.ceil(job.request.gpus));
     if (held.length === 0 || possible.length - held.length >= needed) return null;
-    const whys = held.slice(0, 4).map((index) => this.#whyHeld(index));
+    const whys = held.slice(0, 4).map((index) => this.#whyGpuClosed(index));
     const more = held.length > 4 ? `; and ${held.length - 4} more` : '';
     const lead =
       held.length === possible.length
@@ -160,10 +160,10 @@ export class GpuService {
     return `${lead}: ${whys.join('; ')}${more}`;
   }
 
-  #whyHeld(index: number): string {
+  #whyGpuClosed(index: number): string {
     const pause = store.listPauses(this.#parts.db).find((one) => one.gpu_index === index);
     if (pause) return `GPU ${index} is paused by ${pause.paused_by} (${pause.reason})`;
-    return `GPU ${index}: ${this.#monitor.heldBack(index)?.reason ?? ''}`;
+    return `GPU ${index}: ${this.#monitor.closure(index)?.reason ?? ''}`;
   }
 
   async #look(): Promise<void> {
@@ -175,9 +175,9 @@ export class GpuService {
   /** Slurm may be away; what was decided is written down, and carried out when it is back. */
   async #reconcile(): Promise<void> {
     const { fleet, log } = this.#parts;
-    const held = fleet.gpus.map((gpu) => gpu.index).filter(this.isHeld);
+    const held = fleet.gpus.map((gpu) => gpu.index).filter(this.isClosed);
     try {
-      await this.#holds.reconcile(new Set(held));
+      await this.#placeholders.reconcile(new Set(held));
       this.#slurmAnswers = true;
     } catch (error) {
       if (!(error instanceof SlurmError)) throw error;

@@ -13,7 +13,7 @@ export function viewGpus(
   fleet: GpuFleet,
   live: readonly GpuJob[],
   pauses: readonly Pause[],
-  monitor: Pick<Monitor, 'usage' | 'heldBack'>,
+  monitor: Pick<Monitor, 'usage' | 'closure'>,
   scope?: string,
 ) {
   const jobs = live
@@ -29,7 +29,7 @@ export function viewGpus(
   const gpus = fleet.gpus.map((gpu) => {
     const { index } = gpu;
     const pause = pauses.find((one) => one.gpu_index === index);
-    const held = monitor.heldBack(index);
+    const held = monitor.closure(index);
     const seen = monitor.usage(index);
     const here = running.filter(({ job, on }) => (job.gpu_indices ?? on).includes(index));
     return {

@@ -57,7 +57,7 @@ export function nodeRoutes(
     if (own === undefined)
       throw new AppError(
         'not_supported',
-        'the nodes are the site’s: its operators drain and resume them (scontrol update nodename=…)',
+        'the nodes are the external cluster’s: its operators drain and resume them (scontrol update nodename=…)',
       );
     const { slurm: operator } = own;
     const known = (await asked(() => slurm.nodes())).map((node) => node.name);

@@ -8,21 +8,21 @@ import { nodeArguments, parseNodes, type SlurmNode } from './nodes.js';
 import { inParts, parseSacct, sacctArguments, type Past } from './sacct.js';
 import { NODE_NAME } from '../../config/layout.js';
 import {
-  HOLD_PARTITION,
-  HOLD_BOXES_PARTITION,
-  holdArguments,
-  holdQueueArguments,
-  holdScript,
-  parseHolds,
-  type HoldReserve,
-  type SlurmHold,
-} from './placeholder.js';
+  PLACEHOLDER_PARTITION,
+  PLACEHOLDER_BOXES_PARTITION,
+  placeholderArguments,
+  placeholderQueueArguments,
+  placeholderScript,
+  parsePlaceholders,
+  type PlaceholderReserve,
+  type Placeholder,
+} from './placeholder-jobs.js';
 import { parsePending, pendingArguments, type PendingJob } from './pending.js';
 import { parsePlacements, type GpuPlacement } from './placements.js';
 import { parseSbatch, sbatchArguments, submitRemoteArguments, type SubmitSpec } from './sbatch.js';
 import { parsePriority, parseSqueue, priorityArguments, squeueArguments } from './squeue.js';
 
-/** What JobRunner asks of any Slurm, its own or a site's. Every method throws SlurmError. */
+/** What JobRunner asks of any Slurm, its own or an external cluster's. Every method throws SlurmError. */
 export interface SlurmClient extends JobCommands {
   /** Hands over a script to run as the job's user; for an SSH host, the job's number instead. @returns Slurm's job number. */
   submit(spec: SubmitSpec, script: string): Promise<number>;
@@ -51,9 +51,9 @@ export interface OperatorClient extends SlurmClient {
   /** The GPUs of all running jobs, placeholders too, by Slurm's job number. */
   placements(): Promise<Map<number, GpuPlacement>>;
   /** Takes a GPU, or a part of one, away from jobs until it is cancelled. @returns Slurm's job number. */
-  submitHold(gres: string, comment: string, nice: number, node: string): Promise<number>;
+  submitPlaceholder(gres: string, comment: string, nice: number, node: string): Promise<number>;
   /** All placeholders of that machine; of all worker boxes for one of them. */
-  holds(node: string): Promise<SlurmHold[]>;
+  placeholders(node: string): Promise<Placeholder[]>;
   drainNode(name: string, reason: string): Promise<void>;
   resumeNode(name: string): Promise<void>;
 }
@@ -62,7 +62,7 @@ export interface OperatorClient extends SlurmClient {
 const submitsAtOnce = 4;
 
 /** Slurm through its own commands; the API's user is an Operator, and jobs alone are submitted by root's own script, as their users. */
-export function commandSlurmClient(slurmConf: string, reserve: HoldReserve): OperatorClient {
+export function commandSlurmClient(slurmConf: string, reserve: PlaceholderReserve): OperatorClient {
   const run: RunCommand = commandRunner(slurmConf);
   const withoutReserve = (node: SlurmNode): SlurmNode => ({
     ...node,
@@ -105,15 +105,21 @@ export function commandSlurmClient(slurmConf: string, reserve: HoldReserve): Ope
     },
     placements: async () =>
       parsePlacements(await run('scontrol', ['--details', '--oneliner', 'show', 'job'])),
-    submitHold: async (gres, comment, nice, node) =>
+    submitPlaceholder: async (gres, comment, nice, node) =>
       parseSbatch(
-        await run('sbatch', holdArguments(gres, comment, nice, node), { input: holdScript }),
+        await run('sbatch', placeholderArguments(gres, comment, nice, node), {
+          input: placeholderScript,
+        }),
       ),
-    holds: async (node) => parseHolds(await run('squeue', holdQueueArguments(node))),
+    placeholders: async (node) =>
+      parsePlaceholders(await run('squeue', placeholderQueueArguments(node))),
     nodes: async () => {
       const nodes = parseNodes(await run('sinfo', nodeArguments(), { timeoutMs: 3000 }));
       return nodes
-        .filter(({ partition }) => ![HOLD_PARTITION, HOLD_BOXES_PARTITION].includes(partition))
+        .filter(
+          ({ partition }) =>
+            ![PLACEHOLDER_PARTITION, PLACEHOLDER_BOXES_PARTITION].includes(partition),
+        )
         .map((node) => (node.name === NODE_NAME ? withoutReserve(node) : node));
     },
     drainNode: (name, reason) => setNodeState(name, 'DRAIN', reason),

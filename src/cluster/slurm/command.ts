@@ -52,7 +52,7 @@ function kindOf(said: string): SlurmError['kind'] {
 }
 
 /** A Slurm that others run. */
-export interface Site {
+export interface ExternalCommandSettings {
   /** Where its commands are looked for, as in PATH. */
   path: string;
   /** Undefined for where the commands themselves look. */
@@ -63,7 +63,7 @@ export interface Site {
  * @param cluster our own cluster's slurm.conf, or whose commands to run
  * @throws SlurmError from the function it returns
  */
-export function commandRunner(cluster: string | Site): RunCommand {
+export function commandRunner(cluster: string | ExternalCommandSettings): RunCommand {
   const isOurs = typeof cluster === 'string';
   const { path, slurmConf } = isOurs ? { path: '/usr/bin:/bin', slurmConf: cluster } : cluster;
   const notNow = isOurs ? notReady : queueFull;

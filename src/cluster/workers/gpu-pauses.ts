@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import type { Database } from '../../db/database.js';
 import { AppError } from '../../errors.js';
 import type { GpuFleet } from '../gpus/choose.js';
-import { Holds } from '../gpus/placeholders.js';
+import { Placeholders } from '../gpus/placeholders.js';
 import type { OperatorClient } from '../slurm/client.js';
 import { SlurmError } from '../slurm/command.js';
 import type { BoxList } from './worker-list.js';
@@ -117,7 +117,7 @@ export class BoxPauses {
       const held = this.list()
         .filter((pause) => pause.node === box.name && pause.gpu_index < box.gpus.length)
         .map((pause) => pause.gpu_index);
-      await new Holds(slurm, fleet, box.name).reconcile(new Set(held));
+      await new Placeholders(slurm, fleet, box.name).reconcile(new Set(held));
       this.#doneAt.set(keyOf(box), now());
       this.#slurmAnswers = true;
     } catch (error) {

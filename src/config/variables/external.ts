@@ -5,7 +5,7 @@ const slurmName = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, 'expected a name as Slurm has it');
 
-/** A Slurm that the site runs. */
+/** A Slurm that others run. */
 export const externalVariables = {
   JR_SLURM_MODE: z
     .enum(['internal', 'external'], { error: 'expected internal or external' })
@@ -13,7 +13,7 @@ export const externalVariables = {
     .meta({ description: '`external`: run the API alone, over a Slurm that is there already' }),
   JR_SLURM_CONF: absolutePath.optional().meta({
     shown: 'Slurm’s own',
-    description: 'slurm.conf of the site, for its commands',
+    description: 'slurm.conf of the external cluster, for its commands',
   }),
   JR_SLURMRESTD_URL: z
     .string()
@@ -22,7 +22,10 @@ export const externalVariables = {
       'expected a URL such as http://slurm:6820 or unix:/run/slurmrestd.socket, without a name or a secret in it',
     )
     .optional()
-    .meta({ shown: 'none', description: 'slurmrestd of the site, instead of its commands' }),
+    .meta({
+      shown: 'none',
+      description: 'slurmrestd of the external cluster, instead of its commands',
+    }),
   JR_SLURM_JWT: z
     .string()
     .regex(/^[\w-]+\.[\w-]+\.[\w-]+$/, 'expected a JSON Web Token as "scontrol token" prints it')
@@ -38,7 +41,7 @@ export const externalVariables = {
     .optional()
     .meta({
       shown: 'the API’s own, or the token’s',
-      description: 'User that jobs run as on the site; with commands, by sudo',
+      description: 'User that jobs run as on the external cluster; with commands, by sudo',
     }),
   JR_SLURM_GROUP: z
     .string()
@@ -49,17 +52,19 @@ export const externalVariables = {
       description: 'Group that the API and that user share files by',
     }),
   JR_SLURM_PARTITION: slurmName.optional().meta({
-    shown: 'the site’s default',
-    description: 'Partition of jobs that name none on the site',
+    shown: 'the external cluster’s default',
+    description: 'Partition of jobs that name none on the external cluster',
   }),
-  JR_SLURM_ACCOUNT: slurmName
-    .optional()
-    .meta({ shown: 'the site’s default', description: 'Account of all jobs on the site' }),
-  JR_SLURM_QOS: slurmName
-    .optional()
-    .meta({ shown: 'the site’s default', description: 'QOS of all jobs on the site' }),
+  JR_SLURM_ACCOUNT: slurmName.optional().meta({
+    shown: 'the external cluster’s default',
+    description: 'Account of all jobs on the external cluster',
+  }),
+  JR_SLURM_QOS: slurmName.optional().meta({
+    shown: 'the external cluster’s default',
+    description: 'QOS of all jobs on the external cluster',
+  }),
   JR_SLURM_POLL_SECONDS: wholeNumber(1, 3600).optional().meta({
-    shown: '1; 5 on a site',
+    shown: '1; 5 on an external cluster',
     description: 'Seconds between two questions to slurmctld while any job lives',
   }),
 };

@@ -2,7 +2,7 @@ import { AppError } from '../../errors.js';
 import type { JobRequest } from '../job.js';
 import type { SlurmNode } from '../../cluster/slurm/nodes.js';
 import { readNodeGres, sharesPerGpu, sumOf, type NodeGpus } from '../../cluster/external/gres.js';
-import type { SitePartition } from '../../cluster/external/inventory.js';
+import type { ExternalPartition } from '../../cluster/external/inventory.js';
 
 function refuse(field: string, message: string, details: object = {}): never {
   throw new AppError('unprocessable', `${field}: ${message}`, { details: { field, ...details } });
@@ -13,12 +13,15 @@ function refuse(field: string, message: string, details: object = {}): never {
  * there.
  * @throws AppError unprocessable for what no node of the partition can give, saying why.
  */
-export function gresFor(request: JobRequest, partition: SitePartition): string | null {
+export function gresFor(request: JobRequest, partition: ExternalPartition): string | null {
   const { gpus, gpu_type: type } = request;
   if (request.gpu_mem_gb !== undefined)
-    refuse('gpu_mem_gb', 'the site does not tell how much memory its GPUs have; ask with gpus');
+    refuse(
+      'gpu_mem_gb',
+      'the external cluster does not tell how much memory its GPUs have; ask with gpus',
+    );
   if (request.allowed_gpus !== undefined)
-    refuse('allowed_gpus', 'the site’s Slurm chooses the GPUs; leave it out, or name a gpu_type');
+    refuse('allowed_gpus', 'the external Slurm chooses the GPUs; leave it out, or name a gpu_type');
   if (gpus === 0) {
     if (type !== undefined) refuse('gpu_type', 'is for a job with GPUs; set gpus, too');
     return null;
@@ -53,7 +56,7 @@ function sharesFor({ gpus, gpu_type: type }: JobRequest, nodes: NodeGpus[]): num
 }
 
 /** Those nodes of the partition that can give the GPUs, for a request that {@link gresFor} takes. */
-export function nodesWith(request: JobRequest, { nodes }: SitePartition): SlurmNode[] {
+export function nodesWith(request: JobRequest, { nodes }: ExternalPartition): SlurmNode[] {
   const { gpus, gpu_type: type } = request;
   const read = nodes.map((node) => readNodeGres(node.gres));
   const shares = Number.isInteger(gpus) ? undefined : sharesFor(request, read);
@@ -70,6 +73,6 @@ function countOf({ whole }: NodeGpus, type: string | undefined): number {
 }
 
 /** The most whole GPUs that a job can have there. */
-export function mostGpus(partition: SitePartition): number {
+export function mostGpus(partition: ExternalPartition): number {
   return Math.max(0, ...partition.nodes.map((node) => sumOf(readNodeGres(node.gres).whole)));
 }

@@ -1,32 +1,32 @@
 import { AppError } from '../../errors.js';
 import type { JobRequest } from '../job.js';
-import { memoryMbOf, refuseImpossible, type NodeLimits } from './limits.js';
-import type { JobPlaces, Place } from './target.js';
+import { memoryMbOf, checkLimits, type NodeLimits } from './limits.js';
+import type { Targets, Target } from './target.js';
 import type { SlurmNode } from '../../cluster/slurm/nodes.js';
 import { formatTimeLimit } from '../../config/time-limit.js';
 import { gresFor, mostGpus, nodesWith } from './external-gpus.js';
-import type { SiteInventory, SitePartition } from '../../cluster/external/inventory.js';
+import type { ExternalInventory, ExternalPartition } from '../../cluster/external/inventory.js';
 
-/** A node whose memory the site has not told Slurm has 1 MiB there (slurm.conf(5), RealMemory). */
+/** A node whose memory the external cluster has not told Slurm has 1 MiB there (slurm.conf(5), RealMemory). */
 const untoldMb = 1;
 
-/** The site's partitions, with what they allow one job. */
-export class SitePlaces implements JobPlaces {
+/** The external cluster's partitions, with what they allow one job. */
+export class ExternalTargets implements Targets {
   constructor(
-    private readonly inventory: Pick<SiteInventory, 'partitions'>,
+    private readonly inventory: Pick<ExternalInventory, 'partitions'>,
     private readonly settings: {
-      /** Of jobs that name none; undefined for the site's default. */
+      /** Of jobs that name none; undefined for the external cluster's default. */
       partition: string | undefined;
-      /** In seconds; the site's own may be less. */
+      /** In seconds; the external cluster's own may be less. */
       maxTime: number | 'UNLIMITED';
     },
   ) {}
 
-  of(name: string | undefined): Place {
+  forPartition(name: string | undefined): Target {
     const partition = this.partition(name);
     const limits = this.#limitsOf(partition);
     return {
-      writers: 'job-user',
+      folderOwner: 'job-user',
       mayBeRemote: false,
       isRival: () => false,
       isHere: false,
@@ -35,10 +35,10 @@ export class SitePlaces implements JobPlaces {
         if (request.screen)
           throw new AppError(
             'unprocessable',
-            'screen: a session on a node of the site could not be attached to from here; leave it out, and follow the log',
+            'screen: a session on a node of the external cluster could not be attached to from here; leave it out, and follow the log',
             { details: { field: 'screen' } },
           );
-        refuseImpossible(request, limits);
+        checkLimits(request, limits);
         gresFor(request, partition);
         refuseTogether(request, partition);
       },
@@ -47,16 +47,16 @@ export class SitePlaces implements JobPlaces {
     };
   }
 
-  settle(request: JobRequest): JobRequest {
+  resolvePartition(request: JobRequest): JobRequest {
     return request;
   }
 
-  // A site's partition may well be called `ssh` or `any`.
+  // An external cluster's partition may well be called `ssh` or `any`.
   mayBeRemote(): boolean {
     return false;
   }
 
-  isForAnyPlace(): boolean {
+  isForFirstFree(): boolean {
     return false;
   }
 
@@ -75,7 +75,7 @@ export class SitePlaces implements JobPlaces {
   }
 
   /** That of a job; undefined where there is no such partition any more, or no default. */
-  find(name: string | undefined): SitePartition | undefined {
+  find(name: string | undefined): ExternalPartition | undefined {
     const wanted = name ?? this.settings.partition;
     return this.inventory
       .partitions()
@@ -83,21 +83,21 @@ export class SitePlaces implements JobPlaces {
   }
 
   /** @throws AppError unprocessable where there is no such partition, or no default. */
-  partition(name: string | undefined): SitePartition {
+  partition(name: string | undefined): ExternalPartition {
     const found = this.find(name);
     if (found) return found;
     const wanted = name ?? this.settings.partition;
     const names = this.inventory.partitions().map((one) => one.name);
     const message =
       wanted === undefined
-        ? `name one of ${names.join(', ')}; the site tells no default (JR_SLURM_PARTITION sets one)`
-        : `there is no ${wanted} on the site; there is ${names.join(', ')}`;
+        ? `name one of ${names.join(', ')}; the external cluster tells no default (JR_SLURM_PARTITION sets one)`
+        : `there is no ${wanted} on the external cluster; there is ${names.join(', ')}`;
     throw new AppError('unprocessable', `partition: ${message}`, {
       details: { field: 'partition', partitions: names },
     });
   }
 
-  #limitsOf(partition: SitePartition): NodeLimits {
+  #limitsOf(partition: ExternalPartition): NodeLimits {
     const { nodes, maxCpus, maxMemoryMb, maxTime, defaultTime } = partition;
     const cpus = Math.max(0, ...nodes.map((node) => node.cpus));
     const memory = Math.max(0, ...nodes.map(memoryOf));
@@ -116,7 +116,7 @@ function memoryOf(node: SlurmNode): number {
 }
 
 /** One node must have all of it at once. */
-function refuseTogether(request: JobRequest, partition: SitePartition): void {
+function refuseTogether(request: JobRequest, partition: ExternalPartition): void {
   const fits = (node: SlurmNode) =>
     request.cpus <= node.cpus && memoryMbOf(request) <= memoryOf(node);
   if (nodesWith(request, partition).some(fits)) return;

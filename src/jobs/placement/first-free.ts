@@ -2,10 +2,10 @@ import { AppError } from '../../errors.js';
 import type { GpuFleet } from '../../cluster/gpus/choose.js';
 import { MAIN_PARTITION, SSH_PARTITION } from '../../cluster/slurm/partitions.js';
 import type { JobRequest } from '../job.js';
-import type { Place } from './target.js';
+import type { Target } from './target.js';
 
 /** The first place free, of this machine and the SSH hosts: for jobs that both of them could run, see `Places.settle`. */
-export interface AnyPlace extends Place {
+export interface FirstFreeTarget extends Target {
   /** The partitions that have what is asked for; empty when none has. */
   partitionsFor(request: JobRequest): string[];
 }
@@ -15,7 +15,7 @@ export interface AnyPlace extends Place {
  * one, and indices that there are on both sides.
  * @param fleet this machine's GPUs
  */
-export function anyPlace(here: Place, there: Place, fleet: GpuFleet): AnyPlace {
+export function firstFreeTarget(here: Target, there: Target, fleet: GpuFleet): FirstFreeTarget {
   const least = Math.min(...fleet.gpus.map((gpu) => gpu.memoryMb));
   const partitionsFor = (request: JobRequest): string[] => {
     const fitsHere = fits(here, request);
@@ -26,7 +26,7 @@ export function anyPlace(here: Place, there: Place, fleet: GpuFleet): AnyPlace {
     return fitsHere ? [MAIN_PARTITION] : [];
   };
   return {
-    writers: 'either',
+    folderOwner: 'either',
     mayBeRemote: true,
     isRival: () => true,
     isHere: true,
@@ -55,7 +55,7 @@ export function anyPlace(here: Place, there: Place, fleet: GpuFleet): AnyPlace {
   };
 }
 
-function fits(place: Place, request: JobRequest): boolean {
+function fits(place: Target, request: JobRequest): boolean {
   try {
     place.refuse(request);
     return true;

@@ -1,27 +1,27 @@
 import type { Logger } from 'pino';
 import type { Database } from '../../db/database.js';
-import { askOn, candidates, gresOf, readGres } from '../../cluster/gpus/request.js';
+import { shardRequestFor, eligibleGpus, gresOf, readGres } from '../../cluster/gpus/request.js';
 import type { GpuFleet } from '../../cluster/gpus/choose.js';
 import type { KeyLock } from '../../key-lock.js';
 import type { OperatorClient } from '../../cluster/slurm/client.js';
 import { SlurmError } from '../../cluster/slurm/command.js';
-import type { HandOver } from '../submission.js';
+import type { Submitter } from '../submission.js';
 import type { Job, JobId } from '../job.js';
-import { isHere, isRemote } from './target.js';
+import { mayUseLocalGpus, isRemote } from './target.js';
 import * as store from '../store.js';
 
-export interface MoverParts {
+export interface GpuReassignerParts {
   db: Database;
   slurm: OperatorClient;
   fleet: GpuFleet;
-  handOver: HandOver;
+  submitter: Submitter;
   /**
    * Taken by whatever changes a job in Slurm: a move swaps the job's record there for another, and who cancelled or changed the
    * former meanwhile would have done so in vain.
    */
   turns: KeyLock<JobId>;
   /** Whether no job is to start on that GPU now. */
-  isHeld: (gpuIndex: number) => boolean;
+  isClosed: (gpuIndex: number) => boolean;
   log: Logger;
 }
 
@@ -29,15 +29,15 @@ export interface MoverParts {
  * A job that may run on some GPUs only waits for one of them. When another of them is free and its own is not, it is moved
  * there: Slurm alone would let it wait. When it starts, and before whom, stays Slurm's affair.
  */
-export class Mover {
-  constructor(private readonly parts: MoverParts) {}
+export class GpuReassigner {
+  constructor(private readonly parts: GpuReassignerParts) {}
 
-  async move(): Promise<void> {
+  async reassign(): Promise<void> {
     const { db, turns } = this.parts;
     const local = store.liveJobs(db).filter((job) => job.gres !== null && !isRemote(job.request));
     const onTheWay = local.filter((job) => job.moved_from !== null && job.state !== 'SUBMITTING');
     for (const { job_id: id } of onTheWay) await turns.hold(id, () => this.#finish(id));
-    const jobs = local.filter(isHere);
+    const jobs = local.filter(mayUseLocalGpus);
     const choosy = jobs.filter((job) => isWaiting(job) && this.#hasChoice(job));
     if (choosy.length === 0) return;
     const free = this.#freeShards(jobs.filter((job) => job.state !== 'SUBMITTING'));
@@ -55,7 +55,7 @@ export class Mover {
    * point, the next look goes on from there.
    */
   async #resubmit(seen: Job, gres: string): Promise<void> {
-    const { db, slurm, handOver, log } = this.parts;
+    const { db, slurm, submitter, log } = this.parts;
     const { job_id: id, slurm_job_id: former } = seen;
     const { state, slurm_job_id: current } = store.findJob(db, id) ?? {};
     if (former === null || current !== former || state !== 'PENDING') return;
@@ -81,7 +81,7 @@ export class Mover {
     }
     const comment = store.newComment();
     store.updateJob(db, id, { state: 'SUBMITTING', comment, gres, slurm_job_id: null });
-    await handOver.attempt(id);
+    await submitter.submit(id);
     await this.#finish(id);
   }
 
@@ -109,14 +109,14 @@ export class Mover {
   #hasChoice(job: Job): boolean {
     const { on } = readGres(job.gres ?? '');
     const { gpus, shardsPerGpu } = this.parts.fleet;
-    return on.length > 0 && candidates(gpus, job.request, shardsPerGpu).length > on.length;
+    return on.length > 0 && eligibleGpus(gpus, job.request, shardsPerGpu).length > on.length;
   }
 
   /** What no job has, by GPU. Undefined while it is not known where a running job is. */
   #freeShards(jobs: readonly Job[]): Map<number, number> | undefined {
     const { gpus, shardsPerGpu } = this.parts.fleet;
     const free = new Map(
-      gpus.map(({ index }) => [index, this.parts.isHeld(index) ? 0 : shardsPerGpu]),
+      gpus.map(({ index }) => [index, this.parts.isClosed(index) ? 0 : shardsPerGpu]),
     );
     for (const job of jobs) {
       if (job.state === 'PENDING') continue;
@@ -134,12 +134,12 @@ export class Mover {
     const { on, shards } = readGres(job.gres ?? '');
     const hasRoom = (index: number, wanted: number) => (free.get(index) ?? 0) >= wanted;
     if (on.every((index) => hasRoom(index, shards))) return undefined;
-    const open = candidates(gpus, job.request, shardsPerGpu).filter((gpu) => {
-      const there = askOn(gpu, job.request, shardsPerGpu);
+    const open = eligibleGpus(gpus, job.request, shardsPerGpu).filter((gpu) => {
+      const there = shardRequestFor(gpu, job.request, shardsPerGpu);
       return there !== undefined && hasRoom(gpu.index, there.shards);
     });
     const first = open[0];
-    const wanted = first && askOn(first, job.request, shardsPerGpu);
+    const wanted = first && shardRequestFor(first, job.request, shardsPerGpu);
     if (wanted === undefined || open.length < on.length) return undefined;
     const indices = open.slice(0, on.length).map((gpu) => gpu.index);
     return gresOf(wanted, indices, gpuType);

@@ -16,7 +16,7 @@ export interface NodeLimits {
 export const defaultMemoryGb = 2;
 
 /** @throws AppError unprocessable with the limit, before Slurm is asked for what it could never give. */
-export function refuseImpossible(request: JobRequest, limits: NodeLimits): void {
+export function checkLimits(request: JobRequest, limits: NodeLimits): void {
   const over = (field: string, asked: number | string, limit: number | string, unit: string) => {
     throw new AppError(
       'unprocessable',
@@ -51,7 +51,7 @@ const beyondTimeout = 60;
  * does not count what is sent there before and fetched after.
  * @param mayBeRemote whether the job may start on one
  */
-export function backstopOf(
+export function defaultTimeLimit(
   { timeout }: Pick<JobRequest, 'timeout'>,
   { maxTime, defaultTime = maxTime }: Pick<NodeLimits, 'maxTime' | 'defaultTime'>,
   mayBeRemote = false,

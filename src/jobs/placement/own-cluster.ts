@@ -1,5 +1,5 @@
 import { AppError } from '../../errors.js';
-import { readGres, refuseImpossibleGpus } from '../../cluster/gpus/request.js';
+import { readGres, checkGpus } from '../../cluster/gpus/request.js';
 import type { GpuFleet } from '../../cluster/gpus/choose.js';
 import {
   gpuMemoryFeature,
@@ -16,14 +16,14 @@ import {
 import type { BoxList } from '../../cluster/workers/worker-list.js';
 import type { BoxRecord } from '../../cluster/workers/record.js';
 import type { Gpu } from '../../cluster/gpus/gpu.js';
-import { anyPlace, type AnyPlace } from './first-free.js';
+import { firstFreeTarget, type FirstFreeTarget } from './first-free.js';
 import type { Job, JobRequest } from '../job.js';
-import { refuseImpossible, type NodeLimits } from './limits.js';
-import { isHere, mayBeRemote, type JobPlaces, type Place } from './target.js';
-import { sshPlace } from './ssh-hosts.js';
+import { checkLimits, type NodeLimits } from './limits.js';
+import { mayUseLocalGpus, mayBeRemote, type Targets, type Target } from './target.js';
+import { sshTarget } from './ssh-hosts.js';
 
 /** The partitions that jobs are sent to: this machine, and the SSH hosts. */
-export class Places implements JobPlaces {
+export class OwnTargets implements Targets {
   constructor(
     private readonly local: { limits: NodeLimits; fleet: GpuFleet },
     private readonly hosts: HostList,
@@ -35,7 +35,7 @@ export class Places implements JobPlaces {
     return mayBeRemote(job);
   }
 
-  isForAnyPlace({ partition }: Pick<JobRequest, 'partition'>): boolean {
+  isForFirstFree({ partition }: Pick<JobRequest, 'partition'>): boolean {
     return partition === ANY_PARTITION;
   }
 
@@ -54,16 +54,16 @@ export class Places implements JobPlaces {
   }
 
   /** @throws AppError unprocessable for a partition that is not there. */
-  of(asked: string | undefined): Place {
-    const any = asked === ANY_PARTITION ? this.#any() : undefined;
+  forPartition(asked: string | undefined): Target {
+    const any = asked === ANY_PARTITION ? this.#firstFree() : undefined;
     if (any) return any;
     const partition = asked === ANY_PARTITION ? undefined : asked;
     const hosts = this.hosts.open();
     const boxes = this.boxes?.open() ?? [];
     if (partition === undefined && boxes.length > 0) return this.#anywhere(boxes);
-    if (partition === undefined || partition === MAIN_PARTITION) return this.#here();
+    if (partition === undefined || partition === MAIN_PARTITION) return this.#onThisMachine();
     if (partition === BOXES_PARTITION && boxes.length > 0) return this.#onBoxes(boxes);
-    if (partition === SSH_PARTITION && hosts.length > 0) return sshPlace(hosts, this.local);
+    if (partition === SSH_PARTITION && hosts.length > 0) return sshTarget(hosts, this.local);
     const there = [
       MAIN_PARTITION,
       ...(boxes.length > 0 ? [BOXES_PARTITION] : []),
@@ -78,9 +78,9 @@ export class Places implements JobPlaces {
     );
   }
 
-  settle(request: JobRequest): JobRequest {
+  resolvePartition(request: JobRequest): JobRequest {
     if (request.partition !== ANY_PARTITION) return request;
-    const any = this.#any();
+    const any = this.#firstFree();
     if (any === undefined) return { ...request, partition: undefined };
     const [partition, ...others] = any.partitionsFor(request);
     return others.length > 0 ? request : { ...request, partition };
@@ -111,31 +111,31 @@ export class Places implements JobPlaces {
   }
 
   /** Undefined where there is no SSH host: then it is as if no partition had been named. */
-  #any(): AnyPlace | undefined {
+  #firstFree(): FirstFreeTarget | undefined {
     const hosts = this.hosts.open();
     if (hosts.length === 0) return undefined;
-    return anyPlace(this.#here(), sshPlace(hosts, this.local), this.local.fleet);
+    return firstFreeTarget(this.#onThisMachine(), sshTarget(hosts, this.local), this.local.fleet);
   }
 
-  #here(): Place {
+  #onThisMachine(): Target {
     const { limits, fleet } = this.local;
     return {
-      writers: 'job-user',
+      folderOwner: 'job-user',
       mayBeRemote: false,
-      isRival: isHere,
+      isRival: mayUseLocalGpus,
       isHere: true,
       limits,
       refuse: (request) => {
-        refuseImpossible(request, limits);
-        refuseImpossibleGpus(fleet.gpus, request, fleet.shardsPerGpu);
+        checkLimits(request, limits);
+        checkGpus(fleet.gpus, request, fleet.shardsPerGpu);
       },
       fleetFor: () => fleet,
     };
   }
 
   /** This machine where it has what the job asks for, else a box. */
-  #anywhere(boxes: readonly BoxRecord[]): Place {
-    const here = this.#here();
+  #anywhere(boxes: readonly BoxRecord[]): Target {
+    const here = this.#onThisMachine();
     const onBoxes = this.#onBoxes(boxes);
     const limits = {
       cpus: Math.max(here.limits.cpus, onBoxes.limits.cpus),
@@ -161,7 +161,7 @@ export class Places implements JobPlaces {
     };
   }
 
-  #onBoxes(boxes: readonly BoxRecord[]): Place {
+  #onBoxes(boxes: readonly BoxRecord[]): Target {
     const { shardsPerGpu, gpuType } = this.local.fleet;
     const limits = {
       cpus: Math.max(...boxes.map((box) => box.cpus)),
@@ -170,9 +170,9 @@ export class Places implements JobPlaces {
     };
     const gpus = gpusOfBoxes(boxes);
     return {
-      writers: 'job-user',
+      folderOwner: 'job-user',
       mayBeRemote: false,
-      isRival: (job) => !mayBeRemote(job) && !isHere(job),
+      isRival: (job) => !mayBeRemote(job) && !mayUseLocalGpus(job),
       isHere: false,
       limits,
       refuse: (request) => {
@@ -182,8 +182,8 @@ export class Places implements JobPlaces {
             'screen: a session on another box could not be attached to from here; leave it out, and follow the log',
             { details: { field: 'screen' } },
           );
-        refuseImpossible(request, limits);
-        refuseImpossibleGpus(gpus, request, shardsPerGpu);
+        checkLimits(request, limits);
+        checkGpus(gpus, request, shardsPerGpu);
       },
       fleetFor: () => ({ gpus, shardsPerGpu, gpuType }),
     };

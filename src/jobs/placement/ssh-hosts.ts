@@ -1,5 +1,5 @@
 import { AppError } from '../../errors.js';
-import { askOn, candidates, refuseImpossibleGpus } from '../../cluster/gpus/request.js';
+import { shardRequestFor, eligibleGpus, checkGpus } from '../../cluster/gpus/request.js';
 import type { GpuFleet } from '../../cluster/gpus/choose.js';
 import {
   gpuMemoryMbOf,
@@ -8,14 +8,14 @@ import {
 } from '../../cluster/ssh-hosts/capacity.js';
 import type { ResolvedHost } from '../../cluster/ssh-hosts/resolved-hosts.js';
 import type { JobRequest } from '../job.js';
-import { memoryMbOf, refuseImpossible, type NodeLimits } from './limits.js';
-import { mayBeRemote, type Place } from './target.js';
+import { memoryMbOf, checkLimits, type NodeLimits } from './limits.js';
+import { mayBeRemote, type Target } from './target.js';
 
 /** The SSH hosts: Slurm takes one that has what is asked for. */
-export function sshPlace(
+export function sshTarget(
   hosts: readonly ResolvedHost[],
   local: { limits: NodeLimits; fleet: GpuFleet },
-): Place {
+): Target {
   const { maxTime } = local.limits;
   const { shardsPerGpu, gpuType } = local.fleet;
   const limits = {
@@ -28,7 +28,7 @@ export function sshPlace(
     memoryMbOf(request) <= hostMemoryMb(host) &&
     hasGpus(host, request, shardsPerGpu);
   return {
-    writers: 'jr-remote',
+    folderOwner: 'jr-remote',
     mayBeRemote: true,
     isRival: mayBeRemote,
     isHere: false,
@@ -46,9 +46,9 @@ export function sshPlace(
           'screen: a session on an SSH host could not be attached to from here; leave it out, and follow the log',
           { details: { field: 'screen' } },
         );
-      refuseImpossible(request, limits);
+      checkLimits(request, limits);
       if (!hosts.some((host) => hasGpus(host, request, shardsPerGpu)))
-        refuseImpossibleGpus(largestFleet(hosts, request), request, shardsPerGpu);
+        checkGpus(largestFleet(hosts, request), request, shardsPerGpu);
       if (!hosts.some((host) => fits(host, request)))
         throw new AppError(
           'unprocessable',
@@ -69,9 +69,9 @@ export function sshPlace(
 
 function hasGpus(host: ResolvedHost, request: JobRequest, shardsPerGpu: number): boolean {
   if (request.gpus === 0 && request.gpu_mem_gb === undefined) return true;
-  const possible = candidates(gpusOfHost(host), request, shardsPerGpu);
+  const possible = eligibleGpus(gpusOfHost(host), request, shardsPerGpu);
   const first = possible[0];
-  const ask = first && askOn(first, request, shardsPerGpu);
+  const ask = first && shardRequestFor(first, request, shardsPerGpu);
   return ask !== undefined && possible.length >= ask.count;
 }
 

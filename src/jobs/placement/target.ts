@@ -4,7 +4,7 @@ import { ANY_PARTITION, BOXES_PARTITION, SSH_PARTITION } from '../../cluster/slu
 import type { Job, JobRequest } from '../job.js';
 import type { NodeLimits } from './limits.js';
 
-// Of jobs in a cluster of our own alone: on a site these names may be its own partitions', see JobPlaces.
+// Of jobs in a cluster of our own alone: on an external cluster these names may be its own partitions', see JobPlaces.
 
 /** Whether the job is to run on a host that is reached over SSH, not on this machine and its GPUs. */
 export function isRemote({ partition }: Pick<JobRequest, 'partition'>): boolean {
@@ -17,15 +17,18 @@ export function mayBeRemote({ request, node_list }: Pick<Job, 'request' | 'node_
 }
 
 /** Whether the job runs, or may come to run, on this machine's GPUs. */
-export function isHere({ request, node_list }: Pick<Job, 'request' | 'node_list'>): boolean {
+export function mayUseLocalGpus({
+  request,
+  node_list,
+}: Pick<Job, 'request' | 'node_list'>): boolean {
   if (isRemote(request) || request.partition === BOXES_PARTITION) return false;
   return node_list === null || node_list === NODE_NAME;
 }
 
 /** Where a job may run, and what it can have there. */
-export interface Place {
+export interface Target {
   /** Who runs the job, and writes in its folders: the Unix user whose it is, or ours for SSH hosts. */
-  writers: 'job-user' | 'jr-remote' | 'either';
+  folderOwner: 'job-user' | 'jr-remote' | 'either';
   /** Whether the job may start on an SSH host. */
   mayBeRemote: boolean;
   /** Whose jobs have or wait for the same GPUs. */
@@ -45,15 +48,15 @@ export interface Place {
 }
 
 /** The partitions that jobs are sent to. */
-export interface JobPlaces {
+export interface Targets {
   /** @throws AppError unprocessable for a partition that is not there. */
-  of(partition: string | undefined): Place;
+  forPartition(partition: string | undefined): Target;
   /** The request, for the one place that has what it asks for where only one has; else as it is. */
-  settle(request: JobRequest): JobRequest;
+  resolvePartition(request: JobRequest): JobRequest;
   /** Whether the job may start on an SSH host, or has. */
   mayBeRemote(job: Pick<Job, 'request' | 'node_list'>): boolean;
   /** Whether this machine or an SSH host takes the job, whichever is free first. */
-  isForAnyPlace(request: JobRequest): boolean;
+  isForFirstFree(request: JobRequest): boolean;
   /** Slurm's partitions for the job; the first place free where there are several. */
   partitionOf(request: JobRequest): string | undefined;
   /** The nodes' features, one of which is needed, as sbatch takes them; undefined where any will do. */

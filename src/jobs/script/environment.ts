@@ -1,8 +1,8 @@
 import { exportLine, shellQuote } from './shell-quote.js';
 import type { JobAccount, ScriptParts } from './parts.js';
 
-/** Known only on the node, see siteExports. */
-const siteAccount: JobAccount = { user: '', home: '', environment: {} };
+/** Known only on the node, see externalExports. */
+const externalAccount: JobAccount = { user: '', home: '', environment: {} };
 
 /** What sudo, PAM and sbatch left in the environment is not the job's business. */
 export const cleanSlate = [
@@ -15,7 +15,7 @@ export const cleanSlate = [
 /** The job's whole environment, apart from Slurm's own variables. */
 export function exports(parts: ScriptParts): string[] {
   const { jobId, experimentId, request, dataset, outputDir, scriptPath } = parts;
-  const { user, home, environment } = parts.account ?? siteAccount;
+  const { user, home, environment } = parts.account ?? externalAccount;
   const variables: Record<string, string> = {
     // The image keeps PyTorch in a virtual environment; elsewhere the folder is not there.
     PATH: '/opt/torch/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',

@@ -2,15 +2,15 @@ import { shellQuote } from './shell-quote.js';
 import type { ScriptParts } from './parts.js';
 
 /**
- * On a site's node the user and their home are the site's affair, and so is `CUDA_VISIBLE_DEVICES`: it is left as it is, and `--cuda`
+ * On an external cluster's node the user and their home are the external cluster's affair, and so is `CUDA_VISIBLE_DEVICES`: it is left as it is, and `--cuda`
  * is told the same numbers. A job is told its share where it asked for one.
  */
-export function siteExports({ request, site }: ScriptParts): string[] {
+export function externalExports({ request, external }: ScriptParts): string[] {
   const { env, gpus } = request;
   return [
     // How our own commands are run is none of the job's business.
     'unset SLURM_TIME_FORMAT',
-    ...(site?.sharesByGroup ? ['umask 007'] : []),
+    ...(external?.sharesByGroup ? ['umask 007'] : []),
     ...(env['HOME'] === undefined ? ['unset HOME; export HOME=~'] : []),
     'printf -v USER %s "$(/usr/bin/id -un)"; LOGNAME=$USER',
     'export JR_CUDA=${CUDA_VISIBLE_DEVICES-}',
@@ -19,8 +19,8 @@ export function siteExports({ request, site }: ScriptParts): string[] {
 }
 
 /** There is no epilog of ours: the script itself says that it ends, and opens what it wrote to the API. */
-export function atSiteEnd({ site, outputDir }: ScriptParts): string[] {
-  if (site === undefined) return [];
+export function atExternalEnd({ external, outputDir }: ScriptParts): string[] {
+  if (external === undefined) return [];
   const open = `  /bin/chmod -R u+rwX,g+rwX -- ${shellQuote(outputDir)} 2>/dev/null`;
-  return [...(site.sharesByGroup ? [open] : []), `  : >${shellQuote(site.jobEndedFile)}`];
+  return [...(external.sharesByGroup ? [open] : []), `  : >${shellQuote(external.jobEndedFile)}`];
 }

@@ -19,8 +19,8 @@ export interface ScriptParts {
   /** What a worker box keeps of its own GPUs, read where the job runs on one; undefined where none may join. */
   nodeFile?: string | undefined;
   /** Undefined in a cluster of our own. */
-  site?: SiteScript | undefined;
-  /** The Unix user that the job runs as; undefined on a site. */
+  external?: ExternalScript | undefined;
+  /** The Unix user that the job runs as; undefined on an external cluster. */
   account?: JobAccount | undefined;
 }
 
@@ -33,8 +33,8 @@ export interface JobAccount {
   environment: Record<string, string>;
 }
 
-/** What a job's script is told of the site whose nodes it runs on. */
-export interface SiteScript {
+/** What a job's script is told of the external cluster whose nodes it runs on. */
+export interface ExternalScript {
   /** Touched at the script's end, on the shared file system. */
   jobEndedFile: string;
   /** Whether what the job writes is opened to its folder's group, through which the API reads it. */

@@ -4,7 +4,7 @@ import { argumentWords } from './cuda-argument.js';
 import { cleanSlate, exports, stderrAlone, stderrCopy } from './environment.js';
 import { gpuExports } from './gpus.js';
 import type { ScriptParts } from './parts.js';
-import { atSiteEnd, siteExports } from './external.js';
+import { atExternalEnd, externalExports } from './external.js';
 import { inScreen } from './screen.js';
 import { withTimeout } from './timeout.js';
 import { shellQuote } from './shell-quote.js';
@@ -22,8 +22,8 @@ export function renderScript(parts: ScriptParts): string {
     `# JobRunner job ${parts.jobId}: ${parts.template.commandKey}`,
     ...cleanSlate,
     ...exports(parts),
-    ...(parts.site ? siteExports(parts) : gpuExports(parts)),
-    ...(parts.request.split_log ? stderrAlone : stderrCopy)(parts.stderrPath, atSiteEnd(parts)),
+    ...(parts.external ? externalExports(parts) : gpuExports(parts)),
+    ...(parts.request.split_log ? stderrAlone : stderrCopy)(parts.stderrPath, atExternalEnd(parts)),
     ...activation(parts.request),
     '',
     ...run(parts, body),

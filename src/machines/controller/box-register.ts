@@ -13,7 +13,10 @@ import {
 } from '../../cluster/workers/record.js';
 import { KeyLock } from '../../key-lock.js';
 import type { Layout } from '../../config/layout.js';
-import { HOLD_BOXES_PARTITION, holdNameOf } from '../../cluster/slurm/placeholder.js';
+import {
+  PLACEHOLDER_BOXES_PARTITION,
+  placeholderNameOf,
+} from '../../cluster/slurm/placeholder-jobs.js';
 import { idsOfJobUsers } from '../daemons/accounts.js';
 import { privateFile } from '../daemons/folders.js';
 import { scontrol } from '../daemons/job-processes.js';
@@ -130,7 +133,11 @@ export class BoxRegister {
   async #cancelHolds(name: string): Promise<void> {
     await execa(
       'scancel',
-      ['--quiet', `--partition=${HOLD_BOXES_PARTITION}`, `--name=${holdNameOf(name)}`],
+      [
+        '--quiet',
+        `--partition=${PLACEHOLDER_BOXES_PARTITION}`,
+        `--name=${placeholderNameOf(name)}`,
+      ],
       {
         timeout: 10_000,
         env: { PATH: '/usr/bin:/bin', SLURM_CONF: this.#layout.slurmConf },

@@ -1,5 +1,5 @@
 import type { Config } from '../../config/config.js';
-import { HOLD_BOXES_PARTITION } from '../../cluster/slurm/placeholder.js';
+import { PLACEHOLDER_BOXES_PARTITION } from '../../cluster/slurm/placeholder-jobs.js';
 import { BOXES_PARTITION } from '../../cluster/slurm/partitions.js';
 
 /** More than boxes and SSH hosts together; Slurm wants to know before it takes in nodes that it was not told of. */
@@ -21,6 +21,6 @@ export function boxLines(join: Config['join'], maxTime: string): string[] {
     // Opened once a slurmctld that starts has been told of the boxes' GPUs, see box-gpus.ts; a reconfiguration is not to close it.
     'ReconfigFlags=KeepPartState',
     `PartitionName=${BOXES_PARTITION} Nodes=boxes MaxTime=${maxTime} AllowGroups=runner State=DOWN`,
-    `PartitionName=${HOLD_BOXES_PARTITION} Nodes=boxes Hidden=YES PriorityTier=100 AllowGroups=jobrunner State=UP`,
+    `PartitionName=${PLACEHOLDER_BOXES_PARTITION} Nodes=boxes Hidden=YES PriorityTier=100 AllowGroups=jobrunner State=UP`,
   ];
 }

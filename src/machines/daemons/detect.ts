@@ -20,7 +20,7 @@ import {
   parseSmi,
   smiArguments,
   type SmiRow,
-} from '../../cluster/gpus/nvidia-smi.js';
+} from '../../cluster/gpus/nvidia-smi-output.js';
 import { simulatedSmi } from '../../cluster/gpus/simulated.js';
 import { packageRoot } from '../../config/package-root.js';
 

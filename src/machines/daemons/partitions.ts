@@ -1,23 +1,23 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Layout } from '../../config/layout.js';
-import { HOLD_PARTITION } from '../../cluster/slurm/placeholder.js';
+import { PLACEHOLDER_PARTITION } from '../../cluster/slurm/placeholder-jobs.js';
 import { BOXES_PARTITION, MAIN_PARTITION, SSH_PARTITION } from '../../cluster/slurm/partitions.js';
 import { scontrol } from './job-processes.js';
 
 /** Nothing starts any more; what waits stays waiting. A start of slurmctld sets it up again, as slurm.conf has it. */
 export async function closePartitions(layout: Layout): Promise<void> {
-  for (const partition of [MAIN_PARTITION, SSH_PARTITION, BOXES_PARTITION, HOLD_PARTITION])
+  for (const partition of [MAIN_PARTITION, SSH_PARTITION, BOXES_PARTITION, PLACEHOLDER_PARTITION])
     await scontrol(layout, 'update', `PartitionName=${partition}`, 'State=DOWN');
 }
 
 /** For placeholders alone. Those that ran when the stack was stopped are lost: the API sets new ones before it listens. */
 export async function openForPlaceholders(layout: Layout): Promise<void> {
-  await scontrol(layout, 'update', `PartitionName=${HOLD_PARTITION}`, 'State=UP');
+  await scontrol(layout, 'update', `PartitionName=${PLACEHOLDER_PARTITION}`, 'State=UP');
 }
 
 /** The placeholders come first, so that they have their GPUs before a job can. Worker boxes' is opened by BoxGpus. */
 export async function openPartitions(layout: Layout): Promise<void> {
-  for (const partition of [HOLD_PARTITION, MAIN_PARTITION, SSH_PARTITION])
+  for (const partition of [PLACEHOLDER_PARTITION, MAIN_PARTITION, SSH_PARTITION])
     await scontrol(layout, 'update', `PartitionName=${partition}`, 'State=UP');
 }
 

@@ -5,7 +5,7 @@ import type { Config } from '../../config/config.js';
 import type { Gpu } from '../../cluster/gpus/gpu.js';
 import { gpuMemoryFeatureOf } from '../../cluster/ssh-hosts/capacity.js';
 import { packageRoot } from '../../config/package-root.js';
-import { holdReserve } from '../../cluster/slurm/placeholder.js';
+import { placeholderReserve } from '../../cluster/slurm/placeholder-jobs.js';
 import { fillPlaceholders } from '../../jobs/templates/placeholders.js';
 import type { Hardware } from './detect.js';
 import { NODE_NAME, type Layout } from '../../config/layout.js';
@@ -76,7 +76,7 @@ export function writeSlurmConfig(
     .flatMap((gpu) => [`gpu:${typeOf(gpu)}:1`, `shard:${typeOf(gpu)}:${shardsPerGpu}`])
     .join(',');
   const leastMb = Math.min(...hardware.gpus.map(({ memoryMb }) => memoryMb));
-  const reserve = holdReserve(hardware.cpus, hardware.gpus.length);
+  const reserve = placeholderReserve(hardware.cpus, hardware.gpus.length);
 
   const names = { gpuType, shardsPerGpu };
   const common = {

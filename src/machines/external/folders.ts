@@ -13,8 +13,8 @@ import { errnoOf } from '../../errors.js';
 import type { Layout } from '../../config/layout.js';
 import { packageRoot } from '../../config/package-root.js';
 
-/** The built-in templates, whose programs jobs run on the site's nodes. */
-export function siteTemplates(layout: Pick<Layout, 'app'>): string {
+/** The built-in templates, whose programs jobs run on the external cluster's nodes. */
+export function externalTemplates(layout: Pick<Layout, 'app'>): string {
   return join(layout.app, 'templates');
 }
 
@@ -34,7 +34,7 @@ export function makeSiteFolders(layout: Layout, gid: number | undefined): void {
     for (const path of [layout.logs, layout.run, layout.remoteJobs]) folder(path, 0o755);
     for (const path of shared) folder(path, 0o2750);
     folder(dirname(layout.jobEnded), 0o2770);
-    const templates = siteTemplates(layout);
+    const templates = externalTemplates(layout);
     cpSync(join(packageRoot, 'templates'), templates, { recursive: true });
   } catch (cause) {
     throw new ConfigError(

@@ -17,7 +17,7 @@ import { sharedGroup } from '../../cluster/external/group.js';
 const API_USER = 'jobrunner';
 
 /**
- * Makes what the API needs to run over a site's Slurm: its folders, its token.
+ * Makes what the API needs to run over an external Slurm: its folders, its token.
  * @returns the settings with the token, and that again if it was made just now
  * @throws ConfigError, one line with the remedy
  */

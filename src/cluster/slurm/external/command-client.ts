@@ -7,21 +7,21 @@ import { parsePending, pendingArguments } from '../pending.js';
 import { inParts, parseSacct, sacctArguments, type Past } from '../sacct.js';
 import { parseSbatch } from '../sbatch.js';
 import { parseSqueue, squeueArguments } from '../squeue.js';
-import type { SiteClient, SiteDefaults } from './client.js';
+import type { ExternalClient, SubmitDefaults } from './client.js';
 import { parsePartitions, partitionArguments } from './partitions.js';
-import { siteSbatchArguments } from './submit.js';
+import { externalSbatchArguments } from './submit.js';
 
-export interface SiteCommands {
+export interface ExternalCommands {
   /** Each command's absolute path, by its name. */
-  programs: Record<SiteProgram, string>;
+  programs: Record<ExternalProgram, string>;
   /** Undefined for where the commands themselves look. */
   slurmConf: string | undefined;
   /** As whom jobs are submitted and changed, by sudo; undefined for the API's own user. */
   user: string | undefined;
-  defaults: SiteDefaults;
+  defaults: SubmitDefaults;
 }
 
-export const siteProgramNames = [
+export const externalProgramNames = [
   'sbatch',
   'squeue',
   'sacct',
@@ -29,18 +29,18 @@ export const siteProgramNames = [
   'sinfo',
   'scancel',
 ] as const;
-export type SiteProgram = (typeof siteProgramNames)[number];
+export type ExternalProgram = (typeof externalProgramNames)[number];
 
 const submitsAtOnce = 4;
 
-/** A site's Slurm through its own commands. Nobody else's jobs are asked for. */
-export function siteCommandClient(site: SiteCommands): SiteClient {
-  const { programs, slurmConf, user, defaults } = site;
+/** An external cluster's Slurm through its own commands. Nobody else's jobs are asked for. */
+export function externalCommandClient(commands: ExternalCommands): ExternalClient {
+  const { programs, slurmConf, user, defaults } = commands;
   const run = commandRunner({ path: '/usr/bin:/bin', slurmConf });
-  const ask = (program: SiteProgram, args: string[], options?: CommandOptions) =>
+  const ask = (program: ExternalProgram, args: string[], options?: CommandOptions) =>
     run(programs[program], args, options);
   /** As the jobs' user. sudo is there for another; sudoers must keep SLURM_CONF for these programs. */
-  const act = (program: SiteProgram, args: string[], options?: CommandOptions) =>
+  const act = (program: ExternalProgram, args: string[], options?: CommandOptions) =>
     user === undefined
       ? ask(program, args, options)
       : run('sudo', ['-n', '-u', user, programs[program], ...args], options);
@@ -53,7 +53,7 @@ export function siteCommandClient(site: SiteCommands): SiteClient {
     return !/^AccountingStorageType\s*=\s*(accounting_storage\/none|\(null\))/m.test(config);
   };
   const past = async (which: Past) => {
-    // Asked once: a site does not come to keep a history while we run.
+    // Asked once: an external cluster does not come to keep a history while we run.
     accounting ??= hasAccounting();
     if (!(await accounting.catch(forget))) return [];
     const delimiter = `|${randomBytes(12).toString('hex')}|`;
@@ -63,7 +63,7 @@ export function siteCommandClient(site: SiteCommands): SiteClient {
   return {
     submit: (spec, script) =>
       limit(async () => {
-        const args = siteSbatchArguments(spec, defaults);
+        const args = externalSbatchArguments(spec, defaults);
         return parseSbatch(await act('sbatch', args, { input: script }));
       }),
     queue: async () => parseSqueue(await ask('squeue', [...squeueArguments(), own])),

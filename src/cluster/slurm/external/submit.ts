@@ -1,8 +1,11 @@
 import { sbatchArguments, type SubmitSpec } from '../sbatch.js';
-import type { SiteDefaults } from './client.js';
+import type { SubmitDefaults } from './client.js';
 
-/** A site may queue jobs again unasked when a node fails (`JobRequeue`): each job says what it wants. */
-export function siteSbatchArguments(spec: SubmitSpec, { account, qos }: SiteDefaults): string[] {
+/** An external cluster may queue jobs again unasked when a node fails (`JobRequeue`): each job says what it wants. */
+export function externalSbatchArguments(
+  spec: SubmitSpec,
+  { account, qos }: SubmitDefaults,
+): string[] {
   return [
     ...sbatchArguments({ ...spec, account: spec.account ?? account }),
     ...(qos === undefined ? [] : [`--qos=${qos}`]),

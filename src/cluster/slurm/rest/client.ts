@@ -2,7 +2,7 @@ import pLimit from 'p-limit';
 import { z } from 'zod';
 import { AppError } from '../../../errors.js';
 import { SlurmError } from '../command.js';
-import type { SiteClient, SiteDefaults } from '../external/client.js';
+import type { ExternalClient, SubmitDefaults } from '../external/client.js';
 import { historyPath, parseHistory, parseJobs, parsePendingJobs } from './jobs.js';
 import { parseRestNodes } from './nodes.js';
 import { parseRestPartitions } from './partitions.js';
@@ -12,13 +12,13 @@ import type { RestAsk } from './transport.js';
 import { optionalNumber, text } from './value.js';
 import { chooseVersion, isFlat, type RestVersion } from './version.js';
 
-export interface RestSite {
+export interface RestClientParts {
   ask: RestAsk;
   version: RestVersion;
   hasAccounting: boolean;
   /** Whose the jobs are. */
   user: string;
-  defaults: SiteDefaults;
+  defaults: SubmitDefaults;
   /** Told once of each field that is not as expected. */
   onUnread: TellUnread;
 }
@@ -46,7 +46,7 @@ const changeReply = z.object({
 /** What the server speaks, and whether of accounting. @throws SlurmError, also where it speaks nothing that is known here. */
 export async function findVersion(
   ask: RestAsk,
-): Promise<Pick<RestSite, 'version' | 'hasAccounting'>> {
+): Promise<Pick<RestClientParts, 'version' | 'hasAccounting'>> {
   const page = await ask({ method: 'GET', path: '/openapi/v3' });
   const { version, offered, hasAccounting } = chooseVersion(page);
   if (version === undefined)
@@ -57,10 +57,10 @@ export async function findVersion(
   return { version, hasAccounting };
 }
 
-/** A site's Slurm through its slurmrestd. */
-export function restClient(site: RestSite): SiteClient {
-  const { ask, version, hasAccounting, user, defaults } = site;
-  const tell = onceEach(site.onUnread);
+/** An external cluster's Slurm through its slurmrestd. */
+export function restClient(parts: RestClientParts): ExternalClient {
+  const { ask, version, hasAccounting, user, defaults } = parts;
+  const tell = onceEach(parts.onUnread);
   // Lists have a slash at their end since v0.0.40.
   const slash = isFlat(version) ? '' : '/';
   const get = (path: string, timeoutMs?: number) =>

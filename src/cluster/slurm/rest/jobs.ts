@@ -116,7 +116,7 @@ export function parseHistory(reply: unknown, user: string, tell: TellUnread): Sl
     });
 }
 
-/** A slurmrestd on a machine without the site's users tells none of their names (data_parser, `USER_ID` and `JOB_USER`). */
+/** A slurmrestd on a machine without the external cluster's users tells none of their names (data_parser, `USER_ID` and `JOB_USER`). */
 function mayBeOf(user: string, told: string | undefined): boolean {
   return told === undefined || told === '' || told === user;
 }

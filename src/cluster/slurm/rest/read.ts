@@ -14,7 +14,7 @@ export interface UnreadField {
 
 export type TellUnread = (unread: UnreadField) => void;
 
-/** Tells of each kind's each field once: a busy site has it in a thousand records every few seconds. */
+/** Tells of each kind's each field once: a busy cluster has it in a thousand records every few seconds. */
 export function onceEach(tell: TellUnread): TellUnread {
   const told = new Set<string>();
   return (unread) => {

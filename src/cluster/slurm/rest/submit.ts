@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { SubmitSpec } from '../sbatch.js';
-import type { SiteDefaults } from '../external/client.js';
+import type { SubmitDefaults } from '../external/client.js';
 import { readReply } from './read.js';
 import { isFlat, type RestVersion } from './version.js';
 
@@ -15,7 +15,7 @@ export function submitBody(
   version: RestVersion,
   spec: SubmitSpec,
   script: string,
-  { account, qos }: SiteDefaults,
+  { account, qos }: SubmitDefaults,
 ): object {
   const minutes = spec.timeLimit === 'UNLIMITED' ? null : Math.ceil(spec.timeLimit / 60);
   const number = (value: number) => ({ set: true, infinite: false, number: value });

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chooseGres } from '../../src/cluster/gpus/choose.js';
 import type { JobRequest } from '../../src/jobs/job.js';
-import { isHere, mayBeRemote } from '../../src/jobs/placement/target.js';
-import { Places } from '../../src/jobs/placement/own-cluster.js';
+import { mayUseLocalGpus, mayBeRemote } from '../../src/jobs/placement/target.js';
+import { OwnTargets } from '../../src/jobs/placement/own-cluster.js';
 import { HostList } from '../../src/cluster/ssh-hosts/host-list.js';
 import type { ResolvedHost } from '../../src/cluster/ssh-hosts/resolved-hosts.js';
 
@@ -43,24 +43,28 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-function placesWith(hosts: ResolvedHost[]): Places {
+function placesWith(hosts: ResolvedHost[]): OwnTargets {
   writeFileSync(path, JSON.stringify({ hosts, problem: null }));
-  return new Places(local, new HostList(path));
+  return new OwnTargets(local, new HostList(path));
 }
 
 describe('a partition', () => {
   test('that is not there is refused with those that are', () => {
     const none = placesWith([]);
-    expect(() => none.of('nowhere')).toThrow('partition: there is no nowhere here; there is main');
-    expect(() => none.of('ssh')).toThrow(/no ssh here; there is main; .*JR_SSH_NODES/);
+    expect(() => none.forPartition('nowhere')).toThrow(
+      'partition: there is no nowhere here; there is main',
+    );
+    expect(() => none.forPartition('ssh')).toThrow(/no ssh here; there is main; .*JR_SSH_NODES/);
     const some = placesWith([host('a', {})]);
-    expect(() => some.of('nowhere')).toThrow('there is main, ssh');
-    expect(some.of('ssh').writers).toBe('jr-remote');
-    expect(some.of(undefined).writers).toBe('job-user');
+    expect(() => some.forPartition('nowhere')).toThrow('there is main, ssh');
+    expect(some.forPartition('ssh').folderOwner).toBe('jr-remote');
+    expect(some.forPartition(undefined).folderOwner).toBe('job-user');
   });
 
   test('of hosts that are all leaving is none', () => {
-    expect(() => placesWith([host('a', { leaving: true })]).of('ssh')).toThrow('there is no ssh');
+    expect(() => placesWith([host('a', { leaving: true })]).forPartition('ssh')).toThrow(
+      'there is no ssh',
+    );
   });
 });
 
@@ -78,12 +82,12 @@ describe('a job on SSH hosts', () => {
     [{ cpus: 32, gpus: 8 }, /^partition: no SSH host has 32 CPU/],
     [{ screen: true }, /^screen: /],
   ])('that asks for %j is refused', (fields, message) => {
-    const place = placesWith([a10, h100]).of('ssh');
+    const place = placesWith([a10, h100]).forPartition('ssh');
     expect(() => place.refuse(ask(fields))).toThrow(message);
   });
 
   test('may ask for what one of them has', () => {
-    const place = placesWith([a10, h100]).of('ssh');
+    const place = placesWith([a10, h100]).forPartition('ssh');
     for (const fields of [{ cpus: 32, gpus: 2 }, { gpus: 8 }, { gpu_mem_gb: 80 }, { gpus: 0.5 }])
       expect(() => place.refuse(ask(fields))).not.toThrow();
   });
@@ -91,7 +95,7 @@ describe('a job on SSH hosts', () => {
   test('that asks for GPU memory gets shares of the smallest GPUs that hold it, on those or larger ones', () => {
     const places = placesWith([a10, h100]);
     const gresFor = (request: JobRequest) =>
-      chooseGres(request, places.of('ssh').fleetFor(request), [], () => false);
+      chooseGres(request, places.forPartition('ssh').fleetFor(request), [], () => false);
     const small = ask({ gpu_mem_gb: 12 });
     expect(gresFor(small)).toBe('shard:50');
     expect(places.constraintOf(small, 'shard:50')).toBeUndefined();
@@ -101,7 +105,7 @@ describe('a job on SSH hosts', () => {
   });
 
   test('takes GPUs by their index on the host', () => {
-    const place = placesWith([a10, h100]).of('ssh');
+    const place = placesWith([a10, h100]).forPartition('ssh');
     const request = ask({ gpus: 2, allowed_gpus: [3, 5, 7] });
     const claims = [{ gres: 'shard:nvidia3:100', gpu_indices: null }];
     expect(chooseGres(request, place.fleetFor(request), claims, () => false)).toBe(
@@ -111,9 +115,9 @@ describe('a job on SSH hosts', () => {
 
   test('sees hosts that came since', () => {
     const places = placesWith([a10]);
-    expect(() => places.of('ssh').refuse(ask({ gpus: 8 }))).toThrow('2 is the most');
+    expect(() => places.forPartition('ssh').refuse(ask({ gpus: 8 }))).toThrow('2 is the most');
     writeFileSync(path, JSON.stringify({ hosts: [a10, h100], problem: null }));
-    expect(() => places.of('ssh').refuse(ask({ gpus: 8 }))).not.toThrow();
+    expect(() => places.forPartition('ssh').refuse(ask({ gpus: 8 }))).not.toThrow();
   });
 });
 
@@ -128,10 +132,10 @@ describe('a job for any place', () => {
 
   function sent(asked: JobRequest, hosts: ResolvedHost[], here = own) {
     writeFileSync(path, JSON.stringify({ hosts, problem: null }));
-    const places = new Places(here, new HostList(path));
-    places.of(asked.partition).refuse(asked);
-    const request = places.settle(asked);
-    const place = places.of(request.partition);
+    const places = new OwnTargets(here, new HostList(path));
+    places.forPartition(asked.partition).refuse(asked);
+    const request = places.resolvePartition(asked);
+    const place = places.forPartition(request.partition);
     const gres = chooseGres(request, place.fleetFor(request), [], () => false);
     const partition = places.partitionOf(request);
     return { partition, gres, constraint: places.constraintOf(request, gres) };
@@ -190,7 +194,11 @@ describe('a job for any place', () => {
 
   test('counts as here until it has started elsewhere', () => {
     const of = (node_list: string | null) => ({ request: any({}), node_list });
-    expect([null, 'box0', 'big'].map((node) => isHere(of(node)))).toEqual([true, true, false]);
+    expect([null, 'box0', 'big'].map((node) => mayUseLocalGpus(of(node)))).toEqual([
+      true,
+      true,
+      false,
+    ]);
     expect([null, 'box0', 'big'].map((node) => mayBeRemote(of(node)))).toEqual([true, false, true]);
   });
 });

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { readConfig } from '../../src/config/config.js';
 import { AppError } from '../../src/errors.js';
 import { readNodeGres, sharesPerGpu, usedShards } from '../../src/cluster/external/gres.js';
-import type { SitePartition } from '../../src/cluster/external/inventory.js';
-import { SitePlaces } from '../../src/jobs/placement/external.js';
-import { SiteQueuePlaces } from '../../src/queue-api/external-targets.js';
+import type { ExternalPartition } from '../../src/cluster/external/inventory.js';
+import { ExternalTargets } from '../../src/jobs/placement/external.js';
+import { ExternalQueueTargets } from '../../src/queue-api/external-targets.js';
 import type { Job } from '../../src/jobs/job.js';
 import type { SlurmNode } from '../../src/cluster/slurm/nodes.js';
 import { parsePartitions } from '../../src/cluster/slurm/external/partitions.js';
@@ -15,11 +15,11 @@ import { plainRequest, runScript } from './script-support.js';
 
 const external = { JR_ROOT: '/nonexistent/jr', JR_SLURM_MODE: 'external' };
 
-describe('settings of a site', () => {
+describe('settings of an external cluster', () => {
   test.each([
     [{ JR_SSH_NODES: '/x' }, /JR_SSH_NODES: cannot be set with JR_SLURM_MODE=external/],
     [{ JR_JOIN_PORT: '7000', JR_SIMULATE_GPUS: '2' }, /JR_JOIN_PORT, JR_SIMULATE_GPUS: cannot/],
-    [{ JR_USER_MAX_GPUS: '2' }, /the site’s own associations/],
+    [{ JR_USER_MAX_GPUS: '2' }, /the external cluster’s own associations/],
     [{ JR_SLURM_JWT: 'a.b.c' }, /JR_SLURM_JWT: is for slurmrestd/],
     [{ JR_SLURMRESTD_URL: 'http://h:1' }, /one of JR_SLURM_JWT and JR_SLURM_JWT_FILE/],
     [{ JR_SLURMRESTD_URL: 'http://me:secret@h:1' }, /JR_SLURMRESTD_URL: expected/],
@@ -86,24 +86,24 @@ test('scontrol’s partitions are read, and a line that is none is an error', ()
   expect(() => parsePartitions('nonsense')).toThrow(/cannot be read/);
 });
 
-describe('a place on a site', () => {
+describe('a place on an external cluster', () => {
   const node = (name: string, gres: string | null, more: Partial<SlurmNode> = {}): SlurmNode => ({
     ...{ name, gres, state: 'idle', partition: 'p', cpus: 8, cpusAllocated: 0 },
     ...{ memoryMb: 16_384, memoryAllocatedMb: 0, gresUsed: null, reason: null },
     ...more,
   });
-  const partition = (name: string, ...nodes: SlurmNode[]): SitePartition => ({
+  const partition = (name: string, ...nodes: SlurmNode[]): ExternalPartition => ({
     ...{ name, isDefault: null, state: 'UP', maxTime: 7200, defaultTime: 600 },
     ...{ maxMemoryMb: null, maxCpus: 4, nodes },
   });
-  const places = (defaultPartition?: string, ...partitions: SitePartition[]) =>
-    new SitePlaces(
+  const places = (defaultPartition?: string, ...partitions: ExternalPartition[]) =>
+    new ExternalTargets(
       { partitions: () => partitions },
       { partition: defaultPartition, maxTime: 3600 },
     );
 
   test('has the least of what partition, nodes and JR_MAX_TIME allow', () => {
-    const here = places('p', partition('p', node('a', null))).of(undefined);
+    const here = places('p', partition('p', node('a', null))).forPartition(undefined);
     expect(here.limits).toEqual({
       cpus: 4,
       memoryMb: 16_384,
@@ -112,21 +112,26 @@ describe('a place on a site', () => {
     });
   });
 
-  test('takes as much memory as is asked for where the site has not told Slurm of any', () => {
-    const here = places('p', partition('p', node('a', null, { memoryMb: 1 }))).of('p');
+  test('takes as much memory as is asked for where the external cluster has not told Slurm of any', () => {
+    const here = places('p', partition('p', node('a', null, { memoryMb: 1 }))).forPartition('p');
     expect(() => here.refuse({ ...plainRequest, mem_gb: 500 })).not.toThrow();
   });
 
-  test('must be named where the site tells no default', () => {
+  test('must be named where the external cluster tells no default', () => {
     const two = places(undefined, partition('p', node('a', null)), partition('q'));
-    expect(() => two.of(undefined)).toThrow(/partition: name one of p, q/);
-    expect(() => two.of('main')).toThrow(/there is no main on the site; there is p, q/);
+    expect(() => two.forPartition(undefined)).toThrow(/partition: name one of p, q/);
+    expect(() => two.forPartition('main')).toThrow(
+      /there is no main on the external cluster; there is p, q/,
+    );
   });
 
   test('that is gone is nowhere for the jobs that were in it', () => {
     const parts = [partition('p', node('a', null))];
-    const site = new SitePlaces({ partitions: () => parts }, { partition: 'p', maxTime: 3600 });
-    const queue = new SiteQueuePlaces(site, { partitions: () => parts });
+    const site = new ExternalTargets(
+      { partitions: () => parts },
+      { partition: 'p', maxTime: 3600 },
+    );
+    const queue = new ExternalQueueTargets(site, { partitions: () => parts });
     const jobIn = (name?: string) => ({ request: { ...plainRequest, partition: name } }) as Job;
     expect(queue.partitionOf(jobIn())).toBe('p');
     expect(queue.onlyNodeOf(jobIn('p'))).toBe('a');
@@ -134,9 +139,9 @@ describe('a place on a site', () => {
     expect(queue.onlyNodeOf(jobIn('gone'))).toBeUndefined();
   });
 
-  test('gives whole GPUs by number and type, and shares in the site’s own shards', () => {
+  test('gives whole GPUs by number and type, and shares in the external cluster’s own shards', () => {
     const mixed = partition('p', node('a', 'gpu:a100:2,shard:20'), node('b', 'gpu:t4:4'));
-    const here = places('p', mixed).of('p');
+    const here = places('p', mixed).forPartition('p');
     const gres = (more: object) => here.gresFor?.({ ...plainRequest, ...more });
     expect(gres({})).toBeNull();
     expect(gres({ gpus: 3 })).toBe('gpu:3');
@@ -145,7 +150,7 @@ describe('a place on a site', () => {
     expect(() => gres({ gpus: 3, gpu_type: 'a100' })).toThrow(/2 is the most/);
     expect(() => gres({ gpus: 0.5, gpu_type: 't4' })).toThrow(/whole t4s only/);
     expect(() => gres({ gpu_mem_gb: 4 })).toThrow(AppError);
-    const whole = places('p', partition('p', node('b', 'gpu:t4:4'))).of('p');
+    const whole = places('p', partition('p', node('b', 'gpu:t4:4'))).forPartition('p');
     expect(() => whole.refuse({ ...plainRequest, gpus: 0.5 })).toThrow(/whole GPUs only/);
   });
 
@@ -155,7 +160,7 @@ describe('a place on a site', () => {
       node('a', 'gpu:a100:2,gpu:v100:1,shard:a100:8,shard:v100:2', { memoryMb: 2048 }),
       node('b', 'gpu:v100:4'),
     );
-    const here = places('p', mixed).of('p');
+    const here = places('p', mixed).forPartition('p');
     const ask = (more: object) => {
       const request = { ...plainRequest, mem_gb: 1, ...more };
       here.refuse(request);
@@ -170,15 +175,15 @@ describe('a place on a site', () => {
   });
 });
 
-test('a script on a site leaves the GPUs as they are, and says that it ends', () => {
+test('a script on an external cluster leaves the GPUs as they are, and says that it ends', () => {
   const folder = mkdtempSync(join(tmpdir(), 'jr-site-'));
-  const site = { jobEndedFile: join(folder, 'last'), sharesByGroup: true };
+  const external = { jobEndedFile: join(folder, 'last'), sharesByGroup: true };
   const { stdout } = runScript(
-    { site, request: { ...plainRequest, gpus: 1 } },
+    { external, request: { ...plainRequest, gpus: 1 } },
     'echo "$CUDA_VISIBLE_DEVICES $JR_CUDA ${JR_GPU_FRACTION} ${SLURM_TIME_FORMAT-none} ${HOME:+home} $(umask)"',
     { CUDA_VISIBLE_DEVICES: '2', SLURM_TIME_FORMAT: '%s' },
   );
   expect(stdout).toContain('2 2 1.000000 none home 0007');
-  expect(existsSync(site.jobEndedFile)).toBe(true);
+  expect(existsSync(external.jobEndedFile)).toBe(true);
   rmSync(folder, { recursive: true });
 });

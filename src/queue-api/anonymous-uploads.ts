@@ -7,7 +7,7 @@ const mostOfOne = 4;
 const longestMs = 60_000;
 
 /** Bounds what callers cost who have shown no token yet: theirs stands in the form itself. */
-export class StrangerForms {
+export class AnonymousUploads {
   #inAll = 0;
   readonly #ofNetwork = new Map<string, number>();
 

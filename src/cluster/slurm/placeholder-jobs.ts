@@ -3,20 +3,21 @@ import { formatOf, readRows } from './columns.js';
 import { parseState, type SlurmState } from './states.js';
 
 /** The partition of the placeholders that keep jobs off a paused GPU, see slurm/slurm.conf. */
-export const HOLD_PARTITION = 'hold';
+export const PLACEHOLDER_PARTITION = 'hold';
 
 /** The same for the GPUs of worker boxes. */
-export const HOLD_BOXES_PARTITION = 'hold-boxes';
+export const PLACEHOLDER_BOXES_PARTITION = 'hold-boxes';
 
-const partitionOf = (node: string) => (node === NODE_NAME ? HOLD_PARTITION : HOLD_BOXES_PARTITION);
+const partitionOf = (node: string) =>
+  node === NODE_NAME ? PLACEHOLDER_PARTITION : PLACEHOLDER_BOXES_PARTITION;
 
 /** By it a box that leaves takes its placeholders along. */
-export const holdNameOf = (node: string) => (node === NODE_NAME ? 'hold' : `hold-${node}`);
+export const placeholderNameOf = (node: string) => (node === NODE_NAME ? 'hold' : `hold-${node}`);
 
 /** Slurm ends a placeholder that uses more than it asked for, and a shell that sleeps uses some MiB. */
-const holdMemoryMb = 16;
+const placeholderMemoryMb = 16;
 
-export interface HoldReserve {
+export interface PlaceholderReserve {
   cpus: number;
   memoryMb: number;
 }
@@ -25,26 +26,31 @@ export interface HoldReserve {
  * What the node has beyond what jobs can get: one CPU and a little memory for each placeholder that can run. A GPU has one
  * for its free part and one for each job that shares it, which has a CPU of its own.
  */
-export function holdReserve(cpus: number, gpus: number): HoldReserve {
+export function placeholderReserve(cpus: number, gpus: number): PlaceholderReserve {
   const placeholders = gpus === 0 ? 0 : cpus + gpus;
-  return { cpus: placeholders, memoryMb: placeholders * holdMemoryMb };
+  return { cpus: placeholders, memoryMb: placeholders * placeholderMemoryMb };
 }
 
 /** A placeholder writes nothing and does nothing until it is cancelled. */
-export const holdScript = '#!/bin/sh\nexec sleep infinity\n';
+export const placeholderScript = '#!/bin/sh\nexec sleep infinity\n';
 
 /** @param nice more of it lets other placeholders start first */
-export function holdArguments(gres: string, comment: string, nice: number, node: string): string[] {
+export function placeholderArguments(
+  gres: string,
+  comment: string,
+  nice: number,
+  node: string,
+): string[] {
   return [
     '--parsable',
     '--export=ALL',
     `--comment=${comment}`,
-    `--job-name=${holdNameOf(node)}`,
+    `--job-name=${placeholderNameOf(node)}`,
     `--partition=${partitionOf(node)}`,
     ...(node === NODE_NAME ? [] : [`--nodelist=${node}`]),
     `--gres=${gres}`,
     `--nice=${nice}`,
-    `--mem=${holdMemoryMb}M`,
+    `--mem=${placeholderMemoryMb}M`,
     '--time=UNLIMITED',
     '--chdir=/',
     '--output=/dev/null',
@@ -52,7 +58,7 @@ export function holdArguments(gres: string, comment: string, nice: number, node:
 }
 
 /** A placeholder that waits, holds, or is on its way out. */
-export interface SlurmHold {
+export interface Placeholder {
   slurmJobId: number;
   state: SlurmState;
   /** Shards of the one GPU it is for. */
@@ -69,12 +75,12 @@ const columns = [
 ] as const;
 
 /** Nobody but the API's user can submit to the partition: what stands in it, no job can have forged. */
-export function holdQueueArguments(node: string): string[] {
+export function placeholderQueueArguments(node: string): string[] {
   return ['--noheader', '--all', `--partition=${partitionOf(node)}`, formatOf(columns)];
 }
 
 /** @throws Error on a line that cannot be read. */
-export function parseHolds(output: string): SlurmHold[] {
+export function parsePlaceholders(output: string): Placeholder[] {
   return readRows(columns, output).map((cell) => {
     // gres:shard:nvidia0:70 in 22.05, gres/shard:nvidia0:70 in 24.11.
     const shards = /shard:\w+:(\d+)$/.exec(cell['tres-per-node'])?.[1];

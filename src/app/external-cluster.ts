@@ -1,31 +1,31 @@
 import { existsSync } from 'node:fs';
 import { ConfigError } from '../config/config-error.js';
-import type { ExternalSlurm, SiteAccess } from '../config/external.js';
+import type { ExternalSlurm, ExternalAccess } from '../config/external.js';
 import { watchShared } from '../jobs/job-ended.js';
-import { sitePace } from '../jobs/polling.js';
-import { siteTemplates } from '../machines/external/folders.js';
+import { externalPollIntervals } from '../jobs/polling.js';
+import { externalTemplates } from '../machines/external/folders.js';
 import { isOtherUser } from '../cluster/external/group.js';
-import { SiteInventory } from '../cluster/external/inventory.js';
-import { SitePlaces } from '../jobs/placement/external.js';
+import { ExternalInventory } from '../cluster/external/inventory.js';
+import { ExternalTargets } from '../jobs/placement/external.js';
 import { findPrograms } from '../cluster/external/programs.js';
-import { NiceRanking, siteNiceOf } from '../jobs/queue-priority/external.js';
+import { NiceRanking, externalNiceOf } from '../jobs/queue-priority/external.js';
 import { SlurmError } from '../cluster/slurm/command.js';
 import { findVersion, restClient } from '../cluster/slurm/rest/client.js';
 import type { UnreadField } from '../cluster/slurm/rest/read.js';
 import { userOf } from '../cluster/slurm/rest/token.js';
 import { restTransport } from '../cluster/slurm/rest/transport.js';
-import type { SiteClient, SiteDefaults } from '../cluster/slurm/external/client.js';
-import { siteCommandClient } from '../cluster/slurm/external/command-client.js';
+import type { ExternalClient, SubmitDefaults } from '../cluster/slurm/external/client.js';
+import { externalCommandClient } from '../cluster/slurm/external/command-client.js';
 import { parseTimeLimit } from '../config/time-limit.js';
 import type { Base } from './base.js';
-import type { Cluster, Site } from './cluster.js';
+import type { Cluster, ExternalCluster } from './cluster.js';
 
 /** @throws ConfigError naming what is missing, in one line. */
-export async function openSite(base: Base, external: ExternalSlurm): Promise<Cluster> {
+export async function openExternalCluster(base: Base, settings: ExternalSlurm): Promise<Cluster> {
   const { config, log, onClose } = base;
-  const { access } = external;
-  const slurm = await clientOf(access, external, base);
-  const inventory = new SiteInventory(slurm, log);
+  const { access } = settings;
+  const slurm = await clientOf(access, settings, base);
+  const inventory = new ExternalInventory(slurm, log);
   onClose(() => inventory.close());
   let hasAccounting: boolean;
   try {
@@ -36,57 +36,60 @@ export async function openSite(base: Base, external: ExternalSlurm): Promise<Clu
     throw new ConfigError(`${settingOf(access)}: ${cause.message}`, { cause });
   }
   const there = inventory.partitions().map((one) => one.name);
-  if (external.partition !== undefined && !there.includes(external.partition))
+  if (settings.partition !== undefined && !there.includes(settings.partition))
     throw new ConfigError(
-      `JR_SLURM_PARTITION: there is no ${external.partition} on the site; there is ${there.join(', ')}`,
+      `JR_SLURM_PARTITION: there is no ${settings.partition} on the external cluster; there is ${there.join(', ')}`,
     );
   if (!hasAccounting)
     log.warn(
-      'the site keeps no history of jobs (accounting): what ends while the API is away for longer than MinJobAge is lost sight of',
+      'the external cluster keeps no history of jobs (accounting): what ends while the API is away for longer than MinJobAge is lost sight of',
     );
   const user = access.kind === 'rest' ? (access.user ?? userOf(access.token())) : access.user;
   const maxTime = parseTimeLimit(config.node.maxTime) ?? 'UNLIMITED';
-  const places = new SitePlaces(inventory, { partition: external.partition, maxTime });
+  const targets = new ExternalTargets(inventory, { partition: settings.partition, maxTime });
   const sharesByGroup = await isOtherUser(user);
-  const site = { slurm, inventory, places, hasAccounting, sharesByGroup };
-  log.info({ partitions: there, hasAccounting }, 'the site answers');
-  return { slurm, places, own: undefined, site };
+  const external = { slurm, inventory, targets, hasAccounting, sharesByGroup };
+  log.info({ partitions: there, hasAccounting }, 'the external cluster answers');
+  return { slurm, targets, own: undefined, external };
 }
 
-/** In what jobs are dealt with on a site, see jobs.ts. */
-export function siteWays({ config, layout, db }: Base, { slurm, sharesByGroup }: Site) {
+/** In what jobs are dealt with on an external cluster, see jobs.ts. */
+export function externalPolicy(
+  { config, layout, db }: Base,
+  { slurm, sharesByGroup }: ExternalCluster,
+) {
   return {
     accountFor: () => Promise.resolve(undefined),
     limitsChanged: () => Promise.resolve(),
-    niceOf: siteNiceOf,
+    niceOf: externalNiceOf,
     ranking: new NiceRanking(db, slurm),
-    pace: sitePace(config.pollSeconds),
+    intervals: externalPollIntervals(config.pollSeconds),
     watchEndings: watchShared(layout.jobEnded),
-    /** Its accounting keeps comments only where the site has asked for it (AccountingStoreFlags). */
+    /** Its accounting keeps comments only where the external cluster has asked for it (AccountingStoreFlags). */
     knowsByFolder: true,
-    templates: siteTemplates(layout),
+    templates: externalTemplates(layout),
     script: { jobEndedFile: layout.jobEnded, sharesByGroup },
   };
 }
 
-/** Which setting is to blame when the site cannot be asked. */
-function settingOf(access: SiteAccess): string {
+/** Which setting is to blame when the external cluster cannot be asked. */
+function settingOf(access: ExternalAccess): string {
   if (access.kind === 'rest') return 'JR_SLURMRESTD_URL';
   return access.slurmConf === undefined
-    ? 'JR_SLURM_MODE: is external, and the site cannot be asked; JR_SLURM_CONF names its slurm.conf where Slurm finds none'
+    ? 'JR_SLURM_MODE: is external, and the external cluster cannot be asked; JR_SLURM_CONF names its slurm.conf where Slurm finds none'
     : 'JR_SLURM_CONF';
 }
 
 async function clientOf(
-  access: SiteAccess,
-  defaults: SiteDefaults,
+  access: ExternalAccess,
+  defaults: SubmitDefaults,
   { now, log }: Pick<Base, 'now' | 'log'>,
-): Promise<SiteClient> {
+): Promise<ExternalClient> {
   if (access.kind === 'commands') {
     const { path, slurmConf, user } = access;
     if (slurmConf !== undefined && !existsSync(slurmConf))
       throw new ConfigError(`JR_SLURM_CONF: there is no file ${slurmConf}`);
-    return siteCommandClient({ programs: findPrograms(path), slurmConf, user, defaults });
+    return externalCommandClient({ programs: findPrograms(path), slurmConf, user, defaults });
   }
   const { url, token } = access;
   const user = access.user ?? userOf(token());
