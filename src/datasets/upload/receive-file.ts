@@ -6,7 +6,6 @@ import { demandFree, diskFull } from '../free-disk.js';
 import type { HashThread, Hashing } from './hash-thread.js';
 import { pump } from './pump.js';
 import { SLAB_BYTES, type Slab, type SlabPool } from './slab-pool.js';
-import { withoutMarking } from './without-marking.js';
 
 /** Slabs one upload may have under way. */
 const MOST_IN_FLIGHT = 16;
@@ -41,7 +40,7 @@ export async function receiveFile(steps: ReceiveSteps): Promise<ReceivedFile> {
   const file = await open(steps.path, 'wx', 0o640);
   const writer = new HashingWriter(file, steps);
   try {
-    await withoutMarking(() => pump(steps.body, (chunk) => writer.take(chunk), steps.signal));
+    await pump(steps.body, (chunk) => writer.take(chunk), steps.signal);
     const sha256 = await writer.end();
     return { sha256, size: writer.size, file };
   } catch (error) {

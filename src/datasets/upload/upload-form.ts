@@ -1,11 +1,9 @@
-import type { Writable } from 'node:stream';
 import type { Request, Response } from 'express';
 import multer, { type StorageEngine } from 'multer';
 import { z } from 'zod';
 import { AppError } from '../../errors.js';
 import { readBody } from '../../http/read-input.js';
 import { sha256Schema, type Sha256 } from '../digest.js';
-import { takeShortcut } from './form-shortcut.js';
 import type { StagedUpload } from '../make-dataset.js';
 import type { DatasetService } from '../service.js';
 
@@ -20,11 +18,6 @@ const fieldsSchema = z.strictObject({
   sha256: sha256Schema.optional(),
   name: z.string().max(1000, 'expected at most 1000 characters').optional(),
 });
-
-/** multer 2.5's own option, which its types lack. */
-type MulterOptions = multer.Options & {
-  streamHandler: (body: Request, busboy: Writable) => void;
-};
 
 /** The file's part may follow this many bytes of headers and other fields. */
 const MOST_AROUND_FILE = 64 * 1024;
@@ -54,7 +47,7 @@ export async function readUploadForm(
   let staging: Promise<StagedUpload> | undefined;
   try {
     await new Promise<void>((resolve, reject) => {
-      const options: MulterOptions = {
+      const options: multer.Options = {
         storage: stagingEngine((file) => {
           staging = service.stage(file.stream, { owner, signal: gone.signal });
           // multer would first read the whole body; the caller is to be told now.
@@ -74,10 +67,6 @@ export async function readUploadForm(
           fieldNestingDepth: 0,
         },
         defParamCharset: 'utf8',
-        streamHandler: (body, busboy) => {
-          takeShortcut(busboy, body.get('content-type'));
-          body.pipe(busboy);
-        },
       };
       const parse = multer(options).any();
       parse(req, res, (error?: unknown) => (error instanceof Error ? reject(error) : resolve()));
