@@ -3,8 +3,8 @@ import { errnoOf } from '../errors.js';
 import { extractArchive } from './archive/extract-archive.js';
 import type { DatasetFolders, DatasetPaths } from './folders.js';
 import { isWhole } from './folders.js';
+import { BUFFER_BYTES, type BufferPool, type PooledBuffer } from './upload/buffer-pool.js';
 import type { HashThread } from './upload/hash-thread.js';
-import { SLAB_BYTES, type Slab, type SlabPool } from './upload/slab-pool.js';
 import type { Dataset } from './store.js';
 import { pathInTree, walkTree, type TreeEntry } from './walk-tree.js';
 
@@ -12,7 +12,7 @@ export interface DamageSearch {
   dataset: Dataset;
   folders: DatasetFolders;
   hashThread: HashThread;
-  slabs: SlabPool;
+  buffers: BufferPool;
   signal: AbortSignal;
 }
 
@@ -54,26 +54,26 @@ export async function findDamage(search: DamageSearch): Promise<string | undefin
 
 async function hashFile(
   path: string,
-  { hashThread, slabs, signal }: DamageSearch,
+  { hashThread, buffers, signal }: DamageSearch,
 ): Promise<string> {
   const file = await open(path, 'r');
   const hashing = hashThread.begin();
-  let slab = slabs.take();
-  const onBack = (back: Slab) => {
-    slab = back;
+  let buffer = buffers.take();
+  const onBack = (back: PooledBuffer) => {
+    buffer = back;
   };
   try {
     for (;;) {
       signal.throwIfAborted();
-      const { bytesRead } = await file.read(slab, 0, SLAB_BYTES, null);
+      const { bytesRead } = await file.read(buffer, 0, BUFFER_BYTES, null);
       if (bytesRead === 0) return await hashing.digest();
-      await hashing.update(slab, bytesRead, onBack);
+      await hashing.update(buffer, bytesRead, onBack);
     }
   } catch (error) {
     await hashing.drop();
     throw error;
   } finally {
-    slabs.giveBack(slab);
+    buffers.giveBack(buffer);
     await file.close();
   }
 }
@@ -129,8 +129,8 @@ async function haveSameBytes(left: Buffer, right: Buffer): Promise<boolean> {
   try {
     const b = await open(right, 'r');
     try {
-      const fromA = Buffer.allocUnsafe(SLAB_BYTES);
-      const fromB = Buffer.allocUnsafe(SLAB_BYTES);
+      const fromA = Buffer.allocUnsafe(BUFFER_BYTES);
+      const fromB = Buffer.allocUnsafe(BUFFER_BYTES);
       for (;;) {
         const [x, y] = await Promise.all([a.read(fromA), b.read(fromB)]);
         if (x.bytesRead !== y.bytesRead) return false;

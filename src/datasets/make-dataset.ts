@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import type { Database } from '../db/database.js';
-import type { Arrival } from './upload/arrivals.js';
+import type { UploadReservation } from './upload/reservations.js';
 import type { Sha256 } from './digest.js';
 import { displayName } from './display-name.js';
 import { isWhole, seal, type DatasetFolders, type IncomingFolder } from './folders.js';
@@ -12,7 +12,7 @@ import { unpack, type UnpackLimits } from './unpack.js';
 /** Bytes received and hashed, not yet a dataset. */
 export interface StagedUpload extends ReceivedFile {
   incoming: IncomingFolder;
-  arrival: Arrival;
+  reservation: UploadReservation;
 }
 
 export interface KeepOptions {
@@ -47,7 +47,7 @@ export interface MakeParts {
  */
 export async function makeDataset(
   { db, folders, limits, now, log }: MakeParts,
-  { sha256, size, incoming, file, arrival }: StagedUpload,
+  { sha256, size, incoming, file, reservation }: StagedUpload,
   options: KeepOptions,
   signal: AbortSignal,
 ): Promise<Kept> {
@@ -60,7 +60,7 @@ export async function makeDataset(
   const { format, files, bytes } = await unpack(incoming, name, limits, signal);
   await file.sync();
   step('unpacked');
-  arrival.reserve(size + bytes);
+  reservation.reserve(size + bytes);
   const at = now();
   // Stored again in place of damaged bytes, it stays whose it was.
   const owner = known?.owner ?? options.owner;
@@ -81,7 +81,7 @@ export async function makeDataset(
     throw error;
   }
   // It counts as stored from here on, and not twice.
-  arrival.end();
+  reservation.end();
   step('stored');
   return { dataset, created: true };
 }

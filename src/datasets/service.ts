@@ -3,7 +3,7 @@ import type { Readable } from 'node:stream';
 import type { Logger } from 'pino';
 import type { Database } from '../db/database.js';
 import { AppError, errnoOf, isDiskFull } from '../errors.js';
-import { Arrivals, type Room } from './upload/arrivals.js';
+import { UploadReservations, type Room } from './upload/reservations.js';
 import type { Sha256 } from './digest.js';
 import { findDamage } from './find-damage.js';
 import { DatasetFolders, type IncomingFolder } from './folders.js';
@@ -14,7 +14,7 @@ import { listFiles, type FilePage } from './list-files.js';
 import { makeDataset, type KeepOptions, type Kept, type StagedUpload } from './make-dataset.js';
 import { receiveFile, tooLarge } from './upload/receive-file.js';
 import { reconcile } from './reconcile.js';
-import { SlabPool } from './upload/slab-pool.js';
+import { BufferPool } from './upload/buffer-pool.js';
 import { deleteDataset, findDataset, listDatasets, markChecked, type Dataset } from './store.js';
 import { WorkInFlight } from './work-in-flight.js';
 
@@ -45,13 +45,13 @@ export interface Verdict {
 export class DatasetService {
   private readonly folders: DatasetFolders;
   private readonly hashThread = new HashThread();
-  private readonly slabs = new SlabPool();
+  private readonly buffers = new BufferPool();
   private readonly locks = new KeyLock();
   private readonly work = new WorkInFlight();
-  private readonly arrivals: Arrivals;
+  private readonly reservations: UploadReservations;
 
   constructor(private readonly parts: DatasetServiceParts) {
-    this.arrivals = new Arrivals(parts.room);
+    this.reservations = new UploadReservations(parts.room);
     this.folders = new DatasetFolders(parts.root);
   }
 
@@ -92,7 +92,7 @@ export class DatasetService {
     return this.run(signal, async (either) => {
       this.refuseLength(length);
       await demandFree(this.parts.root, length ?? 0);
-      const arrival = this.arrivals.begin(owner, length ?? 0);
+      const reservation = this.reservations.begin(owner, length ?? 0);
       let incoming: IncomingFolder | undefined;
       try {
         incoming = await this.folders.makeIncoming();
@@ -100,16 +100,16 @@ export class DatasetService {
           body,
           path: incoming.original,
           maxBytes: this.parts.limits.uploadBytes,
-          onBytes: (bytes) => arrival.add(bytes),
+          onBytes: (bytes) => reservation.add(bytes),
           hashThread: this.hashThread,
-          slabs: this.slabs,
+          buffers: this.buffers,
           signal: either,
         });
         this.parts.log.debug({ sha256: received.sha256, step: 'received' }, 'dataset');
-        return { ...received, incoming, arrival };
+        return { ...received, incoming, reservation };
       } catch (error) {
         if (incoming) await remove(incoming.holder);
-        arrival.end();
+        reservation.end();
         throw error;
       }
     });
@@ -135,7 +135,7 @@ export class DatasetService {
   async discard(staged: StagedUpload): Promise<void> {
     await staged.file.close();
     await remove(staged.incoming.holder);
-    staged.arrival.end();
+    staged.reservation.end();
   }
 
   /** @throws AppError too_large, so that a request can be refused by its Content-Length alone. */
@@ -226,8 +226,8 @@ export class DatasetService {
     return this.run(signal, (either) =>
       this.locks.hold(sha256, async () => {
         const dataset = this.get(sha256);
-        const { folders, hashThread, slabs } = this;
-        const problem = await findDamage({ dataset, folders, hashThread, slabs, signal: either });
+        const { folders, hashThread, buffers } = this;
+        const problem = await findDamage({ dataset, folders, hashThread, buffers, signal: either });
         if (problem !== undefined) log.error({ sha256, problem }, 'a stored dataset is damaged');
         markChecked(db, sha256, problem !== undefined, now());
         return { dataset: this.get(sha256), problem };

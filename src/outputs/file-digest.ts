@@ -2,8 +2,11 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import type { BigIntStats } from 'node:fs';
 import { Worker } from 'node:worker_threads';
+import { compiledProgram } from '../config/package-root.js';
 import type { ConfinedFile } from '../storage/confined-fs/confined-files.js';
+import type { DigestAnswer, DigestTask } from './digest-thread-main.js';
 
+const PROGRAM = compiledProgram('outputs/digest-thread-main.js');
 /** Up to here a thread takes longer to start than the hash. */
 const smallBytes = 4 * 1024 * 1024;
 
@@ -57,33 +60,18 @@ async function readAll({ handle }: ConfinedFile, size: number): Promise<Buffer> 
   return buffer.subarray(0, length);
 }
 
-/** Weights take seconds to minutes, during which the event loop has others to serve. The descriptor stays ours. */
+/** Hashes beside the event loop: weights take seconds to minutes. The descriptor stays ours. */
 async function digestOnThread(
   { handle }: ConfinedFile,
   size: number,
   signal: AbortSignal,
 ): Promise<string> {
-  const workerData = { fd: handle.fd, size };
-  const worker = new Worker(program, { eval: true, workerData, env: {} });
+  const workerData: DigestTask = { fd: handle.fd, size };
+  const worker = new Worker(PROGRAM, { workerData, env: {}, execArgv: [] });
   try {
-    const [digest] = (await once(worker, 'message', { signal })) as [string];
+    const [digest] = (await once(worker, 'message', { signal })) as [DigestAnswer];
     return digest;
   } finally {
     await worker.terminate();
   }
 }
-
-/** Kept as text, because a file of its own would have to be found under two names, compiled and not. */
-const program = `
-const { parentPort, workerData: { fd, size } } = require('node:worker_threads');
-const { readSync } = require('node:fs');
-const hash = require('node:crypto').createHash('sha256');
-const buffer = Buffer.allocUnsafeSlow(1024 * 1024);
-for (let position = 0; position < size; ) {
-  const length = readSync(fd, buffer, 0, Math.min(buffer.length, size - position), position);
-  if (length === 0) break;
-  hash.update(buffer.subarray(0, length));
-  position += length;
-}
-parentPort.postMessage(hash.digest('hex'));
-`;

@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { mkdir, rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { AppError } from '../../errors.js';
-import { packageRoot } from '../../config/package-root.js';
+import { compiledProgram } from '../../config/package-root.js';
 import type {
   ExtractLimits,
   ExtractProgress,
@@ -24,7 +24,7 @@ export interface ExtractOptions {
   onProgress?: (progress: ExtractProgress) => void;
 }
 
-const EXTRACTOR = resolve(packageRoot, 'dist/datasets/archive/main.js');
+const EXTRACTOR = compiledProgram('datasets/archive/main.js');
 const KEPT_STDERR = 4096;
 
 /**

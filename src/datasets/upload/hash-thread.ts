@@ -1,68 +1,12 @@
 import { Worker } from 'node:worker_threads';
-import type { Slab } from './slab-pool.js';
+import { compiledProgram } from '../../config/package-root.js';
+import type { PooledBuffer } from './buffer-pool.js';
+import type { HashAnswer, HashTask, WriteTarget } from './hash-thread-main.js';
 
-/**
- * Bytes given to one write(2). Larger writes make the kernel (6.x on ext4) look for large pages, which on virtual machines
- * that hand free memory back to their host have to be fetched again: 1 GiB then takes 2.5 s of system time, not 0.6 s.
- */
-const WRITE_BYTES = 32 * 1024;
-
-/**
- * The thread's program. It is kept as text because a file of its own would have to be found under two names,
- * compiled and not.
- */
-const PROGRAM = `
-const { parentPort } = require('node:worker_threads');
-const { createHash } = require('node:crypto');
-const { writeSync } = require('node:fs');
-const hashes = new Map();
-function write(fd, bytes, position) {
-  for (let done = 0; done < bytes.length; )
-    done += writeSync(fd, bytes, done, Math.min(${WRITE_BYTES}, bytes.length - done), position + done);
-}
-function work({ id, slab, length, to, end }) {
-  if (slab) {
-    let hash = hashes.get(id);
-    if (!hash) hashes.set(id, (hash = createHash('sha256')));
-    const bytes = slab.subarray(0, length);
-    hash.update(bytes);
-    if (to) write(to.fd, bytes, to.position);
-    return {};
-  }
-  const hash = hashes.get(id) ?? createHash('sha256');
-  hashes.delete(id);
-  return { digest: end ? hash.digest('hex') : '' };
-}
-parentPort.on('message', (message) => {
-  const { id, slab } = message;
-  let answer;
-  try {
-    answer = work(message);
-  } catch (error) {
-    answer = { error: { message: error.message, code: error.code } };
-  }
-  parentPort.postMessage({ id, slab, ...answer }, slab ? [slab.buffer] : []);
-});
-`;
-
-/** Where bytes that are hashed are written as well. */
-export interface WriteTo {
-  fd: number;
-  position: number;
-}
-
-type Question = { slab: Slab; length: number; to: WriteTo | undefined } | { end: boolean };
-
-interface Answer {
-  id: number;
-  /** The memory comes back with the answer. */
-  slab?: Slab;
-  digest?: string;
-  error?: { message: string; code?: string };
-}
+const PROGRAM = compiledProgram('datasets/upload/hash-thread-main.js');
 
 interface Waiting {
-  onBack: ((slab: Slab) => void) | undefined;
+  onBack: ((buffer: PooledBuffer) => void) | undefined;
   resolve: (digest: string) => void;
   reject: (error: Error) => void;
 }
@@ -70,76 +14,87 @@ interface Waiting {
 /** One SHA-256 under way on the thread. */
 export interface Hashing {
   /**
-   * Adds the first `length` bytes of a slab, and writes them if told where to. The slab goes over to the thread, uncopied;
-   * `onBack` gets it when the thread is done with it. Rejects with the write's error, which has its errno as `code`.
+   * Adds the first `length` bytes of a buffer, and writes them to `target` if there is one. The
+   * buffer moves to the thread without a copy; `onBack` gets it once the thread is done with it.
+   * Rejects with the write's error, which has its errno as `code`.
    */
-  update(slab: Slab, length: number, onBack: (slab: Slab) => void, to?: WriteTo): Promise<unknown>;
-  /** Lower-case hexadecimal. */
+  update(
+    buffer: PooledBuffer,
+    length: number,
+    onBack: (buffer: PooledBuffer) => void,
+    target?: WriteTarget,
+  ): Promise<unknown>;
+  /** Returns lower-case hexadecimal. */
   digest(): Promise<string>;
-  /** Lets go of a hash nobody wants any more. */
+  /** Forgets a hash that is no longer wanted. */
   drop(): Promise<unknown>;
 }
 
-/** Computes SHA-256, and writes what it hashes, beside the event loop, which goes on receiving meanwhile. */
+/**
+ * Computes SHA-256, and writes the hashed bytes, on a thread of its own: the event loop receives
+ * more of them meanwhile.
+ */
 export class HashThread {
-  private worker: Worker | undefined;
-  private lastId = 0;
-  /** By hash, in the order asked: the thread answers in that order. */
-  private readonly waiting = new Map<number, Waiting[]>();
+  #worker: Worker | undefined;
+  #lastId = 0;
+  /** By hash, oldest task first: the thread answers in that order. */
+  readonly #waiting = new Map<number, Waiting[]>();
 
   begin(): Hashing {
-    const id = ++this.lastId;
-    this.worker ??= this.start();
-    const worker = this.worker;
+    const id = ++this.#lastId;
+    this.#worker ??= this.#start();
+    const worker = this.#worker;
     return {
-      update: (slab, length, onBack, to) => this.ask(worker, id, { slab, length, to }, onBack),
-      digest: () => this.ask(worker, id, { end: true }),
-      drop: () => this.ask(worker, id, { end: false }),
+      update: (buffer, length, onBack, target) =>
+        this.#ask(worker, { id, kind: 'update', buffer, length, target }, onBack),
+      digest: () => this.#ask(worker, { id, kind: 'digest' }),
+      drop: () => this.#ask(worker, { id, kind: 'drop' }),
     };
   }
 
   async close(): Promise<void> {
-    const worker = this.worker;
-    this.worker = undefined;
+    const worker = this.#worker;
+    this.#worker = undefined;
     await worker?.terminate();
   }
 
-  private ask(
-    worker: Worker,
-    id: number,
-    question: Question,
-    onBack?: (slab: Slab) => void,
-  ): Promise<string> {
+  #ask(worker: Worker, task: HashTask, onBack?: Waiting['onBack']): Promise<string> {
     return new Promise((resolve, reject) => {
-      // A thread started since then knows nothing of the bytes before.
-      if (this.worker !== worker) throw new Error('the hashing thread has ended');
-      const queue = this.waiting.get(id) ?? [];
+      // A thread that was started since then lacks the earlier bytes.
+      if (this.#worker !== worker) throw threadEnded();
+      const queue = this.#waiting.get(task.id) ?? [];
       queue.push({ onBack, resolve, reject });
-      this.waiting.set(id, queue);
-      worker.postMessage({ id, ...question }, 'slab' in question ? [question.slab.buffer] : []);
+      this.#waiting.set(task.id, queue);
+      worker.postMessage(task, task.kind === 'update' ? [task.buffer.buffer] : []);
     });
   }
 
-  private start(): Worker {
-    const worker = new Worker(PROGRAM, { eval: true, name: 'sha256', env: {}, execArgv: [] });
-    // An idle thread is no reason to stay up.
+  #start(): Worker {
+    const worker = new Worker(PROGRAM, { name: 'sha256', env: {}, execArgv: [] });
+    // An idle thread must not keep the process alive.
     worker.unref();
-    worker.on('message', ({ id, slab, digest, error }: Answer) => {
-      const queue = this.waiting.get(id);
-      const first = queue?.shift();
-      if (queue?.length === 0) this.waiting.delete(id);
-      if (slab) first?.onBack?.(slab);
-      if (error) first?.reject(Object.assign(new Error(error.message), { code: error.code }));
-      else first?.resolve(digest ?? '');
-    });
+    worker.on('message', (answer: HashAnswer) => this.#settle(answer));
     const fail = (error: Error) => {
-      if (this.worker === worker) this.worker = undefined;
-      const all = [...this.waiting.values()].flat();
-      this.waiting.clear();
+      if (this.#worker === worker) this.#worker = undefined;
+      const all = [...this.#waiting.values()].flat();
+      this.#waiting.clear();
       for (const { reject } of all) reject(error);
     };
     worker.on('error', fail);
-    worker.on('exit', () => fail(new Error('the hashing thread has ended')));
+    worker.on('exit', () => fail(threadEnded()));
     return worker;
   }
+
+  #settle({ id, buffer, digest, error }: HashAnswer): void {
+    const queue = this.#waiting.get(id);
+    const first = queue?.shift();
+    if (queue?.length === 0) this.#waiting.delete(id);
+    if (buffer) first?.onBack?.(buffer);
+    if (error) first?.reject(Object.assign(new Error(error.message), { code: error.code }));
+    else first?.resolve(digest ?? '');
+  }
+}
+
+function threadEnded(): Error {
+  return new Error('the hashing thread has ended');
 }

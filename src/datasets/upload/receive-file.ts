@@ -3,29 +3,29 @@ import type { Readable } from 'node:stream';
 import { AppError, isDiskFull } from '../../errors.js';
 import type { Sha256 } from '../digest.js';
 import { demandFree, diskFull } from '../free-disk.js';
+import { BUFFER_BYTES, type BufferPool, type PooledBuffer } from './buffer-pool.js';
 import type { HashThread, Hashing } from './hash-thread.js';
 import { pump } from './pump.js';
-import { SLAB_BYTES, type Slab, type SlabPool } from './slab-pool.js';
 
-/** Slabs one upload may have under way. */
-const MOST_IN_FLIGHT = 16;
-/** Written pages are sent to the disk this often, so that the last fsync finds little left to do. */
-const SYNC_EVERY = 64 * 2 ** 20;
+/** Buffers of one upload that may be with the thread. */
+const maxInFlight = 16;
+/** Bytes after which written pages go to the disk, so that the last fsync finds little to do. */
+const syncEvery = 64 * 2 ** 20;
 
 export interface ReceiveSteps {
   body: Readable;
-  /** Made by us; must not exist. */
+  /** A file to be made; must not exist. */
   path: string;
-  /** Most bytes taken; 0 = no limit but the free disk. */
+  /** Bytes to take at most; 0 means no limit but the free disk. */
   maxBytes: number;
-  /** Told of each chunk's bytes; what it throws ends the upload. */
+  /** Receives each chunk's length; an error that it throws ends the upload. */
   onBytes?: ((bytes: number) => void) | undefined;
   hashThread: HashThread;
-  slabs: SlabPool;
+  buffers: BufferPool;
   signal: AbortSignal;
 }
 
-/** A file on disk with the digest of what was written to it. It is not yet synced. */
+/** A file and the digest of the bytes written to it. It is not yet synced. */
 export interface ReceivedFile {
   sha256: Sha256;
   size: number;
@@ -33,8 +33,10 @@ export interface ReceivedFile {
 }
 
 /**
- * Writes and hashes `body` in one pass with a fixed amount of memory; the body is left alone if that fails.
- * @throws AppError too_large as soon as the limit is passed; disk_full; what `onBytes` throws; and as {@link pump} does.
+ * Writes and hashes `body` in one pass with a fixed amount of memory. On failure the rest of the
+ * body stays unread.
+ * @throws AppError too_large as soon as the limit is passed; disk_full; any error of `onBytes`; and
+ *   as {@link pump} does
  */
 export async function receiveFile(steps: ReceiveSteps): Promise<ReceivedFile> {
   const file = await open(steps.path, 'wx', 0o640);
@@ -52,90 +54,93 @@ export async function receiveFile(steps: ReceiveSteps): Promise<ReceivedFile> {
 
 class HashingWriter {
   size = 0;
-  private readonly hashing: Hashing;
-  private slab: Slab | undefined;
-  private filled = 0;
-  private written = 0;
-  private syncedUpTo = 0;
-  private syncing: Promise<void> | undefined;
-  private readonly inFlight = new Set<Promise<void>>();
-  private failure: { error: unknown } | undefined;
+  readonly #file: FileHandle;
+  readonly #steps: ReceiveSteps;
+  readonly #hashing: Hashing;
+  #buffer: PooledBuffer | undefined;
+  #filled = 0;
+  #written = 0;
+  #syncedUpTo = 0;
+  #syncing: Promise<void> | undefined;
+  readonly #inFlight = new Set<Promise<void>>();
+  #failure: { error: unknown } | undefined;
 
-  constructor(
-    private readonly file: FileHandle,
-    private readonly steps: ReceiveSteps,
-  ) {
-    this.hashing = steps.hashThread.begin();
+  constructor(file: FileHandle, steps: ReceiveSteps) {
+    this.#file = file;
+    this.#steps = steps;
+    this.#hashing = steps.hashThread.begin();
   }
 
-  /** Returns a promise when too much is under way. */
+  /** Returns a promise when too many buffers are with the thread; it resolves when there is room. */
   take(chunk: Buffer): Promise<void> | undefined {
-    if (this.failure) throw this.failure.error;
+    if (this.#failure) throw this.#failure.error;
     this.size += chunk.length;
-    const { maxBytes } = this.steps;
+    const { maxBytes } = this.#steps;
     if (maxBytes > 0 && this.size > maxBytes) throw tooLarge(maxBytes);
-    this.steps.onBytes?.(chunk.length);
+    this.#steps.onBytes?.(chunk.length);
     for (let from = 0; from < chunk.length;) {
-      this.slab ??= this.steps.slabs.take();
-      const part = chunk.subarray(from, from + SLAB_BYTES - this.filled);
-      this.slab.set(part, this.filled);
-      this.filled += part.length;
+      this.#buffer ??= this.#steps.buffers.take();
+      const part = chunk.subarray(from, from + BUFFER_BYTES - this.#filled);
+      this.#buffer.set(part, this.#filled);
+      this.#filled += part.length;
       from += part.length;
-      if (this.filled === SLAB_BYTES) this.flush();
+      if (this.#filled === BUFFER_BYTES) this.#flush();
     }
-    return this.inFlight.size < MOST_IN_FLIGHT ? undefined : this.room();
+    return this.#inFlight.size < maxInFlight ? undefined : this.#room();
   }
 
   async end(): Promise<Sha256> {
-    this.flush();
-    await Promise.all(this.inFlight);
-    await this.syncing;
-    if (this.failure) throw this.failure.error;
-    return (await this.hashing.digest()) as Sha256;
+    this.#flush();
+    await Promise.all(this.#inFlight);
+    await this.#syncing;
+    if (this.#failure) throw this.#failure.error;
+    return (await this.#hashing.digest()) as Sha256;
   }
 
-  /** Waits until nothing touches the file or the slabs any more. */
+  /** Waits until nothing uses the file or the buffers any more. */
   async abandon(): Promise<void> {
-    await Promise.allSettled([...this.inFlight, this.syncing, this.hashing.drop()]);
-    if (this.slab) this.steps.slabs.giveBack(this.slab);
-    this.slab = undefined;
+    await Promise.allSettled([...this.#inFlight, this.#syncing, this.#hashing.drop()]);
+    if (this.#buffer) this.#steps.buffers.giveBack(this.#buffer);
+    this.#buffer = undefined;
   }
 
-  private async room(): Promise<void> {
-    while (this.inFlight.size >= MOST_IN_FLIGHT) await Promise.race(this.inFlight);
-    if (this.failure) throw this.failure.error;
+  async #room(): Promise<void> {
+    while (this.#inFlight.size >= maxInFlight) await Promise.race(this.#inFlight);
+    if (this.#failure) throw this.#failure.error;
   }
 
-  private flush(): void {
-    const { slab, filled } = this;
-    if (!slab || filled === 0) return;
-    const to = { fd: this.file.fd, position: this.written };
-    this.slab = undefined;
-    this.filled = 0;
-    this.written += filled;
-    const work = this.hashing
-      .update(slab, filled, (back) => this.steps.slabs.giveBack(back), to)
+  #flush(): void {
+    const buffer = this.#buffer;
+    const filled = this.#filled;
+    if (!buffer || filled === 0) return;
+    const target = { fd: this.#file.fd, position: this.#written };
+    this.#buffer = undefined;
+    this.#filled = 0;
+    this.#written += filled;
+    const work = this.#hashing
+      .update(buffer, filled, (back) => this.#steps.buffers.giveBack(back), target)
       .then(() => {
-        if (this.written - this.syncedUpTo >= SYNC_EVERY && !this.syncing) this.syncInBackground();
+        if (this.#written - this.#syncedUpTo >= syncEvery && !this.#syncing)
+          this.#syncInBackground();
       })
       .catch((error: unknown) => {
-        this.failure ??= { error };
+        this.#failure ??= { error };
       })
       .finally(() => {
-        this.inFlight.delete(work);
+        this.#inFlight.delete(work);
       });
-    this.inFlight.add(work);
+    this.#inFlight.add(work);
   }
 
-  private syncInBackground(): void {
-    this.syncedUpTo = this.written;
-    this.syncing = demandFree(this.steps.path, SYNC_EVERY)
-      .then(() => this.file.datasync())
+  #syncInBackground(): void {
+    this.#syncedUpTo = this.#written;
+    this.#syncing = demandFree(this.#steps.path, syncEvery)
+      .then(() => this.#file.datasync())
       .catch((error: unknown) => {
-        this.failure ??= { error };
+        this.#failure ??= { error };
       })
       .finally(() => {
-        this.syncing = undefined;
+        this.#syncing = undefined;
       });
   }
 }
