@@ -36,7 +36,7 @@ export class DataServer {
 
   static async start(program: string, settings: ServerSettings): Promise<DataServer> {
     const argument = JSON.stringify({ uploadBytes: 0, inUse: [], ...settings });
-    const child = spawn(process.execPath, [program, argument], {
+    const child = spawn(process.execPath, ['--expose-gc', program, argument], {
       stdio: ['ignore', 'pipe', process.env['SHOW_LOG'] ? 'inherit' : 'ignore'],
     });
     const port = await new Promise<string>((resolve, reject) => {
@@ -93,6 +93,11 @@ export class DataServer {
     return readdirSync(datasets)
       .filter((name) => /^[0-9a-f]{2}$/.test(name))
       .flatMap((name) => readdirSync(join(datasets, name)));
+  }
+
+  /** Bytes of its heap and buffers that are in use, once it has no other request. */
+  async memoryInUse(): Promise<number> {
+    return Number((await this.curl('/memory')).body['inUse']);
   }
 
   openDescriptors(): number {
