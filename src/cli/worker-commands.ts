@@ -12,8 +12,8 @@ export function addBoxCommands(program: Command): void {
     .description('send what this box’s jobs leave to the controller (started by the stack)')
     .action(async () => {
       const { runAgent } = await import('../machines/worker/agent.js');
-      const { root, cacheBytes } = readAgentConfig();
-      await runAgent(layoutOf(root), cacheBytes);
+      const { root, ...settings } = readAgentConfig();
+      await runAgent(layoutOf(root), settings);
     });
 
   program

@@ -7,6 +7,8 @@ import { readSecret } from './secrets.js';
 /** What makes this machine a box of another one's cluster. */
 export interface WorkerConfig {
   controller: { host: string; port: number };
+  /** How long a connection to it may be silent. */
+  silenceMs: number;
   token: JoinToken;
   /** Undefined: the key is handed over. */
   mungeKeyFile: string | undefined;
@@ -21,6 +23,7 @@ export function readWorkerConfig(env: NodeJS.ProcessEnv = process.env): WorkerCo
   readConfig(env);
   const schema = environmentSchema.pick({
     JR_CONTROLLER: true,
+    JR_CONTROLLER_TIMEOUT: true,
     JR_JOIN_TOKEN: true,
     JR_JOIN_TOKEN_FILE: true,
     JR_MUNGE_KEY_FILE: true,
@@ -36,6 +39,7 @@ export function readWorkerConfig(env: NodeJS.ProcessEnv = process.env): WorkerCo
   const [, host = '', port = ''] = /^\[?(.*?)\]?:(\d+)$/.exec(e.JR_CONTROLLER) ?? [];
   return {
     controller: { host, port: Number(port) },
+    silenceMs: e.JR_CONTROLLER_TIMEOUT * 1000,
     token: parseJoinToken(token),
     mungeKeyFile: e.JR_MUNGE_KEY_FILE,
   };
@@ -43,9 +47,13 @@ export function readWorkerConfig(env: NodeJS.ProcessEnv = process.env): WorkerCo
 
 /** @returns what a box's agent needs, which the box's stack gives it. @throws ConfigError */
 export function readAgentConfig(env: NodeJS.ProcessEnv = process.env) {
-  const { JR_ROOT: root, JR_CACHE_GB: cacheBytes } = parseEnvironment(
-    environmentSchema.pick({ JR_ROOT: true, JR_CACHE_GB: true }),
+  const e = parseEnvironment(
+    environmentSchema.pick({ JR_ROOT: true, JR_CACHE_GB: true, JR_CONTROLLER_TIMEOUT: true }),
     env,
   );
-  return { root, cacheBytes };
+  return {
+    root: e.JR_ROOT,
+    cacheBytes: e.JR_CACHE_GB,
+    silenceMs: e.JR_CONTROLLER_TIMEOUT * 1000,
+  };
 }

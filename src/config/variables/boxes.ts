@@ -23,6 +23,10 @@ export const boxesVariables = {
     )
     .optional()
     .meta({ shown: 'none', description: 'Worker: address and join port of the controller' }),
+  JR_CONTROLLER_TIMEOUT: wholeNumber(5, 3600).default(60).meta({
+    description:
+      'Worker: seconds without a byte until a connection to the controller is taken for broken',
+  }),
   JR_JOIN_TOKEN: z
     .string()
     .regex(joinTokenPattern, 'expected what "jobrunner box token" prints on the controller')

@@ -34,13 +34,17 @@ const messageSchema = z.strictObject({
 });
 type Message = z.infer<typeof messageSchema>;
 
-/**
- * Runs until SIGTERM: gets what this box's jobs need, and sends the controller what they leave.
- * @param cacheBytes most that copies of datasets may take; 0: the free disk
- */
-export async function runAgent(layout: Layout, cacheBytes: number): Promise<void> {
+export interface AgentSettings {
+  /** Most that copies of datasets may take; 0: the free disk. */
+  cacheBytes: number;
+  /** How long a connection to the controller may be silent. */
+  silenceMs: number;
+}
+
+/** Runs until SIGTERM: gets what this box's jobs need, and sends the controller what they leave. */
+export async function runAgent(layout: Layout, settings: AgentSettings): Promise<void> {
   process.umask(0o027);
-  const agent = new BoxAgent(layout, cacheBytes, pino({ level: 'info' }));
+  const agent = new BoxAgent(layout, settings, pino({ level: 'info' }));
   await agent.start();
   await new Promise<void>((resolve) => {
     process.once('SIGTERM', () => resolve());
@@ -62,11 +66,15 @@ class BoxAgent {
 
   constructor(
     private readonly layout: Layout,
-    cacheBytes: number,
+    { cacheBytes, silenceMs }: AgentSettings,
     private readonly log: Logger,
   ) {
     const { controller, fingerprint, token } = readSelf(layout.boxSelf);
-    const target = { ...controller, fingerprint: Buffer.from(fingerprint, 'base64url') };
+    const target = {
+      ...controller,
+      silenceMs,
+      fingerprint: Buffer.from(fingerprint, 'base64url'),
+    };
     this.#link = new ControllerLink(target, token);
     this.#outbox = new Outbox(layout.boxOutbox);
     this.#folders = new JobFolders(layout);

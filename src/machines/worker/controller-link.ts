@@ -29,10 +29,9 @@ export interface LinkTarget {
   port: number;
   /** SHA-256 of the certificate in DER. */
   fingerprint: Buffer;
+  /** A connection over which nothing comes or goes for so long is taken for broken. */
+  silenceMs: number;
 }
-
-/** Nothing said for so long: the connection is taken for broken. */
-const silenceMs = 60_000;
 
 /** HTTPS to the join port. Nothing is sent before the certificate is found to be the very one that the join token names. */
 export class ControllerLink {
@@ -51,7 +50,7 @@ export class ControllerLink {
     path: string,
     { body, headers = {}, signal }: CallOptions = {},
   ): Promise<IncomingMessage> {
-    const { host, port } = this.target;
+    const { host, port, silenceMs } = this.target;
     const outgoing = request({
       agent: this.#agent,
       host,
@@ -68,7 +67,7 @@ export class ControllerLink {
       },
       ...(signal && { signal }),
     });
-    outgoing.once('timeout', () => outgoing.destroy(new Error('no word for a minute')));
+    outgoing.once('timeout', () => outgoing.destroy(silenceError(silenceMs)));
     const failed = once(outgoing, 'error').then(([error]) => error as Error);
     const answered = once(outgoing, 'response').then(([reply]) => reply as IncomingMessage);
     // Else the one that comes second has nobody to catch it.
@@ -116,6 +115,8 @@ export interface CallOptions {
   signal?: AbortSignal;
 }
 
+const silenceError = (ms: number) => new Error(`no byte for ${ms / 1000} s`);
+
 async function refusalOf(reply: IncomingMessage): Promise<Error> {
   const status = reply.statusCode ?? 0;
   const said = await text(Readable.from(reply)).catch(() => '');
@@ -131,13 +132,17 @@ async function refusalOf(reply: IncomingMessage): Promise<Error> {
 }
 
 /** The name and date in the certificate say nothing here: it is that one, or no connection. */
-function pinnedAgent({ host, port, fingerprint }: LinkTarget): Agent {
+function pinnedAgent({ host, port, fingerprint, silenceMs }: LinkTarget): Agent {
   const agent = new Agent({ keepAlive: true, maxSockets: 8 });
   agent.createConnection = (_options, callback) => {
     const socket = connect({ host, port, minVersion: 'TLSv1.3', rejectUnauthorized: false });
     const done = callback as ((error: Error | null, socket: Duplex) => void) | undefined;
     socket.once('error', (error: Error) => done?.(error, socket));
+    // The request's own timeout counts only once it has a socket.
+    const onSilence = () => socket.destroy(silenceError(silenceMs));
+    socket.setTimeout(silenceMs, onSilence);
     socket.once('secureConnect', () => {
+      socket.setTimeout(0, onSilence);
       const found = digestOf(socket.getPeerCertificate().raw);
       if (isSameSecret(found.toString('hex'), fingerprint.toString('hex')))
         return done?.(null, socket);

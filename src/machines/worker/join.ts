@@ -11,12 +11,12 @@ const againMs = 2000;
  * @throws ConfigError when it says no.
  */
 export async function join(
-  { controller, token }: WorkerConfig,
+  { controller, silenceMs, token }: WorkerConfig,
   facts: Omit<JoinRequest, 'secret' | 'now'>,
   say: (line: string) => void,
   signal: AbortSignal,
 ): Promise<JoinReply> {
-  const link = new ControllerLink({ ...controller, fingerprint: token.fingerprint }, '');
+  const link = new ControllerLink({ ...controller, silenceMs, fingerprint: token.fingerprint }, '');
   let said = '';
   try {
     for (;;) {

@@ -154,7 +154,7 @@ async function joinCluster(
 }
 
 function programsOf(box: BoxParts, reply: JoinReply): Program[] {
-  const { layout, app } = box;
+  const { layout, app, worker } = box;
   const slurmConf = { SLURM_CONF: layout.slurmConf };
   const options = `'${nodeOptions(box, reply)}'`;
   const { JR_CACHE_GB: cacheGb } = publicSettings();
@@ -167,6 +167,7 @@ function programsOf(box: BoxParts, reply: JoinReply): Program[] {
       environment: {
         JR_ROOT: layout.root,
         ...(cacheGb !== undefined && { JR_CACHE_GB: cacheGb }),
+        JR_CONTROLLER_TIMEOUT: String(worker.silenceMs / 1000),
         PATH: '/usr/local/bin:/usr/bin:/bin',
         LANG: 'C.UTF-8',
         NODE_ENV: 'production',
@@ -207,7 +208,11 @@ async function leave(
   const deadline = Date.now() + outputsMs;
   while (readdirSync(layout.boxOutbox).length > 0 && Date.now() < deadline) await delay(50);
   const link = new ControllerLink(
-    { ...worker.controller, fingerprint: worker.token.fingerprint },
+    {
+      ...worker.controller,
+      silenceMs: worker.silenceMs,
+      fingerprint: worker.token.fingerprint,
+    },
     box_token,
   );
   try {
