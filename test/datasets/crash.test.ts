@@ -20,7 +20,7 @@ beforeAll(async () => {
   writeFileSync(join(files, 'a.bin'), randomBytes(1000));
   await execa('tar', ['-cf', archive, '-C', files, 'a.bin']);
   sha = sha256Of(readFileSync(archive));
-}, 60_000);
+});
 
 beforeEach(async () => {
   root = await makeTempFolder();

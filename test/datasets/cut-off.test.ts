@@ -10,7 +10,7 @@ let server: DataServer;
 beforeAll(async () => {
   app = await compileApp();
   server = await DataServer.start(app.dataServer, { root: await makeTempFolder() });
-}, 60_000);
+});
 
 afterAll(async () => {
   await server.stop();

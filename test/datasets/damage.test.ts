@@ -29,7 +29,7 @@ beforeAll(async () => {
   await execa('tar', ['-czf', archive, '-C', files, 'a.txt', 'b.txt', 'link']);
   sha = sha256Of(readFileSync(archive));
   server = await DataServer.start(app.dataServer, { root: await makeTempFolder() });
-}, 60_000);
+});
 
 beforeEach(async () => {
   await server.put(archive, sha);

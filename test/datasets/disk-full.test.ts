@@ -21,7 +21,7 @@ describeAsRoot('on a full disk', () => {
     root = await makeTempFolder();
     await execa('mount', ['-t', 'tmpfs', '-o', 'size=48m', 'tmpfs', root]);
     server = await DataServer.start(app.dataServer, { root });
-  }, 60_000);
+  });
 
   afterAll(async () => {
     await server.stop();

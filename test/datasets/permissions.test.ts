@@ -31,7 +31,7 @@ describeAsRoot('a user who shares only the group of the datasets folder', () => 
     await execa('tar', ['-cf', join(files, 'a.tar'), '-C', files, 'sub']);
     sha = sha256Of(readFileSync(join(files, 'a.tar')));
     await server.put(join(files, 'a.tar'), sha);
-  }, 60_000);
+  });
 
   afterAll(async () => {
     await server.stop();

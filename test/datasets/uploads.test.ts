@@ -24,7 +24,7 @@ beforeAll(async () => {
     uploadBytes: 8 * 2 ** 20,
     inUse: [inUse],
   });
-}, 60_000);
+});
 
 afterAll(async () => {
   await server.stop();

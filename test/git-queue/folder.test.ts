@@ -1,8 +1,6 @@
-import { afterEach, expect, jest, test } from '@jest/globals';
+import { afterEach, expect, test } from '@jest/globals';
 import { chownSync } from 'node:fs';
 import { QueueRepo, queueText } from './queue-repo.js';
-
-jest.setTimeout(60_000);
 
 let repo: QueueRepo;
 afterEach(() => repo.remove());

@@ -1,4 +1,4 @@
-import { afterEach, expect, jest, test } from '@jest/globals';
+import { afterEach, expect, test } from '@jest/globals';
 import { join } from 'node:path';
 import { claimJob } from '../../src/ingest/git-queue/decisions.js';
 import { runGit, safeConfig } from '../../src/ingest/git-queue/git.js';
@@ -7,8 +7,6 @@ import { readyJobs } from '../../src/ingest/git-queue/queue-state.js';
 import { Repository } from '../../src/ingest/git-queue/repository.js';
 import { GitQueueSource } from '../../src/ingest/git-queue/source.js';
 import { QueueRepo, queueText } from './queue-repo.js';
-
-jest.setTimeout(60_000);
 
 const leaseMs = 15 * 60_000;
 

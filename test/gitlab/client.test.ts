@@ -6,15 +6,13 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { GitLabClient } from '../../src/ingest/gitlab/client.js';
 import type { Project } from './api.js';
 import { FakeClock } from './fake-clock.js';
 import { failureOf } from './failure.js';
 import type { Fault } from './faults.js';
 import { GitLabStandIn } from './stand-in.js';
-
-jest.setTimeout(60_000);
 
 let gitlab: GitLabStandIn;
 let clock: FakeClock;

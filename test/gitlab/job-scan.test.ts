@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,8 +8,6 @@ import { JobScan } from '../../src/ingest/gitlab/job-scan.js';
 import { claimedResponse } from '../../src/ingest/gitlab/response.js';
 import { FakeClock } from './fake-clock.js';
 import { GitLabStandIn } from './stand-in.js';
-
-jest.setTimeout(60_000);
 
 const leaseMs = 15 * 60_000;
 

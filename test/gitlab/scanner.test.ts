@@ -1,11 +1,9 @@
-import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { GitLabClient } from '../../src/ingest/gitlab/client.js';
 import { ProjectScanner, type ScannedProject } from '../../src/ingest/gitlab/scanner.js';
 import type { Project } from './api.js';
 import { FakeClock } from './fake-clock.js';
 import { GitLabStandIn } from './stand-in.js';
-
-jest.setTimeout(60_000);
 
 let gitlab: GitLabStandIn;
 let clock: FakeClock;

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import { GitLabClient } from '../../src/ingest/gitlab/client.js';
 import type { Project } from './api.js';
@@ -6,8 +6,6 @@ import { failureOf } from './failure.js';
 import { FakeClock } from './fake-clock.js';
 import type { Fault, FaultOn } from './faults.js';
 import { GitLabStandIn } from './stand-in.js';
-
-jest.setTimeout(60_000);
 
 let gitlab: GitLabStandIn;
 let clock: FakeClock;

@@ -105,7 +105,7 @@ test('the join port leads to nothing of the API but what boxes ask for', async (
     ],
   ])
     expect([path, await answerTo(path)]).toEqual([path, expect.stringMatching(/no such endpoint/)]);
-}, 60_000);
+});
 
 test('a box says whether it does its work', async () => {
   expect(await box.jobrunner('health')).toEqual({ code: 0, said: 'ok\n' });
@@ -270,4 +270,4 @@ test('a box that its controller does not know any more stops all the same', asyn
   // As after a start of the controller over an empty volume.
   writeFileSync(join(stack.root, 'boxes', 'boxes.json'), '{ "boxes": [] }\n');
   expect(await box.leave()).toMatch(/no box has this token; .*\nStopped\.\n$/);
-}, 60_000);
+});

@@ -334,7 +334,9 @@ describe('a job whose GPU does nothing', () => {
       'GET',
       '/gpus/2/history',
     );
-    expect(history.json.samples.length).toBeGreaterThan(30);
+    const [first, ...later] = history.json.samples.map(({ at }) => Date.parse(at));
+    // How many there are depends on how busy the machine is.
+    expect((later.at(-1) ?? 0) - (first ?? 0)).toBeGreaterThan(50_000);
     expect(history.json.samples.at(-1)).toMatchObject({ load: 7, memory_mb: 500, temperature: 40 });
     expect((await stack.call('GET', '/gpus/2/history?since=yesterday')).status).toBe(400);
     expect((await stack.call('GET', '/gpus/9/history')).status).toBe(404);

@@ -265,12 +265,12 @@ describe('the jobs file', () => {
   }, 180_000);
 });
 
-/** @throws when lines that are not in the file are still remembered after half a minute. */
+/** @throws when lines that are not in the file are still remembered after a minute. */
 async function untilForgotten(): Promise<void> {
   const db = new SqliteDatabase(join(stack.root, 'db', 'jr_slurm.db'), { readonly: true });
   try {
     const remembered = db.prepare('SELECT COUNT(*) FROM jobs_file_lines').pluck();
-    for (const deadline = Date.now() + 30_000; remembered.get() !== 0; await setTimeout(20))
+    for (const deadline = Date.now() + 60_000; remembered.get() !== 0; await setTimeout(20))
       if (Date.now() > deadline) throw new Error('lines are still remembered');
   } finally {
     db.close();

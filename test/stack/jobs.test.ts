@@ -535,7 +535,7 @@ describe('asking', () => {
       reason: 'drained over the API',
     });
     const { json } = await stack.submit({ command_key: 'shell', command: 'true' });
-    const deadline = Date.now() + 30_000;
+    const deadline = Date.now() + 60_000;
     const seen = new Set<string>();
     // Slurm says it in several ways, one after another: all are told in the same plain words.
     while (![...seen].some((text) => /down, drained/.test(text))) {

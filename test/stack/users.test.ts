@@ -431,7 +431,7 @@ describe('an upload that does not say how long it is', () => {
     const path = (digit: string) => `/datasets/${digit.repeat(64)}`;
     const first = new Sending(grace, 'PUT', path('b'));
     await first.send(quota * 0.7);
-    for (const deadline = Date.now() + 20_000; incoming().length === 0;)
+    for (const deadline = Date.now() + 60_000; incoming().length === 0;)
       if (Date.now() > deadline) throw new Error('the first upload does not begin');
       else await setTimeout(20);
     const second = new Sending(grace, 'PUT', path('c'));

@@ -1,9 +1,6 @@
-import { jest } from '@jest/globals';
 import { parseManifest } from '../../src/ingest/gitlab/manifest.js';
 import { YamlThread } from '../../src/ingest/gitlab/yaml-thread.js';
 import { AppError } from '../../src/errors.js';
-
-jest.setTimeout(60_000);
 
 const yaml = new YamlThread();
 afterAll(() => yaml.close());

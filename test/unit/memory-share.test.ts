@@ -31,10 +31,10 @@ test('the PyTorch template keeps to its share of a GPU, and says so', () => {
     'GPU memory: kept to 25% of the GPU, 20480 MiB',
     'cuda',
   ]);
-}, 60_000);
+});
 
 test('with a whole GPU, or without word of a share, it is not held back', () => {
   const whole = ['device: H100 (1 visible)', 'cuda'];
   expect(deviceWith({ JR_GPU_FRACTION: '1.000000', JR_GPU_MEM_MB: '81920' })).toEqual(whole);
   expect(deviceWith({})).toEqual(whole);
-}, 60_000);
+});

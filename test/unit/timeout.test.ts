@@ -1,5 +1,7 @@
-import { expect, test } from '@jest/globals';
-import { existsSync, readFileSync } from 'node:fs';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { judge } from '../../src/jobs/failure.js';
 import { defaultTimeLimit } from '../../src/jobs/placement/limits.js';
 import { TIMED_OUT, timedOutLine } from '../../src/jobs/script/timeout.js';
@@ -8,6 +10,22 @@ import { plainRequest, runScript } from './script-support.js';
 
 const run = (body: string, timeout: number, more = {}) =>
   runScript({ request: { ...plainRequest, timeout, ...more } }, body);
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'jr-clock-'));
+  const wait = 'until [ -e ready ]; do /bin/sleep 0.01; done';
+  const clock = `#!/bin/sh\n[ "$1" != ${short} ] || ${wait}\nexec /bin/sleep "$@"\n`;
+  writeFileSync(join(folder, 'sleep'), clock, { mode: 0o755 });
+});
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+
+const short = 0.2;
+/** Its time runs only once it has made the file `ready`. */
+const runShort = (body: string, more = {}) =>
+  run(body, short, { env: { PATH: `${folder}:/usr/bin:/bin` }, ...more });
 
 /** One that nobody has waited for yet has ended, too. */
 function runs(pid: string): boolean {
@@ -27,23 +45,24 @@ test('a command that ends in its time ends as it would have without one', () => 
 });
 
 test('one that does not is ended, with all that it started, and the log says so', () => {
-  const body = 'sleep 100 & trap "echo had its warning; exit 5" TERM; echo $!; wait; echo not this';
-  const { status, stdout, stderr } = run(body, 0.5);
+  const body =
+    'sleep 100 & trap "echo had its warning; exit 5" TERM; echo $!; >ready; wait; echo not this';
+  const { status, stdout, stderr } = runShort(body);
   const [child = '', ...rest] = stdout.trim().split('\n');
   expect({ status, rest }).toEqual({
     status: TIMED_OUT,
-    rest: ['had its warning', timedOutLine(0.5)],
+    rest: ['had its warning', timedOutLine(short)],
   });
-  expect(stderr).toContain(timedOutLine(0.5));
+  expect(stderr).toContain(timedOutLine(short));
   expect(runs(child)).toBe(false);
 });
 
 test('one that does not heed SIGTERM is killed', () => {
-  const { status, stdout } = run('trap "" TERM; echo $BASHPID; sleep 100; sleep 100', 0.2);
+  const { status, stdout } = runShort('trap "" TERM; echo $BASHPID; >ready; sleep 100; sleep 100');
   const [pid = '', ...rest] = stdout.trim().split('\n');
-  expect({ status, rest }).toEqual({ status: TIMED_OUT, rest: [timedOutLine(0.2)] });
+  expect({ status, rest }).toEqual({ status: TIMED_OUT, rest: [timedOutLine(short)] });
   expect(runs(pid)).toBe(false);
-}, 20_000);
+});
 
 test('a cancelled job is not cut short: its command winds up first', () => {
   const body =
@@ -61,9 +80,9 @@ test('standard error can be kept out of the log', () => {
     stdout: 'out\n',
     stderr: 'err\n',
   });
-  const over = run('echo out; sleep 100', 0.2, split);
+  const over = runShort('echo out; >ready; sleep 100', split);
   expect(over).toMatchObject({ status: TIMED_OUT, stdout: 'out\n' });
-  expect(over.stderr).toContain(timedOutLine(0.2));
+  expect(over.stderr).toContain(timedOutLine(short));
 });
 
 test('it is told from a command that returns the same by itself', () => {
