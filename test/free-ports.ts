@@ -15,6 +15,8 @@ let end = 0;
  */
 export async function freePorts(count: number): Promise<number[]> {
   const ports: number[] = [];
+  // All of one block: a stack tries the ports after the first of its SSH hosts by itself.
+  if (next + count > end) await claimBlock();
   while (ports.length < count) {
     if (next === end) await claimBlock();
     const port = next++;
