@@ -1,52 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Database } from '../db/database.js';
-import type { Failure, Job, JobId, JobRequest, JobState } from './job.js';
-import { readJobRequest } from './request.js';
-
-interface Row {
-  job_id: number;
-  user: string;
-  unix_user: string | null;
-  slurm_job_id: number | null;
-  comment: string;
-  experiment_id: string;
-  request: string;
-  state: string;
-  terminal: number;
-  reason: string | null;
-  exit_code: number | null;
-  signal: number | null;
-  failure: string | null;
-  message: string | null;
-  node_list: string | null;
-  submitted_at: number;
-  started_at: number | null;
-  ended_at: number | null;
-  priority: number;
-  gres: string | null;
-  gpu_indices: string | null;
-  warning: string | null;
-  attempts: number;
-  next_attempt_at: number | null;
-  moved_from: number | null;
-  slurm_priority: number | null;
-}
-
-/** The script is left out: it can be large and is wanted alone. */
-const columns =
-  'job_id, user, unix_user, slurm_job_id, comment, experiment_id, request, state, terminal, reason, exit_code, signal, failure, message, node_list, submitted_at, started_at, ended_at, priority, gres, gpu_indices, warning, attempts, next_attempt_at, moved_from, slurm_priority';
-
-function toJob(row: Row): Job {
-  return {
-    ...row,
-    job_id: row.job_id as JobId,
-    request: readJobRequest(row.request),
-    state: row.state as JobState,
-    terminal: row.terminal === 1,
-    failure: row.failure as Failure | null,
-    gpu_indices: row.gpu_indices === null ? null : (JSON.parse(row.gpu_indices) as number[]),
-  };
-}
+import type { Job, JobId, JobRequest, JobState } from './job.js';
+import { columns, toJob, toStored, type JobRow } from './job-row.js';
 
 /** Random, so that no other job of this or an earlier Slurm has it. */
 export function newComment(): string {
@@ -64,43 +19,39 @@ export interface NewJob {
   dedupHash: string;
 }
 
-/** Writes a job down as SUBMITTING. Its experiment and script, which need the number, follow by {@link completeJob}. */
+/** Stores a job as SUBMITTING. Its experiment and script need the number: see {@link completeJob}. */
 export function insertJob(db: Database, job: NewJob): JobId {
-  const { lastInsertRowid } = db
-    .prepare(
-      `INSERT INTO jobs (user, unix_user, comment, command_key, experiment_id, name, dataset_sha, request, script, state, submitted_at,
-         idempotency_key, request_hash, dedup_hash, priority, gres)
-       VALUES (@user, @unixUser, @comment, @commandKey, '', @name, @datasetSha, @request, '', 'SUBMITTING', @submittedAt,
-         @idempotencyKey, @requestHash, @dedupHash, @priority, @gres)`,
-    )
-    .run({
-      user: job.user,
-      unixUser: job.unixUser,
-      comment: newComment(),
-      commandKey: job.request.command_key,
-      name: job.request.name,
-      datasetSha: job.request.dataset_sha ?? null,
-      request: JSON.stringify(job.request),
-      submittedAt: job.submittedAt,
-      idempotencyKey: job.idempotencyKey ?? null,
-      requestHash: job.requestHash,
-      dedupHash: job.dedupHash,
-      priority: job.request.priority,
-      gres: job.gres,
-    });
-  return Number(lastInsertRowid) as JobId;
+  const { request } = job;
+  const row = {
+    user: job.user,
+    unix_user: job.unixUser,
+    comment: newComment(),
+    experiment_id: '',
+    request: JSON.stringify(request),
+    state: 'SUBMITTING',
+    submitted_at: job.submittedAt,
+    priority: request.priority,
+    gres: job.gres,
+    command_key: request.command_key,
+    name: request.name,
+    dataset_sha: request.dataset_sha ?? null,
+    idempotency_key: job.idempotencyKey ?? null,
+    request_hash: job.requestHash,
+    dedup_hash: job.dedupHash,
+  };
+  const names = Object.keys(row);
+  const values = names.map((name) => `@${name}`);
+  const sql = `INSERT INTO jobs (${names.join(', ')}) VALUES (${values.join(', ')})`;
+  return Number(db.prepare(sql).run(row).lastInsertRowid) as JobId;
 }
 
 export function completeJob(db: Database, id: JobId, experimentId: string, script: string): void {
-  db.prepare('UPDATE jobs SET experiment_id = ?, script = ? WHERE job_id = ?').run(
-    experimentId,
-    script,
-    id,
-  );
+  db.prepare('UPDATE jobs SET experiment_id = ? WHERE job_id = ?').run(experimentId, id);
+  db.prepare('INSERT INTO job_scripts (job_id, script) VALUES (?, ?)').run(id, script);
 }
 
 export function findJob(db: Database, id: JobId): Job | undefined {
-  const row = db.prepare<[number], Row>(`SELECT ${columns} FROM jobs WHERE job_id = ?`).get(id);
+  const row = db.prepare<[number], JobRow>(`SELECT ${columns} FROM jobs WHERE job_id = ?`).get(id);
   return row && toJob(row);
 }
 
@@ -109,7 +60,7 @@ export function findByIdempotencyKey(
   key: string,
 ): { job: Job; requestHash: string } | undefined {
   const row = db
-    .prepare<[string], Row & { request_hash: string }>(
+    .prepare<[string], JobRow & { request_hash: string }>(
       `SELECT ${columns}, request_hash FROM jobs WHERE idempotency_key = ?`,
     )
     .get(key);
@@ -119,7 +70,7 @@ export function findByIdempotencyKey(
 /** The user's newest job with that hash that is live or has completed: one that failed may be tried again. */
 export function findDuplicate(db: Database, user: string, dedupHash: string): Job | undefined {
   const row = db
-    .prepare<[string, string], Row>(
+    .prepare<[string, string], JobRow>(
       `SELECT ${columns} FROM jobs WHERE dedup_hash = ? AND user = ? AND (terminal = 0 OR state = 'COMPLETED')
        ORDER BY job_id DESC LIMIT 1`,
     )
@@ -129,7 +80,7 @@ export function findDuplicate(db: Database, user: string, dedupHash: string): Jo
 
 export function scriptOf(db: Database, id: JobId): string | undefined {
   return db
-    .prepare<[number], { script: string }>('SELECT script FROM jobs WHERE job_id = ?')
+    .prepare<[number], { script: string }>('SELECT script FROM job_scripts WHERE job_id = ?')
     .get(id)?.script;
 }
 
@@ -145,7 +96,7 @@ export interface JobFilter {
 /** Newest first. */
 export function listJobs(db: Database, filter: JobFilter): Job[] {
   return db
-    .prepare<[Record<string, unknown>], Row>(
+    .prepare<[Record<string, unknown>], JobRow>(
       `SELECT ${columns} FROM jobs
        WHERE (@user IS NULL OR user = @user) AND (@state IS NULL OR state = @state) AND (@experimentId IS NULL OR experiment_id = @experimentId)
          AND (@before IS NULL OR job_id < @before)
@@ -163,7 +114,7 @@ export function listJobs(db: Database, filter: JobFilter): Job[] {
 
 export function jobsOfExperiment(db: Database, experimentId: string): Job[] {
   return db
-    .prepare<[string], Row>(`SELECT ${columns} FROM jobs WHERE experiment_id = ?`)
+    .prepare<[string], JobRow>(`SELECT ${columns} FROM jobs WHERE experiment_id = ?`)
     .all(experimentId)
     .map(toJob);
 }
@@ -171,7 +122,7 @@ export function jobsOfExperiment(db: Database, experimentId: string): Job[] {
 /** Jobs that may still change, oldest first. */
 export function liveJobs(db: Database): Job[] {
   return db
-    .prepare<[], Row>(`SELECT ${columns} FROM jobs WHERE terminal = 0 ORDER BY job_id`)
+    .prepare<[], JobRow>(`SELECT ${columns} FROM jobs WHERE terminal = 0 ORDER BY job_id`)
     .all()
     .map(toJob);
 }
@@ -210,25 +161,15 @@ export type JobUpdate = Partial<Omit<Job, 'job_id' | 'experiment_id' | 'request'
 export function updateJob(db: Database, id: JobId, update: JobUpdate): void {
   const names = Object.keys(update);
   if (names.length === 0) return;
-  const values = Object.fromEntries(
-    Object.entries(update).map(([name, value]) => [
-      name,
-      value === true
-        ? 1
-        : value === false
-          ? 0
-          : Array.isArray(value)
-            ? JSON.stringify(value)
-            : value,
-    ]),
-  );
+  const values = Object.entries(update).map(([name, value]) => [name, toStored(value)] as const);
   const assignments = names.map((name) => `${name} = @${name}`).join(', ');
   db.prepare(`UPDATE jobs SET ${assignments} WHERE job_id = @job_id`).run({
-    ...values,
+    ...Object.fromEntries(values),
     job_id: id,
   });
 }
 
+/** Its script goes with it. */
 export function deleteJob(db: Database, id: JobId): void {
   db.prepare('DELETE FROM jobs WHERE job_id = ?').run(id);
 }

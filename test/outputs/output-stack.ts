@@ -81,9 +81,9 @@ export class OutputStack {
   job(jobId: number, experimentId = `job-${jobId}`, state = 'COMPLETED'): void {
     this.db
       .prepare(
-        `INSERT INTO jobs (job_id, comment, command_key, experiment_id, name, request, script, state, terminal,
+        `INSERT INTO jobs (job_id, comment, command_key, experiment_id, name, request, state, terminal,
                            submitted_at)
-         VALUES (?, ?, 'shell', ?, 'n', '{}', '', ?, ?, 0)`,
+         VALUES (?, ?, 'shell', ?, 'n', '{}', ?, ?, 0)`,
       )
       .run(jobId, `jr-${jobId}`, experimentId, state, state === 'COMPLETED' ? 1 : 0);
   }

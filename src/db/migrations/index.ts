@@ -10,6 +10,7 @@ import { ingest } from './009-ingest.js';
 import { auditShares } from './010-audit-shares.js';
 import { boxGpus } from './011-box-gpus.js';
 import { jobUsers } from './012-job-users.js';
+import { jobScripts } from './013-job-scripts.js';
 
 /** In order; a migration that was released is never edited, only followed by another. */
 export const migrations: readonly string[] = [
@@ -25,4 +26,5 @@ export const migrations: readonly string[] = [
   auditShares,
   boxGpus,
   jobUsers,
+  jobScripts,
 ];

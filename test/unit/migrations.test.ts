@@ -1,0 +1,48 @@
+import { expect, test } from '@jest/globals';
+import SqliteDatabase from 'better-sqlite3';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openDatabase } from '../../src/db/database.js';
+import { migrations } from '../../src/db/migrations/index.js';
+import type { JobId } from '../../src/jobs/job.js';
+import { deleteJob, findJob, liveJobs, scriptOf } from '../../src/jobs/store.js';
+
+/** Runs `work` on a database that the first `count` migrations made, with the rows that `fill` adds. */
+function onOlderDatabase(
+  count: number,
+  fill: string,
+  work: (db: ReturnType<typeof openDatabase>) => void,
+): void {
+  const folder = mkdtempSync(join(tmpdir(), 'jr-migrations-'));
+  const path = join(folder, 'old.db');
+  try {
+    const old = new SqliteDatabase(path);
+    for (const sql of migrations.slice(0, count)) old.exec(sql);
+    old.pragma(`user_version = ${count}`);
+    old.exec(fill);
+    old.close();
+    const db = openDatabase(path);
+    work(db);
+    db.close();
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+const jobSql = (script: string) =>
+  `INSERT INTO jobs (comment, command_key, experiment_id, name, request, script, state, submitted_at)
+   VALUES ('${script}', 'shell', 'e', 'n', '{"command_key":"shell","args":["x"]}', '${script}', 'PENDING', 0);`;
+
+test('jobs of before scripts had a table of their own keep theirs', () => {
+  onOlderDatabase(12, jobSql('first') + jobSql('second'), (db) => {
+    expect([1, 2].map((id) => scriptOf(db, id as JobId))).toEqual(['first', 'second']);
+    expect(findJob(db, 2 as JobId)).toMatchObject({ state: 'PENDING', request: { args: ['x'] } });
+    expect(db.prepare("SELECT name FROM pragma_table_info('jobs')").pluck().all()).not.toContain(
+      'script',
+    );
+    deleteJob(db, 1 as JobId);
+    expect(scriptOf(db, 1 as JobId)).toBeUndefined();
+    expect(liveJobs(db)).toHaveLength(1);
+  });
+});
