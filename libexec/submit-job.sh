@@ -18,7 +18,7 @@ for option; do
   case $option in
     --job-name=* | --chdir=/* | --output=/* | --error=/* | --parsable | --export=ALL | --open-mode=append | --requeue) continue ;;
   esac
-  [[ $option =~ ^--(comment=jobrunner:[0-9a-f]+|account=jr-[a-z0-9_.@-]+|nodes=1|ntasks=1|cpus-per-task=[0-9]+|mem=[0-9]+M|gres=[a-z0-9_:,]+|nice=[0-9]+|time=(UNLIMITED|[0-9:-]+)|constraint=[a-z0-9|]+|partition=[a-z0-9_,-]+)$ ]] ||
+  [[ $option =~ ^--($job_options|nodes=1|ntasks=1|partition=[a-z0-9_,-]+)$ ]] ||
     refuse "not one of the options of a job: $option"
 done
 

@@ -22,7 +22,7 @@ for option; do
     --job-name=*) continue ;;
     --partition=ssh | --partition=main,ssh | --partition=main) partitions=${option#*=} && continue ;;
   esac
-  [[ $option =~ ^--(comment=jobrunner:[0-9a-f]+|account=jr-[a-z0-9_.@-]+|cpus-per-task=[0-9]+|mem=[0-9]+M|gres=[a-z0-9_:,]+|nice=[0-9]+|time=(UNLIMITED|[0-9:-]+)|constraint=[a-z0-9|]+)$ ]] ||
+  [[ $option =~ ^--($job_options)$ ]] ||
     refuse "not one of the options of a job on an SSH host: $option"
 done
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { JobRequest } from './job.js';
-import type { ScriptFile, SubmitFields } from './request.js';
+import { isDeepStrictEqual } from 'node:util';
+import { requestDefaults, type JobRequest, type ScriptFile, type SubmitFields } from './request.js';
 
 /**
  * Equal for requests that are the same in every field of the job, as sent: what an idempotency key stands for. What the box fills in may be
@@ -14,6 +14,57 @@ export function requestHashOf(fields: SubmitFields, script: ScriptFile | undefin
     .digest('hex');
 }
 
+/** Fields that give the same work other resources, another place, another name or another log. */
+const notWork: ReadonlySet<string> = new Set<keyof JobRequest>([
+  'gpus',
+  'gpu_mem_gb',
+  'allowed_gpus',
+  'gpu_type',
+  'llm',
+  'cuda',
+  'cpus',
+  'mem_gb',
+  'time_limit',
+  'timeout',
+  'partition',
+  'screen',
+  'split_log',
+  'priority',
+  'requeue',
+  'experiment_id',
+  'name',
+  'script_name',
+]);
+
+/** Fields of the work in stored hashes, in their order there. */
+const inStoredHashes = [
+  'command_key',
+  'command',
+  'args',
+  'params',
+  'env',
+  'dataset_sha',
+  'conda_env',
+  'venv',
+] as const;
+
+/**
+ * Picks the fields that decide what a job does. A newer one is left out at its default, so that stored
+ * hashes still match.
+ */
+function workOf(request: JobRequest): Record<string, unknown> {
+  const newer = Object.entries(request).filter(
+    ([name, value]) =>
+      !notWork.has(name) &&
+      !inStoredHashes.some((stored) => stored === name) &&
+      !isDeepStrictEqual(value, requestDefaults[name as keyof typeof requestDefaults]),
+  );
+  return {
+    ...Object.fromEntries(inStoredHashes.map((name) => [name, request[name]])),
+    ...Object.fromEntries(newer),
+  };
+}
+
 /**
  * Equal for jobs that do the same, whatever they are given for it, when, and under what name.
  * @param contentHash digest of a file that the job runs where it lies
@@ -23,10 +74,8 @@ export function dedupHashOf(
   script: ScriptFile | undefined,
   contentHash: string | undefined,
 ): string {
-  const { command_key, command, args, params, env, dataset_sha, conda_env, venv } = request;
-  const work = { command_key, command, args, params, env, dataset_sha, conda_env, venv };
   return createHash('sha256')
-    .update(JSON.stringify({ ...work, contentHash }))
+    .update(JSON.stringify({ ...workOf(request), contentHash }))
     .update(script?.content ?? '')
     .digest('hex');
 }

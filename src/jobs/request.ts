@@ -184,11 +184,12 @@ export function withoutCallOptions({ dedup: _, dry_run: __, ...fields }: SubmitF
   return fields;
 }
 
-const defaults = withoutCallOptions(submitSchema.parse({ command_key: '' }));
+/** The values of fields that a request leaves out. */
+export const requestDefaults = withoutCallOptions(submitSchema.parse({ command_key: '' }));
 
 /** Reads a stored request; fields that are newer than the row get their defaults. */
 export function readJobRequest(json: string): JobRequest {
-  return { ...defaults, ...(JSON.parse(json) as JobRequest) };
+  return { ...requestDefaults, ...(JSON.parse(json) as JobRequest) };
 }
 
 /** An uploaded script; its content is run as it is. */

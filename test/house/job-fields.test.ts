@@ -3,8 +3,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { packageRoot } from '../../src/config/package-root.js';
+import { jobTypeSchema } from '../../src/ingest/gitlab/job-types.js';
 import { jobReplySchema } from '../../src/jobs/job-view.js';
-import { submitSchema } from '../../src/jobs/request.js';
+import { fieldsOf } from '../../src/jobs/normalize.js';
+import { submitSchema, type JobRequest } from '../../src/jobs/request.js';
 
 type Field = keyof typeof submitSchema.shape;
 /** Fields that a list leaves out, each with its reason. */
@@ -32,4 +34,30 @@ test('every field of POST /jobs has its row in docs/api.md, as the schema descri
     return `| \`${name}\` |${fallback} | ${field.description} |`;
   });
   expect(rows.filter((row) => !page.includes(row))).toEqual([]);
+});
+
+test('every field may be set for a job_type of GitLab, but those that each job decides', () => {
+  expect(
+    strays(Object.keys(jobTypeSchema.shape), {
+      name: 'is the name of the manifest’s job',
+      experiment_id: 'belongs to one job; a mapping serves many',
+      dedup: 'a claimed job must run, and report its own outcome',
+      dry_run: 'a claim asks for a job',
+    }),
+  ).toEqual([]);
+});
+
+test('a rerun submits every field again', () => {
+  const request = Object.fromEntries(fields.map((field) => [field, `the ${field}`]));
+  const again = Object.entries(fieldsOf(request as unknown as JobRequest));
+  expect(
+    strays(
+      again.filter(([field, value]) => value === request[field]).map(([field]) => field),
+      {
+        gpus: 'is not asked for beside gpu_mem_gb',
+        dedup: 'a rerun is wanted because the job was there before',
+        dry_run: 'a rerun makes a job',
+      },
+    ),
+  ).toEqual([]);
 });

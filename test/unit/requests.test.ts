@@ -1,9 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
+import { createHash } from 'node:crypto';
 import { judge } from '../../src/jobs/failure.js';
 import type { JobRequest } from '../../src/jobs/job.js';
+import { dedupHashOf } from '../../src/jobs/job-hashes.js';
 import { checkLimits } from '../../src/jobs/placement/limits.js';
 import { explainReason } from '../../src/jobs/pending-reason.js';
 import { submitSchema } from '../../src/jobs/request.js';
+import { plainRequest } from './script-support.js';
 import type { SlurmJob } from '../../src/cluster/slurm/job-record.js';
 
 describe('the fields of POST /jobs', () => {
@@ -73,6 +76,30 @@ test('a job at the limit is let through, one above is not', () => {
     /mem_gb: 1.001 asked for, 1 GiB/,
   );
   expect(() => checkLimits({ ...request, time_limit: '61' }, limits)).toThrow(/time_limit/);
+});
+
+describe('the hash of what a job does', () => {
+  const hashOf = (fields: Partial<JobRequest>) =>
+    dedupHashOf({ ...plainRequest, ...fields }, undefined, undefined);
+
+  test('is that of earlier versions', () => {
+    const { command_key, args, params, env } = plainRequest;
+    const work = JSON.stringify({ command_key, args, params, env });
+    expect(hashOf({})).toBe(createHash('sha256').update(work).digest('hex'));
+  });
+
+  test.each([{ args: ['x'] }, { env: { A: 'b' } }, { venv: '/v' }, { command: 'true' }])(
+    'differs with %j',
+    (fields) => {
+      expect(hashOf(fields)).not.toBe(hashOf({}));
+    },
+  );
+
+  test('does not differ with what the job is given, its name or its log', () => {
+    const given = { gpus: 1, cpus: 3, timeout: 9, partition: 'ssh', cuda: 'add' } as const;
+    const kept = { name: 'other', priority: 1, split_log: true, script_name: 'x.py' };
+    expect(hashOf({ ...given, ...kept })).toBe(hashOf({}));
+  });
 });
 
 describe('why a job failed', () => {

@@ -4,23 +4,12 @@ import { z } from 'zod';
 import { errnoOf } from '../../errors.js';
 import { submitSchema } from '../../jobs/request.js';
 
-/** What the person who runs this box may set for a `job_type`; a manifest can set none of it but the timeout. */
-const entrySchema = submitSchema
-  .pick({
-    command_key: true,
-    gpus: true,
-    gpu_mem_gb: true,
-    cpus: true,
-    mem_gb: true,
-    time_limit: true,
-    timeout: true,
-    partition: true,
-    priority: true,
-    conda_env: true,
-    venv: true,
-    env: true,
-    params: true,
-  })
+/**
+ * The fields that the operator may set for a `job_type`: all but those that a manifest's job decides, or
+ * that concern a single call. A manifest itself can set none of them but the timeout.
+ */
+export const jobTypeSchema = submitSchema
+  .omit({ name: true, experiment_id: true, dedup: true, dry_run: true })
   .partial()
   .extend({ command_key: submitSchema.shape.command_key });
 
@@ -28,12 +17,12 @@ const fileSchema = z.record(
   z.string().min(1).max(200),
   z.preprocess(
     (value) => (typeof value === 'string' ? { command_key: value } : value),
-    entrySchema,
+    jobTypeSchema,
   ),
   { error: 'expected a job_type on each line, and its command key or settings' },
 );
 
-export type JobTypes = Readonly<Record<string, z.infer<typeof entrySchema>>>;
+export type JobTypes = Readonly<Record<string, z.infer<typeof jobTypeSchema>>>;
 
 /**
  * The file that ties each `job_type` to what runs it, read anew each time. None of them is there when the file is not.
