@@ -7,7 +7,7 @@
 #   datasets/<sha256>/{original,tree/}       finished, read-only; `kept` tells whether a reboot may have damaged it, `from`
 #                                            which installation sent it
 #   datasets/<sha256>.<installation>/        being sent
-#   jobs/<installation>/<job>/               job.sh, template/, script/, out/ (the outputs), stdout, stderr
+#   jobs/<installation>/<job>/               job.sh, template/, script/, out/ (the outputs), stdout; stderr of a split log
 #
 # Small facts are kept as the targets of symbolic links: made in one step, and on a full disk, too.
 
@@ -132,11 +132,12 @@ publish() { # datasets folder, digest, installation, name of the one file when t
 # --- Jobs
 
 # Makes the job's folder of the tar on standard input.
-prepare() { # job folder
+prepare() { # job folder, log (split or one)
   local fresh
   [ -d "$1" ] && return
   mkdir -p -- "${1%/*}" && fresh=$(mktemp -d -- "$1.XXXXXX") || exit 72
-  if ! { tar -x -o -f - -C "$fresh" && mkdir -- "$fresh/out" && : >"$fresh/stdout" && : >"$fresh/stderr"; }; then
+  if ! { tar -x -o -f - -C "$fresh" && mkdir -- "$fresh/out" && : >"$fresh/stdout" &&
+    { [ "$2" != split ] || : >"$fresh/stderr"; }; }; then
     rm -rf -- "$fresh"
     exit 74
   fi
@@ -145,12 +146,12 @@ prepare() { # job folder
 }
 
 # Starts the job, once: a second call finds it started.
-start() { # job folder, GPUs (such as 0,3), shards, Slurm's number of the job
+start() { # job folder, GPUs (such as 0,3), shards, Slurm's number of the job, log (split or one)
   local own=(setsid) waited
   if mkdir -- "$1/started" 2>/dev/null; then
     {
       declare -f boot_id start_of this_process job_processes supervise
-      printf 'supervise %q %q %q %q\n' "$@"
+      printf 'supervise %q %q %q %q %q\n' "$@"
     } >"$1/supervise.sh" || exit 74
     type -P setsid >/dev/null || { own=() && set -m; }
     "${own[@]}" bash "$1/supervise.sh" </dev/null >/dev/null 2>"$1/supervise.err" &
@@ -170,7 +171,7 @@ begin() { # as start
   for earlier in "${1%-*}"-*; do
     case $earlier in "$1" | "$1".??????) ;; *) remove "$earlier" ;; esac
   done
-  prepare "$1"
+  prepare "$1" "$5"
   start "$@"
 }
 
@@ -190,7 +191,9 @@ supervise() { # as start
     [ -z "$2" ] || export SLURM_JOB_GPUS=$2
     [ -z "$3" ] || export SLURM_SHARDS_ON_NODE=$3
     cd "$1/out" || exit
-    exec "${own[@]}" bash "$1/job.sh" </dev/null >>"$1/stdout" 2>&1
+    exec </dev/null >>"$1/stdout" 2>&1
+    [ "$5" != split ] || exec 2>>"$1/stderr"
+    exec "${own[@]}" bash "$1/job.sh"
   ) &
   job=$!
   ln -s "$job" "$1/group"
@@ -245,11 +248,11 @@ until_ended() { # job folder
   until [ -L "$1/status" ] || ! start_of "$pid" || [ "$started" != "$start" ]; do read -r -t 0.1 -u "$pause"; done
 }
 
-# What the job writes, from there on, until it ends: its log as our output, its standard error as ours.
+# What the job writes, from there on, until it ends: its log as our output, of a split log its standard error as ours.
 follow() { # job folder, offset, offset
   until_ended "$1" &
   local on=(-f -s 0.1 "--pid=$!")
-  tail -c "+$(($3 + 1))" "${on[@]}" -- "$1/stderr" >&2 &
+  [ ! -e "$1/stderr" ] || tail -c "+$(($3 + 1))" "${on[@]}" -- "$1/stderr" >&2 &
   tail -c "+$(($2 + 1))" "${on[@]}" -- "$1/stdout"
   wait
 }

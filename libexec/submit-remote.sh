@@ -12,14 +12,14 @@ user=${1:-}
 job_id=${2:-}
 [[ $job_id =~ ^[1-9][0-9]{0,14}$ ]] || refuse 'expected the number of a job'
 shift 2
-[ -z "$(find "$etc/remote-job.sh" "$etc/any-job.sh" -maxdepth 0 \( ! -user root -o -perm /022 \))" ] || refuse "$etc: not root’s alone"
+[ -z "$(find "$etc/remote-job.sh" "$etc/any-job.sh" "$etc/own-log.sh" -maxdepth 0 \( ! -user root -o -perm /022 \))" ] || refuse "$etc: not root’s alone"
 partitions=ssh
 
 for option; do
   # Not by the pattern: bash takes seconds for one that counts to thousands.
   [ ${#option} -le 8192 ] || refuse 'an option is longer than 8 KiB'
   case $option in
-    --job-name=*) continue ;;
+    --job-name=* | "--error=$root/logs/jobs/$job_id/stderr.log") continue ;;
     --partition=ssh | --partition=main,ssh | --partition=main) partitions=${option#*=} && continue ;;
   esac
   [[ $option =~ ^--($job_options)$ ]] ||

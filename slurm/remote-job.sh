@@ -1,5 +1,7 @@
 #!/bin/bash
 # Rendered at each start from slurm/remote-job.sh. A job on an SSH host as Slurm runs it here, as jr-remote: $1 is our number of it.
+# shellcheck source=own-log.sh
+. {{own_log}} "$1"
 umask 007
 for name in $(compgen -e); do
   case $name in SLURM*) ;; *) unset "$name" ;; esac

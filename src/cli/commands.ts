@@ -105,7 +105,7 @@ export function addClientCommands(program: Command): void {
     .argument('<job>', 'its number', jobId)
     .option('-f, --follow', 'until the job ends')
     .option('--tail <lines>', 'only the last lines', wholeNumber('a number of lines', 1_000_000))
-    .option('--stderr', 'standard error alone')
+    .option('--stderr', 'standard error, of a job with split_log')
     .addOption(url())
     .action(
       async (

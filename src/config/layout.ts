@@ -26,6 +26,8 @@ export interface Layout {
   slurmConfSsh: string;
   /** The job of an SSH host as Slurm runs it here. */
   remoteJob: string;
+  /** Checks that the log Slurm opened for `jr-remote` is the job's own. */
+  ownLog: string;
   gpuMap: string;
   slurmState: string;
   slurmSpool: string;
@@ -86,6 +88,7 @@ export function layoutOf(root: string): Layout {
     slurmConf: join(etc, 'slurm.conf'),
     slurmConfSsh: join(etc, 'slurm-ssh.conf'),
     remoteJob: join(etc, 'remote-job.sh'),
+    ownLog: join(etc, 'own-log.sh'),
     gpuMap: join(etc, 'gpus.json'),
     slurmState: join(slurm, 'state'),
     slurmSpool: join(slurm, 'spool'),

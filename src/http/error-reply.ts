@@ -13,6 +13,7 @@ const statusOf: Record<ErrorCode, number> = {
   quota_exceeded: 413,
   not_found: 404,
   conflict: 409,
+  log_not_split: 409,
   sha256_mismatch: 400,
   archive_refused: 422,
   dataset_corrupt: 409,

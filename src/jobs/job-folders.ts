@@ -84,7 +84,7 @@ export class JobFolders {
         chownSync(folder, -1, statSync(this.#remoteJobsDir).gid);
       else if (gid !== undefined) chownSync(folder, -1, gid);
       // The job's user writes here through its group; chmod, since the umask would take that away.
-      chmodSync(folder, writers === 'either' && isLog ? 0o2771 : 0o2770);
+      chmodSync(folder, 0o2770);
     }
     if (script === undefined) return undefined;
     rmSync(paths.scriptDir, { recursive: true, force: true });

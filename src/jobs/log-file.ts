@@ -27,9 +27,9 @@ export interface OpenLog {
 const chunkBytes = 64 * 1024;
 
 /**
- * Opens a job's log. `stdout` is the whole log, standard error in its place among the output; `stderr` that part alone.
- * The job owns the file and may have replaced it by anything.
- * @throws AppError not_found when the job has deleted it or put something else in its place.
+ * Opens a job's log. `stdout` holds both streams, in order, unless the job was submitted with `split_log`; `stderr` is the
+ * other file of such a job. The job owns the file and may have replaced it by anything.
+ * @throws AppError not_found when the job has deleted it or put something else in its place; log_not_split when the log is one.
  */
 export async function openLog(
   folders: JobFolders,
@@ -43,6 +43,12 @@ export async function openLog(
     handle = await openConfined(logDir, `${stream}.log`);
   } catch (error) {
     if (!(error instanceof AppError) || error.code !== 'not_found') throw error;
+    if (stream === 'stderr' && !job.request.split_log)
+      throw new AppError(
+        'log_not_split',
+        `stream: job ${job.job_id} has both streams in one log; submit it with split_log=true to keep them apart`,
+        { cause: error, details: { field: 'stream' } },
+      );
     // A job that has not started, or wrote no error, has no file; that is an empty log.
     const isExpected = !job.terminal || job.started_at === null || stream === 'stderr';
     if (isExpected) return { handle: undefined, start: 0, end: 0, size: 0 };

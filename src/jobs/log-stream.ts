@@ -15,6 +15,7 @@ const heartbeatMs = 15_000;
  * Server-sent events (html.spec.whatwg.org, 9.2): each `log` event carries text and, as its id, the byte it ends at, so that
  * a client that comes back with `Last-Event-ID` misses and repeats nothing. An `end` event with the state closes the stream.
  * It also ends, without that event, once the caller's token does not hold any more.
+ * @throws AppError as {@link openLog} does, before the reply begins
  */
 export async function streamLog(
   res: Response,
@@ -25,7 +26,8 @@ export async function streamLog(
   stream: LogStream,
   from: number,
 ): Promise<void> {
-  jobs.get(id);
+  const { handle } = await openLog(folders, jobs.get(id), stream, {});
+  await handle?.close();
   res.writeHead(200, {
     'Content-Type': 'text/event-stream; charset=utf-8',
     'Cache-Control': 'no-store',

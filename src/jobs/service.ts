@@ -102,13 +102,13 @@ export class JobService {
 
     const unixUser = this.parts.users?.of(options.user);
     const render = (id: JobId, experimentId: string, scriptPath: string | undefined) => {
-      const { outputDir, stderrPath } = this.parts.folders.of(id);
+      const { outputDir, logDir } = this.parts.folders.of(id);
       const job = { jobId: id, experimentId, request, template, dataset: dataset || undefined };
       const { screenDir, nodeFile, external } = this.parts;
       return renderScript({
         ...job,
         outputDir,
-        stderrPath,
+        logDir,
         scriptPath,
         screenDir: join(screenDir, unixUser?.name ?? ''),
         account: unixUser && { user: unixUser.name, home: unixUser.home, environment: {} },

@@ -23,6 +23,6 @@ export interface RemoteJobSpec {
   script: { name: string; path: string } | null;
   /** Where the outputs are fetched to. */
   output_dir: string;
-  /** Holds the job's stderr.log; Slurm itself writes stdout.log. */
+  /** Holds the job's log, which Slurm opens. */
   log_dir: string;
 }

@@ -35,9 +35,10 @@ const idOf = (kind: '-u' | '-g', user: string) =>
 export interface Ended {
   code: number | null;
   signal: NodeJS.Signals | null;
-  /** The job's log as Slurm would have it: output, and the wrapper's words. */
+  /** The job's log as Slurm would have it: both streams and our own lines, unless it is split. */
   log: string;
   logBytes: Buffer;
+  /** Empty unless the log was split. */
   stderr: string;
   outputs: string;
 }
@@ -157,7 +158,9 @@ export class RemoteJobs {
   start(spec: RemoteJobSpec, options: JobOptions = {}): RunningJob {
     const stdout = join(spec.log_dir, 'stdout.log');
     const log = openSync(stdout, 'a');
-    const child = this.#spawn(['remote-run', String(spec.job_id)], log, {
+    const isSplit = spec.request.split_log === true;
+    const errors = isSplit ? openSync(join(spec.log_dir, 'stderr.log'), 'a') : log;
+    const child = this.#spawn(['remote-run', String(spec.job_id)], [log, errors], {
       SLURMD_NODENAME: options.host ?? 'gpu-0',
       SLURM_JOB_ID: String(1000 + spec.job_id),
       ...(options.gpus !== undefined && { SLURM_JOB_GPUS: options.gpus }),
@@ -165,6 +168,7 @@ export class RemoteJobs {
       SLURM_RESTART_COUNT: String(options.restart ?? 0),
     });
     closeSync(log);
+    if (isSplit) closeSync(errors);
     return new RunningJob(spec, child);
   }
 
@@ -179,12 +183,12 @@ export class RemoteJobs {
 
   /** Starts the watch over the hosts. */
   watch(environment: Record<string, string> = {}): ChildProcess {
-    return this.#spawn(['remote-watch'], 'ignore', environment);
+    return this.#spawn(['remote-watch'], ['ignore', 'ignore'], environment);
   }
 
   #spawn(
     args: string[],
-    log: number | 'ignore',
+    streams: [number, number] | ['ignore', 'ignore'],
     environment: Record<string, string>,
   ): ChildProcess {
     const { node, root } = this.#installation;
@@ -196,7 +200,7 @@ export class RemoteJobs {
         JR_SSH_ALIVE_INTERVAL: '1',
         ...environment,
       },
-      stdio: ['ignore', log, log],
+      stdio: ['ignore', ...streams],
     });
     this.#children.add(child);
     child.once('exit', () => this.#children.delete(child));

@@ -5,7 +5,6 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
-  readFileSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -156,11 +155,5 @@ describe('a link that was put in the place of a folder', () => {
     mkdirSync(state);
     symlinkSync('state', logs);
     expect(() => new JobLog(logs)).toThrow(/ENOTDIR|ELOOP/);
-    rmSync(logs);
-    mkdirSync(logs);
-    writeFileSync(join(state, 'x.conf'), 'Host *\n');
-    symlinkSync('../state/x.conf', join(logs, 'stderr.log'));
-    expect(() => new JobLog(logs)).toThrow(/ELOOP/);
-    expect(readFileSync(join(state, 'x.conf'), 'utf8')).toBe('Host *\n');
   });
 });

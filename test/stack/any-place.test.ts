@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { stringify } from 'yaml';
@@ -83,6 +84,7 @@ test('a job for any place runs here as runner and as any other job, and reaches 
        kill -0 $other && echo signalled
      done
      sudo -n -u jr-remote true && echo jr-remote
+     echo anew >>/dev/stderr
      ln -s /etc/passwd ${stack.root}/logs/jobs/$JR_JOB_ID/link && echo linked
      exit 3`,
     { gpus: 2, split_log: true },
@@ -100,6 +102,7 @@ test('a job for any place runs here as runner and as any other job, and reaches 
   expect(rest).toEqual(['no input']);
   const errors = await stack.call('GET', `/jobs/${job.job_id}/log?stream=stderr`);
   expect(errors.text).toMatch(/^wrong$/m);
+  expect(errors.text).toMatch(/^anew$/m);
   const output = `/outputs/download_by_job?job_id=${job.job_id}&rel_path=out.pt`;
   expect((await stack.call('GET', output)).text).toBe('weights\n');
   const { uid } = statSync(join(stack.root, 'results', String(job.job_id), 'out.pt'));
@@ -161,6 +164,25 @@ test('one that waits is one job, which starts at the first place that gets free'
     slurm_job_id: json.slurm_job_id,
     log: 'main\n',
   });
+}, 120_000);
+
+test('is not run where the API has put a link to a file of jr-remote’s in its log’s place', async () => {
+  const own = join(stack.root, 'remote/state/x.conf');
+  writeFileSync(own, '# own\n');
+  execFileSync('chown', ['jr-remote:', own]);
+  for (const [place, name] of [
+    ['box0', 'stdout.log'],
+    ['gpu-0', 'stderr.log'],
+  ] as const) {
+    await openOnly();
+    const command = 'echo Host; echo Host >&2; touch ran';
+    const { json } = await stack.submit({ ...fields, command, split_log: true });
+    symlinkSync(own, join(stack.root, 'logs/jobs', String(json.job_id), name));
+    await openOnly(place);
+    expect(await stack.finish(json.job_id)).toMatchObject({ status: 'FAILED' });
+    expect(existsSync(join(stack.root, 'results', String(json.job_id), 'ran'))).toBe(false);
+  }
+  expect(readFileSync(own, 'utf8')).toBe('# own\n');
 }, 120_000);
 
 test('is ended here when it is cancelled, also one that will not, and all that it started', async () => {

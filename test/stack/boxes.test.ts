@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { alternatingLines, printAlternating } from '../alternating-lines.js';
 import { freePorts } from '../free-ports.js';
 import { LiveStack } from './live-stack.js';
 import { joinToken, WorkerBox } from './worker-box.js';
@@ -92,7 +93,6 @@ test('a job runs on a box: its log comes while it runs, its outputs when it has 
   expect(ended).toMatchObject({ status: 'COMPLETED', exit_code: 0, node: 'box1' });
   // Not a moment later: the box is not through with a job before its whole log is here.
   expect(ended.log).toMatch(/last words\n$/);
-  expect((await stack.call('GET', `/jobs/${id}/log?stream=stderr`)).text).toBe('odd\n');
   const { outputs } = await arrived(id);
   const sha256 = createHash('sha256').update('weights\n').digest('hex');
   expect(outputs.map(({ path }) => path).sort()).toEqual(['deep/er/a.pt', 'link.pt']);
@@ -102,6 +102,17 @@ test('a job runs on a box: its log comes while it runs, its outputs when it has 
   await until('nothing is left there', () => !existsSync(there));
   expect(existsSync(join(box.root, 'logs', 'jobs', String(id)))).toBe(false);
 }, 180_000);
+
+test('the log of a job on a box has both streams in order, or standard error in a file of its own', async () => {
+  const fields = { command_key: 'shell', mem_gb: 0.1, ...onBox };
+  const [one, split] = await Promise.all([
+    stack.run({ ...fields, command: printAlternating }),
+    stack.run({ ...fields, command: 'echo one; echo two >&2', split_log: true }),
+  ]);
+  expect([one.log, split.log]).toEqual([alternatingLines, 'one\n']);
+  const errors = await stack.call('GET', `/jobs/${split.job_id}/log?stream=stderr`);
+  expect(errors.text).toBe('two\n');
+}, 120_000);
 
 test('on a box, too, the jobs of two users are kept apart', async () => {
   const [alice, bob] = [await stack.asUser('alice'), await stack.asUser('bob')];

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { alternatingLines, printAlternating } from '../alternating-lines.js';
 import { until, untilTold } from './gpu-jobs.js';
 import type { JobReply, LiveStack } from './live-stack.js';
 import { SiteApi } from './site-api.js';
@@ -65,10 +66,7 @@ describe.each([
     });
     const home = execFileSync('getent', ['passwd', user], { encoding: 'utf8' }).split(':')[5];
     const account = way === 'commands' ? 'phys' : 'bio';
-    // What stands in standard error comes by a process of its own, sooner or later.
-    const lines = job.log.trimEnd().split('\n');
-    expect(lines.filter((line) => line !== 'oops')).toEqual([user, home, `${account}-1`]);
-    expect(lines).toContain('oops');
+    expect(job.log).toBe(`${user}\n${home}\noops\n${account}-1\n`);
     const { json } = await stack().call<{ outputs: object[] }>(
       'GET',
       `/outputs/by_job/${job.job_id}`,
@@ -77,6 +75,16 @@ describe.each([
     const { status } = await stack().call('DELETE', `/jobs/${job.job_id}`);
     expect(status).toBe(204);
     expect(await readdir(join(stack().root, 'results'))).not.toContain(String(job.job_id));
+  }, 180_000);
+
+  test('its log has both streams in order, or standard error in a file of its own', async () => {
+    const [one, split] = await Promise.all([
+      stack().shell(printAlternating, { mem_gb: 0.1 }),
+      stack().shell('echo one; echo two >&2', { mem_gb: 0.1, split_log: true }),
+    ]);
+    expect([one.log, split.log]).toEqual([alternatingLines, 'one\n']);
+    const errors = await stack().call('GET', `/jobs/${split.job_id}/log?stream=stderr`);
+    expect(errors.text).toBe('two\n');
   }, 180_000);
 
   test('a job is held, released, made more urgent, and cancelled', async () => {

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { jobReplySchema } from '../../src/jobs/job-view.js';
+import { alternatingLines, printAlternating } from '../alternating-lines.js';
 import { untilTold } from './gpu-jobs.js';
 import { LiveStack, type JobReply } from './live-stack.js';
 
@@ -252,17 +253,43 @@ describe('what a job leaves behind', () => {
 });
 
 describe('the log', () => {
-  test('holds both streams in order, standard error alone on request, and windows of it', async () => {
-    const job = await stack.shell(
-      'for i in 1 2 3; do echo out$i; sleep 0.1; echo err$i >&2; sleep 0.1; done',
+  test('holds both streams in order: plainly, with a timeout, in a screen session', async () => {
+    const [plain, timed, inScreen] = await Promise.all([
+      stack.shell(printAlternating),
+      stack.shell(printAlternating, { timeout: 60 }),
+      stack.shell(printAlternating, { screen: true }),
+    ]);
+    expect(plain.log).toBe(alternatingLines);
+    expect(timed.log).toBe(alternatingLines);
+    expect(inScreen.log.replaceAll('\r', '')).toBe(alternatingLines);
+  }, 180_000);
+
+  test('is one, or two on request; windows of it are shown', async () => {
+    const print = 'for i in 1 2 3; do echo out$i; echo err$i >&2; done';
+    const [job, split] = await Promise.all([
+      stack.shell(print),
+      stack.shell(print, { split_log: true }),
+    ]);
+    expect(job.log).toBe('out1\nerr1\nout2\nerr2\nout3\nerr3\n');
+    const refusals = await Promise.all(
+      ['log', 'log/stream'].map((path) =>
+        stack.call('GET', `/jobs/${job.job_id}/${path}?stream=stderr`),
+      ),
     );
-    const both = ['out1', 'err1', 'out2', 'err2', 'out3', 'err3'];
-    // Standard error takes a way through tee: on a busy machine, a line may come after the next one of standard output.
-    expect(job.log.trim().split('\n').sort()).toEqual([...both].sort());
-    expect(job.log.match(/out\d/g)).toEqual(['out1', 'out2', 'out3']);
+    for (const { status, json } of refusals)
+      expect([status, json.error.code, json.error.message]).toEqual([
+        409,
+        'log_not_split',
+        expect.stringContaining('split_log=true'),
+      ]);
+    expect(split.log).toBe('out1\nout2\nout3\n');
+    const errors = await stack.call('GET', `/jobs/${split.job_id}/log?stream=stderr`);
+    expect(errors.text).toBe('err1\nerr2\nerr3\n');
+    // From before: such a job has both files without having asked for them.
+    writeFileSync(join(stack.root, 'logs/jobs', String(job.job_id), 'stderr.log'), 'old\n');
     const log = async (query: string) =>
       (await stack.call('GET', `/jobs/${job.job_id}/log?${query}`)).text;
-    expect(await log('stream=stderr')).toBe('err1\nerr2\nerr3\n');
+    expect(await log('stream=stderr')).toBe('old\n');
     expect(await log('tail=2')).toBe(job.log.slice(20));
     expect(await log('offset=5&limit=5')).toBe(job.log.slice(5, 10));
     expect(await log('offset=99999')).toBe('');

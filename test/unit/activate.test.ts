@@ -15,7 +15,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const where = 'echo "$(type -P python) ${CONDA_DEFAULT_ENV:-} ${VIRTUAL_ENV:-}"';
 const run = (request: Partial<JobRequest>, body = where) =>
-  runScript({ request: { ...plainRequest, ...request } }, body);
+  runScript({ request: { ...plainRequest, split_log: true, ...request } }, body);
 
 test('a conda environment is found by CONDA_EXE, and activated by name or path', () => {
   const root = join(folder, 'by exe');
@@ -49,7 +49,7 @@ test('a missing conda environment ends the job before its command, naming those 
   const env = { CONDA_EXE: makeCondaLike(join(folder, 'missing'), 'conda', ['ml', 'other']) };
   const { status, stdout, stderr } = run({ env, conda_env: 'nope' });
   expect(status).toBe(2);
-  expect(stdout).toBe(stderr);
+  expect(stdout).toBe('');
   expect(stderr).toContain(
     `jobrunner: conda_env: there is no environment nope for ${env.CONDA_EXE}; it lists base, ml, other\n`,
   );
@@ -57,7 +57,7 @@ test('a missing conda environment ends the job before its command, naming those 
 
 test('a missing conda ends the job before its command, saying where it was looked for', () => {
   const { status, stdout, stderr } = run({ env: { HOME: '/nowhere' }, conda_env: 'ml' });
-  expect([status, stdout]).toEqual([2, stderr]);
+  expect([status, stdout]).toEqual([2, '']);
   expect(stderr).toMatch(/^jobrunner: conda_env: no conda, mamba or micromamba found by CONDA_EXE/);
   expect(stderr).toContain('/nowhere');
   const wrong = run({ env: { CONDA_EXE: '/nowhere/conda' }, conda_env: 'ml' });
@@ -77,11 +77,11 @@ test('a virtual environment is activated, and a missing or broken one is told be
 
   unlinkSync(join(venv, 'bin/python'));
   const broken = run({ venv });
-  expect([broken.status, broken.stdout]).toEqual([2, broken.stderr]);
+  expect([broken.status, broken.stdout]).toEqual([2, '']);
   expect(broken.stderr).toContain(`jobrunner: venv: there is no ${join(venv, 'bin/python')}`);
 
   const missing = run({ venv: '/no/such $(id)' });
-  expect([missing.status, missing.stdout]).toEqual([2, missing.stderr]);
+  expect([missing.status, missing.stdout]).toEqual([2, '']);
   expect(missing.stderr).toContain('jobrunner: venv: there is no /no/such $(id)/bin/activate');
 });
 

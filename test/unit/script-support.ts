@@ -55,7 +55,7 @@ export function scriptOf(parts: Partial<ScriptParts>): string {
     template: plainTemplate,
     dataset: undefined,
     outputDir: '/outputs',
-    stderrPath: '/logs/stderr',
+    logDir: '/logs',
     scriptPath: undefined,
     screenDir: '/screens',
     fleet: fleetOf(0),
@@ -63,31 +63,34 @@ export function scriptOf(parts: Partial<ScriptParts>): string {
   });
 }
 
-/** Runs a rendered script with the real bash. `env` is what Slurm would have set. */
+/** Runs a rendered script with the real bash, its streams in files as Slurm opens them. `env` is what Slurm would have set. */
 export function runScript(
   parts: Partial<ScriptParts>,
   body: string,
   env: Record<string, string> = {},
 ): { status: number | null; stdout: string; stderr: string } {
+  const isSplit = parts.request?.split_log === true;
   const folder = mkdtempSync(join(tmpdir(), 'jr-script-'));
   try {
     const screenDir = join(folder, 'screen');
     execFileSync('install', ['-d', '-m', '0700', screenDir]);
     const template = { ...plainTemplate, body };
-    const paths = { outputDir: folder, stderrPath: join(folder, 'stderr'), screenDir };
+    const paths = { outputDir: folder, logDir: folder, screenDir };
     const script = scriptOf({ template, ...paths, ...parts });
     // A file, as with Slurm: screen's log cannot be opened anew where it is a socket, as Node's pipes are.
     const log = openSync(join(folder, 'stdout'), 'a+');
+    const errors = isSplit ? openSync(join(folder, 'stderr'), 'a') : log;
     const { status, error } = spawnSync('/bin/bash', ['-s'], {
       input: script,
       env: { PATH: '/usr/bin:/bin', ...env },
       cwd: folder,
-      stdio: ['pipe', log, 'ignore'],
+      stdio: ['pipe', log, errors],
     });
     closeSync(log);
+    if (isSplit) closeSync(errors);
     if (error) throw error;
     const read = (name: string) => readFileSync(join(folder, name), 'utf8');
-    return { status, stdout: read('stdout'), stderr: read('stderr') };
+    return { status, stdout: read('stdout'), stderr: isSplit ? read('stderr') : '' };
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -63,9 +63,11 @@ test('the GPUs that Slurm gives are named by UUID, and none is seen where none w
   );
 });
 
-test('standard error is in the log and in a file of its own, and the exit code is kept', () => {
-  const { stdout, stderr } = run({}, 'echo out; echo err >&2');
-  expect([stdout, stderr]).toEqual(['out\nerr\n', 'err\n']);
+test('both streams are in the log, in order, unless they are to be apart; the exit code is kept', () => {
+  const body = 'echo out; echo err >&2; echo more';
+  expect(run({}, body)).toMatchObject({ stdout: 'out\nerr\nmore\n', stderr: '' });
+  const split = { ...plainRequest, split_log: true };
+  expect(run({ request: split }, body)).toMatchObject({ stdout: 'out\nmore\n', stderr: 'err\n' });
   expect(run({}, 'exit 9').status).toBe(9);
 });
 

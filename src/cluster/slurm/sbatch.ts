@@ -73,11 +73,11 @@ export function sbatchArguments(spec: SubmitSpec): string[] {
 
 /**
  * What is asked for a job that may start on an SSH host. Its folder, log and script are libexec/submit-remote.sh's affair, which lets no
- * other option pass; where it may start on this machine, too, its script here is given on standard input.
+ * other option pass, and `--error` only for the job's own file; where it may start on this machine, too, its script here is given on standard input.
  */
 export function submitRemoteArguments(spec: SubmitSpec): string[] {
   const passed =
-    /^--(comment|account|job-name|cpus-per-task|mem|gres|nice|time|constraint|partition)=/;
+    /^--(comment|account|job-name|cpus-per-task|mem|gres|nice|time|error|constraint|partition)=/;
   return [
     spec.user,
     String(spec.jobId),

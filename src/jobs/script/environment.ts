@@ -1,4 +1,4 @@
-import { exportLine, shellQuote } from './shell-quote.js';
+import { exportLine } from './shell-quote.js';
 import type { JobAccount, ScriptParts } from './parts.js';
 
 /** Known only on the node, see externalExports. */
@@ -47,39 +47,3 @@ export const windUp = "trap 'exit 143' TERM";
 
 /** Ends the job before its command runs: says why on standard error, exit code 2. */
 export const failFunction = 'jr_fail() { printf \'jobrunner: %s\\n\' "$1" >&2; exit 2; }';
-
-/**
- * Standard error goes into a file of its own, and the log holds what the job printed and nothing else.
- * @param atEnd what the script does last of all
- */
-export function stderrAlone(path: string, atEnd: string[] = []): string[] {
-  const finish = ['jr_finish() {', '  local status=$?', ...atEnd, '  exit "$status"', '}'];
-  const trap = atEnd.length === 0 ? [] : [...finish, 'trap jr_finish EXIT'];
-  return [`exec 2>>${shellQuote(path)}`, ...trap, windUp];
-}
-
-/**
- * Standard error goes into the log, in its place among the output, and into a file of its own. The copier outlives the
- * signals that end the job and is waited for, so that the last words of a job that was killed are kept; not for long,
- * since a process the job left behind may hold the pipe open. That the copier has ended is seen by the end of a pipe that it alone
- * holds open: at once, and without starting a process. (Whole paths: the job's PATH may lead elsewhere.)
- * @param atEnd what the script does last of all
- */
-export function stderrCopy(path: string, atEnd: string[] = []): string[] {
-  return [
-    'exec {jr_log}>&1',
-    `coproc jr_copier { trap '' TERM INT HUP; exec {jr_held}>&1 1>&"$jr_log"; exec /bin/tee -a -- ${shellQuote(path)}; }`,
-    // Neither `wait` nor `jobs` in the template is to know of it.
-    'disown "$jr_copier_PID"',
-    'exec 2>&"${jr_copier[1]}" {jr_log}>&- {jr_copier[1]}>&- {jr_done}<&"${jr_copier[0]}" {jr_copier[0]}<&-',
-    'jr_finish() {',
-    '  local status=$?',
-    '  exec 2>&-',
-    '  read -r -t 2 -u "$jr_done"',
-    ...atEnd,
-    '  exit "$status"',
-    '}',
-    'trap jr_finish EXIT',
-    windUp,
-  ];
-}

@@ -22,5 +22,13 @@ export function externalExports({ request, external }: ScriptParts): string[] {
 export function atExternalEnd({ external, outputDir }: ScriptParts): string[] {
   if (external === undefined) return [];
   const open = `  /bin/chmod -R u+rwX,g+rwX -- ${shellQuote(outputDir)} 2>/dev/null`;
-  return [...(external.sharesByGroup ? [open] : []), `  : >${shellQuote(external.jobEndedFile)}`];
+  return [
+    'jr_finish() {',
+    '  local status=$?',
+    ...(external.sharesByGroup ? [open] : []),
+    `  : >${shellQuote(external.jobEndedFile)}`,
+    '  exit "$status"',
+    '}',
+    'trap jr_finish EXIT',
+  ];
 }

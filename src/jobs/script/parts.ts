@@ -10,8 +10,8 @@ export interface ScriptParts {
   template: Template;
   dataset: { treeDir: string; originalPath: string } | undefined;
   outputDir: string;
-  /** Its folder holds what else the script keeps while it runs. */
-  stderrPath: string;
+  /** Holds the job's log, and files that the script keeps while it runs. */
+  logDir: string;
   scriptPath: string | undefined;
   /** Where GNU screen keeps the sockets of that user's sessions. */
   screenDir: string;

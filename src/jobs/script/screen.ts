@@ -1,4 +1,4 @@
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { screenNameTail } from '../screens.js';
 import { shellQuote } from './shell-quote.js';
 import { failFunction, windUp } from './environment.js';
@@ -23,9 +23,8 @@ const settings = [
  * that signal blocked, which its window inherits until perl (always there in Debian) lifts it again.
  */
 export function inScreen(parts: ScriptParts, body: string): string[] {
-  const { request, jobId, screenDir } = parts;
-  const folder = dirname(parts.stderrPath);
-  const file = (name: string) => shellQuote(join(folder, name));
+  const { request, jobId, screenDir, logDir } = parts;
+  const file = (name: string) => shellQuote(join(logDir, name));
   const [rc, job, status] = [file('screen.rc'), file('screen-job.sh'), file('screen-status')];
   return [
     failFunction,

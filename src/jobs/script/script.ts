@@ -1,7 +1,7 @@
 import { fillPlaceholders } from '../templates/placeholders.js';
 import { activation } from './activate.js';
 import { argumentWords } from './cuda-argument.js';
-import { cleanSlate, exports, stderrAlone, stderrCopy } from './environment.js';
+import { cleanSlate, exports, windUp } from './environment.js';
 import { gpuExports } from './gpus.js';
 import type { ScriptParts } from './parts.js';
 import { atExternalEnd, externalExports } from './external.js';
@@ -23,7 +23,8 @@ export function renderScript(parts: ScriptParts): string {
     ...cleanSlate,
     ...exports(parts),
     ...(parts.external ? externalExports(parts) : gpuExports(parts)),
-    ...(parts.request.split_log ? stderrAlone : stderrCopy)(parts.stderrPath, atExternalEnd(parts)),
+    ...atExternalEnd(parts),
+    windUp,
     ...activation(parts.request),
     '',
     ...run(parts, body),

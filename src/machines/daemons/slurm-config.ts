@@ -123,9 +123,11 @@ export function writeSlurmConfig(
   render('epilog-ssh.sh', 0o755, { job_ended_file: layout.jobEnded });
   render('any-job.sh', 0o644, {
     remote_job: shellQuote(layout.remoteJob),
-    logs_dir: shellQuote(layout.jobLogs),
+    own_log: shellQuote(layout.ownLog),
   });
+  render('own-log.sh', 0o644, { logs_dir: shellQuote(layout.jobLogs) });
   render('remote-job.sh', 0o755, {
+    own_log: shellQuote(layout.ownLog),
     slurm_conf: shellQuote(layout.slurmConf),
     settings: Object.entries(remoteSettings(config))
       .map(([name, value]) => `${name}=${shellQuote(value)}`)

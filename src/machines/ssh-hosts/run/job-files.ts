@@ -76,7 +76,7 @@ export function remoteScript(
     dataset:
       (dataset && { treeDir: `${dataset}/tree`, originalPath: `${dataset}/original` }) || undefined,
     outputDir: `${job}/out`,
-    stderrPath: `${job}/stderr`,
+    logDir: job,
     scriptPath: spec.script ? `${job}/script/${spec.script.name}` : undefined,
     screenDir: places.screen,
     fleet: {

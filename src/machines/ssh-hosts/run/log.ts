@@ -1,32 +1,21 @@
-import {
-  closeSync,
-  constants,
-  fsyncSync,
-  openSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, constants, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { errnoOf, isDiskFull } from '../../../errors.js';
 import { HOST_FAILURE, SENT_SCRIPT } from '../../../jobs/ssh-job-spec.js';
 import { openFolder, within } from './own-folders.js';
 
-const { O_WRONLY, O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
+const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
 
-/** The job's log here: our standard output, which is Slurm's file, and a copy of the standard error. */
+/** The job's log here: our standard output and standard error, which are Slurm's files, or one file. */
 export class JobLog {
-  readonly #stderr: number;
   /** Bytes that were taken from there. */
   stdoutBytes = 0;
   stderrBytes = 0;
 
-  /** @param folder whose stderr.log is appended to: a job that Slurm started anew goes on in its log. No link is followed. */
+  /** @param folder holds the log. No link is followed. */
   constructor(private readonly folder: string) {
     const fd = openFolder(folder);
     try {
-      const flags = O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW;
-      this.#stderr = openSync(within(fd, 'stderr.log'), flags, 0o660);
       // Of an earlier start of the same job.
       rmSync(within(fd, HOST_FAILURE), { force: true });
     } finally {
@@ -70,25 +59,18 @@ export class JobLog {
   }
 
   async error(chunk: Buffer): Promise<void> {
-    await writeAll(this.#stderr, chunk, (bytes) => (this.stderrBytes += bytes));
+    await writeAll(2, chunk, (bytes) => (this.stderrBytes += bytes));
   }
 
-  /** A word of ours, into both. */
+  /** Writes a line of ours to standard error. */
   readonly say = (line: string): void => {
-    const text = Buffer.from(`jobrunner: ${line}\n`);
-    for (const fd of [2, this.#stderr])
-      try {
-        writeSync(fd, text);
-      } catch (error) {
-        // For want of room for these words the job must not be given up.
-        if (!isDiskFull(error)) throw error;
-      }
+    try {
+      writeSync(2, `jobrunner: ${line}\n`);
+    } catch (error) {
+      // For want of room for these words the job must not be given up.
+      if (!isDiskFull(error)) throw error;
+    }
   };
-
-  close(): void {
-    fsyncSync(this.#stderr);
-    closeSync(this.#stderr);
-  }
 }
 
 /**

@@ -65,7 +65,8 @@ export class RemoteJob {
     const script = remoteScript(spec, session.host, facts, places, shardsPerGpu);
     log.keepScript(script);
     const files = await packJob(spec, script, scratch);
-    const begin = ['begin', places.job, slurm.gpus, slurm.shards, slurm.jobId];
+    const logs = spec.request.split_log ? 'split' : 'one';
+    const begin = ['begin', places.job, slurm.gpus, slurm.shards, slurm.jobId, logs];
     try {
       await session.use((link) => link.call(begin, { input: files.tar(), signal }), signal);
     } finally {

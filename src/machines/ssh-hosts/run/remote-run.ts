@@ -68,6 +68,5 @@ export async function remoteRun(
   } finally {
     session.close();
     scratch.remove();
-    log.close();
   }
 }
