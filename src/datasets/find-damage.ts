@@ -17,19 +17,20 @@ export interface DamageSearch {
 }
 
 /**
- * Reads every stored byte: the original against its digest, then the tree against a second unpacking of the original.
- * docs/decisions/verify-by-unpacking-again.md says why not against a list of digests.
- * @returns what is wrong, for people; undefined when all is well.
- * @throws AppError disk_full when there is no room for the second tree, which says nothing about the first.
+ * Reads every stored byte. Compares the original with its digest, then the tree with a second
+ * unpacking of the original. docs/decisions/verify-by-unpacking-again.md says why there is no list
+ * of digests.
+ * @returns the problem in words; undefined when all is well
+ * @throws AppError disk_full when the second tree does not fit; the first may still be good
  */
 export async function findDamage(search: DamageSearch): Promise<string | undefined> {
   const { dataset, folders } = search;
   const stored = folders.of(dataset.sha256);
   if (!(await isWhole(stored, dataset.size)))
-    return 'the original or the tree is missing or has another size';
+    return 'the original or the tree is missing, or the original has another size';
   try {
     if ((await hashFile(stored.original, search)) !== dataset.sha256)
-      return 'the original has another SHA-256 than was uploaded';
+      return 'the original no longer has the SHA-256 of the upload';
   } catch (error) {
     if (isUnreadable(error)) return 'the original cannot be read from the disk';
     throw error;
@@ -91,13 +92,13 @@ async function firstDifference(
     if (other.done) return `${name} is missing from the tree`;
     if (other.value.path !== entry.path)
       return other.value.path < entry.path
-        ? `${shown(other.value.path)} does not belong into the tree`
+        ? `${shown(other.value.path)} does not belong in the tree`
         : `${name} is missing from the tree`;
     if (!(await isSame(good.tree, entry, stored.tree, other.value)))
-      return `${name} in the tree is not what was unpacked`;
+      return `${name} in the tree differs from the uploaded archive`;
   }
   const extra = await storedEntries.next();
-  return extra.done ? undefined : `${shown(extra.value.path)} does not belong into the tree`;
+  return extra.done ? undefined : `${shown(extra.value.path)} does not belong in the tree`;
 }
 
 async function isSame(
@@ -108,7 +109,7 @@ async function isSame(
 ): Promise<boolean> {
   const a = good.stats;
   const b = stored.stats;
-  // One file under two names, as the original and a tree of just that file are: its bytes were hashed.
+  // One file under two names: a tree of just the original links to it, and its bytes were hashed.
   if (a.dev === b.dev && a.ino === b.ino) return true;
   if (a.mode !== b.mode) return false;
   const path = pathInTree(tree, stored.path);
@@ -145,7 +146,7 @@ async function haveSameBytes(left: Buffer, right: Buffer): Promise<boolean> {
   }
 }
 
-/** The disk itself gives the bytes back no more. */
+/** Tells whether the disk itself can no longer read the bytes. */
 function isUnreadable(error: unknown): boolean {
   return ['EIO', 'EUCLEAN', 'EBADMSG'].includes(errnoOf(error) ?? '');
 }

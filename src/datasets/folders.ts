@@ -8,7 +8,7 @@ import { BOX_OWNER } from '../auth/caller.js';
 import { sha256Schema, type Sha256 } from './digest.js';
 import type { Dataset } from './store.js';
 
-/** Where one dataset's parts lie. */
+/** Paths of one dataset's parts. */
 export interface DatasetPaths {
   folder: string;
   original: string;
@@ -16,10 +16,10 @@ export interface DatasetPaths {
   meta: string;
 }
 
-/** What a dataset's folder says of itself, so that it can be taken up again when its row was never written. */
+/** A dataset's description in its own folder, from which a missing row is written again. */
 const metaSchema = z.strictObject({
   sha256: sha256Schema,
-  // Folders of before there were users have none.
+  // Folders from before there were users have no owner.
   owner: z.string().default(BOX_OWNER),
   name: z.string(),
   format: z.string(),
@@ -53,8 +53,8 @@ export class DatasetFolders {
   }
 
   /**
-   * A new dataset in the making, which no job can reach. Its path is at least as long as its later one, so that what fits
-   * here fits there.
+   * Makes a folder for a dataset that is being received; no job can reach it. Its path is at least as
+   * long as the final one, so that every path that fits here fits there.
    */
   async makeIncoming(): Promise<IncomingFolder> {
     const holder = join(this.incoming, randomBytes(32).toString('hex'));
@@ -66,8 +66,8 @@ export class DatasetFolders {
   }
 
   /**
-   * Gives a finished folder its name in one rename; one that has the name already steps aside first. When this
-   * resolves, a power cut does not undo it.
+   * Gives a finished folder its final name in one rename, after moving any older folder of that name
+   * aside. Once this resolves, a power cut does not undo it.
    */
   async publish(incoming: IncomingFolder, sha256: Sha256): Promise<void> {
     const { folder } = this.of(sha256);
@@ -79,7 +79,10 @@ export class DatasetFolders {
     if (old !== undefined) await rm(old, { recursive: true, force: true });
   }
 
-  /** Moves a dataset's folder into the trash. @returns where it lies now; undefined when there was none. */
+  /**
+   * Moves a dataset's folder into the trash.
+   * @returns its new path; undefined when there was no folder
+   */
   setAside(sha256: Sha256): string | undefined {
     const aside = join(this.trash, randomBytes(16).toString('hex'));
     try {
@@ -91,7 +94,7 @@ export class DatasetFolders {
     return aside;
   }
 
-  /** Puts a rename of the dataset's folder on the disk. */
+  /** Flushes a rename of the dataset's folder to the disk. */
   async syncParent(sha256: Sha256): Promise<void> {
     const parent = dirname(this.of(sha256).folder);
     if (existsSync(parent)) await syncFolder(parent);
@@ -99,27 +102,27 @@ export class DatasetFolders {
 }
 
 export interface IncomingFolder extends DatasetPaths {
-  /** What to remove in the end. */
+  /** The outer folder, to be removed in the end. */
   holder: string;
-  /** The group that may read it. */
+  /** The group that may read the dataset. */
   gid: number;
 }
 
-/** Writes the folder's own description and puts all of the folder's names on the disk. */
+/** Writes the folder's description and flushes the folder's entries to the disk. */
 export async function seal(paths: DatasetPaths, dataset: Dataset): Promise<void> {
   await writeFile(paths.meta, JSON.stringify(dataset), { mode: 0o640, flush: true });
   await syncFolder(paths.tree);
   await syncFolder(paths.folder);
 }
 
-/** @throws when there is no readable description, or it is not this digest's. */
+/** @throws when the description is missing, unreadable, or of another digest */
 export async function readMeta(paths: DatasetPaths, sha256: Sha256): Promise<Dataset> {
   const meta = metaSchema.parse(JSON.parse(await readFile(paths.meta, 'utf8')));
   if (meta.sha256 !== sha256) throw new Error(`${paths.meta} describes ${meta.sha256}`);
   return meta;
 }
 
-/** Whether original and tree are there, the former at its full size; their bytes are not read. */
+/** Tells whether the original, at its full size, and the tree are there; reads no bytes of them. */
 export async function isWhole(paths: DatasetPaths, size: number): Promise<boolean> {
   try {
     const [original, tree] = await Promise.all([stat(paths.original), stat(paths.tree)]);

@@ -1,18 +1,18 @@
 import { statfs } from 'node:fs/promises';
 import { AppError } from '../errors.js';
 
-const MOST_RESERVED = 512 * 2 ** 20;
+const maxReserved = 512 * 2 ** 20;
 
 /**
- * Bytes that datasets may still take on this disk: a fiftieth of it, at most 512 MiB, stays free for the database, the
- * logs and the jobs. Negative when the reserve is already being used.
+ * Returns the bytes that datasets may still take on this disk. A fiftieth of it, at most 512 MiB,
+ * stays free for the database, the logs and the jobs. Negative once that reserve is in use.
  */
 export async function freeForDatasets(folder: string): Promise<number> {
   const { bavail, blocks, bsize } = await statfs(folder);
-  return bavail * bsize - Math.min(MOST_RESERVED, (blocks * bsize) / 50);
+  return bavail * bsize - Math.min(maxReserved, (blocks * bsize) / 50);
 }
 
-/** @throws AppError disk_full when `bytes` more would not fit. */
+/** @throws AppError disk_full when `bytes` more would not fit */
 export async function demandFree(folder: string, bytes: number): Promise<void> {
   const free = await freeForDatasets(folder);
   if (free < bytes) throw diskFull(undefined, { needed: bytes, free: Math.max(0, free) });

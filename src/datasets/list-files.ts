@@ -6,19 +6,19 @@ export interface ListedFile {
   path: string;
   /** Bytes. */
   size: number;
-  /** Where it points, for a link. */
+  /** A link's target. */
   link?: string;
 }
 
 export interface FilePage {
   files: ListedFile[];
-  /** Give it as `after` for the next page; absent on the last. */
+  /** The value of `after` for the next page; absent on the last. */
   next?: string;
 }
 
 /**
- * Up to `limit` files and links of a tree, in byte order.
- * @throws AppError bad_request when `after` is not from an earlier page.
+ * Lists up to `limit` files and links of a tree, in byte order.
+ * @throws AppError bad_request when `after` is not from an earlier page
  */
 export async function listFiles(
   tree: string,
@@ -48,7 +48,7 @@ export async function listFiles(
 function readCursor(after: string): string {
   const path = Buffer.from(after, 'base64url');
   if (path.length === 0 || path.toString('base64url') !== after)
-    throw new AppError('bad_request', 'after: give the "next" of the page before');
+    throw new AppError('bad_request', 'after: expected the "next" of the previous page');
   return path.toString('latin1');
 }
 

@@ -9,26 +9,26 @@ import type { ReceivedFile } from './upload/receive-file.js';
 import { findDataset, putDataset, type Dataset } from './store.js';
 import { unpack, type UnpackLimits } from './unpack.js';
 
-/** Bytes received and hashed, not yet a dataset. */
+/** Bytes that were received and hashed but are no dataset yet. */
 export interface StagedUpload extends ReceivedFile {
   incoming: IncomingFolder;
   reservation: UploadReservation;
 }
 
 export interface KeepOptions {
-  /** Whose it is if it is new. */
+  /** The owner, if the dataset is new. */
   owner: string;
   expectedSha?: Sha256 | undefined;
-  /** What the sender calls the file; kept for display. */
+  /** The sender's name for the file; kept for display. */
   name?: string | undefined;
-  /** Where it came from: `upload`, `put`, a URI. */
+  /** The origin: `upload`, `put` or a URI. */
   source: string;
   signal?: AbortSignal | undefined;
 }
 
 export interface Kept {
   dataset: Dataset;
-  /** False when it was there already, and good. */
+  /** False when a good copy was stored already. */
   created: boolean;
 }
 
@@ -41,9 +41,9 @@ export interface MakeParts {
 }
 
 /**
- * Unpacks a staged upload, seals it, puts it into its place and writes it down, in that order, so that it is there whole or not at all.
- * To be called by one at a time for each digest.
- * @throws AppError archive_refused, quota_exceeded; the signal's reason.
+ * Unpacks a staged upload, seals it, publishes its folder and writes its row, in that order: the
+ * dataset is stored as a whole or not at all. Never run two of these for one digest at once.
+ * @throws AppError archive_refused, quota_exceeded; the signal's reason
  */
 export async function makeDataset(
   { db, folders, limits, now, log }: MakeParts,
@@ -62,7 +62,7 @@ export async function makeDataset(
   step('unpacked');
   reservation.reserve(size + bytes);
   const at = now();
-  // Stored again in place of damaged bytes, it stays whose it was.
+  // An upload that replaces damaged bytes does not change the owner.
   const owner = known?.owner ?? options.owner;
   const dataset: Dataset = {
     ...{ sha256, owner, name, format, size, files, bytes, source: options.source },
@@ -80,7 +80,7 @@ export async function makeDataset(
     if (aside !== undefined) await rm(aside, { recursive: true, force: true });
     throw error;
   }
-  // It counts as stored from here on, and not twice.
+  // The dataset counts as stored from here on; the reservation must not count it again.
   reservation.end();
   step('stored');
   return { dataset, created: true };

@@ -25,7 +25,7 @@ const pageQuery = z.strictObject({
   after: z.string().optional(),
 });
 
-/** Everything under `/datasets` but imports, which are mounted before it. */
+/** Serves `/datasets` except imports, whose routes are mounted before these. */
 export function datasetRoutes(service: DatasetService): Router {
   const router = Router();
 
@@ -87,7 +87,7 @@ export function datasetRoutes(service: DatasetService): Router {
     sendSpaced(res, { deleted: true, sha256 });
   });
 
-  // `/datasets/../x` and the like: a path that means a digest and is none.
+  // Paths such as `/datasets/../x` have no digest where one belongs.
   router.use((req, _res, next) => {
     if (req.path.split('/').includes('..'))
       throw new AppError('bad_request', 'sha256: expected 64 digits 0-9a-f, as sha256sum prints');

@@ -20,27 +20,28 @@ import { WorkInFlight } from './work-in-flight.js';
 
 export interface DatasetServiceParts {
   db: Database;
-  /** `$JR_ROOT/datasets`; what is made in it gets its group when it is set-group-ID. */
+  /** `$JR_ROOT/datasets`; when it is set-group-ID, everything made in it gets its group. */
   root: string;
-  /** 0 = no limit but the free disk. */
+  /** 0 means no limit but the free disk. */
   limits: { uploadBytes: number; extractBytes: number; extractFiles: number };
   /** Milliseconds since 1970. */
   now: () => number;
   log: Logger;
-  /** Whether a job that is not over uses that dataset. */
+  /** Tells whether an unfinished job uses the dataset. */
   isInUse: (sha256: Sha256) => boolean;
   room: Room;
 }
 
 export interface Verdict {
   dataset: Dataset;
-  /** What is wrong with it; undefined when every byte is as it was. */
+  /** The damage in words; undefined when every byte is as it was uploaded. */
   problem: string | undefined;
 }
 
 /**
- * Datasets by SHA-256. One is there whole or not at all, whatever ends the process when. Every method that takes bytes or
- * time throws AppError shutting_down once `close` was called, and disk_full when the disk is.
+ * Stores datasets by SHA-256, each as a whole or not at all, even if the process dies. Every method
+ * that takes bytes or time throws AppError shutting_down after `close`, and disk_full when the disk
+ * is full.
  */
 export class DatasetService {
   private readonly folders: DatasetFolders;
@@ -55,31 +56,31 @@ export class DatasetService {
     this.folders = new DatasetFolders(parts.root);
   }
 
-  /** Sweeps what a crash left; call it before anything else. */
+  /** Removes the leftovers of a crash; call it before any other method. */
   async start(): Promise<void> {
     const { db, log, now } = this.parts;
     await this.folders.makeAll();
     await reconcile(db, this.folders, log, now);
   }
 
-  /** Stops what is under way, which leaves nothing behind, and waits for it. */
+  /** Stops all work under way, which leaves nothing behind, and waits for its end. */
   async close(): Promise<void> {
     await this.work.close();
     await this.hashThread.close();
   }
 
   /**
-   * Stores `body`. On failure it is left unread, for the caller to destroy.
-   * @throws AppError bad_request (empty, cut off), sha256_mismatch, too_large, archive_refused; the body's own error; the
-   * signal's reason.
+   * Stores `body`. On failure the rest stays unread, and the caller destroys it.
+   * @throws AppError bad_request (empty, cut off), sha256_mismatch, too_large, archive_refused; the
+   *   body's own error; the signal's reason
    */
   async receive(body: Readable, options: KeepOptions): Promise<Kept> {
     return this.keep(await this.stage(body, options), options);
   }
 
   /**
-   * The first half of {@link receive}, for callers who learn the expected digest only after the bytes.
-   * @param length bytes to come, when known: too many are refused before the first is read.
+   * Does the first half of {@link receive}, for callers who learn the expected digest after the bytes.
+   * @param length bytes to come, when known; too many are refused before the first is read
    */
   stage(
     body: Readable,
@@ -115,7 +116,7 @@ export class DatasetService {
     });
   }
 
-  /** The second half of {@link receive}; the staged upload is used up whatever comes of it. */
+  /** Does the second half of {@link receive}; uses up the staged upload, even on failure. */
   async keep(staged: StagedUpload, options: KeepOptions): Promise<Kept> {
     try {
       if (staged.size === 0)
@@ -131,14 +132,14 @@ export class DatasetService {
     }
   }
 
-  /** Drops a staged upload; again does nothing. */
+  /** Discards a staged upload; a second call does nothing. */
   async discard(staged: StagedUpload): Promise<void> {
     await staged.file.close();
     await remove(staged.incoming.holder);
     staged.reservation.end();
   }
 
-  /** @throws AppError too_large, so that a request can be refused by its Content-Length alone. */
+  /** Refuses a request by its Content-Length alone. @throws AppError too_large */
   refuseLength(length: number | undefined): void {
     const { uploadBytes } = this.parts.limits;
     if (length !== undefined && uploadBytes > 0 && length > uploadBytes)
@@ -160,12 +161,12 @@ export class DatasetService {
     return listDatasets(this.parts.db);
   }
 
-  /** Whether a job could have it: false for a corrupt one, so that callers who ask upload it again. */
+  /** Tells whether a job could use the dataset. False for a corrupt one, so that it is uploaded again. */
   exists(sha256: Sha256): boolean {
     return findDataset(this.parts.db, sha256)?.corrupt === false;
   }
 
-  /** @throws AppError not_found, bad_request (after). */
+  /** @throws AppError not_found, bad_request (after) */
   async files(
     sha256: Sha256,
     page: { limit: number; after?: string | undefined },
@@ -175,8 +176,8 @@ export class DatasetService {
   }
 
   /**
-   * Where a job finds it.
-   * @throws AppError not_found, dataset_corrupt.
+   * Returns the paths that a job reads.
+   * @throws AppError not_found, dataset_corrupt
    */
   forJob(sha256: Sha256): { treeDir: string; originalPath: string } {
     if (this.get(sha256).corrupt)
@@ -189,8 +190,8 @@ export class DatasetService {
   }
 
   /**
-   * @param mayDelete whether the caller may delete what that user owns
-   * @throws AppError not_found, forbidden, conflict while a job that is not over uses it.
+   * @param mayDelete tells whether the caller may delete that owner's datasets
+   * @throws AppError not_found, forbidden; conflict while an unfinished job uses the dataset
    */
   remove(sha256: Sha256, mayDelete: (owner: string) => boolean): Promise<void> {
     return this.run(undefined, () =>
@@ -204,9 +205,9 @@ export class DatasetService {
         if (this.parts.isInUse(sha256))
           throw new AppError(
             'conflict',
-            `dataset ${sha256}: a job that is not over uses it; wait for the job or cancel it`,
+            `dataset ${sha256}: an unfinished job uses it; wait for the job or cancel it`,
           );
-        // No await from the question to here, so that no job can come between.
+        // There is no await since the check, so no job can start to use the dataset meanwhile.
         const aside = this.parts.db.transaction(() => {
           deleteDataset(this.parts.db, sha256);
           return this.folders.setAside(sha256);
@@ -218,8 +219,8 @@ export class DatasetService {
   }
 
   /**
-   * Reads every stored byte; marks the dataset as corrupt, or as good again.
-   * @throws AppError not_found, disk_full.
+   * Reads every stored byte and marks the dataset as corrupt, or as good again.
+   * @throws AppError not_found, disk_full
    */
   verify(sha256: Sha256, signal?: AbortSignal): Promise<Verdict> {
     const { db, log, now } = this.parts;
@@ -251,7 +252,7 @@ function refuseMismatch(actual: Sha256, expected: Sha256 | undefined): void {
   if (expected === undefined || expected === actual) return;
   throw new AppError(
     'sha256_mismatch',
-    `sha256: the bytes that arrived have ${actual}, not ${expected}; nothing was stored, send the file again`,
+    `sha256: the received bytes have ${actual}, not ${expected}; nothing was stored, send the file again`,
     { details: { expected, actual } },
   );
 }

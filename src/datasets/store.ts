@@ -4,22 +4,22 @@ import type { Sha256 } from './digest.js';
 /** A stored dataset. Sizes are bytes, times milliseconds since 1970. */
 export interface Dataset {
   sha256: Sha256;
-  /** The user who stored it first, and may delete it. */
+  /** The user who stored it first; only they and admins may delete it. */
   owner: string;
-  /** What the uploader called the file, made safe to show; never used as a path. */
+  /** The uploader's name for the file, made safe to show; never used as a path. */
   name: string;
-  /** How the original was packed (`tar.gz`, `zip`, `file`, …). */
+  /** The original's format (`tar.gz`, `zip`, `file`, …). */
   format: string;
-  /** Of the original. */
+  /** Bytes of the original. */
   size: number;
   /** Files and links in the tree. */
   files: number;
-  /** Of all files in the tree together. */
+  /** Bytes of all files in the tree together. */
   bytes: number;
   source: string;
   createdAt: number;
   verifiedAt: number;
-  /** A stored byte is not what was uploaded: no job gets it until it is uploaded again. */
+  /** True when a stored byte has changed: no job gets the dataset until it is uploaded again. */
   corrupt: boolean;
 }
 
@@ -37,7 +37,7 @@ interface Row {
   corrupt: number;
 }
 
-/** Replaces what was known of that digest. */
+/** Writes a dataset's row, in place of any earlier one. */
 export function putDataset(db: Database, dataset: Dataset): void {
   db.prepare(
     `INSERT OR REPLACE INTO datasets
@@ -51,7 +51,7 @@ export function findDataset(db: Database, sha256: Sha256): Dataset | undefined {
   return row && fromRow(row);
 }
 
-/** All of them, newest first. */
+/** Lists all datasets, newest first. */
 export function listDatasets(db: Database): Dataset[] {
   return db
     .prepare<[], Row>('SELECT * FROM datasets ORDER BY created_at DESC, sha256')

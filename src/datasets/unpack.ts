@@ -8,15 +8,15 @@ import { extractArchive } from './archive/extract-archive.js';
 import type { ExtractResult } from './archive/messages.js';
 import type { IncomingFolder } from './folders.js';
 
-/** 0 = no limit but the free disk. */
+/** Limits of one archive; 0 means no limit but the free disk. */
 export interface UnpackLimits {
   extractBytes: number;
   extractFiles: number;
 }
 
 /**
- * Makes the tree of a received original and puts it on the disk.
- * @throws as `extractArchive` does.
+ * Makes the tree of a received original and flushes it to the disk.
+ * @throws as `extractArchive` does
  */
 export async function unpack(
   incoming: IncomingFolder,
@@ -32,14 +32,14 @@ export async function unpack(
     { maxBytes: limits.extractBytes, maxFiles: limits.extractFiles },
     { originalName, signal, fileGroup: incoming.gid },
   );
-  // One syncfs(2) instead of an fsync for each file. A tree of just the original is on the disk when that is.
+  // One syncfs(2) replaces an fsync for each file. A tree of just the original needs none of its own.
   if (result.format !== 'file') await execa('sync', ['-f', incoming.tree]);
   return result;
 }
 
 /**
- * The tree of what is surely no archive, without starting the extractor, which takes a tenth of a second.
- * Undefined when the extractor is to decide.
+ * Makes the tree of a file that is surely no archive. This spares the start of the extractor, a tenth
+ * of a second. Returns undefined when the extractor must decide.
  */
 async function keepPlainFile(
   { original, tree }: IncomingFolder,

@@ -2,8 +2,8 @@ import type { Stats } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
 
 /**
- * One thing in a tree. `path` is relative, one character for one byte (latin1), so that a name that is not UTF-8 stays
- * what it is.
+ * An entry of a tree. `path` is relative and has one character for each byte (latin1), which keeps
+ * names that are not UTF-8 unchanged.
  */
 export interface TreeEntry {
   path: string;
@@ -11,8 +11,9 @@ export interface TreeEntry {
 }
 
 /**
- * Everything in a dataset's tree, folders before what is in them, in byte order of the names.
- * @param after starts behind this path.
+ * Yields everything in a dataset's tree, in byte order of the names; a folder comes before its
+ * content.
+ * @param after the path after which to start
  */
 export async function* walkTree(
   root: string,
@@ -30,7 +31,7 @@ export async function* walkTree(
   }
 }
 
-/** What the file system calls take for an entry's path. */
+/** Builds an entry's path as the file system calls take it. */
 export function pathInTree(root: string, path: string): Buffer {
   return Buffer.concat([Buffer.from(`${root}/`), Buffer.from(path, 'latin1')]);
 }

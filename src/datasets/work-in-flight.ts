@@ -1,13 +1,13 @@
 import { AppError } from '../errors.js';
 
-/** Work that a stop must end and wait for. */
+/** Tracks work that a stop must end and wait for. */
 export class WorkInFlight {
   private readonly live = new Map<AbortController, Promise<unknown>>();
   private closed = false;
 
   /**
    * Runs `work` with a signal that fires on `signal` or on `close`.
-   * @throws AppError shutting_down once closed; what `work` throws.
+   * @throws AppError shutting_down once closed; any error of `work`
    */
   async run<T>(
     signal: AbortSignal | undefined,

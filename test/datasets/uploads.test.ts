@@ -102,6 +102,25 @@ describe('a stored dataset', () => {
     expect((await server.upload(`file=@${path}`)).status).toBe(200);
   });
 
+  test('is uploaded by form whole, even when it holds pieces of the form’s boundary', async () => {
+    const delimiter = '\r\n--boundary-of-the-form';
+    const pieces = Array.from({ length: delimiter.length }, (_, i) =>
+      delimiter.slice(0, i).padEnd((i * 7) % 90, 'x'),
+    );
+    const content = pieces.join('\r\n\r').repeat(200) + delimiter.slice(0, -1);
+    const { path } = fileOf(
+      `${delimiter.slice(2)}\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n` +
+        `${content}${delimiter}--\r\n`,
+      'form',
+    );
+    const type = 'Content-Type: multipart/form-data; boundary=boundary-of-the-form';
+    const sent = ['-H', type, '--data-binary', `@${path}`];
+    expect(await server.curl('/datasets/upload', ...sent)).toMatchObject({
+      status: 201,
+      body: { sha256: sha256Of(content), size: content.length },
+    });
+  });
+
   test('keeps the name it was given, in any script, without what could harm whoever reads it', async () => {
     const { path } = fileOf('named');
     const reply = await server.upload(`file=@${path};filename=../../日本\u202e語.bin`);

@@ -1,16 +1,16 @@
 import { Readable } from 'node:stream';
 
 /**
- * Chunks as a stream that nobody has to drain: destroying it ends the request behind the chunks at once, where
- * `Readable.from` would wait for the chunk that it asked for last.
+ * Streams chunks without having to be drained: destroying it ends the request behind the chunks at
+ * once. `Readable.from` would wait for the last chunk that it asked for.
  */
 export class ImportBody extends Readable {
-  /** Why the chunks ended early, if they did. */
+  /** The reason why the chunks ended early, if they did. */
   failure: unknown;
 
   constructor(
     private readonly chunks: AsyncGenerator<Buffer>,
-    /** Aborts what `chunks` waits for. */
+    /** Aborts the request that `chunks` waits for. */
     private readonly stop: AbortController,
   ) {
     super({ highWaterMark: 1024 * 1024 });

@@ -3,14 +3,14 @@ import { AppError } from '../../errors.js';
 import type { ObjectStore, StoredObject } from '../../storage/object-store/object-store.js';
 import { formatPlace, type ImportPlace } from './uri.js';
 
-/** One object of a tree and the path it gets in the archive. */
+/** One object of a tree, and its path in the archive. */
 export interface TreeEntry {
   object: StoredObject;
   path: string;
   kind: 'file' | 'folder';
 }
 
-/** What a listing amounts to; `fingerprint` tells two listings of the same prefix apart. */
+/** The sums of a listing; `fingerprint` changes whenever the listing does. */
 export interface TreeSurvey {
   entries: number;
   bytes: number;
@@ -18,9 +18,10 @@ export interface TreeSurvey {
 }
 
 /**
- * The objects under a prefix as paths, in the order of their keys. An empty object whose key ends in `/` is the folder
- * that consoles make with it. Holds nothing but the files that the current key continues, however long the listing is.
- * @throws AppError unprocessable naming the key that cannot be a path, and what the store throws.
+ * Yields the objects under a prefix as paths, in the order of their keys. An empty object whose key
+ * ends in `/` is a folder, as storage consoles make it. However long the listing is, this holds only
+ * the files whose keys begin the current key.
+ * @throws AppError unprocessable naming the key that cannot be a path; any error of the store
  */
 export async function* listTree(
   store: ObjectStore,
@@ -34,7 +35,7 @@ export async function* listTree(
     if (previous !== undefined && previous.compare(bytes) >= 0)
       throw new AppError(
         'unprocessable',
-        `${formatPlace(place)}: listed in no order by this storage; import an archive instead`,
+        `${formatPlace(place)}: this storage lists its objects in no order; import an archive instead`,
       );
     previous = bytes;
     const entry = toEntry(object, place);
@@ -45,7 +46,7 @@ export async function* listTree(
   }
 }
 
-/** Goes through a listing once, before anything is read, so that what is refused is refused at once. */
+/** Goes through a listing once before any object is read, so that a bad one is refused at once. */
 export async function surveyTree(
   entries: AsyncIterable<TreeEntry>,
   limits: { uploadBytes: number; extractFiles: number },
@@ -95,7 +96,7 @@ function toEntry(object: StoredObject, place: ImportPlace): TreeEntry | undefine
   return { object, path, kind: isFolder ? 'folder' : 'file' };
 }
 
-/** @param files the file keys that earlier keys started with; in key order all that continue one follow it directly. */
+/** @param files the earlier file keys that may begin this one; in key order, such keys are neighbours */
 function refuseFileAsFolder(files: string[], key: string, bucket: string): void {
   while (files.length > 0 && !key.startsWith(files.at(-1) ?? '')) files.pop();
   const file = files.find((candidate) => key.startsWith(`${candidate}/`));

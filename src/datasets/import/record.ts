@@ -2,7 +2,7 @@ import { AppError, isDiskFull } from '../../errors.js';
 import type { ImportRow } from './store.js';
 import type { Progress } from './transfer.js';
 
-/** An import as callers see it. Bytes are those of the objects, each counted once; times are ISO 8601. */
+/** An import as callers see it. Bytes count each object once; times are ISO 8601. */
 export interface ImportView {
   id: number;
   uri: string;
@@ -18,7 +18,7 @@ export interface ImportView {
 
 export class CancelledImport extends Error {
   constructor() {
-    super('cancelled; nothing of it was kept');
+    super('cancelled; nothing was kept');
   }
 }
 
@@ -28,7 +28,7 @@ export class InterruptedImport extends Error {
   }
 }
 
-/** @param live what this process knows of an import that has not ended. */
+/** @param live this process's state of an import that has not ended */
 export function viewImport(
   row: ImportRow,
   live: { started: boolean; progress: Progress } | undefined,
@@ -47,7 +47,7 @@ export function viewImport(
   };
 }
 
-/** Why an import failed, in words for the caller. */
+/** Explains to the caller why an import failed. */
 export function explainFailure(error: unknown): { code: string; message: string } {
   if (error instanceof AppError) return { code: error.code, message: error.message };
   if (error instanceof CancelledImport) return { code: 'cancelled', message: error.message };
@@ -59,6 +59,6 @@ export function explainFailure(error: unknown): { code: string; message: string 
     };
   return {
     code: 'internal',
-    message: 'something failed on our side; the service log has the reason',
+    message: 'internal error; the service log has the reason',
   };
 }

@@ -34,7 +34,7 @@ const waitSchema = z.strictObject({
     .default(0),
 });
 
-/** `/datasets/import` and `/datasets/imports`; stands before the routes that take a digest in their place. */
+/** Serves `/datasets/import` and `/datasets/imports`; mounted before the routes of digests. */
 export function importRoutes(imports: ImportService, stopping: AbortSignal): Router {
   const router = Router();
   const body: RequestHandler[] = [

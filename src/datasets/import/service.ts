@@ -24,17 +24,17 @@ import { parseImportUri, type ImportPlace } from './uri.js';
 export interface ImportServiceParts {
   db: Database;
   datasets: DatasetReceiver;
-  /** Undefined when imports are off. */
+  /** Undefined when imports are disabled. */
   storage: { store: ObjectStore; bucket: string | undefined; mount: string } | undefined;
   limits: { uploadBytes: number; extractFiles: number };
   now: () => number;
   log: Logger;
-  /** Imports that run at once; the rest wait their turn. */
+  /** Imports that run at once; the others wait. */
   concurrency?: number;
 }
 
 export interface ImportRequest {
-  /** Whose it is. */
+  /** The owner of the import. */
   user: string;
   uri: string;
   sha256?: Sha256 | undefined;
@@ -51,11 +51,11 @@ interface Live {
   settle: () => void;
 }
 
-const mostQueued = 1000;
+const maxQueued = 1000;
 
 type Outcome = Omit<ImportEnd, 'bytes_done' | 'bytes_total'>;
 
-/** Imports from B2 or S3: four at a time, in the order they were asked for. They do not outlive the process. */
+/** Runs imports from B2 or S3, four at a time, in order of request. They end with the process. */
 export class ImportService {
   readonly #live = new Map<number, Live>();
   #running = 0;
@@ -63,23 +63,23 @@ export class ImportService {
 
   constructor(private readonly parts: ImportServiceParts) {}
 
-  /** Ends the imports that a crash cut off; nothing of them was kept. */
+  /** Fails the imports that a crash cut off; nothing of them was kept. */
   start(): void {
     const { db, log, now } = this.parts;
     const interrupted = failRunningImports(db, explainFailure(new InterruptedImport()), now());
-    if (interrupted > 0) log.warn({ interrupted }, 'imports were cut off by a crash');
+    if (interrupted > 0) log.warn({ interrupted }, 'a crash cut imports off');
   }
 
   /**
-   * Writes an import down and begins it when its turn comes.
-   * @throws AppError bad_request (uri), conflict (imports are off, too many are waiting), shutting_down.
+   * Records an import and starts it when its turn comes.
+   * @throws AppError bad_request (uri), conflict (imports are off, too many wait), shutting_down
    */
   create(request: ImportRequest): ImportView {
     const { db, now } = this.parts;
     if (this.#closed) throw new AppError('shutting_down', 'the service is stopping; try again');
     const place = parseImportUri(request.uri, this.#storage());
-    if (this.#live.size - this.#running >= mostQueued)
-      throw new AppError('conflict', `${mostQueued} imports are waiting already; try again later`);
+    if (this.#live.size - this.#running >= maxQueued)
+      throw new AppError('conflict', `${maxQueued} imports are waiting already; try again later`);
     const id = insertImport(db, request.user, request.uri, now());
     const { promise: ended, resolve: settle } = withResolvers();
     const progress = { done: 0, total: null };
@@ -90,7 +90,7 @@ export class ImportService {
   }
 
   /**
-   * @param scope whose imports are there for the caller; undefined for everybody's
+   * @param scope the user whose imports the caller may see; undefined for all users'
    * @throws AppError not_found
    */
   get(id: number, scope?: string): ImportView {
@@ -100,14 +100,14 @@ export class ImportService {
     return viewImport(row, this.#live.get(id));
   }
 
-  /** The newest first, at most 1000. */
+  /** Lists the newest imports first, at most 1000. */
   list(scope: string | undefined): ImportView[] {
     return selectImports(this.parts.db, scope, 1000).map((row) =>
       viewImport(row, this.#live.get(row.id)),
     );
   }
 
-  /** Resolves when the import has ended or the signal is aborted, whichever comes first. */
+  /** Waits until the import has ended or the signal is aborted. */
   async wait(id: number, signal: AbortSignal): Promise<ImportView> {
     const ended = this.#live.get(id)?.ended;
     if (ended && !signal.aborted) {
@@ -120,8 +120,8 @@ export class ImportService {
   }
 
   /**
-   * Stops an import and waits until nothing of it is left.
-   * @throws AppError not_found, conflict when it has ended already.
+   * Stops an import and waits until its leftovers are removed.
+   * @throws AppError not_found; conflict when it has ended already
    */
   async cancel(id: number): Promise<ImportView> {
     const live = this.#live.get(id);
@@ -177,7 +177,7 @@ export class ImportService {
     }
   }
 
-  /** An import that has not begun has nothing to unwind. */
+  /** Waits for an aborted import; one that has not started ends at once. */
   async #afterAbort(id: number, live: Live): Promise<void> {
     if (!live.started) this.#end(id, live, this.#failure(id, live.abort.signal.reason));
     await live.ended;
@@ -198,8 +198,8 @@ export class ImportService {
     try {
       endImport(db, id, { ...outcome, bytes_done: done, bytes_total: total }, now());
     } catch (error) {
-      // The dataset is in place or not, whatever the record says; the next start puts the record right.
-      log.error({ import: id, err: error }, 'the end of an import could not be written down');
+      // Only the record is wrong, not the dataset; the next start corrects it.
+      log.error({ import: id, err: error }, 'could not record the end of an import');
     }
     this.#live.delete(id);
     live.settle();

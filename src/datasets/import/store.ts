@@ -1,6 +1,6 @@
 import type { Database } from '../../db/database.js';
 
-/** A row of `dataset_imports`; times are milliseconds. Bytes are written when the import starts and when it ends. */
+/** A row of `dataset_imports`; times are milliseconds. Bytes are written at the start and the end. */
 export interface ImportRow {
   id: number;
   user: string;
@@ -15,7 +15,7 @@ export interface ImportRow {
   ended_at: number | null;
 }
 
-/** How an import ended. */
+/** The end of an import. */
 export type ImportEnd = Pick<
   ImportRow,
   'state' | 'bytes_done' | 'bytes_total' | 'sha256' | 'error_code' | 'error'
@@ -39,7 +39,7 @@ export function endImport(db: Database, id: number, end: ImportEnd, now: number)
   ).run({ ...end, id, now });
 }
 
-/** Ends what an earlier process left running; returns how many there were. */
+/** Fails the imports that an earlier process left running; returns their number. */
 export function failRunningImports(
   db: Database,
   failure: { code: string; message: string },
@@ -57,7 +57,7 @@ export function selectImport(db: Database, id: number): ImportRow | undefined {
   return db.prepare<[number], ImportRow>('SELECT * FROM dataset_imports WHERE id = ?').get(id);
 }
 
-/** The newest first. */
+/** Lists imports, newest first. */
 export function selectImports(db: Database, user: string | undefined, limit: number): ImportRow[] {
   return db
     .prepare<[Record<string, unknown>], ImportRow>(

@@ -6,10 +6,11 @@ const block = 512;
 export const tarEnd = Buffer.alloc(2 * block);
 
 /**
- * The header of one entry, a PAX header before it where the old fields are too short (long or non-ASCII names, more
- * than 8 GiB). The same facts always give the same bytes: owner 0, modes 644 and 755, whole seconds.
- * @param path without a leading or trailing slash.
- * @param size bytes; 0 for a folder.
+ * Builds the header of one entry. A PAX header precedes it where the old fields are too short (long
+ * or non-ASCII names, more than 8 GiB). The same arguments always give the same bytes: owner 0,
+ * modes 644 and 755, whole seconds.
+ * @param path without a leading or trailing slash
+ * @param size bytes; 0 for a folder
  */
 export function tarHeader(
   path: string,
@@ -38,7 +39,7 @@ export function tarHeader(
   return Buffer.concat([new Pax(fields).encode(), buffer]);
 }
 
-/** The zeros that fill the last block of an entry of this many bytes. */
+/** Returns the zeros that fill the last block of an entry of `size` bytes. */
 export function tarPadding(size: number): Buffer {
   return Buffer.alloc((block - (size % block)) % block);
 }

@@ -8,9 +8,9 @@ import { listTree, surveyTree } from './listing.js';
 import { tarOfTree } from './tree.js';
 import { formatPlace, type ImportPlace } from './uri.js';
 
-/** The one door through which bytes become a dataset. */
+/** The part of the dataset service that imports use. */
 export interface DatasetReceiver {
-  /** Whether a good dataset with that digest is stored. */
+  /** Tells whether a good dataset with that digest is stored. */
   exists(sha256: Sha256): boolean;
   receive(
     body: Readable,
@@ -39,10 +39,11 @@ export interface Transfer {
 }
 
 /**
- * Streams an object, or a tree as a tar, from the storage into a dataset; what is stored already is not fetched again.
- * @param progress is kept up to date while it runs.
- * @returns the dataset's digest.
- * @throws AppError as the storage and the receiver do; the signal's reason when aborted.
+ * Streams an object, or a tree as a tar, from the storage into a dataset. Fetches nothing if the
+ * expected dataset is stored already.
+ * @param progress is kept up to date meanwhile
+ * @returns the dataset's digest
+ * @throws AppError as the storage and the receiver do; the signal's reason when aborted
  */
 export async function transfer(
   store: ObjectStore,
@@ -67,7 +68,7 @@ export async function transfer(
     });
     return dataset.sha256;
   } catch (error) {
-    // The receiver may say in its own words that its input broke; why it broke is what the caller needs.
+    // The receiver only knows that its input broke; the body knows why.
     throw body.failure ?? error;
   } finally {
     body.destroy();

@@ -6,7 +6,7 @@ import { listTree, Surveyor, type TreeEntry, type TreeSurvey } from './listing.j
 import { tarEnd, tarHeader, tarPadding } from './tar.js';
 import { formatPlace, type ImportPlace } from './uri.js';
 
-/** Objects up to this many bytes are fetched ahead, since a request takes longer than their bytes do. */
+/** Objects up to this many bytes are fetched ahead: their requests take longer than their bytes. */
 const smallBytes = 256 * 1024;
 const fetchedAhead = 16;
 
@@ -18,11 +18,11 @@ interface Ready {
 }
 
 /**
- * The objects under a prefix as one tar, entry by entry in the order of the keys: the same objects always give the
- * same bytes. Holds a few small objects in memory, never a large one.
- * @param survey of an earlier look at the same prefix.
- * @param onBytes is told each object's bytes once, as they go by.
- * @throws AppError conflict when the prefix is no longer what was surveyed.
+ * Streams the objects under a prefix as one tar, in the order of their keys: the same objects always
+ * give the same bytes. Holds a few small objects in memory, never a large one.
+ * @param survey of the same prefix
+ * @param onBytes receives each object's bytes once, as they pass
+ * @throws AppError conflict when the prefix has changed since the survey
  */
 export async function* tarOfTree(
   store: ObjectStore,
@@ -54,7 +54,7 @@ export async function* tarOfTree(
   if (surveyor.result().fingerprint !== survey.fingerprint)
     throw new AppError(
       'conflict',
-      `${formatPlace(place)}: objects came, went or changed while it was being imported; start it again`,
+      `${formatPlace(place)}: objects changed during the import; start it again`,
     );
   yield tarEnd;
 }
@@ -66,7 +66,7 @@ async function* fetchAhead(
 ): AsyncGenerator<Ready> {
   const givenUp = new AbortController();
   abortWith(givenUp, signal);
-  // Every request under way listens to it; ten would be taken for a leak.
+  // Every request under way listens; Node warns of a leak from ten listeners on.
   setMaxListeners(2 * fetchedAhead, givenUp.signal);
   const ahead: Ready[] = [];
   try {
@@ -90,7 +90,7 @@ function fetchSmall(
   signal: AbortSignal,
 ): Promise<Fetched> | undefined {
   if (object.size > smallBytes) return undefined;
-  // Kept as a value until its turn comes: a rejection that nobody waits for yet would end the process.
+  // An error is kept as a value: a rejection that nobody awaits yet would end the process.
   return readWhole(store.read(bucket, object, signal)).then(
     (bytes) => ({ bytes }),
     (error: unknown) => ({ error }),

@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import { AppError } from '../../errors.js';
 
-/** What to import: one object, or every object whose key starts with `key` (a folder; `''` is the whole bucket). */
+/** A source: one object, or every object whose key starts with `key` (`''` is the whole bucket). */
 export interface ImportPlace {
   bucket: string;
   key: string;
@@ -9,8 +9,8 @@ export interface ImportPlace {
 }
 
 /**
- * Reads `s3://bucket/key`, `b2://bucket/key` (the key as it is, nothing is decoded), or an absolute path under the
- * folder where the default bucket used to be mounted. A key that ends in `/`, or none, means a tree.
+ * Reads `s3://bucket/key`, `b2://bucket/key`, or an absolute path under the mount point of the default
+ * bucket. Keys are not decoded. An empty key, or one that ends in `/`, means a tree.
  * @throws AppError bad_request
  */
 export function parseImportUri(
@@ -23,7 +23,7 @@ export function parseImportUri(
   return place;
 }
 
-/** `s3://bucket/key`, whichever way it was given. */
+/** Formats a place as `s3://bucket/key`. */
 export function formatPlace({ bucket, key }: ImportPlace): string {
   return `s3://${bucket}/${key}`;
 }
@@ -31,7 +31,7 @@ export function formatPlace({ bucket, key }: ImportPlace): string {
 function fromUri(uri: string): ImportPlace {
   const match = /^(?:s3|b2):\/\/([^/]*)(?:\/(.*))?$/is.exec(uri);
   const [, bucket = '', key = ''] = match ?? [];
-  // What stands before an @ may be a secret: it is not repeated.
+  // The part before an @ may be a secret, so the reply does not repeat it.
   if (!match || bucket.includes('@'))
     throw new AppError(
       'bad_request',

@@ -2,9 +2,10 @@ import type { Readable } from 'node:stream';
 import { AppError } from '../../errors.js';
 
 /**
- * Feeds `body` to `take`, which returns a promise when it wants no more for now. Unlike `stream.pipeline` it leaves the
- * body alone when something fails: a request that is destroyed cannot be answered any more.
- * @throws AppError bad_request when the body ends early; the body's own error; what `take` throws; the signal's reason.
+ * Feeds `body` to `take`, which returns a promise when it wants a pause. On failure this does not
+ * destroy the body, as `stream.pipeline` would: a destroyed request can no longer be answered.
+ * @throws AppError bad_request when the body ends early; the body's own error; any error of `take`;
+ *   the signal's reason
  */
 export function pump(
   body: Readable,
@@ -20,7 +21,7 @@ export function pump(
         return;
       }
       body.pause();
-      // A body that fails while nobody listens would end the process.
+      // An error event without a listener would end the process.
       body.on('error', ignore);
       reject(error instanceof Error ? error : new Error('the body failed', { cause: error }));
     };
@@ -50,5 +51,5 @@ function cutOff(): AppError {
   return new AppError('bad_request', 'the body was cut off before its end; send it again');
 }
 
-/** The failure was reported already. */
+/** Ignores later errors: the first was reported already. */
 function ignore(): void {}

@@ -14,18 +14,18 @@ export interface UploadForm {
 }
 
 const fieldsSchema = z.strictObject({
-  file: z.undefined('is text here; send a file: -F file=@data.tar.gz').optional(),
+  file: z.undefined('expected a file, not text: -F file=@data.tar.gz').optional(),
   sha256: sha256Schema.optional(),
   name: z.string().max(1000, 'expected at most 1000 characters').optional(),
 });
 
-/** The file's part may follow this many bytes of headers and other fields. */
-const MOST_AROUND_FILE = 64 * 1024;
+/** Bytes of headers and other fields that a form may have beside its file. */
+const maxAroundFile = 64 * 1024;
 
 /**
- * Reads a multipart form of one `file`, `sha256?` and `name?`, in any order; the file is staged while it arrives. Rejects as
- * soon as something is wrong, with the rest of the body unread.
- * @throws AppError bad_request naming the field; as `DatasetService.stage` does.
+ * Reads a multipart form of one `file`, `sha256?` and `name?`, in any order, and stages the file while
+ * it arrives. Rejects at the first problem, with the rest of the body unread.
+ * @throws AppError bad_request naming the field; as `DatasetService.stage` does
  */
 export async function readUploadForm(
   service: DatasetService,
@@ -39,7 +39,7 @@ export async function readUploadForm(
       'send multipart/form-data with the file in the field "file" (curl -F file=@data.tar.gz), or PUT the bytes to /datasets/<sha256>',
     );
   const length = req.get('content-length');
-  if (length !== undefined) service.refuseLength(Number(length) - MOST_AROUND_FILE);
+  if (length !== undefined) service.refuseLength(Number(length) - maxAroundFile);
 
   const gone = new AbortController();
   const onClose = () => gone.abort(cutOff());
@@ -50,7 +50,7 @@ export async function readUploadForm(
       const options: multer.Options = {
         storage: stagingEngine((file) => {
           staging = service.stage(file.stream, { owner, signal: gone.signal });
-          // multer would first read the whole body; the caller is to be told now.
+          // multer would report this only after the whole body; the caller should know now.
           staging.catch(reject);
           return staging;
         }),
@@ -94,7 +94,7 @@ function stagingEngine(stage: (file: Express.Multer.File) => Promise<unknown>): 
     _handleFile: (_req, file, callback) => {
       stage(file).then(() => callback(null, {}), callback);
     },
-    // Whoever staged it discards it.
+    // The upload is discarded by its stager.
     _removeFile: (_req, _file, callback) => callback(null),
   };
 }
