@@ -53,7 +53,8 @@ export class DatasetFolders {
   }
 
   /**
-   * Makes a folder for a dataset that is being received; no job can reach it. Its path is at least as
+   * Makes a folder for a dataset that is being received; no job can reach it. Its path is at least
+   * as
    * long as the final one, so that every path that fits here fits there.
    */
   async makeIncoming(): Promise<IncomingFolder> {
@@ -66,7 +67,8 @@ export class DatasetFolders {
   }
 
   /**
-   * Gives a finished folder its final name in one rename, after moving any older folder of that name
+   * Gives a finished folder its final name in one rename, after moving any older folder of that
+   * name
    * aside. Once this resolves, a power cut does not undo it.
    */
   async publish(incoming: IncomingFolder, sha256: Sha256): Promise<void> {

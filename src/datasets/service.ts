@@ -79,7 +79,8 @@ export class DatasetService {
   }
 
   /**
-   * Does the first half of {@link receive}, for callers who learn the expected digest after the bytes.
+   * Does the first half of {@link receive}, for callers who learn the expected digest after the
+   * bytes.
    * @param length bytes to come, when known; too many are refused before the first is read
    */
   stage(
@@ -161,7 +162,10 @@ export class DatasetService {
     return listDatasets(this.parts.db);
   }
 
-  /** Tells whether a job could use the dataset. False for a corrupt one, so that it is uploaded again. */
+  /**
+   * Tells whether a job could use the dataset. False for a corrupt one, so that it is uploaded
+   * again.
+   */
   exists(sha256: Sha256): boolean {
     return findDataset(this.parts.db, sha256)?.corrupt === false;
   }

@@ -147,7 +147,11 @@ describe('a stored dataset', () => {
     expect((await server.curl(`/datasets/${sha}`)).status).toBe(404);
     expect(server.stored()).not.toContain(sha);
     await server.put(fileOf('in use').path, inUse);
-    expectRefused(await server.curl(`/datasets/${inUse}`, '-X', 'DELETE'), 409, /a job/);
+    expectRefused(
+      await server.curl(`/datasets/${inUse}`, '-X', 'DELETE'),
+      409,
+      /an unfinished job/,
+    );
     expect(server.stored()).toContain(inUse);
   });
 
@@ -203,7 +207,7 @@ describe('a refused upload leaves nothing behind', () => {
   test.each<[string, () => string[], RegExp]>([
     ['no file', () => ['-F', 'name=x'], /file: missing/],
     ['an empty file field', () => ['-F', 'file=@/dev/null;filename='], /file/],
-    ['text where the file belongs', () => ['-F', 'file=text'], /file: is text/],
+    ['text where the file belongs', () => ['-F', 'file=text'], /file: expected a file/],
     [
       'two files',
       () => ['-F', `file=@${fileOf('1').path}`, '-F', `file=@${fileOf('1').path}`],

@@ -1,6 +1,8 @@
 import type { Database } from '../../db/database.js';
 
-/** A row of `dataset_imports`; times are milliseconds. Bytes are written at the start and the end. */
+/**
+ * A row of `dataset_imports`; times are milliseconds. Bytes are written at the start and the end.
+ */
 export interface ImportRow {
   id: number;
   user: string;

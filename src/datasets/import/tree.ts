@@ -18,7 +18,8 @@ interface Ready {
 }
 
 /**
- * Streams the objects under a prefix as one tar, in the order of their keys: the same objects always
+ * Streams the objects under a prefix as one tar, in the order of their keys: the same objects
+ * always
  * give the same bytes. Holds a few small objects in memory, never a large one.
  * @param survey of the same prefix
  * @param onBytes receives each object's bytes once, as they pass

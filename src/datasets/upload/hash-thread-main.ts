@@ -3,7 +3,8 @@ import { writeSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
 import type { PooledBuffer } from './buffer-pool.js';
 
-// The thread that hashes and writes: it takes HashTasks and answers each, in order, with a HashAnswer.
+// The thread that hashes and writes: it takes HashTasks and answers each, in order, with a
+// HashAnswer.
 
 /** A place in a file that hashed bytes are also written to. */
 export interface WriteTarget {
@@ -29,7 +30,8 @@ export interface HashAnswer {
 
 /**
  * Bytes given to one write(2). Larger writes make the kernel (6.x on ext4) look for large pages.
- * Virtual machines that hand free memory back to their host must fetch those again: 1 GiB then takes
+ * Virtual machines that hand free memory back to their host must fetch those again: 1 GiB then
+ * takes
  * 2.5 s of system time instead of 0.6 s.
  */
 const writeBytes = 32 * 1024;

@@ -71,7 +71,9 @@ class HashingWriter {
     this.#hashing = steps.hashThread.begin();
   }
 
-  /** Returns a promise when too many buffers are with the thread; it resolves when there is room. */
+  /**
+   * Returns a promise when too many buffers are with the thread; it resolves when there is room.
+   */
   take(chunk: Buffer): Promise<void> | undefined {
     if (this.#failure) throw this.#failure.error;
     this.size += chunk.length;

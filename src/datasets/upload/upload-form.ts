@@ -23,7 +23,8 @@ const fieldsSchema = z.strictObject({
 const maxAroundFile = 64 * 1024;
 
 /**
- * Reads a multipart form of one `file`, `sha256?` and `name?`, in any order, and stages the file while
+ * Reads a multipart form of one `file`, `sha256?` and `name?`, in any order, and stages the file
+ * while
  * it arrives. Rejects at the first problem, with the rest of the body unread.
  * @throws AppError bad_request naming the field; as `DatasetService.stage` does
  */
