@@ -4,6 +4,7 @@ import type { Database } from '../db/database.js';
 import { readQuery } from '../http/read-input.js';
 import { AuditLog } from './audit-log.js';
 import { adminsOnly, userSchema, type Caller } from './caller.js';
+import { isoTime } from '../iso-time.js';
 
 interface Row {
   audit_id: number;
@@ -90,9 +91,12 @@ export function auditRoutes(db: Database): Router {
          ORDER BY audit_id DESC LIMIT @limit`,
       )
       .all({ user: user ?? null, before: before ?? null, limit });
-    const iso = (ms: number) => new Date(ms).toISOString();
     res.json({
-      audit: rows.map((row) => ({ ...row, at: iso(row.at), last_at: iso(row.last_at ?? row.at) })),
+      audit: rows.map((row) => ({
+        ...row,
+        at: isoTime(row.at),
+        last_at: isoTime(row.last_at ?? row.at),
+      })),
     });
   });
   return router;

@@ -4,6 +4,7 @@ import type { Database } from '../db/database.js';
 import { AppError } from '../errors.js';
 import { BOX_OWNER, type Caller, type Role } from './caller.js';
 import * as store from './token-store.js';
+import { isoTime } from '../iso-time.js';
 
 const dayMs = 24 * 60 * 60 * 1000;
 /** When a token was last used is told to the minute: a write for every request would be dear. */
@@ -137,16 +138,14 @@ export class Tokens {
       user,
       role,
       state: this.#stateOf(row),
-      created_at: iso(row.created_at),
+      created_at: isoTime(row.created_at),
       created_by,
-      expires_at: row.expires_at === null ? null : iso(row.expires_at),
-      revoked_at: row.revoked_at === null ? null : iso(row.revoked_at),
-      last_used_at: row.last_used_at === null ? null : iso(row.last_used_at),
+      expires_at: row.expires_at === null ? null : isoTime(row.expires_at),
+      revoked_at: row.revoked_at === null ? null : isoTime(row.revoked_at),
+      last_used_at: row.last_used_at === null ? null : isoTime(row.last_used_at),
     };
   }
 }
-
-const iso = (ms: number) => new Date(ms).toISOString();
 
 function digestOf(text: string): Buffer {
   return createHash('sha256').update(text).digest();

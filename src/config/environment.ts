@@ -13,6 +13,7 @@ import { queueApiVariables } from './variables/queue-api.js';
 import { serviceVariables } from './variables/service.js';
 import { sshVariables } from './variables/ssh.js';
 import { storageVariables } from './variables/storage.js';
+import { problemsOf } from '../schema-problems.js';
 
 /**
  * Every variable the service reads. The description is the one in docs/settings.md, which a test holds
@@ -50,7 +51,5 @@ export function parseEnvironment<S extends z.ZodType>(
 ): z.infer<S> {
   const parsed = schema.safeParse(given(env));
   if (parsed.success) return parsed.data;
-  throw new ConfigError(
-    parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; '),
-  );
+  throw new ConfigError(problemsOf(parsed.error, 'setting'));
 }

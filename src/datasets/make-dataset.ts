@@ -65,8 +65,17 @@ export async function makeDataset(
   // An upload that replaces damaged bytes does not change the owner.
   const owner = known?.owner ?? options.owner;
   const dataset: Dataset = {
-    ...{ sha256, owner, name, format, size, files, bytes, source: options.source },
-    ...{ createdAt: at, verifiedAt: at, corrupt: false },
+    sha256,
+    owner,
+    name,
+    format,
+    size,
+    files,
+    bytes,
+    source: options.source,
+    createdAt: at,
+    verifiedAt: at,
+    corrupt: false,
   };
   await seal(incoming, dataset);
   step('sealed');

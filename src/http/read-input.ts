@@ -1,6 +1,7 @@
 import type { Request } from 'express';
 import type { z } from 'zod';
 import { AppError } from '../errors.js';
+import { fieldsOf, problemsOf } from '../schema-problems.js';
 
 /**
  * The request's body, checked. Fields come from JSON or from a form; an unknown field is an error.
@@ -23,11 +24,6 @@ export function readParams<S extends z.ZodType>(schema: S, req: Request): z.infe
 function read<S extends z.ZodType>(schema: S, value: unknown, kind: string): z.infer<S> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map((issue) => {
-    if (issue.code === 'unrecognized_keys')
-      return `${issue.keys.map((k) => k.slice(0, 64)).join(', ')}: no such ${kind}`;
-    return issue.path.length > 0 ? `${issue.path.join('.')}: ${issue.message}` : issue.message;
-  });
-  const fields = parsed.error.issues.map((issue) => issue.path.join('.')).filter((f) => f !== '');
-  throw new AppError('bad_request', problems.join('; '), { details: { fields } });
+  const details = { fields: fieldsOf(parsed.error) };
+  throw new AppError('bad_request', problemsOf(parsed.error, kind), { details });
 }

@@ -99,8 +99,13 @@ export function findLiveClaim(db: Database, route: string, item: string): ClaimR
 
 export function countClaims(db: Database, route: string): Record<ClaimState, number> {
   const counts: Record<ClaimState, number> = {
-    ...{ claiming: 0, claimed: 0, submitted: 0, ended: 0 },
-    ...{ done: 0, failed: 0, lost: 0 },
+    claiming: 0,
+    claimed: 0,
+    submitted: 0,
+    ended: 0,
+    done: 0,
+    failed: 0,
+    lost: 0,
   };
   const rows = db
     .prepare<[string], { state: ClaimState; count: number }>(

@@ -57,7 +57,12 @@ export class Keeper<Item extends IngestItem> {
     };
     this.#lease = new Lease(
       {
-        ...{ source, held, leaseMs, now, progress, over: this.#over },
+        source,
+        held,
+        leaseMs,
+        now,
+        progress,
+        over: this.#over,
         onCancelled: () => this.cancel(),
         failed: this.#failed,
       },

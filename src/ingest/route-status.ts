@@ -1,5 +1,6 @@
 import type { Pause } from './claims.js';
 import type { Trouble } from './troubles.js';
+import { isoTime } from '../iso-time.js';
 
 /** How a way in stands. Times are milliseconds since 1970. */
 export interface RouteStatus {
@@ -35,17 +36,15 @@ export interface RouteStatus {
   lost: number;
 }
 
-const iso = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
-
 /** As the API shows it. */
 export function viewRoute(status: RouteStatus) {
   const { paused, last_error: error } = status;
-  const view = (trouble: Trouble) => ({ ...trouble, at: iso(trouble.at) });
+  const view = (trouble: Trouble) => ({ ...trouble, at: isoTime(trouble.at) });
   return {
     ...status,
-    paused: paused && { by: paused.by, at: iso(paused.at) },
-    last_scan: iso(status.last_scan),
-    last_error: error && { ...error, at: iso(error.at) },
+    paused: paused && { by: paused.by, at: isoTime(paused.at) },
+    last_scan: isoTime(status.last_scan),
+    last_error: error && { ...error, at: isoTime(error.at) },
     errors: status.errors.map(view),
     problems: status.problems.map(view),
   };

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { z } from 'zod';
 import type { Job } from '../jobs/job.js';
 import * as claims from './claims.js';
@@ -8,6 +7,7 @@ import type { RouteStatus } from './route-status.js';
 import type { IngestItem } from './source.js';
 import { Troubles } from './troubles.js';
 import type { WayIn } from './ways-in.js';
+import { sleep } from '../every.js';
 
 /** Found items that wait for one of ours to end; the rest is found again by the next scan. */
 const mostWaiting = 1000;
@@ -127,9 +127,7 @@ export class Route<Item extends IngestItem> implements WayIn {
         this.#lastError = { at: now(), message: this.#troubles.errors[0]?.message ?? '' };
       }
       const waitMs = Math.max(0, from + seconds * 1000 - now());
-      await delay(waitMs, undefined, { signal }).catch((error: unknown) => {
-        if (!signal.aborted) throw error;
-      });
+      await sleep(waitMs, signal);
     }
   }
 
@@ -169,8 +167,11 @@ export class Route<Item extends IngestItem> implements WayIn {
       const row = claims.beginClaim(
         db,
         {
-          ...{ route: this.name, item: key, worker },
-          ...{ lease_until: now() + leaseMs, data: JSON.stringify(item) },
+          route: this.name,
+          item: key,
+          worker,
+          lease_until: now() + leaseMs,
+          data: JSON.stringify(item),
         },
         now(),
       );

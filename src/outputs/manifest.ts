@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { AppError } from '../errors.js';
 import { openConfined, quote, refusalReason } from '../storage/confined-fs/confined-files.js';
 import { splitConfinedPath } from '../storage/confined-fs/confined-path.js';
+import { issueText } from '../schema-problems.js';
 
 const maxManifestBytes = 4 * 1024 * 1024;
 const maxMetadataBytes = 64 * 1024;
@@ -141,8 +142,5 @@ async function readText(folder: string): Promise<string> {
 }
 
 function problemsOf(error: z.ZodError): string {
-  return error.issues
-    .slice(0, 5)
-    .map((issue) => [issue.path.join('.'), issue.message].filter((part) => part !== '').join(': '))
-    .join('; ');
+  return error.issues.slice(0, 5).map(issueText).join('; ');
 }

@@ -5,6 +5,7 @@ import { readParams, readQuery } from '../http/read-input.js';
 import { sendDownload } from './send-download.js';
 import type { OutputService } from './service.js';
 import type { OutputRow } from './store.js';
+import { isoTime } from '../iso-time.js';
 
 const id = (most: number) =>
   z
@@ -62,7 +63,7 @@ export function jobOutputsReply(found: Awaited<ReturnType<OutputService['byJob']
     job_id: found.job.job_id,
     experiment_id: found.job.experiment_id,
     source: found.source ?? null,
-    indexed_at: found.indexedAt === undefined ? null : new Date(found.indexedAt).toISOString(),
+    indexed_at: found.indexedAt === undefined ? null : isoTime(found.indexedAt),
     outputs: found.outputs.map(outputReply),
     warnings: found.warnings,
   };
@@ -80,7 +81,7 @@ function outputReply(row: OutputRow) {
     size: row.size,
     sha256: row.sha256,
     metadata: row.metadata,
-    created_at: new Date(row.modifiedAt).toISOString(),
+    created_at: isoTime(row.modifiedAt),
     download_url: `/outputs/download_by_job?${query.toString()}`,
   };
 }

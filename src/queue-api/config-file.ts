@@ -2,6 +2,7 @@ import { parseDocument, visit } from 'yaml';
 import { z } from 'zod';
 import { userSchema } from '../auth/caller.js';
 import { AppError } from '../errors.js';
+import { fieldsOf } from '../schema-problems.js';
 
 export const configBytes = 16 * 1024;
 
@@ -49,8 +50,8 @@ export function parseConfigFile(content: Buffer): QueueConfig {
       ? `${issue.keys.map((key) => key.slice(0, 64)).join(', ')}: no such field`
       : `${issue.path.join('.') || 'config_file'}: ${issue.message}`,
   );
-  const fields = parsed.error.issues.map((issue) => issue.path.join('.')).filter((f) => f !== '');
-  throw new AppError('bad_request', problems.join('; '), { details: { fields } });
+  const details = { fields: fieldsOf(parsed.error) };
+  throw new AppError('bad_request', problems.join('; '), { details });
 }
 
 function readYaml(text: string, refuse: (message: string, cause?: unknown) => never): unknown {

@@ -85,8 +85,11 @@ export class QueueService {
       idempotencyKey,
       alongside: (id) =>
         store.insertRow(db, {
-          ...{ uuid: randomUUID(), job_id: id },
-          ...{ competition_id, project_id, expected_time: expected },
+          uuid: randomUUID(),
+          job_id: id,
+          competition_id,
+          project_id,
+          expected_time: expected,
         }),
     });
     if (submitted.kind === 'dry_run') throw new Error('nobody asked for a dry run');

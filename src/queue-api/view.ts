@@ -1,8 +1,7 @@
 import type { Job } from '../jobs/job.js';
 import { queueStateOf } from './state.js';
 import type { QueueRow } from './store.js';
-
-const iso = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
+import { isoTime } from '../iso-time.js';
 
 /**
  * A job as the queue server shows it.
@@ -26,9 +25,9 @@ export function viewQueueJob(
     expected_time: row.expected_time,
     /** Seconds after which it is killed. */
     timeout: job.request.timeout ?? null,
-    created_at: iso(job.submitted_at),
-    started_at: iso(job.started_at),
-    completed_at: iso(job.ended_at),
+    created_at: isoTime(job.submitted_at),
+    started_at: isoTime(job.started_at),
+    completed_at: isoTime(job.ended_at),
     exit_code: exitCodeOf(job),
     /** Why it did not complete: a word, and a sentence. */
     failure: job.failure,

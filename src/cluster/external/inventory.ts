@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { every } from '../../every.js';
 import { SlurmError } from '../slurm/command.js';
 import type { SlurmNode } from '../slurm/nodes.js';
 import type { ExternalClient } from '../slurm/external/client.js';
@@ -15,8 +16,8 @@ export interface ExternalPartition extends SlurmPartition {
 /** What the external cluster has, as it was last seen. */
 export class ExternalInventory {
   #partitions: ExternalPartition[] = [];
-  #timer: NodeJS.Timeout | undefined;
-  #looking: Promise<void> | undefined;
+  readonly #closing = new AbortController();
+  #loop: Promise<void> | undefined;
 
   constructor(
     private readonly slurm: Pick<ExternalClient, 'nodes' | 'partitions'>,
@@ -26,21 +27,22 @@ export class ExternalInventory {
   /** Looks once, then again and again. @throws SlurmError when the external cluster does not answer the first time. */
   async start(): Promise<void> {
     await this.look();
-    this.#timer = setInterval(() => {
-      this.#looking ??= this.look()
-        .catch((error: unknown) => {
-          // Until it answers again, what was seen last is as good as anything.
-          if (error instanceof SlurmError)
-            this.log.warn({ err: error }, 'the external cluster does not answer');
-          else this.log.error({ err: error }, 'looking at the external cluster failed');
-        })
-        .finally(() => (this.#looking = undefined));
-    }, refreshMs);
+    this.#loop = every(
+      refreshMs,
+      this.#closing.signal,
+      () => this.look(),
+      (error) => {
+        // Until it answers again, the last inventory stays.
+        if (error instanceof SlurmError)
+          this.log.warn({ err: error }, 'the external cluster does not answer');
+        else this.log.error({ err: error }, 'looking at the external cluster failed');
+      },
+    );
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#timer);
-    await this.#looking;
+    this.#closing.abort();
+    await this.#loop;
   }
 
   partitions(): readonly ExternalPartition[] {

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { adminsOnly, callerOf, scopeOf } from '../../auth/caller.js';
 import { readBody, readParams, readQuery } from '../../http/read-input.js';
 import type { GpuService } from './service.js';
+import { isoTime } from '../../iso-time.js';
 
 const bodyBytes = 64 * 1024;
 
@@ -58,7 +59,7 @@ export function gpuRoutes(gpus: GpuService, onBoxes?: () => object[]): Router {
     const { since } = readQuery(historyQuery, req);
     const samples = gpus.history(indexOf(req), since);
     res.json({
-      samples: samples.map((sample) => ({ ...sample, at: new Date(sample.at).toISOString() })),
+      samples: samples.map((sample) => ({ ...sample, at: isoTime(sample.at) })),
     });
   });
 

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { every } from '../../every.js';
 import pLimit from 'p-limit';
 import type { Logger } from 'pino';
 import type { Database } from '../../db/database.js';
@@ -236,18 +236,9 @@ export class GpuService {
     throw new AppError('not_found', `there is no GPU ${index}; ${there}`);
   }
 
-  async #every(seconds: number, act: () => Promise<void>): Promise<void> {
-    const { signal } = this.#closing;
-    for (;;) {
-      await delay(seconds * 1000, undefined, { signal }).catch((error: unknown) => {
-        if (!signal.aborted) throw error;
-      });
-      if (signal.aborted) return;
-      try {
-        await act();
-      } catch (error) {
-        this.#parts.log.error({ err: error }, 'looking after the GPUs failed');
-      }
-    }
+  #every(seconds: number, act: () => Promise<void>): Promise<void> {
+    return every(seconds * 1000, this.#closing.signal, act, (error) => {
+      this.#parts.log.error({ err: error }, 'looking after the GPUs failed');
+    });
   }
 }

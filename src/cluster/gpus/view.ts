@@ -2,8 +2,7 @@ import { readGres } from './request.js';
 import type { GpuFleet, GpuJob } from './choose.js';
 import type { Monitor } from './monitor.js';
 import type { Pause } from './store.js';
-
-const iso = (ms: number) => new Date(ms).toISOString();
+import { isoTime } from '../../iso-time.js';
 
 /**
  * What is on the GPUs, as the API shows it. Memory in MiB, load in percent, temperature in degrees Celsius.
@@ -42,10 +41,10 @@ export function viewGpus(
       temperature: seen?.usage.temperature ?? null,
       state: pause ? 'paused' : held ? 'held' : here.length > 0 ? 'in_use' : 'free',
       paused: pause
-        ? { by: pause.paused_by, reason: pause.reason, since: iso(pause.paused_at) }
+        ? { by: pause.paused_by, reason: pause.reason, since: isoTime(pause.paused_at) }
         : null,
       held: held
-        ? { reason: held.reason, since: iso(held.since), processes: held.processes }
+        ? { reason: held.reason, since: isoTime(held.since), processes: held.processes }
         : null,
       jobs: here.map(({ job, share }) => ({
         job_id: job.job_id,
@@ -58,7 +57,7 @@ export function viewGpus(
       waiting: waiting
         .filter(({ on }) => on.includes(index))
         .map(({ job, share }) => ({ job_id: job.job_id, share })),
-      seen_at: seen ? iso(seen.seenAt) : null,
+      seen_at: seen ? isoTime(seen.seenAt) : null,
     };
   });
   return { gpus, waiting_anywhere: waiting.filter(({ on }) => on.length === 0).length };

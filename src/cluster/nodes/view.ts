@@ -1,8 +1,7 @@
 import type { HostStatus } from '../ssh-hosts/hosts-status.js';
 import type { ResolvedHost } from '../ssh-hosts/resolved-hosts.js';
 import type { SlurmNode } from '../slurm/nodes.js';
-
-const iso = (ms: number) => new Date(ms).toISOString();
+import { isoTime } from '../../iso-time.js';
 
 /**
  * A node as the API shows it; for one that stands for an SSH host also how it was last found.
@@ -33,8 +32,8 @@ export function viewNode(
       reachable: status?.ok ?? null,
       // It may quote ssh, which names the machines on the way.
       problem: showLogin ? (status?.reason ?? null) : null,
-      since: status ? iso(status.since) : null,
-      checked_at: status ? iso(status.checked_at) : null,
+      since: status ? isoTime(status.since) : null,
+      checked_at: status ? isoTime(status.checked_at) : null,
       disk_free_bytes: status?.disk_free_bytes ?? null,
       clock_skew_seconds: status?.clock_skew_seconds ?? null,
     },

@@ -1,5 +1,6 @@
 import { isAlias, parseDocument, visit } from 'yaml';
 import { z } from 'zod';
+import { firstProblem } from '../../schema-problems.js';
 
 const word = (what: string) =>
   z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9._@:%-]{0,252}$/, `expected ${what}`);
@@ -129,10 +130,7 @@ export function parseHosts(text: string): SshHost[] {
     },
   });
   const parsed = fileSchema.safeParse(document.toJS() ?? { hosts: [] });
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw new HostsFileError(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`);
-  }
+  if (!parsed.success) throw new HostsFileError(firstProblem(parsed.error));
   const { defaults, hosts } = parsed.data;
   const seen = new Set<string>();
   return hosts.map((own) => {

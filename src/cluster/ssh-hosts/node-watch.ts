@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
+import { every } from '../../every.js';
 import type { Logger } from 'pino';
 import { errnoOf } from '../../errors.js';
 import type { OperatorClient } from '../slurm/client.js';
@@ -32,7 +32,17 @@ export class NodeWatch {
   constructor(private readonly parts: NodeWatchParts) {}
 
   start(): void {
-    this.#loop = this.#run();
+    this.#loop = every(
+      lookMs,
+      this.#closing.signal,
+      () => this.#look(),
+      (error) => {
+        // Once for each fault: Slurm may be away for long.
+        if (this.#isDone || !(error instanceof SlurmError))
+          this.parts.log.warn({ err: error }, 'nodes of SSH hosts could not be drained or resumed');
+        this.#isDone = false;
+      },
+    );
   }
 
   async close(): Promise<void> {
@@ -43,23 +53,6 @@ export class NodeWatch {
   /** What the watch last found of that host. */
   statusOf(name: string): HostStatus | undefined {
     return this.#statuses.get(name);
-  }
-
-  async #run(): Promise<void> {
-    const { signal } = this.#closing;
-    while (!signal.aborted) {
-      try {
-        await this.#look();
-      } catch (error) {
-        // Once for each thing that is wrong; Slurm may be away.
-        if (this.#isDone || !(error instanceof SlurmError))
-          this.parts.log.warn({ err: error }, 'nodes of SSH hosts could not be drained or resumed');
-        this.#isDone = false;
-      }
-      await delay(lookMs, undefined, { signal }).catch((error: unknown) => {
-        if (!signal.aborted) throw error;
-      });
-    }
   }
 
   async #look(): Promise<void> {

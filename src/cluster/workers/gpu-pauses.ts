@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { every } from '../../every.js';
 import pLimit from 'p-limit';
 import type { Logger } from 'pino';
 import type { Database } from '../../db/database.js';
@@ -36,7 +36,14 @@ export class BoxPauses {
   constructor(private readonly parts: BoxPauseParts) {}
 
   start(): void {
-    this.#loop = this.#run();
+    this.#loop = every(
+      lookMs,
+      this.#closing.signal,
+      () => this.#look(),
+      (error) => {
+        this.parts.log.error({ err: error }, 'looking after the GPUs of boxes failed');
+      },
+    );
   }
 
   async close(): Promise<void> {
@@ -79,21 +86,6 @@ export class BoxPauses {
     if (index < box.gpus.length) return box;
     const has = box.gpus.length === 0 ? 'no GPU' : `GPUs 0 to ${box.gpus.length - 1}`;
     throw new AppError('not_found', `there is no GPU ${index} on ${node}; it has ${has}`);
-  }
-
-  async #run(): Promise<void> {
-    const { signal } = this.#closing;
-    for (;;) {
-      await delay(lookMs, undefined, { signal }).catch((error: unknown) => {
-        if (!signal.aborted) throw error;
-      });
-      if (signal.aborted) return;
-      try {
-        await this.#look();
-      } catch (error) {
-        this.parts.log.error({ err: error }, 'looking after the GPUs of boxes failed');
-      }
-    }
   }
 
   async #look(): Promise<void> {

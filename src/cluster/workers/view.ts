@@ -1,6 +1,7 @@
 import { readGres } from '../gpus/request.js';
 import type { BoxPause } from './gpu-pauses-store.js';
 import type { BoxRecord } from './record.js';
+import { isoTime } from '../../iso-time.js';
 
 /** What is to be known of a job that has not ended, to say on which GPUs of a box it is. */
 export interface JobOnBox {
@@ -33,7 +34,7 @@ export function viewBoxGpus(
             ? {
                 by: pause.paused_by,
                 reason: pause.reason,
-                since: new Date(pause.paused_at).toISOString(),
+                since: isoTime(pause.paused_at),
               }
             : null,
           jobs: jobs.map(({ job_id, gres }) => ({

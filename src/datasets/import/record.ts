@@ -1,6 +1,7 @@
 import { AppError, isDiskFull } from '../../errors.js';
 import type { ImportRow } from './store.js';
 import type { Progress } from './transfer.js';
+import { isoTime } from '../../iso-time.js';
 
 /** An import as callers see it. Bytes count each object once; times are ISO 8601. */
 export interface ImportView {
@@ -42,8 +43,8 @@ export function viewImport(
     bytes_total: live?.progress.total ?? row.bytes_total,
     sha256,
     error: error === null ? null : { code: error_code ?? 'internal', message: error },
-    created_at: new Date(created_at).toISOString(),
-    ended_at: ended_at === null ? null : new Date(ended_at).toISOString(),
+    created_at: isoTime(created_at),
+    ended_at: isoTime(ended_at),
   };
 }
 

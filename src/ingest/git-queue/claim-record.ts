@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { AppError } from '../../errors.js';
 import { digestOf, rowStatuses } from './queue-file.js';
+import { firstProblem } from '../../schema-problems.js';
 
 /** Where the claims lie in the repository, beside the queue, which has no room for them. */
 export const claimsFolder = '.jobrunner';
@@ -76,10 +77,7 @@ export function parseRecord(key: string, bytes: Buffer): ClaimRecord {
     throw refuse('is not JSON', cause);
   }
   const parsed = claimRecordSchema.safeParse(value);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw refuse(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`);
-  }
+  if (!parsed.success) throw refuse(firstProblem(parsed.error));
   if (keyOf(digestOf(parsed.data), parsed.data.copy) !== key)
     throw refuse('tells of another job than its name');
   return parsed.data;

@@ -2,6 +2,7 @@ import type { FileChange } from './import-stream.js';
 import type { ClaimRecord, ResultEntry } from './claim-record.js';
 import type { QueueFile, QueueRow, RowStatus } from './queue-file.js';
 import { listIn, readyJobs, runningJobs, type QueueState } from './queue-state.js';
+import { isoTime } from '../../iso-time.js';
 
 /** What a commit changes. */
 export interface Change {
@@ -91,9 +92,9 @@ export function claimJob(
     attempts: (old?.attempts ?? 0) + 1,
     worker: hold.worker,
     nonce: hold.nonce,
-    claimed_at: iso(now),
-    renewed_at: iso(now),
-    lease_until: iso(hold.leaseUntil),
+    claimed_at: isoTime(now),
+    renewed_at: isoTime(now),
+    lease_until: isoTime(hold.leaseUntil),
     ended_at: null,
     exit_code: null,
     message: null,
@@ -117,7 +118,7 @@ export function renewJob(
   const record = ownRecord(state, key, hold);
   if (record?.status !== 'running') return { result: 'lost' };
   if (!runningJobs(state).some((job) => job.key === key)) return { result: 'cancelled' };
-  const renewed = { ...record, renewed_at: iso(now), lease_until: iso(hold.leaseUntil) };
+  const renewed = { ...record, renewed_at: isoTime(now), lease_until: isoTime(hold.leaseUntil) };
   const message = `Renew ${record.script} for ${hold.worker}`;
   return { result: 'kept', change: change(state, key, renewed, undefined, message) };
 }
@@ -139,7 +140,7 @@ export function endJob(
     status,
     attempts: ending.kind === 'again' ? record.attempts - 1 : record.attempts,
     lease_until: null,
-    ended_at: iso(now),
+    ended_at: isoTime(now),
     exit_code: ending.exitCode,
     message: ending.message,
     ...(typeof ending.jobId === 'number' && { job_id: ending.jobId }),
@@ -220,10 +221,6 @@ function change(
 function ownRecord(state: QueueState, key: string, { nonce }: Pick<Hold, 'nonce'>) {
   const record = state.records.get(key);
   return record?.nonce === nonce ? record : undefined;
-}
-
-function iso(ms: number): string {
-  return new Date(ms).toISOString();
 }
 
 function spread(file: QueueFile | undefined): { file?: QueueFile } {

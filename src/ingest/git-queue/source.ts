@@ -17,6 +17,7 @@ import { readyJobs, runningJobs, type OpenJob, type QueueState } from './queue-s
 import { writeEnding } from './refused-results.js';
 import { storeResults, type ResultLimits } from './results.js';
 import { readArgs, readKwargs, toWords } from './row-arguments.js';
+import { firstProblem } from '../../schema-problems.js';
 
 export const GIT_QUEUE = 'git-queue';
 
@@ -110,10 +111,7 @@ export class GitQueueSource implements IngestSource<GitQueueItem> {
       args: toWords(readArgs(item.args), readKwargs(item.kwargs)),
       params: { script: item.script, results: resultsDir },
     });
-    if (!parsed.success) {
-      const [issue] = parsed.error.issues;
-      throw new AppError('bad_request', `${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`);
-    }
+    if (!parsed.success) throw new AppError('bad_request', firstProblem(parsed.error));
     const content = await this.#oneByOne(() => this.#pack(item.commit, signal));
     return { fields: parsed.data, script: { name: 'checkout.tar.gz', content } };
   }

@@ -13,6 +13,7 @@ import {
 } from './replies.js';
 import { GitLabRequests, type GitLabOptions } from './request.js';
 import { createFile, updateFile, type CreateOptions, type NewContent } from './write-file.js';
+import { firstProblem } from '../../schema-problems.js';
 
 export type { GitLabFile, GitLabProject, TreeEntry } from './replies.js';
 export type { GitLabOptions } from './request.js';
@@ -199,9 +200,6 @@ function parse<T>({ body, status }: Reply, schema: z.ZodType<T>): T {
   }
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const problem = parsed.error.issues[0];
-  throw new GitLabError(
-    `GitLab’s reply is not as documented: ${problem?.path.join('.') ?? ''}: ${problem?.message ?? ''}`,
-    { status },
-  );
+  const problem = firstProblem(parsed.error);
+  throw new GitLabError(`GitLab’s reply is not as documented: ${problem}`, { status });
 }

@@ -73,8 +73,15 @@ export class JobScan {
         continue;
       }
       items.push({
-        ...{ key, title, projectId: id, projectPath: path, branch: project.defaultBranch ?? '' },
-        ...{ jobId, fields, commit: found.commit, expired: expired.get(jobId) ?? null },
+        key,
+        title,
+        projectId: id,
+        projectPath: path,
+        branch: project.defaultBranch ?? '',
+        jobId,
+        fields,
+        commit: found.commit,
+        expired: expired.get(jobId) ?? null,
       });
     }
     const more = unmapped - mostUnmapped;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { AppError } from '../../errors.js';
 import type { YamlThread } from './yaml-thread.js';
+import { firstProblem } from '../../schema-problems.js';
 
 /** Where a project writes its jobs down. */
 export const manifestPath = 'gpu_jobs/manifest.yaml';
@@ -90,9 +91,7 @@ function readJobs(written: readonly unknown[]): Pick<Manifest, 'jobs' | 'problem
   for (const [index, each] of written.entries()) {
     const parsed = jobSchema.safeParse(each);
     if (!parsed.success) {
-      const [issue] = parsed.error.issues;
-      const field = issue?.path.length ? `${issue.path.join('.')}: ` : '';
-      problems.push(`jobs[${index}]: ${field}${issue?.message ?? ''}`);
+      problems.push(`jobs[${index}]: ${firstProblem(parsed.error)}`);
       continue;
     }
     const { job_id: id, canceled } = parsed.data;

@@ -2,6 +2,7 @@ import { stringify } from 'yaml';
 import type { Outcome } from '../outcome.js';
 import type { Claim, Progress } from '../source.js';
 import { lastLines, visible } from './log-lines.js';
+import { isoTime } from '../../iso-time.js';
 
 /** What is larger is none of ours. */
 const maxResponseBytes = 256 * 1024;
@@ -41,8 +42,6 @@ function valueOf(text: string, key: string): string | undefined {
   return lines.length === 1 ? lines[0]?.[2] || undefined : undefined;
 }
 
-const iso = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
-
 /**
  * `response.yaml` while the job is ours and not ended.
  * @param claimedAt ISO 8601
@@ -59,7 +58,7 @@ export function claimedResponse(
     worker: claim.worker,
     nonce: claim.nonce,
     claimed_at: claimedAt,
-    lease_until: iso(claim.leaseUntil),
+    lease_until: isoTime(claim.leaseUntil),
     ...(ownJobId !== null && { jobrunner_job_id: ownJobId }),
   });
 }
@@ -81,12 +80,12 @@ export function reportedResponse(
     worker: claim.worker,
     nonce: claim.nonce,
     ...(claimedAt !== undefined && { claimed_at: claimedAt }),
-    reported_at: iso(reportedAt),
+    reported_at: isoTime(reportedAt),
     jobrunner_job_id: outcome.jobId,
     experiment_id: outcome.experimentId,
-    submitted_at: iso(outcome.submittedAt),
-    started_at: iso(outcome.startedAt),
-    ended_at: iso(outcome.endedAt),
+    submitted_at: isoTime(outcome.submittedAt),
+    started_at: isoTime(outcome.startedAt),
+    ended_at: isoTime(outcome.endedAt),
     exit_code: outcome.exitCode,
     signal: outcome.signal,
     failure: outcome.failure,

@@ -15,6 +15,7 @@ import { responsePath } from './manifest.js';
 import { readResponseFile } from './response-file.js';
 import { claimedResponse, reportedResponse } from './response.js';
 import { submitFieldsOf } from './submit-fields.js';
+import { isoTime } from '../../iso-time.js';
 
 export interface GitLabSourceParts extends Omit<JobScanParts, 'isOurs'> {
   now: () => number;
@@ -44,7 +45,7 @@ export class GitLabSource implements IngestSource<GitLabItem> {
   }
 
   async claim(item: GitLabItem, claim: Claim, signal: AbortSignal): Promise<'won' | 'lost'> {
-    const at = new Date(this.parts.now()).toISOString();
+    const at = isoTime(this.parts.now());
     const content = claimedResponse(item.jobId, claim, untouched, at);
     try {
       if (item.expired) await this.#takeOver(item, claim, content, signal);
@@ -79,7 +80,7 @@ export class GitLabSource implements IngestSource<GitLabItem> {
     if (there?.claim?.nonce !== claim.nonce) return this.#lost(item);
     // The outcome is there already.
     if (there.claim.leaseUntil === undefined) return 'kept';
-    const at = there.claim.claimedAt ?? new Date(this.parts.now()).toISOString();
+    const at = there.claim.claimedAt ?? isoTime(this.parts.now());
     this.#ours.set(item.key, at);
     const content = claimedResponse(item.jobId, claim, progress, at);
     await this.#update(item, content, `Renew GPU job ${item.jobId}`, there.lastCommitId, signal);

@@ -3,6 +3,7 @@ import { submitSchema, type SubmitFields } from '../../jobs/request.js';
 import { jobName } from '../job-name.js';
 import type { GitLabItem } from './item.js';
 import type { JobTypes } from './job-types.js';
+import { problemsOf } from '../../schema-problems.js';
 
 /** What says whether to run it, not how. */
 const notParams = ['job_id', 'canceled'];
@@ -46,6 +47,5 @@ export function submitFieldsOf(item: GitLabItem, types: JobTypes): SubmitFields 
     },
   });
   if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
-  throw new AppError('bad_request', [...new Set(problems)].join('; '));
+  throw new AppError('bad_request', problemsOf(parsed.error));
 }

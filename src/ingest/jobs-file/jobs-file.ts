@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { errnoOf } from '../../errors.js';
 import { scan, type ScanParts, type ScanResult } from './scan.js';
+import { isoTime } from '../../iso-time.js';
 
 /** Most problems that are shown, and of new ones logged at a time. */
 const shownProblems = 100;
@@ -78,7 +79,7 @@ export class JobsFile {
       unfinished_line: last?.unfinished ?? null,
       problems: problems.slice(0, shownProblems),
       problem_count: problems.length,
-      last_scan: last === undefined ? null : new Date(last.at).toISOString(),
+      last_scan: last === undefined ? null : isoTime(last.at),
     };
   }
 

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { sleep } from '../../every.js';
 import type { Layout } from '../../config/layout.js';
 import { BOXES_PARTITION } from '../../cluster/slurm/partitions.js';
 import { scontrol } from '../daemons/job-processes.js';
@@ -26,9 +26,7 @@ export class BoxGpus {
   async open(signal: AbortSignal): Promise<void> {
     for (const deadline = Date.now() + mostMs; Date.now() < deadline && !signal.aborted;) {
       if ((await this.#silent())?.length === 0) break;
-      await delay(lookMs, undefined, { signal }).catch((error: unknown) => {
-        if (!signal.aborted) throw error;
-      });
+      await sleep(lookMs, signal);
     }
     if (signal.aborted) return;
     for (const name of (await this.#silent()) ?? []) {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { errnoOf } from '../../errors.js';
+import { sleep } from '../../every.js';
 import { slurmdPidFile, type Layout } from '../../config/layout.js';
 import type { BoxGpus } from './box-gpus.js';
 import { scontrol } from '../daemons/job-processes.js';
@@ -23,9 +23,7 @@ export async function watchController(
   let known = pidOf(join(layout.slurmState, 'slurmctld.pid'));
   await boxes?.open(signal);
   while (!signal.aborted) {
-    await delay(lookMs, undefined, { signal }).catch((error: unknown) => {
-      if (!signal.aborted) throw error;
-    });
+    await sleep(lookMs, signal);
     const controller = pidOf(join(layout.slurmState, 'slurmctld.pid'));
     if (controller === undefined || controller === known) {
       await boxes?.look();

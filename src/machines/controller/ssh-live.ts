@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { every } from '../../every.js';
 import { NODE_NAME } from '../../config/layout.js';
 import { HostsFileError, parseHosts, type SshHost } from '../../cluster/ssh-hosts/hosts.js';
 import { LEAVING_REASON, type ResolvedHost } from '../../cluster/ssh-hosts/resolved-hosts.js';
@@ -86,18 +86,13 @@ export class SshNodes {
 
   /** Follows the file until `signal` fires. */
   async watch(supervisor: Supervisor, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      await delay(lookMs, undefined, { signal }).catch((error: unknown) => {
-        if (!signal.aborted) throw error;
-      });
-      if (signal.aborted) return;
-      try {
-        await this.#read();
-        await this.#reconcile(supervisor, signal);
-      } catch (error) {
-        if (!signal.aborted) this.parts.say(`looking after the SSH hosts failed: ${String(error)}`);
-      }
-    }
+    const look = async () => {
+      await this.#read();
+      await this.#reconcile(supervisor, signal);
+    };
+    await every(lookMs, signal, look, (error) => {
+      this.parts.say(`looking after the SSH hosts failed: ${String(error)}`);
+    });
   }
 
   /** A file that cannot be used changes nothing but what is said of it. */

@@ -1,6 +1,7 @@
 import { constants, readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
+import { every } from '../../every.js';
 import { errnoOf } from '../../errors.js';
 import type { Layout } from '../../config/layout.js';
 import { jobProcesses, killAll, scontrol, signalAll } from './job-processes.js';
@@ -29,16 +30,9 @@ export async function watchMemory(
   warn: (line: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  while (!signal.aborted) {
-    try {
-      await endWhatIsOver();
-    } catch (error) {
-      warn(`looking at the jobs’ memory failed: ${String(error)}`);
-    }
-    await delay(lookMs, undefined, { signal }).catch((error: unknown) => {
-      if (!signal.aborted) throw error;
-    });
-  }
+  await every(lookMs, signal, endWhatIsOver, (error) => {
+    warn(`looking at the jobs’ memory failed: ${String(error)}`);
+  });
 
   async function endWhatIsOver(): Promise<void> {
     for (const [jobId, pids] of await jobProcesses(layout)) {

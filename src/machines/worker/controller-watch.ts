@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
 import { errnoOf } from '../../errors.js';
+import { sleep } from '../../every.js';
 import { slurmdPidFile, type Layout } from '../../config/layout.js';
 import { scontrol } from '../daemons/job-processes.js';
 
@@ -25,9 +25,7 @@ export async function watchFarController(
 ): Promise<void> {
   let known: string | undefined;
   while (!signal.aborted) {
-    await delay(lookMs, undefined, { signal }).catch((error: unknown) => {
-      if (!signal.aborted) throw error;
-    });
+    await sleep(lookMs, signal);
     if (signal.aborted) return;
     const config = (await scontrol(layout, 'show', 'config')) ?? '';
     const began = /^BOOT_TIME\s*=\s*(\S+)/m.exec(config)?.[1];

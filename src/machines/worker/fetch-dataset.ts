@@ -36,7 +36,11 @@ export class DatasetFetcher {
     const { root, mostBytes, isInUse, log } = parts;
     this.#folders = new DatasetFolders(root);
     this.#cache = new DatasetCache({
-      ...{ folders: this.#folders, mostBytes, isInUse, now: Date.now, log },
+      folders: this.#folders,
+      mostBytes,
+      isInUse,
+      now: Date.now,
+      log,
     });
   }
 

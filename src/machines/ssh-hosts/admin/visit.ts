@@ -63,7 +63,13 @@ export class Visit {
     return {
       ...this.#login(host),
       proxy_jump: host.proxy_jump.map((jump) => this.#login(jump)),
-      ...{ name, gpus, cpus, memory_gb, workdir, labels, leaving: false },
+      name,
+      gpus,
+      cpus,
+      memory_gb,
+      workdir,
+      labels,
+      leaving: false,
     };
   }
 

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Layout } from '../../../config/layout.js';
 import type { RemoteJobSpec } from '../../../jobs/ssh-job-spec.js';
 import { openTheirs } from './untrusted-files.js';
+import { fieldsOf } from '../../../schema-problems.js';
 
 const mostBytes = 64 * 1024 ** 2;
 const absolute = z.string().regex(/^\/[^\0]*$/);
@@ -49,8 +50,8 @@ export async function readSpec(
     throw new Error(`${path}: is not JSON`);
   }
   const parsed = shape.safeParse(given);
-  const fields = parsed.error?.issues.map((issue) => issue.path.join('.')) ?? [];
-  if (!parsed.success) throw new Error(`${path}: cannot be used: ${fields.join(', ')}`);
+  if (!parsed.success)
+    throw new Error(`${path}: cannot be used: ${fieldsOf(parsed.error).join(', ')}`);
   const { job_id, output_dir, log_dir } = parsed.data;
   const isOwn =
     job_id === Number(jobId) &&

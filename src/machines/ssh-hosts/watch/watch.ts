@@ -1,8 +1,8 @@
 import { renameSync, writeFileSync } from 'node:fs';
-import { setTimeout as sleep } from 'node:timers/promises';
 import pLimit from 'p-limit';
 import { pino, type Logger } from 'pino';
 import { abortWith } from '../../../abort.js';
+import { sleep } from '../../../every.js';
 import { ConfigError } from '../../../config/config-error.js';
 import type { RemoteConfig } from '../../../config/ssh.js';
 import type { Layout } from '../../../config/layout.js';
@@ -49,9 +49,7 @@ export async function remoteWatch(config: RemoteConfig, layout: Layout): Promise
   const { signal } = stopping;
   while (!signal.aborted) {
     await round(settings, layout, watches, parts, signal, log);
-    await sleep(config.watchSeconds * 1000, undefined, { signal }).catch((error: unknown) => {
-      if (!signal.aborted) throw error;
-    });
+    await sleep(config.watchSeconds * 1000, signal);
   }
   for (const watch of watches.values()) watch.close();
   scratch.remove();
