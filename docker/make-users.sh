@@ -6,7 +6,7 @@ exec 9<"$0"
 flock 9
 
 # The jobs of everybody but the owner: the API gives each user one of jr-job1 …, for good. Their numbers are fixed, since Slurm and what
-# is kept in a volume know users by number, and worker boxes must have the same. They are the last of those of ordinary users, downwards:
+# is kept in a volume know users by number, and workers must have the same. They are the last of those of ordinary users, downwards:
 # useradd gives the one after the highest, and begins below again where that is the last.
 most=${JR_JOB_USERS:-100} last=60000
 [[ $most =~ ^[1-9][0-9]{0,2}$ ]] || { echo 'JR_JOB_USERS: expected 1 to 999, the number of users besides the owner' >&2; exit 2; }

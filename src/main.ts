@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { CliError } from './cli/cli-error.js';
-import { addBoxCommands } from './cli/worker-commands.js';
+import { addWorkerCommands } from './cli/worker-commands.js';
 import { addClientCommands } from './cli/commands.js';
 import { addGitLabCommands } from './cli/gitlab-commands.js';
 import { addQueueCommands } from './cli/git-queue/commands.js';
@@ -62,7 +62,7 @@ program
     await remoteWatch(config, layoutOf(config.root));
   });
 
-addBoxCommands(program);
+addWorkerCommands(program);
 addHealthCommand(program);
 addClientCommands(program);
 addGitLabCommands(program);
@@ -81,7 +81,7 @@ try {
   }
 }
 
-/** What this machine is to be: a cluster of its own, a box of another's, or the API alone over an external cluster's. */
+/** What this machine is to be: a cluster of its own, a worker of another's, or the API alone over an external cluster's. */
 async function stackOf(): Promise<(say: (line: string) => void) => Promise<void>> {
   if (readWorkerConfig() !== undefined)
     return (await import('./machines/worker/worker.js')).runWorker;

@@ -2,15 +2,15 @@ import TestSequencer from '@jest/test-sequencer';
 
 /** Files that take a minute or more: one of them that came last would be waited for alone. */
 const longest = [
-  'test/stack/box-links.test.ts',
+  'test/stack/worker-links.test.ts',
   'test/stack/ssh-hosts.test.ts',
-  'test/stack/boxes.test.ts',
+  'test/stack/workers.test.ts',
   'test/stack/moves.test.ts',
   'test/git-queue/many-workers.test.ts',
   'test/stack/jobs.test.ts',
   'test/stack/gpus.test.ts',
   'test/remote/faults.test.ts',
-  'test/stack/box-joining.test.ts',
+  'test/stack/worker-joining.test.ts',
   'test/stack/faults.test.ts',
   'test/stack/external-slurm.test.ts',
   'test/gitlab/route.test.ts',

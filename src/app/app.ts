@@ -16,7 +16,7 @@ import { tokenRoutes } from '../auth/token-routes.js';
 import { Tokens } from '../auth/tokens.js';
 import { Limits } from '../auth/user-limits.js';
 import { userRoutes } from '../auth/user-routes.js';
-import { boxRoutes } from '../machines/worker/api/routes.js';
+import { workerRoutes } from '../machines/worker/api/routes.js';
 import { ConfigError } from '../config/config-error.js';
 import type { Config } from '../config/config.js';
 import { importRoutes } from '../datasets/import/routes.js';
@@ -93,7 +93,7 @@ async function open(
     : openOwnCluster(base);
   const { slurm, own } = cluster;
   const results = await openOutputs(base, data, cluster);
-  const { folders, outputs, boxService } = results;
+  const { folders, outputs, workerService } = results;
   const work = await openJobs(base, userLimits, data, cluster, results);
   const { jobs, control, gpus, templates } = work;
   const views = openViews(base, cluster, gpus);
@@ -124,8 +124,10 @@ async function open(
       isPublic: config.queue.isPublic,
       stopping: stopping.signal,
     }),
-    boxes:
-      own?.boxes && boxService && boxRoutes({ boxes: own.boxes, service: boxService, datasets }),
+    workers:
+      own?.workers &&
+      workerService &&
+      workerRoutes({ workers: own.workers, service: workerService, datasets }),
     imports: importRoutes(imports, stopping.signal),
     datasets: datasetRoutes(datasets),
     commands: commandRoutes(templates),

@@ -1,5 +1,5 @@
-import type { BoxList } from '../cluster/workers/worker-list.js';
-import type { BoxPauses } from '../cluster/workers/gpu-pauses.js';
+import type { WorkerList } from '../cluster/workers/worker-list.js';
+import type { WorkerPauses } from '../cluster/workers/gpu-pauses.js';
 import type { GpuFleet } from '../cluster/gpus/choose.js';
 import type { JobUsers } from '../jobs/job-users.js';
 import type { NodeLimits } from '../jobs/placement/limits.js';
@@ -28,9 +28,9 @@ export interface OwnCluster {
   here: { limits: NodeLimits; fleet: GpuFleet };
   sshHosts: HostList;
   nodeWatch: NodeWatch;
-  /** Undefined where no worker box may join. */
-  boxes: BoxList | undefined;
-  boxPauses: BoxPauses | undefined;
+  /** Undefined where no worker may join. */
+  workers: WorkerList | undefined;
+  workerPauses: WorkerPauses | undefined;
 }
 
 /** A Slurm that others run, and what of it is known. */

@@ -15,8 +15,8 @@ export interface HttpParts {
   audit: RequestHandler;
   health: Router;
   queueApi: Router;
-  /** Undefined where no worker box may join. */
-  boxes: Router | undefined;
+  /** Undefined where no worker may join. */
+  workers: Router | undefined;
   imports: Router;
   datasets: Router;
   commands: Router;
@@ -56,8 +56,8 @@ export function createHttpApp(parts: HttpParts): Express {
   app.use(helmet());
 
   app.use('/health', parts.health);
-  // Boxes have tokens of their own.
-  if (parts.boxes) app.use('/boxes', parts.boxes);
+  // Workers have tokens of their own.
+  if (parts.workers) app.use('/workers', parts.workers);
   app.use(parts.audit);
   // Asks for the token by itself, which its submissions carry in their form.
   app.use(parts.queueApi);

@@ -43,7 +43,7 @@ export async function openJobs(
   userLimits: Limits,
   { datasets }: Data,
   cluster: Cluster,
-  { folders, boxService, index }: Outputs,
+  { folders, workerService, index }: Outputs,
 ): Promise<Jobs> {
   const { config, layout, log, db, now, onClose } = base;
   const { slurm, targets, own } = cluster;
@@ -75,7 +75,7 @@ export async function openJobs(
     hostFailure: (job) => hostFailure(folders, targets, job),
     onEnded: index,
     afterPoll: async () => {
-      await boxService?.releaseQueued();
+      await workerService?.releaseQueued();
       await ownGpus?.afterPoll();
     },
     now,
@@ -100,7 +100,7 @@ export async function openJobs(
     targets,
     users: own?.jobUsers,
     screenDir: layout.screens,
-    nodeFile: own?.boxes && layout.nodeFile,
+    nodeFile: own?.workers && layout.nodeFile,
     external: policy.script,
     models,
     isClosed: gpus ? gpus.isClosed : () => false,

@@ -1,4 +1,4 @@
-import { BoxService } from '../machines/worker/api/service.js';
+import { WorkerService } from '../machines/worker/api/service.js';
 import { JobFolders } from '../jobs/job-folders.js';
 import type { JobId } from '../jobs/job.js';
 import * as jobStore from '../jobs/store.js';
@@ -10,8 +10,8 @@ import type { Data } from './data.js';
 export interface Outputs {
   folders: JobFolders;
   outputs: OutputService;
-  /** What worker boxes bring; undefined where none may join. */
-  boxService: BoxService | undefined;
+  /** What workers bring; undefined where none may join. */
+  workerService: WorkerService | undefined;
   /** Indexes an ended job's outputs, by and by. */
   index: (id: JobId) => void;
 }
@@ -29,7 +29,7 @@ export async function openOutputs(base: Base, data: Data, cluster: Cluster): Pro
       find: (id) => jobStore.findJob(db, id as JobId),
       inExperiment: (experimentId) => jobStore.jobsOfExperiment(db, experimentId),
     },
-    onTheWay: (id) => boxService?.onTheWay(id),
+    onTheWay: (id) => workerService?.onTheWay(id),
   });
   onClose(() => outputs.close());
   const index = (id: JobId) => {
@@ -37,18 +37,18 @@ export async function openOutputs(base: Base, data: Data, cluster: Cluster): Pro
       log.warn({ err: error, job_id: id }, 'indexing failed; it is tried again when asked for');
     });
   };
-  const boxService =
-    cluster.own?.boxes &&
-    new BoxService({
+  const workerService =
+    cluster.own?.workers &&
+    new WorkerService({
       db,
       folders,
-      arrivals: layout.boxArrivals,
+      arrivals: layout.workerArrivals,
       datasets: data.datasets,
       findJob: (id) => jobStore.findJob(db, id),
       warn: (id, warning) => jobStore.updateJob(db, id, { warning }),
       onDelivered: (id) => index(id),
     });
-  onClose(() => boxService?.close());
-  await boxService?.start();
-  return { folders, outputs, boxService, index };
+  onClose(() => workerService?.close());
+  await workerService?.start();
+  return { folders, outputs, workerService, index };
 }

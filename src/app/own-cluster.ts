@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { BoxList } from '../cluster/workers/worker-list.js';
-import { BoxPauses } from '../cluster/workers/gpu-pauses.js';
+import { WorkerList } from '../cluster/workers/worker-list.js';
+import { WorkerPauses } from '../cluster/workers/gpu-pauses.js';
 import { ConfigError } from '../config/config-error.js';
 import { gpuSchema } from '../cluster/gpus/gpu.js';
 import { JobUsers } from '../jobs/job-users.js';
@@ -24,15 +24,16 @@ export function openOwnCluster({ config, layout, log, db, now, onClose }: Base):
   const here = { limits: { cpus, memoryMb, maxTime }, fleet };
   const slurm = commandSlurmClient(layout.slurmConf, placeholderReserve(cpus, gpus.length));
   const sshHosts = new HostList(layout.remoteHosts);
-  const boxes = config.join && new BoxList(layout.boxesRecord);
+  const workers = config.join && new WorkerList(layout.workersRecord);
   const everySeconds = config.gpus.monitorSeconds;
-  const boxPauses = boxes && new BoxPauses({ db, slurm, boxes, fleet, everySeconds, now, log });
-  onClose(() => boxPauses?.close());
-  boxPauses?.start();
+  const workerPauses =
+    workers && new WorkerPauses({ db, slurm, workers, fleet, everySeconds, now, log });
+  onClose(() => workerPauses?.close());
+  workerPauses?.start();
   const nodeWatch = new NodeWatch({ slurm, hosts: sshHosts, path: layout.remoteStatus, log });
   onClose(() => nodeWatch.close());
   nodeWatch.start();
   const jobUsers = new JobUsers(db, readJobUsers());
-  const own = { slurm, jobUsers, here, sshHosts, nodeWatch, boxes, boxPauses };
-  return { slurm, targets: new OwnTargets(here, sshHosts, boxes), own, external: undefined };
+  const own = { slurm, jobUsers, here, sshHosts, nodeWatch, workers, workerPauses };
+  return { slurm, targets: new OwnTargets(here, sshHosts, workers), own, external: undefined };
 }

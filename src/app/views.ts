@@ -1,6 +1,6 @@
 import { Router } from 'express';
 import { nodeGpuRoutes } from '../cluster/workers/gpu-routes.js';
-import { viewBoxGpus } from '../cluster/workers/view.js';
+import { viewWorkerGpus } from '../cluster/workers/view.js';
 import { gpuRoutes } from '../cluster/gpus/routes.js';
 import type { GpuService } from '../cluster/gpus/service.js';
 import type { HealthParts } from './health/health.js';
@@ -39,14 +39,15 @@ export function openViews(
     };
   }
   if (own === undefined || gpus === undefined) throw new Error('there is no cluster');
-  const { boxes, boxPauses: pauses, here, sshHosts } = own;
+  const { workers, workerPauses: pauses, here, sshHosts } = own;
   const { shardsPerGpu } = here.fleet;
-  const viewBoxes =
-    boxes &&
-    (() => viewBoxGpus(boxes.open(), jobStore.liveJobs(db), shardsPerGpu, pauses?.list() ?? []));
+  const viewWorkers =
+    workers &&
+    (() =>
+      viewWorkerGpus(workers.open(), jobStore.liveJobs(db), shardsPerGpu, pauses?.list() ?? []));
   return {
-    gpus: gpuRoutes(gpus, viewBoxes),
-    nodes: Router().use(nodeGpuRoutes({ gpus, pauses, viewBoxes }), nodeRoutes(slurm, own)),
+    gpus: gpuRoutes(gpus, viewWorkers),
+    nodes: Router().use(nodeGpuRoutes({ gpus, pauses, viewWorkers }), nodeRoutes(slurm, own)),
     queuePlaces: new OwnQueuePlaces(here, sshHosts),
     health: { nodeState: ownState, hasAccounting: true, rememberedMs },
   };

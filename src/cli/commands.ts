@@ -38,7 +38,7 @@ export function addClientCommands(program: Command): void {
       .description('start nothing more on a GPU; what runs there goes on')
       .argument('<gpu>', 'its index, from 0', gpuIndex)
       .option('--reason <text>', 'why, for those who look at it')
-      .option('--node <name>', 'of that worker box, such as box1')
+      .option('--node <name>', 'of that worker, such as worker1')
       .addOption(url())
       .action(async (index: number, options: Common & { reason?: string; node?: string }) => {
         const { pauseGpu } = await import('./gpus.js');
@@ -48,7 +48,7 @@ export function addClientCommands(program: Command): void {
       .command('resume')
       .description('let jobs start on a paused GPU again')
       .argument('<gpu>', 'its index, from 0', gpuIndex)
-      .option('--node <name>', 'of that worker box, such as box1')
+      .option('--node <name>', 'of that worker, such as worker1')
       .addOption(url())
       .action(async (index: number, options: Common & { node?: string }) => {
         const { resumeGpu } = await import('./gpus.js');

@@ -3,17 +3,17 @@ import { localUrl, readConfig } from '../config/config.js';
 import { errnoOf } from '../errors.js';
 import { layoutOf } from '../config/layout.js';
 
-/** What the image's health check runs, in a controller and in a worker box. */
+/** What the image's health check runs, in a controller and in a worker. */
 export function addHealthCommand(program: Command): void {
   program
     .command('health')
-    .description('say whether this box does its work; ends with 1 when it does not (root)')
+    .description('say whether this worker does its work; ends with 1 when it does not (root)')
     .action(async () => {
       const config = readConfig();
-      const { problemsOfBox } = await import('../machines/worker/health.js');
+      const { problemsOfWorker } = await import('../machines/worker/health.js');
       const problems =
         config.role === 'worker'
-          ? await problemsOfBox(layoutOf(config.root))
+          ? await problemsOfWorker(layoutOf(config.root))
           : await problemsOfService(`${localUrl(config)}/health`);
       process.stdout.write(`${problems.length === 0 ? 'ok' : problems.join('\n')}\n`);
       process.exitCode = problems.length === 0 ? 0 : 1;

@@ -5,11 +5,11 @@ import { readConfig } from '../config/config.js';
 import { readAgentConfig } from '../config/worker.js';
 import { layoutOf } from '../config/layout.js';
 
-/** What is run on a worker box by its stack and its slurmd, and the one command for root on the controller. */
-export function addBoxCommands(program: Command): void {
+/** What is run on a worker by its stack and its slurmd, and the one command for root on the controller. */
+export function addWorkerCommands(program: Command): void {
   program
-    .command('box-agent', { hidden: true })
-    .description('send what this box’s jobs leave to the controller (started by the stack)')
+    .command('worker-agent', { hidden: true })
+    .description('send what this worker’s jobs leave to the controller (started by the stack)')
     .action(async () => {
       const { runAgent } = await import('../machines/worker/agent.js');
       const { root, ...settings } = readAgentConfig();
@@ -17,19 +17,19 @@ export function addBoxCommands(program: Command): void {
     });
 
   program
-    .command('box-job <moment> <job_id> <slurm_job_id> <unix_user>', { hidden: true })
-    .description('tell this box’s agent that a job begins or has ended (started by Slurm)')
+    .command('worker-job <moment> <job_id> <slurm_job_id> <unix_user>', { hidden: true })
+    .description('tell this worker’s agent that a job begins or has ended (started by Slurm)')
     .action(async (moment: string, jobId: string, slurmJobId: string, unixUser: string) => {
       const { tellAgent } = await import('../machines/worker/tell-agent.js');
       await tellAgent(layoutOf(rootOf()), moment, jobId, slurmJobId, unixUser);
     });
 
   program
-    .command('box')
-    .description('worker boxes')
+    .command('worker')
+    .description('workers')
     .command('token')
-    .description('print what a worker box joins with (root, on the controller)')
-    .option('--renew', 'make a new one first: no box can join with the old one any more')
+    .description('print what a worker joins with (root, on the controller)')
+    .option('--renew', 'make a new one first: no worker can join with the old one any more')
     .action(async ({ renew }: { renew?: true }) => {
       const { openJoinFiles, joinTokenOf, renewSecret, writeJoinToken } =
         await import('../machines/controller/join-files.js');

@@ -81,7 +81,7 @@ export interface Config {
     /** By the name of their variable. Only the stack has any. */
     passwords: Record<string, string>;
   };
-  /** Where worker boxes join; undefined when none may. */
+  /** Where workers join; undefined when none may. */
   join: { port: number; timeoutSeconds: number; tokenFile: string | undefined } | undefined;
   /** What everybody may have who has no limits of their own; 0 for no limit. */
   userLimits: { max_jobs: number; max_running: number; max_gpus: number; max_stored_bytes: number };
@@ -187,7 +187,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
         ? undefined
         : {
             port: e.JR_JOIN_PORT,
-            timeoutSeconds: e.JR_BOX_TIMEOUT,
+            timeoutSeconds: e.JR_WORKER_TIMEOUT,
             tokenFile: e.JR_JOIN_TOKEN_FILE,
           },
     userLimits: {

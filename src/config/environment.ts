@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { ConfigError } from './config-error.js';
-import { boxesVariables } from './variables/boxes.js';
+import { workersVariables } from './variables/workers.js';
 import { externalVariables } from './variables/external.js';
 import { gitQueueVariables } from './variables/git-queue.js';
 import { gitlabVariables } from './variables/gitlab.js';
@@ -28,7 +28,7 @@ export const environmentSchema = z.object({
   ...gitlabVariables,
   ...gitQueueVariables,
   ...sshVariables,
-  ...boxesVariables,
+  ...workersVariables,
   ...externalVariables,
   ...limitsVariables,
   ...queueApiVariables,

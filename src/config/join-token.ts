@@ -1,8 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 
 /**
- * What a box joins with: `jr1.<SHA-256 of the join port's certificate>.<secret>`, both in base64url. By the first the box knows the
- * controller, by the second the controller knows that the box was invited.
+ * What a worker joins with: `jr1.<SHA-256 of the join port's certificate>.<secret>`, both in base64url. By the first the worker knows the
+ * controller, by the second the controller knows that the worker was invited.
  */
 export interface JoinToken {
   /** SHA-256 of the certificate in DER. */

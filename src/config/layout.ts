@@ -52,17 +52,17 @@ export interface Layout {
   remoteKnownHosts: string;
   /** What stands in for the hosts' GPUs in Slurm. */
   remoteGpus: string;
-  /** Worker boxes: root's certificate and secret of the join port, and the boxes as the API knows them. */
+  /** Workers: root's certificate and secret of the join port, and the workers as the API knows them. */
   join: string;
-  boxesRecord: string;
-  /** What boxes send, until it is whole. */
-  boxArrivals: string;
-  /** On a box: what it is called and opens, what is to be delivered, and where its agent is asked. */
-  boxSelf: string;
-  boxOutbox: string;
-  /** What jobs' scripts read there of the box's own GPUs. */
+  workersRecord: string;
+  /** What workers send, until it is whole. */
+  workerArrivals: string;
+  /** On a worker: what it is called and opens, what is to be delivered, and where its agent is asked. */
+  workerSelf: string;
+  workerOutbox: string;
+  /** What jobs' scripts read there of the worker's own GPUs. */
   nodeFile: string;
-  boxSocket: string;
+  workerSocket: string;
   /** What the API has fetched of the git queue's repository. */
   gitQueue: string;
   supervisorConf: string;
@@ -110,12 +110,12 @@ export function layoutOf(root: string): Layout {
     remoteKnownHosts: join(root, 'remote', 'keys', 'known_hosts'),
     remoteGpus: join(root, 'remote', 'gpus'),
     join: join(root, 'join'),
-    boxesRecord: join(root, 'boxes', 'boxes.json'),
-    boxArrivals: join(root, 'results', '.arrivals'),
-    boxSelf: join(root, 'boxes', 'self.json'),
+    workersRecord: join(root, 'workers', 'workers.json'),
+    workerArrivals: join(root, 'results', '.arrivals'),
+    workerSelf: join(root, 'workers', 'self.json'),
     nodeFile: join(etc, 'node.sh'),
-    boxOutbox: join(root, 'boxes', 'outbox'),
-    boxSocket: join(run, 'box', 'agent.sock'),
+    workerOutbox: join(root, 'workers', 'outbox'),
+    workerSocket: join(run, 'worker', 'agent.sock'),
     gitQueue: join(root, 'git-queue'),
     supervisorConf: join(run, 'supervisord.conf'),
     supervisorSocket: join(run, 'supervisor.sock'),

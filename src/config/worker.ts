@@ -4,7 +4,7 @@ import { readConfig } from './config.js';
 import { environmentSchema, parseEnvironment } from './environment.js';
 import { readSecret } from './secrets.js';
 
-/** What makes this machine a box of another one's cluster. */
+/** What makes this machine a worker of another one's cluster. */
 export interface WorkerConfig {
   controller: { host: string; port: number };
   /** How long a connection to it may be silent. */
@@ -34,7 +34,7 @@ export function readWorkerConfig(env: NodeJS.ProcessEnv = process.env): WorkerCo
     throw new ConfigError(`JR_JOIN_TOKEN_FILE: ${e.JR_JOIN_TOKEN_FILE} holds no join token`);
   if (e.JR_CONTROLLER === undefined || token === undefined)
     throw new ConfigError(
-      'JR_ROLE: is worker, so JR_CONTROLLER and JR_JOIN_TOKEN (or JR_JOIN_TOKEN_FILE) must be set; "jobrunner box token" on the controller prints the latter',
+      'JR_ROLE: is worker, so JR_CONTROLLER and JR_JOIN_TOKEN (or JR_JOIN_TOKEN_FILE) must be set; "jobrunner worker token" on the controller prints the latter',
     );
   const [, host = '', port = ''] = /^\[?(.*?)\]?:(\d+)$/.exec(e.JR_CONTROLLER) ?? [];
   return {
@@ -45,7 +45,7 @@ export function readWorkerConfig(env: NodeJS.ProcessEnv = process.env): WorkerCo
   };
 }
 
-/** @returns what a box's agent needs, which the box's stack gives it. @throws ConfigError */
+/** @returns what a worker's agent needs, which the worker's stack gives it. @throws ConfigError */
 export function readAgentConfig(env: NodeJS.ProcessEnv = process.env) {
   const e = parseEnvironment(
     environmentSchema.pick({ JR_ROOT: true, JR_CACHE_GB: true, JR_CONTROLLER_TIMEOUT: true }),

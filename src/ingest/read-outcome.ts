@@ -7,7 +7,7 @@ import type { JobService } from '../jobs/service.js';
 import type { JobOutputs, OutputService } from '../outputs/service.js';
 import { neverRun, type Outcome, type OutcomeOutput } from './outcome.js';
 
-/** How long outputs that are still on another box are waited for, and how often they are looked for. */
+/** How long outputs that are still on another worker are waited for, and how often they are looked for. */
 const mostWaitMs = 10 * 60_000;
 const lookMs = 2000;
 

@@ -38,7 +38,7 @@ export async function submitClaimed(
 
 /**
  * Whether it is what the item says itself: its parameters, arguments and timeout. All else is as whoever runs this box has set it, or
- * there is none of it just now, as while the boxes of a partition are away: the same request is made again.
+ * there is none of it just now, as while the workers of a partition are away: the same request is made again.
  */
 function isFinal({ code, details }: AppError): boolean {
   return code === 'bad_request' || code === 'slurm_refused' || details?.['field'] === 'timeout';

@@ -97,14 +97,14 @@ export class JobFolders {
   }
 
   /**
-   * Makes the folders anew for a job that a worker box runs: we alone write there what it sends. A local job could have put links
+   * Makes the folders anew for a job that a worker runs: we alone write there what it sends. A local job could have put links
    * into the old ones.
    */
-  makeForBox(id: JobId): Promise<void> {
+  makeForWorker(id: JobId): Promise<void> {
     return this.#makeAnew(id, 0o2750);
   }
 
-  /** For a job that a box has not brought to its end, and that may run on this machine next time. */
+  /** For a job that a worker has not brought to its end, and that may run on this machine next time. */
   makeAgain(id: JobId): Promise<void> {
     return this.#makeAnew(id, 0o2770);
   }

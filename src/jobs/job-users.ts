@@ -12,7 +12,7 @@ import {
 function remedyFor(number: number): string {
   return number > MOST_JOB_USERS
     ? `there can be no more than ${MOST_JOB_USERS}`
-    : `its administrator starts JobRunner with JR_JOB_USERS=${Math.min(number + 99, MOST_JOB_USERS)}, worker boxes too`;
+    : `its administrator starts JobRunner with JR_JOB_USERS=${Math.min(number + 99, MOST_JOB_USERS)}, workers too`;
 }
 
 /**

@@ -33,7 +33,7 @@ export interface JobServiceParts {
   users: JobUsers | undefined;
   /** Where GNU screen keeps its sockets, in a folder for each Unix user. */
   screenDir: string;
-  /** What worker boxes keep of their GPUs for scripts; undefined where none may join. */
+  /** What workers keep of their GPUs for scripts; undefined where none may join. */
   nodeFile: string | undefined;
   /** What scripts are told that run on an external cluster's nodes; undefined in a cluster of our own. */
   external?: ExternalScript | undefined;

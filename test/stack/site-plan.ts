@@ -15,7 +15,7 @@ interface SiteNode {
 }
 
 /** Partitions that mean something else in a cluster of our own. */
-export const namesOfOurs = ['main', 'ssh', 'any', 'boxes'];
+export const namesOfOurs = ['main', 'ssh', 'any', 'workers'];
 
 /** A node with two whole GPUs of a type and no shards, and one without; accounting that keeps no comments. */
 export const usualSite: SitePlan = {

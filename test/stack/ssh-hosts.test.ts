@@ -218,7 +218,7 @@ describe('what is kept apart', () => {
       as('jobrunner', 'sudo', '-n', '-u', 'jr-remote', ...args).stderr;
     expect(sudo('id')).toMatch(/password|not allowed/);
     const submit = '/usr/local/lib/jobrunner/submit-remote';
-    for (const option of ['--wrap=id', '--partition=boxes', '--export=LD_PRELOAD=x', '--uid=0'])
+    for (const option of ['--wrap=id', '--partition=workers', '--export=LD_PRELOAD=x', '--uid=0'])
       expect(sudo(submit, 'runner', '1', option)).toMatch(/not one of the options/);
     expect(sudo(submit, 'runner', '../1')).toMatch(/expected the number of a job/);
     expect(sudo(submit, 'jobrunner', '1')).toMatch(/not a user that jobs run as/);

@@ -29,12 +29,12 @@ const raise = (error: Error) => (): never => {
 describe('submitting is tried again', () => {
   test.each<[string, () => unknown, RegExp]>([
     [
-      'while no box of the partition has joined',
-      () => new OwnTargets(local, new HostList('/nonexistent')).forPartition('boxes'),
-      /no boxes here/,
+      'while no worker of the partition has joined',
+      () => new OwnTargets(local, new HostList('/nonexistent')).forPartition('workers'),
+      /no workers here/,
     ],
     [
-      'while no box that has joined has such GPUs',
+      'while no worker that has joined has such GPUs',
       () => checkGpus([], { gpus: 1 }, 100),
       /gpus: 1 asked for/,
     ],

@@ -5,7 +5,7 @@ import type { Placeholder } from '../slurm/placeholder-jobs.js';
 import type { GpuPlacement } from '../slurm/placements.js';
 import type { GpuFleet } from './choose.js';
 
-/** A GPU's placeholders bear its index and a random part, so that each can be told from the others; those of a box its name, too. */
+/** A GPU's placeholders bear its index and a random part, so that each can be told from the others; those of a worker its name, too. */
 const commentPattern = /^jobrunner-hold:(?:(\w+)\/)?(\d{1,4}):[0-9a-f]+$/;
 
 /**
@@ -83,7 +83,7 @@ export class Placeholders {
     }
   }
 
-  /** Without those of other boxes. */
+  /** Without those of other workers. */
   async #own(): Promise<Placeholder[]> {
     const holds = await this.slurm.placeholders(this.node);
     return holds.filter(

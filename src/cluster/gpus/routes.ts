@@ -43,16 +43,16 @@ export const anyBody: express.RequestHandler[] = [
 
 /**
  * `/gpus`: what is on them, pausing and resuming.
- * @param onBoxes what is on those of other machines; undefined where there are no such machines
+ * @param onWorkers what is on those of other machines; undefined where there are no such machines
  */
-export function gpuRoutes(gpus: GpuService, onBoxes?: () => object[]): Router {
+export function gpuRoutes(gpus: GpuService, onWorkers?: () => object[]): Router {
   const router = Router();
   const indexOf = (req: express.Request) => readParams(gpuParams, req).index;
   const show = (index: number) => gpus.view().gpus.find((gpu) => gpu.index === index);
 
   router.get('/', (_req, res) => {
     const here = gpus.view(scopeOf(callerOf(res)));
-    res.json(onBoxes === undefined ? here : { ...here, boxes: onBoxes() });
+    res.json(onWorkers === undefined ? here : { ...here, workers: onWorkers() });
   });
 
   router.get('/:index/history', (req, res) => {

@@ -9,7 +9,7 @@ import { inParts, parseSacct, sacctArguments, type Past } from './sacct.js';
 import { NODE_NAME } from '../../config/layout.js';
 import {
   PLACEHOLDER_PARTITION,
-  PLACEHOLDER_BOXES_PARTITION,
+  PLACEHOLDER_WORKERS_PARTITION,
   placeholderArguments,
   placeholderQueueArguments,
   placeholderScript,
@@ -52,7 +52,7 @@ export interface OperatorClient extends SlurmClient {
   placements(): Promise<Map<number, GpuPlacement>>;
   /** Takes a GPU, or a part of one, away from jobs until it is cancelled. @returns Slurm's job number. */
   submitPlaceholder(gres: string, comment: string, nice: number, node: string): Promise<number>;
-  /** All placeholders of that machine; of all worker boxes for one of them. */
+  /** All placeholders of that machine; of all workers for one of them. */
   placeholders(node: string): Promise<Placeholder[]>;
   drainNode(name: string, reason: string): Promise<void>;
   resumeNode(name: string): Promise<void>;
@@ -118,7 +118,7 @@ export function commandSlurmClient(slurmConf: string, reserve: PlaceholderReserv
       return nodes
         .filter(
           ({ partition }) =>
-            ![PLACEHOLDER_PARTITION, PLACEHOLDER_BOXES_PARTITION].includes(partition),
+            ![PLACEHOLDER_PARTITION, PLACEHOLDER_WORKERS_PARTITION].includes(partition),
         )
         .map((node) => (node.name === NODE_NAME ? withoutReserve(node) : node));
     },

@@ -38,7 +38,7 @@ const queueFull = /, (?:sleeping and )?retrying$|MaxSubmitJobsPer|Job violates a
 
 /**
  * In a cluster of our own also this: until a slurmctld that has just started is told of the nodes' GPUs, it has
- * none for anybody, and a worker box that it had not written down is no node; whoever submits has made sure before that there are such
+ * none for anybody, and a worker that it had not written down is no node; whoever submits has made sure before that there are such
  * nodes.
  */
 const notReady = new RegExp(

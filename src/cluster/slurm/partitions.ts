@@ -7,5 +7,5 @@ export const SSH_PARTITION = 'ssh';
 /** No partition of Slurm's: the first place free, of `main` and `ssh`. */
 export const ANY_PARTITION = 'any';
 
-/** Of the worker boxes. */
-export const BOXES_PARTITION = 'boxes';
+/** Of the workers. */
+export const WORKERS_PARTITION = 'workers';

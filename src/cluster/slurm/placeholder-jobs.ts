@@ -5,13 +5,13 @@ import { parseState, type SlurmState } from './states.js';
 /** The partition of the placeholders that keep jobs off a paused GPU, see slurm/slurm.conf. */
 export const PLACEHOLDER_PARTITION = 'hold';
 
-/** The same for the GPUs of worker boxes. */
-export const PLACEHOLDER_BOXES_PARTITION = 'hold-boxes';
+/** The same for the GPUs of workers. */
+export const PLACEHOLDER_WORKERS_PARTITION = 'hold-workers';
 
 const partitionOf = (node: string) =>
-  node === NODE_NAME ? PLACEHOLDER_PARTITION : PLACEHOLDER_BOXES_PARTITION;
+  node === NODE_NAME ? PLACEHOLDER_PARTITION : PLACEHOLDER_WORKERS_PARTITION;
 
-/** By it a box that leaves takes its placeholders along. */
+/** By it a worker that leaves takes its placeholders along. */
 export const placeholderNameOf = (node: string) => (node === NODE_NAME ? 'hold' : `hold-${node}`);
 
 /** Slurm ends a placeholder that uses more than it asked for, and a shell that sleeps uses some MiB. */

@@ -4,7 +4,7 @@ import { formatTimeLimit } from '../../config/time-limit.js';
 export interface SubmitSpec {
   /** Ours. */
   jobId: number;
-  /** The Unix user that the job runs as on this machine and on worker boxes. */
+  /** The Unix user that the job runs as on this machine and on workers. */
   user: string;
   /** Whether it may start on an SSH host: then Slurm runs it as `jr-remote`, which becomes that user where it starts here. */
   mayBeRemote: boolean;

@@ -69,7 +69,7 @@ const shared = {
 };
 
 /** The cluster's own nodes and their set, and words that slurm.conf(5) keeps: slurmctld would not start, or the host be in no partition. */
-const takenName = /^(box\d+|boxes|all|default|localhost)$/;
+const takenName = /^(box0|worker\d+|workers|all|default|localhost)$/;
 
 const hostSchema = z.strictObject({
   /** Slurm's name for it. */
@@ -78,7 +78,7 @@ const hostSchema = z.strictObject({
     .regex(/^[a-z][a-z0-9-]{0,30}$/, 'expected lower-case letters, digits and - such as gpu-0')
     .refine(
       (name) => !takenName.test(name),
-      'expected another name: box0, box1 and so on, boxes, all, default and localhost are Slurm’s or this cluster’s own',
+      'expected another name: box0, worker1 and so on, workers, all, default and localhost are Slurm’s or this cluster’s own',
     ),
   ...shared,
 });

@@ -1,24 +1,24 @@
 import type { Database } from '../../db/database.js';
 import type { Pause } from '../gpus/store.js';
 
-/** Who keeps jobs off a GPU of a box. */
-export interface BoxPause extends Pause {
+/** Who keeps jobs off a GPU of a worker. */
+export interface WorkerPause extends Pause {
   node: string;
 }
 
-export function listBoxPauses(db: Database): BoxPause[] {
+export function listWorkerPauses(db: Database): WorkerPause[] {
   return db
-    .prepare<[], BoxPause>(
-      'SELECT node, gpu_index, reason, paused_by, paused_at FROM box_gpu_pauses ORDER BY node, gpu_index',
+    .prepare<[], WorkerPause>(
+      'SELECT node, gpu_index, reason, paused_by, paused_at FROM worker_gpu_pauses ORDER BY node, gpu_index',
     )
     .all();
 }
 
 /** @returns false when it was paused already. */
-export function insertBoxPause(db: Database, pause: BoxPause): boolean {
+export function insertWorkerPause(db: Database, pause: WorkerPause): boolean {
   const { changes } = db
     .prepare(
-      `INSERT INTO box_gpu_pauses (node, gpu_index, reason, paused_by, paused_at)
+      `INSERT INTO worker_gpu_pauses (node, gpu_index, reason, paused_by, paused_at)
        VALUES (@node, @gpu_index, @reason, @paused_by, @paused_at) ON CONFLICT DO NOTHING`,
     )
     .run(pause);
@@ -26,9 +26,9 @@ export function insertBoxPause(db: Database, pause: BoxPause): boolean {
 }
 
 /** @returns false when it was not paused. */
-export function deleteBoxPause(db: Database, node: string, index: number): boolean {
+export function deleteWorkerPause(db: Database, node: string, index: number): boolean {
   const { changes } = db
-    .prepare('DELETE FROM box_gpu_pauses WHERE node = ? AND gpu_index = ?')
+    .prepare('DELETE FROM worker_gpu_pauses WHERE node = ? AND gpu_index = ?')
     .run(node, index);
   return changes === 1;
 }

@@ -7,16 +7,16 @@ import type { GpuFleet } from '../gpus/choose.js';
 import { Placeholders } from '../gpus/placeholders.js';
 import type { OperatorClient } from '../slurm/client.js';
 import { SlurmError } from '../slurm/command.js';
-import type { BoxList } from './worker-list.js';
+import type { WorkerList } from './worker-list.js';
 import * as store from './gpu-pauses-store.js';
-import type { BoxRecord } from './record.js';
+import type { WorkerRecord } from './record.js';
 
 const lookMs = 1000;
 
-export interface BoxPauseParts {
+export interface WorkerPauseParts {
   db: Database;
   slurm: OperatorClient;
-  boxes: BoxList;
+  workers: WorkerList;
   fleet: Pick<GpuFleet, 'shardsPerGpu' | 'gpuType'>;
   /** Between two looks at placeholders that are there, for all we know. */
   everySeconds: number;
@@ -24,16 +24,16 @@ export interface BoxPauseParts {
   log: Logger;
 }
 
-/** Keeps jobs off paused GPUs of worker boxes, with placeholders as on this machine; a pause outlives its box's leaving and coming back. */
-export class BoxPauses {
+/** Keeps jobs off paused GPUs of workers, with placeholders as on this machine; a pause outlives its worker's leaving and coming back. */
+export class WorkerPauses {
   readonly #inTurn = pLimit(1);
   readonly #closing = new AbortController();
-  /** When each box's placeholders were last put right, by the box and when it joined. */
+  /** When each worker's placeholders were last put right, by the worker and when it joined. */
   readonly #doneAt = new Map<string, number>();
   #slurmAnswers = true;
   #loop: Promise<void> | undefined;
 
-  constructor(private readonly parts: BoxPauseParts) {}
+  constructor(private readonly parts: WorkerPauseParts) {}
 
   start(): void {
     this.#loop = every(
@@ -41,7 +41,7 @@ export class BoxPauses {
       this.#closing.signal,
       () => this.#look(),
       (error) => {
-        this.parts.log.error({ err: error }, 'looking after the GPUs of boxes failed');
+        this.parts.log.error({ err: error }, 'looking after the GPUs of workers failed');
       },
     );
   }
@@ -51,8 +51,8 @@ export class BoxPauses {
     await this.#loop;
   }
 
-  list(): store.BoxPause[] {
-    return store.listBoxPauses(this.parts.db);
+  list(): store.WorkerPause[] {
+    return store.listWorkerPauses(this.parts.db);
   }
 
   /**
@@ -60,65 +60,65 @@ export class BoxPauses {
    * @throws AppError not_found, conflict when it is paused already.
    */
   async pause(node: string, index: number, by: string, reason: string): Promise<void> {
-    const box = this.#demand(node, index);
+    const worker = this.#demand(node, index);
     const { db, now } = this.parts;
     const pause = { node, gpu_index: index, reason, paused_by: by, paused_at: now() };
-    if (!store.insertBoxPause(db, pause))
+    if (!store.insertWorkerPause(db, pause))
       throw new AppError('conflict', `GPU ${index} of ${node} is paused already`);
-    await this.#inTurn(() => this.#putRight(box));
+    await this.#inTurn(() => this.#putRight(worker));
   }
 
   /** @throws AppError not_found, conflict when it is not paused. */
   async resume(node: string, index: number): Promise<void> {
-    const box = this.#demand(node, index);
-    if (!store.deleteBoxPause(this.parts.db, node, index))
+    const worker = this.#demand(node, index);
+    if (!store.deleteWorkerPause(this.parts.db, node, index))
       throw new AppError('conflict', `GPU ${index} of ${node} is not paused`);
-    await this.#inTurn(() => this.#putRight(box));
+    await this.#inTurn(() => this.#putRight(worker));
   }
 
-  #demand(node: string, index: number): BoxRecord {
-    const open = this.parts.boxes.open();
-    const box = open.find(({ name }) => name === node);
-    if (box === undefined) {
+  #demand(node: string, index: number): WorkerRecord {
+    const open = this.parts.workers.open();
+    const worker = open.find(({ name }) => name === node);
+    if (worker === undefined) {
       const there = open.length === 0 ? '' : `; there are ${open.map((b) => b.name).join(', ')}`;
-      throw new AppError('not_found', `there is no box ${node}${there}`);
+      throw new AppError('not_found', `there is no worker ${node}${there}`);
     }
-    if (index < box.gpus.length) return box;
-    const has = box.gpus.length === 0 ? 'no GPU' : `GPUs 0 to ${box.gpus.length - 1}`;
+    if (index < worker.gpus.length) return worker;
+    const has = worker.gpus.length === 0 ? 'no GPU' : `GPUs 0 to ${worker.gpus.length - 1}`;
     throw new AppError('not_found', `there is no GPU ${index} on ${node}; it has ${has}`);
   }
 
   async #look(): Promise<void> {
-    const { boxes, now, everySeconds } = this.parts;
+    const { workers, now, everySeconds } = this.parts;
     const paused = new Set(this.list().map(({ node }) => node));
-    for (const box of boxes.open()) {
-      const doneAt = this.#doneAt.get(keyOf(box));
+    for (const worker of workers.open()) {
+      const doneAt = this.#doneAt.get(keyOf(worker));
       // One that has none paused is looked at once, for placeholders of before.
       const isDue =
-        doneAt === undefined || (paused.has(box.name) && now() - doneAt >= everySeconds * 1000);
-      if (isDue) await this.#inTurn(() => this.#putRight(box));
+        doneAt === undefined || (paused.has(worker.name) && now() - doneAt >= everySeconds * 1000);
+      if (isDue) await this.#inTurn(() => this.#putRight(worker));
     }
   }
 
-  /** Slurm may be away, or not know the box yet; what was decided is written down, and carried out when it does. */
-  async #putRight(box: BoxRecord): Promise<void> {
+  /** Slurm may be away, or not know the worker yet; what was decided is written down, and carried out when it does. */
+  async #putRight(worker: WorkerRecord): Promise<void> {
     const { slurm, fleet, now, log } = this.parts;
     try {
-      const node = (await slurm.nodes()).find(({ name }) => name === box.name);
+      const node = (await slurm.nodes()).find(({ name }) => name === worker.name);
       if (node === undefined || /^(down|unk|fail|error)/.test(node.state)) return;
       const held = this.list()
-        .filter((pause) => pause.node === box.name && pause.gpu_index < box.gpus.length)
+        .filter((pause) => pause.node === worker.name && pause.gpu_index < worker.gpus.length)
         .map((pause) => pause.gpu_index);
-      await new Placeholders(slurm, fleet, box.name).reconcile(new Set(held));
-      this.#doneAt.set(keyOf(box), now());
+      await new Placeholders(slurm, fleet, worker.name).reconcile(new Set(held));
+      this.#doneAt.set(keyOf(worker), now());
       this.#slurmAnswers = true;
     } catch (error) {
       if (!(error instanceof SlurmError)) throw error;
       if (this.#slurmAnswers)
-        log.warn({ err: error }, 'GPUs of a box are held once Slurm can be asked for it');
+        log.warn({ err: error }, 'GPUs of a worker are held once Slurm can be asked for it');
       this.#slurmAnswers = false;
     }
   }
 }
 
-const keyOf = ({ name, joined_at }: BoxRecord) => `${name} ${joined_at}`;
+const keyOf = ({ name, joined_at }: WorkerRecord) => `${name} ${joined_at}`;

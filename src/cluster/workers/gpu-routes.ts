@@ -6,33 +6,35 @@ import { anyBody, gpuIndex, pauseBody, resumeBody } from '../gpus/routes.js';
 import type { GpuService } from '../gpus/service.js';
 import { readBody, readParams } from '../../http/read-input.js';
 import { NODE_NAME } from '../../config/layout.js';
-import type { BoxPauses } from './gpu-pauses.js';
-import type { viewBoxGpus } from './view.js';
+import type { WorkerPauses } from './gpu-pauses.js';
+import type { viewWorkerGpus } from './view.js';
 
 const gpuParams = z.object({
-  name: z.string().regex(/^box\d{1,2}$/, 'expected the name of a node such as box1'),
+  name: z.string().regex(/^worker\d{1,2}$/, 'expected the name of a node such as worker1'),
   index: gpuIndex,
 });
 
 interface NodeGpuParts {
   gpus: GpuService;
-  /** Both undefined where no worker box may join. */
-  pauses: BoxPauses | undefined;
-  viewBoxes: (() => ReturnType<typeof viewBoxGpus>) | undefined;
+  /** Both undefined where no worker may join. */
+  pauses: WorkerPauses | undefined;
+  viewWorkers: (() => ReturnType<typeof viewWorkerGpus>) | undefined;
 }
 
-/** `/nodes/{name}/gpus/{i}/{pause,resume}`: the GPUs of any box, this machine's as `/gpus/{i}` does it. */
-export function nodeGpuRoutes({ gpus, pauses, viewBoxes }: NodeGpuParts): Router {
+/** `/nodes/{name}/gpus/{i}/{pause,resume}`: the GPUs of any worker, this machine's as `/gpus/{i}` does it. */
+export function nodeGpuRoutes({ gpus, pauses, viewWorkers }: NodeGpuParts): Router {
   const router = Router();
 
-  const onBoxes = (): BoxPauses => {
+  const onWorkers = (): WorkerPauses => {
     if (pauses === undefined)
-      throw new AppError('not_found', 'no worker box may join here; JR_JOIN_PORT is not set');
+      throw new AppError('not_found', 'no worker may join here; JR_JOIN_PORT is not set');
     return pauses;
   };
   const show = (node: string, index: number) => {
     const there =
-      node === NODE_NAME ? gpus.view().gpus : viewBoxes?.().find((box) => box.node === node)?.gpus;
+      node === NODE_NAME
+        ? gpus.view().gpus
+        : viewWorkers?.().find((worker) => worker.node === node)?.gpus;
     return { node, ...there?.find((gpu) => gpu.index === index) };
   };
 
@@ -41,7 +43,7 @@ export function nodeGpuRoutes({ gpus, pauses, viewBoxes }: NodeGpuParts): Router
     const { reason } = readBody(pauseBody, req);
     const { user } = callerOf(res);
     if (name === NODE_NAME) await gpus.pause(index, user, reason);
-    else await onBoxes().pause(name, index, user, reason);
+    else await onWorkers().pause(name, index, user, reason);
     res.json(show(name, index));
   });
 
@@ -49,7 +51,7 @@ export function nodeGpuRoutes({ gpus, pauses, viewBoxes }: NodeGpuParts): Router
     const { name, index } = readParams(gpuParams, req);
     readBody(resumeBody, req);
     if (name === NODE_NAME) await gpus.resume(index);
-    else await onBoxes().resume(name, index);
+    else await onWorkers().resume(name, index);
     res.json(show(name, index));
   });
 

@@ -1,19 +1,19 @@
 import { z } from 'zod';
 
-/** The names that boxes get in Slurm, and how many there can be. */
-export const mostBoxes = 64;
-export const boxName = (number: number) => `box${number}`;
+/** The names that workers get in Slurm, and how many there can be. */
+export const mostWorkers = 64;
+export const workerName = (number: number) => `worker${number}`;
 
 const gpuFacts = z.strictObject({
   model: z.string().max(200),
   memory_mb: z.number().int().min(1).max(1e9),
 });
 
-/** What a box says of itself when it joins. */
+/** What a worker says of itself when it joins. */
 export const joinRequestSchema = z.strictObject({
   secret: z.string().max(200),
-  /** Random, kept by the box: by it the box has its name back after a restart. */
-  box_id: z.string().regex(/^[0-9a-f]{32}$/),
+  /** Random, kept by the worker: by it the worker has its name back after a restart. */
+  worker_id: z.string().regex(/^[0-9a-f]{32}$/),
   root: z.string().max(200),
   app_root: z.string().max(1000),
   /** As `slurmd -V` says. */
@@ -29,7 +29,7 @@ export const joinRequestSchema = z.strictObject({
     .min(128)
     .max(64 * 1024 * 1024),
   gpus: z.array(gpuFacts).max(64),
-  /** SHA-256, in hex, of the munge key that the box has already; without it, the key is handed over. */
+  /** SHA-256, in hex, of the munge key that the worker has already; without it, the key is handed over. */
   munge_key_sha256: z
     .string()
     .regex(/^[0-9a-f]{64}$/)
@@ -37,11 +37,11 @@ export const joinRequestSchema = z.strictObject({
 });
 export type JoinRequest = z.infer<typeof joinRequestSchema>;
 
-/** What the controller hands to a box. */
+/** What the controller hands to a worker. */
 export const joinReplySchema = z.object({
-  name: z.string().regex(/^box[1-9]\d?$/),
-  box_token: z.string().min(20),
-  /** Null for a box that has it already. */
+  name: z.string().regex(/^worker[1-9]\d?$/),
+  worker_token: z.string().min(20),
+  /** Null for a worker that has it already. */
   munge_key: z.base64().nullable(),
   slurmctld_port: z.number(),
   slurmd_port: z.number(),
@@ -51,10 +51,10 @@ export const joinReplySchema = z.object({
 });
 export type JoinReply = z.infer<typeof joinReplySchema>;
 
-/** A box as root keeps it for the API, in `boxes/boxes.json`. */
-const boxRecordSchema = z.strictObject({
+/** A worker as root keeps it for the API, in `workers/workers.json`. */
+const workerRecordSchema = z.strictObject({
   name: z.string(),
-  box_id: z.string(),
+  worker_id: z.string(),
   /** SHA-256 of its token, in hex; the token has 192 random bits. */
   token_hash: z.string(),
   cpus: z.number(),
@@ -64,15 +64,15 @@ const boxRecordSchema = z.strictObject({
   /** Whether it has said good-bye; its name stays its own. */
   left: z.boolean(),
 });
-export type BoxRecord = z.infer<typeof boxRecordSchema>;
+export type WorkerRecord = z.infer<typeof workerRecordSchema>;
 
-export const boxesRecordSchema = z.strictObject({ boxes: z.array(boxRecordSchema) });
+export const workersRecordSchema = z.strictObject({ workers: z.array(workerRecordSchema) });
 
-/** What a box is told of a job that starts there. */
-export const boxJobSchema = z.object({
+/** What a worker is told of a job that starts there. */
+export const workerJobSchema = z.object({
   job_id: z.number(),
   slurm_job_id: z.number().nullable(),
-  /** Whether it is still that box's to run or to deliver. */
+  /** Whether it is still that worker's to run or to deliver. */
   yours: z.boolean(),
   ended: z.boolean(),
   script_name: z.string().nullable(),
@@ -88,4 +88,4 @@ export const boxJobSchema = z.object({
   /** Bytes of the outputs' archive that have arrived. */
   outputs: z.number(),
 });
-export type BoxJob = z.infer<typeof boxJobSchema>;
+export type WorkerJob = z.infer<typeof workerJobSchema>;

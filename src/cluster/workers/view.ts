@@ -1,29 +1,29 @@
 import { readGres } from '../gpus/request.js';
-import type { BoxPause } from './gpu-pauses-store.js';
-import type { BoxRecord } from './record.js';
+import type { WorkerPause } from './gpu-pauses-store.js';
+import type { WorkerRecord } from './record.js';
 import { isoTime } from '../../iso-time.js';
 
-/** What is to be known of a job that has not ended, to say on which GPUs of a box it is. */
-export interface JobOnBox {
+/** What is to be known of a job that has not ended, to say on which GPUs of a worker it is. */
+export interface JobOnWorker {
   job_id: number;
   node_list: string | null;
   gres: string | null;
   gpu_indices: number[] | null;
 }
 
-/** The GPUs of worker boxes and the jobs on them, as `GET /gpus` shows them beside this machine's own. Memory in MiB. */
-export function viewBoxGpus(
-  boxes: readonly BoxRecord[],
-  live: readonly JobOnBox[],
+/** The GPUs of workers and the jobs on them, as `GET /gpus` shows them beside this machine's own. Memory in MiB. */
+export function viewWorkerGpus(
+  workers: readonly WorkerRecord[],
+  live: readonly JobOnWorker[],
   shardsPerGpu: number,
-  pauses: readonly BoxPause[],
+  pauses: readonly WorkerPause[],
 ) {
-  return boxes.map((box) => {
-    const here = live.filter((job) => job.node_list === box.name && job.gres !== null);
+  return workers.map((worker) => {
+    const here = live.filter((job) => job.node_list === worker.name && job.gres !== null);
     return {
-      node: box.name,
-      gpus: box.gpus.map(({ model, memory_mb }, index) => {
-        const pause = pauses.find((one) => one.node === box.name && one.gpu_index === index);
+      node: worker.name,
+      gpus: worker.gpus.map(({ model, memory_mb }, index) => {
+        const pause = pauses.find((one) => one.node === worker.name && one.gpu_index === index);
         const jobs = here.filter((job) => job.gpu_indices?.includes(index));
         return {
           index,

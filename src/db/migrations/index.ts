@@ -11,6 +11,7 @@ import { auditShares } from './010-audit-shares.js';
 import { boxGpus } from './011-box-gpus.js';
 import { jobUsers } from './012-job-users.js';
 import { jobScripts } from './013-job-scripts.js';
+import { workers } from './014-workers.js';
 
 /** In order; a migration that was released is never edited, only followed by another. */
 export const migrations: readonly string[] = [
@@ -27,4 +28,5 @@ export const migrations: readonly string[] = [
   boxGpus,
   jobUsers,
   jobScripts,
+  workers,
 ];

@@ -9,12 +9,12 @@ import {
 import type { HostList } from '../../cluster/ssh-hosts/host-list.js';
 import {
   ANY_PARTITION,
-  BOXES_PARTITION,
+  WORKERS_PARTITION,
   MAIN_PARTITION,
   SSH_PARTITION,
 } from '../../cluster/slurm/partitions.js';
-import type { BoxList } from '../../cluster/workers/worker-list.js';
-import type { BoxRecord } from '../../cluster/workers/record.js';
+import type { WorkerList } from '../../cluster/workers/worker-list.js';
+import type { WorkerRecord } from '../../cluster/workers/record.js';
 import type { Gpu } from '../../cluster/gpus/gpu.js';
 import { firstFreeTarget, type FirstFreeTarget } from './first-free.js';
 import type { Job, JobRequest } from '../job.js';
@@ -27,8 +27,8 @@ export class OwnTargets implements Targets {
   constructor(
     private readonly local: { limits: NodeLimits; fleet: GpuFleet },
     private readonly hosts: HostList,
-    /** Undefined where no worker box may join. */
-    private readonly boxes?: BoxList,
+    /** Undefined where no worker may join. */
+    private readonly workers?: WorkerList,
   ) {}
 
   mayBeRemote(job: Pick<Job, 'request' | 'node_list'>): boolean {
@@ -45,12 +45,16 @@ export class OwnTargets implements Targets {
     // Its hosts may have gone since.
     if (partition === ANY_PARTITION)
       return this.hosts.open().length > 0 ? `${MAIN_PARTITION},${SSH_PARTITION}` : MAIN_PARTITION;
-    if (partition !== undefined || this.boxes === undefined) return partition;
+    if (partition !== undefined || this.workers === undefined) return partition;
     if (screen) return MAIN_PARTITION;
     // So many shares of a smaller GPU would be less memory than was asked for.
     const least = Math.max(...this.local.fleet.gpus.map((gpu) => gpu.memoryMb));
-    const isLess = this.boxes.open().some((box) => box.gpus.some((gpu) => gpu.memory_mb < least));
-    return memory !== undefined && isLess ? MAIN_PARTITION : `${MAIN_PARTITION},${BOXES_PARTITION}`;
+    const isLess = this.workers
+      .open()
+      .some((worker) => worker.gpus.some((gpu) => gpu.memory_mb < least));
+    return memory !== undefined && isLess
+      ? MAIN_PARTITION
+      : `${MAIN_PARTITION},${WORKERS_PARTITION}`;
   }
 
   /** @throws AppError unprocessable for a partition that is not there. */
@@ -59,14 +63,14 @@ export class OwnTargets implements Targets {
     if (any) return any;
     const partition = asked === ANY_PARTITION ? undefined : asked;
     const hosts = this.hosts.open();
-    const boxes = this.boxes?.open() ?? [];
-    if (partition === undefined && boxes.length > 0) return this.#anywhere(boxes);
+    const workers = this.workers?.open() ?? [];
+    if (partition === undefined && workers.length > 0) return this.#anywhere(workers);
     if (partition === undefined || partition === MAIN_PARTITION) return this.#onThisMachine();
-    if (partition === BOXES_PARTITION && boxes.length > 0) return this.#onBoxes(boxes);
+    if (partition === WORKERS_PARTITION && workers.length > 0) return this.#onWorkers(workers);
     if (partition === SSH_PARTITION && hosts.length > 0) return sshTarget(hosts, this.local);
     const there = [
       MAIN_PARTITION,
-      ...(boxes.length > 0 ? [BOXES_PARTITION] : []),
+      ...(workers.length > 0 ? [WORKERS_PARTITION] : []),
       ...(hosts.length > 0 ? [SSH_PARTITION, ANY_PARTITION] : []),
     ].join(', ');
     const hint =
@@ -133,13 +137,13 @@ export class OwnTargets implements Targets {
     };
   }
 
-  /** This machine where it has what the job asks for, else a box. */
-  #anywhere(boxes: readonly BoxRecord[]): Target {
+  /** This machine where it has what the job asks for, else a worker. */
+  #anywhere(workers: readonly WorkerRecord[]): Target {
     const here = this.#onThisMachine();
-    const onBoxes = this.#onBoxes(boxes);
+    const onWorkers = this.#onWorkers(workers);
     const limits = {
-      cpus: Math.max(here.limits.cpus, onBoxes.limits.cpus),
-      memoryMb: Math.max(here.limits.memoryMb, onBoxes.limits.memoryMb),
+      cpus: Math.max(here.limits.cpus, onWorkers.limits.cpus),
+      memoryMb: Math.max(here.limits.memoryMb, onWorkers.limits.memoryMb),
       maxTime: here.limits.maxTime,
     };
     const fitsHere = (request: JobRequest) => {
@@ -155,20 +159,20 @@ export class OwnTargets implements Targets {
       ...here,
       limits,
       refuse: (request) => {
-        if (!fitsHere(request)) onBoxes.refuse(request);
+        if (!fitsHere(request)) onWorkers.refuse(request);
       },
-      fleetFor: (request) => (fitsHere(request) ? here : onBoxes).fleetFor(request),
+      fleetFor: (request) => (fitsHere(request) ? here : onWorkers).fleetFor(request),
     };
   }
 
-  #onBoxes(boxes: readonly BoxRecord[]): Target {
+  #onWorkers(workers: readonly WorkerRecord[]): Target {
     const { shardsPerGpu, gpuType } = this.local.fleet;
     const limits = {
-      cpus: Math.max(...boxes.map((box) => box.cpus)),
-      memoryMb: Math.max(...boxes.map((box) => box.memory_mb)),
+      cpus: Math.max(...workers.map((worker) => worker.cpus)),
+      memoryMb: Math.max(...workers.map((worker) => worker.memory_mb)),
       maxTime: this.local.limits.maxTime,
     };
-    const gpus = gpusOfBoxes(boxes);
+    const gpus = gpusOfWorkers(workers);
     return {
       folderOwner: 'job-user',
       mayBeRemote: false,
@@ -179,7 +183,7 @@ export class OwnTargets implements Targets {
         if (request.screen)
           throw new AppError(
             'unprocessable',
-            'screen: a session on another box could not be attached to from here; leave it out, and follow the log',
+            'screen: a session on another worker could not be attached to from here; leave it out, and follow the log',
             { details: { field: 'screen' } },
           );
         checkLimits(request, limits);
@@ -190,11 +194,11 @@ export class OwnTargets implements Targets {
   }
 }
 
-/** As many as the box with most has, each as small as the smallest: on a larger one the same share is more memory, never less. */
-function gpusOfBoxes(boxes: readonly BoxRecord[]): Gpu[] {
-  const all = boxes.flatMap((box) => box.gpus);
+/** As many as the worker with most has, each as small as the smallest: on a larger one the same share is more memory, never less. */
+function gpusOfWorkers(workers: readonly WorkerRecord[]): Gpu[] {
+  const all = workers.flatMap((worker) => worker.gpus);
   const smallest = Math.min(...all.map((gpu) => gpu.memory_mb));
-  const count = Math.max(...boxes.map((box) => box.gpus.length));
+  const count = Math.max(...workers.map((worker) => worker.gpus.length));
   return Array.from({ length: count }, (_, index) => ({
     index,
     device: '',

@@ -1,6 +1,6 @@
 import type { GpuFleet } from '../../cluster/gpus/choose.js';
 import { NODE_NAME } from '../../config/layout.js';
-import { ANY_PARTITION, BOXES_PARTITION, SSH_PARTITION } from '../../cluster/slurm/partitions.js';
+import { ANY_PARTITION, WORKERS_PARTITION, SSH_PARTITION } from '../../cluster/slurm/partitions.js';
 import type { Job, JobRequest } from '../job.js';
 import type { NodeLimits } from './limits.js';
 
@@ -21,7 +21,7 @@ export function mayUseLocalGpus({
   request,
   node_list,
 }: Pick<Job, 'request' | 'node_list'>): boolean {
-  if (isRemote(request) || request.partition === BOXES_PARTITION) return false;
+  if (isRemote(request) || request.partition === WORKERS_PARTITION) return false;
   return node_list === null || node_list === NODE_NAME;
 }
 

@@ -18,7 +18,7 @@ export function gpuExports({ fleet, request, nodeFile }: ScriptParts): string[] 
     'CUDA_VISIBLE_DEVICES=',
     `declare -A jr_uuids=(${map})`,
     `declare -A jr_memory=(${memory})`,
-    ...(nodeFile === undefined ? [] : onBox(gpus, nodeFile)),
+    ...(nodeFile === undefined ? [] : onWorker(gpus, nodeFile)),
     // Of all its GPUs together: several are always whole.
     `jr_shards=\${SLURM_SHARDS_ON_NODE:-${shardsPerGpu}}; ((jr_shards < ${shardsPerGpu})) || jr_shards=${shardsPerGpu}`,
     'for jr_gpu in ${SLURM_JOB_GPUS//,/ }; do',
@@ -39,8 +39,8 @@ type Gpus = ScriptParts['fleet']['gpus'];
 const allOf = (gpus: Gpus) => gpus.map((gpu) => gpu.uuid ?? String(gpu.index)).join(',');
 const devicesOf = (gpus: Gpus) => gpus.map((gpu) => shellQuote(gpu.device)).join(' ');
 
-/** Which node Slurm takes is known only when the job runs; a worker box has GPUs of its own. */
-function onBox(gpus: Gpus, nodeFile: string): string[] {
+/** Which node Slurm takes is known only when the job runs; a worker has GPUs of its own. */
+function onWorker(gpus: Gpus, nodeFile: string): string[] {
   return [
     `jr_devices=(${devicesOf(gpus)})`,
     `jr_all=${shellQuote(allOf(gpus))}`,
@@ -53,9 +53,9 @@ function onBox(gpus: Gpus, nodeFile: string): string[] {
  * `cuda:3` and `CUDA_VISIBLE_DEVICES=3` both mean GPU 3. Where a cgroup closes the other GPUs (open(2) fails with EPERM),
  * CUDA counts the job's own from 0, whatever is visible. See docs/decisions/cuda-argument.md.
  */
-function cudaNumbers(gpus: Gpus, mayBeOnBox: boolean): string[] {
-  const all = mayBeOnBox ? '$jr_all' : shellQuote(allOf(gpus));
-  const devices = mayBeOnBox ? '"${jr_devices[@]}"' : devicesOf(gpus);
+function cudaNumbers(gpus: Gpus, mayBeOnWorker: boolean): string[] {
+  const all = mayBeOnWorker ? '$jr_all' : shellQuote(allOf(gpus));
+  const devices = mayBeOnWorker ? '"${jr_devices[@]}"' : devicesOf(gpus);
   return [
     'jr_closed=no',
     `for jr_device in ${devices}; do`,

@@ -16,7 +16,7 @@ export interface ScriptParts {
   /** Where GNU screen keeps the sockets of that user's sessions. */
   screenDir: string;
   fleet: GpuFleet;
-  /** What a worker box keeps of its own GPUs, read where the job runs on one; undefined where none may join. */
+  /** What a worker keeps of its own GPUs, read where the job runs on one; undefined where none may join. */
   nodeFile?: string | undefined;
   /** Undefined in a cluster of our own. */
   external?: ExternalScript | undefined;

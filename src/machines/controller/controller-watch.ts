@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { errnoOf } from '../../errors.js';
 import { sleep } from '../../every.js';
 import { slurmdPidFile, type Layout } from '../../config/layout.js';
-import type { BoxGpus } from './box-gpus.js';
+import type { WorkerGpus } from './worker-gpus.js';
 import { scontrol } from '../daemons/job-processes.js';
 
 const lookMs = 200;
@@ -16,17 +16,17 @@ const lookMs = 200;
 export async function watchController(
   layout: Layout,
   nodes: () => readonly string[],
-  boxes: Pick<BoxGpus, 'open' | 'look'> | undefined,
+  workers: Pick<WorkerGpus, 'open' | 'look'> | undefined,
   warn: (line: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
   let known = pidOf(join(layout.slurmState, 'slurmctld.pid'));
-  await boxes?.open(signal);
+  await workers?.open(signal);
   while (!signal.aborted) {
     await sleep(lookMs, signal);
     const controller = pidOf(join(layout.slurmState, 'slurmctld.pid'));
     if (controller === undefined || controller === known) {
-      await boxes?.look();
+      await workers?.look();
       continue;
     }
     if (!/ is UP/.test((await scontrol(layout, 'ping')) ?? '')) continue;
@@ -34,7 +34,7 @@ export async function watchController(
     const asked = nodes().filter((name) => tellAnew(layout, name));
     if (asked.length > 0)
       warn(`slurmctld was restarted; slurmd was asked to tell it of ${asked.join(', ')}`);
-    await boxes?.open(signal);
+    await workers?.open(signal);
   }
 }
 

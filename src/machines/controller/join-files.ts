@@ -13,7 +13,7 @@ export interface JoinFiles {
   secret(): string;
 }
 
-/** The join port's certificate, made once, and the secret that boxes join with. To be called by root. */
+/** The join port's certificate, made once, and the secret that workers join with. To be called by root. */
 export async function openJoinFiles(layout: Pick<Layout, 'join'>): Promise<JoinFiles> {
   const folder = layout.join;
   mkdirSync(folder, { recursive: true });
@@ -25,7 +25,7 @@ export async function openJoinFiles(layout: Pick<Layout, 'join'>): Promise<JoinF
     const made = `${certificate}.new`;
     await execa('openssl', [
       ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'],
-      // Boxes know the certificate itself: neither its name nor its date says anything to them.
+      // Workers know the certificate itself: neither its name nor its date says anything to them.
       ...['-days', '36500', '-subj', '/CN=jobrunner', '-keyout', key, '-out', made],
     ]);
     renameSync(made, certificate);
@@ -38,7 +38,7 @@ export async function openJoinFiles(layout: Pick<Layout, 'join'>): Promise<JoinF
   };
 }
 
-/** Boxes that have joined stay; no other can join with the old one. */
+/** Workers that have joined stay; no other can join with the old one. */
 export function renewSecret({ join: folder }: Pick<Layout, 'join'>): void {
   const path = join(folder, 'secret');
   writeFileSync(`${path}.new`, `${randomBytes(24).toString('base64url')}\n`, { mode: 0o600 });

@@ -8,19 +8,19 @@ import { isSameSecret } from '../../config/join-token.js';
 import { joinRequestSchema } from '../../cluster/workers/record.js';
 import { localUrl, type Config } from '../../config/config.js';
 import { errnoOf } from '../../errors.js';
-import { JoinRefusal, type BoxRegister } from './box-register.js';
+import { JoinRefusal, type WorkerRegister } from './worker-register.js';
 import type { JoinFiles } from './join-files.js';
 
 const mostBodyBytes = 256 * 1024;
 const wrongSecrets = { points: 10, duration: 60 };
 /** For each wrong secret, from whomever. */
 const wrongSecretMs = 1000;
-/** What boxes ask of the API. No dot, no `%`, no second slash: any of them can make a path that leads elsewhere (url.spec.whatwg.org). */
-const boxesTarget = /^\/boxes(\/\w+)+(\?\w+=\w+)?$/;
+/** What workers ask of the API. No dot, no `%`, no second slash: any of them can make a path that leads elsewhere (url.spec.whatwg.org). */
+const workersTarget = /^\/workers(\/\w+)+(\?\w+=\w+)?$/;
 
 /**
- * Where worker boxes join, and through which they reach the API: TLS, in root's process, since the API must not read the munge key.
- * Only what stands below `/boxes/` is passed on, and the API checks the box's own token there.
+ * Where workers join, and through which they reach the API: TLS, in root's process, since the API must not read the munge key.
+ * Only what stands below `/workers/` is passed on, and the API checks the worker's own token there.
  */
 export class JoinServer {
   readonly #wrong = new RateLimiterMemory(wrongSecrets);
@@ -29,7 +29,7 @@ export class JoinServer {
   private constructor(
     private readonly config: Pick<Config, 'host' | 'port'>,
     private readonly files: JoinFiles,
-    private readonly register: BoxRegister,
+    private readonly register: WorkerRegister,
     private readonly say: (line: string) => void,
   ) {
     this.#server = createServer(
@@ -54,7 +54,7 @@ export class JoinServer {
     port: number,
     config: Pick<Config, 'host' | 'port'>,
     files: JoinFiles,
-    register: BoxRegister,
+    register: WorkerRegister,
     say: (line: string) => void,
   ): Promise<JoinServer> {
     const server = new JoinServer(config, files, register, say);
@@ -73,7 +73,7 @@ export class JoinServer {
   async #answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
     if (req.url === '/join' && req.method === 'POST') return this.#join(req, res);
     if (req.url === '/leave' && req.method === 'POST') return this.#leave(req, res);
-    if (boxesTarget.test(req.url ?? '')) return this.#passOn(req, res);
+    if (workersTarget.test(req.url ?? '')) return this.#passOn(req, res);
     reply(res, 404, { message: 'no such endpoint' });
   }
 
@@ -86,20 +86,20 @@ export class JoinServer {
     const asked = body === undefined ? undefined : joinRequestSchema.safeParse(parse(body));
     if (asked?.success !== true)
       return reply(res, 400, {
-        message: `not the request of a box of this version: ${asked?.error ? z.prettifyError(asked.error) : 'too large'}`,
+        message: `not the request of a worker of this version: ${asked?.error ? z.prettifyError(asked.error) : 'too large'}`,
       });
     if (!isSameSecret(asked.data.secret, this.files.secret())) {
       await this.#wrong.penalty(address);
       await delay(wrongSecretMs);
       return reply(res, 403, {
         message:
-          'JR_JOIN_TOKEN: is not this controller’s; "jobrunner box token" prints it there, and it may have been renewed',
+          'JR_JOIN_TOKEN: is not this controller’s; "jobrunner worker token" prints it there, and it may have been renewed',
       });
     }
     try {
-      const box = await this.register.admit(asked.data);
-      this.say(`${box.name} joins from ${address}`);
-      reply(res, 200, box);
+      const worker = await this.register.admit(asked.data);
+      this.say(`${worker.name} joins from ${address}`);
+      reply(res, 200, worker);
     } catch (error) {
       if (!(error instanceof JoinRefusal)) throw error;
       reply(res, 409, { message: error.message });
@@ -110,7 +110,7 @@ export class JoinServer {
     const token = /^Bearer (\S+)$/.exec(req.headers.authorization ?? '')?.[1] ?? '';
     req.resume();
     const name = await this.register.dismiss(token);
-    if (name === undefined) return reply(res, 401, { message: 'no box has this token' });
+    if (name === undefined) return reply(res, 401, { message: 'no worker has this token' });
     this.say(`${name} has left`);
     reply(res, 200, { name });
   }
@@ -141,7 +141,7 @@ function reply(res: ServerResponse, status: number, body: object): void {
   res.end(`${JSON.stringify(body)}\n`);
 }
 
-/** Undefined when it is larger than any box's. */
+/** Undefined when it is larger than any worker's. */
 async function readAll(req: IncomingMessage): Promise<string | undefined> {
   const chunks: Buffer[] = [];
   let bytes = 0;

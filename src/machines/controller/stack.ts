@@ -6,8 +6,8 @@ import { layoutOf, NODE_NAME, type Layout } from '../../config/layout.js';
 import { makeAccounts, makeDatabase } from './accounting.js';
 import { findAccounts } from '../daemons/accounts.js';
 import { watchAccounting } from './accounting-watch.js';
-import { BoxGpus } from './box-gpus.js';
-import { BoxRegister } from './box-register.js';
+import { WorkerGpus } from './worker-gpus.js';
+import { WorkerRegister } from './worker-register.js';
 import { watchController } from './controller-watch.js';
 import { detectHardware, type Hardware } from '../daemons/detect.js';
 import { keepSecrets, makeFolders } from '../daemons/folders.js';
@@ -89,15 +89,15 @@ export async function runStack(say: (line: string) => void): Promise<void> {
     await startInOrder(supervisor, config, layout, ssh, stopping.signal, say);
     if (!config.node.useCgroups && !slurmCanWatchMemory())
       watching.push(watchMemory(layout, say, stopping.signal));
-    const boxGpus = config.join && new BoxGpus(layout, say);
+    const workerGpus = config.join && new WorkerGpus(layout, say);
     const local = () => [NODE_NAME, ...ssh.names];
-    watching.push(watchController(layout, local, boxGpus, say, stopping.signal));
+    watching.push(watchController(layout, local, workerGpus, say, stopping.signal));
     const { slurmdbd } = config.ports;
     watching.push(watchAccounting(layout, slurmdbd, supervisor, say, stopping.signal));
     watching.push(ssh.watch(supervisor, stopping.signal));
     if (config.join && joinFiles) {
       const { port, timeoutSeconds } = config.join;
-      const register = new BoxRegister({ ...slurm, slurm: release, timeoutSeconds });
+      const register = new WorkerRegister({ ...slurm, slurm: release, timeoutSeconds });
       joinServer = await JoinServer.open(port, config, joinFiles, register, say);
     }
     say(banner(config, hardware, isNew ? token : undefined, layout));

@@ -1,12 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Layout } from '../../config/layout.js';
 import { PLACEHOLDER_PARTITION } from '../../cluster/slurm/placeholder-jobs.js';
-import { BOXES_PARTITION, MAIN_PARTITION, SSH_PARTITION } from '../../cluster/slurm/partitions.js';
+import {
+  WORKERS_PARTITION,
+  MAIN_PARTITION,
+  SSH_PARTITION,
+} from '../../cluster/slurm/partitions.js';
 import { scontrol } from './job-processes.js';
 
 /** Nothing starts any more; what waits stays waiting. A start of slurmctld sets it up again, as slurm.conf has it. */
 export async function closePartitions(layout: Layout): Promise<void> {
-  for (const partition of [MAIN_PARTITION, SSH_PARTITION, BOXES_PARTITION, PLACEHOLDER_PARTITION])
+  for (const partition of [MAIN_PARTITION, SSH_PARTITION, WORKERS_PARTITION, PLACEHOLDER_PARTITION])
     await scontrol(layout, 'update', `PartitionName=${partition}`, 'State=DOWN');
 }
 
@@ -15,7 +19,7 @@ export async function openForPlaceholders(layout: Layout): Promise<void> {
   await scontrol(layout, 'update', `PartitionName=${PLACEHOLDER_PARTITION}`, 'State=UP');
 }
 
-/** The placeholders come first, so that they have their GPUs before a job can. Worker boxes' is opened by BoxGpus. */
+/** The placeholders come first, so that they have their GPUs before a job can. Workers' is opened by WorkerGpus. */
 export async function openPartitions(layout: Layout): Promise<void> {
   for (const partition of [PLACEHOLDER_PARTITION, MAIN_PARTITION, SSH_PARTITION])
     await scontrol(layout, 'update', `PartitionName=${partition}`, 'State=UP');

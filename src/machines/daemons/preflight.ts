@@ -35,7 +35,7 @@ export async function preflight(config: Config, layout: Layout): Promise<void> {
     throw new ConfigError(`JR_TEMPLATES: there is no folder ${config.templates}`);
   if (config.node.useCgroups) refuseReadOnlyCgroups();
 
-  // A box listens at a port of its controller's choice alone.
+  // A worker listens at a port of its controller's choice alone.
   if (config.role === 'worker') return;
   await refuseTakenPort('JR_PORT', config.host, config.port);
   await refuseTakenPort('JR_SLURMCTLD_PORT', '127.0.0.1', config.ports.slurmctld);

@@ -11,7 +11,7 @@ import type { Hardware } from './detect.js';
 import { NODE_NAME, type Layout } from '../../config/layout.js';
 import { shellQuote } from '../../jobs/script/shell-quote.js';
 import type { Accounts } from './accounts.js';
-import { boxLines } from './box-lines.js';
+import { workerLines } from './worker-lines.js';
 import type { Installation } from './install-app.js';
 import { sshGresLines, sshNodeLines, type SshNode } from './ssh-nodes.js';
 
@@ -100,7 +100,7 @@ export function writeSlurmConfig(
     partition_state: state,
     // A job for the first place free need not fit all of them.
     enforce_limits: config.join || ssh.hasPartition ? 'ANY' : 'ALL',
-    boxes: boxLines(config.join, maxTime).join('\n'),
+    workers: workerLines(config.join, maxTime).join('\n'),
     ssh: sshNodeLines(ssh.nodes, names, maxTime, state, ssh.hasPartition).join('\n'),
   };
   render('slurm.conf', 0o644, {

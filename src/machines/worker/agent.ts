@@ -7,7 +7,7 @@ import { buffer } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pino, type Logger } from 'pino';
 import { z } from 'zod';
-import { boxJobSchema } from '../../cluster/workers/record.js';
+import { workerJobSchema } from '../../cluster/workers/record.js';
 import type { JobId } from '../../jobs/job.js';
 import { JobFolders } from '../../jobs/job-folders.js';
 import type { Layout } from '../../config/layout.js';
@@ -41,10 +41,10 @@ export interface AgentSettings {
   silenceMs: number;
 }
 
-/** Runs until SIGTERM: gets what this box's jobs need, and sends the controller what they leave. */
+/** Runs until SIGTERM: gets what this worker's jobs need, and sends the controller what they leave. */
 export async function runAgent(layout: Layout, settings: AgentSettings): Promise<void> {
   process.umask(0o027);
-  const agent = new BoxAgent(layout, settings, pino({ level: 'info' }));
+  const agent = new WorkerAgent(layout, settings, pino({ level: 'info' }));
   await agent.start();
   await new Promise<void>((resolve) => {
     process.once('SIGTERM', () => resolve());
@@ -53,7 +53,7 @@ export async function runAgent(layout: Layout, settings: AgentSettings): Promise
   await agent.close();
 }
 
-class BoxAgent {
+class WorkerAgent {
   readonly #link: ControllerLink;
   readonly #outbox: Outbox;
   readonly #folders: JobFolders;
@@ -69,14 +69,14 @@ class BoxAgent {
     { cacheBytes, silenceMs }: AgentSettings,
     private readonly log: Logger,
   ) {
-    const { controller, fingerprint, token } = readSelf(layout.boxSelf);
+    const { controller, fingerprint, token } = readSelf(layout.workerSelf);
     const target = {
       ...controller,
       silenceMs,
       fingerprint: Buffer.from(fingerprint, 'base64url'),
     };
     this.#link = new ControllerLink(target, token);
-    this.#outbox = new Outbox(layout.boxOutbox);
+    this.#outbox = new Outbox(layout.workerOutbox);
     this.#folders = new JobFolders(layout);
     this.#datasets = new DatasetFetcher({
       root: layout.datasets,
@@ -94,8 +94,8 @@ class BoxAgent {
     // First, so that what they use is known.
     for (const entry of this.#outbox.all()) this.#deliver(entry);
     await this.#datasets.start();
-    rmSync(this.layout.boxSocket, { force: true });
-    this.#server.listen(this.layout.boxSocket);
+    rmSync(this.layout.workerSocket, { force: true });
+    this.#server.listen(this.layout.workerSocket);
     await once(this.#server, 'listening');
   }
 
@@ -143,11 +143,11 @@ class BoxAgent {
       if (signal.aborted) throw error;
       this.log.error({ err: error, job_id: id }, 'a job could not be prepared');
       const why = error instanceof Error ? error.message : String(error);
-      const message = `this box could not get what the job needs: ${why}`;
+      const message = `this worker could not get what the job needs: ${why}`;
       writeFileSync(problemFile, message, { mode: 0o640 });
       const body = JSON.stringify({ message: message.slice(0, 2000) });
       await this.#link
-        .call('POST', `/boxes/jobs/${id}/problem`, { body })
+        .call('POST', `/workers/jobs/${id}/problem`, { body })
         .catch((err: unknown) => this.log.warn({ err }, 'the controller was not told'));
     }
     const dataset = this.#preparing.get(id) ?? null;
@@ -158,11 +158,11 @@ class BoxAgent {
   async #fetch(id: number, slurmJobId: number, gid: number | undefined): Promise<void> {
     const { signal } = this.#closing;
     const body = JSON.stringify({ slurm_job_id: slurmJobId });
-    const job = boxJobSchema.parse(
-      await this.#link.call('POST', `/boxes/jobs/${id}/begin`, { body, signal }),
+    const job = workerJobSchema.parse(
+      await this.#link.call('POST', `/workers/jobs/${id}/begin`, { body, signal }),
     );
     if (job.script_name !== null) {
-      const reply = await this.#link.open('GET', `/boxes/jobs/${id}/script`, { signal });
+      const reply = await this.#link.open('GET', `/workers/jobs/${id}/script`, { signal });
       const script = { name: job.script_name, content: await buffer(reply) };
       this.#folders.make(id as JobId, script, 'job-user', gid);
     }

@@ -149,7 +149,7 @@ function pinnedAgent({ host, port, fingerprint, silenceMs }: LinkTarget): Agent 
       socket.destroy();
       done?.(
         new Error(
-          'its certificate is not the one that JR_JOIN_TOKEN names; take the token from "jobrunner box token" there',
+          'its certificate is not the one that JR_JOIN_TOKEN names; take the token from "jobrunner worker token" there',
         ),
         socket,
       );

@@ -8,7 +8,7 @@ const lookMs = 1000;
 
 interface FarControllerParts {
   layout: Layout;
-  /** This box's. */
+  /** This worker's. */
   name: string;
   restartSlurmd: () => Promise<void>;
   say: (line: string) => void;
@@ -16,7 +16,7 @@ interface FarControllerParts {
 
 /**
  * A slurmctld that was started again knows nothing of a node's shards until slurmd tells it anew (see stack/controller-watch.ts); here
- * it is another machine's, which says when it began. One that was killed before it had written down that the box is there does not
+ * it is another machine's, which says when it began. One that was killed before it had written down that the worker is there does not
  * know the node at all, and takes in only a slurmd that starts (tried with 22.05).
  */
 export async function watchFarController(
@@ -34,9 +34,9 @@ export async function watchFarController(
     if (nodes === undefined) continue;
     if (!new RegExp(`^NodeName=${name} `, 'm').test(nodes)) {
       await restartSlurmd();
-      say('slurmctld knew nothing of this box any more; slurmd was started again');
+      say('slurmctld knew nothing of this worker any more; slurmd was started again');
     } else if (known !== undefined && tellAnew(layout, name))
-      say('slurmctld was restarted; slurmd was asked to tell it of this box');
+      say('slurmctld was restarted; slurmd was asked to tell it of this worker');
     known = began;
   }
 }

@@ -25,7 +25,7 @@ export interface CacheParts {
   log: Logger;
 }
 
-/** The copies of datasets on a box. The one that no job has used for longest goes first; one in use never does. */
+/** The copies of datasets on a worker. The one that no job has used for longest goes first; one in use never does. */
 export class DatasetCache {
   readonly #copies = new Map<Sha256, Copy>();
 
@@ -89,7 +89,7 @@ export class DatasetCache {
       if (copies.every(({ sha256 }) => isInUse(sha256)))
         throw new AppError(
           'disk_full',
-          `JR_CACHE_GB: the dataset takes ${gib(bytes)} of the ${gib(mostBytes)} that datasets may take on this box${copies.length === 0 ? '' : ', and jobs that run there use the rest'}`,
+          `JR_CACHE_GB: the dataset takes ${gib(bytes)} of the ${gib(mostBytes)} that datasets may take on this worker${copies.length === 0 ? '' : ', and jobs that run there use the rest'}`,
         );
       await this.#evictOne(bytes);
     }
@@ -121,7 +121,7 @@ export class DatasetCache {
       const free = Math.max(0, await freeForDatasets(folders.root));
       throw new AppError(
         'disk_full',
-        `the disk of this box is too full for the dataset, which needs ${gib(bytes)} or more: ${gib(free)} are free, and no other dataset is left here that no job uses`,
+        `the disk of this worker is too full for the dataset, which needs ${gib(bytes)} or more: ${gib(free)} are free, and no other dataset is left here that no job uses`,
       );
     }
     this.#copies.delete(oldest.sha256);

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { boxJobSchema } from '../../cluster/workers/record.js';
+import { workerJobSchema } from '../../cluster/workers/record.js';
 import type { JobId } from '../../jobs/job.js';
 import type { JobFolders } from '../../jobs/job-folders.js';
 import { ControllerRefusal, LinkError, type ControllerLink } from './controller-link.js';
@@ -12,7 +12,7 @@ import { packOutputs, sendOutputs } from './outputs.js';
 const lookMs = 200;
 /** After a break of the connection. */
 const againMs = 1000;
-/** Between two questions whether a job that runs here, for all we know, has ended there: after a restart of the box it has. */
+/** Between two questions whether a job that runs here, for all we know, has ended there: after a restart of the worker it has. */
 const askMs = 15_000;
 
 export interface DeliveryParts {
@@ -107,8 +107,8 @@ export class Delivery {
   async #ask(): Promise<void> {
     if (Date.now() - this.#askedAt < askMs) return;
     const { signal } = this.#givingUp;
-    const path = `/boxes/jobs/${this.#entry.job_id}`;
-    const job = boxJobSchema.parse(await this.parts.link.call('GET', path, { signal }));
+    const path = `/workers/jobs/${this.#entry.job_id}`;
+    const job = workerJobSchema.parse(await this.parts.link.call('GET', path, { signal }));
     this.#askedAt = Date.now();
     if (job.ended || !job.yours) this.end();
   }

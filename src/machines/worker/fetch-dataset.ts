@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { open, rm } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import type { Logger } from 'pino';
-import type { BoxJob } from '../../cluster/workers/record.js';
+import type { WorkerJob } from '../../cluster/workers/record.js';
 import type { Sha256 } from '../../datasets/digest.js';
 import { DatasetFolders, isWhole } from '../../datasets/folders.js';
 import { KeyLock } from '../../key-lock.js';
@@ -12,7 +12,7 @@ import type { ControllerLink } from './controller-link.js';
 import { bytesIn, DatasetCache } from './dataset-cache.js';
 import { patiently } from './patiently.js';
 
-type WantedDataset = NonNullable<BoxJob['dataset']>;
+type WantedDataset = NonNullable<WorkerJob['dataset']>;
 
 const noLimits = { extractBytes: 0, extractFiles: 0 };
 
@@ -93,7 +93,7 @@ export class DatasetFetcher {
     const file = await open(path, 'a', 0o640);
     try {
       const { size } = await file.stat();
-      const reply = await link.open('GET', `/boxes/datasets/${sha256}?from=${size}`, { signal });
+      const reply = await link.open('GET', `/workers/datasets/${sha256}?from=${size}`, { signal });
       await link.drain(reply, (chunk) => file.appendFile(chunk));
       await file.sync();
     } finally {

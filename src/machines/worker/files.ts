@@ -28,10 +28,10 @@ import {
   renderFile,
   replaceFile,
 } from '../daemons/slurm-config.js';
-import { readSelf, type BoxSelf } from './self.js';
+import { readSelf, type WorkerSelf } from './self.js';
 
-/** What a box is made of. */
-export interface BoxParts {
+/** What a worker is made of. */
+export interface WorkerParts {
   config: Config;
   worker: WorkerConfig;
   layout: Layout;
@@ -43,19 +43,19 @@ export interface BoxParts {
 }
 
 /** Files that say why a job could not be prepared, by Slurm's number of it; see node.sh. */
-export const problemsFolder = (layout: Pick<Layout, 'run'>) => join(layout.run, 'box-problems');
+export const problemsFolder = (layout: Pick<Layout, 'run'>) => join(layout.run, 'worker-problems');
 
-/** The folders of a box beside those of every stack. */
-export function makeBoxFolders({ layout, accounts }: BoxParts): void {
+/** The folders of a worker beside those of every stack. */
+export function makeWorkerFolders({ layout, accounts }: WorkerParts): void {
   const { jobrunner, jobsGroup } = accounts;
   const folder = (path: string, mode: number, uid: number, gid: number) => {
     mkdirSync(path, { recursive: true });
     chownSync(path, uid, gid);
     chmodSync(path, mode);
   };
-  folder(dirname(layout.boxSelf), 0o750, 0, jobrunner.gid);
-  folder(layout.boxOutbox, 0o700, jobrunner.uid, jobrunner.gid);
-  folder(dirname(layout.boxSocket), 0o700, jobrunner.uid, jobrunner.gid);
+  folder(dirname(layout.workerSelf), 0o750, 0, jobrunner.gid);
+  folder(layout.workerOutbox, 0o700, jobrunner.uid, jobrunner.gid);
+  folder(dirname(layout.workerSocket), 0o700, jobrunner.uid, jobrunner.gid);
   folder(problemsFolder(layout), 0o2750, jobrunner.uid, jobsGroup);
 }
 
@@ -66,7 +66,7 @@ const mostMs = 300_000;
  * Opens what jobs left that were cut off, as the epilog does it for those that end: else the agent could neither send nor remove what
  * they had closed to its group. As each job's user, so that no link leads to what is not that user's.
  */
-export async function openLeftovers({ layout, accounts }: BoxParts): Promise<void> {
+export async function openLeftovers({ layout, accounts }: WorkerParts): Promise<void> {
   for (const name of readdirSync(layout.results)) {
     const path = join(layout.results, name);
     const { gid } = lstatSync(path);
@@ -81,14 +81,14 @@ export async function openLeftovers({ layout, accounts }: BoxParts): Promise<voi
   }
 }
 
-/** The box's own random name for itself, made once. */
-export function boxIdOf({ layout }: Pick<BoxParts, 'layout'>): string {
-  return existsSync(layout.boxSelf)
-    ? readSelf(layout.boxSelf).box_id
+/** The worker's own random name for itself, made once. */
+export function workerIdOf({ layout }: Pick<WorkerParts, 'layout'>): string {
+  return existsSync(layout.workerSelf)
+    ? readSelf(layout.workerSelf).worker_id
     : randomBytes(16).toString('hex');
 }
 
-/** The cluster's munge key where the box was given it by file. @throws ConfigError */
+/** The cluster's munge key where the worker was given it by file. @throws ConfigError */
 export function mungeKeyOf({ mungeKeyFile: path }: WorkerConfig): Buffer | undefined {
   if (path === undefined) return undefined;
   try {
@@ -100,35 +100,35 @@ export function mungeKeyOf({ mungeKeyFile: path }: WorkerConfig): Buffer | undef
 
 /**
  * Keeps what the agent needs to reach the controller, and the munge key.
- * @param ownKey the one that the box has by file
+ * @param ownKey the one that the worker has by file
  */
 export function keepSelf(
-  { layout, worker, accounts }: BoxParts,
+  { layout, worker, accounts }: WorkerParts,
   id: string,
   reply: JoinReply,
   ownKey: Buffer | undefined,
 ): void {
-  const self: BoxSelf = {
-    box_id: id,
+  const self: WorkerSelf = {
+    worker_id: id,
     name: reply.name,
-    token: reply.box_token,
+    token: reply.worker_token,
     controller: worker.controller,
     fingerprint: worker.token.fingerprint.toString('base64url'),
   };
   const owner = { uid: 0, gid: accounts.jobrunner.gid };
-  privateFile(layout.boxSelf, `${JSON.stringify(self, null, 2)}\n`, 0o640, owner);
+  privateFile(layout.workerSelf, `${JSON.stringify(self, null, 2)}\n`, 0o640, owner);
   const key = ownKey ?? Buffer.from(reply.munge_key ?? '', 'base64');
   privateFile(join(layout.mungeFolder, 'munge.key'), key, 0o600, accounts.munge);
 }
 
 /** What slurmd is told of this node, for the controller to make one of. */
-export function nodeOptions({ hardware }: BoxParts, reply: JoinReply): string {
+export function nodeOptions({ hardware }: WorkerParts, reply: JoinReply): string {
   const { gpu_type: type, shards_per_gpu: shards } = reply;
   const gres = hardware.gpus
     .flatMap(({ index }) => [`gpu:${type}${index}:1`, `shard:${type}${index}:${shards}`])
     .join(',');
   return [
-    'Feature=box',
+    'Feature=worker',
     `CPUs=${hardware.cpus}`,
     `RealMemory=${hardware.memoryMb}`,
     ...(gres === '' ? [] : [`Gres=${gres}`]),
@@ -136,12 +136,12 @@ export function nodeOptions({ hardware }: BoxParts, reply: JoinReply): string {
 }
 
 /** Writes what slurmd, its prolog and epilog, and the jobs' scripts read. */
-export function writeBoxConfig(parts: BoxParts, reply: JoinReply): void {
+export function writeWorkerConfig(parts: WorkerParts, reply: JoinReply): void {
   const { config, worker, layout, hardware, app, slurm } = parts;
   const etc = (name: string) => join(layout.slurmEtc, name);
   mkdirSync(layout.slurmEtc, { recursive: true, mode: 0o755 });
   const { useCgroups } = config.node;
-  renderFile('box.conf', layout.slurmConf, 0o644, {
+  renderFile('worker.conf', layout.slurmConf, 0o644, {
     controller: worker.controller.host,
     slurmctld_port: reply.slurmctld_port,
     // slurmctld looks for all nodes that it was not told of at one port.
@@ -153,8 +153,8 @@ export function writeBoxConfig(parts: BoxParts, reply: JoinReply): void {
     proctrack: useCgroups ? 'proctrack/cgroup' : 'proctrack/linuxproc',
     task_plugin: useCgroups ? 'task/cgroup' : 'task/none',
     job_acct_gather_params: useCgroups ? '' : 'JobAcctGatherParams=OverMemoryKill',
-    prolog: etc('box-prolog.sh'),
-    epilog: etc('box-epilog.sh'),
+    prolog: etc('worker-prolog.sh'),
+    epilog: etc('worker-epilog.sh'),
   });
   renderFile('cgroup.conf', etc('cgroup.conf'), 0o644, {
     cgroups: cgroupLines(useCgroups, parseSlurmRelease(slurm)).join('\n'),
@@ -167,8 +167,8 @@ export function writeBoxConfig(parts: BoxParts, reply: JoinReply): void {
     main: shellQuote(join(app.root, 'dist/main.js')),
     epilog: etc('epilog.sh'),
   };
-  renderFile('box-prolog.sh', etc('box-prolog.sh'), 0o755, program);
-  renderFile('box-epilog.sh', etc('box-epilog.sh'), 0o755, program);
+  renderFile('worker-prolog.sh', etc('worker-prolog.sh'), 0o755, program);
+  renderFile('worker-epilog.sh', etc('worker-epilog.sh'), 0o755, program);
 
   const typeOf = (gpu: Gpu) => `${reply.gpu_type}${gpu.index}`;
   const gres = (kind: string, gpu: Gpu, more = '') =>
@@ -181,7 +181,7 @@ export function writeBoxConfig(parts: BoxParts, reply: JoinReply): void {
   replaceFile(layout.nodeFile, 0o644, nodeScript(hardware.gpus, problemsFolder(layout)));
 }
 
-/** What each job's script reads here, see jobs/script/gpus.ts: this box's GPUs, and why the job cannot run, if it cannot. */
+/** What each job's script reads here, see jobs/script/gpus.ts: this worker's GPUs, and why the job cannot run, if it cannot. */
 function nodeScript(gpus: readonly Gpu[], problems: string): string {
   const map = (valueOf: (gpu: Gpu) => string) =>
     gpus.map((gpu) => `[${gpu.index}]=${shellQuote(valueOf(gpu))}`).join(' ');

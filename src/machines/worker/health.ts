@@ -9,15 +9,15 @@ import { readSelf } from './self.js';
 const mostMs = 8000;
 
 /**
- * Whether this box can take jobs: its agent and its slurmd run, and the controller is reached and has heard of it lately.
+ * Whether this worker can take jobs: its agent and its slurmd run, and the controller is reached and has heard of it lately.
  * @returns what is wrong, one line each; nothing when all is well.
  */
-export async function problemsOfBox(layout: Layout): Promise<string[]> {
+export async function problemsOfWorker(layout: Layout): Promise<string[]> {
   const name = nameOf(layout);
-  if (name === undefined) return ['this box has not joined yet'];
+  if (name === undefined) return ['this worker has not joined yet'];
   const [agent, state] = await Promise.all([agentAnswers(layout), stateOf(layout, name)]);
   return [
-    ...(agent ? [] : ['the agent (box-agent) does not run']),
+    ...(agent ? [] : ['the agent (worker-agent) does not run']),
     ...(slurmdRuns(layout, name) ? [] : ['slurmd does not run']),
     ...(state === undefined ? ['the controller’s slurmctld cannot be asked'] : []),
     ...(state !== undefined && !/^(idle|mixed|allocated|completing|draining|drained)$/.test(state)
@@ -26,19 +26,19 @@ export async function problemsOfBox(layout: Layout): Promise<string[]> {
   ];
 }
 
-function nameOf({ boxSelf }: Layout): string | undefined {
+function nameOf({ workerSelf }: Layout): string | undefined {
   try {
-    return readSelf(boxSelf).name || undefined;
+    return readSelf(workerSelf).name || undefined;
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
   }
 }
 
-/** Whether this box's agent listens. */
-export function agentAnswers({ boxSocket }: Layout): Promise<boolean> {
+/** Whether this worker's agent listens. */
+export function agentAnswers({ workerSocket }: Layout): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(boxSocket);
+    const socket = connect(workerSocket);
     socket.once('connect', () => {
       socket.destroy();
       resolve(true);

@@ -25,7 +25,7 @@ export async function join(
         return joinReplySchema.parse(await link.call('POST', '/join', { body, signal }));
       } catch (error) {
         if (error instanceof ControllerRefusal)
-          throw new ConfigError(`the controller refuses this box: ${error.message}`);
+          throw new ConfigError(`the controller refuses this worker: ${error.message}`);
         if (!(error instanceof LinkError) || signal.aborted) throw error;
         if (error.message.includes('JR_JOIN_TOKEN')) throw new ConfigError(error.message);
         if (error.message !== said) say(`${error.message}; trying again`);

@@ -30,7 +30,7 @@ export class LogSender {
     const chunk = await readChunk(this.logDir, `${stream}.log`, offset);
     if (chunk === undefined) return false;
     try {
-      const path = `/boxes/jobs/${this.jobId}/log/${stream}?offset=${offset}`;
+      const path = `/workers/jobs/${this.jobId}/log/${stream}?offset=${offset}`;
       await this.link.call('PUT', path, { body: chunk, signal });
       this.#sent[stream] = offset + chunk.length;
     } catch (error) {

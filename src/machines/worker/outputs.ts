@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open, rename, stat } from 'node:fs/promises';
-import { boxJobSchema } from '../../cluster/workers/record.js';
+import { workerJobSchema } from '../../cluster/workers/record.js';
 import { tarFolder } from '../../outputs/folder-archive.js';
 import { ControllerRefusal, type ControllerLink } from './controller-link.js';
 
@@ -39,22 +39,22 @@ export async function sendOutputs(
   signal: AbortSignal,
 ): Promise<void> {
   for (let tries = 0; ; tries++) {
-    const { outputs } = boxJobSchema.parse(
-      await link.call('GET', `/boxes/jobs/${jobId}`, { signal }),
+    const { outputs } = workerJobSchema.parse(
+      await link.call('GET', `/workers/jobs/${jobId}`, { signal }),
     );
     const { size } = await stat(path);
     let offset = outputs;
     if (offset < size) {
       const stream = createReadStream(path, { start: offset, highWaterMark: chunkBytes });
       for await (const chunk of stream as AsyncIterable<Buffer>) {
-        const target = `/boxes/jobs/${jobId}/outputs?offset=${offset}`;
+        const target = `/workers/jobs/${jobId}/outputs?offset=${offset}`;
         await link.call('PUT', target, { body: chunk, signal });
         offset += chunk.length;
       }
     }
     try {
       const body = JSON.stringify({ sha256 });
-      await link.call('POST', `/boxes/jobs/${jobId}/outputs`, { body, signal });
+      await link.call('POST', `/workers/jobs/${jobId}/outputs`, { body, signal });
       return;
     } catch (error) {
       // Damaged on the way: all of it once more.

@@ -8,7 +8,7 @@ const againMs = 200;
 /** The agent is being restarted: it is back within that. */
 const mostMs = 30_000;
 
-/** Tells this box's agent that a job begins or has ended, and waits until it has done what there is to do. */
+/** Tells this worker's agent that a job begins or has ended, and waits until it has done what there is to do. */
 export async function tellAgent(
   layout: Layout,
   moment: string,
@@ -20,7 +20,7 @@ export async function tellAgent(
   const line = `${JSON.stringify({ moment, ...ids })}\n`;
   for (const deadline = Date.now() + mostMs; ;) {
     try {
-      const said = await ask(layout.boxSocket, line);
+      const said = await ask(layout.workerSocket, line);
       if (said === 'done\n') return;
       throw Object.assign(new Error(`the agent did not answer: ${said}`), { code: 'ECONNRESET' });
     } catch (error) {

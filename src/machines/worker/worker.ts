@@ -22,14 +22,14 @@ import { Supervisor } from '../daemons/supervisor.js';
 import { watchFarController } from './controller-watch.js';
 import { ControllerLink, ControllerRefusal, LinkError } from './controller-link.js';
 import {
-  boxIdOf,
+  workerIdOf,
   keepSelf,
-  makeBoxFolders,
+  makeWorkerFolders,
   mungeKeyOf,
   nodeOptions,
   openLeftovers,
-  writeBoxConfig,
-  type BoxParts,
+  writeWorkerConfig,
+  type WorkerParts,
 } from './files.js';
 import { agentAnswers } from './health.js';
 import { join } from './join.js';
@@ -42,7 +42,7 @@ const outputsMs = 3000;
 
 /**
  * Joins the controller's cluster as one more node, stays until SIGINT or SIGTERM, and leaves it again.
- * @throws ConfigError when the box cannot be one; Error when a part does not come up (all is stopped again first).
+ * @throws ConfigError when the worker cannot be one; Error when a part does not come up (all is stopped again first).
  */
 export async function runWorker(say: (line: string) => void): Promise<void> {
   const config = readConfig();
@@ -56,29 +56,29 @@ export async function runWorker(say: (line: string) => void): Promise<void> {
   const hardware = await detectHardware(config.node, layout.simulatedGpus);
   const { stdout: slurm } = await execa('/usr/sbin/slurmd', ['-V']);
   const app = await installApp(layout);
-  const box: BoxParts = { config, worker, layout, accounts, hardware, app, slurm };
-  makeBoxFolders(box);
+  const parts: WorkerParts = { config, worker, layout, accounts, hardware, app, slurm };
+  makeWorkerFolders(parts);
 
   const stopping = new AbortController();
   const { signal } = stopping;
   const stop = () => stopping.abort();
   process.on('SIGINT', stop).on('SIGTERM', stop).on('SIGHUP', stop);
-  const reply = await joinCluster(box, say, signal);
+  const reply = await joinCluster(parts, say, signal);
   if (reply === undefined) {
     say('Stopped.');
     return;
   }
-  await openLeftovers(box);
-  writeBoxConfig(box, reply);
-  writeSupervisorConfig(layout, programsOf(box, reply));
+  await openLeftovers(parts);
+  writeWorkerConfig(parts, reply);
+  writeSupervisorConfig(layout, programsOf(parts, reply));
   const supervisor = await Supervisor.start(layout);
   const watching: Promise<void>[] = [];
   try {
     const probes: ReturnType<typeof probesOf> = {
       ...probesOf(layout, config, reply.name),
-      'box-agent': () => agentAnswers(layout),
+      'worker-agent': () => agentAnswers(layout),
     };
-    for (const name of ['munged', 'box-agent', 'slurmd']) {
+    for (const name of ['munged', 'worker-agent', 'slurmd']) {
       await supervisor.startProgram(name);
       const probe = probes[name];
       if (probe) await waitFor(name, probe, layout, signal);
@@ -113,7 +113,7 @@ export async function runWorker(say: (line: string) => void): Promise<void> {
     stopping.abort();
     try {
       await Promise.all(watching);
-      await leave(box, reply, say);
+      await leave(parts, reply, say);
     } finally {
       await supervisor.shutdown();
     }
@@ -123,17 +123,17 @@ export async function runWorker(say: (line: string) => void): Promise<void> {
 
 /** Undefined when it was told to stop meanwhile. */
 async function joinCluster(
-  box: BoxParts,
+  parts: WorkerParts,
   say: (line: string) => void,
   signal: AbortSignal,
 ): Promise<JoinReply | undefined> {
-  const { layout, accounts, hardware, app, slurm, worker } = box;
+  const { layout, accounts, hardware, app, slurm, worker } = parts;
   say(`Joining ${worker.controller.host}:${worker.controller.port} …`);
-  const id = boxIdOf(box);
+  const id = workerIdOf(parts);
   const ownKey = mungeKeyOf(worker);
   const idsOf = ({ uid, gid }: { uid: number; gid: number }) => `${uid}:${gid}`;
   const facts = {
-    box_id: id,
+    worker_id: id,
     root: layout.root,
     app_root: app.root,
     slurm,
@@ -145,7 +145,7 @@ async function joinCluster(
   };
   try {
     const reply = await join(worker, facts, say, signal);
-    keepSelf(box, id, reply, ownKey);
+    keepSelf(parts, id, reply, ownKey);
     return reply;
   } catch (error) {
     if (signal.aborted) return undefined;
@@ -153,17 +153,17 @@ async function joinCluster(
   }
 }
 
-function programsOf(box: BoxParts, reply: JoinReply): Program[] {
-  const { layout, app, worker } = box;
+function programsOf(parts: WorkerParts, reply: JoinReply): Program[] {
+  const { layout, app, worker } = parts;
   const slurmConf = { SLURM_CONF: layout.slurmConf };
-  const options = `'${nodeOptions(box, reply)}'`;
+  const options = `'${nodeOptions(parts, reply)}'`;
   const { JR_CACHE_GB: cacheGb } = publicSettings();
   return [
     mungedProgram(layout),
     {
-      name: 'box-agent',
+      name: 'worker-agent',
       user: 'jobrunner',
-      command: [app.node, joinPath(app.root, 'dist/main.js'), 'box-agent'],
+      command: [app.node, joinPath(app.root, 'dist/main.js'), 'worker-agent'],
       environment: {
         JR_ROOT: layout.root,
         ...(cacheGb !== undefined && { JR_CACHE_GB: cacheGb }),
@@ -191,11 +191,11 @@ function programsOf(box: BoxParts, reply: JoinReply): Program[] {
 
 /** Its jobs end as NODE_FAIL, or are queued again if they were to be; then the node is no more. */
 async function leave(
-  { layout, worker }: BoxParts,
-  { name, box_token }: JoinReply,
+  { layout, worker }: WorkerParts,
+  { name, worker_token }: JoinReply,
   say: (line: string) => void,
 ): Promise<void> {
-  const reason = `Reason=the box ${name} left`;
+  const reason = `Reason=the worker ${name} left`;
   await scontrol(layout, 'update', `NodeName=${name}`, 'State=DOWN', reason);
   const started = Date.now();
   for (;;) {
@@ -206,21 +206,21 @@ async function leave(
   }
   // What is not sent by then is sent after the next start.
   const deadline = Date.now() + outputsMs;
-  while (readdirSync(layout.boxOutbox).length > 0 && Date.now() < deadline) await delay(50);
+  while (readdirSync(layout.workerOutbox).length > 0 && Date.now() < deadline) await delay(50);
   const link = new ControllerLink(
     {
       ...worker.controller,
       silenceMs: worker.silenceMs,
       fingerprint: worker.token.fingerprint,
     },
-    box_token,
+    worker_token,
   );
   try {
     await link.call('POST', '/leave', { body: '{}' });
   } catch (error) {
-    // A controller over a new volume refuses: it never knew this box.
+    // A controller over a new volume refuses: it never knew this worker.
     if (!(error instanceof LinkError || error instanceof ControllerRefusal)) throw error;
-    say(`${error.message}; it will find this box gone by itself`);
+    say(`${error.message}; it will find this worker gone by itself`);
   } finally {
     link.close();
   }

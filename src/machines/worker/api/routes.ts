@@ -8,8 +8,8 @@ import { AppError } from '../../../errors.js';
 import { unhurried } from '../../../http/long-reply.js';
 import { readBody, readParams, readQuery } from '../../../http/read-input.js';
 import type { JobId } from '../../../jobs/job.js';
-import type { BoxList } from '../../../cluster/workers/worker-list.js';
-import type { BoxService } from './service.js';
+import type { WorkerList } from '../../../cluster/workers/worker-list.js';
+import type { WorkerService } from './service.js';
 
 const wholeNumber = z
   .string()
@@ -24,65 +24,66 @@ const beginBody = z.strictObject({ slurm_job_id: z.number().int().min(1) });
 const deliverBody = z.strictObject({ sha256: sha256Schema });
 const problemBody = z.strictObject({ message: z.string().min(1).max(2000) });
 
-/** Above what the agents of boxes send at once. */
+/** Above what the agents of workers send at once. */
 const mostChunkBytes = '16mb';
 
-interface BoxRouteParts {
-  boxes: BoxList;
-  service: BoxService;
+interface WorkerRouteParts {
+  workers: WorkerList;
+  service: WorkerService;
   datasets: { forJob(sha: Sha256): { originalPath: string } };
 }
 
-/** `/boxes`: for the agents of worker boxes, each with its own token. */
-export function boxRoutes({ boxes, service, datasets }: BoxRouteParts): Router {
+/** `/workers`: for the agents of workers, each with its own token. */
+export function workerRoutes({ workers, service, datasets }: WorkerRouteParts): Router {
   const router = Router();
   const bytes = express.raw({ type: 'application/octet-stream', limit: mostChunkBytes });
 
-  const asBox: RequestHandler = (req, res, next) => {
+  const asWorker: RequestHandler = (req, res, next) => {
     const token = /^Bearer (\S+)$/.exec(req.get('authorization') ?? '')?.[1];
-    const box = token === undefined ? undefined : boxes.holderOf(token);
-    if (box === undefined) throw new AppError('unauthorized', 'this takes the token of a box');
-    res.locals['box'] = box.name;
+    const worker = token === undefined ? undefined : workers.holderOf(token);
+    if (worker === undefined)
+      throw new AppError('unauthorized', 'this takes the token of a worker');
+    res.locals['worker'] = worker.name;
     next();
   };
-  router.use(asBox, express.json({ limit: '64kb' }));
+  router.use(asWorker, express.json({ limit: '64kb' }));
 
   router.get('/jobs/:id', async (req, res) => {
-    res.json(await service.look(boxOf(res), readParams(jobParams, req).id));
+    res.json(await service.look(workerOf(res), readParams(jobParams, req).id));
   });
 
   router.post('/jobs/:id/begin', async (req, res) => {
     const { slurm_job_id } = readBody(beginBody, req);
-    res.json(await service.begin(boxOf(res), readParams(jobParams, req).id, slurm_job_id));
+    res.json(await service.begin(workerOf(res), readParams(jobParams, req).id, slurm_job_id));
   });
 
   router.put('/jobs/:id/log/:stream', bytes, async (req, res) => {
     const { id, stream } = readParams(logParams, req);
     const { offset } = readQuery(offsetQuery, req);
-    res.json(await service.appendLog(boxOf(res), id, stream, offset, bodyOf(req)));
+    res.json(await service.appendLog(workerOf(res), id, stream, offset, bodyOf(req)));
   });
 
   router.put('/jobs/:id/outputs', bytes, async (req, res) => {
     const { offset } = readQuery(offsetQuery, req);
     const { id } = readParams(jobParams, req);
-    res.json(await service.appendOutputs(boxOf(res), id, offset, bodyOf(req)));
+    res.json(await service.appendOutputs(workerOf(res), id, offset, bodyOf(req)));
   });
 
   router.post('/jobs/:id/outputs', async (req, res) => {
     const { sha256 } = readBody(deliverBody, req);
     unhurried(res);
-    await service.deliver(boxOf(res), readParams(jobParams, req).id, sha256);
+    await service.deliver(workerOf(res), readParams(jobParams, req).id, sha256);
     res.json({ delivered: true });
   });
 
   router.post('/jobs/:id/problem', (req, res) => {
     const { message } = readBody(problemBody, req);
-    service.problem(boxOf(res), readParams(jobParams, req).id, message);
+    service.problem(workerOf(res), readParams(jobParams, req).id, message);
     res.json({ noted: true });
   });
 
   router.get('/jobs/:id/script', async (req, res) => {
-    const path = service.scriptOf(boxOf(res), readParams(jobParams, req).id);
+    const path = service.scriptOf(workerOf(res), readParams(jobParams, req).id);
     await sendFile(res, path, 0);
   });
 
@@ -95,7 +96,7 @@ export function boxRoutes({ boxes, service, datasets }: BoxRouteParts): Router {
   return router;
 }
 
-const boxOf = (res: Response) => res.locals['box'] as string;
+const workerOf = (res: Response) => res.locals['worker'] as string;
 
 function bodyOf(req: Request): Buffer {
   if (!Buffer.isBuffer(req.body))
@@ -112,7 +113,7 @@ async function sendFile(res: Response, path: string, from: number): Promise<void
     return;
   }
   await pipeline(createReadStream(path, { start: from }), res).catch((error: unknown) => {
-    // The box comes again for the rest.
+    // The worker comes again for the rest.
     if (!res.destroyed) throw error;
   });
 }

@@ -12,13 +12,13 @@ import { AppError, errnoOf } from '../../../errors.js';
 import type { Job, JobId } from '../../../jobs/job.js';
 import type { JobFolders } from '../../../jobs/job-folders.js';
 import type { LogStream } from '../../../jobs/log-file.js';
-import type { BoxJob } from '../../../cluster/workers/record.js';
+import type { WorkerJob } from '../../../cluster/workers/record.js';
 import * as store from './store.js';
 
-export interface BoxServiceParts {
+export interface WorkerServiceParts {
   db: Database;
   folders: JobFolders;
-  /** Where what boxes send lies until it is whole; beside the results, into which it is renamed. */
+  /** Where what workers send lies until it is whole; beside the results, into which it is renamed. */
   arrivals: string;
   datasets: {
     get(sha: Sha256): Dataset;
@@ -31,13 +31,13 @@ export interface BoxServiceParts {
   onDelivered: (id: JobId) => void;
 }
 
-/** What arrives from worker boxes, and what they get of jobs: no word of theirs is taken for a path. */
-export class BoxService {
+/** What arrives from workers, and what they get of jobs: no word of theirs is taken for a path. */
+export class WorkerService {
   readonly #locks = new KeyLock();
   readonly #closing = new AbortController();
   readonly #running = new Set<Promise<unknown>>();
 
-  constructor(private readonly parts: BoxServiceParts) {}
+  constructor(private readonly parts: WorkerServiceParts) {}
 
   async start(): Promise<void> {
     await mkdir(this.parts.arrivals, { recursive: true });
@@ -50,10 +50,10 @@ export class BoxService {
   }
 
   /**
-   * A box is about to run that job.
+   * A worker is about to run that job.
    * @throws AppError not_found, conflict when Slurm has not given it to anybody.
    */
-  begin(box: string, id: JobId, slurmJobId: number): Promise<BoxJob> {
+  begin(worker: string, id: JobId, slurmJobId: number): Promise<WorkerJob> {
     return this.#alone(id, async () => {
       const { db, folders, findJob } = this.parts;
       const job = findJob(id);
@@ -61,37 +61,37 @@ export class BoxService {
       // Slurm may start a job before we have its number from sbatch.
       if (job.terminal || (job.slurm_job_id !== null && job.slurm_job_id !== slurmJobId))
         throw new AppError('conflict', `job ${id} is not to be run: it is ${job.state}`);
-      await folders.makeForBox(id);
+      await folders.makeForWorker(id);
       await rm(this.#archiveOf(id), { force: true });
-      store.takeUp(db, id, box);
-      return this.#view(box, job);
+      store.takeUp(db, id, worker);
+      return this.#view(worker, job);
     });
   }
 
   /** @throws AppError not_found */
-  async look(box: string, id: JobId): Promise<BoxJob> {
+  async look(worker: string, id: JobId): Promise<WorkerJob> {
     const job = this.parts.findJob(id);
     if (job === undefined) throw new AppError('not_found', `there is no job ${id}`);
-    return this.#view(box, job);
+    return this.#view(worker, job);
   }
 
-  problem(box: string, id: JobId, message: string): void {
-    this.#demandOwn(box, id);
-    this.parts.warn(id, `${box}: ${message}`);
+  problem(worker: string, id: JobId, message: string): void {
+    this.#demandOwn(worker, id);
+    this.parts.warn(id, `${worker}: ${message}`);
   }
 
   /**
    * Appends to a job's log. @throws AppError conflict, with the `size` it has, when that is not `offset`.
    */
-  appendLog(box: string, id: JobId, stream: LogStream, offset: number, bytes: Buffer) {
-    this.#demandOwn(box, id);
+  appendLog(worker: string, id: JobId, stream: LogStream, offset: number, bytes: Buffer) {
+    this.#demandOwn(worker, id);
     const path = join(this.parts.folders.of(id).logDir, `${stream}.log`);
     return this.#alone(id, () => append(path, offset, bytes, 0o640));
   }
 
   /** Appends to the archive of a job's outputs, as {@link appendLog} does. */
-  appendOutputs(box: string, id: JobId, offset: number, bytes: Buffer) {
-    this.#demandOwn(box, id);
+  appendOutputs(worker: string, id: JobId, offset: number, bytes: Buffer) {
+    this.#demandOwn(worker, id);
     return this.#alone(id, () => append(this.#archiveOf(id), offset, bytes, 0o600));
   }
 
@@ -99,10 +99,10 @@ export class BoxService {
    * The archive is whole: its files become the job's outputs.
    * @throws AppError sha256_mismatch (send it anew), archive_refused, disk_full.
    */
-  deliver(box: string, id: JobId, sha256: string): Promise<void> {
+  deliver(worker: string, id: JobId, sha256: string): Promise<void> {
     return this.#alone(id, async () => {
       const { db, folders, onDelivered } = this.parts;
-      if (this.#demandOwn(box, id).delivered) return;
+      if (this.#demandOwn(worker, id).delivered) return;
       const archive = this.#archiveOf(id);
       const { outputDir } = folders.of(id);
       const tree = `${archive}.tree`;
@@ -127,13 +127,13 @@ export class BoxService {
 
   /** Says what is still to come of a job that has ended; undefined when nothing is. */
   onTheWay(id: number): string | undefined {
-    const row = store.findBoxJob(this.parts.db, id);
+    const row = store.findWorkerJob(this.parts.db, id);
     return row === undefined || row.delivered
       ? undefined
-      : `the outputs are still on ${row.box}: they follow as soon as it can send them`;
+      : `the outputs are still on ${row.worker}: they follow as soon as it can send them`;
   }
 
-  /** To be called after each look at the jobs: what waits again may run here next time, or on another box. */
+  /** To be called after each look at the jobs: what waits again may run here next time, or on another worker. */
   async releaseQueued(): Promise<void> {
     const { db, folders } = this.parts;
     for (const id of store.queuedAgain(db))
@@ -144,14 +144,14 @@ export class BoxService {
   }
 
   /** The path of the script that came with the job. @throws AppError not_found */
-  scriptOf(box: string, id: JobId): string {
-    this.#demandOwn(box, id);
+  scriptOf(worker: string, id: JobId): string {
+    this.#demandOwn(worker, id);
     const name = this.parts.findJob(id)?.request.script_name;
     if (name === undefined) throw new AppError('not_found', `job ${id} has no script of its own`);
     return join(this.parts.folders.of(id).scriptDir, name);
   }
 
-  async #view(box: string, job: Job): Promise<BoxJob> {
+  async #view(worker: string, job: Job): Promise<WorkerJob> {
     const { folders, datasets } = this.parts;
     const { dataset_sha: sha, script_name } = job.request;
     const { stdoutPath, stderrPath } = folders.of(job.job_id);
@@ -159,7 +159,7 @@ export class BoxService {
     return {
       job_id: job.job_id,
       slurm_job_id: job.slurm_job_id,
-      yours: store.findBoxJob(this.parts.db, job.job_id)?.box === box,
+      yours: store.findWorkerJob(this.parts.db, job.job_id)?.worker === worker,
       ended: job.terminal,
       script_name: script_name ?? null,
       dataset: dataset ? { sha256: dataset.sha256, name: dataset.name, size: dataset.size } : null,
@@ -183,9 +183,9 @@ export class BoxService {
     return join(this.parts.arrivals, `${id}.tar`);
   }
 
-  #demandOwn(box: string, id: JobId): store.BoxJobRow {
-    const row = store.findBoxJob(this.parts.db, id);
-    if (row?.box !== box) throw new AppError('forbidden', `job ${id} is not ${box}’s`);
+  #demandOwn(worker: string, id: JobId): store.WorkerJobRow {
+    const row = store.findWorkerJob(this.parts.db, id);
+    if (row?.worker !== worker) throw new AppError('forbidden', `job ${id} is not ${worker}’s`);
     return row;
   }
 }

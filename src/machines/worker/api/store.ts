@@ -1,54 +1,56 @@
 import type { Database } from '../../../db/database.js';
 
-/** A job that a worker box runs or has run. */
-export interface BoxJobRow {
+/** A job that a worker runs or has run. */
+export interface WorkerJobRow {
   job_id: number;
-  box: string;
+  worker: string;
   /** Whether its outputs have arrived. */
   delivered: boolean;
 }
 
 interface StoredRow {
   job_id: number;
-  box: string;
+  worker: string;
   delivered: number;
 }
 
-const toRow = (row: StoredRow): BoxJobRow => ({ ...row, delivered: row.delivered === 1 });
+const toRow = (row: StoredRow): WorkerJobRow => ({ ...row, delivered: row.delivered === 1 });
 
-/** A box takes the job up; whatever another one had of it counts no more. */
-export function takeUp(db: Database, jobId: number, box: string): void {
+/** A worker takes the job up; whatever another one had of it counts no more. */
+export function takeUp(db: Database, jobId: number, worker: string): void {
   db.prepare(
-    `INSERT INTO box_jobs (job_id, box, started, delivered) VALUES (?, ?, 0, 0)
-     ON CONFLICT (job_id) DO UPDATE SET box = excluded.box, started = 0, delivered = 0`,
-  ).run(jobId, box);
+    `INSERT INTO worker_jobs (job_id, worker, started, delivered) VALUES (?, ?, 0, 0)
+     ON CONFLICT (job_id) DO UPDATE SET worker = excluded.worker, started = 0, delivered = 0`,
+  ).run(jobId, worker);
 }
 
-export function findBoxJob(db: Database, jobId: number): BoxJobRow | undefined {
+export function findWorkerJob(db: Database, jobId: number): WorkerJobRow | undefined {
   const row = db
-    .prepare<[number], StoredRow>('SELECT job_id, box, delivered FROM box_jobs WHERE job_id = ?')
+    .prepare<[number], StoredRow>(
+      'SELECT job_id, worker, delivered FROM worker_jobs WHERE job_id = ?',
+    )
     .get(jobId);
   return row && toRow(row);
 }
 
 export function markDelivered(db: Database, jobId: number): void {
-  db.prepare('UPDATE box_jobs SET delivered = 1 WHERE job_id = ?').run(jobId);
+  db.prepare('UPDATE worker_jobs SET delivered = 1 WHERE job_id = ?').run(jobId);
 }
 
 export function forget(db: Database, jobId: number): void {
-  db.prepare('DELETE FROM box_jobs WHERE job_id = ?').run(jobId);
+  db.prepare('DELETE FROM worker_jobs WHERE job_id = ?').run(jobId);
 }
 
-/** Those that wait in the queue again, of which no box is to bring anything any more. To be called after each look at the jobs. */
+/** Those that wait in the queue again, of which no worker is to bring anything any more. To be called after each look at the jobs. */
 export function queuedAgain(db: Database): number[] {
-  // A box may take a job up before we know that it has started.
+  // A worker may take a job up before we know that it has started.
   db.prepare(
-    `UPDATE box_jobs SET started = 1
-     WHERE started = 0 AND (SELECT state FROM jobs WHERE jobs.job_id = box_jobs.job_id) != 'PENDING'`,
+    `UPDATE worker_jobs SET started = 1
+     WHERE started = 0 AND (SELECT state FROM jobs WHERE jobs.job_id = worker_jobs.job_id) != 'PENDING'`,
   ).run();
   return db
     .prepare<[], { job_id: number }>(
-      `SELECT job_id FROM box_jobs JOIN jobs USING (job_id)
+      `SELECT job_id FROM worker_jobs JOIN jobs USING (job_id)
        WHERE jobs.state = 'PENDING' AND started = 1 AND delivered = 0`,
     )
     .all()

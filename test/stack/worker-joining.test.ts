@@ -16,14 +16,14 @@ import { setTimeout } from 'node:timers/promises';
 import { connect, type TLSSocket } from 'node:tls';
 import { freePorts } from '../free-ports.js';
 import { LiveStack } from './live-stack.js';
-import { joinToken, WorkerBox } from './worker-box.js';
+import { joinToken, TestWorker } from './test-worker.js';
 
 interface GpusReply {
-  boxes: { node: string; gpus: { state: string }[] }[];
+  workers: { node: string; gpus: { state: string }[] }[];
 }
 
 let stack: LiveStack;
-let box: WorkerBox;
+let worker: TestWorker;
 let folder: string;
 /** At the join port, by somebody who never ends a request. */
 let stalled: TLSSocket;
@@ -32,21 +32,21 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'jr-joining-'));
   stack = await LiveStack.start({
     JR_JOIN_PORT: String(port),
-    JR_BOX_TIMEOUT: '60',
+    JR_WORKER_TIMEOUT: '60',
     JR_JOIN_TOKEN_FILE: join(folder, 'token'),
   });
   stalled = toJoinPort('POST /join HTTP/1.1\r\nHost: x\r\n');
-  box = await WorkerBox.start(stack, joinToken(stack));
-  await box.ready();
+  worker = await TestWorker.start(stack, joinToken(stack));
+  await worker.ready();
 }, 180_000);
 afterAll(async () => {
   stalled.destroy();
-  await WorkerBox.removeAll();
+  await TestWorker.removeAll();
   await stack.remove();
   rmSync(folder, { recursive: true });
 }, 180_000);
 
-const onBox = { partition: 'boxes' };
+const onWorker = { partition: 'workers' };
 
 /** Byte by byte: a client of HTTP would make another path of it. */
 function toJoinPort(request: string): TLSSocket {
@@ -69,62 +69,64 @@ function slurm(command: string, ...args: string[]) {
   return spawnSync(command, args, { env, encoding: 'utf8' });
 }
 
-/** Placeholders that have a GPU of a box. */
+/** Placeholders that have a GPU of a worker. */
 function runningHolds(): number {
-  const args = ['--noheader', '--all', '--partition=hold-boxes', '--states=RUNNING'];
+  const args = ['--noheader', '--all', '--partition=hold-workers', '--states=RUNNING'];
   return slurm('squeue', ...args)
     .stdout.split('\n')
     .filter((line) => line !== '').length;
 }
 
-test('the join port leads to nothing of the API but what boxes ask for', async () => {
+test('the join port leads to nothing of the API but what workers ask for', async () => {
   const answerTo = async (path: string, more = '') =>
     text(toJoinPort(`GET ${path} HTTP/1.1\r\nHost: x\r\n${more || 'Connection: close\r\n'}\r\n`));
-  expect(await answerTo('/boxes/jobs/1')).toMatch(/this takes the token of a box/);
+  expect(await answerTo('/workers/jobs/1')).toMatch(/this takes the token of a worker/);
   const upgrade = 'Connection: Upgrade, close\r\nUpgrade: websocket\r\n';
-  expect(await answerTo('/boxes/jobs/1', upgrade)).toMatch(/this takes the token of a box/);
+  expect(await answerTo('/workers/jobs/1', upgrade)).toMatch(/this takes the token of a worker/);
   for (const path of [
     ...[
-      '/boxes/../health',
-      '/boxes/%2e%2e/health',
-      '/boxes/.%2E/health',
-      '/boxes/jobs/%2e./../health',
+      '/workers/../health',
+      '/workers/%2e%2e/health',
+      '/workers/.%2E/health',
+      '/workers/jobs/%2e./../health',
     ],
     ...[
-      '/boxes/%2e%2e\\health',
-      '/boxes/..\\health',
-      '/boxes\\..\\health',
-      '/boxes/%2e%2e%2fhealth',
+      '/workers/%2e%2e\\health',
+      '/workers/..\\health',
+      '/workers\\..\\health',
+      '/workers/%2e%2e%2fhealth',
     ],
-    ...['/boxes//127.0.0.1/health', '//boxes/../health', '/health', 'http://x/health'],
+    ...['/workers//127.0.0.1/health', '//workers/../health', '/health', 'http://x/health'],
     ...[
-      'http://x/boxes/%2e%2e/health',
-      '/boxes/%2e%2e/api/status/1',
-      '/boxes/',
-      '/boxes/jobs/1?a/../b',
+      'http://x/workers/%2e%2e/health',
+      '/workers/%2e%2e/api/status/1',
+      '/workers/',
+      '/workers/jobs/1?a/../b',
     ],
   ])
     expect([path, await answerTo(path)]).toEqual([path, expect.stringMatching(/no such endpoint/)]);
 });
 
-test('a box says whether it does its work', async () => {
-  expect(await box.jobrunner('health')).toEqual({ code: 0, said: 'ok\n' });
-  box.setLink('down');
-  const cut = await box.jobrunner('health');
-  box.setLink('up');
+test('a worker says whether it does its work', async () => {
+  expect(await worker.jobrunner('health')).toEqual({ code: 0, said: 'ok\n' });
+  worker.setLink('down');
+  const cut = await worker.jobrunner('health');
+  worker.setLink('up');
   expect(cut).toEqual({ code: 1, said: 'the controller’s slurmctld cannot be asked\n' });
   // Who asks is no message of Slurm's prolog.
-  expect(readFileSync(join(box.root, 'logs', 'box-agent.log'), 'utf8')).not.toMatch(/came to noth/);
-  const slurmd = join(box.root, 'run', 'slurmd-box1.pid');
+  expect(readFileSync(join(worker.root, 'logs', 'worker-agent.log'), 'utf8')).not.toMatch(
+    /came to noth/,
+  );
+  const slurmd = join(worker.root, 'run', 'slurmd-worker1.pid');
   const before = readFileSync(slurmd, 'utf8');
   writeFileSync(slurmd, '999999999\n');
-  const { code, said } = await box.jobrunner('health');
+  const { code, said } = await worker.jobrunner('health');
   writeFileSync(slurmd, before);
   expect([code, said.split('\n')[0]]).toEqual([1, 'slurmd does not run']);
 }, 180_000);
 
-test('jobs with GPUs of a box are neither refused nor lost nor given the same GPU when slurmctld is started again', async () => {
-  const fields = { command_key: 'shell', mem_gb: 0.1, ...onBox };
+test('jobs with GPUs of a worker are neither refused nor lost nor given the same GPU when slurmctld is started again', async () => {
+  const fields = { command_key: 'shell', mem_gb: 0.1, ...onWorker };
   const untilGo = 'echo on; until [ -e go ]; do sleep 0.1; done; echo $SLURM_JOB_GPUS';
   const { json: running } = await stack.submit({ ...fields, gpus: 2, command: untilGo });
   await stack.says(running.job_id, /^on$/m);
@@ -132,7 +134,7 @@ test('jobs with GPUs of a box are neither refused nor lost nor given the same GP
   const { json: waiting } = await stack.submit({ ...fields, gpus: 2, command: 'echo 0-2' });
   const small: number[] = [];
   process.kill(await stack.pidOf('slurmctld'), 'SIGTERM');
-  // While it is away, while it starts, and while the box has not told it of its GPUs yet.
+  // While it is away, while it starts, and while the worker has not told it of its GPUs yet.
   for (let n = 0; n < 6; n++) {
     const command = 'echo $SLURM_JOB_GPUS';
     const { status, json } = await stack.submit({ ...fields, gpus: 0.25, command });
@@ -152,58 +154,61 @@ test('jobs with GPUs of a box are neither refused nor lost nor given the same GP
   // The one GPU that is not taken.
   for (const id of small) expect(await ended(id)).toEqual([id, 'COMPLETED', null, '2\n']);
   expect((await stack.call('GET', `/jobs/${waiting.job_id}`)).json.status).toBe('PENDING');
-  await box.letGo(running.job_id);
+  await worker.letGo(running.job_id);
   const [first, second] = [running.job_id, waiting.job_id];
   expect(await ended(first)).toEqual([first, 'COMPLETED', null, 'on\n0,1\n']);
   expect(await ended(second)).toEqual([second, 'COMPLETED', null, '0-2\n']);
 }, 240_000);
 
-test('a box that a slurmctld does not know any more comes back by itself', async () => {
-  // As one that was killed before it had written the box down: made sure of, since that takes it some seconds.
+test('a worker that a slurmctld does not know any more comes back by itself', async () => {
+  // As one that was killed before it had written the worker down: made sure of, since that takes it some seconds.
   const scontrol = (...args: string[]) => slurm('scontrol', ...args).status === 0;
-  expect(scontrol('update', 'NodeName=box1', 'State=DOWN', 'Reason=test')).toBe(true);
-  await until('it is gone', () => scontrol('delete', 'NodeName=box1'));
-  const timesUnknown = () => box.said.split('slurmctld knew nothing of this box').length;
+  expect(scontrol('update', 'NodeName=worker1', 'State=DOWN', 'Reason=test')).toBe(true);
+  await until('it is gone', () => scontrol('delete', 'NodeName=worker1'));
+  const timesUnknown = () => worker.said.split('slurmctld knew nothing of this worker').length;
   const before = timesUnknown();
   process.kill(await stack.pidOf('slurmctld'), 'SIGTERM');
   await until('it is asked to', () => timesUnknown() > before);
   // Its slurmd, which was started again, may not have told of the GPUs yet.
-  const job = await stack.shell('echo $SLURM_JOB_GPUS', { ...onBox, gpus: 3 }, [201, 202]);
+  const job = await stack.shell('echo $SLURM_JOB_GPUS', { ...onWorker, gpus: 3 }, [201, 202]);
   expect(job.log).toBe('0,1,2\n');
 }, 180_000);
 
-test('a GPU of a box is paused and resumed: what runs there ends, nothing starts, also after the box has come back', async () => {
+test('a GPU of a worker is paused and resumed: what runs there ends, nothing starts, also after the worker has come back', async () => {
   const node = async () =>
-    (await stack.call<GpusReply>('GET', '/gpus')).json.boxes.find((one) => one.node === 'box1');
-  const fields = { ...onBox, mem_gb: 0.1, command_key: 'shell' };
+    (await stack.call<GpusReply>('GET', '/gpus')).json.workers.find(
+      (one) => one.node === 'worker1',
+    );
+  const fields = { ...onWorker, mem_gb: 0.1, command_key: 'shell' };
   const { json: running } = await stack.submit({
     ...{ ...fields, gpus: 3 },
     command: 'echo on; until [ -e go ]; do sleep 0.1; done',
   });
   await stack.until(running.job_id, 'RUNNING');
   const pause = (index: number, what = 'pause', body = {}) =>
-    stack.call('POST', `/nodes/box1/gpus/${index}/${what}`, {
+    stack.call('POST', `/nodes/worker1/gpus/${index}/${what}`, {
       body: JSON.stringify(body),
       headers: { 'Content-Type': 'application/json' },
     });
   expect((await pause(0, 'pause', { reason: 'fan' })).json).toMatchObject({
-    ...{ node: 'box1', index: 0, state: 'paused', paused: { by: 'admin', reason: 'fan' } },
+    ...{ node: 'worker1', index: 0, state: 'paused', paused: { by: 'admin', reason: 'fan' } },
   });
   expect((await pause(0)).status).toBe(409);
   expect((await pause(3)).json.error).toMatchObject({
-    message: 'there is no GPU 3 on box1; it has GPUs 0 to 2',
+    message: 'there is no GPU 3 on worker1; it has GPUs 0 to 2',
   });
   expect((await pause(2)).status).toBe(200);
-  await box.letGo(running.job_id);
+  await worker.letGo(running.job_id);
   expect(await stack.finish(running.job_id)).toMatchObject({ status: 'COMPLETED' });
-  const onOne = async () => (await stack.shell('echo $SLURM_JOB_GPUS', { ...onBox, gpus: 1 })).log;
+  const onOne = async () =>
+    (await stack.shell('echo $SLURM_JOB_GPUS', { ...onWorker, gpus: 1 })).log;
   expect([await onOne(), await onOne()]).toEqual(['1\n', '1\n']);
 
-  // As placeholders are known only where the node is, those of a box that leaves go with it, and come back with it.
-  const { root } = box;
-  await box.leave();
-  box = await WorkerBox.start(stack, joinToken(stack), {}, root);
-  await box.ready();
+  // As placeholders are known only where the node is, those of a worker that leaves go with it, and come back with it.
+  const { root } = worker;
+  await worker.leave();
+  worker = await TestWorker.start(stack, joinToken(stack), {}, root);
+  await worker.ready();
   await until('both are held again', () => runningHolds() === 2);
   expect([await onOne(), await onOne()]).toEqual(['1\n', '1\n']);
   expect((await node())?.gpus.map(({ state }) => state)).toEqual(['paused', 'free', 'paused']);
@@ -214,49 +219,49 @@ test('a GPU of a box is paused and resumed: what runs there ends, nothing starts
   expect((await pause(0, 'resume')).status).toBe(409);
 }, 180_000);
 
-test('a box that has the munge key by file is not handed it, and is refused with another', async () => {
+test('a worker that has the munge key by file is not handed it, and is refused with another', async () => {
   const key = join(folder, 'munge.key');
   writeFileSync(key, 'x'.repeat(1024), { mode: 0o600 });
   const byFile = { JR_MUNGE_KEY_FILE: key };
-  const wrong = await WorkerBox.start(stack, joinToken(stack), byFile);
+  const wrong = await TestWorker.start(stack, joinToken(stack), byFile);
   expect(await wrong.ended()).toMatch(/JR_MUNGE_KEY_FILE: is not the key of this cluster; copy/);
   await wrong.remove();
   copyFileSync(join(stack.root, 'munge', 'munge.key'), key);
-  const second = await WorkerBox.start(stack, joinToken(stack), byFile);
+  const second = await TestWorker.start(stack, joinToken(stack), byFile);
   await second.ready();
-  const name = /ready: (box\d)/.exec(second.said)?.[1] ?? '';
+  const name = /ready: (worker\d)/.exec(second.said)?.[1] ?? '';
   const kept = join(second.root, 'munge', 'munge.key');
   expect(readFileSync(kept).equals(readFileSync(key))).toBe(true);
   expect(statSync(kept).mode & 0o777).toBe(0o600);
   // Each takes all GPUs of one box.
-  const whole = { ...onBox, gpus: 3 };
+  const whole = { ...onWorker, gpus: 3 };
   const command = 'echo $SLURMD_NODENAME; until [ -e go ]; do sleep 0.1; done';
   const fields = { command_key: 'shell', command, mem_gb: 0.2, ...whole };
   const both = [await stack.submit(fields), await stack.submit(fields)];
   const ids = both.map(({ json }) => json.job_id);
-  for (const id of ids) await stack.says(id, /box/);
+  for (const id of ids) await stack.says(id, /worker/);
   // On whichever of the two it is.
   for (const folder of ids.flatMap((id) =>
-    [box, second].map(({ root }) => join(root, 'results', String(id))),
+    [worker, second].map(({ root }) => join(root, 'results', String(id))),
   ))
     if (existsSync(folder)) writeFileSync(join(folder, 'go'), '');
   const ran = await Promise.all(ids.map((id) => stack.finish(id)));
-  expect(ran.map(({ log }) => log).sort()).toEqual(['box1\n', `${name}\n`].sort());
+  expect(ran.map(({ log }) => log).sort()).toEqual(['worker1\n', `${name}\n`].sort());
   await second.leave();
   await second.remove();
 }, 180_000);
 
-test('a renewed join token makes the old one void; the boxes that are in stay in', async () => {
+test('a renewed join token makes the old one void; the workers that are in stay in', async () => {
   const before = joinToken(stack);
   const after = joinToken(stack, '--renew');
   expect(after).not.toBe(before);
   expect(after.split('.')[1]).toBe(before.split('.')[1]);
   expect(joinToken(stack)).toBe(after);
-  const late = await WorkerBox.start(stack, before);
+  const late = await TestWorker.start(stack, before);
   expect(await late.ended()).toMatch(/JR_JOIN_TOKEN: is not this controller’s/);
   await late.remove();
-  expect((await stack.shell('echo $SLURMD_NODENAME', onBox)).log).toBe('box1\n');
-  const invited = await WorkerBox.start(stack, after);
+  expect((await stack.shell('echo $SLURMD_NODENAME', onWorker)).log).toBe('worker1\n');
+  const invited = await TestWorker.start(stack, after);
   await invited.ready();
   expect(await invited.leave()).toMatch(/Stopped\.\n$/);
   await invited.remove();
@@ -266,8 +271,8 @@ test('who never ends a request at the join port is cut off', async () => {
   expect(await text(stalled)).toMatch(/^HTTP\/1.1 408 /);
 }, 120_000);
 
-test('a box that its controller does not know any more stops all the same', async () => {
+test('a worker that its controller does not know any more stops all the same', async () => {
   // As after a start of the controller over an empty volume.
-  writeFileSync(join(stack.root, 'boxes', 'boxes.json'), '{ "boxes": [] }\n');
-  expect(await box.leave()).toMatch(/no box has this token; .*\nStopped\.\n$/);
+  writeFileSync(join(stack.root, 'workers', 'workers.json'), '{ "workers": [] }\n');
+  expect(await worker.leave()).toMatch(/no worker has this token; .*\nStopped\.\n$/);
 });

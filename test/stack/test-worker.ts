@@ -10,18 +10,18 @@ import { makeRoot, type LiveStack } from './live-stack.js';
 
 const mainJs = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
-/** What `jobrunner box token` prints for that stack. */
+/** What `jobrunner worker token` prints for that stack. */
 export function joinToken(stack: LiveStack, ...options: string[]): string {
-  const args = [mainJs, 'box', 'token', ...options];
+  const args = [mainJs, 'worker', 'token', ...options];
   const env = { PATH: process.env['PATH'] ?? '', JR_ROOT: stack.root };
   return execFileSync(process.execPath, args, { env, encoding: 'utf8' }).trim();
 }
 
 /**
- * A worker box: its own network, its own processes, and under the controller's JR_ROOT a folder of its own, in namespaces of a
+ * A worker: its own network, its own processes, and under the controller's JR_ROOT a folder of its own, in namespaces of a
  * process that takes all of it along when it dies, as a power cut does.
  */
-export class WorkerBox {
+export class TestWorker {
   #said = '';
   /** Not once it has exited: what it said last may still be in the pipe. */
   readonly #closed: Promise<unknown>;
@@ -46,14 +46,14 @@ export class WorkerBox {
     token: string,
     settings: Record<string, string> = {},
     root?: string,
-  ): Promise<WorkerBox> {
+  ): Promise<TestWorker> {
     const folder = root ?? (await makeRoot());
     const ours = readFileSync('/proc/self/stat', 'utf8').split(' ')[0] ?? '';
     const number = nextNumber++;
     const link = `jr${ours}n${number}`;
     const [near, far] = cableEnds(Number(ours) * 32 + number);
     const isolate = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
-    // The cable is laid before the box looks for the controller; until then it waits here for a line.
+    // The cable is laid before the worker looks for the controller; until then it waits here for a line.
     const script = 'read -r _ && mount --rbind "$0" "$1" && shift && exec "$@"';
     const env = {
       PATH: process.env['PATH'] ?? '',
@@ -73,10 +73,10 @@ export class WorkerBox {
         stdio: ['pipe', 'pipe', 'pipe'],
       },
     );
-    const box = new WorkerBox(folder, child, link, env, near);
-    started.add(box);
+    const worker = new TestWorker(folder, child, link, env, near);
+    started.add(worker);
     await once(child, 'spawn');
-    const pid = await box.#innerPid();
+    const pid = await worker.#innerPid();
     run('ip', 'link', 'add', link, 'type', 'veth', 'peer', 'name', 'far', 'netns', String(pid));
     run('ip', 'addr', 'add', `${near}/30`, 'dev', link);
     run('ip', 'link', 'set', link, 'up');
@@ -85,7 +85,7 @@ export class WorkerBox {
     run('nsenter', ...there, 'link', 'set', 'far', 'up');
     run('nsenter', ...there, 'link', 'set', 'lo', 'up');
     child.stdin?.end('go\n');
-    return box;
+    return worker;
   }
 
   get said(): string {
@@ -95,7 +95,7 @@ export class WorkerBox {
   /** Resolves once it is part of the cluster. @throws when it ends instead. */
   async ready(): Promise<void> {
     const ended = this.#closed.then(() => {
-      throw new Error(`the box ended:\n${this.#said}`);
+      throw new Error(`the worker ended:\n${this.#said}`);
     });
     ended.catch(() => undefined);
     const isReady = new Promise<void>((resolve) => {
@@ -114,10 +114,10 @@ export class WorkerBox {
     return this.#said;
   }
 
-  /** Makes the file `go` in a job's folder there. Slurm says RUNNING before the box has made the folder. */
+  /** Makes the file `go` in a job's folder there. Slurm says RUNNING before the worker has made the folder. */
   async letGo(jobId: number): Promise<void> {
     const folder = join(this.root, 'results', String(jobId));
-    await until(`job ${jobId} has begun on its box`, () => existsSync(folder));
+    await until(`job ${jobId} has begun on its worker`, () => existsSync(folder));
     writeFileSync(join(folder, 'go'), '');
   }
 
@@ -172,7 +172,7 @@ export class WorkerBox {
 
   /** All that are still there, after a test that failed half-way, too. */
   static async removeAll(): Promise<void> {
-    for (const box of started) await box.remove();
+    for (const worker of started) await worker.remove();
   }
 
   async remove(): Promise<void> {
@@ -196,7 +196,7 @@ export class WorkerBox {
 }
 
 /**
- * The two addresses of a cable, out of those for tests of networks (RFC 2544): no other test's box is to have the same, nor anybody
+ * The two addresses of a cable, out of those for tests of networks (RFC 2544): no other test's worker is to have the same, nor anybody
  * else on this machine.
  */
 function cableEnds(index: number): [string, string] {
@@ -207,7 +207,7 @@ function cableEnds(index: number): [string, string] {
 }
 
 let nextNumber = 1;
-const started = new Set<WorkerBox>();
+const started = new Set<TestWorker>();
 
 function run(command: string, ...args: string[]): void {
   execFileSync(command, args, { stdio: ['ignore', 'ignore', 'inherit'] });

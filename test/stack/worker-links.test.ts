@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { freePorts } from '../free-ports.js';
 import { LiveStack } from './live-stack.js';
-import { joinToken, WorkerBox } from './worker-box.js';
+import { joinToken, TestWorker } from './test-worker.js';
 
 interface ResultReply {
   outputs: { path: string; size: number; sha256: string | null; download_url: string }[];
@@ -16,21 +16,21 @@ interface ResultReply {
 const silence = 15;
 
 let stack: LiveStack;
-let box: WorkerBox;
+let worker: TestWorker;
 beforeAll(async () => {
   const [port] = await freePorts(1);
-  // Longer than any cut below: the box is to be waited for.
-  stack = await LiveStack.start({ JR_JOIN_PORT: String(port), JR_BOX_TIMEOUT: '600' });
+  // Longer than any cut below: the worker is to be waited for.
+  stack = await LiveStack.start({ JR_JOIN_PORT: String(port), JR_WORKER_TIMEOUT: '600' });
   const settings = { JR_CONTROLLER_TIMEOUT: String(silence) };
-  box = await WorkerBox.start(stack, joinToken(stack), settings);
-  await box.ready();
+  worker = await TestWorker.start(stack, joinToken(stack), settings);
+  await worker.ready();
 }, 180_000);
 afterAll(async () => {
-  await WorkerBox.removeAll();
+  await TestWorker.removeAll();
   await stack.remove();
 }, 180_000);
 
-const fields = { command_key: 'shell', mem_gb: 0.2, partition: 'boxes' };
+const fields = { command_key: 'shell', mem_gb: 0.2, partition: 'workers' };
 const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
 
 async function until(what: string, isSo: () => Promise<boolean> | boolean): Promise<void> {
@@ -60,11 +60,11 @@ async function arrived(id: number): Promise<ResultReply> {
   return reply;
 }
 
-const agentLog = () => readFileSync(join(box.root, 'logs', 'box-agent.log'), 'utf8');
+const agentLog = () => readFileSync(join(worker.root, 'logs', 'worker-agent.log'), 'utf8');
 
 const sizeOf = (path: string) => (existsSync(path) ? statSync(path).size : 0);
 
-test('a large output and ten thousand small ones come from a box as they were there', async () => {
+test('a large output and ten thousand small ones come from a worker as they were there', async () => {
   const large = await stack.submit({
     ...fields,
     command: 'head -c 200M /dev/urandom >large.bin; sha256sum <large.bin',
@@ -105,14 +105,14 @@ test('a link that is cut until its connections are taken for broken while a data
   await stack.until(logging.job_id, 'RUNNING');
   await stack.until(sending.job_id, 'RUNNING');
   // So slow that either takes most of a minute: on a busy machine one may begin long after the other.
-  await box.limitRate('5mbit');
+  await worker.limitRate('5mbit');
   const { json: fetching } = await stack.submit({
     ...fields,
     command: 'sha256sum <"$JR_DATASET_FILE"; echo done',
     dataset_sha: sha,
   });
-  await box.letGo(sending.job_id);
-  const incoming = join(box.root, 'datasets', '.incoming');
+  await worker.letGo(sending.job_id);
+  const incoming = join(worker.root, 'datasets', '.incoming');
   const archive = join(stack.root, 'results', '.arrivals', `${sending.job_id}.tar`);
   const fetched = () =>
     Math.max(
@@ -122,28 +122,28 @@ test('a link that is cut until its connections are taken for broken while a data
   const most = 20 * 2 ** 20;
   await until('both are half-way', () => fetched() > 2 ** 20 && sizeOf(archive) > 2 ** 20);
   const hasLog = async () => (await stack.call('GET', `/jobs/${logging.job_id}/log`)).text;
-  box.setLink('down');
+  worker.setLink('down');
   const cut = { fetched: fetched(), sent: sizeOf(archive), log: (await hasLog()).length };
   expect(Math.max(cut.fetched, cut.sent)).toBeLessThan(most);
   expect(cut.log).toBeGreaterThan(0);
-  const before = { tx: box.bytes('tx'), rx: box.bytes('rx') };
+  const before = { tx: worker.bytes('tx'), rx: worker.bytes('rx') };
   const broken = () => agentLog().split('trying again').length;
   const brokenBefore = broken();
   await until('the dataset’s connection is taken for broken', () => broken() > brokenBefore);
   // What had come is kept; what was in the sockets may still have been written after the cut.
   expect(sizeOf(archive)).toBeGreaterThanOrEqual(cut.sent);
   expect(sizeOf(archive)).toBeLessThan(most);
-  await box.limitRate(undefined);
-  box.setLink('up');
-  await box.letGo(logging.job_id);
+  await worker.limitRate(undefined);
+  worker.setLink('up');
+  await worker.letGo(logging.job_id);
 
   expect((await ended(fetching.job_id)).log).toBe(`${sha}  -\ndone\n`);
   // Nothing that was there already has gone over the cable again.
-  expect(box.bytes('tx') - before.tx).toBeLessThan(bytes.length - cut.fetched + 4 * 2 ** 20);
+  expect(worker.bytes('tx') - before.tx).toBeLessThan(bytes.length - cut.fetched + 4 * 2 ** 20);
   const { log } = await ended(sending.job_id);
   const { outputs } = await arrived(sending.job_id);
   expect(`${outputs[0]?.sha256}  -\n`).toBe(log);
-  expect(box.bytes('rx') - before.rx).toBeLessThan(24 * 2 ** 20 - cut.sent + 12 * 2 ** 20);
+  expect(worker.bytes('rx') - before.rx).toBeLessThan(24 * 2 ** 20 - cut.sent + 12 * 2 ** 20);
   const logged = await ended(logging.job_id);
   const count = logged.log.split('\n').length - 2;
   const lines = Array.from({ length: count }, (_, i) => `line ${i + 1}\n`).join('');
@@ -153,6 +153,6 @@ test('a link that is cut until its connections are taken for broken while a data
   for (const { job_id } of [fetching, sending, logging])
     await until(
       'nothing is left there',
-      () => !existsSync(join(box.root, 'results', String(job_id))),
+      () => !existsSync(join(worker.root, 'results', String(job_id))),
     );
 }, 400_000);

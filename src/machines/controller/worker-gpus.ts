@@ -1,19 +1,19 @@
 import { sleep } from '../../every.js';
 import type { Layout } from '../../config/layout.js';
-import { BOXES_PARTITION } from '../../cluster/slurm/partitions.js';
+import { WORKERS_PARTITION } from '../../cluster/slurm/partitions.js';
 import { scontrol } from '../daemons/job-processes.js';
 
-/** Each box sees within a second or two that slurmctld was started again. */
+/** Each worker sees within a second or two that slurmctld was started again. */
 const mostMs = 20_000;
 const lookMs = 100;
 const reason = 'not heard of since slurmctld was restarted';
 
 /**
- * Opens the partition of the worker boxes after a start of slurmctld, once the boxes have told it of their GPUs and it has counted
- * anew what running jobs have of them: 22.05 would else give the same GPU to the next job, too ("overallocated resources"). A box
+ * Opens the partition of the workers after a start of slurmctld, once the workers have told it of their GPUs and it has counted
+ * anew what running jobs have of them: 22.05 would else give the same GPU to the next job, too ("overallocated resources"). A worker
  * that is not heard of is drained until it is.
  */
-export class BoxGpus {
+export class WorkerGpus {
   /** Drained by us. */
   readonly #late = new Set<string>();
 
@@ -35,14 +35,14 @@ export class BoxGpus {
       this.say(`${name} is drained: ${reason}`);
     }
     await this.#countAnew();
-    await this.#update(`PartitionName=${BOXES_PARTITION}`, 'State=UP');
+    await this.#update(`PartitionName=${WORKERS_PARTITION}`, 'State=UP');
   }
 
-  /** Lets boxes that were late take jobs again. To be called again and again. */
+  /** Lets workers that were late take jobs again. To be called again and again. */
   async look(): Promise<void> {
     if (this.#late.size === 0) return;
-    const boxes = await this.#boxes();
-    const back = boxes?.filter((box) => this.#late.has(box.name) && box.isHeard) ?? [];
+    const workers = await this.#workers();
+    const back = workers?.filter((worker) => this.#late.has(worker.name) && worker.isHeard) ?? [];
     if (back.length === 0) return;
     await this.#countAnew();
     for (const { name, line } of back) {
@@ -59,16 +59,18 @@ export class BoxGpus {
 
   /** Those that slurmctld knows from its own notes only, and may start jobs on. */
   async #silent(): Promise<string[] | undefined> {
-    const boxes = await this.#boxes();
-    return boxes?.filter((box) => !box.isHeard && !box.isDown).map((box) => box.name);
+    const workers = await this.#workers();
+    return workers
+      ?.filter((worker) => !worker.isHeard && !worker.isDown)
+      .map((worker) => worker.name);
   }
 
   /** Undefined when slurmctld does not say. */
-  async #boxes() {
+  async #workers() {
     const nodes = await scontrol(this.layout, 'show', 'node', '--oneliner');
     return nodes
       ?.split('\n')
-      .filter((line) => line.includes(' AvailableFeatures=box '))
+      .filter((line) => line.includes(' AvailableFeatures=worker '))
       .map((line) => ({
         name: /^NodeName=(\S+)/.exec(line)?.[1] ?? '',
         isHeard: !line.includes(' SlurmdStartTime=None'),

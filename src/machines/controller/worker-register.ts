@@ -4,17 +4,17 @@ import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import { digestOf, isSameSecret } from '../../config/join-token.js';
 import {
-  boxesRecordSchema,
-  boxName,
-  mostBoxes,
-  type BoxRecord,
+  workersRecordSchema,
+  workerName,
+  mostWorkers,
+  type WorkerRecord,
   type JoinReply,
   type JoinRequest,
 } from '../../cluster/workers/record.js';
 import { KeyLock } from '../../key-lock.js';
 import type { Layout } from '../../config/layout.js';
 import {
-  PLACEHOLDER_BOXES_PARTITION,
+  PLACEHOLDER_WORKERS_PARTITION,
   placeholderNameOf,
 } from '../../cluster/slurm/placeholder-jobs.js';
 import { idsOfJobUsers } from '../daemons/accounts.js';
@@ -22,7 +22,7 @@ import { privateFile } from '../daemons/folders.js';
 import { scontrol } from '../daemons/job-processes.js';
 import type { SlurmConfigParts } from '../daemons/slurm-config.js';
 
-/** A box that cannot be one; the message is for whoever starts it. */
+/** A worker that cannot be one; the message is for whoever starts it. */
 export class JoinRefusal extends Error {
   override readonly name = 'JoinRefusal';
 }
@@ -30,8 +30,8 @@ export class JoinRefusal extends Error {
 /** munge takes nothing that is older than 5 minutes (munge(7)). */
 const mostSkewMs = 2 * 60_000;
 
-/** Which boxes there are; root's, who alone can hand over the munge key. */
-export class BoxRegister {
+/** Which workers there are; root's, who alone can hand over the munge key. */
+export class WorkerRegister {
   readonly #layout: Layout;
   /** One change of the record at a time: each reads it, asks Slurm, and writes it anew. */
   readonly #turns = new KeyLock<'record'>();
@@ -44,13 +44,13 @@ export class BoxRegister {
     },
   ) {
     this.#layout = parts.layout;
-    mkdirSync(dirname(this.#layout.boxesRecord), { recursive: true, mode: 0o755 });
-    if (!existsSync(this.#layout.boxesRecord)) this.#write([]);
+    mkdirSync(dirname(this.#layout.workersRecord), { recursive: true, mode: 0o755 });
+    if (!existsSync(this.#layout.workersRecord)) this.#write([]);
   }
 
-  all(): BoxRecord[] {
-    const text = readFileSync(this.#layout.boxesRecord, 'utf8');
-    return boxesRecordSchema.parse(JSON.parse(text)).boxes;
+  all(): WorkerRecord[] {
+    const text = readFileSync(this.#layout.workersRecord, 'utf8');
+    return workersRecordSchema.parse(JSON.parse(text)).workers;
   }
 
   /** @throws JoinRefusal */
@@ -59,8 +59,8 @@ export class BoxRegister {
   }
 
   /**
-   * Takes a box out of Slurm and keeps its name for it.
-   * @returns the name of the box whose token that is.
+   * Takes a worker out of Slurm and keeps its name for it.
+   * @returns the name of the worker whose token that is.
    */
   dismiss(token: string): Promise<string | undefined> {
     return this.#turns.hold('record', () => this.#dismiss(token));
@@ -68,48 +68,50 @@ export class BoxRegister {
 
   async #dismiss(token: string): Promise<string | undefined> {
     const hash = digestOf(token).toString('hex');
-    const box = this.all().find(({ token_hash }) => isSameSecret(token_hash, hash));
-    if (box === undefined) return undefined;
+    const worker = this.all().find(({ token_hash }) => isSameSecret(token_hash, hash));
+    if (worker === undefined) return undefined;
     // First, so that no placeholder is submitted for it any more.
-    this.#write(this.all().map((one) => (one.name === box.name ? { ...one, left: true } : one)));
-    await this.#cancelHolds(box.name);
-    await scontrol(this.#layout, 'delete', `NodeName=${box.name}`);
-    return box.name;
+    this.#write(this.all().map((one) => (one.name === worker.name ? { ...one, left: true } : one)));
+    await this.#cancelHolds(worker.name);
+    await scontrol(this.#layout, 'delete', `NodeName=${worker.name}`);
+    return worker.name;
   }
 
   async #admit(asked: JoinRequest): Promise<JoinReply> {
     this.#refuse(asked);
     const { config } = this.parts;
-    const boxes = this.all();
+    const workers = this.all();
     const nodes = (await scontrol(this.#layout, 'show', 'node', '--oneliner')) ?? '';
     const names = new Set([...nodes.matchAll(/^NodeName=(\S+)/gm)].map(([, name]) => name));
-    const before = boxes.find((box) => box.box_id === asked.box_id);
-    const taken = new Set(boxes.map((box) => box.name));
-    const free = Array.from({ length: mostBoxes }, (_, i) => boxName(i + 1)).find(
+    const before = workers.find((worker) => worker.worker_id === asked.worker_id);
+    const taken = new Set(workers.map((worker) => worker.name));
+    const free = Array.from({ length: mostWorkers }, (_, i) => workerName(i + 1)).find(
       (name) => !taken.has(name) && !names.has(name),
     );
     const name = before?.name ?? free;
     if (name === undefined)
-      throw new JoinRefusal(`there are ${mostBoxes} boxes already, which is the most there can be`);
+      throw new JoinRefusal(
+        `there are ${mostWorkers} workers already, which is the most there can be`,
+      );
     // Slurm keeps what it knew of the node, which may have other GPUs or memory now.
     if (names.has(name)) await this.#forget(name);
 
-    const boxToken = randomBytes(24).toString('base64url');
-    const { box_id, cpus, memory_mb, gpus } = asked;
+    const workerToken = randomBytes(24).toString('base64url');
+    const { worker_id, cpus, memory_mb, gpus } = asked;
     const record = {
       name,
-      box_id,
-      token_hash: digestOf(boxToken).toString('hex'),
+      worker_id,
+      token_hash: digestOf(workerToken).toString('hex'),
       cpus,
       memory_mb,
       gpus,
       joined_at: Date.now(),
       left: false,
     };
-    this.#write([...boxes.filter((box) => box.box_id !== box_id), record]);
+    this.#write([...workers.filter((worker) => worker.worker_id !== worker_id), record]);
     return {
       name,
-      box_token: boxToken,
+      worker_token: workerToken,
       munge_key: asked.munge_key_sha256 === undefined ? this.#mungeKey().toString('base64') : null,
       slurmctld_port: config.ports.slurmctld,
       slurmd_port: config.ports.slurmd,
@@ -119,10 +121,10 @@ export class BoxRegister {
     };
   }
 
-  /** What ran there when the box was last seen is gone with that. */
+  /** What ran there when the worker was last seen is gone with that. */
   async #forget(name: string): Promise<void> {
     const node = `NodeName=${name}`;
-    await scontrol(this.#layout, 'update', node, 'State=DOWN', 'Reason=the box has joined anew');
+    await scontrol(this.#layout, 'update', node, 'State=DOWN', 'Reason=the worker has joined anew');
     await this.#cancelHolds(name);
     const said = await scontrol(this.#layout, 'delete', node);
     if (said === undefined)
@@ -135,7 +137,7 @@ export class BoxRegister {
       'scancel',
       [
         '--quiet',
-        `--partition=${PLACEHOLDER_BOXES_PARTITION}`,
+        `--partition=${PLACEHOLDER_WORKERS_PARTITION}`,
         `--name=${placeholderNameOf(name)}`,
       ],
       {
@@ -193,9 +195,9 @@ export class BoxRegister {
     return readFileSync(this.#mungeKeyPath);
   }
 
-  #write(boxes: BoxRecord[]): void {
+  #write(workers: WorkerRecord[]): void {
     const { jobrunner } = this.parts.accounts;
-    const text = `${JSON.stringify({ boxes }, null, 2)}\n`;
-    privateFile(this.#layout.boxesRecord, text, 0o640, { uid: 0, gid: jobrunner.gid });
+    const text = `${JSON.stringify({ workers }, null, 2)}\n`;
+    privateFile(this.#layout.workersRecord, text, 0o640, { uid: 0, gid: jobrunner.gid });
   }
 }

@@ -5,12 +5,12 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePorts } from '../free-ports.js';
 import { LiveStack, makeRoot } from './live-stack.js';
-import { joinToken, WorkerBox } from './worker-box.js';
+import { joinToken, TestWorker } from './test-worker.js';
 
 const MiB = 2 ** 20;
 
 let stack: LiveStack;
-let box: WorkerBox;
+let worker: TestWorker;
 /** A disk of its own, 32 MiB. */
 let disk: string;
 beforeAll(async () => {
@@ -20,13 +20,13 @@ beforeAll(async () => {
   disk = join(root, 'datasets');
   mkdirSync(disk);
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=32m', 'tmpfs', disk]);
-  box = await WorkerBox.start(stack, joinToken(stack), { JR_CACHE_GB: '0.01' }, root);
-  await box.ready();
+  worker = await TestWorker.start(stack, joinToken(stack), { JR_CACHE_GB: '0.01' }, root);
+  await worker.ready();
 }, 180_000);
 afterAll(async () => {
-  await box.leave();
+  await worker.leave();
   execFileSync('umount', [disk]);
-  await WorkerBox.removeAll();
+  await TestWorker.removeAll();
   await stack.remove();
 }, 180_000);
 
@@ -39,25 +39,25 @@ async function upload(megabytes: number): Promise<string> {
 
 const isThere = (sha: string) => existsSync(join(disk, sha.slice(0, 2), sha, 'original'));
 const use = (sha: string) =>
-  stack.shell('sha256sum <"$JR_DATASET_FILE"', { partition: 'boxes', dataset_sha: sha });
+  stack.shell('sha256sum <"$JR_DATASET_FILE"', { partition: 'workers', dataset_sha: sha });
 
-test('datasets on a box keep to what they may take: those not used for longest go, none that a job uses', async () => {
+test('datasets on a worker keep to what they may take: those not used for longest go, none that a job uses', async () => {
   const [a, b, c, d] = [await upload(4), await upload(4), await upload(4), await upload(4)];
   for (const sha of [a, b, a, c]) expect((await use(sha)).log).toBe(`${sha}  -\n`);
   expect([a, b, c].map(isThere)).toEqual([true, false, true]);
 
   const { json } = await stack.submit({
-    ...{ command_key: 'shell', mem_gb: 0.2, partition: 'boxes', dataset_sha: a },
+    ...{ command_key: 'shell', mem_gb: 0.2, partition: 'workers', dataset_sha: a },
     command: 'echo on; until [ -e go ]; do sleep 0.1; done; sha256sum <"$JR_DATASET_FILE"',
   });
   await stack.until(json.job_id, 'RUNNING');
   for (const sha of [c, d]) expect((await use(sha)).log).toBe(`${sha}  -\n`);
   expect([a, c, d].map(isThere)).toEqual([true, false, true]);
-  await box.letGo(json.job_id);
+  await worker.letGo(json.job_id);
   expect((await stack.finish(json.job_id)).log).toBe(`on\n${a}  -\n`);
 }, 120_000);
 
-test('a dataset that is more than a box may keep ends its job with the reason', async () => {
+test('a dataset that is more than a worker may keep ends its job with the reason', async () => {
   const sha = await upload(12);
   const ended = await use(sha);
   expect(ended).toMatchObject({ status: 'FAILED', exit_code: 2 });
@@ -66,7 +66,7 @@ test('a dataset that is more than a box may keep ends its job with the reason', 
   );
 }, 180_000);
 
-test('where the disk of a box is full, other datasets make room; when none is left, the job ends with the reason', async () => {
+test('where the disk of a worker is full, other datasets make room; when none is left, the job ends with the reason', async () => {
   const [a, b] = [await upload(4), await upload(4)];
   await use(a);
   // What somebody else has there: room for two more MiB is left.
@@ -80,7 +80,7 @@ test('where the disk of a box is full, other datasets make room; when none is le
   const ended = await use(c);
   expect(ended).toMatchObject({ status: 'FAILED', exit_code: 2 });
   expect(ended.log).toMatch(
-    /the disk of this box is too full for the dataset, which needs 0\.00781 GiB/,
+    /the disk of this worker is too full for the dataset, which needs 0\.00781 GiB/,
   );
   rmSync(filler);
   expect((await use(c)).log).toBe(`${c}  -\n`);

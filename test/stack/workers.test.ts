@@ -7,41 +7,41 @@ import { setTimeout } from 'node:timers/promises';
 import { alternatingLines, printAlternating } from '../alternating-lines.js';
 import { freePorts } from '../free-ports.js';
 import { LiveStack } from './live-stack.js';
-import { joinToken, WorkerBox } from './worker-box.js';
+import { joinToken, TestWorker } from './test-worker.js';
 
 interface ResultReply {
   outputs: { path: string; size: number; sha256: string | null; download_url: string }[];
   warnings: string[];
 }
 interface GpusReply {
-  boxes: { node: string; gpus: { index: number; jobs: { job_id: number }[] }[] }[];
+  workers: { node: string; gpus: { index: number; jobs: { job_id: number }[] }[] }[];
 }
 interface NodesReply {
   nodes: { name: string; state: string; partition: string; cpus: number }[];
 }
 
 let stack: LiveStack;
-let box: WorkerBox;
+let worker: TestWorker;
 let folder: string;
 beforeAll(async () => {
   const [port] = await freePorts(1);
-  folder = mkdtempSync(join(tmpdir(), 'jr-boxes-'));
+  folder = mkdtempSync(join(tmpdir(), 'jr-workers-'));
   stack = await LiveStack.start({
     JR_JOIN_PORT: String(port),
     // Far more than the link is cut for below, also on a busy machine.
-    JR_BOX_TIMEOUT: '20',
+    JR_WORKER_TIMEOUT: '20',
     JR_JOIN_TOKEN_FILE: join(folder, 'token'),
   });
-  box = await WorkerBox.start(stack, joinToken(stack));
-  await box.ready();
+  worker = await TestWorker.start(stack, joinToken(stack));
+  await worker.ready();
 }, 180_000);
 afterAll(async () => {
-  await WorkerBox.removeAll();
+  await TestWorker.removeAll();
   await stack.remove();
   rmSync(folder, { recursive: true });
 }, 180_000);
 
-const onBox = { partition: 'boxes' };
+const onWorker = { partition: 'workers' };
 const result = async (id: number) =>
   (await stack.call<ResultReply>('GET', `/jobs/${id}/result`)).json;
 const node = async (name: string) =>
@@ -65,33 +65,33 @@ async function until(what: string, isSo: () => Promise<boolean> | boolean): Prom
   throw new Error(`it did not come to this: ${what}`);
 }
 
-test('a job runs on a box: its log comes while it runs, its outputs when it has ended, and nothing of it stays there', async () => {
+test('a job runs on a worker: its log comes while it runs, its outputs when it has ended, and nothing of it stays there', async () => {
   const command = [
     'echo "on $SLURMD_NODENAME with $CUDA_VISIBLE_DEVICES, $JR_GPU_MEM_MB MiB"; echo odd >&2',
     'mkdir -p deep/er; echo weights > deep/er/a.pt; ln -s deep/er/a.pt link.pt; ln -s /etc/passwd out.pt',
     'until [ -e go ]; do sleep 0.1; done; echo last words',
   ].join('\n');
   const { json } = await stack.submit({
-    ...{ command_key: 'shell', command, gpus: 2, mem_gb: 0.2, ...onBox },
+    ...{ command_key: 'shell', command, gpus: 2, mem_gb: 0.2, ...onWorker },
   });
   const id = json.job_id;
   const log = async () => (await stack.call('GET', `/jobs/${id}/log`)).text;
   await until('its first line is here while it runs', async () => (await log()).includes('odd'));
   await stack.until(id, 'RUNNING');
   await until('its GPUs are told', async () => {
-    const { boxes } = (await stack.call<GpusReply>('GET', '/gpus')).json;
-    const [first] = boxes;
+    const { workers } = (await stack.call<GpusReply>('GET', '/gpus')).json;
+    const [first] = workers;
     const inUse = first?.gpus.filter((gpu) => gpu.jobs.some((job) => job.job_id === id));
-    return first?.node === 'box1' && first.gpus.length === 3 && inUse?.length === 2;
+    return first?.node === 'worker1' && first.gpus.length === 3 && inUse?.length === 2;
   });
-  expect(await log()).toMatch(/^on box1 with \d,\d, \d+ MiB\nodd\n$/);
-  const there = join(box.root, 'results', String(id));
+  expect(await log()).toMatch(/^on worker1 with \d,\d, \d+ MiB\nodd\n$/);
+  const there = join(worker.root, 'results', String(id));
   expect(readdirSync(join(stack.root, 'results', String(id)))).toEqual([]);
   writeFileSync(join(there, 'go'), '');
 
   const ended = await stack.finish(id);
-  expect(ended).toMatchObject({ status: 'COMPLETED', exit_code: 0, node: 'box1' });
-  // Not a moment later: the box is not through with a job before its whole log is here.
+  expect(ended).toMatchObject({ status: 'COMPLETED', exit_code: 0, node: 'worker1' });
+  // Not a moment later: the worker is not through with a job before its whole log is here.
   expect(ended.log).toMatch(/last words\n$/);
   const { outputs } = await arrived(id);
   const sha256 = createHash('sha256').update('weights\n').digest('hex');
@@ -100,11 +100,11 @@ test('a job runs on a box: its log comes while it runs, its outputs when it has 
   const { text } = await stack.call('GET', outputs[0]?.download_url ?? '');
   expect(text).toBe('weights\n');
   await until('nothing is left there', () => !existsSync(there));
-  expect(existsSync(join(box.root, 'logs', 'jobs', String(id)))).toBe(false);
+  expect(existsSync(join(worker.root, 'logs', 'jobs', String(id)))).toBe(false);
 }, 180_000);
 
-test('the log of a job on a box has both streams in order, or standard error in a file of its own', async () => {
-  const fields = { command_key: 'shell', mem_gb: 0.1, ...onBox };
+test('the log of a job on a worker has both streams in order, or standard error in a file of its own', async () => {
+  const fields = { command_key: 'shell', mem_gb: 0.1, ...onWorker };
   const [one, split] = await Promise.all([
     stack.run({ ...fields, command: printAlternating }),
     stack.run({ ...fields, command: 'echo one; echo two >&2', split_log: true }),
@@ -114,9 +114,9 @@ test('the log of a job on a box has both streams in order, or standard error in 
   expect(errors.text).toBe('two\n');
 }, 120_000);
 
-test('on a box, too, the jobs of two users are kept apart', async () => {
+test('on a worker, too, the jobs of two users are kept apart', async () => {
   const [alice, bob] = [await stack.asUser('alice'), await stack.asUser('bob')];
-  const fields = { command_key: 'shell', mem_gb: 0.1, ...onBox };
+  const fields = { command_key: 'shell', mem_gb: 0.1, ...onWorker };
   const command =
     'id -un; umask 077; echo weights >a.pt; (setsid sleep 600 &); until [ -e go ]; do sleep 0.1; done';
   const { job_id: id } = (await stack.submit({ ...fields, command }, alice)).json;
@@ -134,94 +134,97 @@ test('on a box, too, the jobs of two users are kept apart', async () => {
   expect(left.log).toBe('none\n');
 }, 120_000);
 
-test('a dataset is brought to a box by its digest when a job first needs it there', async () => {
+test('a dataset is brought to a worker by its digest when a job first needs it there', async () => {
   const bytes = Buffer.from('a,b\n1,2\n');
   const sha = createHash('sha256').update(bytes).digest('hex');
   await stack.call('PUT', `/datasets/${sha}?name=t.csv`, { body: bytes });
-  const fields = { ...onBox, dataset_sha: sha };
+  const fields = { ...onWorker, dataset_sha: sha };
   const first = await stack.shell('cat "$JR_DATASET_DIR"/*; sha256sum <"$JR_DATASET_FILE"', fields);
   expect(first).toMatchObject({ status: 'COMPLETED', log: `a,b\n1,2\n${sha}  -\n` });
   expect((await stack.shell('ls "$JR_DATASET_DIR"', fields)).log).toBe('t.csv\n');
-  expect(existsSync(join(box.root, 'datasets', sha.slice(0, 2), sha, 'original'))).toBe(true);
+  expect(existsSync(join(worker.root, 'datasets', sha.slice(0, 2), sha, 'original'))).toBe(true);
 }, 180_000);
 
-test('a script of the caller’s own runs on a box, and a job there that is cancelled ends', async () => {
+test('a script of the caller’s own runs on a worker, and a job there that is cancelled ends', async () => {
   const form = new FormData();
-  const fields = { command_key: 'python_script', mem_gb: '0.2', ...onBox };
+  const fields = { command_key: 'python_script', mem_gb: '0.2', ...onWorker };
   for (const [name, value] of Object.entries(fields)) form.set(name, value);
   form.set('script', new Blob(['import os; print("own", os.environ["SLURMD_NODENAME"])']), 's.py');
   const { json } = await stack.call('POST', '/jobs', { body: form });
-  expect(await stack.finish(json.job_id)).toMatchObject({ status: 'COMPLETED', log: 'own box1\n' });
+  expect(await stack.finish(json.job_id)).toMatchObject({
+    status: 'COMPLETED',
+    log: 'own worker1\n',
+  });
 
   const { json: long } = await stack.submit({
-    ...{ command_key: 'shell', command: 'echo on; sleep 600', mem_gb: 0.2, ...onBox },
+    ...{ command_key: 'shell', command: 'echo on; sleep 600', mem_gb: 0.2, ...onWorker },
   });
   await stack.says(long.job_id, /^on$/m);
   await stack.call('POST', `/jobs/${long.job_id}/cancel`);
   expect(await stack.finish(long.job_id)).toMatchObject({ status: 'CANCELLED' });
 }, 180_000);
 
-test('a job for which a box cannot get what it needs ends with the reason, and the box takes the next', async () => {
+test('a job for which a worker cannot get what it needs ends with the reason, and the worker takes the next', async () => {
   const bytes = Buffer.from('gone\n');
   const sha = createHash('sha256').update(bytes).digest('hex');
   await stack.call('PUT', `/datasets/${sha}?name=g.txt`, { body: bytes });
   rmSync(join(stack.root, 'datasets', sha.slice(0, 2), sha, 'original'));
-  const job = await stack.shell('cat "$JR_DATASET_FILE"', { ...onBox, dataset_sha: sha });
+  const job = await stack.shell('cat "$JR_DATASET_FILE"', { ...onWorker, dataset_sha: sha });
   expect(job).toMatchObject({ status: 'FAILED', exit_code: 2 });
-  expect(job.log).toMatch(/^jobrunner: this box could not get what the job needs: /);
-  expect((await stack.shell('echo next', onBox)).log).toBe('next\n');
+  expect(job.log).toMatch(/^jobrunner: this worker could not get what the job needs: /);
+  expect((await stack.shell('echo next', onWorker)).log).toBe('next\n');
 }, 180_000);
 
-test('a job that says nothing of where takes the first place free, on a box when this machine has no room', async () => {
+test('a job that says nothing of where takes the first place free, on a worker when this machine has no room', async () => {
   const whole = { gpus: 2, mem_gb: 0.2, command_key: 'shell', command: 'sleep 600' };
   const { json: here } = await stack.submit({ ...whole, partition: 'main' });
   await stack.until(here.job_id, 'RUNNING');
-  expect((await stack.shell('echo $SLURMD_NODENAME', { gpus: 1 })).log).toBe('box1\n');
+  expect((await stack.shell('echo $SLURMD_NODENAME', { gpus: 1 })).log).toBe('worker1\n');
   // More than this machine ever has.
   expect((await stack.shell('echo $SLURM_JOB_GPUS', { gpus: 3 })).log).toBe('0,1,2\n');
   await stack.call('POST', `/jobs/${here.job_id}/cancel`);
 }, 180_000);
 
-test('a box without the token, or in front of another controller, does not get in', async () => {
+test('a worker without the token, or in front of another controller, does not get in', async () => {
   const token = joinToken(stack);
   const [form, fingerprint, secret = ''] = token.split('.');
-  const stranger = await WorkerBox.start(
+  const stranger = await TestWorker.start(
     stack,
     [form, fingerprint, secret.replace(/./, (c) => (c === 'A' ? 'B' : 'A'))].join('.'),
   );
   expect(await stranger.ended()).toMatch(
-    /refuses this box: JR_JOIN_TOKEN: is not this controller’s/,
+    /refuses this worker: JR_JOIN_TOKEN: is not this controller’s/,
   );
   await stranger.remove();
-  const misled = await WorkerBox.start(stack, [form, 'A'.repeat(43), secret].join('.'));
+  const misled = await TestWorker.start(stack, [form, 'A'.repeat(43), secret].join('.'));
   expect(await misled.ended()).toMatch(/its certificate is not the one that JR_JOIN_TOKEN names/);
   await misled.remove();
   const names = (await stack.call<NodesReply>('GET', '/nodes')).json.nodes.map(({ name }) => name);
-  expect(names).toEqual(['box0', 'box1']);
+  expect(names).toEqual(['box0', 'worker1']);
 }, 180_000);
 
 test('a link that is cut in mid-job loses nothing', async () => {
   const { json } = await stack.submit({
-    ...{ command_key: 'shell', mem_gb: 0.2, ...onBox },
+    ...{ command_key: 'shell', mem_gb: 0.2, ...onWorker },
     command: 'echo before; until [ -e go ]; do sleep 0.1; done; echo after; echo x > x.pt',
   });
   const id = json.job_id;
   await until('its first line is here', async () =>
     (await stack.call('GET', `/jobs/${id}/log`)).text.includes('before'),
   );
-  box.setLink('down');
-  await box.letGo(id);
-  const localLog = join(box.root, 'logs', 'jobs', String(id), 'stdout.log');
+  worker.setLink('down');
+  await worker.letGo(id);
+  const localLog = join(worker.root, 'logs', 'jobs', String(id), 'stdout.log');
   await until('it has gone on', () => readFileSync(localLog, 'utf8').includes('after'));
-  box.setLink('up');
+  worker.setLink('up');
   expect(await stack.finish(id)).toMatchObject({ status: 'COMPLETED', log: 'before\nafter\n' });
   expect((await arrived(id)).outputs.map(({ path }) => path)).toEqual(['x.pt']);
 }, 180_000);
 
-test('a box that is gone in mid-job: the job fails with the reason, or is queued again where it asked for that', async () => {
+test('a worker that is gone in mid-job: the job fails with the reason, or is queued again where it asked for that', async () => {
   const command = 'echo on $SLURMD_NODENAME; [ "$SLURMD_NODENAME" = box0 ] || sleep 600';
   const fields = { command_key: 'shell', command, mem_gb: 0.2 };
-  const { json: plain } = await stack.submit({ ...fields, ...onBox });
+  const { json: plain } = await stack.submit({ ...fields, ...onWorker });
   // This machine is full, so that the other one starts there, too.
   const { json: full } = await stack.submit({
     ...{ ...fields, command: 'sleep 600', cpus: 16, partition: 'main' },
@@ -230,48 +233,48 @@ test('a box that is gone in mid-job: the job fails with the reason, or is queued
   const { json: again } = await stack.submit({ ...fields, requeue: true });
   for (const { job_id } of [plain, again])
     await until('it runs there', async () =>
-      (await stack.call('GET', `/jobs/${job_id}/log`)).text.includes('on box1'),
+      (await stack.call('GET', `/jobs/${job_id}/log`)).text.includes('on worker1'),
     );
-  await box.cutPower();
+  await worker.cutPower();
   await stack.call('POST', `/jobs/${full.job_id}/cancel`);
   const failed = await stack.finish(plain.job_id);
   expect(failed).toMatchObject({ status: 'NODE_FAIL', failure: 'node' });
-  expect(failed.message).toMatch(/box1/);
-  expect((await result(plain.job_id)).warnings.join()).toMatch(/still on box1/);
+  expect(failed.message).toMatch(/worker1/);
+  expect((await result(plain.job_id)).warnings.join()).toMatch(/still on worker1/);
   const moved = await stack.finish(again.job_id);
   expect(moved).toMatchObject({ status: 'COMPLETED', node: 'box0', log: 'on box0\n' });
-  expect((await node('box1'))?.state).toMatch(/^down/);
+  expect((await node('worker1'))?.state).toMatch(/^down/);
 }, 180_000);
 
-test('a box comes back under its name, and sends what it could not before', async () => {
-  const { root } = box;
-  const left = readdirSync(join(root, 'boxes', 'outbox'));
+test('a worker comes back under its name, and sends what it could not before', async () => {
+  const { root } = worker;
+  const left = readdirSync(join(root, 'workers', 'outbox'));
   expect(left.length).toBeGreaterThan(0);
   const tokenFile = { JR_JOIN_TOKEN_FILE: stack.env['JR_JOIN_TOKEN_FILE'] ?? '' };
-  box = await WorkerBox.start(stack, '', tokenFile, root);
-  await box.ready();
-  expect(box.said).toMatch(/box1 of the cluster/);
-  expect((await stack.shell('echo $SLURMD_NODENAME', onBox)).log).toBe('box1\n');
-  await until('all is sent', () => readdirSync(join(root, 'boxes', 'outbox')).length === 0);
+  worker = await TestWorker.start(stack, '', tokenFile, root);
+  await worker.ready();
+  expect(worker.said).toMatch(/worker1 of the cluster/);
+  expect((await stack.shell('echo $SLURMD_NODENAME', onWorker)).log).toBe('worker1\n');
+  await until('all is sent', () => readdirSync(join(root, 'workers', 'outbox')).length === 0);
 }, 120_000);
 
-test('a box that leaves is no node any more, and its job ends with the reason', async () => {
+test('a worker that leaves is no node any more, and its job ends with the reason', async () => {
   const { json } = await stack.submit({
-    ...{ command_key: 'shell', mem_gb: 0.2, ...onBox },
+    ...{ command_key: 'shell', mem_gb: 0.2, ...onWorker },
     command: 'echo here; sleep 600',
   });
   await until('it runs', async () =>
     (await stack.call('GET', `/jobs/${json.job_id}/log`)).text.includes('here'),
   );
-  expect(await box.leave()).toMatch(/Leaving …\nStopped\.\n$/);
+  expect(await worker.leave()).toMatch(/Leaving …\nStopped\.\n$/);
   const ended = await stack.finish(json.job_id);
   expect(ended).toMatchObject({ status: 'NODE_FAIL', failure: 'node' });
   expect(ended.log).toMatch(/^here\n/);
   // Not kept back: they came before it left.
-  expect(readdirSync(join(box.root, 'boxes', 'outbox'))).toEqual([]);
-  expect(await node('box1')).toBeUndefined();
+  expect(readdirSync(join(worker.root, 'workers', 'outbox'))).toEqual([]);
+  expect(await node('worker1')).toBeUndefined();
   const refused = await stack.submit({
-    ...{ command_key: 'shell', command: 'true', ...onBox },
+    ...{ command_key: 'shell', command: 'true', ...onWorker },
   });
   expect(refused.status).toBe(422);
 }, 120_000);

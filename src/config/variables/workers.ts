@@ -2,19 +2,19 @@ import { z } from 'zod';
 import { joinTokenPattern } from '../join-token.js';
 import { absolutePath, gigabytes, wholeNumber } from '../kinds.js';
 
-/** Worker boxes, on both sides. */
-export const boxesVariables = {
+/** Workers, on both sides. */
+export const workersVariables = {
   JR_ROLE: z
     .enum(['controller', 'worker'], { error: 'expected controller or worker' })
     .default('controller')
-    .meta({ description: '`worker`: join the cluster of another box instead of being one' }),
+    .meta({ description: '`worker`: join the cluster of another machine instead of running one' }),
   JR_JOIN_PORT: wholeNumber(1, 65535).optional().meta({
     shown: 'none',
-    description: 'Port at which worker boxes join (TLS); slurmctld then listens to them, too',
+    description: 'Port at which workers join (TLS); slurmctld then listens to them, too',
   }),
-  JR_BOX_TIMEOUT: wholeNumber(10, 3600)
+  JR_WORKER_TIMEOUT: wholeNumber(10, 3600)
     .default(120)
-    .meta({ description: 'Seconds without a word from a worker box until its jobs are given up' }),
+    .meta({ description: 'Seconds without a word from a worker until its jobs are given up' }),
   JR_CONTROLLER: z
     .string()
     .regex(
@@ -29,9 +29,9 @@ export const boxesVariables = {
   }),
   JR_JOIN_TOKEN: z
     .string()
-    .regex(joinTokenPattern, 'expected what "jobrunner box token" prints on the controller')
+    .regex(joinTokenPattern, 'expected what "jobrunner worker token" prints on the controller')
     .optional()
-    .meta({ shown: 'none', description: 'Worker: what `jobrunner box token` prints there' }),
+    .meta({ shown: 'none', description: 'Worker: what `jobrunner worker token` prints there' }),
   JR_JOIN_TOKEN_FILE: absolutePath.optional().meta({
     shown: 'none',
     description: 'Worker: file to read that from; controller: file to write it to at its start',

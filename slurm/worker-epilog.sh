@@ -1,0 +1,11 @@
+#!/bin/sh
+# Rendered at each start of a worker from slurm/worker-epilog.sh. Run by slurmd, as root, after each job, once epilog.sh is through:
+# when this ends, the controller has the job's whole log. Its outputs follow.
+{{epilog}}
+case $SLURM_JOB_WORK_DIR in
+  {{results_dir}}/*) ;;
+  *) exit 0 ;;
+esac
+cd / && env -i PATH=/usr/bin:/bin LANG=C.UTF-8 NODE_ENV=production JR_ROOT={{root}} \
+  setpriv --reuid=jobrunner --regid=jobrunner --init-groups {{node}} {{main}} worker-job end "${SLURM_JOB_WORK_DIR##*/}" "$SLURM_JOB_ID" "$SLURM_JOB_USER"
+exit 0
