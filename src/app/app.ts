@@ -2,6 +2,7 @@ import { setMaxListeners } from 'node:events';
 import type { Server } from 'node:http';
 import type { Logger } from 'pino';
 import type { Base } from './base.js';
+import type { OperatorClient } from '../cluster/slurm/client.js';
 import { Closing } from './closing.js';
 import { openOwnCluster } from './own-cluster.js';
 import { openData } from './data.js';
@@ -10,13 +11,15 @@ import { openJobs } from './jobs.js';
 import { openOutputs } from './outputs.js';
 import { openExternalCluster } from './external-cluster.js';
 import { openViews } from './views.js';
-import { audit, auditRoutes } from '../auth/audit.js';
+import { audit } from '../auth/audit.js';
+import { auditRoutes } from '../auth/audit-routes.js';
 import { Authenticator } from '../auth/authenticator.js';
+import { guardsOf } from '../auth/guards.js';
 import { tokenRoutes } from '../auth/token-routes.js';
 import { Tokens } from '../auth/tokens.js';
 import { Limits } from '../auth/user-limits.js';
 import { userRoutes } from '../auth/user-routes.js';
-import { workerRoutes } from '../machines/worker/api/routes.js';
+import { workerApi } from '../machines/worker/api/routes.js';
 import { ConfigError } from '../config/config-error.js';
 import type { Config } from '../config/config.js';
 import { importRoutes } from '../datasets/import/routes.js';
@@ -25,10 +28,14 @@ import { openDatabase } from '../db/database.js';
 import { HealthCheck } from './health/health.js';
 import { healthRoutes } from './health/routes.js';
 import { createHttpApp } from './http-mounts.js';
+import { openapiRoutes } from './openapi-routes.js';
+import { Api, type Endpoint } from '../http/api.js';
 import { closeServer, listen } from '../http/server.js';
 import { ingestRoutes } from '../ingest/routes.js';
 import { jobsFileRoutes } from '../ingest/jobs-file/routes.js';
 import { mayUseLocalGpus } from '../jobs/placement/target.js';
+import type { Job } from '../jobs/job.js';
+import { logRoutes } from '../jobs/log-routes.js';
 import { jobRoutes } from '../jobs/routes.js';
 import { screenRoutes } from '../jobs/screen-routes.js';
 import * as jobStore from '../jobs/store.js';
@@ -44,16 +51,26 @@ const graceMs = 10_000;
 
 export interface App {
   server: Server;
+  /** All that the service answers, workers’ too. */
+  endpoints: readonly Endpoint[];
   /** Takes nothing new, waits for what is under way, closes all. */
   close(): Promise<void>;
 }
 
-/** Opens everything, in the order in which one part needs another; what fails half-way is closed again. */
-export async function openApp(config: Config, layout: Layout, log: Logger): Promise<App> {
+/**
+ * Opens everything, in the order in which one part needs another; what fails half-way is closed again.
+ * @param given stands in for the Slurm of our own, in tests
+ */
+export async function openApp(
+  config: Config,
+  layout: Layout,
+  log: Logger,
+  given?: OperatorClient,
+): Promise<App> {
   const closing = new Closing(log);
   try {
-    const server = await open(config, layout, log, closing);
-    return { server, close: closing.closeAll };
+    const opened = await open(config, layout, log, closing, given);
+    return { ...opened, close: closing.closeAll };
   } catch (error) {
     await closing.closeAll();
     throw error;
@@ -65,7 +82,8 @@ async function open(
   layout: Layout,
   log: Logger,
   closing: Closing,
-): Promise<Server> {
+  given: OperatorClient | undefined,
+): Promise<Omit<App, 'close'>> {
   const { authToken } = config;
   if (authToken === undefined)
     throw new ConfigError(
@@ -90,13 +108,16 @@ async function open(
   const { datasets, imports } = data;
   const cluster = config.external
     ? await openExternalCluster(base, config.external)
-    : openOwnCluster(base);
+    : openOwnCluster(base, given);
   const { slurm, own } = cluster;
   const results = await openOutputs(base, data, cluster);
   const { folders, outputs, workerService } = results;
   const work = await openJobs(base, userLimits, data, cluster, results);
   const { jobs, control, gpus, templates } = work;
-  const views = openViews(base, cluster, gpus);
+  const authenticator = new Authenticator(tokens);
+  const guards = guardsOf(authenticator);
+  const api = new Api(guards);
+  const views = openViews(api, base, cluster, gpus);
   const { jobsFile, waysIn } = await openIngest(base, cluster, work, results);
   const queue = new QueueService({
     db,
@@ -110,43 +131,45 @@ async function open(
     now,
   });
 
-  const authenticator = new Authenticator(tokens);
   const health = new HealthCheck({ db, slurm, root: layout.root, now, ...views.health });
+  const whyHeldBack = (job: Job) => (gpus && mayUseLocalGpus(job) ? gpus.whyClosed(job) : null);
+  const workers =
+    own?.workers &&
+    workerService &&
+    workerApi({ workers: own.workers, service: workerService, datasets });
+  healthRoutes(api, health);
+  queueRoutes(api, {
+    queue,
+    authenticator,
+    isPublic: config.queue.isPublic,
+    stopping: stopping.signal,
+  });
+  importRoutes(api, imports, stopping.signal);
+  datasetRoutes(api, datasets);
+  commandRoutes(api, templates);
+  jobRoutes(api, jobs, control, stopping.signal, whyHeldBack);
+  logRoutes(api, { jobs, outputs, folders, stopping: stopping.signal, whyHeldBack });
+  screenRoutes(api, db);
+  outputRoutes(api, outputs);
+  jobsFileRoutes(api, jobsFile);
+  ingestRoutes(api, waysIn);
+  metricsRoutes(api, db, health, () => gpus?.view().gpus ?? [], waysIn);
+  tokenRoutes(api, tokens);
+  userRoutes(api, userLimits, work.limitsChanged);
+  auditRoutes(api, db);
+  const workerEndpoints = workers?.endpoints ?? [];
+  openapiRoutes(api, workerEndpoints);
   const app = createHttpApp({
     log,
     trustedProxies: config.trustedProxies,
-    authenticator,
     audit: audit(db, now),
-    health: healthRoutes(health),
-    queueApi: queueRoutes({
-      queue,
-      authenticator,
-      isPublic: config.queue.isPublic,
-      stopping: stopping.signal,
-    }),
-    workers:
-      own?.workers &&
-      workerService &&
-      workerRoutes({ workers: own.workers, service: workerService, datasets }),
-    imports: importRoutes(imports, stopping.signal),
-    datasets: datasetRoutes(datasets),
-    commands: commandRoutes(templates),
-    jobs: jobRoutes(jobs, control, outputs, folders, stopping.signal, (job) =>
-      gpus && mayUseLocalGpus(job) ? gpus.whyClosed(job) : null,
-    ),
-    screens: screenRoutes(db),
-    outputs: outputRoutes(outputs),
-    gpus: views.gpus,
-    nodes: views.nodes,
-    ingest: [jobsFileRoutes(jobsFile), ingestRoutes(waysIn)],
-    metrics: metricsRoutes(db, health, () => gpus?.view().gpus ?? [], waysIn),
-    tokens: tokenRoutes(tokens),
-    users: userRoutes(userLimits, work.limitsChanged),
-    auditLog: auditRoutes(db),
+    api,
+    workerApi: workers,
+    guard: guards.reader,
   });
   const server = await listen(app, config.host, config.port);
   closing.add(() => closeServer(server, graceMs));
   // First of all: who waits for a job to end is answered with how it stands.
   closing.add(() => stopping.abort());
-  return server;
+  return { server, endpoints: [...api.endpoints, ...workerEndpoints] };
 }

@@ -1,38 +1,24 @@
-import express, { type Express, type RequestHandler, type Router } from 'express';
+import express, { type Express, type RequestHandler } from 'express';
 import helmet from 'helmet';
 import type { Logger } from 'pino';
 import { pinoHttp } from 'pino-http';
-import { requireToken, type Authenticator } from '../auth/authenticator.js';
-import { adminsOnly, readersOnlyRead } from '../auth/caller.js';
 import { AppError } from '../errors.js';
+import type { Api, Guard } from '../http/api.js';
 import { errorReply } from '../http/error-reply.js';
 
 export interface HttpParts {
   log: Logger;
-  /** How many proxies stand in front; the address of who asks is taken from the last one of them. */
+  /** How many proxies stand in front; the address of the caller comes from the last of them. */
   trustedProxies: number;
-  authenticator: Authenticator;
   audit: RequestHandler;
-  health: Router;
-  queueApi: Router;
+  api: Api;
   /** Undefined where no worker may join. */
-  workers: Router | undefined;
-  imports: Router;
-  datasets: Router;
-  commands: Router;
-  jobs: Router;
-  screens: Router;
-  outputs: Router;
-  gpus: Router;
-  nodes: Router;
-  ingest: Router[];
-  metrics: Router;
-  tokens: Router;
-  users: Router;
-  auditLog: Router;
+  workerApi: Api | undefined;
+  /** Guards the paths that no endpoint has. */
+  guard: Guard;
 }
 
-/** Every mount, in order: what stands above `requireToken` sees to it itself, or is open to all. */
+/** All that requests go through, in order. */
 export function createHttpApp(parts: HttpParts): Express {
   const app = express();
   app.disable('x-powered-by');
@@ -54,34 +40,21 @@ export function createHttpApp(parts: HttpParts): Express {
     }),
   );
   app.use(helmet());
-
-  app.use('/health', parts.health);
-  // Workers have tokens of their own.
-  if (parts.workers) app.use('/workers', parts.workers);
-  app.use(parts.audit);
-  // Asks for the token by itself, which its submissions carry in their form.
-  app.use(parts.queueApi);
-  app.use(requireToken(parts.authenticator));
-  app.use(readersOnlyRead);
   // A script holds its job's variables, a log whatever the job printed: no browser's disk is to keep them.
   app.use((_req, res, next) => {
     res.set('Cache-Control', 'no-store');
     next();
   });
-  app.use('/datasets', parts.imports, parts.datasets);
-  app.use('/commands', parts.commands);
-  app.use('/jobs', parts.jobs);
-  app.use('/screens', parts.screens);
-  app.use('/outputs', parts.outputs);
-  app.use('/gpus', parts.gpus);
-  app.use(parts.nodes);
-  app.use('/ingest', adminsOnly, ...parts.ingest);
-  app.use('/metrics', parts.metrics);
-  app.use('/tokens', parts.tokens);
-  app.use('/users', parts.users);
-  app.use('/audit', parts.auditLog);
+  // Above the audit log: workers call all the time, and are no users.
+  if (parts.workerApi) app.use(parts.workerApi.router);
+  app.use(parts.audit);
+  app.use(parts.api.router);
 
-  app.use((req) => {
+  app.use(async (req, res) => {
+    // Strangers learn nothing of which paths there are.
+    await parts.guard(req, res);
+    if (req.path.split('/').includes('..'))
+      throw new AppError('bad_request', 'the path: holds "..", which names nothing here');
     throw new AppError('not_found', `${req.method} ${req.path}: no such endpoint; see docs/api.md`);
   });
   app.use(errorReply());

@@ -8,21 +8,28 @@ import { JobUsers } from '../jobs/job-users.js';
 import { OwnTargets } from '../jobs/placement/own-cluster.js';
 import { HostList } from '../cluster/ssh-hosts/host-list.js';
 import { NodeWatch } from '../cluster/ssh-hosts/node-watch.js';
-import { commandSlurmClient } from '../cluster/slurm/client.js';
+import { commandSlurmClient, type OperatorClient } from '../cluster/slurm/client.js';
 import { placeholderReserve } from '../cluster/slurm/placeholder-jobs.js';
 import { readJobUsers } from '../config/unix-users.js';
 import type { Base } from './base.js';
 import type { Cluster } from './cluster.js';
 
-/** @throws ConfigError */
-export function openOwnCluster({ config, layout, log, db, now, onClose }: Base): Cluster {
+/**
+ * @param given stands in for Slurm's own commands
+ * @throws ConfigError
+ */
+export function openOwnCluster(
+  { config, layout, log, db, now, onClose }: Base,
+  given?: OperatorClient,
+): Cluster {
   const { cpus, memoryMb, maxTime, gpuType } = config.node;
   if (cpus === undefined || memoryMb === undefined)
     throw new ConfigError('JR_NUM_CPUS and JR_REAL_MEM_MB: must be set for "serve" alone');
   const gpus = z.array(gpuSchema).parse(JSON.parse(readFileSync(layout.gpuMap, 'utf8')));
   const fleet = { gpus, shardsPerGpu: config.gpus.shardsPerGpu, gpuType };
   const here = { limits: { cpus, memoryMb, maxTime }, fleet };
-  const slurm = commandSlurmClient(layout.slurmConf, placeholderReserve(cpus, gpus.length));
+  const slurm =
+    given ?? commandSlurmClient(layout.slurmConf, placeholderReserve(cpus, gpus.length));
   const sshHosts = new HostList(layout.remoteHosts);
   const workers = config.join && new WorkerList(layout.workersRecord);
   const everySeconds = config.gpus.monitorSeconds;

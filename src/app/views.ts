@@ -1,4 +1,3 @@
-import { Router } from 'express';
 import { nodeGpuRoutes } from '../cluster/workers/gpu-routes.js';
 import { viewWorkerGpus } from '../cluster/workers/view.js';
 import { gpuRoutes } from '../cluster/gpus/routes.js';
@@ -6,7 +5,8 @@ import type { GpuService } from '../cluster/gpus/service.js';
 import type { HealthParts } from './health/health.js';
 import * as jobStore from '../jobs/store.js';
 import { NODE_NAME } from '../config/layout.js';
-import { nodeRoutes } from '../cluster/nodes/routes.js';
+import { nodeRoutes, partitionRoutes } from '../cluster/nodes/routes.js';
+import type { Api } from '../http/api.js';
 import { OwnQueuePlaces, type QueuePlaces } from '../queue-api/places.js';
 import { ExternalQueueTargets } from '../queue-api/external-targets.js';
 import { externalGpuRoutes, externalPartitionRoutes } from '../cluster/external/routes.js';
@@ -16,14 +16,16 @@ import type { Cluster } from './cluster.js';
 
 /** What is shown of the cluster, which is ours or an external cluster's. */
 export interface Views {
-  gpus: Router;
-  nodes: Router;
   queuePlaces: QueuePlaces;
   health: Pick<HealthParts, 'nodeState' | 'hasAccounting' | 'rememberedMs'>;
 }
 
-/** @param gpus undefined on an external cluster */
+/**
+ * Mounts what shows the cluster.
+ * @param gpus undefined on an external cluster
+ */
 export function openViews(
+  api: Api,
   { config, db }: Base,
   { slurm, own, external }: Cluster,
   gpus: GpuService | undefined,
@@ -31,9 +33,10 @@ export function openViews(
   const rememberedMs = config.pollSeconds * 1000;
   if (external) {
     const { inventory, targets, hasAccounting } = external;
+    externalGpuRoutes(api, slurm);
+    externalPartitionRoutes(api, inventory);
+    nodeRoutes(api, slurm);
     return {
-      gpus: externalGpuRoutes(slurm),
-      nodes: Router().use(externalPartitionRoutes(inventory), nodeRoutes(slurm)),
       queuePlaces: new ExternalQueueTargets(targets, inventory),
       health: { nodeState: bestState, hasAccounting, rememberedMs },
     };
@@ -45,9 +48,11 @@ export function openViews(
     workers &&
     (() =>
       viewWorkerGpus(workers.open(), jobStore.liveJobs(db), shardsPerGpu, pauses?.list() ?? []));
+  gpuRoutes(api, gpus, viewWorkers);
+  nodeGpuRoutes(api, { gpus, pauses, viewWorkers });
+  nodeRoutes(api, slurm, own);
+  partitionRoutes(api, slurm);
   return {
-    gpus: gpuRoutes(gpus, viewWorkers),
-    nodes: Router().use(nodeGpuRoutes({ gpus, pauses, viewWorkers }), nodeRoutes(slurm, own)),
     queuePlaces: new OwnQueuePlaces(here, sshHosts),
     health: { nodeState: ownState, hasAccounting: true, rememberedMs },
   };

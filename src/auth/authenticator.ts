@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { isIPv6 } from 'node:net';
-import type { Request, RequestHandler } from 'express';
+import type { Request } from 'express';
 import pLimit from 'p-limit';
 import { RateLimiterMemory } from 'rate-limiter-flexible';
 import { AppError } from '../errors.js';
-import { setCaller, type Caller } from './caller.js';
+import type { Caller } from './caller.js';
 import type { Tokens } from './tokens.js';
 
 const wrongOnes = { points: 10, duration: 60 };
@@ -73,15 +73,6 @@ export class Authenticator {
 /** The token in the `Authorization` header. */
 export function bearerOf(req: Request): string | undefined {
   return /^Bearer +(\S+) *$/i.exec(req.get('authorization') ?? '')?.[1];
-}
-
-/** Lets through requests whose `Authorization` header carries a token that opens something; see `callerOf`. */
-export function requireToken(authenticator: Authenticator): RequestHandler {
-  return async (req, res, next) => {
-    const caller = await authenticator.check(bearerOf(req), req.ip ?? '');
-    setCaller(res, caller, () => authenticator.stillHolds(caller));
-    next();
-  };
 }
 
 function unauthorized(): AppError {

@@ -1,6 +1,5 @@
-import type { RequestHandler, Response } from 'express';
+import type { Response } from 'express';
 import { z } from 'zod';
-import { AppError } from '../errors.js';
 
 /** `admin`: everything. `user`: their own jobs. `reader`: looks at what that user may look at, and changes nothing. */
 export const roleSchema = z.enum(['admin', 'user', 'reader'], {
@@ -66,17 +65,3 @@ export function scopeOf({ role, user }: Caller): string | undefined {
 export function mayUse(caller: Caller, owner: string): boolean {
   return caller.role === 'admin' || caller.user === owner;
 }
-
-/** Lets admins through alone. */
-export const adminsOnly: RequestHandler = (_req, res, next) => {
-  if (callerOf(res).role !== 'admin')
-    throw new AppError('forbidden', 'this takes the token of an admin');
-  next();
-};
-
-/** Readers may look and nothing else. */
-export const readersOnlyRead: RequestHandler = (req, res, next) => {
-  if (callerOf(res).role === 'reader' && req.method !== 'GET' && req.method !== 'HEAD')
-    throw new AppError('forbidden', 'the token of a reader changes nothing; use another');
-  next();
-};

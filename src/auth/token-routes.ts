@@ -1,10 +1,12 @@
-import express, { Router } from 'express';
-import multer from 'multer';
 import { z } from 'zod';
-import { readBody, readParams } from '../http/read-input.js';
 import { AppError } from '../errors.js';
+import type { Api } from '../http/api.js';
+import { endpoint } from '../http/endpoint.js';
+import { json } from '../http/reply.js';
+import { fields } from '../http/request-body.js';
 import { nameSubject } from './audit.js';
-import { adminsOnly, callerOf, roleSchema, userSchema } from './caller.js';
+import { callerOf, roleSchema, userSchema } from './caller.js';
+import { newTokenReplySchema, tokenReplySchema, tokensReplySchema } from './replies.js';
 import type { Tokens } from './tokens.js';
 
 const tokenSchema = z
@@ -24,8 +26,11 @@ const wholeNumber = z.union(
 );
 const createBody = z.strictObject({
   user: userSchema,
-  token: tokenSchema.optional(),
-  days: wholeNumber.default(30).refine((n) => n >= 0 && n <= 36_500, 'expected 0 (never) to 36500'),
+  token: tokenSchema.optional().describe('Of your own choice; one is made where it is left out.'),
+  days: wholeNumber
+    .default(30)
+    .refine((n) => n >= 0 && n <= 36_500, 'expected 0 (never) to 36500')
+    .describe('Days until it expires; 0 means never.'),
   role: roleSchema.default('user'),
 });
 const revokeBody = z.strictObject({ token: tokenSchema });
@@ -35,47 +40,86 @@ const tokenParams = z.object({
     .regex(/^[1-9]\d{0,14}$/, 'expected the number of a token')
     .transform(Number),
 });
-const anyBody = [
-  express.json({ limit: '64kb' }),
-  express.urlencoded({ extended: false, limit: '64kb' }),
-  multer({ limits: { fields: 10, fieldSize: 64 * 1024 } }).none(),
-];
 
-/** `/tokens`, for admins. */
-export function tokenRoutes(tokens: Tokens): Router {
-  const router = Router();
-  router.use(adminsOnly);
+/** Mounts `/tokens`, for admins. */
+export function tokenRoutes(api: Api, tokens: Tokens): void {
+  endpoint(
+    api,
+    {
+      method: 'post',
+      path: '/tokens',
+      role: 'admin',
+      summary: 'Make a token for a user',
+      body: fields(createBody),
+      reply: json(
+        newTokenReplySchema,
+        { 201: 'Made. The token itself is shown this once.' },
+        { Location: 'The path of the token.' },
+      ),
+      errors: ['conflict'],
+    },
+    ({ body, res }) => {
+      const { token, view } = tokens.create({ ...body, createdBy: callerOf(res).user });
+      nameSubject(res, `token ${view.token_id} of ${view.user}`);
+      res.status(201).location(`/tokens/${view.token_id}`);
+      return { ...view, token };
+    },
+  );
 
-  router.post('/', ...anyBody, (req, res) => {
-    const createdBy = callerOf(res).user;
-    const { token, view } = tokens.create({ ...readBody(createBody, req), createdBy });
-    nameSubject(res, `token ${view.token_id} of ${view.user}`);
-    res
-      .status(201)
-      .location(`/tokens/${view.token_id}`)
-      .json({ ...view, token });
-  });
+  endpoint(
+    api,
+    {
+      method: 'get',
+      path: '/tokens',
+      role: 'admin',
+      summary: 'List the tokens',
+      reply: json(tokensReplySchema),
+      errors: [],
+    },
+    () => ({ tokens: tokens.list() }),
+  );
 
-  router.get('/', (_req, res) => {
-    res.json({ tokens: tokens.list() });
-  });
+  endpoint(
+    api,
+    {
+      method: 'delete',
+      path: '/tokens/{id}',
+      role: 'admin',
+      summary: 'Revoke a token by its number',
+      params: tokenParams,
+      reply: json(tokenReplySchema, { 200: 'Revoked.' }),
+      errors: ['not_found', 'conflict'],
+    },
+    ({ params, res }) => {
+      const view = tokens.revoke(params.id);
+      nameSubject(res, `token ${view.token_id} of ${view.user}`);
+      return view;
+    },
+  );
 
-  router.delete('/:id', (req, res) => {
-    const view = tokens.revoke(readParams(tokenParams, req).id);
-    nameSubject(res, `token ${view.token_id} of ${view.user}`);
-    res.json(view);
-  });
-
-  // For who has the token and not its number; never in a path, which is logged.
-  router.post('/revoke', ...anyBody, (req, res) => {
-    const { token } = readBody(revokeBody, req);
-    const holder = tokens.holderOf(token);
-    if (holder === undefined) throw new AppError('not_found', 'token: it opens nothing');
-    if (holder.tokenId === null)
-      throw new AppError('conflict', 'token: JR_AUTH_TOKEN is changed where the stack is started');
-    const view = tokens.revoke(holder.tokenId);
-    nameSubject(res, `token ${view.token_id} of ${view.user}`);
-    res.json(view);
-  });
-  return router;
+  // For callers who have the token and not its number; never in a path, which is logged.
+  endpoint(
+    api,
+    {
+      method: 'post',
+      path: '/tokens/revoke',
+      role: 'admin',
+      summary: 'Revoke a token that you have',
+      body: fields(revokeBody),
+      reply: json(tokenReplySchema, { 200: 'Revoked.' }),
+      errors: ['not_found', 'conflict'],
+    },
+    ({ body, res }) => {
+      const holder = tokens.holderOf(body.token);
+      if (holder === undefined) throw new AppError('not_found', 'token: it opens nothing');
+      if (holder.tokenId === null)
+        throw new AppError(
+          'conflict',
+          'token: JR_AUTH_TOKEN is changed where the stack is started',
+        );
+      const view = tokens.revoke(holder.tokenId);
+      nameSubject(res, `token ${view.token_id} of ${view.user}`);
+      return view;
+    },
+  );
 }

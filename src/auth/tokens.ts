@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { Database } from '../db/database.js';
 import { AppError } from '../errors.js';
 import { BOX_OWNER, type Caller, type Role } from './caller.js';
+import type { TokenView } from './replies.js';
 import * as store from './token-store.js';
 import { isoTime } from '../iso-time.js';
 
@@ -26,19 +27,6 @@ export interface TokenWish {
   /** Until it expires; 0 means never. */
   days: number;
   createdBy: string;
-}
-
-/** A token as admins see it. */
-export interface TokenView {
-  token_id: number;
-  user: string;
-  role: Role;
-  state: 'valid' | 'expired' | 'revoked';
-  created_at: string;
-  created_by: string;
-  expires_at: string | null;
-  revoked_at: string | null;
-  last_used_at: string | null;
 }
 
 /**

@@ -1,18 +1,9 @@
 import type { Database } from '../db/database.js';
 import { AppError } from '../errors.js';
 import { BOX_OWNER, isOfTheBox } from './caller.js';
+import type { UserLimits, UserView } from './replies.js';
 
-/** The most a user may have; 0 means no limit. */
-export interface UserLimits {
-  /** Queued and running jobs together. */
-  max_jobs: number;
-  /** Running jobs. */
-  max_running: number;
-  /** GPUs at once, in all running jobs; fractions count as such. */
-  max_gpus: number;
-  /** Bytes of datasets (as sent and unpacked) and of outputs. */
-  max_stored_bytes: number;
-}
+export type { UserLimits } from './replies.js';
 
 export type LimitsChange = { [name in keyof UserLimits]?: UserLimits[name] | null | undefined };
 
@@ -68,7 +59,7 @@ export class Limits {
   }
 
   /** Everybody who has a token, a job or limits of their own, with what they may have and have. */
-  list() {
+  list(): UserView[] {
     const rows = this.parts.db
       .prepare<[], { user: string }>(
         'SELECT user FROM tokens UNION SELECT user FROM jobs UNION SELECT user FROM user_limits ORDER BY user',
@@ -77,7 +68,7 @@ export class Limits {
     return rows.map(({ user }) => this.view(user));
   }
 
-  view(user: string) {
+  view(user: string): UserView {
     const jobs = this.#jobs(user);
     return {
       user,

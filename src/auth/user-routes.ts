@@ -1,8 +1,11 @@
-import express, { Router } from 'express';
 import { z } from 'zod';
-import { readBody, readParams } from '../http/read-input.js';
+import type { Api } from '../http/api.js';
+import { endpoint } from '../http/endpoint.js';
+import { json } from '../http/reply.js';
+import { jsonBody } from '../http/request-body.js';
 import { nameSubject } from './audit.js';
-import { adminsOnly, callerOf, userSchema } from './caller.js';
+import { callerOf, userSchema } from './caller.js';
+import { ownUserReplySchema, userReplySchema, usersReplySchema } from './replies.js';
 import type { Limits } from './user-limits.js';
 
 const count = z.int().min(0).max(1_000_000).nullable().optional();
@@ -15,27 +18,60 @@ const limitsBody = z.strictObject({
 const userParams = z.object({ user: userSchema });
 
 /**
- * `/users`: what each may have, and has.
+ * Mounts `/users`: what each may have, and has.
  * @param changed tells of a user's new limits. @throws AppError
  */
-export function userRoutes(limits: Limits, changed: (user: string) => Promise<void>): Router {
-  const router = Router();
+export function userRoutes(
+  api: Api,
+  limits: Limits,
+  changed: (user: string) => Promise<void>,
+): void {
+  endpoint(
+    api,
+    {
+      method: 'get',
+      path: '/users/me',
+      role: 'reader',
+      summary: 'Show whose token this is, their limits, and what they use of them',
+      reply: json(ownUserReplySchema),
+      errors: [],
+    },
+    ({ res }) => {
+      const { user, role } = callerOf(res);
+      return { role, ...limits.view(user) };
+    },
+  );
 
-  router.get('/me', (_req, res) => {
-    const { user, role } = callerOf(res);
-    res.json({ role, ...limits.view(user) });
-  });
+  endpoint(
+    api,
+    {
+      method: 'get',
+      path: '/users',
+      role: 'admin',
+      summary: 'List the users, their limits, and what they use of them',
+      reply: json(usersReplySchema),
+      errors: [],
+    },
+    () => ({ users: limits.list() }),
+  );
 
-  router.get('/', adminsOnly, (_req, res) => {
-    res.json({ users: limits.list() });
-  });
-
-  router.put('/:user/limits', adminsOnly, express.json({ limit: '64kb' }), async (req, res) => {
-    const { user } = readParams(userParams, req);
-    limits.set(user, readBody(limitsBody, req));
-    nameSubject(res, `limits of ${user}`);
-    await changed(user);
-    res.json(limits.view(user));
-  });
-  return router;
+  endpoint(
+    api,
+    {
+      method: 'put',
+      path: '/users/{user}/limits',
+      role: 'admin',
+      summary: 'Change a user’s limits; null sets one back to everybody’s',
+      params: userParams,
+      body: jsonBody(limitsBody),
+      reply: json(userReplySchema),
+      errors: ['conflict', 'not_supported', 'slurm_unavailable'],
+    },
+    async ({ params: { user }, body, res }) => {
+      limits.set(user, body);
+      nameSubject(res, `limits of ${user}`);
+      await changed(user);
+      return limits.view(user);
+    },
+  );
 }

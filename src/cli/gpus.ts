@@ -1,9 +1,20 @@
+import {
+  gpuReplySchema,
+  gpusReplySchema,
+  workerGpuReplySchema,
+  type GpuView,
+} from '../cluster/gpus/replies.js';
 import type { Api } from './api.js';
-import { gpuSchema, gpusReply, type GpuReply } from './replies.js';
 import { plain, say, table } from './terminal.js';
 
+/** An external Slurm tells more of its GPUs, but has none of these. */
+export const gpuListSchema = gpusReplySchema.pick({ gpus: true });
+/** A worker’s GPU tells less. */
+const pausedSchema = workerGpuReplySchema.pick({ jobs: true });
+const resumedSchema = gpuReplySchema.pick({ held: true }).partial();
+
 export async function listGpus(api: Api, { json }: { json?: boolean }): Promise<void> {
-  const reply = await api.get('/gpus', gpusReply);
+  const reply = await api.get('/gpus', gpuListSchema);
   say(json ? JSON.stringify(reply, null, 2) : gpuTable(reply.gpus));
 }
 
@@ -14,19 +25,18 @@ export async function pauseGpu(
   { reason, node }: { reason?: string; node?: string },
 ): Promise<void> {
   const body = reason === undefined ? {} : { reason };
-  const { jobs } = await api.post(`${pathOf(index, node)}/pause`, body, gpuSchema);
-  const running = (jobs ?? []).map((job) => job.job_id).join(', ');
+  const { jobs } = await api.post(`${pathOf(index, node)}/pause`, body, pausedSchema);
+  const running = jobs.map((job) => job.job_id).join(', ');
   const rest = running === '' ? 'nothing runs there' : `what runs there goes on: ${running}`;
   say(`GPU ${index}${on(node)} is paused: no job starts there, ${rest}`);
 }
 
 export async function resumeGpu(api: Api, index: number, node?: string): Promise<void> {
-  const gpu = await api.post(`${pathOf(index, node)}/resume`, {}, gpuSchema);
-  const { held } = gpu;
+  const { held } = await api.post(`${pathOf(index, node)}/resume`, {}, resumedSchema);
   say(
-    held === null
-      ? `GPU ${index}${on(node)} takes jobs again`
-      : `GPU ${index} is resumed, but still held back: ${plain(held.reason ?? 'no reason given')}`,
+    held
+      ? `GPU ${index} is resumed, but still held back: ${plain(held.reason)}`
+      : `GPU ${index}${on(node)} takes jobs again`,
   );
 }
 
@@ -36,19 +46,19 @@ const pathOf = (index: number, node: string | undefined) =>
   node === undefined ? `/gpus/${index}` : `/nodes/${encodeURIComponent(node)}/gpus/${index}`;
 
 /** One line a GPU. */
-export function gpuTable(gpus: readonly GpuReply[]): string {
+export function gpuTable(gpus: readonly GpuView[]): string {
   if (gpus.length === 0) return 'no GPUs';
   const head = ['GPU', 'MODEL', 'MEMORY', 'LOAD', 'TEMP', 'STATE', 'JOBS'];
   return table([head, ...gpus.map(row)]);
 }
 
-function row(gpu: GpuReply): string[] {
-  const jobs = (gpu.jobs ?? []).map((job) => `${job.job_id}${part(job.share)} ${job.name ?? ''}`);
-  const waiting = (gpu.waiting ?? []).length;
+function row(gpu: GpuView): string[] {
+  const jobs = gpu.jobs.map((job) => `${job.job_id}${part(job.share)} ${job.name ?? ''}`);
+  const waiting = gpu.waiting.length;
   if (waiting > 0) jobs.push(`(${waiting} waiting for it)`);
   return [
     String(gpu.index),
-    gpu.model ?? '?',
+    gpu.model,
     memory(gpu),
     gpu.load === null ? '-' : `${gpu.load} %`,
     gpu.temperature === null ? '-' : `${gpu.temperature} °C`,
@@ -57,22 +67,18 @@ function row(gpu: GpuReply): string[] {
   ];
 }
 
-function stateOf(gpu: GpuReply): string {
+function stateOf(gpu: GpuView): string {
   const { paused, held } = gpu;
-  const why = (reason: string | null | undefined) => (reason ? `: ${reason}` : '');
-  if (paused) return `paused by ${paused.by ?? '?'}${why(paused.reason)}`;
-  if (held) return `held back${why(held.reason)}`;
-  return (
-    gpu.state?.toLowerCase().replaceAll('_', ' ') ?? ((gpu.jobs ?? []).length > 0 ? 'busy' : 'free')
-  );
+  if (paused) return `paused by ${paused.by}: ${paused.reason}`;
+  if (held) return `held back: ${held.reason}`;
+  return gpu.state.replaceAll('_', ' ');
 }
 
-function memory({ memory_mb: all, memory_used_mb: used }: GpuReply): string {
+function memory({ memory_mb: all, memory_used_mb: used }: GpuView): string {
   const gib = (mb: number) => (mb / 1024).toFixed(1);
-  if (all === null) return '-';
   return used === null ? `${gib(all)} GiB` : `${gib(used)}/${gib(all)} GiB`;
 }
 
-function part(share: number | null | undefined): string {
-  return share === null || share === 1 ? '' : ` (${share})`;
+function part(share: number): string {
+  return share === 1 ? '' : ` (${share})`;
 }

@@ -1,8 +1,9 @@
 import { setTimeout } from 'node:timers/promises';
 import { isTerminal } from '../cluster/slurm/states.js';
+import { jobReplySchema, type JobReply } from '../jobs/job-view.js';
+import { jobsReplySchema } from '../jobs/replies.js';
 import type { Api } from './api.js';
-import { gpuTable } from './gpus.js';
-import { gpusReply, jobSchema, jobsReply, type JobReply } from './replies.js';
+import { gpuListSchema, gpuTable } from './gpus.js';
 import { plain, say, table } from './terminal.js';
 
 /** The states of jobs that have not ended. */
@@ -16,7 +17,7 @@ const logChunk = 1024 ** 2;
 
 /** GPUs and queue. */
 export async function showStatus(api: Api, { json }: { json?: boolean }): Promise<void> {
-  const { gpus, ...more } = await api.get('/gpus', gpusReply);
+  const { gpus, ...more } = await api.get('/gpus', gpuListSchema);
   const jobs: JobReply[] = [];
   for (const state of [...runningStates, ...waitingStates]) {
     jobs.push(...(await allIn(api, state)).reverse());
@@ -30,7 +31,7 @@ export async function showStatus(api: Api, { json }: { json?: boolean }): Promis
   // As they will start: lower numbers first, and among equals the older.
   const waiting = jobs
     .filter(isWaiting)
-    .sort((a, b) => (a.priority ?? 0) - (b.priority ?? 0) || a.job_id - b.job_id);
+    .sort((a, b) => a.priority - b.priority || a.job_id - b.job_id);
   say(`\n${running.length} running, ${waiting.length} waiting`);
   if (jobs.length > 0) say(jobTable([...running, ...waiting.slice(0, shownWaiting)]));
   if (waiting.length > shownWaiting) say(`… and ${waiting.length - shownWaiting} more waiting`);
@@ -41,7 +42,7 @@ async function allIn(api: Api, state: string): Promise<JobReply[]> {
   const found: JobReply[] = [];
   for (let before = ''; ;) {
     const path = `/jobs?state=${state}&limit=${mostListed}${before}`;
-    const { jobs } = await api.get(path, jobsReply);
+    const { jobs } = await api.get(path, jobsReplySchema);
     found.push(...jobs);
     const last = jobs.at(-1);
     if (last === undefined || jobs.length < mostListed) return found;
@@ -54,13 +55,13 @@ export async function listJobs(
   { json, state, limit }: { json?: boolean; state?: string; limit: number },
 ): Promise<void> {
   const filter = state === undefined ? '' : `&state=${encodeURIComponent(state)}`;
-  const reply = await api.get(`/jobs?limit=${limit}${filter}`, jobsReply);
+  const reply = await api.get(`/jobs?limit=${limit}${filter}`, jobsReplySchema);
   if (json) say(JSON.stringify(reply, null, 2));
   else say(reply.jobs.length === 0 ? 'no jobs' : jobTable(reply.jobs));
 }
 
 export async function cancelJob(api: Api, id: number): Promise<void> {
-  const job = await api.post(`/jobs/${id}/cancel`, {}, jobSchema);
+  const job = await api.post(`/jobs/${id}/cancel`, {}, jobReplySchema);
   say(`job ${id} is ${plain(job.status)}`);
 }
 
@@ -80,7 +81,7 @@ export async function showLog(
   }
   for (;;) {
     // Asked before reading: what a job wrote before it ended is then not missed.
-    const { status } = await api.get(`/jobs/${id}`, jobSchema);
+    const { status } = await api.get(`/jobs/${id}`, jobReplySchema);
     for (;;) {
       const { bytes, next } = await api.log(`${path}&offset=${offset}&limit=${logChunk}`);
       if (bytes.length === 0) break;
@@ -108,10 +109,10 @@ function jobTable(jobs: readonly JobReply[]): string {
   const rows = jobs.map((job) => [
     String(job.job_id),
     job.status,
-    String(job.priority ?? '-'),
-    job.gpu_mem_gb === null ? String(job.gpus ?? '-') : `${job.gpu_mem_gb} GiB`,
+    String(job.priority),
+    job.gpu_mem_gb === null ? String(job.gpus) : `${job.gpu_mem_gb} GiB`,
     job.gpu_indices?.join(',') || '-',
-    job.name ?? '-',
+    job.name,
     job.warning ?? job.reason_text ?? job.message ?? job.failure ?? '',
   ]);
   return table([head, ...rows]);

@@ -1,9 +1,9 @@
+import { nodeReplySchema, nodesReplySchema, type NodeView } from '../cluster/nodes/replies.js';
 import type { Api } from './api.js';
-import { nodeSchema, nodesReply, type NodeReply } from './replies.js';
 import { note, plain, say, table } from './terminal.js';
 
 export async function listNodes(api: Api, { json }: { json?: boolean }): Promise<void> {
-  const reply = await api.get('/nodes', nodesReply);
+  const reply = await api.get('/nodes', nodesReplySchema);
   if (json) {
     say(JSON.stringify(reply, null, 2));
     return;
@@ -15,27 +15,27 @@ export async function listNodes(api: Api, { json }: { json?: boolean }): Promise
 }
 
 export async function drainNode(api: Api, name: string): Promise<void> {
-  const node = await api.post(`/nodes/${encodeURIComponent(name)}/drain`, {}, nodeSchema);
+  const node = await api.post(`/nodes/${encodeURIComponent(name)}/drain`, {}, nodeReplySchema);
   say(`${plain(node.name)} is ${plain(node.state)}: what runs there goes on, nothing starts`);
 }
 
 export async function resumeNode(api: Api, name: string): Promise<void> {
-  const node = await api.post(`/nodes/${encodeURIComponent(name)}/resume`, {}, nodeSchema);
+  const node = await api.post(`/nodes/${encodeURIComponent(name)}/resume`, {}, nodeReplySchema);
   say(`${plain(node.name)} is ${plain(node.state)}`);
 }
 
-function row(node: NodeReply): string[] {
+function row(node: NodeView): string[] {
   const { ssh } = node;
   const labels = Object.entries(ssh?.labels ?? {}).map(([name, value]) => `${name}=${value}`);
   const gpus = ssh
-    ? `${ssh.gpus?.count ?? 0}`
+    ? String(ssh.gpus.count)
     : String((node.gres ?? '').split(',').filter((part) => part.startsWith('gpu:')).length);
-  const gib = (mb: number | null) => `${((mb ?? 0) / 1024).toFixed(1)} GiB`;
+  const gib = (mb: number) => `${(mb / 1024).toFixed(1)} GiB`;
   return [
     node.name,
-    (node.partition ?? '').replace(/\*$/, ''),
+    node.partition.replace(/\*$/, ''),
     ssh?.leaving ? `${node.state} (leaving)` : node.state,
-    `${node.cpusAllocated ?? 0}/${node.cpus ?? 0}`,
+    `${node.cpusAllocated}/${node.cpus}`,
     gib(node.memoryMb),
     gpus,
     ssh ? `${ssh.user ?? '?'}@${ssh.host ?? '?'}` : '-',

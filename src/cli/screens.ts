@@ -1,15 +1,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { ClientConfig } from '../config/client.js';
+import { screensReplySchema } from '../jobs/replies.js';
 import { attachCommand } from '../jobs/screens.js';
 import { layoutOf } from '../config/layout.js';
 import type { Api } from './api.js';
 import { CliError } from './cli-error.js';
-import { screensReply } from './replies.js';
 import { plain, say, table } from './terminal.js';
 
 export async function listScreens(api: Api, { json }: { json?: boolean }): Promise<void> {
-  const reply = await api.get('/screens', screensReply);
+  const reply = await api.get('/screens', screensReplySchema);
   if (json) {
     say(JSON.stringify(reply, null, 2));
     return;
@@ -35,7 +35,7 @@ export async function attach(api: Api, config: ClientConfig, id: number): Promis
   if (process.getuid?.() !== 0)
     throw new CliError(`sessions are the jobs’ users’: sudo jobrunner attach ${id}`);
   if (!process.stdin.isTTY) throw new CliError('needs a terminal: ssh -t, docker exec -it');
-  const { screens } = await api.get('/screens', screensReply);
+  const { screens } = await api.get('/screens', screensReplySchema);
   const screen = screens.find((each) => each.job_id === id);
   if (screen === undefined)
     throw new CliError(

@@ -1,7 +1,7 @@
 import { text } from 'node:stream/consumers';
+import * as replies from '../auth/replies.js';
 import type { Api } from './api.js';
 import { CliError } from './cli-error.js';
-import { auditReply, tokenSchema, tokensReply, userSchema, usersReply } from './replies.js';
 import { plain, say, table } from './terminal.js';
 
 interface Format {
@@ -18,7 +18,7 @@ export async function createToken(
   const { days, role } = options;
   const given = await tokenFrom(token);
   const body = { user, days, role, ...(given !== undefined && { token: given }) };
-  const made = await api.post('/tokens', body, tokenSchema);
+  const made = await api.post('/tokens', body, replies.newTokenReplySchema);
   if (options.json) {
     say(JSON.stringify(made, null, 2));
     return;
@@ -27,11 +27,11 @@ export async function createToken(
   say(
     `Token ${made.token_id} of ${plain(made.user)} (${plain(made.role)}, ${until}), shown this once:`,
   );
-  say(plain(made.token ?? ''));
+  say(plain(made.token));
 }
 
 export async function listTokens(api: Api, { json }: Format): Promise<void> {
-  const reply = await api.get('/tokens', tokensReply);
+  const reply = await api.get('/tokens', replies.tokensReplySchema);
   const head = ['ID', 'USER', 'ROLE', 'STATE', 'CREATED', 'EXPIRES', 'LAST USED'];
   const rows = reply.tokens.map((one) => [
     String(one.token_id),
@@ -49,13 +49,13 @@ export async function listTokens(api: Api, { json }: Format): Promise<void> {
 /** @param which its number, or the token itself; `-` reads that from standard input. */
 export async function revokeToken(api: Api, which: string): Promise<void> {
   const gone = /^\d{1,7}$/.test(which)
-    ? await api.delete(`/tokens/${which}`, tokenSchema)
-    : await api.post('/tokens/revoke', { token: await tokenFrom(which) }, tokenSchema);
+    ? await api.delete(`/tokens/${which}`, replies.tokenReplySchema)
+    : await api.post('/tokens/revoke', { token: await tokenFrom(which) }, replies.tokenReplySchema);
   say(`Token ${gone.token_id} of ${plain(gone.user)} is revoked: it opens nothing any more`);
 }
 
 export async function listUsers(api: Api, { json }: Format): Promise<void> {
-  const reply = await api.get('/users', usersReply);
+  const reply = await api.get('/users', replies.usersReplySchema);
   const of = (used: number | string, most: number | string) =>
     most === 0 ? String(used) : `${used} of ${most}`;
   const head = ['USER', 'JOBS', 'RUNNING', 'GPUS AT ONCE', 'STORED', 'RUNS AS'];
@@ -89,7 +89,11 @@ export async function limitUser(api: Api, user: string, options: LimitOptions): 
     max_gpus: gpus,
     max_stored_bytes: storedGb === undefined ? undefined : Math.floor(storedGb * 1024 ** 3),
   };
-  const { limits } = await api.put(`/users/${encodeURIComponent(user)}/limits`, body, userSchema);
+  const { limits } = await api.put(
+    `/users/${encodeURIComponent(user)}/limits`,
+    body,
+    replies.userReplySchema,
+  );
   const told = (most: number | string) => (most === 0 ? 'any' : String(most));
   say(
     `${plain(user)}: ${told(limits.max_jobs)} jobs, ${told(limits.max_running)} running, ${told(limits.max_gpus)} GPUs at once, ` +
@@ -102,7 +106,7 @@ export async function showAudit(
   { json, user, limit }: Format & { user?: string; limit: number },
 ): Promise<void> {
   const query = new URLSearchParams({ limit: String(limit), ...(user !== undefined && { user }) });
-  const reply = await api.get(`/audit?${query.toString()}`, auditReply);
+  const reply = await api.get(`/audit?${query.toString()}`, replies.auditReplySchema);
   const head = ['TIME (UTC)', 'USER', 'FROM', 'DID', 'WITH', 'STATUS'];
   const rows = reply.audit.map((one) => [
     one.at.slice(0, 19).replace('T', ' '),
@@ -119,8 +123,8 @@ async function tokenFrom(given: string | undefined): Promise<string | undefined>
   return given === '-' ? (await text(process.stdin)).trim() : given;
 }
 
-function day(iso: string | null): string {
-  return iso?.slice(0, 10) ?? '-';
+function day(iso: string): string {
+  return iso.slice(0, 10);
 }
 
 function minute(iso: string): string {

@@ -1,20 +1,13 @@
-import type { Dataset } from './store.js';
 import { isoTime } from '../iso-time.js';
+import type { DatasetView } from './replies.js';
+import type { Dataset } from './store.js';
 
 /** A dataset as callers see it. */
-export function viewDataset(dataset: Dataset) {
-  const { sha256, owner, name, format, size, files, bytes, source, corrupt } = dataset;
+export function viewDataset(dataset: Dataset): DatasetView {
+  const { createdAt, verifiedAt, ...view } = dataset;
   return {
-    sha256,
-    name,
-    format,
-    size,
-    files,
-    bytes,
-    source,
-    owner,
-    corrupt,
-    created_at: isoTime(dataset.createdAt),
-    verified_at: isoTime(dataset.verifiedAt),
+    ...view,
+    created_at: isoTime(createdAt),
+    verified_at: isoTime(verifiedAt),
   };
 }

@@ -1,19 +1,21 @@
-import { Router, type Request, type Response } from 'express';
+import type { Response } from 'express';
 import { z } from 'zod';
 import { nameSubject } from '../auth/audit.js';
 import { callerOf, mayUse } from '../auth/caller.js';
-import { AppError } from '../errors.js';
+import type { ErrorCode } from '../errors.js';
+import type { Api } from '../http/api.js';
+import { endpoint } from '../http/endpoint.js';
 import { unhurried } from '../http/long-reply.js';
-import { readParams, readQuery } from '../http/read-input.js';
-import { sendSpaced } from '../http/spaced-json.js';
+import { greppableJson } from '../http/reply.js';
+import { file, streamed } from '../http/request-body.js';
 import { viewDataset } from './dataset-view.js';
-import { sha256Schema, type Sha256 } from './digest.js';
+import { sha256Schema } from './digest.js';
 import type { Kept } from './make-dataset.js';
+import * as replies from './replies.js';
 import type { DatasetService } from './service.js';
 import { cutOff, readUploadForm } from './upload/upload-form.js';
 
-const paramsSchema = z.object({ sha256: sha256Schema });
-const noQuery = z.strictObject({});
+const params = z.object({ sha256: sha256Schema });
 const putQuery = z.strictObject({ name: z.string().max(1000).optional() });
 const pageQuery = z.strictObject({
   limit: z
@@ -22,86 +24,172 @@ const pageQuery = z.strictObject({
     .default('1000')
     .transform(Number)
     .refine((n) => n >= 1 && n <= 10_000, 'expected a whole number from 1 to 10000'),
-  after: z.string().optional(),
+  after: z.string().optional().describe('The `next` of the page before.'),
+});
+const uploadForm = z.strictObject({
+  file: file('An archive, or any other file.'),
+  sha256: z.string().optional().describe('Its expected digest.'),
+  name: z.string().max(1000).optional().describe('Shown instead of the file’s own name.'),
 });
 
-/** Serves `/datasets` except imports, whose routes are mounted before these. */
-export function datasetRoutes(service: DatasetService): Router {
-  const router = Router();
+const kept = greppableJson(replies.keptReplySchema, {
+  200: 'It was there already.',
+  201: 'Stored.',
+});
+const keepErrors: ErrorCode[] = [
+  'sha256_mismatch',
+  'archive_refused',
+  'too_large',
+  'quota_exceeded',
+  'shutting_down',
+];
 
-  router.post('/upload', async (req, res) => {
-    readQuery(noQuery, req);
-    const owner = callerOf(res).user;
-    const { staged, sha256, name } = await readUploadForm(service, owner, req, res);
-    unhurried(res);
-    sendKept(
-      res,
-      await service.keep(staged, { owner, expectedSha: sha256, name, source: 'upload' }),
-    );
-  });
+/** Mounts all of `/datasets` but imports, which have to be mounted first. */
+export function datasetRoutes(api: Api, service: DatasetService): void {
+  endpoint(
+    api,
+    {
+      method: 'post',
+      path: '/datasets/upload',
+      role: 'user',
+      summary: 'Store a dataset sent as a form',
+      body: streamed({ 'multipart/form-data': uploadForm }),
+      reply: kept,
+      errors: keepErrors,
+    },
+    async ({ req, res }) => {
+      const owner = callerOf(res).user;
+      const { staged, sha256, name } = await readUploadForm(service, owner, req, res);
+      unhurried(res);
+      const options = { owner, expectedSha: sha256, name, source: 'upload' };
+      return viewKept(res, await service.keep(staged, options));
+    },
+  );
 
-  router.put('/:sha256', async (req, res) => {
-    const expectedSha = digestOf(req);
-    const { name } = readQuery(putQuery, req);
-    const owner = callerOf(res).user;
-    const length = req.get('content-length');
-    const staged = await service
-      .stage(req, { owner, ...(length !== undefined && { length: Number(length) }) })
-      .catch((error: unknown) => {
-        throw req.aborted ? cutOff() : error;
-      });
-    unhurried(res);
-    sendKept(res, await service.keep(staged, { owner, expectedSha, name, source: 'put' }));
-  });
+  endpoint(
+    api,
+    {
+      method: 'put',
+      path: '/datasets/{sha256}',
+      role: 'user',
+      summary: 'Store a dataset sent as the raw body (`curl -T`)',
+      params,
+      query: putQuery,
+      body: streamed({ '*/*': file('An archive, or any other file.') }),
+      reply: kept,
+      errors: keepErrors,
+    },
+    async ({ params: { sha256: expectedSha }, query: { name }, req, res }) => {
+      const owner = callerOf(res).user;
+      const length = req.get('content-length');
+      const staged = await service
+        .stage(req, { owner, ...(length !== undefined && { length: Number(length) }) })
+        .catch((error: unknown) => {
+          throw req.aborted ? cutOff() : error;
+        });
+      unhurried(res);
+      return viewKept(res, await service.keep(staged, { owner, expectedSha, name, source: 'put' }));
+    },
+  );
 
-  router.get('/exists/:sha256', (req, res) => {
-    const sha256 = digestOf(req);
-    sendSpaced(res, { exists: service.exists(sha256), sha256 });
-  });
+  endpoint(
+    api,
+    {
+      method: 'get',
+      path: '/datasets/exists/{sha256}',
+      role: 'reader',
+      summary: 'Tell whether a dataset is stored and good',
+      params,
+      reply: greppableJson(replies.existsReplySchema),
+      errors: [],
+    },
+    ({ params: { sha256 } }) => ({ exists: service.exists(sha256), sha256 }),
+  );
 
-  router.get('/', (req, res) => {
-    readQuery(noQuery, req);
-    sendSpaced(res, { datasets: service.list().map(viewDataset) });
-  });
+  endpoint(
+    api,
+    {
+      method: 'get',
+      path: '/datasets',
+      role: 'reader',
+      summary: 'List the datasets',
+      reply: greppableJson(replies.datasetsReplySchema),
+      errors: [],
+    },
+    () => ({ datasets: service.list().map(viewDataset) }),
+  );
 
-  router.get('/:sha256', (req, res) => {
-    sendSpaced(res, viewDataset(service.get(digestOf(req))));
-  });
+  endpoint(
+    api,
+    {
+      method: 'get',
+      path: '/datasets/{sha256}',
+      role: 'reader',
+      summary: 'Show a dataset',
+      params,
+      reply: greppableJson(replies.datasetReplySchema),
+      errors: ['not_found'],
+    },
+    ({ params: { sha256 } }) => viewDataset(service.get(sha256)),
+  );
 
-  router.get('/:sha256/files', async (req, res) => {
-    sendSpaced(res, await service.files(digestOf(req), readQuery(pageQuery, req)));
-  });
+  endpoint(
+    api,
+    {
+      method: 'get',
+      path: '/datasets/{sha256}/files',
+      role: 'reader',
+      summary: 'List a dataset’s files, page by page',
+      params,
+      query: pageQuery,
+      reply: greppableJson(replies.filesReplySchema),
+      errors: ['not_found'],
+    },
+    ({ params: { sha256 }, query }) => service.files(sha256, query),
+  );
 
-  router.post('/:sha256/verify', async (req, res) => {
-    const sha256 = digestOf(req);
-    unhurried(res);
-    const { dataset, problem } = await service.verify(sha256);
-    const ok = problem === undefined;
-    sendSpaced(res, { ok, ...(!ok && { problem }), ...viewDataset(dataset) });
-  });
+  endpoint(
+    api,
+    {
+      method: 'post',
+      path: '/datasets/{sha256}/verify',
+      role: 'user',
+      summary: 'Compare every stored byte with the digest',
+      params,
+      reply: greppableJson(replies.verifyReplySchema, {
+        200: 'Compared. No job gets a damaged dataset until it is uploaded again.',
+      }),
+      errors: ['not_found', 'shutting_down'],
+    },
+    async ({ params: { sha256 }, res }) => {
+      unhurried(res);
+      const { dataset, problem } = await service.verify(sha256);
+      const ok = problem === undefined;
+      return { ok, ...(!ok && { problem }), ...viewDataset(dataset) };
+    },
+  );
 
-  router.delete('/:sha256', async (req, res) => {
-    const sha256 = digestOf(req);
-    const caller = callerOf(res);
-    await service.remove(sha256, (owner) => mayUse(caller, owner));
-    sendSpaced(res, { deleted: true, sha256 });
-  });
-
-  // Paths such as `/datasets/../x` have no digest where one belongs.
-  router.use((req, _res, next) => {
-    if (req.path.split('/').includes('..'))
-      throw new AppError('bad_request', 'sha256: expected 64 digits 0-9a-f, as sha256sum prints');
-    next();
-  });
-  return router;
+  endpoint(
+    api,
+    {
+      method: 'delete',
+      path: '/datasets/{sha256}',
+      role: 'user',
+      summary: 'Delete a dataset that no live job uses',
+      params,
+      reply: greppableJson(replies.removedReplySchema),
+      errors: ['not_found', 'forbidden', 'conflict', 'shutting_down'],
+    },
+    async ({ params: { sha256 }, res }) => {
+      const caller = callerOf(res);
+      await service.remove(sha256, (owner) => mayUse(caller, owner));
+      return { deleted: true as const, sha256 };
+    },
+  );
 }
 
-function digestOf(req: Request): Sha256 {
-  return readParams(paramsSchema, req).sha256;
-}
-
-function sendKept(res: Response, { dataset, created }: Kept): void {
+function viewKept(res: Response, { dataset, created }: Kept) {
   nameSubject(res, `dataset ${dataset.sha256}`);
   res.status(created ? 201 : 200);
-  sendSpaced(res, { ...viewDataset(dataset), created });
+  return { ...viewDataset(dataset), created };
 }

@@ -1,34 +1,10 @@
 import type { ErrorRequestHandler, Response } from 'express';
 import { MulterError } from 'multer';
-import { AppError, errnoOf, isDiskFull, type ErrorCode } from '../errors.js';
+import { AppError, errnoOf, isDiskFull } from '../errors.js';
+import { isDeclared } from './contract.js';
+import type { ErrorBody } from './error-body.js';
 import { hasUnreadBody, replyBeforeBodyEnds } from './early-reply.js';
-
-/** The one place where a reason becomes an HTTP status. */
-const statusOf: Record<ErrorCode, number> = {
-  bad_request: 400,
-  unauthorized: 401,
-  forbidden: 403,
-  too_many_attempts: 429,
-  limit_reached: 429,
-  quota_exceeded: 413,
-  not_found: 404,
-  conflict: 409,
-  log_not_split: 409,
-  sha256_mismatch: 400,
-  archive_refused: 422,
-  dataset_corrupt: 409,
-  too_large: 413,
-  range_unsatisfiable: 416,
-  unprocessable: 422,
-  slurm_refused: 422,
-  disk_full: 507,
-  storage_denied: 502,
-  storage_not_found: 404,
-  storage_unavailable: 502,
-  slurm_unavailable: 503,
-  not_supported: 501,
-  shutting_down: 503,
-};
+import { statusOf } from './error-status.js';
 
 /** Errors that Express, body-parser and multer throw about the request itself. */
 function fromLibrary(error: unknown): AppError | undefined {
@@ -67,7 +43,8 @@ export function withDetail(res: Response): void {
 
 export function errorReply(): ErrorRequestHandler {
   return (error: unknown, req, res, next) => {
-    const known = error instanceof AppError ? error : fromLibrary(error);
+    const reason = error instanceof AppError ? error : fromLibrary(error);
+    const known = reason && isDeclared(res, reason.code) ? reason : undefined;
     if (known === undefined) req.log.error({ err: error }, 'request failed');
     else if (known.cause !== undefined) req.log.warn({ err: known.cause }, known.message);
     if (res.headersSent) {
@@ -83,7 +60,7 @@ export function errorReply(): ErrorRequestHandler {
     const retryAfter = known?.details?.['retry_after_s'];
     if (typeof retryAfter === 'number') res.set('Retry-After', String(retryAfter));
     res.status(known ? statusOf[known.code] : 500);
-    const body = {
+    const body: ErrorBody = {
       error: {
         code: known?.code ?? 'internal',
         message: known?.message ?? 'something failed on our side; the service log has the reason',

@@ -1,6 +1,7 @@
 import type { Pause } from './claims.js';
-import type { Trouble } from './troubles.js';
 import { isoTime } from '../iso-time.js';
+import type { RouteView } from './replies.js';
+import type { Trouble } from './troubles.js';
 
 /** How a way in stands. Times are milliseconds since 1970. */
 export interface RouteStatus {
@@ -37,13 +38,13 @@ export interface RouteStatus {
 }
 
 /** As the API shows it. */
-export function viewRoute(status: RouteStatus) {
-  const { paused, last_error: error } = status;
+export function viewRoute(status: RouteStatus): RouteView {
+  const { paused, last_scan: scanned, last_error: error } = status;
   const view = (trouble: Trouble) => ({ ...trouble, at: isoTime(trouble.at) });
   return {
     ...status,
     paused: paused && { by: paused.by, at: isoTime(paused.at) },
-    last_scan: isoTime(status.last_scan),
+    last_scan: isoTime(scanned),
     last_error: error && { ...error, at: isoTime(error.at) },
     errors: status.errors.map(view),
     problems: status.problems.map(view),

@@ -41,28 +41,30 @@ export const requestReplySchema = z.strictObject(requestReplyShape);
 const time = z.iso.datetime().nullable();
 
 /** A job, as the API shows it. */
-export const jobReplySchema = z.strictObject({
-  job_id: z.number().int(),
-  slurm_job_id: z.number().int().nullable(),
-  user: z.string(),
-  status: z.enum(jobStates),
-  ...requestReplyShape,
-  experiment_id: z.string(),
-  priority: z.number().describe('Jobs with lower numbers start first'),
-  gres: z.string().nullable().describe('What Slurm is asked for, such as `shard:nvidia2:60`'),
-  gpu_indices: z.array(z.number().int()).nullable().describe('The GPUs it was given'),
-  reason: z.string().nullable().describe('Slurm’s word for why it waits'),
-  reason_text: z.string().nullable().describe('The same in a sentence'),
-  exit_code: z.number().int().nullable(),
-  signal: z.number().int().nullable(),
-  failure: z.enum(failures).nullable().describe('Why it did not complete'),
-  message: z.string().nullable().describe('The same in a sentence'),
-  warning: z.string().nullable().describe('What is odd about it while it runs'),
-  node: z.string().nullable(),
-  submitted_at: time.unwrap(),
-  started_at: time,
-  ended_at: time,
-});
+export const jobReplySchema = z
+  .strictObject({
+    job_id: z.number().int(),
+    slurm_job_id: z.number().int().nullable(),
+    user: z.string(),
+    status: z.enum(jobStates),
+    ...requestReplyShape,
+    experiment_id: z.string(),
+    priority: z.number().describe('Jobs with lower numbers start first'),
+    gres: z.string().nullable().describe('What Slurm is asked for, such as `shard:nvidia2:60`'),
+    gpu_indices: z.array(z.number().int()).nullable().describe('The GPUs it was given'),
+    reason: z.string().nullable().describe('Slurm’s word for why it waits'),
+    reason_text: z.string().nullable().describe('The same in a sentence'),
+    exit_code: z.number().int().nullable(),
+    signal: z.number().int().nullable(),
+    failure: z.enum(failures).nullable().describe('Why it did not complete'),
+    message: z.string().nullable().describe('The same in a sentence'),
+    warning: z.string().nullable().describe('What is odd about it while it runs'),
+    node: z.string().nullable(),
+    submitted_at: time.unwrap(),
+    started_at: time,
+    ended_at: time,
+  })
+  .meta({ id: 'Job' });
 
 export type JobReply = z.infer<typeof jobReplySchema>;
 

@@ -1,39 +1,23 @@
-import { createReadStream } from 'node:fs';
-import { pipeline } from 'node:stream/promises';
-import express, { Router, type Response } from 'express';
+import type { Response } from 'express';
 import { z } from 'zod';
 import { nameSubject } from '../auth/audit.js';
 import { callerOf, scopeOf, userSchema } from '../auth/caller.js';
-import { AppError } from '../errors.js';
+import type { ErrorCode } from '../errors.js';
+import type { Api } from '../http/api.js';
+import { endpoint } from '../http/endpoint.js';
 import { unhurried, untilNobodyWaits } from '../http/long-reply.js';
-import { readBody, readParams, readQuery } from '../http/read-input.js';
-import { jobOutputsReply } from '../outputs/routes.js';
-import type { OutputService } from '../outputs/service.js';
+import { json, noContent } from '../http/reply.js';
+import { fields, file } from '../http/request-body.js';
 import type { JobControl } from './control.js';
-import { maskScript, seesEnv } from './job-env.js';
+import { seesEnv } from './job-env.js';
 import type { Job, JobId } from './job.js';
-import type { JobFolders } from './job-folders.js';
-import { viewJob, viewRequest } from './job-view.js';
-import { openLog } from './log-file.js';
-import { streamLog } from './log-stream.js';
+import { jobReplySchema, viewJob, viewRequest } from './job-view.js';
+import { jobsReplySchema, submittedReplySchema } from './replies.js';
 import { idempotencyKeySchema, prioritySchema, submitSchema } from './request.js';
+import { jobParams as params, wholeNumber } from './route-input.js';
 import { readJobForm, toScriptFile } from './script/upload.js';
 import type { JobService, Submitted } from './service.js';
 
-const bodyBytes = 1024 ** 2;
-
-const jobParams = z.object({
-  id: z
-    .string()
-    .regex(/^[1-9]\d{0,14}$/, 'expected a job number such as 1')
-    .transform((text) => Number(text) as JobId),
-});
-const wholeNumber = (max: number) =>
-  z
-    .string()
-    .regex(/^\d{1,15}$/, 'expected a whole number')
-    .transform(Number)
-    .refine((n) => n <= max, `at most ${max}`);
 const listQuery = z.strictObject({
   user: userSchema.optional(),
   state: z
@@ -46,145 +30,184 @@ const listQuery = z.strictObject({
   before: wholeNumber(Number.MAX_SAFE_INTEGER).optional(),
 });
 const waitQuery = z.strictObject({ wait: wholeNumber(300).default(0) });
-const logQuery = z
-  .strictObject({
-    stream: z.enum(['stdout', 'stderr'], { error: 'expected stdout or stderr' }).default('stdout'),
-    offset: wholeNumber(Number.MAX_SAFE_INTEGER).optional(),
-    limit: wholeNumber(Number.MAX_SAFE_INTEGER).optional(),
-    tail: wholeNumber(1_000_000).optional(),
-  })
-  .refine(
-    (q) => q.tail === undefined || q.offset === undefined,
-    'offset and tail: use one of them',
-  );
 const priorityBody = z.strictObject({ priority: prioritySchema });
-const streamQuery = z.strictObject({
-  stream: z.enum(['stdout', 'stderr'], { error: 'expected stdout or stderr' }).default('stdout'),
-  offset: wholeNumber(Number.MAX_SAFE_INTEGER).default(0),
-});
 
-/** JSON, or form fields as `curl -d` and `curl -F` send them. */
-const anyBody = [
-  express.json({ limit: bodyBytes }),
-  express.urlencoded({ extended: false, limit: bodyBytes }),
-  readJobForm(),
+const submitted = json(
+  submittedReplySchema,
+  {
+    200: 'The job of an earlier request, or what `dry_run` asked for.',
+    201: 'Submitted.',
+    202: 'Written down; Slurm gets it later.',
+  },
+  { Location: 'The path of the job.' },
+);
+const submitErrors: ErrorCode[] = [
+  'not_found',
+  'conflict',
+  'dataset_corrupt',
+  'limit_reached',
+  'quota_exceeded',
+  'unprocessable',
+  'slurm_refused',
+  'slurm_unavailable',
+  'shutting_down',
 ];
+const controlErrors: ErrorCode[] = ['not_found', 'conflict', 'slurm_unavailable'];
 
-/** `/jobs`: submit, follow, stop. */
+const actions = {
+  cancel: 'Cancel a job',
+  hold: 'Keep a waiting job from starting',
+  release: 'Let a held job start',
+  requeue: 'Stop a running job, and queue it again',
+} as const;
+
+/** Mounts `/jobs`: submit, follow, stop. */
 export function jobRoutes(
+  api: Api,
   jobs: JobService,
   control: JobControl,
-  outputs: OutputService,
-  folders: JobFolders,
   stopping: AbortSignal,
   whyHeldBack: (job: Job) => string | null,
-): Router {
-  const router = Router();
+): void {
   const viewFor = (res: Response) => (job: Job) =>
     viewJob(job, whyHeldBack(job), seesEnv(callerOf(res), job.user));
   /** Another user's job is not there for the caller. */
-  const idOf = (req: express.Request, res: Response) => {
-    const { id } = readParams(jobParams, req);
-    return jobs.get(id, scopeOf(callerOf(res))).job_id;
-  };
+  const own = (res: Response, id: JobId) => jobs.get(id, scopeOf(callerOf(res))).job_id;
 
-  router.post('/', ...anyBody, async (req, res) => {
-    const key = req.get('idempotency-key');
-    const parsedKey = idempotencyKeySchema.optional().safeParse(key);
-    if (!parsedKey.success)
-      throw new AppError('bad_request', 'Idempotency-Key: expected 1 to 128 printable characters');
-    const script = toScriptFile(req.file);
-    const fields = readBody(submitSchema, req);
-    const { user } = callerOf(res);
-    const options = { user, script, idempotencyKey: parsedKey.data };
-    sendSubmitted(res, viewFor(res), await jobs.submit(fields, options));
-  });
+  endpoint(
+    api,
+    {
+      method: 'post',
+      path: '/jobs',
+      role: 'user',
+      summary: 'Submit a job',
+      headers: z.object({
+        'Idempotency-Key': idempotencyKeySchema
+          .optional()
+          .describe('Makes it safe to send the request twice.'),
+      }),
+      body: fields(submitSchema, {
+        maxBytes: 1024 ** 2,
+        form: readJobForm(),
+        files: { script: file('Run as it is.').optional() },
+      }),
+      reply: submitted,
+      errors: submitErrors,
+    },
+    async ({ headers: { 'Idempotency-Key': idempotencyKey }, body, req, res }) => {
+      const script = toScriptFile(req.file);
+      const { user } = callerOf(res);
+      const answer = await jobs.submit(body, { user, script, idempotencyKey });
+      return viewSubmitted(res, viewFor(res), answer);
+    },
+  );
 
-  router.get('/', (req, res) => {
-    const { user: ofUser, ...query } = readQuery(listQuery, req);
-    const { state, experiment_id: experimentId, limit, before } = query;
-    const user = scopeOf(callerOf(res)) ?? ofUser;
-    res.json({ jobs: jobs.list({ user, state, experimentId, limit, before }).map(viewFor(res)) });
-  });
+  endpoint(
+    api,
+    {
+      method: 'get',
+      path: '/jobs',
+      role: 'reader',
+      summary: 'List jobs, the newest first',
+      query: listQuery,
+      reply: json(jobsReplySchema),
+      errors: [],
+    },
+    ({ query: { user: ofUser, state, experiment_id: experimentId, limit, before }, res }) => {
+      const user = scopeOf(callerOf(res)) ?? ofUser;
+      return { jobs: jobs.list({ user, state, experimentId, limit, before }).map(viewFor(res)) };
+    },
+  );
 
-  router.get('/:id', async (req, res) => {
-    const { wait } = readQuery(waitQuery, req);
-    unhurried(res);
-    const waiting = untilNobodyWaits(res, stopping, wait * 1000);
-    res.json(viewFor(res)(await jobs.wait(idOf(req, res), waiting)));
-  });
+  endpoint(
+    api,
+    {
+      method: 'get',
+      path: '/jobs/{id}',
+      role: 'reader',
+      summary: 'Show a job, or wait for its end',
+      params,
+      query: waitQuery,
+      reply: json(jobReplySchema),
+      errors: ['not_found'],
+    },
+    async ({ params: { id }, query: { wait }, res }) => {
+      unhurried(res);
+      const waiting = untilNobodyWaits(res, stopping, wait * 1000);
+      return viewFor(res)(await jobs.wait(own(res, id), waiting));
+    },
+  );
 
-  for (const action of ['cancel', 'hold', 'release', 'requeue'] as const) {
-    router.post(`/:id/${action}`, async (req, res) => {
-      res.json(viewFor(res)(await control[action](idOf(req, res))));
-    });
-  }
+  for (const action of ['cancel', 'hold', 'release', 'requeue'] as const)
+    endpoint(
+      api,
+      {
+        method: 'post',
+        path: `/jobs/{id}/${action}`,
+        role: 'user',
+        summary: actions[action],
+        params,
+        reply: json(jobReplySchema),
+        errors: controlErrors,
+      },
+      async ({ params: { id }, res }) => viewFor(res)(await control[action](own(res, id))),
+    );
 
-  router.post('/:id/priority', ...anyBody, async (req, res) => {
-    const { priority } = readBody(priorityBody, req);
-    res.json(viewFor(res)(await control.setPriority(idOf(req, res), priority)));
-  });
+  endpoint(
+    api,
+    {
+      method: 'post',
+      path: '/jobs/{id}/priority',
+      role: 'user',
+      summary: 'Give a waiting job another place in the queue',
+      params,
+      body: fields(priorityBody),
+      reply: json(jobReplySchema),
+      errors: controlErrors,
+    },
+    async ({ params: { id }, body: { priority }, res }) =>
+      viewFor(res)(await control.setPriority(own(res, id), priority)),
+  );
 
-  router.post('/:id/rerun', async (req, res) => {
-    sendSubmitted(res, viewFor(res), await jobs.rerun(idOf(req, res)));
-  });
+  endpoint(
+    api,
+    {
+      method: 'post',
+      path: '/jobs/{id}/rerun',
+      role: 'user',
+      summary: 'Submit a job again as it was',
+      params,
+      reply: submitted,
+      errors: submitErrors,
+    },
+    async ({ params: { id }, res }) =>
+      viewSubmitted(res, viewFor(res), await jobs.rerun(own(res, id))),
+  );
 
-  router.delete('/:id', async (req, res) => {
-    await jobs.remove(idOf(req, res));
-    res.status(204).end();
-  });
-
-  router.get('/:id/log', async (req, res) => {
-    const { stream, ...window } = readQuery(logQuery, req);
-    const log = await openLog(folders, jobs.get(idOf(req, res)), stream, window);
-    res.set({
-      'Content-Type': 'text/plain; charset=utf-8',
-      'Content-Length': String(log.end - log.start),
-      'X-Log-Size': String(log.size),
-      'X-Next-Offset': String(log.end),
-    });
-    if (log.handle === undefined || log.end === log.start || req.method === 'HEAD') {
-      await log.handle?.close();
-      res.end();
-      return;
-    }
-    const { handle, start, end } = log;
-    await pipeline(createReadStream('', { fd: handle, start, end: end - 1 }), res);
-  });
-
-  router.get('/:id/log/stream', async (req, res) => {
-    const { stream, offset } = readQuery(streamQuery, req);
-    const resumed = /^\d{1,15}$/.exec(req.get('last-event-id') ?? '')?.[0];
-    const waiting = untilNobodyWaits(res, stopping);
-    await streamLog(res, waiting, jobs, folders, idOf(req, res), stream, Number(resumed ?? offset));
-  });
-
-  router.get('/:id/result', async (req, res) => {
-    const id = idOf(req, res);
-    const job = viewFor(res)(jobs.get(id));
-    // Hashing what a large job left takes longer than a connection may else be silent.
-    unhurried(res);
-    const found = await outputs.indexJob(id);
-    res.json({ ...job, ...jobOutputsReply(found) });
-  });
-
-  router.get('/:id/script', async (req, res) => {
-    const { job_id, user, request } = jobs.get(idOf(req, res));
-    const script = await jobs.script(job_id);
-    const shown = seesEnv(callerOf(res), user) ? script : maskScript(script, request.env);
-    res.type('text/plain').send(shown);
-  });
-
-  return router;
+  endpoint(
+    api,
+    {
+      method: 'delete',
+      path: '/jobs/{id}',
+      role: 'user',
+      summary: 'Delete an ended job with its outputs and log',
+      params,
+      reply: noContent('Deleted.'),
+      errors: ['not_found', 'conflict'],
+    },
+    ({ params: { id }, res }) => jobs.remove(own(res, id)),
+  );
 }
 
-function sendSubmitted(res: Response, view: (job: Job) => unknown, submitted: Submitted): void {
-  if (submitted.kind === 'dry_run') {
-    const request = viewRequest(submitted.request, true);
-    res.json({ dry_run: true, request, script: submitted.script });
-    return;
-  }
-  const status = { created: 201, waiting: 202, repeated: 200 }[submitted.kind];
-  nameSubject(res, `job ${submitted.job.job_id}`);
-  res.status(status).location(`/jobs/${submitted.job.job_id}`).json(view(submitted.job));
+function viewSubmitted<View>(res: Response, view: (job: Job) => View, answer: Submitted) {
+  if (answer.kind === 'dry_run')
+    return {
+      dry_run: true as const,
+      request: viewRequest(answer.request, true),
+      script: answer.script,
+    };
+  res.status({ created: 201, waiting: 202, repeated: 200 }[answer.kind]);
+  nameSubject(res, `job ${answer.job.job_id}`);
+  res.location(`/jobs/${answer.job.job_id}`);
+  return view(answer.job);
 }

@@ -1,13 +1,23 @@
-import { Router } from 'express';
 import { callerOf, scopeOf } from '../auth/caller.js';
 import type { Database } from '../db/database.js';
+import type { Api } from '../http/api.js';
+import { endpoint } from '../http/endpoint.js';
+import { json } from '../http/reply.js';
+import { screensReplySchema } from './replies.js';
 import { liveScreens } from './screens.js';
 
-/** `GET /screens`: the sessions that `jobrunner attach` can be used on. */
-export function screenRoutes(db: Database): Router {
-  const router = Router();
-  router.get('/', (_req, res) => {
-    res.json({ screens: liveScreens(db, scopeOf(callerOf(res))) });
-  });
-  return router;
+/** Mounts `GET /screens`. */
+export function screenRoutes(api: Api, db: Database): void {
+  endpoint(
+    api,
+    {
+      method: 'get',
+      path: '/screens',
+      role: 'reader',
+      summary: 'List the screen sessions that `jobrunner attach` can be used on',
+      reply: json(screensReplySchema),
+      errors: [],
+    },
+    ({ res }) => ({ screens: liveScreens(db, scopeOf(callerOf(res))) }),
+  );
 }

@@ -1,11 +1,13 @@
-import { Router } from 'express';
 import { z } from 'zod';
 import { callerOf, scopeOf } from '../auth/caller.js';
-import { readParams, readQuery } from '../http/read-input.js';
+import type { ErrorCode } from '../errors.js';
+import type { Api } from '../http/api.js';
+import { endpoint } from '../http/endpoint.js';
+import { json, streamedReply } from '../http/reply.js';
+import { viewJobOutputs, viewOutput } from './output-view.js';
+import { experimentOutputsReplySchema, jobOutputsReplySchema } from './replies.js';
 import { sendDownload } from './send-download.js';
 import type { OutputService } from './service.js';
-import type { OutputRow } from './store.js';
-import { isoTime } from '../iso-time.js';
 
 const id = (most: number) =>
   z
@@ -21,67 +23,95 @@ const jobId = z
 
 const byExperimentQuery = z.strictObject({ experiment_id: id(256) });
 const byJobParams = z.object({ id: jobId });
-const noQuery = z.strictObject({});
 const downloadQuery = z.strictObject({ experiment_id: id(256), output_id: id(4096) });
 const downloadByJobQuery = z.strictObject({ job_id: jobId, rel_path: id(4096) });
 
-/** `/outputs`: what jobs left, and its download. */
-export function outputRoutes(outputs: OutputService): Router {
-  const router = Router();
+const download = streamedReply(
+  'application/octet-stream',
+  {
+    200: 'The file. A folder comes as `.tar.gz`, with the type application/gzip.',
+    206: 'The part that `Range` names.',
+    304: '`If-None-Match` names the file as it is.',
+    412: '`If-Match` names another file.',
+  },
+  { ETag: 'Names the file as it is.', 'Accept-Ranges': '`bytes`, or `none` for a folder.' },
+);
+const rangeHeaders = z.object({
+  Range: z.string().optional(),
+  'If-Range': z.string().optional(),
+  'If-Match': z.string().optional(),
+  'If-None-Match': z.string().optional(),
+});
+const errors: ErrorCode[] = ['not_found', 'disk_full', 'shutting_down'];
+const downloadErrors: ErrorCode[] = [...errors, 'conflict', 'range_unsatisfiable'];
 
-  router.get('/', async (req, res) => {
-    const { experiment_id } = readQuery(byExperimentQuery, req);
-    const rows = await outputs.byExperiment(experiment_id, scopeOf(callerOf(res)));
-    res.json({ experiment_id, outputs: rows.map(outputReply) });
-  });
+/** Mounts `/outputs`: what jobs left, and its download. */
+export function outputRoutes(api: Api, outputs: OutputService): void {
+  endpoint(
+    api,
+    {
+      method: 'get',
+      path: '/outputs',
+      role: 'reader',
+      summary: 'List the outputs of an experiment’s jobs',
+      query: byExperimentQuery,
+      reply: json(experimentOutputsReplySchema),
+      errors,
+    },
+    async ({ query: { experiment_id }, res }) => {
+      const rows = await outputs.byExperiment(experiment_id, scopeOf(callerOf(res)));
+      return { experiment_id, outputs: rows.map(viewOutput) };
+    },
+  );
 
-  router.get('/by_job/:id', async (req, res) => {
-    readQuery(noQuery, req);
-    const { id: job } = readParams(byJobParams, req);
-    const found = await outputs.byJob(job, scopeOf(callerOf(res)));
-    res.json(jobOutputsReply(found));
-  });
+  endpoint(
+    api,
+    {
+      method: 'get',
+      path: '/outputs/by_job/{id}',
+      role: 'reader',
+      summary: 'List the outputs of a job',
+      params: byJobParams,
+      reply: json(jobOutputsReplySchema),
+      errors,
+    },
+    async ({ params, res }) =>
+      viewJobOutputs(await outputs.byJob(params.id, scopeOf(callerOf(res)))),
+  );
 
-  router.get('/download', async (req, res) => {
-    const { experiment_id, output_id } = readQuery(downloadQuery, req);
-    const scope = scopeOf(callerOf(res));
-    await sendDownload(req, res, await outputs.openOutput(experiment_id, output_id, scope));
-  });
+  endpoint(
+    api,
+    {
+      method: 'get',
+      path: '/outputs/download',
+      role: 'reader',
+      summary: 'Download an output by its id',
+      query: downloadQuery,
+      headers: rangeHeaders,
+      reply: download,
+      errors: downloadErrors,
+    },
+    async ({ query: { experiment_id, output_id }, req, res }) => {
+      const scope = scopeOf(callerOf(res));
+      await sendDownload(req, res, await outputs.openOutput(experiment_id, output_id, scope));
+    },
+  );
 
-  router.get('/download_by_job', async (req, res) => {
-    const { job_id, rel_path } = readQuery(downloadByJobQuery, req);
-    const scope = scopeOf(callerOf(res));
-    await sendDownload(req, res, await outputs.openByPath(job_id, rel_path, scope));
-  });
-
-  return router;
-}
-
-/** A job's outputs as the API shows them; `GET /jobs/{id}/result` shows the same. */
-export function jobOutputsReply(found: Awaited<ReturnType<OutputService['byJob']>>) {
-  return {
-    job_id: found.job.job_id,
-    experiment_id: found.job.experiment_id,
-    source: found.source ?? null,
-    indexed_at: found.indexedAt === undefined ? null : isoTime(found.indexedAt),
-    outputs: found.outputs.map(outputReply),
-    warnings: found.warnings,
-  };
-}
-
-function outputReply(row: OutputRow) {
-  const query = new URLSearchParams({ job_id: String(row.jobId), rel_path: row.path });
-  return {
-    output_id: row.outputId,
-    job_id: row.jobId,
-    experiment_id: row.experimentId,
-    path: row.path,
-    kind: row.kind,
-    type: row.type,
-    size: row.size,
-    sha256: row.sha256,
-    metadata: row.metadata,
-    created_at: isoTime(row.modifiedAt),
-    download_url: `/outputs/download_by_job?${query.toString()}`,
-  };
+  endpoint(
+    api,
+    {
+      method: 'get',
+      path: '/outputs/download_by_job',
+      role: 'reader',
+      summary: 'Download an output by its path',
+      query: downloadByJobQuery,
+      headers: rangeHeaders,
+      reply: download,
+      errors: downloadErrors,
+    },
+    async ({ query: { job_id, rel_path }, req, res }) => {
+      const scope = scopeOf(callerOf(res));
+      await sendDownload(req, res, await outputs.openByPath(job_id, rel_path, scope));
+    },
+  );
 }

@@ -1,21 +1,7 @@
 import type { Job, JobId } from '../jobs/job.js';
 import type { SlurmNode } from '../cluster/slurm/nodes.js';
+import type { QueueNode } from './replies.js';
 import { queueStateOf } from './state.js';
-
-export interface QueueNode {
-  node_id: number;
-  name: string;
-  partition: string | null;
-  /** Slurm's word, such as `idle`, `mixed` or `drained`. */
-  status: string;
-  /** Why it takes no jobs. */
-  reason: string | null;
-  running_jobs: number;
-  /** Jobs that wait for this node or another of its partition. */
-  queued_jobs: number;
-  /** What those that run have left and its part of what waits, in seconds, of jobs that say how long they take. */
-  expected_queue_seconds: number;
-}
 
 export interface NodeFacts {
   /** All that have not ended. */

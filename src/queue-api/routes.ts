@@ -1,22 +1,23 @@
-import { Router, type Request, type RequestHandler, type Response } from 'express';
+import type { Response } from 'express';
 import { z } from 'zod';
-import { nameSubject, tokenInBody } from '../auth/audit.js';
-import { bearerOf, networkOf, type Authenticator } from '../auth/authenticator.js';
-import { setCaller, userSchema, type Caller } from '../auth/caller.js';
-import { AppError } from '../errors.js';
-import { withDetail } from '../http/error-reply.js';
+import { nameSubject } from '../auth/audit.js';
+import { callerOf, userSchema } from '../auth/caller.js';
+import type { Authenticator } from '../auth/authenticator.js';
+import type { Api } from '../http/api.js';
+import { endpoint } from '../http/endpoint.js';
 import { unhurried, untilNobodyWaits } from '../http/long-reply.js';
-import { readParams, readQuery } from '../http/read-input.js';
+import { json } from '../http/reply.js';
+import { file, streamed } from '../http/request-body.js';
 import { idempotencyKeySchema } from '../jobs/request.js';
+import * as replies from './replies.js';
 import type { Asker, QueueService } from './service.js';
 import { queueStates } from './state.js';
-import { AnonymousUploads } from './anonymous-uploads.js';
-import { readSubmitForm, submittedParts } from './upload.js';
+import { Submissions } from './submission.js';
 
 /** Slurm kills a job ten seconds after it told it to end. */
 const cancelWaitMs = 15_000;
 
-const jobParams = z.object({
+const params = z.object({
   job_id: z
     .string()
     .regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, 'expected a UUID')
@@ -33,6 +34,11 @@ const listQuery = z.strictObject({
     .default(1000),
 });
 
+const submitForm = z.strictObject({
+  code: file('A Python script.'),
+  config_file: file('A JSON object with `user_id` and others, see docs/queue-server-api.md.'),
+});
+
 export interface QueueRoutesParts {
   queue: QueueService;
   authenticator: Authenticator;
@@ -41,106 +47,140 @@ export interface QueueRoutesParts {
   stopping: AbortSignal;
 }
 
-/** `GET /` and `/api/…`, as the queue server had them. To be mounted above the check for a token: `/api/submit` has it in its form. */
-export function queueRoutes({
-  queue,
-  authenticator,
-  isPublic,
-  stopping,
-}: QueueRoutesParts): Router {
-  const router = Router();
+/** Mounts `GET /` and `/api/…`, as the queue server had them. */
+export function queueRoutes(
+  api: Api,
+  { queue, authenticator, isPublic, stopping }: QueueRoutesParts,
+): void {
+  const role = isPublic ? 'public' : 'reader';
+  const asker = (res: Response): Asker => (isPublic ? 'everybody' : callerOf(res));
+  const submissions = new Submissions(authenticator);
 
-  const withToken = async (req: Request, res: Response): Promise<Caller> => {
-    const caller = await authenticator.check(bearerOf(req), req.ip ?? '');
-    setCaller(res, caller);
-    return caller;
-  };
-  const asker = async (req: Request, res: Response): Promise<Asker> =>
-    isPublic ? 'everybody' : withToken(req, res);
+  endpoint(
+    api,
+    {
+      method: 'get',
+      path: '/',
+      role: 'public',
+      summary: 'Show the queue server’s endpoints',
+      query: z.looseObject({}),
+      reply: json(replies.serviceInfoReplySchema),
+      errors: [],
+    },
+    () => serviceInfo,
+  );
 
-  router.get('/', ours, (_req, res) => {
-    res.json(serviceInfo);
-  });
+  endpoint(
+    api,
+    {
+      method: 'post',
+      path: '/api/submit',
+      role: 'form',
+      summary: 'Submit a Python script as the queue server takes it',
+      headers: z.object({ 'Idempotency-Key': idempotencyKeySchema.optional() }),
+      body: streamed({ 'multipart/form-data': submitForm }),
+      reply: json(replies.queueJobReplySchema),
+      errors: [
+        'conflict',
+        'limit_reached',
+        'quota_exceeded',
+        'unprocessable',
+        'slurm_refused',
+        'slurm_unavailable',
+        'shutting_down',
+      ],
+      withDetail: true,
+    },
+    async ({ headers: { 'Idempotency-Key': idempotencyKey }, req, res }) => {
+      const { code, config, caller } = await submissions.read(req, res);
+      const { view } = await queue.submit({ code, config, caller, idempotencyKey });
+      nameSubject(res, `job ${view.jobrunner_job_id} of ${view.user_id}`);
+      return view;
+    },
+  );
 
-  const strangers = new AnonymousUploads();
-  router.post('/api/submit', ours, async (req, res) => {
-    const bearer = bearerOf(req);
-    // Before the form is read. Whose the job is, the form's own token says, if it has one.
-    if (bearer !== undefined) await callerOfSubmission(req, bearer);
-    const { code, config, caller } =
-      bearer === undefined
-        ? await strangers.hold(networkOf(req.ip ?? ''), (signal) =>
-            readSubmission(req, res, signal),
-          )
-        : await readSubmission(req, res);
-    const key = idempotencyKeySchema.optional().safeParse(req.get('idempotency-key'));
-    if (!key.success)
-      throw new AppError('bad_request', 'Idempotency-Key: expected 1 to 128 printable characters');
-    const { view } = await queue.submit({ code, config, caller, idempotencyKey: key.data });
-    nameSubject(res, `job ${view.jobrunner_job_id} of ${view.user_id}`);
-    res.json(view);
-  });
+  endpoint(
+    api,
+    {
+      method: 'get',
+      path: '/api/status/{job_id}',
+      role,
+      summary: 'Show a job of the queue server’s',
+      params,
+      reply: json(replies.queueJobReplySchema),
+      errors: ['not_found'],
+      withDetail: true,
+    },
+    ({ params: { job_id }, res }) => queue.status(job_id, asker(res)),
+  );
 
-  router.get('/api/status/:job_id', ours, async (req, res) => {
-    const by = await asker(req, res);
-    res.json(await queue.status(readParams(jobParams, req).job_id, by));
-  });
+  endpoint(
+    api,
+    {
+      method: 'get',
+      path: '/api/results/{job_id}',
+      role,
+      summary: 'Show such a job with the end of its two logs',
+      params,
+      reply: json(replies.queueResultReplySchema),
+      errors: ['not_found'],
+      withDetail: true,
+    },
+    ({ params: { job_id }, res }) => queue.results(job_id, asker(res)),
+  );
 
-  router.get('/api/results/:job_id', ours, async (req, res) => {
-    const by = await asker(req, res);
-    res.json(await queue.results(readParams(jobParams, req).job_id, by));
-  });
+  endpoint(
+    api,
+    {
+      method: 'post',
+      path: '/api/cancel/{job_id}',
+      role: 'user',
+      summary: 'Cancel such a job, and wait for its end',
+      params,
+      reply: json(replies.queueJobReplySchema),
+      errors: ['not_found', 'conflict', 'slurm_unavailable'],
+      withDetail: true,
+    },
+    async ({ params: { job_id }, res }) => {
+      unhurried(res);
+      const waiting = untilNobodyWaits(res, stopping, cancelWaitMs);
+      const { view } = await queue.cancel(job_id, callerOf(res), waiting);
+      nameSubject(res, `job ${view.jobrunner_job_id} of ${view.user_id}`);
+      return view;
+    },
+  );
 
-  router.post('/api/cancel/:job_id', ours, async (req, res) => {
-    const caller = await withToken(req, res);
-    const { job_id: uuid } = readParams(jobParams, req);
-    unhurried(res);
-    const waiting = untilNobodyWaits(res, stopping, cancelWaitMs);
-    const { view } = await queue.cancel(uuid, caller, waiting);
-    nameSubject(res, `job ${view.jobrunner_job_id} of ${view.user_id}`);
-    res.json(view);
-  });
+  endpoint(
+    api,
+    {
+      method: 'get',
+      path: '/api/nodes',
+      role,
+      summary: 'List the nodes and what waits for each',
+      reply: json(replies.queueNodesReplySchema),
+      errors: [],
+      withDetail: true,
+    },
+    async () => ({ nodes: await queue.nodes() }),
+  );
 
-  router.get('/api/nodes', ours, async (req, res) => {
-    await asker(req, res);
-    res.json({ nodes: await queue.nodes() });
-  });
-
-  router.get('/api/jobs', ours, async (req, res) => {
-    const by = await asker(req, res);
-    const { user_id: user, status, limit } = readQuery(listQuery, req);
-    res.json({ jobs: await queue.list({ user, status, limit }, by) });
-  });
-
-  return router;
-
-  async function readSubmission(req: Request, res: Response, signal?: AbortSignal) {
-    await readSubmitForm(req, res, signal);
-    const submission = submittedParts(req);
-    tokenInBody(res);
-    const caller = await callerOfSubmission(req, submission.config.token ?? bearerOf(req));
-    setCaller(res, caller);
-    return { ...submission, caller };
-  }
-
-  async function callerOfSubmission(req: Request, token: string | undefined) {
-    try {
-      return await authenticator.check(token, req.ip ?? '');
-    } catch (error) {
-      if (!(error instanceof AppError) || error.code !== 'unauthorized') throw error;
-      throw new AppError(
-        'unauthorized',
-        'token: expected a valid one, in config_file or as "Authorization: Bearer <token>"',
-      );
-    }
-  }
+  endpoint(
+    api,
+    {
+      method: 'get',
+      path: '/api/jobs',
+      role,
+      summary: 'List the queue server’s jobs',
+      query: listQuery,
+      reply: json(replies.queueJobsReplySchema),
+      errors: [],
+      withDetail: true,
+    },
+    async ({ query: { user_id: user, status, limit }, res }) => ({
+      jobs: await queue.list({ user, status, limit }, asker(res)),
+    }),
+  );
 }
-
-const ours: RequestHandler = (_req, res, next) => {
-  withDetail(res);
-  res.set('Cache-Control', 'no-store');
-  next();
-};
 
 const serviceInfo = {
   service: 'JobRunner',

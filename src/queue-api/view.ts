@@ -1,7 +1,8 @@
 import type { Job } from '../jobs/job.js';
+import { isoTime } from '../iso-time.js';
+import type { QueueJobView } from './replies.js';
 import { queueStateOf } from './state.js';
 import type { QueueRow } from './store.js';
-import { isoTime } from '../iso-time.js';
 
 /**
  * A job as the queue server shows it.
@@ -13,7 +14,7 @@ export function viewQueueJob(
   job: Job,
   position: number | null,
   nodeId: number | null,
-) {
+): QueueJobView {
   return {
     job_id: row.uuid,
     node_id: nodeId,
@@ -23,16 +24,13 @@ export function viewQueueJob(
     competition_id: row.competition_id,
     project_id: row.project_id,
     expected_time: row.expected_time,
-    /** Seconds after which it is killed. */
     timeout: job.request.timeout ?? null,
     created_at: isoTime(job.submitted_at),
     started_at: isoTime(job.started_at),
     completed_at: isoTime(job.ended_at),
     exit_code: exitCodeOf(job),
-    /** Why it did not complete: a word, and a sentence. */
     failure: job.failure,
     message: job.message,
-    /** JobRunner's own number of it, for `GET /jobs/{id}`. */
     jobrunner_job_id: job.job_id,
   };
 }

@@ -26,7 +26,7 @@ export async function compileApp(): Promise<{ dataServer: string; remove: () => 
     sources.map((path) => compile(`src/${path}`, `dist/${path.replace(/ts$/, 'js')}`)),
   );
   await symlink('dist', join(folder, 'src'));
-  await compile('test/as-owner.ts', 'test/as-owner.js');
+  await compile('test/owner-api.ts', 'test/owner-api.js');
   await compile('test/datasets/data-server.ts', 'test/datasets/data-server.js');
   return {
     dataServer: join(folder, 'test/datasets/data-server.js'),

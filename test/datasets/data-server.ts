@@ -12,7 +12,7 @@ import { datasetRoutes } from '../../src/datasets/routes.js';
 import { DatasetService } from '../../src/datasets/service.js';
 import { openDatabase } from '../../src/db/database.js';
 import { errorReply } from '../../src/http/error-reply.js';
-import { asOwner } from '../as-owner.js';
+import { ownerApi } from '../owner-api.js';
 
 // The dataset part of the service as a process: started by DataServer, which reads the port from the first line it prints.
 
@@ -48,8 +48,9 @@ await service.start();
 const app = express();
 app.set('query parser', 'simple');
 app.use(pinoHttp({ logger: log, customLogLevel: () => 'debug' }));
-app.use(asOwner);
-app.use('/datasets', datasetRoutes(service));
+const api = ownerApi();
+datasetRoutes(api, service);
+app.use(api.router);
 app.get('/for-job/:sha256', (req, res) => {
   res.json(service.forJob(req.params.sha256 as Sha256));
 });

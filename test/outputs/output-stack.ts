@@ -9,7 +9,7 @@ import { openDatabase, type Database } from '../../src/db/database.js';
 import { errorReply } from '../../src/http/error-reply.js';
 import { outputRoutes } from '../../src/outputs/routes.js';
 import { OutputService, type OutputJob } from '../../src/outputs/service.js';
-import { asOwner } from '../as-owner.js';
+import { ownerApi } from '../owner-api.js';
 import { JobFolder } from './hostile-folder.js';
 
 export interface Reply {
@@ -57,8 +57,9 @@ export class OutputStack {
     const app = express();
     app.set('query parser', 'simple');
     app.use(pinoHttp({ logger: pino({ level: 'silent' }) }));
-    app.use(asOwner);
-    app.use('/outputs', outputRoutes(this.outputs));
+    const api = ownerApi();
+    outputRoutes(api, this.outputs);
+    app.use(api.router);
     app.use(errorReply());
     this.server = createServer(app);
   }

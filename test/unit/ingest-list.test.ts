@@ -1,13 +1,14 @@
 import { expect, test } from '@jest/globals';
 import { problemsOf } from '../../src/cli/ingest.js';
-import { routeSchema } from '../../src/cli/replies.js';
+import type { RouteView } from '../../src/ingest/replies.js';
 
-const route = (more: Record<string, unknown>) =>
-  routeSchema.parse({
-    ...{ name: 'git-queue', paused: null, last_scan: null, last_error: null, problems: [] },
-    ...{ problem_count: 0, found: 0, claimed: 0, running: 0, done: 0, failed: 0, lost: 0 },
-    ...more,
-  });
+const route = (more: Partial<RouteView>): RouteView => ({
+  ...{ name: 'git-queue', worker: null, paused: null, interval_seconds: 10, max_jobs: null },
+  ...{ last_scan: null, last_scan_seconds: null, last_error: null, errors: [], error_count: 0 },
+  ...{ problems: [], problem_count: 0, found: 0, claimed: 0, running: 0, done: 0 },
+  ...{ failed: 0, lost: 0 },
+  ...more,
+});
 
 test('why a scan could not be made is told until a later scan came to its end', () => {
   const error = { at: '2026-01-31T12:00:01.000Z', message: 'no such\u001b[2J file' };

@@ -1,21 +1,25 @@
 import { statfs } from 'node:fs/promises';
+import { z } from 'zod';
 import type { Database } from '../../db/database.js';
 import type { SlurmClient } from '../../cluster/slurm/client.js';
 import type { SlurmNode } from '../../cluster/slurm/nodes.js';
 
 /** Below this a job's output or an upload would soon fail. */
 const minimumFreeBytes = 512 * 1024 ** 2;
-export interface Health {
-  /** `degraded`: jobs run, but not all of the service works. `down`: jobs cannot run. */
-  status: 'ok' | 'degraded' | 'down';
-  slurmctld: 'up' | 'down';
-  /** `none`: the external cluster keeps no history of jobs. */
-  slurmdbd: 'up' | 'down' | 'none';
-  /** Slurm's word for the node; `unknown` when slurmctld does not say. */
-  node: string;
-  disk: 'ok' | 'full' | 'unknown';
-  database: 'ok' | 'failed';
-}
+
+export const healthReplySchema = z
+  .strictObject({
+    status: z
+      .enum(['ok', 'degraded', 'down'])
+      .describe('`degraded`: jobs run, but not all of the service works. `down`: jobs cannot run.'),
+    slurmctld: z.enum(['up', 'down']),
+    slurmdbd: z.enum(['up', 'down', 'none']).describe('`none`: Slurm keeps no history of jobs.'),
+    node: z.string().describe('Slurm’s word for the node; `unknown` when slurmctld does not say.'),
+    disk: z.enum(['ok', 'full', 'unknown']),
+    database: z.enum(['ok', 'failed']),
+  })
+  .meta({ id: 'Health' });
+export type Health = z.infer<typeof healthReplySchema>;
 
 export interface HealthParts {
   db: Database;

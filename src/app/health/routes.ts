@@ -1,12 +1,26 @@
-import { Router } from 'express';
-import type { HealthCheck } from './health.js';
+import { z } from 'zod';
+import type { Api } from '../../http/api.js';
+import { endpoint } from '../../http/endpoint.js';
+import { json } from '../../http/reply.js';
+import { healthReplySchema, type HealthCheck } from './health.js';
 
-/** `GET /health`, open to all: 503 when jobs cannot run. */
-export function healthRoutes(health: HealthCheck): Router {
-  const router = Router();
-  router.get('/', async (_req, res) => {
-    const found = await health.check();
-    res.status(found.status === 'down' ? 503 : 200).json(found);
-  });
-  return router;
+/** Mounts `GET /health`. */
+export function healthRoutes(api: Api, health: HealthCheck): void {
+  endpoint(
+    api,
+    {
+      method: 'get',
+      path: '/health',
+      role: 'public',
+      summary: 'Tell whether jobs can run, one word for each part',
+      query: z.looseObject({}),
+      reply: json(healthReplySchema, { 200: 'Jobs can run.', 503: 'Jobs cannot run.' }),
+      errors: [],
+    },
+    async ({ res }) => {
+      const found = await health.check();
+      res.status(found.status === 'down' ? 503 : 200);
+      return found;
+    },
+  );
 }

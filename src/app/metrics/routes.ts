@@ -1,23 +1,25 @@
-import { Router } from 'express';
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { z } from 'zod';
+import type { Api } from '../../http/api.js';
+import { endpoint } from '../../http/endpoint.js';
+import { streamedReply } from '../../http/reply.js';
 import type { Database } from '../../db/database.js';
-import type { viewGpus } from '../../cluster/gpus/view.js';
+import type { GpuView } from '../../cluster/gpus/replies.js';
 import type { HealthCheck } from '../health/health.js';
 import { ingestMetrics } from '../../ingest/metrics.js';
 import type { WaysIn } from '../../ingest/ways-in.js';
 
-type GpuView = ReturnType<typeof viewGpus>['gpus'][number];
-
 /**
- * `GET /metrics` for Prometheus (prometheus.io/docs/practices/naming).
+ * Mounts `GET /metrics` for Prometheus (prometheus.io/docs/practices/naming).
  * @param gpus those of this machine; none on an external cluster
  */
 export function metricsRoutes(
+  api: Api,
   db: Database,
   health: HealthCheck,
   gpus: () => GpuView[],
   waysIn: WaysIn,
-): Router {
+): void {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   new Gauge({
@@ -73,11 +75,21 @@ export function metricsRoutes(
 
   ingestMetrics(registry, waysIn);
 
-  const router = Router();
-  router.get('/', async (_req, res) => {
-    res.type(registry.contentType).send(await registry.metrics());
-  });
-  return router;
+  endpoint(
+    api,
+    {
+      method: 'get',
+      path: '/metrics',
+      role: 'reader',
+      summary: 'Show figures for Prometheus',
+      query: z.looseObject({}),
+      reply: streamedReply(registry.contentType, { 200: 'Prometheus’ text format.' }),
+      errors: [],
+    },
+    async ({ res }) => {
+      res.type(registry.contentType).send(await registry.metrics());
+    },
+  );
 }
 
 function countJobs(db: Database): { state: string; count: number }[] {

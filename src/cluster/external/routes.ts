@@ -1,21 +1,32 @@
-import { Router } from 'express';
-import { adminsOnly } from '../../auth/caller.js';
-import { AppError } from '../../errors.js';
-import { asked } from '../nodes/routes.js';
-import type { ExternalClient } from '../slurm/external/client.js';
 import { formatTimeLimit } from '../../config/time-limit.js';
+import { AppError } from '../../errors.js';
+import type { Api } from '../../http/api.js';
+import { endpoint } from '../../http/endpoint.js';
+import { json } from '../../http/reply.js';
+import { gpuEndpoints } from '../gpus/routes.js';
+import { asked } from '../slurm/asked.js';
+import type { ExternalClient } from '../slurm/external/client.js';
 import { readNodeGres, sumOf, usedShards } from './gres.js';
 import type { ExternalInventory } from './inventory.js';
+import { externalGpusReplySchema, externalPartitionsReplySchema } from './replies.js';
 
-/** `/partitions` of an external cluster, with what each allows one job. */
-export function externalPartitionRoutes(inventory: ExternalInventory): Router {
-  const router = Router();
-  router.get('/partitions', async (_req, res) => {
-    await asked(() => inventory.look());
-    const written = (time: number | 'UNLIMITED' | null) =>
-      typeof time === 'number' ? formatTimeLimit(time) : time;
-    res.json({
-      partitions: inventory.partitions().map((one) => ({
+/** Mounts `/partitions` of an external Slurm, with what each allows one job. */
+export function externalPartitionRoutes(api: Api, inventory: ExternalInventory): void {
+  const written = (time: number | 'UNLIMITED' | null) =>
+    typeof time === 'number' ? formatTimeLimit(time) : time;
+  endpoint(
+    api,
+    {
+      method: 'get',
+      path: '/partitions',
+      role: 'reader',
+      summary: 'List the partitions and what each allows one job',
+      reply: json(externalPartitionsReplySchema),
+      errors: ['conflict', 'slurm_unavailable'],
+    },
+    async () => {
+      await asked(() => inventory.look());
+      const partitions = inventory.partitions().map((one) => ({
         name: one.name,
         default: one.isDefault,
         state: one.state,
@@ -24,46 +35,68 @@ export function externalPartitionRoutes(inventory: ExternalInventory): Router {
         max_cpus: one.maxCpus,
         max_memory_mb: one.maxMemoryMb,
         nodes: one.nodes.map((node) => node.name),
-      })),
-    });
-  });
-  return router;
+      }));
+      return { partitions };
+    },
+  );
 }
 
-/** `/gpus` of an external cluster: which nodes have which, and how many are in use. Which of them a job has is known on its node alone. */
-export function externalGpuRoutes(slurm: Pick<ExternalClient, 'nodes'>): Router {
-  const router = Router();
-  router.get('/', async (_req, res) => {
-    const nodes = await asked(() => slurm.nodes());
-    const names = [...new Set(nodes.map((node) => node.name))];
-    const views = names.flatMap((name) => {
-      const rows = nodes.filter((node) => node.name === name);
-      const [node] = rows;
-      const there = readNodeGres(node?.gres ?? null);
-      if (node === undefined || sumOf(there.whole) === 0) return [];
-      const used = readNodeGres(node.gresUsed);
-      const shards = sumOf(there.shards);
-      return {
-        node: name,
-        state: node.state,
-        partitions: rows.map((row) => row.partition.replace(/\*$/, '')),
-        types: [...there.whole].map(([type, count]) => ({
-          type: type || null,
-          count,
-          used: used.whole.get(type) ?? 0,
-        })),
-        shards: shards === 0 ? null : { count: shards, used: usedShards(node.gresUsed) },
-      };
-    });
-    res.json({ gpus: [], nodes: views });
-  });
+/**
+ * Mounts `/gpus` of an external Slurm: which nodes have which, and how many are in use.
+ * Which of them a job has, only its node knows.
+ */
+export function externalGpuRoutes(api: Api, slurm: Pick<ExternalClient, 'nodes'>): void {
+  endpoint(
+    api,
+    {
+      method: 'get',
+      path: '/gpus',
+      role: 'reader',
+      summary: 'Show which nodes have which GPUs, and how many are in use',
+      reply: json(externalGpusReplySchema),
+      errors: ['conflict', 'slurm_unavailable'],
+    },
+    async () => {
+      const rows = await asked(() => slurm.nodes());
+      const names = [...new Set(rows.map((row) => row.name))];
+      return { gpus: [], nodes: names.flatMap((name) => gpusOf(name, rows)) };
+    },
+  );
+
   const refuse = () => {
     throw new AppError(
       'not_supported',
       'the GPUs are the external cluster’s: they are not watched here, and cannot be paused or resumed',
     );
   };
-  router.get('/:index/history', refuse);
-  router.post('/:index/:action', adminsOnly, refuse);
-  return router;
+  const errors = ['not_supported'] as const;
+  endpoint(api, { ...gpuEndpoints.history, errors }, refuse);
+  endpoint(api, { ...gpuEndpoints.pause, errors }, refuse);
+  endpoint(api, { ...gpuEndpoints.resume, errors }, refuse);
+}
+
+type NodeRow = Awaited<ReturnType<ExternalClient['nodes']>>[number];
+
+/** @param all a row for each node and partition */
+function gpusOf(name: string, all: readonly NodeRow[]) {
+  const rows = all.filter((row) => row.name === name);
+  const [node] = rows;
+  const there = readNodeGres(node?.gres ?? null);
+  if (node === undefined || sumOf(there.whole) === 0) return [];
+  const used = readNodeGres(node.gresUsed);
+  const shards = sumOf(there.shards);
+  const types = [...there.whole].map(([type, count]) => ({
+    type: type || null,
+    count,
+    used: used.whole.get(type) ?? 0,
+  }));
+  return [
+    {
+      node: name,
+      state: node.state,
+      partitions: rows.map((row) => row.partition.replace(/\*$/, '')),
+      types,
+      shards: shards === 0 ? null : { count: shards, used: usedShards(node.gresUsed) },
+    },
+  ];
 }

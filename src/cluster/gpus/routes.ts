@@ -1,18 +1,24 @@
-import express, { Router } from 'express';
-import multer from 'multer';
 import { z } from 'zod';
-import { adminsOnly, callerOf, scopeOf } from '../../auth/caller.js';
-import { readBody, readParams, readQuery } from '../../http/read-input.js';
-import type { GpuService } from './service.js';
+import { callerOf, scopeOf } from '../../auth/caller.js';
+import type { Api, Endpoint } from '../../http/api.js';
+import { endpoint } from '../../http/endpoint.js';
+import { json } from '../../http/reply.js';
+import { fields } from '../../http/request-body.js';
 import { isoTime } from '../../iso-time.js';
-
-const bodyBytes = 64 * 1024;
+import {
+  gpuReplySchema,
+  gpusReplySchema,
+  historyReplySchema,
+  type GpuView,
+  type WorkerGpusView,
+} from './replies.js';
+import type { GpuService } from './service.js';
 
 export const gpuIndex = z
   .string()
   .regex(/^\d{1,4}$/, 'expected the index of a GPU such as 0')
   .transform(Number);
-const gpuParams = z.object({ index: gpuIndex });
+const params = z.object({ index: gpuIndex });
 export const pauseBody = z.strictObject({
   reason: z
     .string()
@@ -31,50 +37,85 @@ const historyQuery = z.strictObject({
       (ms) => !Number.isNaN(ms),
       'expected milliseconds since 1970, or a time such as 2026-01-31T12:00:00Z',
     )
-    .default(0),
+    .default(0)
+    .describe('Milliseconds since 1970, or a time such as 2026-01-31T12:00:00Z.'),
 });
 
-/** JSON, or form fields as `curl -d` and `curl -F` send them. */
-export const anyBody: express.RequestHandler[] = [
-  express.json({ limit: bodyBytes }),
-  express.urlencoded({ extended: false, limit: bodyBytes }),
-  multer({ limits: { fields: 10, fieldNameSize: 100, fieldSize: bodyBytes } }).none(),
-];
+/** The endpoints of one GPU, which an external Slurm's GPUs have only in name. */
+export const gpuEndpoints = {
+  history: {
+    method: 'get',
+    path: '/gpus/{index}/history',
+    role: 'reader',
+    summary: 'Show what a GPU did in the last day',
+    params,
+    query: historyQuery,
+    reply: json(historyReplySchema),
+    errors: ['not_found'],
+  },
+  pause: {
+    method: 'post',
+    path: '/gpus/{index}/pause',
+    role: 'admin',
+    summary: 'Keep jobs off a GPU of this machine',
+    params,
+    body: fields(pauseBody),
+    reply: json(gpuReplySchema),
+    errors: ['not_found', 'conflict', 'slurm_unavailable'],
+  },
+  resume: {
+    method: 'post',
+    path: '/gpus/{index}/resume',
+    role: 'admin',
+    summary: 'Let jobs start on that GPU again',
+    params,
+    body: fields(resumeBody),
+    reply: json(gpuReplySchema),
+    errors: ['not_found', 'conflict', 'slurm_unavailable'],
+  },
+} as const satisfies Record<string, Endpoint>;
 
 /**
- * `/gpus`: what is on them, pausing and resuming.
- * @param onWorkers what is on those of other machines; undefined where there are no such machines
+ * Mounts `/gpus`: what is on them, pausing and resuming.
+ * @param onWorkers what is on those of workers; undefined where there are none
  */
-export function gpuRoutes(gpus: GpuService, onWorkers?: () => object[]): Router {
-  const router = Router();
-  const indexOf = (req: express.Request) => readParams(gpuParams, req).index;
-  const show = (index: number) => gpus.view().gpus.find((gpu) => gpu.index === index);
+export function gpuRoutes(api: Api, gpus: GpuService, onWorkers?: () => WorkerGpusView[]): void {
+  endpoint(
+    api,
+    {
+      method: 'get',
+      path: '/gpus',
+      role: 'reader',
+      summary: 'Show what is on the GPUs',
+      reply: json(gpusReplySchema),
+      errors: [],
+    },
+    ({ res }) => {
+      const here = gpus.view(scopeOf(callerOf(res)));
+      return onWorkers === undefined ? here : { ...here, workers: onWorkers() };
+    },
+  );
 
-  router.get('/', (_req, res) => {
-    const here = gpus.view(scopeOf(callerOf(res)));
-    res.json(onWorkers === undefined ? here : { ...here, workers: onWorkers() });
-  });
-
-  router.get('/:index/history', (req, res) => {
-    const { since } = readQuery(historyQuery, req);
-    const samples = gpus.history(indexOf(req), since);
-    res.json({
+  endpoint(api, gpuEndpoints.history, ({ params: { index }, query: { since } }) => {
+    const samples = gpus.history(index, since);
+    return {
       samples: samples.map((sample) => ({ ...sample, at: isoTime(sample.at) })),
-    });
+    };
   });
 
-  router.post('/:index/pause', adminsOnly, ...anyBody, async (req, res) => {
-    const index = indexOf(req);
-    await gpus.pause(index, callerOf(res).user, readBody(pauseBody, req).reason);
-    res.json(show(index));
+  const show = (index: number): GpuView => {
+    const view = gpus.view().gpus.find((gpu) => gpu.index === index);
+    if (view === undefined) throw new Error(`GPU ${index} is gone`);
+    return view;
+  };
+
+  endpoint(api, gpuEndpoints.pause, async ({ params: { index }, body, res }) => {
+    await gpus.pause(index, callerOf(res).user, body.reason);
+    return show(index);
   });
 
-  router.post('/:index/resume', adminsOnly, ...anyBody, async (req, res) => {
-    const index = indexOf(req);
-    readBody(resumeBody, req);
+  endpoint(api, gpuEndpoints.resume, async ({ params: { index } }) => {
     await gpus.resume(index);
-    res.json(show(index));
+    return show(index);
   });
-
-  return router;
 }

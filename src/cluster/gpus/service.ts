@@ -13,6 +13,7 @@ import { idleWarning, isIdle } from './idle.js';
 import { Monitor } from './monitor.js';
 import { ownerOf } from './owners.js';
 import { StateFile } from './state-file.js';
+import type { GpusView } from './replies.js';
 import * as store from './store.js';
 import type { Thresholds } from './foreign-processes.js';
 import { viewGpus } from './view.js';
@@ -129,7 +130,7 @@ export class GpuService {
   }
 
   /** @param scope whose jobs are told by name; undefined for everybody's */
-  view(scope?: string) {
+  view(scope?: string): GpusView {
     const { db, fleet } = this.#parts;
     return {
       ...viewGpus(fleet, this.#parts.liveJobs(), store.listPauses(db), this.#monitor, scope),

@@ -1,6 +1,7 @@
 import { readGres } from './request.js';
 import type { GpuFleet, GpuJob } from './choose.js';
 import type { Monitor } from './monitor.js';
+import type { GpusView, GpuView } from './replies.js';
 import type { Pause } from './store.js';
 import { isoTime } from '../../iso-time.js';
 
@@ -14,7 +15,7 @@ export function viewGpus(
   pauses: readonly Pause[],
   monitor: Pick<Monitor, 'usage' | 'closure'>,
   scope?: string,
-) {
+): Pick<GpusView, 'gpus' | 'waiting_anywhere'> {
   const jobs = live
     .filter((job) => job.gres !== null)
     .map((job) => {
@@ -25,7 +26,7 @@ export function viewGpus(
     });
   const waiting = jobs.filter(({ isWaiting }) => isWaiting);
   const running = jobs.filter(({ isWaiting }) => !isWaiting);
-  const gpus = fleet.gpus.map((gpu) => {
+  const gpus = fleet.gpus.map((gpu): GpuView => {
     const { index } = gpu;
     const pause = pauses.find((one) => one.gpu_index === index);
     const held = monitor.closure(index);

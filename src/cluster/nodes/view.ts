@@ -2,6 +2,7 @@ import type { HostStatus } from '../ssh-hosts/hosts-status.js';
 import type { ResolvedHost } from '../ssh-hosts/resolved-hosts.js';
 import type { SlurmNode } from '../slurm/nodes.js';
 import { isoTime } from '../../iso-time.js';
+import type { NodeView } from './replies.js';
 
 /**
  * A node as the API shows it; for one that stands for an SSH host also how it was last found.
@@ -12,7 +13,7 @@ export function viewNode(
   hosts: readonly ResolvedHost[],
   status: HostStatus | undefined,
   showLogin: boolean,
-) {
+): NodeView {
   const host = hosts.find(({ name }) => name === node.name);
   if (host === undefined) return { ...node, ssh: null };
   const { gpus, labels, leaving } = host;

@@ -1,59 +1,93 @@
-import { Router } from 'express';
 import { z } from 'zod';
-import { adminsOnly, callerOf } from '../../auth/caller.js';
-import { AppError } from '../../errors.js';
-import { anyBody, gpuIndex, pauseBody, resumeBody } from '../gpus/routes.js';
-import type { GpuService } from '../gpus/service.js';
-import { readBody, readParams } from '../../http/read-input.js';
+import { callerOf } from '../../auth/caller.js';
 import { NODE_NAME } from '../../config/layout.js';
+import { AppError, type ErrorCode } from '../../errors.js';
+import type { Api } from '../../http/api.js';
+import { endpoint } from '../../http/endpoint.js';
+import { json } from '../../http/reply.js';
+import { fields } from '../../http/request-body.js';
+import { gpuReplySchema, workerGpuReplySchema, type WorkerGpusView } from '../gpus/replies.js';
+import { gpuIndex, pauseBody, resumeBody } from '../gpus/routes.js';
+import type { GpuService } from '../gpus/service.js';
 import type { WorkerPauses } from './gpu-pauses.js';
-import type { viewWorkerGpus } from './view.js';
 
-const gpuParams = z.object({
+const params = z.object({
   name: z.string().regex(/^worker\d{1,2}$/, 'expected the name of a node such as worker1'),
   index: gpuIndex,
 });
+const node = z.string();
+const reply = json(
+  z.union([
+    z.strictObject({ node, ...gpuReplySchema.shape }),
+    z.strictObject({ node, ...workerGpuReplySchema.shape }),
+  ]),
+);
+const errors: ErrorCode[] = ['not_found', 'conflict', 'slurm_unavailable'];
 
 interface NodeGpuParts {
   gpus: GpuService;
   /** Both undefined where no worker may join. */
   pauses: WorkerPauses | undefined;
-  viewWorkers: (() => ReturnType<typeof viewWorkerGpus>) | undefined;
+  viewWorkers: (() => WorkerGpusView[]) | undefined;
 }
 
-/** `/nodes/{name}/gpus/{i}/{pause,resume}`: the GPUs of any worker, this machine's as `/gpus/{i}` does it. */
-export function nodeGpuRoutes({ gpus, pauses, viewWorkers }: NodeGpuParts): Router {
-  const router = Router();
-
+/**
+ * Mounts `/nodes/{name}/gpus/{index}/{pause,resume}`: the GPUs of any worker, and this machine's
+ * as `/gpus/{index}` does it.
+ */
+export function nodeGpuRoutes(api: Api, { gpus, pauses, viewWorkers }: NodeGpuParts): void {
   const onWorkers = (): WorkerPauses => {
     if (pauses === undefined)
       throw new AppError('not_found', 'no worker may join here; JR_JOIN_PORT is not set');
     return pauses;
   };
-  const show = (node: string, index: number) => {
-    const there =
-      node === NODE_NAME
-        ? gpus.view().gpus
-        : viewWorkers?.().find((worker) => worker.node === node)?.gpus;
-    return { node, ...there?.find((gpu) => gpu.index === index) };
+  const show = (name: string, index: number) => {
+    const gpu =
+      name === NODE_NAME
+        ? gpus.view().gpus.find((one) => one.index === index)
+        : viewWorkers?.()
+            .find((worker) => worker.node === name)
+            ?.gpus.find((one) => one.index === index);
+    if (gpu === undefined) throw new Error(`GPU ${index} of ${name} is gone`);
+    return { node: name, ...gpu };
   };
 
-  router.post('/nodes/:name/gpus/:index/pause', adminsOnly, ...anyBody, async (req, res) => {
-    const { name, index } = readParams(gpuParams, req);
-    const { reason } = readBody(pauseBody, req);
-    const { user } = callerOf(res);
-    if (name === NODE_NAME) await gpus.pause(index, user, reason);
-    else await onWorkers().pause(name, index, user, reason);
-    res.json(show(name, index));
-  });
+  endpoint(
+    api,
+    {
+      method: 'post',
+      path: '/nodes/{name}/gpus/{index}/pause',
+      role: 'admin',
+      summary: 'Keep jobs off a GPU of any machine',
+      params,
+      body: fields(pauseBody),
+      reply,
+      errors,
+    },
+    async ({ params: { name, index }, body: { reason }, res }) => {
+      const { user } = callerOf(res);
+      if (name === NODE_NAME) await gpus.pause(index, user, reason);
+      else await onWorkers().pause(name, index, user, reason);
+      return show(name, index);
+    },
+  );
 
-  router.post('/nodes/:name/gpus/:index/resume', adminsOnly, ...anyBody, async (req, res) => {
-    const { name, index } = readParams(gpuParams, req);
-    readBody(resumeBody, req);
-    if (name === NODE_NAME) await gpus.resume(index);
-    else await onWorkers().resume(name, index);
-    res.json(show(name, index));
-  });
-
-  return router;
+  endpoint(
+    api,
+    {
+      method: 'post',
+      path: '/nodes/{name}/gpus/{index}/resume',
+      role: 'admin',
+      summary: 'Let jobs start on that GPU again',
+      params,
+      body: fields(resumeBody),
+      reply,
+      errors,
+    },
+    async ({ params: { name, index } }) => {
+      if (name === NODE_NAME) await gpus.resume(index);
+      else await onWorkers().resume(name, index);
+      return show(name, index);
+    },
+  );
 }

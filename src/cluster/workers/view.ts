@@ -1,3 +1,4 @@
+import type { WorkerGpusView } from '../gpus/replies.js';
 import { readGres } from '../gpus/request.js';
 import type { WorkerPause } from './gpu-pauses-store.js';
 import type { WorkerRecord } from './record.js';
@@ -17,7 +18,7 @@ export function viewWorkerGpus(
   live: readonly JobOnWorker[],
   shardsPerGpu: number,
   pauses: readonly WorkerPause[],
-) {
+): WorkerGpusView[] {
   return workers.map((worker) => {
     const here = live.filter((job) => job.node_list === worker.name && job.gres !== null);
     return {

@@ -1,21 +1,8 @@
 import { AppError, isDiskFull } from '../../errors.js';
+import type { ImportView } from './replies.js';
 import type { ImportRow } from './store.js';
 import type { Progress } from './transfer.js';
 import { isoTime } from '../../iso-time.js';
-
-/** An import as callers see it. Bytes count each object once; times are ISO 8601. */
-export interface ImportView {
-  id: number;
-  uri: string;
-  state: 'QUEUED' | 'RUNNING' | 'COMPLETED' | 'FAILED';
-  bytes_done: number;
-  bytes_total: number | null;
-  sha256: string | null;
-  /** A code of AppError, or `cancelled`, `interrupted`, `internal`. */
-  error: { code: string; message: string } | null;
-  created_at: string;
-  ended_at: string | null;
-}
 
 export class CancelledImport extends Error {
   constructor() {

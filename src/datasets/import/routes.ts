@@ -1,12 +1,13 @@
-import express, { Router, type RequestHandler } from 'express';
-import multer from 'multer';
 import { z } from 'zod';
 import { nameSubject } from '../../auth/audit.js';
 import { callerOf, scopeOf } from '../../auth/caller.js';
+import type { Api } from '../../http/api.js';
+import { endpoint } from '../../http/endpoint.js';
 import { unhurried, untilNobodyWaits } from '../../http/long-reply.js';
-import { readBody, readParams, readQuery } from '../../http/read-input.js';
-import { sendSpaced } from '../../http/spaced-json.js';
+import { greppableJson } from '../../http/reply.js';
+import { fields } from '../../http/request-body.js';
 import { sha256Schema } from '../digest.js';
+import { importReplySchema, importsReplySchema } from './replies.js';
 import type { ImportService } from './service.js';
 
 const createSchema = z.strictObject({
@@ -19,13 +20,13 @@ const createSchema = z.strictObject({
     .regex(/^[^\x00-\x1f\x7f]*$/, 'a name has no control characters')
     .optional(),
 });
-const idSchema = z.strictObject({
+const params = z.strictObject({
   id: z
     .string()
     .regex(/^\d{1,15}$/, 'expected an import’s number')
     .transform(Number),
 });
-const waitSchema = z.strictObject({
+const waitQuery = z.strictObject({
   wait: z
     .string()
     .regex(/^\d{1,3}$/, 'expected seconds from 0 to 300')
@@ -34,43 +35,78 @@ const waitSchema = z.strictObject({
     .default(0),
 });
 
-/** Serves `/datasets/import` and `/datasets/imports`; mounted before the routes of digests. */
-export function importRoutes(imports: ImportService, stopping: AbortSignal): Router {
-  const router = Router();
-  const body: RequestHandler[] = [
-    express.json({ limit: '64kb' }),
-    express.urlencoded({ extended: false, limit: '64kb' }),
-    multer({ limits: { fieldSize: 64 * 1024, fields: 16 } }).none(),
-  ];
+/** Mounts `/datasets/import` and `/datasets/imports`, before the routes that take a digest in their place. */
+export function importRoutes(api: Api, imports: ImportService, stopping: AbortSignal): void {
+  endpoint(
+    api,
+    {
+      method: 'post',
+      path: '/datasets/import',
+      role: 'user',
+      summary: 'Start an import from B2 or S3',
+      body: fields(createSchema),
+      reply: greppableJson(
+        importReplySchema,
+        { 202: 'Started.' },
+        { Location: 'The path of the import.' },
+      ),
+      errors: ['conflict', 'shutting_down'],
+    },
+    ({ body, res }) => {
+      const record = imports.create({ ...body, user: callerOf(res).user });
+      nameSubject(res, `import ${record.id}`);
+      res.status(202).location(`/datasets/imports/${record.id}`);
+      return record;
+    },
+  );
 
-  router.post('/import', ...body, (req, res) => {
-    const { user } = callerOf(res);
-    const record = imports.create({ ...readBody(createSchema, req), user });
-    nameSubject(res, `import ${record.id}`);
-    res.status(202).location(`/datasets/imports/${record.id}`);
-    sendSpaced(res, record);
-  });
+  endpoint(
+    api,
+    {
+      method: 'get',
+      path: '/datasets/imports',
+      role: 'reader',
+      summary: 'List your imports, the newest first',
+      reply: greppableJson(importsReplySchema),
+      errors: [],
+    },
+    ({ res }) => ({ imports: imports.list(scopeOf(callerOf(res))) }),
+  );
 
-  router.get('/imports', (req, res) => {
-    readQuery(z.strictObject({}), req);
-    sendSpaced(res, { imports: imports.list(scopeOf(callerOf(res))) });
-  });
+  endpoint(
+    api,
+    {
+      method: 'get',
+      path: '/datasets/imports/{id}',
+      role: 'reader',
+      summary: 'Show an import, or wait for its end',
+      params,
+      query: waitQuery,
+      reply: greppableJson(importReplySchema),
+      errors: ['not_found'],
+    },
+    ({ params: { id }, query: { wait }, res }) => {
+      imports.get(id, scopeOf(callerOf(res)));
+      unhurried(res);
+      return imports.wait(id, untilNobodyWaits(res, stopping, wait * 1000));
+    },
+  );
 
-  router.get('/imports/:id', async (req, res) => {
-    const { id } = readParams(idSchema, req);
-    const { wait } = readQuery(waitSchema, req);
-    imports.get(id, scopeOf(callerOf(res)));
-    unhurried(res);
-    const waiting = untilNobodyWaits(res, stopping, wait * 1000);
-    sendSpaced(res, await imports.wait(id, waiting));
-  });
-
-  router.delete('/imports/:id', async (req, res) => {
-    const { id } = readParams(idSchema, req);
-    imports.get(id, scopeOf(callerOf(res)));
-    unhurried(res);
-    sendSpaced(res, await imports.cancel(id));
-  });
-
-  return router;
+  endpoint(
+    api,
+    {
+      method: 'delete',
+      path: '/datasets/imports/{id}',
+      role: 'user',
+      summary: 'Cancel an import',
+      params,
+      reply: greppableJson(importReplySchema),
+      errors: ['not_found', 'conflict'],
+    },
+    ({ params: { id }, res }) => {
+      imports.get(id, scopeOf(callerOf(res)));
+      unhurried(res);
+      return imports.cancel(id);
+    },
+  );
 }

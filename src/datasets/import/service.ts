@@ -3,13 +3,8 @@ import type { Database } from '../../db/database.js';
 import { AppError } from '../../errors.js';
 import type { ObjectStore } from '../../storage/object-store/object-store.js';
 import type { Sha256 } from '../digest.js';
-import {
-  CancelledImport,
-  explainFailure,
-  InterruptedImport,
-  viewImport,
-  type ImportView,
-} from './record.js';
+import { CancelledImport, explainFailure, InterruptedImport, viewImport } from './record.js';
+import type { ImportView } from './replies.js';
 import {
   endImport,
   failRunningImports,

@@ -2,6 +2,7 @@ import { watch, type FSWatcher } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { errnoOf } from '../../errors.js';
+import type { JobsFileView } from '../replies.js';
 import { scan, type ScanParts, type ScanResult } from './scan.js';
 import { isoTime } from '../../iso-time.js';
 
@@ -68,7 +69,7 @@ export class JobsFile {
     return this.#last;
   }
 
-  status() {
+  status(): JobsFileView {
     const last = this.#last;
     const problems = last?.problems ?? [];
     return {

@@ -1,11 +1,21 @@
-import { Router } from 'express';
+import type { Api } from '../../http/api.js';
+import { endpoint } from '../../http/endpoint.js';
+import { json } from '../../http/reply.js';
+import { jobsFileReplySchema } from '../replies.js';
 import type { JobsFile } from './jobs-file.js';
 
-/** `/ingest/jobs-file`: what became of its lines. */
-export function jobsFileRoutes(jobsFile: JobsFile): Router {
-  const router = Router();
-  router.get('/jobs-file', (_req, res) => {
-    res.json(jobsFile.status());
-  });
-  return router;
+/** Mounts `/ingest/jobs-file`, for admins: what became of its lines. */
+export function jobsFileRoutes(api: Api, jobsFile: JobsFile): void {
+  endpoint(
+    api,
+    {
+      method: 'get',
+      path: '/ingest/jobs-file',
+      role: 'admin',
+      summary: 'Show what became of the jobs file’s lines',
+      reply: json(jobsFileReplySchema),
+      errors: [],
+    },
+    () => jobsFile.status(),
+  );
 }

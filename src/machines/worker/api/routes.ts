@@ -1,22 +1,26 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
-import express, { Router, type Request, type RequestHandler, type Response } from 'express';
+import type { Response } from 'express';
 import { z } from 'zod';
+import { workerJobSchema } from '../../../cluster/workers/record.js';
+import type { WorkerList } from '../../../cluster/workers/worker-list.js';
 import { sha256Schema, type Sha256 } from '../../../datasets/digest.js';
 import { AppError } from '../../../errors.js';
+import { Api, type Guard } from '../../../http/api.js';
+import { endpoint } from '../../../http/endpoint.js';
 import { unhurried } from '../../../http/long-reply.js';
-import { readBody, readParams, readQuery } from '../../../http/read-input.js';
+import { json, streamedReply } from '../../../http/reply.js';
+import { bytes, jsonBody } from '../../../http/request-body.js';
 import type { JobId } from '../../../jobs/job.js';
-import type { WorkerList } from '../../../cluster/workers/worker-list.js';
 import type { WorkerService } from './service.js';
 
 const wholeNumber = z
   .string()
   .regex(/^\d{1,15}$/, 'expected a whole number')
   .transform(Number);
-const jobParams = z.object({ id: wholeNumber.transform((id) => id as JobId) });
-const logParams = jobParams.extend({ stream: z.enum(['stdout', 'stderr']) });
+const params = z.object({ id: wholeNumber.transform((id) => id as JobId) });
+const logParams = params.extend({ stream: z.enum(['stdout', 'stderr']) });
 const datasetParams = z.object({ sha256: sha256Schema });
 const offsetQuery = z.strictObject({ offset: wholeNumber });
 const fromQuery = z.strictObject({ from: wholeNumber.default(0) });
@@ -24,85 +28,175 @@ const beginBody = z.strictObject({ slurm_job_id: z.number().int().min(1) });
 const deliverBody = z.strictObject({ sha256: sha256Schema });
 const problemBody = z.strictObject({ message: z.string().min(1).max(2000) });
 
+const jobReply = json(workerJobSchema.strict());
+const sizeReply = json(z.strictObject({ size: z.int().describe('Bytes that are here now.') }));
+const fileReply = streamedReply('application/octet-stream', { 200: 'The file, or its rest.' });
+
 /** Above what the agents of workers send at once. */
-const mostChunkBytes = '16mb';
+const chunk = bytes(16 * 1024 ** 2);
 
 interface WorkerRouteParts {
-  workers: WorkerList;
+  workers: Pick<WorkerList, 'holderOf'>;
   service: WorkerService;
   datasets: { forJob(sha: Sha256): { originalPath: string } };
 }
 
-/** `/workers`: for the agents of workers, each with its own token. */
-export function workerRoutes({ workers, service, datasets }: WorkerRouteParts): Router {
-  const router = Router();
-  const bytes = express.raw({ type: 'application/octet-stream', limit: mostChunkBytes });
+/** The endpoints under `/workers`, for the agents of workers, each with its own token. */
+export function workerApi({ workers, service, datasets }: WorkerRouteParts): Api {
+  const api = new Api({ worker: guardOf(workers) });
 
-  const asWorker: RequestHandler = (req, res, next) => {
+  endpoint(
+    api,
+    {
+      method: 'get',
+      path: '/workers/jobs/{id}',
+      role: 'worker',
+      summary: 'Tell a worker of a job that is its to run',
+      params,
+      reply: jobReply,
+      errors: ['not_found'],
+    },
+    ({ params: { id }, res }) => service.look(workerOf(res), id),
+  );
+
+  endpoint(
+    api,
+    {
+      method: 'post',
+      path: '/workers/jobs/{id}/begin',
+      role: 'worker',
+      summary: 'Begin a job on a worker',
+      params,
+      body: jsonBody(beginBody),
+      reply: jobReply,
+      errors: ['not_found', 'conflict', 'shutting_down'],
+    },
+    ({ params: { id }, body: { slurm_job_id }, res }) =>
+      service.begin(workerOf(res), id, slurm_job_id),
+  );
+
+  endpoint(
+    api,
+    {
+      method: 'put',
+      path: '/workers/jobs/{id}/log/{stream}',
+      role: 'worker',
+      summary: 'Append to a job’s log',
+      params: logParams,
+      query: offsetQuery,
+      body: chunk,
+      reply: sizeReply,
+      errors: ['not_found', 'forbidden', 'conflict', 'shutting_down'],
+    },
+    ({ params: { id, stream }, query: { offset }, body, res }) =>
+      service.appendLog(workerOf(res), id, stream, offset, body),
+  );
+
+  endpoint(
+    api,
+    {
+      method: 'put',
+      path: '/workers/jobs/{id}/outputs',
+      role: 'worker',
+      summary: 'Append to the archive of a job’s outputs',
+      params,
+      query: offsetQuery,
+      body: chunk,
+      reply: sizeReply,
+      errors: ['not_found', 'forbidden', 'conflict', 'shutting_down'],
+    },
+    ({ params: { id }, query: { offset }, body, res }) =>
+      service.appendOutputs(workerOf(res), id, offset, body),
+  );
+
+  endpoint(
+    api,
+    {
+      method: 'post',
+      path: '/workers/jobs/{id}/outputs',
+      role: 'worker',
+      summary: 'Deliver a job’s outputs, whose archive is whole',
+      params,
+      body: jsonBody(deliverBody),
+      reply: json(z.strictObject({ delivered: z.literal(true) })),
+      errors: [
+        'not_found',
+        'forbidden',
+        'conflict',
+        'sha256_mismatch',
+        'archive_refused',
+        'shutting_down',
+      ],
+    },
+    async ({ params: { id }, body: { sha256 }, res }) => {
+      unhurried(res);
+      await service.deliver(workerOf(res), id, sha256);
+      return { delivered: true as const };
+    },
+  );
+
+  endpoint(
+    api,
+    {
+      method: 'post',
+      path: '/workers/jobs/{id}/problem',
+      role: 'worker',
+      summary: 'Tell what is wrong with a job on a worker',
+      params,
+      body: jsonBody(problemBody),
+      reply: json(z.strictObject({ noted: z.literal(true) })),
+      errors: ['not_found', 'forbidden', 'conflict'],
+    },
+    ({ params: { id }, body: { message }, res }) => {
+      service.problem(workerOf(res), id, message);
+      return { noted: true as const };
+    },
+  );
+
+  endpoint(
+    api,
+    {
+      method: 'get',
+      path: '/workers/jobs/{id}/script',
+      role: 'worker',
+      summary: 'Download the file that a job runs',
+      params,
+      reply: fileReply,
+      errors: ['not_found', 'forbidden', 'conflict'],
+    },
+    ({ params: { id }, res }) => sendFile(res, service.scriptOf(workerOf(res), id), 0),
+  );
+
+  endpoint(
+    api,
+    {
+      method: 'get',
+      path: '/workers/datasets/{sha256}',
+      role: 'worker',
+      summary: 'Download a dataset as it was sent',
+      params: datasetParams,
+      query: fromQuery,
+      reply: fileReply,
+      errors: ['not_found', 'dataset_corrupt'],
+    },
+    ({ params: { sha256 }, query: { from }, res }) =>
+      sendFile(res, datasets.forJob(sha256).originalPath, from),
+  );
+
+  return api;
+}
+
+function guardOf(workers: Pick<WorkerList, 'holderOf'>): Guard {
+  return (req, res) => {
     const token = /^Bearer (\S+)$/.exec(req.get('authorization') ?? '')?.[1];
     const worker = token === undefined ? undefined : workers.holderOf(token);
     if (worker === undefined)
       throw new AppError('unauthorized', 'this takes the token of a worker');
     res.locals['worker'] = worker.name;
-    next();
   };
-  router.use(asWorker, express.json({ limit: '64kb' }));
-
-  router.get('/jobs/:id', async (req, res) => {
-    res.json(await service.look(workerOf(res), readParams(jobParams, req).id));
-  });
-
-  router.post('/jobs/:id/begin', async (req, res) => {
-    const { slurm_job_id } = readBody(beginBody, req);
-    res.json(await service.begin(workerOf(res), readParams(jobParams, req).id, slurm_job_id));
-  });
-
-  router.put('/jobs/:id/log/:stream', bytes, async (req, res) => {
-    const { id, stream } = readParams(logParams, req);
-    const { offset } = readQuery(offsetQuery, req);
-    res.json(await service.appendLog(workerOf(res), id, stream, offset, bodyOf(req)));
-  });
-
-  router.put('/jobs/:id/outputs', bytes, async (req, res) => {
-    const { offset } = readQuery(offsetQuery, req);
-    const { id } = readParams(jobParams, req);
-    res.json(await service.appendOutputs(workerOf(res), id, offset, bodyOf(req)));
-  });
-
-  router.post('/jobs/:id/outputs', async (req, res) => {
-    const { sha256 } = readBody(deliverBody, req);
-    unhurried(res);
-    await service.deliver(workerOf(res), readParams(jobParams, req).id, sha256);
-    res.json({ delivered: true });
-  });
-
-  router.post('/jobs/:id/problem', (req, res) => {
-    const { message } = readBody(problemBody, req);
-    service.problem(workerOf(res), readParams(jobParams, req).id, message);
-    res.json({ noted: true });
-  });
-
-  router.get('/jobs/:id/script', async (req, res) => {
-    const path = service.scriptOf(workerOf(res), readParams(jobParams, req).id);
-    await sendFile(res, path, 0);
-  });
-
-  router.get('/datasets/:sha256', async (req, res) => {
-    const { from } = readQuery(fromQuery, req);
-    const { originalPath } = datasets.forJob(readParams(datasetParams, req).sha256);
-    await sendFile(res, originalPath, from);
-  });
-
-  return router;
 }
 
 const workerOf = (res: Response) => res.locals['worker'] as string;
-
-function bodyOf(req: Request): Buffer {
-  if (!Buffer.isBuffer(req.body))
-    throw new AppError('bad_request', 'the body: expected application/octet-stream');
-  return req.body;
-}
 
 async function sendFile(res: Response, path: string, from: number): Promise<void> {
   const { size } = await stat(path);

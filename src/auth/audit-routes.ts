@@ -1,0 +1,68 @@
+import { z } from 'zod';
+import type { Database } from '../db/database.js';
+import type { Api } from '../http/api.js';
+import { endpoint } from '../http/endpoint.js';
+import { json } from '../http/reply.js';
+import { isoTime } from '../iso-time.js';
+import { userSchema } from './caller.js';
+import { auditReplySchema } from './replies.js';
+
+interface Row {
+  audit_id: number;
+  at: number;
+  user: string | null;
+  token_id: number | null;
+  address: string;
+  method: string;
+  path: string;
+  status: number;
+  subject: string | null;
+  /** How often within a few minutes. */
+  times: number;
+  last_at: number | null;
+}
+
+const auditQuery = z.strictObject({
+  user: userSchema.optional(),
+  before: z
+    .string()
+    .regex(/^\d{1,15}$/, 'expected the number of an entry')
+    .transform(Number)
+    .optional(),
+  limit: z
+    .string()
+    .regex(/^\d{1,4}$/, 'expected a number up to 1000')
+    .transform(Number)
+    .refine((n) => n >= 1 && n <= 1000, 'expected a number from 1 to 1000')
+    .default(100),
+});
+
+/** Mounts `GET /audit`, for admins. */
+export function auditRoutes(api: Api, db: Database): void {
+  const select = db.prepare<[Record<string, unknown>], Row>(
+    `SELECT audit_id, at, user, token_id, address, method, path, status, subject, times, last_at
+     FROM audit WHERE (@user IS NULL OR user = @user) AND (@before IS NULL OR audit_id < @before)
+     ORDER BY audit_id DESC LIMIT @limit`,
+  );
+  endpoint(
+    api,
+    {
+      method: 'get',
+      path: '/audit',
+      role: 'admin',
+      summary: 'List who did what, the newest first',
+      query: auditQuery,
+      reply: json(auditReplySchema),
+      errors: [],
+    },
+    ({ query: { user, before, limit } }) => {
+      const rows = select.all({ user: user ?? null, before: before ?? null, limit });
+      const audit = rows.map((row) => ({
+        ...row,
+        at: isoTime(row.at),
+        last_at: isoTime(row.last_at ?? row.at),
+      }));
+      return { audit };
+    },
+  );
+}

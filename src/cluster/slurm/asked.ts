@@ -1,0 +1,16 @@
+import { AppError } from '../../errors.js';
+import { SlurmError } from './command.js';
+
+/** @throws AppError conflict with Slurm's words; slurm_unavailable */
+export async function asked<T>(ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (cause) {
+    if (!(cause instanceof SlurmError)) throw cause;
+    if (cause.kind === 'refused')
+      throw new AppError('conflict', `Slurm refused: ${cause.message}`, { cause });
+    throw new AppError('slurm_unavailable', 'Slurm does not answer now: try again in a moment', {
+      cause,
+    });
+  }
+}

@@ -1,0 +1,58 @@
+import { z } from 'zod';
+
+export type JsonSchema = Record<string, unknown>;
+
+/** Collects the JSON Schemas of an OpenAPI document; those with an `id` in their `meta` stand once, by that name. */
+export class SchemaCollection {
+  readonly components: Record<string, JsonSchema> = {};
+
+  /** The schema of what comes in: text fields as text, defaults optional. */
+  input(schema: z.ZodType): JsonSchema {
+    return this.#convert(schema, 'input');
+  }
+
+  /** The schema of what goes out. */
+  output(schema: z.ZodType): JsonSchema {
+    return this.#convert(schema, 'output');
+  }
+
+  #convert(schema: z.ZodType, io: 'input' | 'output'): JsonSchema {
+    const converted = z.toJSONSchema(schema, {
+      io,
+      // Functions check some fields; their JSON Schema says what it can.
+      unrepresentable: 'any',
+      override: ({ zodSchema, jsonSchema }) => {
+        if (io === 'input') addDefault(zodSchema, jsonSchema);
+        delete jsonSchema.id;
+      },
+    });
+    const { $defs, ...own } = converted;
+    delete own.$schema;
+    for (const [name, part] of Object.entries($defs ?? {}))
+      this.components[name] = withReferences(part) as JsonSchema;
+    return withReferences(own) as JsonSchema;
+  }
+}
+
+/** Puts back a default that zod leaves out, since it is that of the value read and not of the text. */
+function addDefault(schema: z.core.$ZodType, json: z.core.JSONSchema.BaseSchema): void {
+  const { def } = schema._zod;
+  if (def.type !== 'default' || json.default !== undefined) return;
+  const { defaultValue: value } = def as z.core.$ZodDefaultDef;
+  const isText = json.type === 'string' && typeof value !== 'string';
+  if (isText && typeof value !== 'number' && typeof value !== 'boolean') return;
+  json.default = isText ? String(value) : value;
+}
+
+function withReferences(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withReferences);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, part]) => [
+      key,
+      key === '$ref' && typeof part === 'string'
+        ? part.replace('#/$defs/', '#/components/schemas/')
+        : withReferences(part),
+    ]),
+  );
+}

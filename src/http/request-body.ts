@@ -1,0 +1,82 @@
+import express, { type Request, type RequestHandler } from 'express';
+import multer from 'multer';
+import { z } from 'zod';
+import { AppError } from '../errors.js';
+import { readBody } from './read-input.js';
+
+/** A request's body: how it is read, and how it is described. */
+export interface RequestBody<T> {
+  parsers: readonly RequestHandler[];
+  read: (req: Request) => T;
+  /** By content type. */
+  content: Readonly<Record<string, z.ZodType>>;
+  required: boolean;
+}
+
+const defaultBytes = 64 * 1024;
+
+interface FieldsOptions {
+  /** Of the whole body, and of each field of a form. */
+  maxBytes?: number;
+  /** Parts of a form that are files, which the handler takes from the request itself. */
+  files?: z.ZodRawShape;
+  /** Reads a form in multipart/form-data; needed where it has files. */
+  form?: RequestHandler;
+}
+
+/** Takes JSON, or form fields as `curl -d` and `curl -F` send them. */
+export function fields<S extends z.ZodObject>(
+  schema: S,
+  { maxBytes = defaultBytes, files = {}, form }: FieldsOptions = {},
+): RequestBody<z.output<S>> {
+  const limits = { fields: 16, fieldNameSize: 100, fieldSize: maxBytes };
+  return {
+    parsers: [
+      express.json({ limit: maxBytes }),
+      express.urlencoded({ extended: false, limit: maxBytes }),
+      form ?? multer({ limits }).none(),
+    ],
+    read: (req) => readBody(schema, req),
+    content: {
+      'application/json': schema,
+      'application/x-www-form-urlencoded': schema,
+      'multipart/form-data': z.strictObject({ ...schema.shape, ...files }),
+    },
+    required: !schema.safeParse({}).success,
+  };
+}
+
+/** Takes JSON alone. */
+export function jsonBody<S extends z.ZodType>(schema: S): RequestBody<z.output<S>> {
+  return {
+    parsers: [express.json({ limit: defaultBytes })],
+    read: (req) => readBody(schema, req),
+    content: { 'application/json': schema },
+    required: !schema.safeParse({}).success,
+  };
+}
+
+/** Takes bytes, whole and in memory. */
+export function bytes(maxBytes: number): RequestBody<Buffer> {
+  return {
+    parsers: [express.raw({ type: 'application/octet-stream', limit: maxBytes })],
+    read: (req) => {
+      if (Buffer.isBuffer(req.body)) return req.body;
+      throw new AppError('bad_request', 'the body: expected application/octet-stream');
+    },
+    content: { 'application/octet-stream': file('Bytes.') },
+    required: true,
+  };
+}
+
+/** Leaves the body to the handler, which reads it from the request as it arrives. */
+export function streamed(content: Readonly<Record<string, z.ZodType>>): RequestBody<undefined> {
+  return { parsers: [], read: () => undefined, content, required: true };
+}
+
+/** Describes a part or a body of bytes. */
+export function file(description: string): z.ZodType {
+  return z
+    .unknown()
+    .meta({ type: 'string', contentMediaType: 'application/octet-stream', description });
+}

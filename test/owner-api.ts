@@ -1,0 +1,10 @@
+import { BOX_OWNER, setCaller } from '../src/auth/caller.js';
+import { Api, type Guard } from '../src/http/api.js';
+
+const asOwner: Guard = (_req, res) =>
+  setCaller(res, { user: BOX_OWNER, role: 'admin', tokenId: null });
+
+/** Asks for no token: every request is the box owner's. */
+export function ownerApi(): Api {
+  return new Api({ reader: asOwner, user: asOwner, admin: asOwner });
+}
