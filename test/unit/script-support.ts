@@ -3,23 +3,16 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { JobId, JobRequest } from '../../src/jobs/job.js';
+import { requestDefaults } from '../../src/jobs/request.js';
 import { renderScript, type ScriptParts } from '../../src/jobs/script/script.js';
 
 export const plainRequest: JobRequest = {
+  ...requestDefaults,
   command_key: 'test',
   gpus: 0,
-  priority: 100,
-  screen: false,
-  requeue: false,
-  cuda: 'replace',
-  split_log: false,
-  cpus: 1,
   mem_gb: 1,
   time_limit: '1:00',
   name: 'test',
-  params: {},
-  env: {},
-  args: [],
 };
 
 /** As a machine would have them whose container was given GPUs 3, 5 and so on. */
