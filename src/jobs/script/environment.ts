@@ -4,14 +4,6 @@ import type { JobAccount, ScriptParts } from './parts.js';
 /** Known only on the node, see externalExports. */
 const externalAccount: JobAccount = { user: '', home: '', environment: {} };
 
-/** What sudo, PAM and sbatch left in the environment is not the job's business. */
-export const cleanSlate = [
-  'for jr_name in $(compgen -e); do',
-  '  case $jr_name in SLURM*|*_VISIBLE_DEVICES|GPU_DEVICE_ORDINAL|ZE_AFFINITY_MASK|TMPDIR|HOSTNAME) ;; *) unset "$jr_name" ;; esac',
-  'done',
-  'unset jr_name',
-];
-
 /** The job's whole environment, apart from Slurm's own variables. */
 export function exports(parts: ScriptParts): string[] {
   const { jobId, experimentId, request, dataset, outputDir, scriptPath } = parts;
@@ -44,6 +36,3 @@ export function exports(parts: ScriptParts): string[] {
  * time that Slurm gives it, instead of being left behind by its shell.
  */
 export const windUp = "trap 'exit 143' TERM";
-
-/** Ends the job before its command runs: says why on standard error, exit code 2. */
-export const failFunction = 'jr_fail() { printf \'jobrunner: %s\\n\' "$1" >&2; exit 2; }';

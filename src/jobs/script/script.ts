@@ -1,10 +1,11 @@
 import { fillPlaceholders } from '../templates/placeholders.js';
 import { activation } from './activate.js';
 import { argumentWords } from './cuda-argument.js';
-import { cleanSlate, exports, windUp } from './environment.js';
+import { exports, windUp } from './environment.js';
+import { functionsFor } from './functions.js';
 import { gpuExports } from './gpus.js';
 import type { ScriptParts } from './parts.js';
-import { atExternalEnd, externalExports } from './external.js';
+import { externalExports, tellEnd } from './external.js';
 import { inScreen } from './screen.js';
 import { withTimeout } from './timeout.js';
 import { shellQuote } from './shell-quote.js';
@@ -20,10 +21,12 @@ export function renderScript(parts: ScriptParts): string {
   return [
     '#!/bin/bash',
     `# JobRunner job ${parts.jobId}: ${parts.template.commandKey}`,
-    ...cleanSlate,
+    ...functionsFor(parts),
+    '',
+    'jr_clear_environment',
     ...exports(parts),
     ...(parts.external ? externalExports(parts) : gpuExports(parts)),
-    ...atExternalEnd(parts),
+    ...tellEnd(parts),
     windUp,
     ...activation(parts.request),
     '',
@@ -34,7 +37,7 @@ export function renderScript(parts: ScriptParts): string {
 /** A job has a screen session or a timeout, never both. */
 function run(parts: ScriptParts, body: string): string[] {
   const { screen, timeout } = parts.request;
-  if (screen) return inScreen(parts, body);
+  if (screen) return [inScreen(parts, body)];
   return timeout === undefined ? [body] : withTimeout(timeout, body);
 }
 

@@ -15,6 +15,7 @@ import { ConfigError } from '../../config/config-error.js';
 import type { Config } from '../../config/config.js';
 import type { WorkerConfig } from '../../config/worker.js';
 import type { Gpu } from '../../cluster/gpus/gpu.js';
+import { gpuAssignments } from '../../jobs/script/gpus.js';
 import { shellQuote } from '../../jobs/script/shell-quote.js';
 import type { Layout } from '../../config/layout.js';
 import type { Accounts } from '../daemons/accounts.js';
@@ -178,22 +179,8 @@ export function writeWorkerConfig(parts: WorkerParts, reply: JoinReply): void {
     ...hardware.gpus.map((gpu) => gres('shard', gpu, ` Count=${reply.shards_per_gpu}`)),
   ];
   replaceFile(etc('gres.conf'), 0o644, lines.join(''));
-  replaceFile(layout.nodeFile, 0o644, nodeScript(hardware.gpus, problemsFolder(layout)));
-}
-
-/** What each job's script reads here, see jobs/script/gpus.ts: this worker's GPUs, and why the job cannot run, if it cannot. */
-function nodeScript(gpus: readonly Gpu[], problems: string): string {
-  const map = (valueOf: (gpu: Gpu) => string) =>
-    gpus.map((gpu) => `[${gpu.index}]=${shellQuote(valueOf(gpu))}`).join(' ');
-  return [
-    `if [ -r ${shellQuote(problems)}/"$SLURM_JOB_ID" ]; then`,
-    `  printf 'jobrunner: %s\\n' "$(<${shellQuote(problems)}/"$SLURM_JOB_ID")" >&2`,
-    '  exit 2',
-    'fi',
-    `jr_uuids=(${map((gpu) => gpu.uuid ?? String(gpu.index))})`,
-    `jr_memory=(${map((gpu) => String(gpu.memoryMb))})`,
-    `jr_devices=(${gpus.map((gpu) => shellQuote(gpu.device)).join(' ')})`,
-    `jr_all=${shellQuote(gpus.map((gpu) => gpu.uuid ?? String(gpu.index)).join(','))}`,
-    '',
-  ].join('\n');
+  renderFile('node.sh', layout.nodeFile, 0o644, {
+    problems: shellQuote(problemsFolder(layout)),
+    gpus: gpuAssignments(hardware.gpus).join('\n'),
+  });
 }

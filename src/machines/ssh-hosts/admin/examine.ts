@@ -1,4 +1,8 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { SshHost } from '../../../cluster/ssh-hosts/hosts.js';
+import { shellQuote } from '../../../jobs/script/shell-quote.js';
+import { packageRoot } from '../../../config/package-root.js';
 import { sshError, type SshError } from '../ssh/errors.js';
 import type { Visit } from './visit.js';
 
@@ -15,33 +19,11 @@ export interface Found {
   missing: string[];
 }
 
-/** All lines are marked: a login shell may print, too. The folder is made as a job would; an empty one is taken away again. */
-const script = `
-export LC_ALL=C
-say() { printf 'jobrunner:%s:%s\\n' "$1" "$2"; }
-for tool in bash tar sha256sum setsid stat mkdir mv rm df tail sleep; do
-  command -v "$tool" >/dev/null 2>&1 || say missing "$tool"
-done
-say cpus "$(nproc 2>/dev/null)"
-say memory "$(sed -n 's/^MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo 2>/dev/null)"
-say clock "$(date +%s)"
-cd || exit 72
-made=no
-[ -d "$workdir" ] || made=yes
-mkdir -p -- "$workdir" || exit 72
-[ -w "$workdir" ] || { echo "$workdir is not writable" >&2; exit 72; }
-say disk "$(df -Pk -- "$workdir" | tail -n 1 | sed 's/^.* \\([0-9]*\\) *[0-9]*% .*$/\\1/')"
-[ "$made" = no ] || rmdir -- "$workdir" 2>/dev/null
-if command -v nvidia-smi >/dev/null 2>&1; then
-  nvidia-smi --query-gpu=memory.total,name --format=csv,noheader,nounits 2>&1 | while read -r line; do say gpu "$line"; done
-fi
-say done yes
-`;
+const script = readFileSync(join(packageRoot, 'libexec', 'examine-host.sh'), 'utf8');
 
 /** Logs in and looks around. */
 export async function examine(host: SshHost, visit: Visit): Promise<Found | SshError> {
-  const quoted = `'${host.workdir.replaceAll("'", "'\\''")}'`;
-  const input = `workdir=${quoted}\n${script}`;
+  const input = `workdir=${shellQuote(host.workdir)}\n${script}`;
   const before = Date.now();
   const { resolved, code, stdout, stderr } = await visit.call(host, [], 'exec sh -s', input);
   const rows = [...stdout.matchAll(/^jobrunner:(\w+):(.*)$/gm)].map(([, key, value]) => ({
