@@ -1,6 +1,7 @@
 #!/bin/sh
-# Runs on an SSH host, over standard input, behind a line that sets `workdir`: prints the host's capacity and the tools it lacks. All
-# lines are marked, since a login shell may print, too. The folder is made as for a job; an empty one is removed again.
+# Runs on an SSH host, over standard input, behind a line that sets `workdir`: prints the host's
+# capacity and the tools it lacks. All lines are marked, since a login shell may print, too. The
+# folder is made as for a job; an empty one is removed again.
 export LC_ALL=C
 : "${workdir:?}"
 say() { printf 'jobrunner:%s:%s\n' "$1" "$2"; }

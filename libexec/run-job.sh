@@ -1,10 +1,12 @@
 #!/bin/bash
-# Run by jr-remote as the job's user, by sudo, on this machine, for a job that could have started on an SSH host, too: the script to run, in base64,
-# is on standard input. From here on nothing of the job is jr-remote's.
+# jr-remote runs this by sudo as the job's user, on this machine, for a job that could also have
+# started on an SSH host. The job's script is on standard input, in base64. From here on, nothing of
+# the job belongs to jr-remote.
 set -eu
 PATH=/usr/bin:/bin
 umask 022
-# Read by the shell from a file that has no name any more, and of which the job's own processes have no descriptor.
+# The shell reads the script from a file without a name; the job's own processes get no descriptor
+# of it.
 script=$(mktemp /tmp/jr-job.XXXXXXXXXX)
 exec 9<"$script"
 { echo 'exec 9<&-' && base64 --decode; } >"$script"

@@ -1,5 +1,5 @@
 #!/bin/bash -p
-# The API's user runs this as slurm, by sudo: an Operator may do anything to jobs, but not drain or resume a node.
+# The API's user runs this by sudo as slurm, since an Operator may not drain or resume a node.
 # Usage: SLURM_CONF=… set-node-state NAME DRAIN|RESUME [REASON]
 set -eu
 # shellcheck source=trusted-conf.sh

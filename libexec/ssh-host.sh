@@ -1,7 +1,7 @@
 #!/bin/bash
-# What runs on an SSH host. It comes over standard input at each call, behind a line that sets its arguments, and leaves
-# nothing of itself there but what a job's folder holds while the job runs. Needs bash 4.4, coreutils and tar; setsid
-# (util-linux) where present.
+# Runs on an SSH host. It comes over standard input at each call, behind a line that sets its
+# arguments. Nothing of it stays there, except in a job's folder while the job runs. It needs bash
+# 4.4, coreutils and tar, and uses setsid (util-linux) where present.
 #
 # Below the working folder:
 #   datasets/<sha256>/{original,tree/}       finished, read-only; `kept` tells whether a reboot may have damaged it, `from`
@@ -9,14 +9,14 @@
 #   datasets/<sha256>.<installation>/        being sent
 #   jobs/<installation>/<job>/               job.sh, template/, script/, out/ (the outputs), stdout; stderr of a split log
 #
-# Small facts are kept as the targets of symbolic links: made in one step, and on a full disk, too.
-
-# The folder, the job's number and the like come as arguments; what is printed goes to the caller, messages to standard error.
+# Small facts are kept as the targets of symbolic links, which are made in one step and on a full
+# disk, too. Results are printed to standard output, messages to standard error.
 
 boot_id() { cat /proc/sys/kernel/random/boot_id; }
 
-# Sets `started` to when process $1 was started, in ticks since the boot: with its number it names a process for good
-# (proc_pid_stat(5)). Fails for one that has ended, also while nobody has taken note: in a container that may take long.
+# Sets `started` to the start of process $1, in ticks since the boot: together with its number, it
+# identifies a process for good (proc_pid_stat(5)). Fails for a process that has ended, also for one
+# that its parent has not waited for, which may take long in a container.
 start_of() {
   local stat
   started=
@@ -27,7 +27,7 @@ start_of() {
   started=${20}
 }
 
-# Whether the process named by the fact $1 ("<pid> <start> <boot>") is there.
+# Tells whether the process named by the fact $1 ("<pid> <start> <boot>") runs.
 is_there() {
   local fact pid start boot started
   fact=$(readlink -- "$1") || return 1
@@ -40,7 +40,7 @@ this_process() {
   start_of $$ && printf '%s %s %s' "$$" "$started" "$(boot_id)"
 }
 
-# The working folder (absolute, or below the home folder) and what is to be known of this host.
+# Makes the working folder (absolute, or below the home folder) and prints facts about this host.
 hello() { # working folder
   cd -- "$HOME" && mkdir -p -- "$1" && cd -- "$1" && mkdir -p -- datasets jobs screen || exit 72
   if ! [ -w . ] || ! [ -x . ] || ! [ -w jobs ] || ! [ -w datasets ]; then
@@ -50,7 +50,7 @@ hello() { # working folder
   printf '%s\0' "$(pwd -P)" "$HOME" "$(id -un)" "$(boot_id)" "$(date +%s.%N)" "$(df -P -k . | tail -n 1)"
 }
 
-# Answers and then stays until the caller goes, so that the connection stays open.
+# Answers, then waits until the caller goes, so that the connection stays open.
 hold() {
   hello "$1"
   cat >/dev/null
@@ -58,12 +58,12 @@ hold() {
 
 # --- Datasets
 
-# Says "ready", or how far the sending has come: bytes of the original, and parts of the tree.
+# Prints "ready", or the progress of the transfer: bytes of the original, and parts of the tree.
 dataset_state() { # datasets folder, digest, installation
   local ready=$1/$2 coming=$1/$2.$3 kept
   if [ -d "$ready" ]; then
     kept=$(readlink "$ready/kept")
-    # Not all of it may have been on the disk when the host went down.
+    # When the host went down, parts of it may not have been on the disk yet.
     if [ "$kept" = synced ] || [ "$kept" = "$(boot_id)" ]; then
       echo ready
       return
@@ -76,7 +76,8 @@ dataset_state() { # datasets folder, digest, installation
 
 size_of() { stat -L -c %s -- "$1" 2>/dev/null || echo 0; }
 
-# Ends an earlier sender whose connection was cut: bytes of it that are still under way must not be written behind our back.
+# Ends an earlier receiver whose connection was cut, so that it cannot write late bytes into the
+# file.
 take_over() { # folder
   local pid rest
   if is_there "$1/receiver"; then
@@ -88,50 +89,50 @@ take_over() { # folder
   ln -sfn "$(this_process)" "$1/receiver"
 }
 
-# Takes a file from byte $3 on. Prints the digest of the whole file.
+# Receives a file from byte $3 on. Prints the digest of the whole file.
 receive_file() { # folder that is being sent, file in it, offset
   local digest=(sha256sum)
   take_over "$1" || exit 72
-  # It knows the processor's own instructions where Debian's sha256sum does not.
+  # openssl uses the processor's SHA instructions; Debian's sha256sum does not.
   type -P openssl >/dev/null && digest=(openssl dgst -sha256 -r)
-  # Sent anew, it may be shorter than what is there.
+  # A file that is sent anew may be shorter than the old one.
   truncate -s "$3" -- "$1/$2" || exit 72
-  # Hashed when all is there: with tee in between, a byte goes through three pipes more, which takes longer.
+  # Hashing afterwards is faster: with tee, each byte would go through three more pipes.
   cat >>"$1/$2" || exit 74
   "${digest[@]}" <"$1/$2" || exit 74
 }
 
-# Gives a large file of the tree, which came as `large`, its mode and its name, which standard input tells.
+# Gives a large file of the tree, which came as `large`, its mode and the name on standard input.
 place_large() { # folder that is being sent, mode
   local name
   IFS= read -r -d '' name
-  # Done before, by a call whose answer was lost.
+  # An earlier call, whose answer was lost, did it.
   [ -e "$1/large" ] || return 0
   mkdir -p -- "$1/tree/${name%/*}" && chmod -- "$2" "$1/large" && mv -T -- "$1/large" "$1/tree/$name" || exit 74
 }
 
-# Takes one part of the tree, the $2nd, as a tar of ours.
+# Receives part $2 of the tree, as a tar of ours.
 receive_part() { # folder that is being sent, number
   take_over "$1" || exit 72
   tar -x -o -f - -C "$1/tree" || exit 74
   ln -sfn "$2" "$1/parts"
 }
 
-# The dataset gets its name in one step.
+# Gives the dataset its name, in one step.
 publish() { # datasets folder, digest, installation, name of the one file when the tree is that original
   local coming=$1/$2.$3
   if [ -n "$4" ]; then ln -f -- "$coming/original" "$coming/tree/$4" || cp -- "$coming/original" "$coming/tree/$4" || exit 74; fi
   rm -f -- "$coming/receiver" "$coming/parts"
-  # Against a job's mistakes; they are all the same user.
+  # This guards against a job's mistakes only, since all jobs are the same user.
   chmod -R a-w,u+rX -- "$coming/original" "$coming/tree" && ln -sfn "$(boot_id)" "$coming/kept" && ln -sfn "$3" "$coming/from" || exit 74
   mv -T -- "$coming" "$1/$2" 2>/dev/null || [ -d "$1/$2" ] || exit 74
-  # Nobody waits for the disk; until it has everything, a reboot makes the dataset worthless.
+  # Nobody waits for the disk. Until it has everything, a reboot makes the dataset unusable.
   (sync -f "$1/$2/original" && ln -sfn synced "$1/$2/kept") </dev/null >/dev/null 2>&1 &
 }
 
 # --- Jobs
 
-# Makes the job's folder of the tar on standard input.
+# Makes the job's folder from the tar on standard input.
 prepare() { # job folder, log (split or one)
   local fresh
   [ -d "$1" ] && return
@@ -141,11 +142,11 @@ prepare() { # job folder, log (split or one)
     rm -rf -- "$fresh"
     exit 74
   fi
-  # A call that was cut off may have come so far and come back only now.
+  # An earlier call that was cut off may have made it meanwhile.
   mv -T -- "$fresh" "$1" 2>/dev/null || rm -rf -- "$fresh"
 }
 
-# Starts the job, once: a second call finds it started.
+# Starts the job once: a second call finds it started.
 start() { # job folder, GPUs (such as 0,3), shards, Slurm's number of the job, log (split or one)
   local own=(setsid) waited
   if mkdir -- "$1/started" 2>/dev/null; then
@@ -164,7 +165,8 @@ start() { # job folder, GPUs (such as 0,3), shards, Slurm's number of the job, l
   exit 74
 }
 
-# Both; once, however often it is called. Of the job's earlier starts, nothing goes on.
+# Prepares and starts the job, once, however often it is called. Earlier starts of the job are
+# removed.
 begin() { # as start
   local earlier
   shopt -s nullglob
@@ -175,15 +177,16 @@ begin() { # as start
   start "$@"
 }
 
-# The job's parent, in a session of its own: outlives the connection, notes how the job ended.
+# Runs as the job's parent, in a session of its own: outlives the connection, and notes how the job
+# ended.
 supervise() { # as start
   local own=(setsid) job status process ended
   trap '' HUP INT TERM QUIT
-  # Who stands in the outputs is taken for the job's.
+  # A process in the outputs' folder counts as the job's.
   cd / || exit
   type -P setsid >/dev/null || { own=() && set -m; }
   ln -s "$(this_process)" "$1/supervisor"
-  # Before the job is there: it may be killed at once, and that is told here.
+  # Emptied before the job starts: the job may be killed at once, and bash says so here.
   : >"$1/supervise.err"
   (
     trap - HUP INT TERM QUIT
@@ -200,14 +203,15 @@ supervise() { # as start
   wait "$job"
   status=$?
   ended="exit $status"
-  # bash tells of a child that a signal ended, and of no other.
+  # bash prints a line only about a child that a signal ended.
   if ((status > 128)) && [ -s "$1/supervise.err" ]; then ended="signal $((status - 128))"; fi
-  # What the job left behind goes with it, as Slurm does on its own nodes.
+  # Processes that the job left behind end with it, as on Slurm's own nodes.
   while read -r process; do kill -KILL "$process"; done < <(job_processes "$1") 2>/dev/null
   ln -s "$ended" "$1/status"
 }
 
-# The numbers of the job's processes, also of those that left its session: by the variable that all inherit, or where they stand.
+# Prints the numbers of the job's processes, also of those that left its session: they have its
+# variable, or work in its folder.
 job_processes() { # job folder
   local process entry where
   for process in /proc/[0-9]*; do
@@ -224,12 +228,13 @@ job_processes() { # job folder
   done
 }
 
-# How the job is: "running", "exit N", "signal N", "lost <why>", "none"; and how much it has written.
+# Prints the job's state ("running", "exit N", "signal N", "lost <why>", "none"), and the size of
+# its log.
 job_state() { # job folder
   local state=none
   if state=$(readlink -- "$1/status"); then :
   elif is_there "$1/supervisor"; then state=running
-  # It may have ended just now.
+  # The job may have ended just now.
   elif state=$(readlink -- "$1/status"); then :
   elif state=$(readlink -- "$1/supervisor"); then
     if [ "${state##* }" = "$(boot_id)" ]; then state='lost killed'; else state='lost rebooted'; fi
@@ -239,16 +244,17 @@ job_state() { # job folder
   printf '%s\n%s %s\n' "$state" "$(size_of "$1/stdout")" "$(size_of "$1/stderr")"
 }
 
-# Waits for the job's end, and starts no process for that.
+# Waits for the job's end without starting a process.
 until_ended() { # job folder
   local pid start rest started pause
-  # None yet, or the folder is gone.
+  # There is no supervisor yet, or the folder is gone.
   read -r pid start rest < <(readlink -- "$1/supervisor") || return
   exec {pause}<> <(:)
   until [ -L "$1/status" ] || ! start_of "$pid" || [ "$started" != "$start" ]; do read -r -t 0.1 -u "$pause"; done
 }
 
-# What the job writes, from there on, until it ends: its log as our output, of a split log its standard error as ours.
+# Copies the job's log from these offsets on, until the job ends: the log to our output, and the
+# standard error of a split log to ours.
 follow() { # job folder, offset, offset
   until_ended "$1" &
   local on=(-f -s 0.1 "--pid=$!")
@@ -265,14 +271,15 @@ stop() { # job folder, signal
 
 # --- Outputs
 
-# Fills files, folders, links and others with what is below $1, a path such as `.`, and never follows a link.
+# Sorts the entries below $1, a path such as `.`, into files, folders, links and others. Follows no
+# link.
 walk() {
   local entry
   for entry in "$1"/*; do
     if [ -L "$entry" ]; then links+=("$entry")
     elif [ -d "$entry" ]; then
       folders+=("$entry")
-      # A job may have closed it to itself.
+      # A job may have closed the folder to itself.
       if ! [ -r "$entry" ] || ! [ -x "$entry" ]; then chmod u+rwx -- "$entry"; fi
       walk "$entry"
     elif [ -f "$entry" ]; then files+=("$entry")
@@ -280,7 +287,8 @@ walk() {
   done
 }
 
-# Lists the outputs as NUL-ended records: a kind, a blank, and the rest. A digest comes with each file that can be read.
+# Lists the outputs as NUL-ended records: a kind, a blank, and the rest. Each file that can be read
+# has a digest.
 outputs() { # job folder
   local files=() folders=() links=() others=() entry first
   cd -- "$1/out" || exit 74
@@ -302,7 +310,8 @@ outputs() { # job folder
   printf 'end\0'
 }
 
-# The content of the files named on standard input (NUL-ended), one behind the other; of the first, from byte $2 on.
+# Prints the files named on standard input (NUL-ended), one after the other; the first from byte $2
+# on.
 fetch() { # job folder, offset
   local names first
   cd -- "$1/out" || exit 74
@@ -319,7 +328,7 @@ take_away() {
   rm -rf -- "$@" || exit 74
 }
 
-# Ends what is left of a job and removes its folder, and what a call for it that was cut off left.
+# Ends the job's remaining processes and removes its folder, also one that a call left half-made.
 remove() { # job folder
   local pid rest
   stop "$1" KILL
@@ -332,7 +341,7 @@ remove() { # job folder
   take_away "$1" "$1".??????
 }
 
-# The names of all jobs and datasets that are an installation's, NUL-ended, with a word in front.
+# Prints the names of an installation's jobs and datasets, NUL-ended, with a word in front.
 list_own() { # jobs folder of the installation, datasets folder, installation
   local entry
   shopt -s nullglob

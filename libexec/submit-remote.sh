@@ -1,8 +1,9 @@
 #!/bin/bash -p
-# The API's user runs this as jr-remote, by sudo, to hand Slurm a job for an SSH host. The job is one of ours alone: the script that root
-# rendered, which runs `jobrunner remote-run JOB_ID`. Nothing that the caller says is ever run here as jr-remote.
-# A job for the first place free may start on this machine, too: then that script has the one on standard input run as USER.
-# Usage: SLURM_CONF=… submit-remote USER JOB_ID --option=value … [<SCRIPT]
+# The API's user runs this by sudo as jr-remote to submit a job for an SSH host. The job's script is
+# always the one that root rendered, which runs `jobrunner remote-run JOB_ID`; jr-remote runs
+# nothing else here. A job with partition=any may also start on this machine. There, root's script
+# runs the script on standard input as USER. Usage: SLURM_CONF=… submit-remote USER JOB_ID
+# --option=value … [<SCRIPT]
 set -eu
 # shellcheck source=trusted-conf.sh
 . "${BASH_SOURCE[0]%/*}/trusted-conf"
@@ -16,7 +17,7 @@ shift 2
 partitions=ssh
 
 for option; do
-  # Not by the pattern: bash takes seconds for one that counts to thousands.
+  # The pattern does not check this: bash takes seconds for one that counts to thousands.
   [ ${#option} -le 8192 ] || refuse 'an option is longer than 8 KiB'
   case $option in
     --job-name=* | "--error=$root/logs/jobs/$job_id/stderr.log") continue ;;
@@ -27,9 +28,10 @@ for option; do
 done
 
 cd /
-# A clean environment, so that Slurm need not look for the user's own. Of several options of one name the last counts.
+# In a clean environment, Slurm does not load the user's own. Of several options of one name, the
+# last counts.
 sbatch=(env -i PATH=/usr/bin:/bin LC_ALL=C.UTF-8 "SLURM_CONF=$conf" /usr/bin/sbatch --parsable --export=ALL --nodes=1 --ntasks=1
   "--chdir=$root/results/$job_id" "--output=$root/logs/jobs/$job_id/stdout.log" --open-mode=append "$@" "--partition=$partitions")
 [ "$partitions" != ssh ] || exec "${sbatch[@]}" "$etc/remote-job.sh" "$job_id"
-# The caller's script goes along as text of 64 letters, in which no line can end what it stands in.
+# The caller's script goes along in base64, in which no line can end the here-document.
 exec "${sbatch[@]}" < <(printf '#!/bin/bash\njr_job=%s jr_user=%s\n' "$job_id" "$user" && cat "$etc/any-job.sh" && base64 && echo JR_SCRIPT)

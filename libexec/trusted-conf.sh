@@ -1,8 +1,9 @@
-# Sourced by what the API may run as another user: sets `conf` to the slurm.conf that SLURM_CONF names, `etc` and `root` to its folders.
-# Slurm loads whatever plugins its configuration names, so one that the caller could have written would run the caller's code. It must
-# be the one that root rendered: not any file of root's, since logs are root's, too, and hold callers' words.
-# Every job waits for this: each process that is started here counts.
-# sudo hands on the caller's own where its settings have no secure_path.
+# The programs that the API may run as another user source this. It sets `conf` to the slurm.conf
+# that SLURM_CONF names, and `etc` and `root` to its folders. Slurm loads the plugins that its
+# configuration names, so a configuration by the caller would run the caller's code. Only the one
+# that root rendered will do, not just any file of root's: logs belong to root, too, and hold
+# callers' texts. Every job waits for this, so each process started here counts. Without secure_path
+# in its settings, sudo hands on the caller's PATH.
 export PATH=/usr/bin:/bin
 refuse() { echo "${0##*/}: $1" >&2; exit 2; }
 [[ ${SLURM_CONF:-} == /*/slurm/etc/slurm.conf ]] && cd -P -- "${SLURM_CONF%/*}" && [[ $PWD == /*/slurm/etc ]] ||
@@ -19,7 +20,7 @@ while [ "$path" != / ]; do
 done
 n=0
 while read -r owner mode; do
-  # What stands above JR_ROOT may be somebody else's, but neither the API's nor a job's.
+  # Folders above JR_ROOT may belong to others, but neither to the API nor to a job.
   case $((n < 4)),$owner in
     1,root) ;;
     1,* | 0,jobrunner | 0,runner | 0,jr-job[0-9]* | 0,jr-remote) refuse "SLURM_CONF: ${paths[n]} is not root’s alone" ;;

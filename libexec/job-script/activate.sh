@@ -1,7 +1,7 @@
-# What a job's script holds before its command when conda_env or venv is asked for. Nothing here reads standard input.
-# Where an environment is missing, the job ends with exit code 2, its last word on standard error naming what was looked for.
+# Activates the job's conda_env or venv. Nothing here reads standard input. Where an environment is
+# missing, the job ends with exit code 2, and the last line on standard error names it.
 
-# CONDA_EXE, MAMBA_EXE and PATH come first: whoever sets them means that one.
+# CONDA_EXE, MAMBA_EXE and PATH come first, since the user chose them.
 jr_find_conda() {
   local name places=() folder
   for name in CONDA_EXE MAMBA_EXE; do
@@ -20,7 +20,7 @@ jr_find_conda() {
   jr_fail "conda_env: no conda, mamba or micromamba found by CONDA_EXE, by MAMBA_EXE, in PATH ($PATH), or as bin/* in conda, miniconda3, miniforge3, mambaforge, anaconda3, micromamba of /opt, $HOME, /home/runner; set CONDA_EXE in the job's env"
 }
 
-# Each prints the function that activates.
+# Prints the tool's own function that activates.
 jr_conda_hook() {
   case $jr_tool in
     conda) "$jr_conda" shell.bash hook ;;
@@ -43,7 +43,7 @@ jr_activate_conda() { # name, or absolute path
   fi
   jr_hook=$(jr_conda_hook) || jr_fail "conda_env: $jr_conda does not work: see above"
   eval "$jr_hook"
-  # Its own words come first, where it has any.
+  # The tool's own message comes first, if there is one.
   if ! "$jr_tool" activate "$1" </dev/null || [ ! -d "$CONDA_PREFIX" ] ||
     ! { [ "$CONDA_DEFAULT_ENV" = "$1" ] || [ "$CONDA_PREFIX" -ef "$1" ]; }; then
     jr_there=$("$jr_conda" env list </dev/null 2>/dev/null | awk 'NF > 1 && $NF ~ /^\// { printf "%s%s", sep, $1; sep = ", " }')

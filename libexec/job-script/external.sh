@@ -1,5 +1,5 @@
-# On a node of an external cluster, the user and their home are what its administrators made them. CUDA_VISIBLE_DEVICES stays as its
-# Slurm set it, and --cuda gets the same numbers.
+# On a node of an external cluster, the user and their home are what its administrators made them.
+# CUDA_VISIBLE_DEVICES stays as its Slurm set it, and --cuda gets the same numbers.
 jr_export_node() {
   # Our own Slurm commands need this variable; the job does not.
   unset SLURM_TIME_FORMAT
@@ -12,7 +12,8 @@ jr_export_home() {
   export HOME=~
 }
 
-# External clusters have no epilog of ours: the script itself tells the API that it ends, and gives the API access to its outputs.
+# External clusters have no epilog of ours: the script itself tells the API that it ends, and gives
+# the API access to its outputs.
 jr_tell_end() { # file to touch, folder to open to its group
   jr_ended_file=$1 jr_opened_folder=$2
   trap jr_finish EXIT

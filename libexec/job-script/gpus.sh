@@ -1,10 +1,12 @@
-# The GPUs of the node, by their place in gres.conf. The script sets these, and a worker's node.sh sets them anew.
+# The GPUs of the node, by their place in gres.conf. The script sets these, and a worker's node.sh
+# sets them anew.
 declare -A jr_uuids=() jr_memory=()
 jr_devices=() jr_all=
 
-# Sets CUDA_VISIBLE_DEVICES. Slurm tells the GPUs' places in gres.conf. In a container with only some of the machine's GPUs, CUDA
-# counts otherwise, but it knows a UUID everywhere. A job without GPUs sees none, even where no cgroup hides them. A job that shares
-# a GPU is told its part of the GPU and of its memory.
+# Sets CUDA_VISIBLE_DEVICES. Slurm tells the GPUs' places in gres.conf. In a container with only
+# some of the machine's GPUs, CUDA counts otherwise, but it knows a UUID everywhere. A job without
+# GPUs sees none, even where no cgroup hides them. A job that shares a GPU is told its part of the
+# GPU and of its memory.
 jr_export_gpus() { # shards of a whole GPU, "cuda" where the job's arguments name its GPUs
   # Slurm counts the shards of all GPUs together: several GPUs are always whole.
   local jr_gpu jr_share jr_shards=${SLURM_SHARDS_ON_NODE:-$1}
@@ -23,9 +25,10 @@ jr_export_gpus() { # shards of a whole GPU, "cuda" where the job's arguments nam
   unset jr_uuids jr_memory jr_devices jr_all
 }
 
-# Sets JR_CUDA, which stands for the value of --cuda: the GPUs' indices. All GPUs are made visible in that order, so that `cuda:3` and
-# CUDA_VISIBLE_DEVICES=3 both mean GPU 3. Where a cgroup closes the other GPUs (open(2) fails with EPERM), CUDA counts the job's own
-# from 0, whatever is visible. See docs/decisions/cuda-argument.md.
+# Sets JR_CUDA, which stands for the value of --cuda: the GPUs' indices. All GPUs are made visible
+# in that order, so that `cuda:3` and CUDA_VISIBLE_DEVICES=3 both mean GPU 3. Where a cgroup closes
+# the other GPUs (open(2) fails with EPERM), CUDA counts the job's own from 0, whatever is visible.
+# See docs/decisions/cuda-argument.md.
 jr_export_cuda_numbers() {
   local jr_device jr_others jr_gpu jr_closed=no
   for jr_device in "${jr_devices[@]}"; do

@@ -1,9 +1,10 @@
-# Runs the function jr_body and ends it after so many seconds, as `timeout -k 5` does: SIGTERM to its whole process group, later
-# SIGKILL to the rest. Processes that left the group end with the job, as always. Not timeout(1) itself, which would cut the time that
-# Slurm gives a cancelled job to wind up.
+# Runs the function jr_body and ends it after so many seconds, as `timeout -k 5` does: SIGTERM to
+# its whole process group, later SIGKILL to the rest. Processes that left the group end with the
+# job, as always. Not timeout(1) itself, which would cut the time that Slurm gives a cancelled job
+# to wind up.
 #
-# With `set -m`, the command and the clock each have a process group of their own. A trapped signal ends `wait`, so it is called again
-# until the command has ended.
+# With `set -m`, the command and the clock each have a process group of their own. A trapped signal
+# ends `wait`, so it is called again until the command has ended.
 jr_run_with_timeout() { # seconds, seconds from SIGTERM to SIGKILL, exit code, last line of the log
   local jr_over='' jr_ended='' jr_woken=yes jr_command jr_clock jr_code jr_stderr
   # bash itself would print the whole command there when a signal ends it.

@@ -1,7 +1,10 @@
 import type { JobRequest } from '../job.js';
 import { shellQuote } from './shell-quote.js';
 
-/** Activates the job's conda or virtual environment; a missing one ends the job before its command runs. */
+/**
+ * Activates the job's conda or virtual environment; a missing one ends the job before its command
+ * runs.
+ */
 export function activation({ conda_env: condaEnv, venv }: JobRequest): string[] {
   return [
     ...(condaEnv === undefined ? [] : [`jr_activate_conda ${shellQuote(condaEnv)}`]),

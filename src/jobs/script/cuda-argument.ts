@@ -1,7 +1,10 @@
 import type { JobRequest } from '../job.js';
 import { shellQuote } from './shell-quote.js';
 
-/** The shell word for the GPUs' numbers, known only when the job runs; see `gpuExports`. */
+/**
+ * The shell word for the GPUs' numbers, known only when the job runs; see
+ * libexec/job-script/gpus.sh.
+ */
 const assigned = '"$JR_CUDA"';
 
 const isOption = (word: string) => word.startsWith('-') && !/^-\d/.test(word);
@@ -15,15 +18,15 @@ const endOfOptions = (args: readonly string[]) => {
 
 const namesCuda = (word: string) => word === '--cuda' || word.startsWith('--cuda=');
 
-/** Whether the job's arguments are to tell it its GPUs; never those of a job without any. */
+/** Tells whether the job's arguments name its GPUs; never so for a job without GPUs. */
 export function tellsCuda(request: JobRequest): boolean {
   const options = request.args.slice(0, endOfOptions(request.args));
   return hasGpus(request) && (request.cuda === 'add' || options.some(namesCuda));
 }
 
 /**
- * The arguments as words for the shell. In a job with GPUs, the value of each `--cuda` (the next word, unless that is an
- * option) becomes the GPUs it was given; what stands behind `--` is left alone.
+ * Quotes the arguments for the shell. In a job with GPUs, the value of each `--cuda` (the next
+ * word, unless that is an option) becomes the job's GPUs. Words behind `--` stay as they are.
  */
 export function argumentWords(request: JobRequest): string[] {
   const { args } = request;

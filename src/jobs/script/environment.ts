@@ -1,22 +1,22 @@
 import { exportLine } from './shell-quote.js';
 import type { JobAccount, ScriptParts } from './parts.js';
 
-/** Known only on the node, see externalExports. */
+/** Stands in where only the node knows the user, see `externalExports`. */
 const externalAccount: JobAccount = { user: '', home: '', environment: {} };
 
-/** The job's whole environment, apart from Slurm's own variables. */
+/** Sets the job's whole environment, apart from Slurm's own variables. */
 export function exports(parts: ScriptParts): string[] {
   const { jobId, experimentId, request, dataset, outputDir, scriptPath } = parts;
   const { user, home, environment } = parts.account ?? externalAccount;
   const variables: Record<string, string> = {
-    // The image keeps PyTorch in a virtual environment; elsewhere the folder is not there.
+    // The image keeps PyTorch in a virtual environment; elsewhere this folder does not exist.
     PATH: '/opt/torch/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
     HOME: home,
     USER: user,
     LOGNAME: user,
     SHELL: '/bin/bash',
     LANG: 'C.UTF-8',
-    // Python holds its output back when it is not a terminal; a log that follows the job is worth more.
+    // Without this, Python buffers its output, and the log lags behind the job.
     PYTHONUNBUFFERED: '1',
     ...request.env,
     JR_JOB_ID: String(jobId),
@@ -32,7 +32,7 @@ export function exports(parts: ScriptParts): string[] {
 }
 
 /**
- * bash runs this once the command under way has ended, which got the signal, too: what winds up at SIGTERM is given the
- * time that Slurm gives it, instead of being left behind by its shell.
+ * Has bash end at SIGTERM only after the command it runs. That command got the signal, too, and may
+ * use all the time that Slurm grants to wind up.
  */
 export const windUp = "trap 'exit 143' TERM";

@@ -1,7 +1,9 @@
 import { shellQuote } from './shell-quote.js';
 import type { ScriptParts } from './parts.js';
 
-/** Takes the user, their home and the GPUs as the node has them, see libexec/job-script/external.sh. */
+/**
+ * Takes the user, their home and the GPUs as the node has them, see libexec/job-script/external.sh.
+ */
 export function externalExports({ request, external }: ScriptParts): string[] {
   const { env, gpus } = request;
   return [

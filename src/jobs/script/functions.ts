@@ -20,7 +20,10 @@ const activate = read('activate');
 const screen = read('screen');
 const timeout = read('timeout');
 
-/** The shell functions that the job's script calls. The script holds them itself: SSH hosts and external clusters have no file of ours. */
+/**
+ * The shell functions that the job's script calls. The script holds them itself: SSH hosts and
+ * external clusters have no file of ours.
+ */
 export function functionsFor(parts: ScriptParts): string[] {
   const { request, external: isExternal } = parts;
   const activates = request.conda_env !== undefined || request.venv !== undefined;

@@ -2,7 +2,7 @@ import type { GpuFleet } from '../../cluster/gpus/choose.js';
 import type { Template } from '../templates/template.js';
 import type { JobId, JobRequest } from '../job.js';
 
-/** What a job's script is made of. Folders and files are absolute paths. */
+/** Everything that a job's script is made of. Folders and files are absolute paths. */
 export interface ScriptParts {
   jobId: JobId;
   experimentId: string;
@@ -16,7 +16,10 @@ export interface ScriptParts {
   /** Where GNU screen keeps the sockets of that user's sessions. */
   screenDir: string;
   fleet: GpuFleet;
-  /** What a worker keeps of its own GPUs, read where the job runs on one; undefined where none may join. */
+  /**
+   * A worker's file about its own GPUs, which the job reads there; undefined where no worker may
+   * join.
+   */
   nodeFile?: string | undefined;
   /** Undefined in a cluster of our own. */
   external?: ExternalScript | undefined;
@@ -33,10 +36,12 @@ export interface JobAccount {
   environment: Record<string, string>;
 }
 
-/** What a job's script is told of the external cluster whose nodes it runs on. */
+/** Facts about the external cluster on whose nodes the script runs. */
 export interface ExternalScript {
   /** Touched at the script's end, on the shared file system. */
   jobEndedFile: string;
-  /** Whether what the job writes is opened to its folder's group, through which the API reads it. */
+  /**
+   * Whether the script opens the job's outputs to their group, through which the API reads them.
+   */
   sharesByGroup: boolean;
 }

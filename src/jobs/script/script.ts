@@ -13,8 +13,9 @@ import { shellQuote } from './shell-quote.js';
 export type { ScriptParts } from './parts.js';
 
 /**
- * The batch script. Every value in it is quoted for the shell, so that none can end its word: bash takes everything
- * between single quotes as it stands (bash(1), QUOTING).
+ * Renders the batch script: functions of libexec/job-script/, then assignments and calls. Every
+ * value is quoted for the shell, so that none can end its word: bash takes everything between
+ * single quotes literally (bash(1), QUOTING).
  */
 export function renderScript(parts: ScriptParts): string {
   const body = renderBody(parts);

@@ -3,15 +3,15 @@ import type { Job } from '../job.js';
 import type { JobFolders } from '../job-folders.js';
 import { readBesideLog } from '../log-file.js';
 
-/** Slurm takes no larger ones; a host's is hardly longer. */
+/** Slurm takes no larger scripts, and a host's script is hardly longer. */
 const mostBytes = 8 * 1024 ** 2;
 
-/** The script as the SSH host that runs the job has it; undefined when none has got it. */
+/** Reads the script that the job's SSH host was given; undefined while no host has it. */
 export function sentScript(folders: JobFolders, job: Job): Promise<string | undefined> {
   return readBesideLog(folders, job, SENT_SCRIPT, mostBytes);
 }
 
-/** The script as it is here, with a word on what of it is not yet known. */
+/** Adds to the script a line that says which parts depend on the SSH host. */
 export function withoutHost(script: string): string {
   return script.replace(
     '\n',

@@ -1,4 +1,7 @@
-/** A word that bash reads as exactly this text. The text must hold no NUL, which no argument can. */
+/**
+ * Quotes a text as one word, which bash reads as exactly this text. It must hold no NUL, as no
+ * argument can.
+ */
 export function shellQuote(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,6 +1,8 @@
 import { shellQuote } from './shell-quote.js';
 
-/** The script's exit code once it has ended its command for its time; timeout(1) returns the same. */
+/**
+ * The script's exit code once it has ended its command for its time; timeout(1) returns the same.
+ */
 export const TIMED_OUT = 124;
 
 /** The line on standard error that tells it from a command that returned the same by itself. */

@@ -3,7 +3,7 @@ import type { RequestHandler } from 'express';
 import { AppError } from '../../errors.js';
 import type { ScriptFile } from '../request.js';
 
-/** Larger code belongs into a dataset. */
+/** Larger code belongs in a dataset. */
 const scriptBytes = 1024 ** 2;
 const fieldBytes = 1024 ** 2;
 
@@ -11,7 +11,7 @@ const fieldBytes = 1024 ** 2;
 export function readJobForm(): RequestHandler {
   return multer({
     storage: multer.memoryStorage(),
-    // Else a name of dots alone becomes empty, and multer drops a file without a name silently.
+    // Otherwise a name of only dots becomes empty, and multer silently drops a file without a name.
     preservePath: true,
     limits: {
       files: 1,
@@ -23,11 +23,11 @@ export function readJobForm(): RequestHandler {
   }).single('script');
 }
 
-/** @throws AppError bad_request when the upload is empty. */
+/** Takes the uploaded file as a script. @throws AppError bad_request when it is empty. */
 export function toScriptFile(file: Express.Multer.File | undefined): ScriptFile | undefined {
   if (file === undefined) return undefined;
   if (file.size === 0) throw new AppError('bad_request', 'script: the file is empty');
-  // Only for show, and for programs that look at a file's ending.
+  // The name is only shown, and tells programs the file's extension.
   const name = file.originalname.replace(/^.*[/\\]/, '').replace(/[^A-Za-z0-9._-]/g, '_');
   return { name: /^\.*$/.test(name) ? 'script' : name.slice(-100), content: file.buffer };
 }
