@@ -34,15 +34,19 @@ export interface TokenWish {
  * could read the hashes could read everything that they protect.
  */
 export class Tokens {
+  readonly #parts: TokensParts;
+
   readonly #ownDigest: Buffer;
 
-  constructor(private readonly parts: TokensParts) {
+  constructor(parts: TokensParts) {
+    this.#parts = parts;
+
     this.#ownDigest = digestOf(parts.authToken);
   }
 
   /** @returns the token itself, which is never seen again. @throws AppError conflict when it opens something already. */
   create(wish: TokenWish): { token: string; view: TokenView } {
-    const { db, now } = this.parts;
+    const { db, now } = this.#parts;
     const token = wish.token ?? `jr_${randomBytes(24).toString('base64url')}`;
     // Two users behind one token could not be told apart.
     if (this.holderOf(token) !== undefined)
@@ -62,12 +66,12 @@ export class Tokens {
   }
 
   list(): TokenView[] {
-    return store.listTokens(this.parts.db).map((row) => this.#view(row));
+    return store.listTokens(this.#parts.db).map((row) => this.#view(row));
   }
 
   /** @throws AppError not_found */
   get(id: number): TokenView {
-    const row = store.findToken(this.parts.db, id);
+    const row = store.findToken(this.#parts.db, id);
     if (row === undefined)
       throw new AppError('not_found', `there is no token ${id}; see "jobrunner token list"`);
     return this.#view(row);
@@ -77,13 +81,13 @@ export class Tokens {
   revoke(id: number): TokenView {
     if (this.get(id).revoked_at !== null)
       throw new AppError('conflict', `token ${id}: was revoked already`);
-    store.markRevoked(this.parts.db, id, this.parts.now());
+    store.markRevoked(this.#parts.db, id, this.#parts.now());
     return this.get(id);
   }
 
   /** Whose token that is; undefined when it opens nothing. Takes as long for every wrong one. */
   holderOf(token: string): Caller | undefined {
-    const { db, now } = this.parts;
+    const { db, now } = this.#parts;
     const at = now();
     // Digests have one length, which timingSafeEqual needs, and tell nothing of the token's own.
     let found: Caller | undefined = timingSafeEqual(digestOf(token), this.#ownDigest)
@@ -100,22 +104,22 @@ export class Tokens {
   /** Whether the caller's token is neither revoked nor expired by now. */
   stillHolds({ tokenId }: Caller): boolean {
     if (tokenId === null) return true;
-    const row = store.findToken(this.parts.db, tokenId);
+    const row = store.findToken(this.#parts.db, tokenId);
     return row !== undefined && this.#stateOf(row) === 'valid';
   }
 
   #stateOf(row: store.TokenRow): TokenView['state'] {
     if (row.revoked_at !== null) return 'revoked';
-    const isExpired = row.expires_at !== null && row.expires_at <= this.parts.now();
+    const isExpired = row.expires_at !== null && row.expires_at <= this.#parts.now();
     return isExpired ? 'expired' : 'valid';
   }
 
   #markUsed(id: number, at: number): void {
     try {
-      store.markUsed(this.parts.db, id, at);
+      store.markUsed(this.#parts.db, id, at);
     } catch (error) {
       // A full disk is no reason to lock out those who could make room on it.
-      this.parts.log.warn({ err: error, token_id: id }, 'the use of a token is not written down');
+      this.#parts.log.warn({ err: error, token_id: id }, 'the use of a token is not written down');
     }
   }
 

@@ -21,12 +21,16 @@ export interface LimitsParts {
 
 /** How much each user may have, and has. The box's owner has no limits, nor have its ways in. */
 export class Limits {
-  constructor(private readonly parts: LimitsParts) {}
+  readonly #parts: LimitsParts;
+
+  constructor(parts: LimitsParts) {
+    this.#parts = parts;
+  }
 
   of(user: string): UserLimits {
     if (isOfTheBox(user)) return { max_jobs: 0, max_running: 0, max_gpus: 0, max_stored_bytes: 0 };
     const own = this.#own(user);
-    const limits = { ...this.parts.everybody };
+    const limits = { ...this.#parts.everybody };
     for (const name of names) limits[name] = own?.[name] ?? limits[name];
     return limits;
   }
@@ -36,7 +40,7 @@ export class Limits {
     if (user === BOX_OWNER)
       throw new AppError('conflict', `${BOX_OWNER}: the owner of this box has no limits`);
     for (const name of ['max_running', 'max_gpus'] as const)
-      if (change[name] && !this.parts.canLimitRunning)
+      if (change[name] && !this.#parts.canLimitRunning)
         throw new AppError(
           'not_supported',
           `${name}: what runs is limited by the external cluster’s own associations (sacctmgr); leave it out`,
@@ -49,7 +53,7 @@ export class Limits {
         change[name] === undefined ? (own?.[name] ?? null) : change[name],
       ]),
     );
-    this.parts.db
+    this.#parts.db
       .prepare(
         `INSERT OR REPLACE INTO user_limits (user, max_jobs, max_running, max_gpus, max_stored_bytes)
          VALUES (@user, @max_jobs, @max_running, @max_gpus, @max_stored_bytes)`,
@@ -60,7 +64,7 @@ export class Limits {
 
   /** Everybody who has a token, a job or limits of their own, with what they may have and have. */
   list(): UserView[] {
-    const rows = this.parts.db
+    const rows = this.#parts.db
       .prepare<[], { user: string }>(
         'SELECT user FROM tokens UNION SELECT user FROM jobs UNION SELECT user FROM user_limits ORDER BY user',
       )
@@ -72,7 +76,7 @@ export class Limits {
     const jobs = this.#jobs(user);
     return {
       user,
-      unix_user: this.parts.unixUserOf(user),
+      unix_user: this.#parts.unixUserOf(user),
       limits: this.of(user),
       ...jobs,
       stored_bytes: this.#storedBytes(user),
@@ -110,7 +114,7 @@ export class Limits {
   }
 
   #own(user: string) {
-    return this.parts.db
+    return this.#parts.db
       .prepare<[string], Record<keyof UserLimits, number | null>>(
         'SELECT max_jobs, max_running, max_gpus, max_stored_bytes FROM user_limits WHERE user = ?',
       )
@@ -118,7 +122,7 @@ export class Limits {
   }
 
   #jobs(user: string): { jobs: number; running: number } {
-    const row = this.parts.db
+    const row = this.#parts.db
       .prepare<[string], { jobs: number; running: number | null }>(
         "SELECT count(*) AS jobs, sum(state = 'RUNNING') AS running FROM jobs WHERE user = ? AND terminal = 0",
       )
@@ -127,7 +131,7 @@ export class Limits {
   }
 
   #storedBytes(user: string): number {
-    const { db } = this.parts;
+    const { db } = this.#parts;
     const sum = (sql: string) =>
       db.prepare<[string], { bytes: number | null }>(sql).get(user)?.bytes ?? 0;
     return (

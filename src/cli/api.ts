@@ -11,7 +11,11 @@ const errorReply = z.object({ error: z.object({ message: z.string() }) });
 
 /** The API over HTTP. The token goes into the header alone, and follows no redirection. */
 export class Api {
-  constructor(private readonly config: Pick<ClientConfig, 'url' | 'token'>) {}
+  readonly #config: Pick<ClientConfig, 'url' | 'token'>;
+
+  constructor(config: Pick<ClientConfig, 'url' | 'token'>) {
+    this.#config = config;
+  }
 
   async get<S extends z.ZodType>(path: string, schema: S): Promise<z.infer<S>> {
     return this.#read(await this.#call('GET', path), schema);
@@ -42,7 +46,7 @@ export class Api {
     const problems = issues.filter(({ code }) => code !== 'unrecognized_keys');
     if (problems.length > 0)
       throw new CliError(
-        `${this.config.url} answers, but not as this version's JobRunner does: ${z.prettifyError({ issues: problems }).replace(/\s+/g, ' ')}`,
+        `${this.#config.url} answers, but not as this version's JobRunner does: ${z.prettifyError({ issues: problems }).replace(/\s+/g, ' ')}`,
       );
     // Schemas of replies check and change nothing.
     return value as z.infer<S>;
@@ -53,8 +57,8 @@ export class Api {
     path: string,
     body?: object,
   ): Promise<{ body: Buffer; headers: Headers }> {
-    const { url } = this.config;
-    const token = this.config.token();
+    const { url } = this.#config;
+    const token = this.#config.token();
     const timeout = new AbortController();
     const timer = setTimeout(() => timeout.abort(), timeoutMs);
     try {

@@ -44,29 +44,33 @@ export interface Verdict {
  * is full.
  */
 export class DatasetService {
-  private readonly folders: DatasetFolders;
-  private readonly hashThread = new HashThread();
-  private readonly buffers = new BufferPool();
-  private readonly locks = new KeyLock();
-  private readonly work = new WorkInFlight();
-  private readonly reservations: UploadReservations;
+  readonly #parts: DatasetServiceParts;
 
-  constructor(private readonly parts: DatasetServiceParts) {
-    this.reservations = new UploadReservations(parts.room);
-    this.folders = new DatasetFolders(parts.root);
+  readonly #folders: DatasetFolders;
+  readonly #hashThread = new HashThread();
+  readonly #buffers = new BufferPool();
+  readonly #locks = new KeyLock();
+  readonly #work = new WorkInFlight();
+  readonly #reservations: UploadReservations;
+
+  constructor(parts: DatasetServiceParts) {
+    this.#parts = parts;
+
+    this.#reservations = new UploadReservations(parts.room);
+    this.#folders = new DatasetFolders(parts.root);
   }
 
   /** Removes the leftovers of a crash; call it before any other method. */
   async start(): Promise<void> {
-    const { db, log, now } = this.parts;
-    await this.folders.makeAll();
-    await reconcile(db, this.folders, log, now);
+    const { db, log, now } = this.#parts;
+    await this.#folders.makeAll();
+    await reconcile(db, this.#folders, log, now);
   }
 
   /** Stops all work under way, which leaves nothing behind, and waits for its end. */
   async close(): Promise<void> {
-    await this.work.close();
-    await this.hashThread.close();
+    await this.#work.close();
+    await this.#hashThread.close();
   }
 
   /**
@@ -91,23 +95,23 @@ export class DatasetService {
       length,
     }: { owner: string; signal?: AbortSignal | undefined; length?: number | undefined },
   ): Promise<StagedUpload> {
-    return this.run(signal, async (either) => {
+    return this.#run(signal, async (either) => {
       this.refuseLength(length);
-      await demandFree(this.parts.root, length ?? 0);
-      const reservation = this.reservations.begin(owner, length ?? 0);
+      await demandFree(this.#parts.root, length ?? 0);
+      const reservation = this.#reservations.begin(owner, length ?? 0);
       let incoming: IncomingFolder | undefined;
       try {
-        incoming = await this.folders.makeIncoming();
+        incoming = await this.#folders.makeIncoming();
         const received = await receiveFile({
           body,
           path: incoming.original,
-          maxBytes: this.parts.limits.uploadBytes,
+          maxBytes: this.#parts.limits.uploadBytes,
           onBytes: (bytes) => reservation.add(bytes),
-          hashThread: this.hashThread,
-          buffers: this.buffers,
+          hashThread: this.#hashThread,
+          buffers: this.#buffers,
           signal: either,
         });
-        this.parts.log.debug({ sha256: received.sha256, step: 'received' }, 'dataset');
+        this.#parts.log.debug({ sha256: received.sha256, step: 'received' }, 'dataset');
         return { ...received, incoming, reservation };
       } catch (error) {
         if (incoming) await remove(incoming.holder);
@@ -123,9 +127,9 @@ export class DatasetService {
       if (staged.size === 0)
         throw new AppError('bad_request', 'the file is empty; a dataset has at least one byte');
       refuseMismatch(staged.sha256, options.expectedSha);
-      return await this.run(options.signal, (signal) =>
-        this.locks.hold(staged.sha256, () =>
-          makeDataset({ ...this.parts, folders: this.folders }, staged, options, signal),
+      return await this.#run(options.signal, (signal) =>
+        this.#locks.hold(staged.sha256, () =>
+          makeDataset({ ...this.#parts, folders: this.#folders }, staged, options, signal),
         ),
       );
     } finally {
@@ -142,14 +146,14 @@ export class DatasetService {
 
   /** Refuses a request by its Content-Length alone. @throws AppError too_large */
   refuseLength(length: number | undefined): void {
-    const { uploadBytes } = this.parts.limits;
+    const { uploadBytes } = this.#parts.limits;
     if (length !== undefined && uploadBytes > 0 && length > uploadBytes)
       throw tooLarge(uploadBytes);
   }
 
   /** @throws AppError not_found */
   get(sha256: Sha256): Dataset {
-    const dataset = findDataset(this.parts.db, sha256);
+    const dataset = findDataset(this.#parts.db, sha256);
     if (!dataset)
       throw new AppError(
         'not_found',
@@ -159,7 +163,7 @@ export class DatasetService {
   }
 
   list(): Dataset[] {
-    return listDatasets(this.parts.db);
+    return listDatasets(this.#parts.db);
   }
 
   /**
@@ -167,7 +171,7 @@ export class DatasetService {
    * again.
    */
   exists(sha256: Sha256): boolean {
-    return findDataset(this.parts.db, sha256)?.corrupt === false;
+    return findDataset(this.#parts.db, sha256)?.corrupt === false;
   }
 
   /** @throws AppError not_found, bad_request (after) */
@@ -176,7 +180,7 @@ export class DatasetService {
     page: { limit: number; after?: string | undefined },
   ): Promise<FilePage> {
     this.get(sha256);
-    return listFiles(this.folders.of(sha256).tree, page);
+    return listFiles(this.#folders.of(sha256).tree, page);
   }
 
   /**
@@ -189,7 +193,7 @@ export class DatasetService {
         'dataset_corrupt',
         `dataset ${sha256}: its stored bytes are damaged; upload it again`,
       );
-    const { tree, original } = this.folders.of(sha256);
+    const { tree, original } = this.#folders.of(sha256);
     return { treeDir: tree, originalPath: original };
   }
 
@@ -198,25 +202,25 @@ export class DatasetService {
    * @throws AppError not_found, forbidden; conflict while an unfinished job uses the dataset
    */
   remove(sha256: Sha256, mayDelete: (owner: string) => boolean): Promise<void> {
-    return this.run(undefined, () =>
-      this.locks.hold(sha256, async () => {
+    return this.#run(undefined, () =>
+      this.#locks.hold(sha256, async () => {
         const { owner } = this.get(sha256);
         if (!mayDelete(owner))
           throw new AppError(
             'forbidden',
             `dataset ${sha256}: only ${owner} or an admin may delete it`,
           );
-        if (this.parts.isInUse(sha256))
+        if (this.#parts.isInUse(sha256))
           throw new AppError(
             'conflict',
             `dataset ${sha256}: an unfinished job uses it; wait for the job or cancel it`,
           );
         // There is no await since the check, so no job can start to use the dataset meanwhile.
-        const aside = this.parts.db.transaction(() => {
-          deleteDataset(this.parts.db, sha256);
-          return this.folders.setAside(sha256);
+        const aside = this.#parts.db.transaction(() => {
+          deleteDataset(this.#parts.db, sha256);
+          return this.#folders.setAside(sha256);
         })();
-        await this.folders.syncParent(sha256);
+        await this.#folders.syncParent(sha256);
         if (aside !== undefined) await remove(aside);
       }),
     );
@@ -227,12 +231,17 @@ export class DatasetService {
    * @throws AppError not_found, disk_full
    */
   verify(sha256: Sha256, signal?: AbortSignal): Promise<Verdict> {
-    const { db, log, now } = this.parts;
-    return this.run(signal, (either) =>
-      this.locks.hold(sha256, async () => {
+    const { db, log, now } = this.#parts;
+    return this.#run(signal, (either) =>
+      this.#locks.hold(sha256, async () => {
         const dataset = this.get(sha256);
-        const { folders, hashThread, buffers } = this;
-        const problem = await findDamage({ dataset, folders, hashThread, buffers, signal: either });
+        const problem = await findDamage({
+          dataset,
+          folders: this.#folders,
+          hashThread: this.#hashThread,
+          buffers: this.#buffers,
+          signal: either,
+        });
         if (problem !== undefined) log.error({ sha256, problem }, 'a stored dataset is damaged');
         markChecked(db, sha256, problem !== undefined, now());
         return { dataset: this.get(sha256), problem };
@@ -240,12 +249,12 @@ export class DatasetService {
     );
   }
 
-  private async run<T>(
+  async #run<T>(
     signal: AbortSignal | undefined,
     work: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     try {
-      return await this.work.run(signal, work);
+      return await this.#work.run(signal, work);
     } catch (error) {
       throw isDiskFull(error) || errnoOf(error) === 'SQLITE_FULL' ? diskFull(error) : error;
     }

@@ -6,14 +6,17 @@ import type { Claim } from './source.js';
  * that long to renew.
  */
 export class ExpiredLeases {
+  readonly #leaseMs: number;
+  readonly #now: () => number;
+
   /** By item, the claim last seen to have run out, since when, and the scan that last asked for it. */
   readonly #seen = new Map<string, { claim: string; since: number; scan: number }>();
   #scan = 0;
 
-  constructor(
-    private readonly leaseMs: number,
-    private readonly now: () => number,
-  ) {}
+  constructor(leaseMs: number, now: () => number) {
+    this.#leaseMs = leaseMs;
+    this.#now = now;
+  }
 
   /** Of how many claims it remembers something. */
   get size(): number {
@@ -31,7 +34,7 @@ export class ExpiredLeases {
 
   /** To be asked at each scan, with the claim as it stands out there. */
   mayTakeOver(key: string, { nonce, leaseUntil }: Pick<Claim, 'nonce' | 'leaseUntil'>): boolean {
-    const now = this.now();
+    const now = this.#now();
     if (now <= leaseUntil) {
       this.#seen.delete(key);
       return false;
@@ -40,7 +43,7 @@ export class ExpiredLeases {
     const seen = this.#seen.get(key);
     if (seen?.claim === claim) {
       seen.scan = this.#scan;
-      return now - seen.since >= this.leaseMs / 3;
+      return now - seen.since >= this.#leaseMs / 3;
     }
     this.#seen.set(key, { claim, since: now, scan: this.#scan });
     return false;

@@ -4,14 +4,20 @@ import type { Claim, IngestItem } from './source.js';
 
 /** A claim's row, with the item that it is for. Whoever changes it does so here, so that all see it as the database has it. */
 export class HeldClaim<Item extends IngestItem> {
+  readonly #db: Database;
+  readonly #now: () => number;
+
   #row: claims.ClaimRow;
 
   constructor(
-    private readonly db: Database,
-    private readonly now: () => number,
+    db: Database,
+    now: () => number,
     readonly item: Item,
     row: claims.ClaimRow,
   ) {
+    this.#db = db;
+    this.#now = now;
+
     this.#row = row;
   }
 
@@ -30,16 +36,16 @@ export class HeldClaim<Item extends IngestItem> {
   }
 
   put(change: Parameters<typeof claims.updateClaim>[2]): void {
-    claims.updateClaim(this.db, this.#row.claim_id, change, this.now());
-    this.#row = claims.getClaim(this.db, this.#row.claim_id);
+    claims.updateClaim(this.#db, this.#row.claim_id, change, this.#now());
+    this.#row = claims.getClaim(this.#db, this.#row.claim_id);
   }
 
   /** To be called when a change may have been taken back with the transaction it was made in. */
   reread(): void {
-    this.#row = claims.getClaim(this.db, this.#row.claim_id);
+    this.#row = claims.getClaim(this.#db, this.#row.claim_id);
   }
 
   drop(): void {
-    claims.dropClaim(this.db, this.#row.claim_id);
+    claims.dropClaim(this.#db, this.#row.claim_id);
   }
 }

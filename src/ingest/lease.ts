@@ -23,15 +23,18 @@ export interface LeaseParts<Item extends IngestItem> {
 
 /** Keeps a claim from running out, and tells whether it is still ours. What is written out there is written in turn. */
 export class Lease<Item extends IngestItem> {
+  readonly #parts: LeaseParts<Item>;
+  #isUnsure: boolean;
+
   #isLost = false;
   #hasEnded = false;
   readonly #turns = new KeyLock<'write'>();
 
   /** @param isUnsure whether nothing is known of how the claim stands out there, as after a crash */
-  constructor(
-    private readonly parts: LeaseParts<Item>,
-    private isUnsure: boolean,
-  ) {}
+  constructor(parts: LeaseParts<Item>, isUnsure: boolean) {
+    this.#parts = parts;
+    this.#isUnsure = isUnsure;
+  }
 
   get isLost(): boolean {
     return this.#isLost;
@@ -39,20 +42,20 @@ export class Lease<Item extends IngestItem> {
 
   /** To be called when it is not known what came of a call: nothing is believed until it has been renewed. */
   doubt(): void {
-    this.isUnsure = true;
+    this.#isUnsure = true;
   }
 
   /** @throws when it is not known to be ours now */
   async demand(): Promise<void> {
-    const { held, now, over } = this.parts;
-    if (this.isUnsure || now() >= held.row.lease_until) await this.#renew();
+    const { held, now, over } = this.#parts;
+    if (this.#isUnsure || now() >= held.row.lease_until) await this.#renew();
     over.signal.throwIfAborted();
   }
 
   /** Writes what ends the claim. @returns false when it is not ours any more */
   async end(write: () => Promise<'written' | 'lost'>): Promise<boolean> {
     return this.#turns.hold('write', async () => {
-      this.parts.over.signal.throwIfAborted();
+      this.#parts.over.signal.throwIfAborted();
       this.#isLost = (await write()) === 'lost';
       // A renewal that waits for its turn must not write over it.
       this.#hasEnded = true;
@@ -62,8 +65,8 @@ export class Lease<Item extends IngestItem> {
 
   /** Renews it whenever that is due, until it is over. */
   async keep(): Promise<void> {
-    const { now, failed } = this.parts;
-    const { signal } = this.parts.over;
+    const { now, failed } = this.#parts;
+    const { signal } = this.#parts.over;
     try {
       for (;;) {
         await delay(Math.max(0, this.#due - now()), undefined, { signal });
@@ -76,12 +79,12 @@ export class Lease<Item extends IngestItem> {
 
   /** When it is to be put off, in milliseconds since 1970. */
   get #due(): number {
-    const { held, leaseMs } = this.parts;
-    return this.isUnsure ? 0 : held.row.lease_until - leaseMs * (1 - renewAfter);
+    const { held, leaseMs } = this.#parts;
+    return this.#isUnsure ? 0 : held.row.lease_until - leaseMs * (1 - renewAfter);
   }
 
   async #renew(): Promise<void> {
-    const { source, held, leaseMs, now, progress, onCancelled, over } = this.parts;
+    const { source, held, leaseMs, now, progress, onCancelled, over } = this.#parts;
     await this.#turns.hold('write', async () => {
       over.signal.throwIfAborted();
       if (this.#hasEnded || now() < this.#due) return;
@@ -93,7 +96,7 @@ export class Lease<Item extends IngestItem> {
         over.abort();
         return;
       }
-      this.isUnsure = false;
+      this.#isUnsure = false;
       held.put({ lease_until: leaseUntil });
       if (result === 'cancelled') onCancelled();
     });

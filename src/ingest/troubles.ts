@@ -26,16 +26,20 @@ const none = (): Problems => ({ first: [], more: 0 });
 
 /** What goes wrong on one route: what its last scan found, and what failed since the start and is tried again. */
 export class Troubles {
+  readonly #route: string;
+  readonly #now: () => number;
+  readonly #log: Logger;
+
   #total = 0;
   #errors: Trouble[] = [];
   #found = none();
   #finding = none();
 
-  constructor(
-    private readonly route: string,
-    private readonly now: () => number,
-    private readonly log: Logger,
-  ) {}
+  constructor(route: string, now: () => number, log: Logger) {
+    this.#route = route;
+    this.#now = now;
+    this.#log = log;
+  }
 
   /** All there were since the start, problems of a scan and failures alike. */
   get total(): number {
@@ -63,7 +67,7 @@ export class Troubles {
     this.#total += 1;
     this.#errors = [...this.#errors, trouble].slice(-shown);
     const cause = typeof error === 'string' ? undefined : error;
-    this.log.warn({ route: this.route, where: trouble.where, err: cause }, trouble.message);
+    this.#log.warn({ route: this.#route, where: trouble.where, err: cause }, trouble.message);
   }
 
   beginScan(): void {
@@ -82,16 +86,20 @@ export class Troubles {
     const fresh = this.#finding.first.filter((trouble) => !known.has(nameOf(trouble)));
     const freshCount = fresh.length + Math.max(0, this.#finding.more - this.#found.more);
     for (const { where, message } of fresh.slice(0, logged))
-      this.log.warn({ route: this.route, where, problem: message }, 'ingest: skipped');
+      this.#log.warn({ route: this.#route, where, problem: message }, 'ingest: skipped');
     if (freshCount > logged)
-      this.log.warn({ route: this.route }, `ingest: ${freshCount - logged} more problems`);
+      this.#log.warn({ route: this.#route }, `ingest: ${freshCount - logged} more problems`);
     this.#total += freshCount;
     this.#found = this.#finding;
     this.#finding = none();
   }
 
   #trouble(where: string | null, message: string): Trouble {
-    return { at: this.now(), where: where === null ? null : plain(where), message: plain(message) };
+    return {
+      at: this.#now(),
+      where: where === null ? null : plain(where),
+      message: plain(message),
+    };
   }
 }
 

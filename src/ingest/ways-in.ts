@@ -12,17 +12,21 @@ export interface WayIn {
 
 /** The ways in that this service has, by their names. */
 export class WaysIn {
-  constructor(private readonly ways: readonly WayIn[]) {}
+  readonly #ways: readonly WayIn[];
+
+  constructor(ways: readonly WayIn[]) {
+    this.#ways = ways;
+  }
 
   list(): RouteStatus[] {
-    return this.ways.map((way) => way.status());
+    return this.#ways.map((way) => way.status());
   }
 
   /** @throws AppError not_found with the names there are. */
   get(name: string): WayIn {
-    const way = this.ways.find((each) => each.name === name);
+    const way = this.#ways.find((each) => each.name === name);
     if (way) return way;
-    const there = this.ways.map((each) => each.name);
+    const there = this.#ways.map((each) => each.name);
     throw new AppError(
       'not_found',
       `there is no route ${JSON.stringify(name.slice(0, 64))}; there are ${there.join(', ')}`,

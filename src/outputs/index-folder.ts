@@ -147,15 +147,15 @@ function typeOf(path: string): string | null {
 }
 
 class Warnings {
-  private readonly kept: string[] = [];
-  private dropped = 0;
+  readonly #kept: string[] = [];
+  #dropped = 0;
 
   add(text: string): void {
-    if (this.kept.length < maxWarnings) this.kept.push(text);
-    else this.dropped++;
+    if (this.#kept.length < maxWarnings) this.#kept.push(text);
+    else this.#dropped++;
   }
 
   list(): string[] {
-    return this.dropped === 0 ? this.kept : [...this.kept, `and ${this.dropped} more warnings`];
+    return this.#dropped === 0 ? this.#kept : [...this.#kept, `and ${this.#dropped} more warnings`];
   }
 }

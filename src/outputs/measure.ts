@@ -23,24 +23,34 @@ export interface FileFacts {
  * outputs name it, so that a hostile manifest costs no more than the job's own bytes.
  */
 export class Measurer {
-  private readonly digests = new Map<string, string | null>();
-  private readonly folders = new Map<string, number>();
-  private walked = 0;
-  private holeBytes = 0;
+  readonly #folder: string;
+  readonly #known: (fingerprint: string) => string | undefined;
+  readonly #warn: (text: string) => void;
+  readonly #signal: AbortSignal;
+
+  readonly #digests = new Map<string, string | null>();
+  readonly #folders = new Map<string, number>();
+  #walked = 0;
+  #holeBytes = 0;
 
   constructor(
-    private readonly folder: string,
-    private readonly known: (fingerprint: string) => string | undefined,
-    private readonly warn: (text: string) => void,
-    private readonly signal: AbortSignal,
-  ) {}
+    folder: string,
+    known: (fingerprint: string) => string | undefined,
+    warn: (text: string) => void,
+    signal: AbortSignal,
+  ) {
+    this.#folder = folder;
+    this.#known = known;
+    this.#warn = warn;
+    this.#signal = signal;
+  }
 
   async file(file: ConfinedFile, path: string): Promise<FileFacts> {
     const fingerprint = fingerprintOf(file.stats);
-    let sha256: string | null | undefined = this.digests.get(fingerprint);
+    let sha256: string | null | undefined = this.#digests.get(fingerprint);
     if (sha256 === undefined) {
-      sha256 = this.known(fingerprint) ?? (await this.digest(file, path));
-      this.digests.set(fingerprint, sha256);
+      sha256 = this.#known(fingerprint) ?? (await this.#digest(file, path));
+      this.#digests.set(fingerprint, sha256);
     }
     return {
       kind: 'file',
@@ -53,35 +63,35 @@ export class Measurer {
 
   /** Bytes of all files below `path`, those left out by the walk not counted. */
   async folderBytes(path: string): Promise<number> {
-    const counted = this.folders.get(path);
+    const counted = this.#folders.get(path);
     if (counted !== undefined) return counted;
     let size = 0;
-    const left = maxWalked - this.walked;
-    for await (const entry of walkConfined(this.folder, { under: path, maxEntries: left })) {
-      this.signal.throwIfAborted();
-      this.walked++;
+    const left = maxWalked - this.#walked;
+    for await (const entry of walkConfined(this.#folder, { under: path, maxEntries: left })) {
+      this.#signal.throwIfAborted();
+      this.#walked++;
       if (entry.kind === 'file') size += entry.size;
-      if (entry.kind === 'skipped') this.warn(`folder ${quote(path)}: ${entry.reason}`);
+      if (entry.kind === 'skipped') this.#warn(`folder ${quote(path)}: ${entry.reason}`);
       if (entry.kind === 'limit')
-        this.warn(`folder ${quote(path)} is larger than its size says: ${entry.reason}`);
+        this.#warn(`folder ${quote(path)} is larger than its size says: ${entry.reason}`);
     }
     // Sparse files can add up to more than the database counts.
     size = Math.min(size, Number.MAX_SAFE_INTEGER);
-    this.folders.set(path, size);
+    this.#folders.set(path, size);
     return size;
   }
 
-  private async digest(file: ConfinedFile, path: string): Promise<string | null> {
+  async #digest(file: ConfinedFile, path: string): Promise<string | null> {
     if (isMostlyHoles(file.stats)) {
-      this.holeBytes += Number(file.stats.size);
-      if (this.holeBytes > maxHoleBytes) {
-        this.warn(`${quote(path)} has no SHA-256: it is huge and nearly all holes`);
+      this.#holeBytes += Number(file.stats.size);
+      if (this.#holeBytes > maxHoleBytes) {
+        this.#warn(`${quote(path)} has no SHA-256: it is huge and nearly all holes`);
         return null;
       }
     }
-    const sha256 = await digestFile(file, this.signal);
+    const sha256 = await digestFile(file, this.#signal);
     if (sha256 === undefined)
-      this.warn(`${quote(path)} has no SHA-256 yet: it changed while it was read`);
+      this.#warn(`${quote(path)} has no SHA-256 yet: it changed while it was read`);
     return sha256 ?? null;
   }
 }

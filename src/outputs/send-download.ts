@@ -116,29 +116,33 @@ async function sendBytes(
 
 /** Writes whose promise also settles when the client goes away: Node may then forget the callback of a queued write. */
 class Sink {
-  private gone: boolean;
-  private settle: ((sent: boolean) => void) | undefined;
-  private readonly onClose = () => {
-    this.gone = true;
-    this.settle?.(false);
+  readonly #res: Response;
+
+  #gone: boolean;
+  #settle: ((sent: boolean) => void) | undefined;
+  readonly #onClose = () => {
+    this.#gone = true;
+    this.#settle?.(false);
   };
 
-  constructor(private readonly res: Response) {
-    this.gone = res.req.socket.destroyed;
-    res.req.socket.once('close', this.onClose);
+  constructor(res: Response) {
+    this.#res = res;
+
+    this.#gone = res.req.socket.destroyed;
+    res.req.socket.once('close', this.#onClose);
   }
 
   /** Resolves to false when the bytes will not arrive. */
   write(chunk: Buffer): Promise<boolean> {
-    if (this.gone) return Promise.resolve(false);
+    if (this.#gone) return Promise.resolve(false);
     return new Promise((resolve) => {
-      this.settle = resolve;
-      this.res.write(chunk, (error) => resolve(!error));
+      this.#settle = resolve;
+      this.#res.write(chunk, (error) => resolve(!error));
     });
   }
 
   release(): void {
-    this.res.req.socket.off('close', this.onClose);
+    this.#res.req.socket.off('close', this.#onClose);
   }
 }
 

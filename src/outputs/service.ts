@@ -64,11 +64,15 @@ const idsShown = 50;
 
 /** Indexes what ended jobs left and opens it for download. */
 export class OutputService {
-  private readonly running = new Map<number, Promise<JobOutputs>>();
-  private readonly limit = pLimit(indexedAtOnce);
-  private readonly stop = new AbortController();
+  readonly #deps: OutputDependencies;
 
-  constructor(private readonly deps: OutputDependencies) {}
+  readonly #running = new Map<number, Promise<JobOutputs>>();
+  readonly #limit = pLimit(indexedAtOnce);
+  readonly #stop = new AbortController();
+
+  constructor(deps: OutputDependencies) {
+    this.#deps = deps;
+  }
 
   /**
    * Brings a job's index up to its folder. To be called when a job ends, and whenever its result is asked for: a file
@@ -77,23 +81,23 @@ export class OutputService {
    * @throws AppError not_found (no such job), disk_full, shutting_down.
    */
   indexJob(jobId: number): Promise<JobOutputs> {
-    const current = this.running.get(jobId);
+    const current = this.#running.get(jobId);
     if (current) return current;
-    const task = this.limit(() => this.index(jobId)).finally(() => this.running.delete(jobId));
-    this.running.set(jobId, task);
+    const task = this.#limit(() => this.#index(jobId)).finally(() => this.#running.delete(jobId));
+    this.#running.set(jobId, task);
     return task;
   }
 
   /** A job's outputs, indexed first if it ended and has not been yet. @throws AppError as {@link indexJob} does. */
   async byJob(jobId: number, scope: Scope): Promise<JobOutputs> {
-    const job = this.findJob(jobId, scope);
-    return this.isIndexed(job) ? this.listing(job) : this.indexJob(jobId);
+    const job = this.#findJob(jobId, scope);
+    return this.#isIndexed(job) ? this.#listing(job) : this.indexJob(jobId);
   }
 
   /** The outputs of all jobs of an experiment, newest job first. @throws AppError not_found; as {@link indexJob} does. */
   async byExperiment(experimentId: string, scope: Scope): Promise<store.OutputRow[]> {
-    const jobs = await this.indexExperiment(experimentId, scope);
-    const rows = store.outputsOfExperiment(this.deps.db, experimentId);
+    const jobs = await this.#indexExperiment(experimentId, scope);
+    const rows = store.outputsOfExperiment(this.#deps.db, experimentId);
     return rows.filter((row) => jobs.has(row.jobId));
   }
 
@@ -104,7 +108,7 @@ export class OutputService {
   async openOutput(experimentId: string, outputId: string, scope: Scope): Promise<Download> {
     const rows = await this.byExperiment(experimentId, scope);
     const row = rows.find((one) => one.outputId === outputId);
-    if (row) return this.open(row.jobId, row.path);
+    if (row) return this.#open(row.jobId, row.path);
     const ids = [...new Set(rows.map((one) => one.outputId))].slice(0, idsShown);
     const hint =
       ids.length > 0
@@ -123,32 +127,32 @@ export class OutputService {
    *   conflict (the job closed it to us).
    */
   async openByPath(jobId: number, relPath: string, scope: Scope): Promise<Download> {
-    this.findJob(jobId, scope);
-    return this.open(jobId, relPath);
+    this.#findJob(jobId, scope);
+    return this.#open(jobId, relPath);
   }
 
   /** Breaks off the indexing under way and waits for it; the next start indexes again when asked. */
   async close(): Promise<void> {
-    this.stop.abort();
-    await Promise.allSettled(this.running.values());
+    this.#stop.abort();
+    await Promise.allSettled(this.#running.values());
   }
 
-  private async index(jobId: number): Promise<JobOutputs> {
-    const job = this.findJob(jobId);
-    if (!job.terminal) return this.listing(job);
-    const { db, now, onTheWay } = this.deps;
-    const { signal } = this.stop;
+  async #index(jobId: number): Promise<JobOutputs> {
+    const job = this.#findJob(jobId);
+    if (!job.terminal) return this.#listing(job);
+    const { db, now, onTheWay } = this.#deps;
+    const { signal } = this.#stop;
     const wasLate = onTheWay?.(jobId) !== undefined;
     try {
       signal.throwIfAborted();
-      const found = await indexFolder(this.folderOf(jobId), {
+      const found = await indexFolder(this.#folderOf(jobId), {
         experimentId: job.experiment_id,
         known: (fingerprint) => store.digestOf(db, jobId, fingerprint),
         signal,
       });
       signal.throwIfAborted();
       // It may have been deleted while its files were hashed.
-      this.findJob(jobId);
+      this.#findJob(jobId);
       const { source, warnings } = found;
       const index = { jobId, experimentId: job.experiment_id, source, warnings, indexedAt: now() };
       db.transaction(() => store.replaceIndex(db, index, found.outputs))();
@@ -166,25 +170,25 @@ export class OutputService {
       throw error;
     }
     // They may have come behind what looked into the folder.
-    if (wasLate && onTheWay?.(jobId) === undefined) return this.index(jobId);
-    return this.listing(job);
+    if (wasLate && onTheWay?.(jobId) === undefined) return this.#index(jobId);
+    return this.#listing(job);
   }
 
   /** Whether the index is there, where there is to be one, and not about to be another. */
-  private isIndexed({ job_id: id, terminal }: OutputJob): boolean {
+  #isIndexed({ job_id: id, terminal }: OutputJob): boolean {
     if (!terminal) return true;
-    return store.findIndex(this.deps.db, id) !== undefined && !this.running.has(id);
+    return store.findIndex(this.#deps.db, id) !== undefined && !this.#running.has(id);
   }
 
-  private listing(job: OutputJob): JobOutputs {
-    const index = store.findIndex(this.deps.db, job.job_id);
-    const late = this.deps.onTheWay?.(job.job_id);
+  #listing(job: OutputJob): JobOutputs {
+    const index = store.findIndex(this.#deps.db, job.job_id);
+    const late = this.#deps.onTheWay?.(job.job_id);
     const warnings = [...(index?.warnings ?? []), ...(late === undefined ? [] : [late])];
     return {
       job,
       source: index?.source,
       indexedAt: index?.indexedAt,
-      outputs: store.outputsOfJob(this.deps.db, job.job_id),
+      outputs: store.outputsOfJob(this.#deps.db, job.job_id),
       warnings: job.terminal
         ? warnings
         : [...warnings, `the job is ${job.state}: its outputs are indexed when it ends`],
@@ -192,18 +196,18 @@ export class OutputService {
   }
 
   /** @returns the numbers of those of its jobs that are there for the caller. */
-  private async indexExperiment(experimentId: string, scope: Scope): Promise<Set<number>> {
-    const jobs = this.deps.jobs
+  async #indexExperiment(experimentId: string, scope: Scope): Promise<Set<number>> {
+    const jobs = this.#deps.jobs
       .inExperiment(experimentId)
       .filter((job) => scope === undefined || job.user === scope);
     if (jobs.length === 0)
       throw new AppError('not_found', `experiment_id: no job of experiment ${quote(experimentId)}`);
-    for (const job of jobs) if (!this.isIndexed(job)) await this.indexJob(job.job_id);
+    for (const job of jobs) if (!this.#isIndexed(job)) await this.indexJob(job.job_id);
     return new Set(jobs.map((job) => job.job_id));
   }
 
-  private async open(jobId: number, path: string): Promise<Download> {
-    const root = this.folderOf(jobId);
+  async #open(jobId: number, path: string): Promise<Download> {
+    const root = this.#folderOf(jobId);
     const entry = await openConfinedEntry(root, path);
     const name = posix.basename(posix.normalize(path));
     if (entry.kind === 'folder') {
@@ -212,7 +216,7 @@ export class OutputService {
     }
     try {
       const fingerprint = fingerprintOf(entry.stats);
-      const digest = store.digestOf(this.deps.db, jobId, fingerprint);
+      const digest = store.digestOf(this.#deps.db, jobId, fingerprint);
       return { kind: 'file', name, file: entry, etag: `"${digest ?? fingerprint}"` };
     } catch (error) {
       await entry.handle.close();
@@ -220,12 +224,12 @@ export class OutputService {
     }
   }
 
-  private folderOf(jobId: number): string {
-    return posix.join(this.deps.resultsDir, String(jobId));
+  #folderOf(jobId: number): string {
+    return posix.join(this.#deps.resultsDir, String(jobId));
   }
 
-  private findJob(jobId: number, scope?: Scope): OutputJob {
-    const job = this.deps.jobs.find(jobId);
+  #findJob(jobId: number, scope?: Scope): OutputJob {
+    const job = this.#deps.jobs.find(jobId);
     if (!job || (scope !== undefined && job.user !== scope))
       throw new AppError('not_found', `job_id: there is no job ${jobId}`);
     return job;

@@ -24,21 +24,27 @@ export interface QueuePlaces {
 
 /** This machine, and the SSH hosts as their file has them. */
 export class OwnQueuePlaces implements QueuePlaces {
+  readonly #here: { limits: NodeLimits; fleet: GpuFleet };
+  readonly #hosts: Pick<HostList, 'all' | 'open'>;
+
   constructor(
-    private readonly here: { limits: NodeLimits; fleet: GpuFleet },
-    private readonly hosts: Pick<HostList, 'all' | 'open'>,
-  ) {}
+    here: { limits: NodeLimits; fleet: GpuFleet },
+    hosts: Pick<HostList, 'all' | 'open'>,
+  ) {
+    this.#here = here;
+    this.#hosts = hosts;
+  }
 
   share(gpus: number): Share {
-    return shareOf(gpus, this.here, this.hosts.open());
+    return shareOf(gpus, this.#here, this.#hosts.open());
   }
 
   maxTime(): string {
-    return this.here.limits.maxTime;
+    return this.#here.limits.maxTime;
   }
 
   nodeNames(): string[] {
-    return [NODE_NAME, ...this.hosts.all().map((host) => host.name)];
+    return [NODE_NAME, ...this.#hosts.all().map((host) => host.name)];
   }
 
   partitionOf(job: Job): string {
@@ -47,7 +53,7 @@ export class OwnQueuePlaces implements QueuePlaces {
 
   onlyNodeOf(job: Job): string | undefined {
     if (this.partitionOf(job) === MAIN_PARTITION) return NODE_NAME;
-    const [first, ...others] = this.hosts.open();
+    const [first, ...others] = this.#hosts.open();
     return others.length === 0 ? first?.name : undefined;
   }
 }

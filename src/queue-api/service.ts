@@ -48,15 +48,19 @@ const scopeOfAsker = (asker: Asker) => (asker === 'everybody' ? undefined : scop
 
 /** The queue server's jobs: JobRunner's own, by other numbers and names. */
 export class QueueService {
+  readonly #parts: QueueServiceParts;
+
   readonly #line: WaitingLine;
 
-  constructor(private readonly parts: QueueServiceParts) {
+  constructor(parts: QueueServiceParts) {
+    this.#parts = parts;
+
     this.#line = new WaitingLine(parts.slurm);
   }
 
   /** @throws AppError forbidden (another's user_id), unprocessable (expected_time), and as `jobs.submit` does. */
   async submit({ code, config, caller, idempotencyKey }: QueueSubmission) {
-    const { db, jobs, settings, places } = this.parts;
+    const { db, jobs, settings, places } = this.#parts;
     const { user_id: user, expected_time: expected, competition_id, project_id } = config;
     if (caller.role === 'reader')
       throw new AppError('forbidden', 'token: it is a reader’s, who submits nothing; use another');
@@ -112,7 +116,7 @@ export class QueueService {
   /** @throws AppError not_found */
   async results(uuid: string, asker: Asker) {
     const { row, job } = this.#find(uuid, asker);
-    const output = await outputOf(this.parts.folders, job);
+    const output = await outputOf(this.#parts.folders, job);
     return { ...(await this.#view(row, job)), ...output };
   }
 
@@ -122,7 +126,7 @@ export class QueueService {
    * @throws AppError not_found; forbidden; conflict when it has ended by itself.
    */
   async cancel(uuid: string, caller: Caller, signal: AbortSignal) {
-    const { jobs, control } = this.parts;
+    const { jobs, control } = this.#parts;
     const { row, job } = this.#find(uuid, caller);
     if (caller.role === 'reader')
       throw new AppError('forbidden', 'the token of a reader cancels nothing; use another');
@@ -138,7 +142,7 @@ export class QueueService {
     filter: { user?: string | undefined; status?: QueueState | undefined; limit: number },
     asker: Asker,
   ) {
-    const { db, jobs } = this.parts;
+    const { db, jobs } = this.#parts;
     const scope = scopeOfAsker(asker);
     const nobodys = scope !== undefined && filter.user !== undefined && filter.user !== scope;
     if (nobodys) return [];
@@ -152,7 +156,7 @@ export class QueueService {
   }
 
   async nodes(): Promise<QueueNode[]> {
-    const { db, places, liveJobs, now, slurm } = this.parts;
+    const { db, places, liveJobs, now, slurm } = this.#parts;
     let nodes: SlurmNode[] = [];
     try {
       nodes = await slurm.nodes();
@@ -166,9 +170,9 @@ export class QueueService {
   }
 
   #find(uuid: string, asker: Asker) {
-    const row = store.findByUuid(this.parts.db, uuid);
+    const row = store.findByUuid(this.#parts.db, uuid);
     const scope = scopeOfAsker(asker);
-    const job = row && this.parts.jobs.get(row.job_id);
+    const job = row && this.#parts.jobs.get(row.job_id);
     if (row === undefined || job === undefined || (scope !== undefined && job.user !== scope))
       throw new AppError('not_found', `job_id: there is no job ${uuid}`);
     return { row, job };
@@ -182,7 +186,7 @@ export class QueueService {
   /** @param pending what waits; undefined when that is not known */
   #viewAmong(row: store.QueueRow, job: Job, pending: PendingJob[] | undefined) {
     const state = queueStateOf(job);
-    const partition = this.parts.places.partitionOf(job);
+    const partition = this.#parts.places.partitionOf(job);
     const place = () =>
       pending === undefined || partition === undefined
         ? null
@@ -193,7 +197,7 @@ export class QueueService {
 
   /** The number of the node it runs or ran on, or will where there is only one; null while nobody can know. */
   #nodeOf(job: Job): number | null {
-    const { places } = this.parts;
+    const { places } = this.#parts;
     const names = places.nodeNames();
     const name = job.node_list ?? (job.terminal ? null : places.onlyNodeOf(job));
     const id = names.indexOf(name ?? '');

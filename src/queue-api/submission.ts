@@ -8,9 +8,13 @@ import { readSubmitForm, submittedParts } from './upload.js';
 
 /** Reads the forms of `/api/submit`, whose token stands in the header or in the form itself. */
 export class Submissions {
+  readonly #authenticator: Authenticator;
+
   readonly #anonymous = new AnonymousUploads();
 
-  constructor(private readonly authenticator: Authenticator) {}
+  constructor(authenticator: Authenticator) {
+    this.#authenticator = authenticator;
+  }
 
   /** @throws AppError unauthorized, too_many_attempts; as `readSubmitForm` and `submittedParts` do */
   async read(req: Request, res: Response) {
@@ -35,7 +39,7 @@ export class Submissions {
 
   async #callerOf(req: Request, token: string | undefined) {
     try {
-      return await this.authenticator.check(token, req.ip ?? '');
+      return await this.#authenticator.check(token, req.ip ?? '');
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== 'unauthorized') throw error;
       throw new AppError(

@@ -4,10 +4,14 @@ import type { PendingJob } from '../cluster/slurm/pending.js';
 
 /** Slurm's queue as it is now. However many ask at once, Slurm is asked once at a time. */
 export class WaitingLine {
+  readonly #slurm: Pick<SlurmClient, 'pending'>;
+
   #asking: Promise<PendingJob[] | undefined> | undefined;
   #next: Promise<PendingJob[] | undefined> | undefined;
 
-  constructor(private readonly slurm: Pick<SlurmClient, 'pending'>) {}
+  constructor(slurm: Pick<SlurmClient, 'pending'>) {
+    this.#slurm = slurm;
+  }
 
   /** What waits; undefined while Slurm does not answer. A call during another gets the answer after that one, which alone is sure to be newer. */
   now(): Promise<PendingJob[] | undefined> {
@@ -34,7 +38,7 @@ export class WaitingLine {
 
   async #pending(): Promise<PendingJob[] | undefined> {
     try {
-      return await this.slurm.pending();
+      return await this.#slurm.pending();
     } catch (error) {
       if (!(error instanceof SlurmError)) throw error;
       return undefined;

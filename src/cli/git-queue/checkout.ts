@@ -9,10 +9,14 @@ import type { ResultFile } from '../../ingest/git-queue/results.js';
 
 /** A job's own copy of the repository's files, in a temporary folder. */
 export class Checkout {
+  readonly #folder: string;
+
   private constructor(
-    private readonly folder: string,
+    folder: string,
     readonly root: string,
-  ) {}
+  ) {
+    this.#folder = folder;
+  }
 
   static async make(repository: Repository, commit: string): Promise<Checkout> {
     const folder = await realpath(await mkdtemp(join(tmpdir(), 'jobrunner-queue-')));
@@ -61,12 +65,12 @@ export class Checkout {
 
   async remove(): Promise<void> {
     try {
-      await rm(this.folder, { recursive: true, force: true });
+      await rm(this.#folder, { recursive: true, force: true });
     } catch (error) {
       if (errnoOf(error) !== 'EACCES') throw error;
       // The job has closed folders of its own.
-      await execa('chmod', ['-R', 'u+rwX', '--', this.folder], { reject: false });
-      await rm(this.folder, { recursive: true, force: true });
+      await execa('chmod', ['-R', 'u+rwX', '--', this.#folder], { reject: false });
+      await rm(this.#folder, { recursive: true, force: true });
     }
   }
 

@@ -44,18 +44,23 @@ const nothing = { exitCode: null, log: [], results: [], files: [] };
 
 /** A job that is ours: runs it, and keeps the claim meanwhile. */
 export class HeldJob {
+  readonly #queue: Queue;
+  readonly #job: ClaimedJob;
+  readonly #settings: JobSettings;
+  readonly #log: WorkerLog;
+
   #process: JobProcess | undefined;
   #ending: Ending | undefined;
   #fault: Error | undefined;
   /** Why it was made to end. */
   #why: 'given back' | 'lost' | 'cancelled' | undefined;
 
-  constructor(
-    private readonly queue: Queue,
-    private readonly job: ClaimedJob,
-    private readonly settings: JobSettings,
-    private readonly log: WorkerLog,
-  ) {}
+  constructor(queue: Queue, job: ClaimedJob, settings: JobSettings, log: WorkerLog) {
+    this.#queue = queue;
+    this.#job = job;
+    this.#settings = settings;
+    this.#log = log;
+  }
 
   /** Ends it, should it run; it is then as if it had not been begun. */
   giveBack(): Promise<void> {
@@ -64,8 +69,8 @@ export class HeldJob {
 
   /** Resolves when it has ended; its outcome is then to be written to the queue, by {@link end}. */
   async run(): Promise<void> {
-    const { row } = this.job;
-    this.log.info(`${row.script} (line ${row.line}): claimed`);
+    const { row } = this.#job;
+    this.#log.info(`${row.script} (line ${row.line}): claimed`);
     const over = new AbortController();
     const renewing = this.#keepRenewing(over.signal);
     try {
@@ -77,7 +82,7 @@ export class HeldJob {
   }
 
   get key(): string {
-    return this.job.key;
+    return this.#job.key;
   }
 
   /** @throws Error while it runs */
@@ -93,8 +98,8 @@ export class HeldJob {
 
   /** Its outcome, as a change of the queue. */
   end(state: QueueState, ending: Ending): Decision<'written' | 'lost'> {
-    const { maxJobAttempts: maxAttempts } = this.settings;
-    return endJob(state, this.job.key, this.job.hold, ending, {
+    const { maxJobAttempts: maxAttempts } = this.#settings;
+    return endJob(state, this.#job.key, this.#job.hold, ending, {
       maxAttempts,
       now: Date.now(),
     });
@@ -102,27 +107,27 @@ export class HeldJob {
 
   /** Says what became of it. */
   tell(written: 'written' | 'lost'): void {
-    const { row } = this.job;
+    const { row } = this.#job;
     const { kind = 'again', message = null } = this.#ending ?? {};
     const text = `${row.script} (line ${row.line}): ${kind}${message === null ? '' : `, ${message}`}`;
-    if (written === 'written') this.log.info(text);
-    else this.log.warn(`${text}; but another worker has it now`);
+    if (written === 'written') this.#log.info(text);
+    else this.#log.warn(`${text}; but another worker has it now`);
   }
 
   async #runInCheckout(): Promise<Ending> {
-    const { commit, row } = this.job;
-    const { repository } = this.queue.parts;
+    const { commit, row } = this.#job;
+    const { repository } = this.#queue.parts;
     let checkout: Checkout | undefined;
     let end: JobEnd | undefined;
     try {
       checkout = await Checkout.make(repository, commit);
-      const { results } = this.settings;
+      const { results } = this.#settings;
       const folder =
         'inside' in results ? await checkout.resultsFolder(results.inside) : results.outside;
-      const script = await checkout.script(row.script, this.settings.outside);
+      const script = await checkout.script(row.script, this.#settings.outside);
       const words = toWords(readArgs(row.args), readKwargs(row.kwargs));
       end = await this.#runProcess(
-        [this.settings.python, script.path, ...words],
+        [this.#settings.python, script.path, ...words],
         script.cwd,
         folder,
       );
@@ -143,13 +148,13 @@ export class HeldJob {
   async #runProcess(command: string[], cwd: string, resultsDir: string): Promise<JobEnd> {
     const env = {
       ...Object.fromEntries(
-        Object.entries(this.settings.env).filter(([name]) => !/^(JR_|GIT_)/.test(name)),
+        Object.entries(this.#settings.env).filter(([name]) => !/^(JR_|GIT_)/.test(name)),
       ),
       RESULTS_DIR: resultsDir,
     };
     if (this.#why !== undefined) return { exitCode: null, signal: null, error: null, log: '' };
-    this.log.debug(`running ${JSON.stringify(command)} in ${cwd}`);
-    this.#process = new JobProcess(command, { cwd, env }, this.log.output);
+    this.#log.debug(`running ${JSON.stringify(command)} in ${cwd}`);
+    this.#process = new JobProcess(command, { cwd, env }, this.#log.output);
     return this.#process.ended;
   }
 
@@ -167,10 +172,10 @@ export class HeldJob {
   }
 
   async #collect(folder: string) {
-    const { results, limits, largeResults } = this.settings;
+    const { results, limits, largeResults } = this.#settings;
     if (!('inside' in results)) return { results: [], files: [] };
-    const { repository } = this.queue.parts;
-    const { commit, key } = this.job;
+    const { repository } = this.#queue.parts;
+    const { commit, key } = this.#job;
     const stored = await storeResults(
       repository,
       commit,
@@ -178,21 +183,21 @@ export class HeldJob {
       filesBelow(folder),
       limits,
     );
-    if (stored.left > 0) this.log.warn(`${stored.left} files of results are left out`);
+    if (stored.left > 0) this.#log.warn(`${stored.left} files of results are left out`);
     for (const { path, committed } of stored.results) {
       if (committed) continue;
       const below = path.slice(results.inside.length + 1);
       const kept = join(largeResults, key, below);
       await mkdir(dirname(kept), { recursive: true });
       await copyFile(join(folder, below), kept);
-      this.log.warn(`${path}: too large to be committed; kept as ${kept}`);
+      this.#log.warn(`${path}: too large to be committed; kept as ${kept}`);
     }
     return stored;
   }
 
   async #keepRenewing(over: AbortSignal): Promise<void> {
-    const { key, hold } = this.job;
-    const { leaseMs } = this.settings;
+    const { key, hold } = this.#job;
+    const { leaseMs } = this.#settings;
     while (!over.aborted) {
       await new Promise<void>((fulfil) => {
         const timer = setTimeout(fulfil, leaseMs / 3);
@@ -201,7 +206,7 @@ export class HeldJob {
       if (over.aborted) return;
       const leaseUntil = Date.now() + leaseMs;
       try {
-        const renewed = await this.queue.change(
+        const renewed = await this.#queue.change(
           (state) => renewJob(state, key, { ...hold, leaseUntil }, Date.now()),
           over,
         );
@@ -209,7 +214,7 @@ export class HeldJob {
         else return void (await this.#stop(renewed));
       } catch (error) {
         if (over.aborted) return;
-        this.log.warn(`the claim cannot be renewed: ${(error as Error).message}`);
+        this.#log.warn(`the claim cannot be renewed: ${(error as Error).message}`);
         // Another worker may take it from now on, and it must not run twice.
         if (Date.now() >= hold.leaseUntil) return void (await this.#stop('lost'));
       }
@@ -219,7 +224,7 @@ export class HeldJob {
   async #stop(why: 'given back' | 'lost' | 'cancelled'): Promise<void> {
     if (this.#why === undefined) {
       this.#why = why;
-      if (why !== 'given back') this.log.warn(`${this.job.row.script}: ${why}; ending it`);
+      if (why !== 'given back') this.#log.warn(`${this.#job.row.script}: ${why}; ending it`);
     }
     await this.#process?.stop();
   }

@@ -36,16 +36,20 @@ export interface WorkerSettings extends JobSettings {
 
 /** Claims one job of a queue after the other, and runs it here. */
 export class Worker {
+  readonly #queue: Queue;
+  readonly #settings: WorkerSettings;
+  readonly #log: WorkerLog;
+
   readonly #leases: ExpiredLeases;
   readonly #stopping = new AbortController();
   readonly #told = new Set<string>();
   #job: HeldJob | undefined;
 
-  constructor(
-    private readonly queue: Queue,
-    private readonly settings: WorkerSettings,
-    private readonly log: WorkerLog,
-  ) {
+  constructor(queue: Queue, settings: WorkerSettings, log: WorkerLog) {
+    this.#queue = queue;
+    this.#settings = settings;
+    this.#log = log;
+
     this.#leases = new ExpiredLeases(settings.leaseMs, Date.now);
   }
 
@@ -60,7 +64,7 @@ export class Worker {
    * @throws what this machine failed at, once the job that it had is given back
    */
   async run(): Promise<void> {
-    const { sleepSeconds, maxAttempts } = this.settings;
+    const { sleepSeconds, maxAttempts } = this.#settings;
     let idle = 0;
     while (!this.#stopping.signal.aborted) {
       this.#leases.beginScan();
@@ -77,7 +81,7 @@ export class Worker {
       }
       await this.#patiently('give up jobs', () => this.#giveUpSpent());
       if (maxAttempts > 0 && idle >= maxAttempts) {
-        this.log.info('no job is ready; ending');
+        this.#log.info('no job is ready; ending');
         return;
       }
       await this.#sleep(sleepSeconds * 1000);
@@ -95,12 +99,12 @@ export class Worker {
     ending: Ending | undefined,
   ): Promise<HeldJob | undefined> {
     const hold: Hold = {
-      worker: this.settings.worker,
+      worker: this.#settings.worker,
       nonce: randomBytes(16).toString('hex'),
       leaseUntil: 0,
     };
     let chosen: (OpenJob & { commit: string }) | undefined;
-    const { written, result } = await this.queue.change((state) => {
+    const { written, result } = await this.#queue.change((state) => {
       this.#tell(state);
       const end = ending && ended?.end(state, ending);
       const then = after(state, end?.change);
@@ -108,7 +112,7 @@ export class Worker {
       // before came through and only its reply was lost.
       if (chosen && then.records.get(chosen.key)?.nonce !== hold.nonce) chosen = undefined;
       if (!this.#stopping.signal.aborted) chosen ??= this.#choose(then, ended?.key);
-      hold.leaseUntil = Date.now() + this.settings.leaseMs;
+      hold.leaseUntil = Date.now() + this.#settings.leaseMs;
       const claim: Decision<'won' | 'lost'> =
         chosen === undefined
           ? { result: 'lost' }
@@ -120,7 +124,7 @@ export class Worker {
     this.#job = undefined;
     if (result === 'lost' || chosen === undefined) return undefined;
     const { key, row, commit } = chosen;
-    return new HeldJob(this.queue, { key, row, commit, hold }, this.settings, this.log);
+    return new HeldJob(this.#queue, { key, row, commit, hold }, this.#settings, this.#log);
   }
 
   /** One at random, so that not all workers want the same. */
@@ -140,24 +144,24 @@ export class Worker {
   #expired(state: QueueState, isMeant: (isSpent: boolean) => boolean) {
     return runningJobs(state).filter(({ key, replaces }) => {
       const { nonce, attempts } = replaces;
-      if (nonce === null || !isMeant(attempts >= this.settings.maxJobAttempts)) return false;
+      if (nonce === null || !isMeant(attempts >= this.#settings.maxJobAttempts)) return false;
       return this.#leases.mayTakeOver(key, { nonce, leaseUntil: leaseOf(replaces) });
     });
   }
 
   /** Fails the jobs whose workers went away as often as a job is tried. */
   async #giveUpSpent(): Promise<void> {
-    const { maxJobAttempts: maxAttempts } = this.settings;
+    const { maxJobAttempts: maxAttempts } = this.#settings;
     for (const { key, row, replaces } of this.#expired(
-      await this.queue.look(),
+      await this.#queue.look(),
       (isSpent) => isSpent,
     )) {
       const { nonce } = replaces;
       if (nonce === null) continue;
-      await this.queue.change((now) =>
+      await this.#queue.change((now) =>
         giveUpJob(now, key, nonce, { maxAttempts, now: Date.now() }),
       );
-      this.log.warn(`${row.script} (line ${row.line}): given up, its workers went away each time`);
+      this.#log.warn(`${row.script} (line ${row.line}): given up, its workers went away each time`);
     }
   }
 
@@ -165,7 +169,7 @@ export class Worker {
   #tell({ problems }: QueueState): void {
     for (const { where, message } of problems.slice(0, 100)) {
       const text = `${where}: ${message}`;
-      if (!this.#told.has(text)) this.log.warn(text);
+      if (!this.#told.has(text)) this.#log.warn(text);
       this.#told.add(text);
     }
   }
@@ -187,7 +191,7 @@ export class Worker {
         const isPassing =
           error instanceof GitError || (error instanceof AppError && error.code === 'conflict');
         if (!isPassing || tries >= 20) throw error;
-        this.log.warn(`cannot ${what} now: ${error.message}`);
+        this.#log.warn(`cannot ${what} now: ${error.message}`);
         await this.#sleep(Math.random() * Math.min(longestPauseMs, 500 * 2 ** tries));
       }
     }

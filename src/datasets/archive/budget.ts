@@ -18,30 +18,34 @@ const RESERVE_BYTES = 64 * 2 ** 20;
 
 /** Counts what an extraction makes against the limits, the archive's own size and the free disk. */
 export class Budget {
-  private entries = 0;
-  private bytes = 0;
-  private streamed = 0;
-  private room = 0;
-  private entriesAtLook = 0;
+  readonly #limits: ExtractLimits;
+  readonly #archiveBytes: number;
+  readonly #dir: string;
 
-  constructor(
-    private readonly limits: ExtractLimits,
-    private readonly archiveBytes: number,
-    private readonly dir: string,
-  ) {
-    this.look();
+  #entries = 0;
+  #bytes = 0;
+  #streamed = 0;
+  #room = 0;
+  #entriesAtLook = 0;
+
+  constructor(limits: ExtractLimits, archiveBytes: number, dir: string) {
+    this.#limits = limits;
+    this.#archiveBytes = archiveBytes;
+    this.#dir = dir;
+
+    this.#look();
   }
 
   /** One more file, folder or link. Throws `archive_refused` past the limit. */
   addEntry(entry: string): void {
-    this.entries++;
-    const { maxFiles } = this.limits;
-    if (maxFiles > 0 && this.entries > maxFiles)
+    this.#entries++;
+    const { maxFiles } = this.#limits;
+    if (maxFiles > 0 && this.#entries > maxFiles)
       throw refusal(
         `is one more than the ${maxFiles} files and folders allowed; pack fewer or raise JR_MAX_EXTRACT_FILES`,
         entry,
       );
-    if (this.entries - this.entriesAtLook >= LOOK_EVERY_ENTRIES) this.need(0);
+    if (this.#entries - this.#entriesAtLook >= LOOK_EVERY_ENTRIES) this.#need(0);
   }
 
   /**
@@ -49,39 +53,39 @@ export class Budget {
    * Throws `archive_refused` past the limit or on a bomb's ratio, `disk_full` when they do not fit.
    */
   addBytes(logical: number, stored: number, entry: string): void {
-    this.bytes += logical;
-    const { maxBytes } = this.limits;
-    if (maxBytes > 0 && this.bytes > maxBytes)
+    this.#bytes += logical;
+    const { maxBytes } = this.#limits;
+    if (maxBytes > 0 && this.#bytes > maxBytes)
       throw refusal(
         `takes the content past the ${maxBytes} bytes allowed; pack less or raise JR_MAX_EXTRACT_GB`,
         entry,
       );
-    if (this.smellsOfBomb(this.bytes))
+    if (this.#smellsOfBomb(this.#bytes))
       throw refusal(
         `takes the content past ${BOMB_RATIO} times the archive's size, as a decompression bomb would`,
         entry,
       );
-    this.need(stored);
+    this.#need(stored);
   }
 
   /** Bytes that came out of a decompressor, wanted or not. Throws `archive_refused` on a bomb's ratio. */
   addStreamed(count: number): void {
-    this.streamed += count;
-    if (this.smellsOfBomb(this.streamed))
+    this.#streamed += count;
+    if (this.#smellsOfBomb(this.#streamed))
       throw refusal(
         `it decompresses to more than ${BOMB_RATIO} times its size, as a decompression bomb would`,
       );
   }
 
-  private smellsOfBomb(produced: number): boolean {
-    return produced > BOMB_BYTES && produced > BOMB_RATIO * this.archiveBytes;
+  #smellsOfBomb(produced: number): boolean {
+    return produced > BOMB_BYTES && produced > BOMB_RATIO * this.#archiveBytes;
   }
 
-  private need(stored: number): void {
-    this.room -= stored;
-    const due = this.entries - this.entriesAtLook >= LOOK_EVERY_ENTRIES;
-    if (this.room >= 0 && !due) return;
-    const free = this.look();
+  #need(stored: number): void {
+    this.#room -= stored;
+    const due = this.#entries - this.#entriesAtLook >= LOOK_EVERY_ENTRIES;
+    if (this.#room >= 0 && !due) return;
+    const free = this.#look();
     if (stored > free)
       throw new AppError(
         'disk_full',
@@ -90,15 +94,15 @@ export class Budget {
           details: { needed_bytes: stored, free_bytes: Math.max(0, free) },
         },
       );
-    this.room -= stored;
+    this.#room -= stored;
   }
 
-  private look(): number {
-    const disk = statfsSync(this.dir);
+  #look(): number {
+    const disk = statfsSync(this.#dir);
     const reserve = Math.min(RESERVE_BYTES, (disk.blocks * disk.bsize) / 100);
     const free = disk.bavail * disk.bsize - reserve;
-    this.room = Math.min(free, LOOK_EVERY_BYTES);
-    this.entriesAtLook = this.entries;
+    this.#room = Math.min(free, LOOK_EVERY_BYTES);
+    this.#entriesAtLook = this.#entries;
     return free;
   }
 }

@@ -13,19 +13,19 @@ const MAX_TARGET = 4095;
  * names was not packed) as long as it points inside the tree: the tree is read-only, so nothing can come to stand there.
  */
 export class LinkMap {
-  private readonly targets = new Map<string, string>();
-  private steps = 0;
+  readonly #targets = new Map<string, string>();
+  #steps = 0;
 
   get size(): number {
-    return this.targets.size;
+    return this.#targets.size;
   }
 
   get(path: string): string | undefined {
-    return this.targets.get(path);
+    return this.#targets.get(path);
   }
 
   entries(): IterableIterator<[path: string, target: string]> {
-    return this.targets.entries();
+    return this.#targets.entries();
   }
 
   /** Throws `archive_refused` for a target that leaves the tree by its own words. */
@@ -40,20 +40,20 @@ export class LinkMap {
       else if (component !== '' && component !== '.') depth++;
       if (depth < 0) throw refusal(leaving(target), path);
     }
-    this.targets.set(path, target);
+    this.#targets.set(path, target);
   }
 
   /** Follows every link through every other, as the kernel would. Throws `archive_refused` for one that leaves or goes round. */
   check(): void {
-    for (const [path, target] of this.targets) this.follow(path, target);
+    for (const [path, target] of this.#targets) this.#follow(path, target);
   }
 
-  private follow(path: string, target: string): void {
+  #follow(path: string, target: string): void {
     const at = path.split('/').slice(0, -1);
     const todo = target.split('/').reverse();
     let hops = 0;
     for (let component = todo.pop(); component !== undefined; component = todo.pop()) {
-      if (++this.steps > MAX_STEPS) throw refusal('is one of too tangled a web of links', path);
+      if (++this.#steps > MAX_STEPS) throw refusal('is one of too tangled a web of links', path);
       if (component === '' || component === '.') continue;
       if (component === '..') {
         if (at.pop() === undefined)
@@ -62,7 +62,7 @@ export class LinkMap {
       }
       at.push(component);
       // Nothing lies deeper than entries may, and joining a long path is dear.
-      const next = at.length > MAX_DEPTH ? undefined : this.targets.get(at.join('/'));
+      const next = at.length > MAX_DEPTH ? undefined : this.#targets.get(at.join('/'));
       if (next === undefined) continue;
       if (++hops > MAX_HOPS) throw refusal('is a link that goes round in a circle', path);
       at.pop();

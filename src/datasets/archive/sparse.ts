@@ -113,29 +113,33 @@ function pairedNumbers(records: readonly PaxRecord[], entry: string): number[] {
 
 /** Format 1.0: reads the map, decimal numbers each ended by a newline, from the blocks before the content. */
 export class SparseMapReader {
-  private pending = '';
-  private expected: number | undefined;
-  private offset: number | undefined;
+  readonly #entry: string;
+
+  #pending = '';
+  #expected: number | undefined;
+  #offset: number | undefined;
   readonly segments: Segment[] = [];
 
-  constructor(private readonly entry: string) {}
+  constructor(entry: string) {
+    this.#entry = entry;
+  }
 
   /** Takes one block; true when the map is whole (the rest of its block is padding). */
   push(block: Buffer): boolean {
-    const lines = (this.pending + block.toString('latin1')).split('\n');
-    this.pending = lines.pop() ?? '';
+    const lines = (this.#pending + block.toString('latin1')).split('\n');
+    this.#pending = lines.pop() ?? '';
     for (const line of lines) {
-      const number = paxInteger('sparse map', line, this.entry);
-      if (this.expected === undefined) this.expected = number;
-      else if (this.offset === undefined) this.offset = number;
+      const number = paxInteger('sparse map', line, this.#entry);
+      if (this.#expected === undefined) this.#expected = number;
+      else if (this.#offset === undefined) this.#offset = number;
       else {
-        addSegment(this.segments, this.offset, number, this.entry);
-        this.offset = undefined;
+        addSegment(this.segments, this.#offset, number, this.#entry);
+        this.#offset = undefined;
       }
-      if (this.segments.length === this.expected) return true;
+      if (this.segments.length === this.#expected) return true;
     }
-    if (this.pending.length > 32)
-      throw refusal('has a map of holes that cannot be read', this.entry);
+    if (this.#pending.length > 32)
+      throw refusal('has a map of holes that cannot be read', this.#entry);
     return false;
   }
 }

@@ -4,39 +4,46 @@ import type { TreeWriter } from './tree-writer.js';
 
 /** Takes a decompressed stream, and makes the tree of the tar it holds, or one file if it holds something else. */
 export class StreamSorter {
-  private head: Buffer | undefined = Buffer.alloc(0);
-  private tar: TarReader | undefined;
+  readonly #tree: TreeWriter;
+  readonly #fileName: string;
+
+  #head: Buffer | undefined = Buffer.alloc(0);
+  #tar: TarReader | undefined;
 
   /** `fileName` (raw) is the one file's. */
-  constructor(
-    private readonly tree: TreeWriter,
-    private readonly fileName: string,
-  ) {}
+  constructor(tree: TreeWriter, fileName: string) {
+    this.#tree = tree;
+    this.#fileName = fileName;
+  }
 
   push(chunk: Buffer): void {
-    if (this.head === undefined) return this.pass(chunk);
-    this.head = Buffer.concat([this.head, chunk]);
-    if (this.head.length >= bytesToTellTar(this.head)) this.decide(this.head, false);
+    if (this.#head === undefined) return this.#pass(chunk);
+    this.#head = Buffer.concat([this.#head, chunk]);
+    if (this.#head.length >= bytesToTellTar(this.#head)) this.#decide(this.#head, false);
   }
 
   /** The stream is over and was whole. */
   end(): 'tar' | 'file' {
-    if (this.head !== undefined) this.decide(this.head, true);
-    if (this.tar === undefined) this.tree.endFile();
-    else this.tar.end();
-    return this.tar === undefined ? 'file' : 'tar';
+    if (this.#head !== undefined) this.#decide(this.#head, true);
+    if (this.#tar === undefined) this.#tree.endFile();
+    else this.#tar.end();
+    return this.#tar === undefined ? 'file' : 'tar';
   }
 
-  private decide(head: Buffer, whole: boolean): void {
-    this.head = undefined;
-    if (isTar(head, whole)) this.tar = new TarReader(this.tree);
+  #decide(head: Buffer, whole: boolean): void {
+    this.#head = undefined;
+    if (isTar(head, whole)) this.#tar = new TarReader(this.#tree);
     else
-      this.tree.beginFile(this.fileName, { size: undefined, executable: false, mtime: undefined });
-    this.pass(head);
+      this.#tree.beginFile(this.#fileName, {
+        size: undefined,
+        executable: false,
+        mtime: undefined,
+      });
+    this.#pass(head);
   }
 
-  private pass(chunk: Buffer): void {
-    if (this.tar === undefined) this.tree.write(chunk, 0, chunk.length);
-    else this.tar.push(chunk);
+  #pass(chunk: Buffer): void {
+    if (this.#tar === undefined) this.#tree.write(chunk, 0, chunk.length);
+    else this.#tar.push(chunk);
   }
 }

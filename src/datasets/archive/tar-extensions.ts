@@ -15,23 +15,23 @@ export interface Entry extends TarHeader {
 
 /** What headers that are no entries say of the entry after them (PAX `x`, GNU `L` and `K`) or of all that follow (PAX `g`). */
 export class TarExtensions {
-  private own: PaxRecord[] = [];
-  private ownBytes = 0;
-  private readonly global = new Map<string, string>();
-  private globalBytes = 0;
-  private longName: string | undefined;
-  private longLink: string | undefined;
+  #own: PaxRecord[] = [];
+  #ownBytes = 0;
+  readonly #global = new Map<string, string>();
+  #globalBytes = 0;
+  #longName: string | undefined;
+  #longLink: string | undefined;
 
   /** True while something was said of an entry that has not come. */
   get isPending(): boolean {
-    return this.own.length > 0 || this.longName !== undefined || this.longLink !== undefined;
+    return this.#own.length > 0 || this.#longName !== undefined || this.#longLink !== undefined;
   }
 
   /** @throws AppError archive_refused for one that is too large to be held. */
   refuseLarge({ name, size }: TarHeader, type: ExtensionType): void {
     const limit = {
-      x: MAX_PAX_BYTES - this.ownBytes,
-      g: MAX_PAX_BYTES - this.globalBytes,
+      x: MAX_PAX_BYTES - this.#ownBytes,
+      g: MAX_PAX_BYTES - this.#globalBytes,
       L: MAX_LONG_NAME_BYTES,
       K: MAX_LONG_NAME_BYTES,
     }[type];
@@ -41,40 +41,41 @@ export class TarExtensions {
   /** @throws AppError archive_refused */
   add(type: ExtensionType, body: Buffer): void {
     if (type === 'x') {
-      this.own = this.own.concat(parsePax(body));
-      this.ownBytes += body.length;
+      this.#own = this.#own.concat(parsePax(body));
+      this.#ownBytes += body.length;
     } else if (type === 'g') {
-      for (const [key, value] of parsePax(body)) this.global.set(key, value);
-      this.globalBytes += body.length;
+      for (const [key, value] of parsePax(body)) this.#global.set(key, value);
+      this.#globalBytes += body.length;
     } else {
       const name = body.toString('latin1').replace(/\0+$/, '');
-      if (type === 'L') this.longName = name;
-      else this.longLink = name;
+      if (type === 'L') this.#longName = name;
+      else this.#longLink = name;
     }
   }
 
   /** The header with what stood before it, and the PAX records that were its own; nothing is pending after. */
   complete(header: TarHeader): { entry: Entry; own: readonly PaxRecord[] } {
-    const { own, global } = this;
+    const own = this.#own;
+    const global = this.#global;
     const plain = own.length === 0 && global.size === 0;
     const value = (key: string) => (plain ? undefined : paxValue(key, own, global));
-    const name = value('path') ?? this.longName ?? header.name;
+    const name = value('path') ?? this.#longName ?? header.name;
     const size = value('size');
     const mtime = value('mtime');
     const stored = size === undefined ? header.size : paxInteger('size', size, name);
     const entry = {
       ...header,
       name,
-      linkname: value('linkpath') ?? this.longLink ?? header.linkname,
+      linkname: value('linkpath') ?? this.#longLink ?? header.linkname,
       size: stored,
       stored,
       mtime:
         mtime !== undefined && /^-?\d{1,15}(\.\d*)?$/.test(mtime) ? Number(mtime) : header.mtime,
     };
-    this.own = [];
-    this.ownBytes = 0;
-    this.longName = undefined;
-    this.longLink = undefined;
+    this.#own = [];
+    this.#ownBytes = 0;
+    this.#longName = undefined;
+    this.#longLink = undefined;
     return { entry, own };
   }
 }

@@ -30,43 +30,47 @@ const HEADER: Phase = { kind: 'header' };
  * base-256 numbers) and PAX (GNU's three sparse formats too). Whatever is wrong or unknown throws `archive_refused`.
  */
 export class TarReader {
-  private phase: Phase = HEADER;
-  private readonly partial = Buffer.alloc(BLOCK);
-  private partialLength = 0;
-  /** Content still to come of the file being written, and where it goes when it has holes. */
-  private content = 0;
-  private position = 0;
-  private sparse: SparseFile | undefined;
-  private segment = 0;
-  private padding = 0;
-  private readonly extensions = new TarExtensions();
-  private last = '';
+  readonly #tree: TreeWriter;
 
-  constructor(private readonly tree: TreeWriter) {}
+  #phase: Phase = HEADER;
+  readonly #partial = Buffer.alloc(BLOCK);
+  #partialLength = 0;
+  /** Content still to come of the file being written, and where it goes when it has holes. */
+  #content = 0;
+  #position = 0;
+  #sparse: SparseFile | undefined;
+  #segment = 0;
+  #padding = 0;
+  readonly #extensions = new TarExtensions();
+  #last = '';
+
+  constructor(tree: TreeWriter) {
+    this.#tree = tree;
+  }
 
   push(chunk: Buffer): void {
     let at = 0;
     while (at < chunk.length) {
-      if (this.content > 0) {
-        const end = Math.min(chunk.length, at + this.content);
-        this.writeContent(chunk, at, end);
-        this.content -= end - at;
+      if (this.#content > 0) {
+        const end = Math.min(chunk.length, at + this.#content);
+        this.#writeContent(chunk, at, end);
+        this.#content -= end - at;
         at = end;
-        if (this.content === 0) this.tree.endFile();
-      } else if (this.padding > 0) {
-        const skipped = Math.min(chunk.length - at, this.padding);
-        this.padding -= skipped;
+        if (this.#content === 0) this.#tree.endFile();
+      } else if (this.#padding > 0) {
+        const skipped = Math.min(chunk.length - at, this.#padding);
+        this.#padding -= skipped;
         at += skipped;
-      } else if (this.partialLength === 0 && chunk.length - at >= BLOCK) {
-        this.block(chunk, at);
+      } else if (this.#partialLength === 0 && chunk.length - at >= BLOCK) {
+        this.#block(chunk, at);
         at += BLOCK;
       } else {
-        const copied = chunk.copy(this.partial, this.partialLength, at);
-        this.partialLength += copied;
+        const copied = chunk.copy(this.#partial, this.#partialLength, at);
+        this.#partialLength += copied;
         at += copied;
-        if (this.partialLength === BLOCK) {
-          this.partialLength = 0;
-          this.block(this.partial, 0);
+        if (this.#partialLength === BLOCK) {
+          this.#partialLength = 0;
+          this.#block(this.#partial, 0);
         }
       }
     }
@@ -74,35 +78,35 @@ export class TarReader {
 
   /** The stream is over. Throws `archive_refused` unless that was the end of the archive. */
   end(): void {
-    if (this.phase.kind !== 'ended' || this.partialLength > 0) {
-      const rest = this.partial.subarray(0, this.partialLength);
-      if (this.phase.kind === 'ended' && rest.every((byte) => byte === 0)) return;
+    if (this.#phase.kind !== 'ended' || this.#partialLength > 0) {
+      const rest = this.#partial.subarray(0, this.#partialLength);
+      if (this.#phase.kind === 'ended' && rest.every((byte) => byte === 0)) return;
       throw refusal(
-        this.last === ''
+        this.#last === ''
           ? 'the tar is truncated'
           : 'is the last one read: the tar is truncated, its end marker is missing',
-        this.last === '' ? undefined : this.last,
+        this.#last === '' ? undefined : this.#last,
       );
     }
   }
 
-  private block(buffer: Buffer, at: number): void {
-    const { phase } = this;
+  #block(buffer: Buffer, at: number): void {
+    const phase = this.#phase;
     switch (phase.kind) {
       case 'header':
-        if (buffer[at] === 0 && isZero(buffer, at)) this.endMarker();
-        else this.header(parseHeader(buffer, at), buffer, at);
+        if (buffer[at] === 0 && isZero(buffer, at)) this.#endMarker();
+        else this.#header(parseHeader(buffer, at), buffer, at);
         return;
       case 'extension': {
         const length = Math.min(BLOCK, phase.left);
         phase.blocks.push(Buffer.from(buffer.subarray(at, at + length)));
         phase.left -= length;
-        if (phase.left === 0) this.extension(phase.type, Buffer.concat(phase.blocks));
+        if (phase.left === 0) this.#extension(phase.type, Buffer.concat(phase.blocks));
         return;
       }
       case 'old-gnu-map':
         if (!oldGnuContinuation(buffer, at, phase.file.segments, phase.entry.name))
-          this.beginSparse(phase.entry, phase.file);
+          this.#beginSparse(phase.entry, phase.file);
         return;
       case 'sparse-map':
         if (phase.entry.stored < BLOCK)
@@ -110,12 +114,12 @@ export class TarReader {
         phase.entry.stored -= BLOCK;
         if (phase.reader.push(buffer.subarray(at, at + BLOCK))) {
           const { realSize, reader } = phase;
-          this.beginSparse(phase.entry, { realSize, segments: reader.segments });
+          this.#beginSparse(phase.entry, { realSize, segments: reader.segments });
         }
         return;
       case 'second-zero-block':
         if (!isZero(buffer, at)) throw refusal('a lone block of zeros stands inside the tar');
-        this.phase = { kind: 'ended' };
+        this.#phase = { kind: 'ended' };
         return;
       case 'ended':
         if (!isZero(buffer, at))
@@ -124,58 +128,58 @@ export class TarReader {
     }
   }
 
-  private endMarker(): void {
-    if (this.extensions.isPending)
+  #endMarker(): void {
+    if (this.#extensions.isPending)
       throw refusal('the tar ends after a header that describes a next entry');
-    this.phase = { kind: 'second-zero-block' };
+    this.#phase = { kind: 'second-zero-block' };
   }
 
-  private header(header: TarHeader, buffer: Buffer, at: number): void {
+  #header(header: TarHeader, buffer: Buffer, at: number): void {
     switch (header.type) {
       case 'x':
       case 'g':
       case 'L':
       case 'K':
-        this.extensions.refuseLarge(header, header.type);
-        this.last = header.name;
-        if (header.size === 0) this.extension(header.type, Buffer.alloc(0));
-        else this.phase = { kind: 'extension', type: header.type, left: header.size, blocks: [] };
+        this.#extensions.refuseLarge(header, header.type);
+        this.#last = header.name;
+        if (header.size === 0) this.#extension(header.type, Buffer.alloc(0));
+        else this.#phase = { kind: 'extension', type: header.type, left: header.size, blocks: [] };
         return;
       default:
-        this.entry(header, buffer, at);
+        this.#entry(header, buffer, at);
     }
   }
 
-  private extension(type: ExtensionType, body: Buffer): void {
-    this.phase = HEADER;
-    this.extensions.add(type, body);
+  #extension(type: ExtensionType, body: Buffer): void {
+    this.#phase = HEADER;
+    this.#extensions.add(type, body);
   }
 
-  private entry(header: TarHeader, buffer: Buffer, at: number): void {
-    const { entry, own } = this.extensions.complete(header);
-    this.phase = HEADER;
-    this.last = entry.name;
+  #entry(header: TarHeader, buffer: Buffer, at: number): void {
+    const { entry, own } = this.#extensions.complete(header);
+    this.#phase = HEADER;
+    this.#last = entry.name;
     switch (entry.type) {
       case '0':
       case '7':
         // Before ustar a folder was told only by its slash.
         if (entry.name.endsWith('/') && entry.stored === 0)
-          return this.tree.addFolder(entry.name, entry.mtime);
+          return this.#tree.addFolder(entry.name, entry.mtime);
         if (entry.name.endsWith('/')) throw refusal('is a folder with content', entry.name);
-        return this.file(entry, own);
+        return this.#file(entry, own);
       case 'S':
-        return this.oldGnuFile(entry, buffer, at);
+        return this.#oldGnuFile(entry, buffer, at);
       // POSIX: folders and links have no content, whatever their size field says.
       case '1':
-        return this.tree.addHardLink(entry.name, entry.linkname, entry.mtime);
+        return this.#tree.addHardLink(entry.name, entry.linkname, entry.mtime);
       case '2':
-        return this.tree.addLink(entry.name, entry.linkname, entry.mtime);
+        return this.#tree.addLink(entry.name, entry.linkname, entry.mtime);
       case '5':
-        return this.tree.addFolder(entry.name, entry.mtime);
+        return this.#tree.addFolder(entry.name, entry.mtime);
       case 'D':
         // An incremental backup lists the folder's names here; they are not needed to unpack it.
-        this.tree.addFolder(entry.name, entry.mtime);
-        this.padding = roundUp(entry.stored);
+        this.#tree.addFolder(entry.name, entry.mtime);
+        this.#padding = roundUp(entry.stored);
         return;
       case 'V':
         return;
@@ -191,58 +195,58 @@ export class TarReader {
     }
   }
 
-  private file(entry: Entry, own: readonly PaxRecord[]): void {
+  #file(entry: Entry, own: readonly PaxRecord[]): void {
     const sparse = paxSparse(own, entry.name);
-    if (sparse === undefined) return this.beginContent(entry, undefined);
+    if (sparse === undefined) return this.#beginContent(entry, undefined);
     const named = { ...entry, name: sparse.name ?? entry.name };
-    this.last = named.name;
-    if (sparse.version === '0') return this.beginSparse(named, sparse.file);
+    this.#last = named.name;
+    if (sparse.version === '0') return this.#beginSparse(named, sparse.file);
     const reader = new SparseMapReader(named.name);
-    this.phase = { kind: 'sparse-map', entry: named, realSize: sparse.realSize, reader };
+    this.#phase = { kind: 'sparse-map', entry: named, realSize: sparse.realSize, reader };
   }
 
-  private oldGnuFile(entry: Entry, buffer: Buffer, at: number): void {
+  #oldGnuFile(entry: Entry, buffer: Buffer, at: number): void {
     const { file, continues } = oldGnuSparse(buffer, at, entry.name);
-    if (continues) this.phase = { kind: 'old-gnu-map', entry, file };
-    else this.beginSparse(entry, file);
+    if (continues) this.#phase = { kind: 'old-gnu-map', entry, file };
+    else this.#beginSparse(entry, file);
   }
 
-  private beginSparse(entry: Entry, file: SparseFile): void {
-    this.phase = HEADER;
+  #beginSparse(entry: Entry, file: SparseFile): void {
+    this.#phase = HEADER;
     checkSparse(file, entry.stored, entry.name);
-    this.beginContent(entry, file);
+    this.#beginContent(entry, file);
   }
 
-  private beginContent(entry: Entry, sparse: SparseFile | undefined): void {
+  #beginContent(entry: Entry, sparse: SparseFile | undefined): void {
     const facts = {
       size: sparse?.realSize ?? entry.stored,
       executable: (entry.mode & 0o111) !== 0,
       mtime: entry.mtime,
       ...(sparse === undefined ? {} : { stored: entry.stored }),
     };
-    this.tree.beginFile(entry.name, facts);
-    this.sparse = sparse;
-    this.segment = 0;
-    this.position = 0;
-    this.content = entry.stored;
-    this.padding = roundUp(entry.stored) - entry.stored;
-    if (entry.stored === 0) this.tree.endFile();
+    this.#tree.beginFile(entry.name, facts);
+    this.#sparse = sparse;
+    this.#segment = 0;
+    this.#position = 0;
+    this.#content = entry.stored;
+    this.#padding = roundUp(entry.stored) - entry.stored;
+    if (entry.stored === 0) this.#tree.endFile();
   }
 
-  private writeContent(chunk: Buffer, start: number, end: number): void {
-    if (this.sparse === undefined) return this.tree.write(chunk, start, end);
+  #writeContent(chunk: Buffer, start: number, end: number): void {
+    if (this.#sparse === undefined) return this.#tree.write(chunk, start, end);
     let at = start;
     while (at < end) {
-      const segment = this.sparse.segments[this.segment];
+      const segment = this.#sparse.segments[this.#segment];
       if (segment === undefined) throw new Error('a checked map of holes ran out');
       const [offset, length] = segment;
-      const count = Math.min(end - at, length - this.position);
-      if (count > 0) this.tree.write(chunk, at, at + count, offset + this.position);
+      const count = Math.min(end - at, length - this.#position);
+      if (count > 0) this.#tree.write(chunk, at, at + count, offset + this.#position);
       at += count;
-      this.position += count;
-      if (this.position === length) {
-        this.segment++;
-        this.position = 0;
+      this.#position += count;
+      if (this.#position === length) {
+        this.#segment++;
+        this.#position = 0;
       }
     }
   }

@@ -50,85 +50,85 @@ export interface FileFacts {
  * it has not made itself does not exist, and a path is checked by its text alone. All names are raw.
  */
 export class TreeWriter {
-  private readonly folders = new Set(['']);
-  private readonly folderTimes = new Map<string, number>();
-  private readonly linkTimes = new Map<string, number>();
-  private readonly links = new LinkMap();
-  private readonly maxPath: number;
-  private parent = '';
-  private open: { fd: number; raw: string; facts: FileFacts } | undefined;
+  readonly #budget: Budget;
+
+  readonly #folders = new Set(['']);
+  readonly #folderTimes = new Map<string, number>();
+  readonly #linkTimes = new Map<string, number>();
+  readonly #links = new LinkMap();
+  readonly #maxPath: number;
+  #parent = '';
+  #open: { fd: number; raw: string; facts: FileFacts } | undefined;
   files = 0;
   bytes = 0;
 
-  constructor(
-    treeDir: string,
-    private readonly budget: Budget,
-    fileGroup: number | undefined,
-  ) {
-    this.maxPath = maxPathBytes(treeDir);
+  constructor(treeDir: string, budget: Budget, fileGroup: number | undefined) {
+    this.#budget = budget;
+
+    this.#maxPath = maxPathBytes(treeDir);
     if (fileGroup !== undefined) chownSync('.', -1, fileGroup);
     chmodSync('.', fileGroup === undefined ? FOLDER : WORKING_FOLDER);
   }
 
   addFolder(raw: string, mtime: number | undefined): void {
-    const path = this.pathOf(raw);
-    this.makeFolder(path, raw);
-    if (isSane(mtime)) this.folderTimes.set(path, mtime);
+    const path = this.#pathOf(raw);
+    this.#makeFolder(path, raw);
+    if (isSane(mtime)) this.#folderTimes.set(path, mtime);
   }
 
   beginFile(raw: string, facts: FileFacts): void {
-    const path = this.pathFor(raw);
-    this.budget.addEntry(raw);
-    if (facts.size !== undefined) this.count(facts.size, facts.stored ?? facts.size, raw);
+    const path = this.#pathFor(raw);
+    this.#budget.addEntry(raw);
+    if (facts.size !== undefined) this.#count(facts.size, facts.stored ?? facts.size, raw);
     const mode = facts.executable ? EXECUTABLE_FILE : PLAIN_FILE;
     const target = fsPath(path);
-    const fd = this.replacing(path, raw, () =>
+    const fd = this.#replacing(path, raw, () =>
       openSync(target, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode),
     );
-    this.open = { fd, raw, facts };
+    this.#open = { fd, raw, facts };
     this.files++;
   }
 
   /** The open file's next bytes, or those at `position`. */
   write(chunk: Buffer, start: number, end: number, position: number | null = null): void {
-    const { fd, raw, facts } = this.opened();
-    if (facts.size === undefined) this.count(end - start, end - start, raw);
+    const { fd, raw, facts } = this.#opened();
+    if (facts.size === undefined) this.#count(end - start, end - start, raw);
     let at = start;
     while (at < end)
       at += writeSync(fd, chunk, at, end - at, position === null ? null : position + at - start);
   }
 
   endFile(): void {
-    const { fd, facts } = this.opened();
+    const { fd, facts } = this.#opened();
     if (facts.stored !== undefined && facts.size !== undefined) ftruncateSync(fd, facts.size);
     if (isSane(facts.mtime)) futimesSync(fd, facts.mtime, facts.mtime);
     closeSync(fd);
-    this.open = undefined;
+    this.#open = undefined;
   }
 
   addLink(raw: string, target: string, mtime: number | undefined): void {
-    const path = this.pathFor(raw, target);
-    this.budget.addEntry(raw);
-    if (this.links.get(path) === target) return;
-    if (this.statOf(path) !== undefined) throw refusal('is a link over an earlier file', raw);
-    this.links.add(path, target);
-    if (isSane(mtime)) this.linkTimes.set(path, mtime);
+    const path = this.#pathFor(raw, target);
+    this.#budget.addEntry(raw);
+    if (this.#links.get(path) === target) return;
+    if (this.#statOf(path) !== undefined) throw refusal('is a link over an earlier file', raw);
+    this.#links.add(path, target);
+    if (isSane(mtime)) this.#linkTimes.set(path, mtime);
     this.files++;
   }
 
   /** A hard link becomes a copy (sharing its blocks where the disk can), so that no two names share an inode. */
   addHardLink(raw: string, rawTarget: string, mtime: number | undefined): void {
-    const source = entryPath(rawTarget, this.maxPath, raw);
-    const linkTarget = this.links.get(source);
+    const source = entryPath(rawTarget, this.#maxPath, raw);
+    const linkTarget = this.#links.get(source);
     if (linkTarget !== undefined) return this.addLink(raw, linkTarget, mtime);
-    const path = this.pathFor(raw);
-    this.budget.addEntry(raw);
-    const stat = this.statOf(source);
+    const path = this.#pathFor(raw);
+    this.#budget.addEntry(raw);
+    const stat = this.#statOf(source);
     if (stat?.isFile() !== true)
       throw refusal('is a hard link to something that is not a file before it', raw);
     if (path === source) return;
-    this.count(stat.size, stat.size, raw);
-    this.replacing(path, raw, () => {
+    this.#count(stat.size, stat.size, raw);
+    this.#replacing(path, raw, () => {
       copyFileSync(fsPath(source), fsPath(path), COPYFILE_EXCL | COPYFILE_FICLONE);
     });
     const time = isSane(mtime) ? mtime : stat.mtimeMs / 1000;
@@ -138,26 +138,26 @@ export class TreeWriter {
 
   /** Makes the links and gives the folders their final mode and time. Nothing can be added after it. */
   finish(): void {
-    this.links.check();
-    for (const [path, target] of this.links.entries()) {
+    this.#links.check();
+    for (const [path, target] of this.#links.entries()) {
       symlinkSync(fsPath(target), fsPath(path));
-      const time = this.linkTimes.get(path);
+      const time = this.#linkTimes.get(path);
       if (time !== undefined) lutimesSync(fsPath(path), time, time);
     }
-    this.askTheKernel();
-    for (const path of this.folders) {
+    this.#askTheKernel();
+    for (const path of this.#folders) {
       const folder = path === '' ? '.' : fsPath(path);
       chmodSync(folder, FOLDER);
-      const time = this.folderTimes.get(path);
+      const time = this.#folderTimes.get(path);
       if (time !== undefined) utimesSync(folder, time, time);
     }
   }
 
   /** Our own reading of the links, checked against the kernel's. */
-  private askTheKernel(): void {
-    if (this.links.size === 0) return;
+  #askTheKernel(): void {
+    if (this.#links.size === 0) return;
     const root = realpathSync.native('.', 'latin1');
-    for (const [path] of this.links.entries()) {
+    for (const [path] of this.#links.entries()) {
       try {
         const real = realpathSync.native(fsPath(path), 'latin1');
         if (real !== root && !real.startsWith(`${root}/`))
@@ -169,43 +169,43 @@ export class TreeWriter {
     }
   }
 
-  private pathOf(raw: string): string {
-    return entryPath(raw, this.maxPath);
+  #pathOf(raw: string): string {
+    return entryPath(raw, this.#maxPath);
   }
 
   /** The path of something other than a folder, its parent made; refused where a folder or a link is in the way. */
-  private pathFor(raw: string, sameTarget?: string): string {
-    const path = this.pathOf(raw);
-    if (this.folders.has(path)) throw refusal('would replace a folder', raw);
-    const target = this.links.get(path);
+  #pathFor(raw: string, sameTarget?: string): string {
+    const path = this.#pathOf(raw);
+    if (this.#folders.has(path)) throw refusal('would replace a folder', raw);
+    const target = this.#links.get(path);
     if (target !== undefined && target !== sameTarget)
       throw refusal('would replace a link or be written through it', raw);
     const slash = path.lastIndexOf('/');
     const parent = slash < 0 ? '' : path.slice(0, slash);
-    if (parent !== this.parent) {
-      this.makeFolder(parent, raw);
-      this.parent = parent;
+    if (parent !== this.#parent) {
+      this.#makeFolder(parent, raw);
+      this.#parent = parent;
     }
     return path;
   }
 
-  private makeFolder(path: string, raw: string): void {
-    if (this.folders.has(path)) return;
+  #makeFolder(path: string, raw: string): void {
+    if (this.#folders.has(path)) return;
     const slash = path.lastIndexOf('/');
-    if (slash > 0) this.makeFolder(path.slice(0, slash), raw);
-    if (this.links.get(path) !== undefined) throw refusal('would be written through a link', raw);
-    this.budget.addEntry(raw);
+    if (slash > 0) this.#makeFolder(path.slice(0, slash), raw);
+    if (this.#links.get(path) !== undefined) throw refusal('would be written through a link', raw);
+    this.#budget.addEntry(raw);
     try {
       mkdirSync(fsPath(path), FOLDER);
     } catch (error) {
       if (errnoOf(error) === 'EEXIST') throw refusal('needs a folder where a file is', raw, error);
       throw error;
     }
-    this.folders.add(path);
+    this.#folders.add(path);
   }
 
   /** Runs `make`; an earlier file of that name, and nothing else, gives way to the new one, as in tar. */
-  private replacing<T>(path: string, raw: string, make: () => T): T {
+  #replacing<T>(path: string, raw: string, make: () => T): T {
     try {
       return make();
     } catch (error) {
@@ -220,7 +220,7 @@ export class TreeWriter {
   }
 
   /** Undefined when nothing is there. */
-  private statOf(path: string): Stats | undefined {
+  #statOf(path: string): Stats | undefined {
     try {
       return lstatSync(fsPath(path), { throwIfNoEntry: false });
     } catch (error) {
@@ -230,14 +230,14 @@ export class TreeWriter {
     }
   }
 
-  private count(logical: number, stored: number, raw: string): void {
-    this.budget.addBytes(logical, stored, raw);
+  #count(logical: number, stored: number, raw: string): void {
+    this.#budget.addBytes(logical, stored, raw);
     this.bytes += logical;
   }
 
-  private opened() {
-    if (this.open === undefined) throw new Error('no file of the tree is open');
-    return this.open;
+  #opened() {
+    if (this.#open === undefined) throw new Error('no file of the tree is open');
+    return this.#open;
   }
 }
 

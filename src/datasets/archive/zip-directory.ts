@@ -17,12 +17,15 @@ const HOSTS_WITH_UNIX_MODES = [3, 19];
 
 /** Gives yauzl its many small reads out of one window, without a stream for each. */
 class WindowReader extends RandomAccessReader {
-  private readonly window = Buffer.alloc(WINDOW_BYTES);
-  private start = 0;
-  private length = 0;
+  readonly #fd: number;
 
-  constructor(private readonly fd: number) {
+  readonly #window = Buffer.alloc(WINDOW_BYTES);
+  #start = 0;
+  #length = 0;
+
+  constructor(fd: number) {
     super();
+    this.#fd = fd;
   }
 
   override read(
@@ -33,19 +36,19 @@ class WindowReader extends RandomAccessReader {
     callback: (error: Error | null) => void,
   ): void {
     const target = buffer.subarray(offset, offset + length);
-    callback(this.fill(target, position) ? null : new Error('unexpected end of file'));
+    callback(this.#fill(target, position) ? null : new Error('unexpected end of file'));
   }
 
-  private fill(target: Buffer, position: number): boolean {
+  #fill(target: Buffer, position: number): boolean {
     if (target.length > WINDOW_BYTES)
-      return readSync(this.fd, target, 0, target.length, position) === target.length;
-    if (position < this.start || position + target.length > this.start + this.length) {
-      this.start = position;
-      this.length = readSync(this.fd, this.window, 0, WINDOW_BYTES, position);
+      return readSync(this.#fd, target, 0, target.length, position) === target.length;
+    if (position < this.#start || position + target.length > this.#start + this.#length) {
+      this.#start = position;
+      this.#length = readSync(this.#fd, this.#window, 0, WINDOW_BYTES, position);
     }
-    const from = position - this.start;
+    const from = position - this.#start;
     return (
-      this.window.copy(target, 0, from, Math.min(from + target.length, this.length)) ===
+      this.#window.copy(target, 0, from, Math.min(from + target.length, this.#length)) ===
       target.length
     );
   }
@@ -53,14 +56,27 @@ class WindowReader extends RandomAccessReader {
 
 /** A zip's list of contents, read twice: first for where everything lies, then entry by entry. */
 export class ZipDirectory {
+  readonly #reader: WindowReader;
+  readonly #size: number;
+  readonly #zip: ZipFile;
+  readonly #start: number;
+  /** Where the entries' local headers stand, in order. */
+  readonly #offsets: Float64Array;
+
   private constructor(
-    private readonly reader: WindowReader,
-    private readonly size: number,
-    private readonly zip: ZipFile,
-    private readonly start: number,
-    /** Where the entries' local headers stand, in order. */
-    private readonly offsets: Float64Array,
-  ) {}
+    reader: WindowReader,
+    size: number,
+    zip: ZipFile,
+    start: number,
+
+    offsets: Float64Array,
+  ) {
+    this.#reader = reader;
+    this.#size = size;
+    this.#zip = zip;
+    this.#start = start;
+    this.#offsets = offsets;
+  }
 
   /** Throws `archive_refused` for a zip that is cut off, has hidden entries, or two entries in one place. */
   static async open(fd: number): Promise<ZipDirectory> {
@@ -79,7 +95,7 @@ export class ZipDirectory {
   }
 
   async *entries(): AsyncGenerator<Entry> {
-    yield* entriesOf(await openZip(this.reader, this.size));
+    yield* entriesOf(await openZip(this.#reader, this.#size));
   }
 
   /**
@@ -87,7 +103,7 @@ export class ZipDirectory {
    * bytes with another entry or the directory, as bombs do that count one content many times.
    */
   async contentOf(entry: Entry, name: string): Promise<number> {
-    const local = await this.zip.readLocalFileHeaderPromise(entry).catch((error: unknown) => {
+    const local = await this.#zip.readLocalFileHeaderPromise(entry).catch((error: unknown) => {
       throw refusal(`cannot be read (${String(error)})`, name, error);
     });
     if (
@@ -106,20 +122,20 @@ export class ZipDirectory {
         local.crc32 !== entry.crc32)
     )
       throw refusal('has two headers that disagree about its size or checksum', name);
-    if (local.fileDataStart + entry.compressedSize > this.next(entry.relativeOffsetOfLocalHeader))
+    if (local.fileDataStart + entry.compressedSize > this.#next(entry.relativeOffsetOfLocalHeader))
       throw refusal('overlaps another entry, as a zip bomb would', name);
     return local.fileDataStart;
   }
 
   /** Where the next thing after the entry at `offset` begins; `offset` itself if two entries stand there. */
-  private next(offset: number): number {
-    let [low, high] = [0, this.offsets.length];
+  #next(offset: number): number {
+    let [low, high] = [0, this.#offsets.length];
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if ((this.offsets[middle] as number) < offset) low = middle + 1;
+      if ((this.#offsets[middle] as number) < offset) low = middle + 1;
       else high = middle;
     }
-    return Math.min(this.offsets[low + 1] ?? this.start, this.start);
+    return Math.min(this.#offsets[low + 1] ?? this.#start, this.#start);
   }
 }
 

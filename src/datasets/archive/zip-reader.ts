@@ -76,18 +76,22 @@ async function addEntry(entry: Entry, content: ZipContent, tree: TreeWriter): Pr
 }
 
 class ZipContent {
-  constructor(
-    private readonly archivePath: string,
-    private readonly fd: number,
-    private readonly directory: ZipDirectory,
-  ) {}
+  readonly #archivePath: string;
+  readonly #fd: number;
+  readonly #directory: ZipDirectory;
+
+  constructor(archivePath: string, fd: number, directory: ZipDirectory) {
+    this.#archivePath = archivePath;
+    this.#fd = fd;
+    this.#directory = directory;
+  }
 
   /** Hands over an entry's content, in chunks. Throws `archive_refused` unless size, CRC and packed size all fit. */
   async read(entry: Entry, name: string, onChunk: (chunk: Buffer) => void): Promise<void> {
     const { compressionMethod: method, compressedSize, uncompressedSize } = entry;
     if (method !== STORED && method !== DEFLATED)
       throw refusal(`is compressed with method ${method}; pack it with deflate`, name);
-    const start = await this.directory.contentOf(entry, name);
+    const start = await this.#directory.contentOf(entry, name);
     let size = 0;
     let sum = 0;
     const take = (chunk: Buffer) => {
@@ -100,8 +104,8 @@ class ZipContent {
     try {
       used =
         compressedSize <= PIECE_PACKED_BYTES && uncompressedSize <= PIECE_BYTES
-          ? this.inOnePiece(start, entry, take)
-          : await this.streamed(start, entry, take);
+          ? this.#inOnePiece(start, entry, take)
+          : await this.#streamed(start, entry, take);
     } catch (error) {
       const code = errnoOf(error) ?? '';
       if (code === 'ERR_BUFFER_TOO_LARGE')
@@ -115,11 +119,11 @@ class ZipContent {
   }
 
   /** Both return how many packed bytes the content took. */
-  private inOnePiece(start: number, entry: Entry, take: (chunk: Buffer) => void): number {
+  #inOnePiece(start: number, entry: Entry, take: (chunk: Buffer) => void): number {
     const packed = Buffer.alloc(entry.compressedSize);
     let read = 0;
     for (let count = -1; count !== 0 && read < packed.length; read += count)
-      count = readSync(this.fd, packed, read, packed.length - read, start + read);
+      count = readSync(this.#fd, packed, read, packed.length - read, start + read);
     if (entry.compressionMethod === STORED) {
       take(packed);
       return read;
@@ -133,13 +137,9 @@ class ZipContent {
     return engine.bytesWritten;
   }
 
-  private async streamed(
-    start: number,
-    entry: Entry,
-    take: (chunk: Buffer) => void,
-  ): Promise<number> {
+  async #streamed(start: number, entry: Entry, take: (chunk: Buffer) => void): Promise<number> {
     // `end` is inclusive; an empty range cannot be said.
-    const source = createReadStream(this.archivePath, {
+    const source = createReadStream(this.#archivePath, {
       start,
       end: start + Math.max(1, entry.compressedSize) - 1,
       highWaterMark: PIECE_PACKED_BYTES,

@@ -52,15 +52,19 @@ type Outcome = Omit<ImportEnd, 'bytes_done' | 'bytes_total'>;
 
 /** Runs imports from B2 or S3, four at a time, in order of request. They end with the process. */
 export class ImportService {
+  readonly #parts: ImportServiceParts;
+
   readonly #live = new Map<number, Live>();
   #running = 0;
   #closed = false;
 
-  constructor(private readonly parts: ImportServiceParts) {}
+  constructor(parts: ImportServiceParts) {
+    this.#parts = parts;
+  }
 
   /** Fails the imports that a crash cut off; nothing of them was kept. */
   start(): void {
-    const { db, log, now } = this.parts;
+    const { db, log, now } = this.#parts;
     const interrupted = failRunningImports(db, explainFailure(new InterruptedImport()), now());
     if (interrupted > 0) log.warn({ interrupted }, 'a crash cut imports off');
   }
@@ -70,7 +74,7 @@ export class ImportService {
    * @throws AppError bad_request (uri), conflict (imports are off, too many wait), shutting_down
    */
   create(request: ImportRequest): ImportView {
-    const { db, now } = this.parts;
+    const { db, now } = this.#parts;
     if (this.#closed) throw new AppError('shutting_down', 'the service is stopping; try again');
     const place = parseImportUri(request.uri, this.#storage());
     if (this.#live.size - this.#running >= maxQueued)
@@ -89,7 +93,7 @@ export class ImportService {
    * @throws AppError not_found
    */
   get(id: number, scope?: string): ImportView {
-    const row = selectImport(this.parts.db, id);
+    const row = selectImport(this.#parts.db, id);
     if (!row || (scope !== undefined && row.user !== scope))
       throw new AppError('not_found', `import ${id}: no such import; see /datasets/imports`);
     return viewImport(row, this.#live.get(id));
@@ -97,7 +101,7 @@ export class ImportService {
 
   /** Lists the newest imports first, at most 1000. */
   list(scope: string | undefined): ImportView[] {
-    return selectImports(this.parts.db, scope, 1000).map((row) =>
+    return selectImports(this.#parts.db, scope, 1000).map((row) =>
       viewImport(row, this.#live.get(row.id)),
     );
   }
@@ -138,17 +142,17 @@ export class ImportService {
   }
 
   #storage() {
-    if (!this.parts.storage)
+    if (!this.#parts.storage)
       throw new AppError(
         'conflict',
         'imports are off: set JR_B2_ENABLE=1 with JR_B2_KEY_ID and JR_B2_APP_KEY, and start again',
       );
-    return this.parts.storage;
+    return this.#parts.storage;
   }
 
   #startNext(): void {
     for (const [id, live] of this.#live) {
-      if (this.#running >= (this.parts.concurrency ?? 4)) return;
+      if (this.#running >= (this.#parts.concurrency ?? 4)) return;
       if (live.started) continue;
       live.started = true;
       this.#running += 1;
@@ -160,7 +164,7 @@ export class ImportService {
   }
 
   async #run(id: number, live: Live): Promise<void> {
-    const { datasets, limits } = this.parts;
+    const { datasets, limits } = this.#parts;
     const { place, request, progress, abort } = live;
     try {
       const { user: owner, sha256: expectedSha, name } = request;
@@ -182,14 +186,14 @@ export class ImportService {
     const failure = explainFailure(error);
     const cause = error instanceof AppError ? error.cause : error;
     if (failure.code === 'internal')
-      this.parts.log.error({ import: id, err: error }, 'import failed');
-    else this.parts.log.warn({ import: id, err: cause }, failure.message);
+      this.#parts.log.error({ import: id, err: error }, 'import failed');
+    else this.#parts.log.warn({ import: id, err: cause }, failure.message);
     return { state: 'FAILED', sha256: null, error_code: failure.code, error: failure.message };
   }
 
   #end(id: number, live: Live, outcome: Outcome): void {
     const { done, total } = live.progress;
-    const { db, now, log } = this.parts;
+    const { db, now, log } = this.#parts;
     try {
       endImport(db, id, { ...outcome, bytes_done: done, bytes_total: total }, now());
     } catch (error) {

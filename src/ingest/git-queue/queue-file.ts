@@ -34,9 +34,16 @@ interface PlacedRow extends QueueRow {
 
 /** The queue: a CSV file, of which nothing but single statuses ever changes, and to which rows are added. */
 export class QueueFile {
+  readonly #dialect: {
+    delimiter: string;
+    header: string[];
+    lineEnd: string;
+    endsOpen: boolean;
+  };
+
   private constructor(
     readonly bytes: Buffer,
-    private readonly dialect: {
+    dialect: {
       delimiter: string;
       header: string[];
       lineEnd: string;
@@ -44,7 +51,9 @@ export class QueueFile {
     },
     readonly rows: readonly QueueRow[],
     readonly problems: readonly { line: number; message: string }[],
-  ) {}
+  ) {
+    this.#dialect = dialect;
+  }
 
   /** @throws AppError unprocessable for what is no queue file at all. */
   static read(bytes: Buffer): QueueFile {
@@ -99,7 +108,7 @@ export class QueueFile {
       throw unreadable('has a quote that is never closed: a row at its end would be swallowed');
     refuseTooLong(job);
     const values: Record<Column, string> = { ...job, status: 'ready' };
-    const { delimiter, header, lineEnd, endsOpen } = this.dialect;
+    const { delimiter, header, lineEnd, endsOpen } = this.#dialect;
     const line = header
       .map((name) => formatField(isColumn(name) ? values[name] : '', delimiter))
       .join(delimiter);

@@ -9,16 +9,20 @@ const longestMs = 15_000;
  * how long another can come first; and it is remembered from one change to the next, so that once it has settled every second push is taken, however many there are.
  */
 export class Rivals {
+  readonly #random: () => number;
+
   #level = 0;
   #tryMs = 0;
   /** So far: those that were taken, and those that others were faster than or the repository refused. */
   readonly pushes = { taken: 0, refused: 0 };
 
-  constructor(private readonly random: () => number = Math.random) {}
+  constructor(random: () => number = Math.random) {
+    this.#random = random;
+  }
 
   /** How long to wait before the next try, in milliseconds; 0 while nobody is in the way. */
   pauseMs(): number {
-    return this.random() * Math.min(longestMs, this.#tryMs * (2 ** this.#level - 1));
+    return this.#random() * Math.min(longestMs, this.#tryMs * (2 ** this.#level - 1));
   }
 
   /** The last refusal was nobody's doing. */

@@ -18,10 +18,14 @@ export interface ForeignClaimsParts {
 
 /** The claims of other servers, each response read once for as long as it stays as it is. */
 export class ForeignClaims {
+  readonly #parts: ForeignClaimsParts;
+
   /** By project, by the object that a response is; null for a claim that never ends. */
   #known = new Map<number, Map<string, Claimed | null>>();
 
-  constructor(private readonly parts: ForeignClaimsParts) {}
+  constructor(parts: ForeignClaimsParts) {
+    this.#parts = parts;
+  }
 
   /** Those of a project that may be taken over, by the ids of their jobs. @throws GitLabError */
   async expiredIn(
@@ -29,7 +33,7 @@ export class ForeignClaims {
     { commit, manifest, responses }: Found,
     signal: AbortSignal,
   ): Promise<Map<string, NonNullable<GitLabItem['expired']>>> {
-    const { client, expired, isOurs } = this.parts;
+    const { client, expired, isOurs } = this.#parts;
     const before = this.#known.get(projectId);
     const known = new Map<string, Claimed | null>();
     this.#known.set(projectId, known);

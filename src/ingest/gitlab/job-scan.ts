@@ -21,10 +21,14 @@ export interface JobScanParts extends ForeignClaimsParts {
 
 /** Goes through the projects for jobs that may be claimed. */
 export class JobScan {
+  readonly #parts: JobScanParts;
+
   readonly #scanner: ProjectScanner;
   readonly #foreign: ForeignClaims;
 
-  constructor(private readonly parts: JobScanParts) {
+  constructor(parts: JobScanParts) {
+    this.#parts = parts;
+
     const { client, projects } = parts;
     this.#scanner = new ProjectScanner({
       client,
@@ -36,8 +40,8 @@ export class JobScan {
 
   /** @throws GitLabError when GitLab as a whole cannot be used; another Error when the mapping of types cannot. */
   async *run(notes: ScanNotes, signal: AbortSignal): AsyncGenerator<GitLabItem> {
-    const types = await readJobTypes(this.parts.jobTypesFile);
-    this.parts.expired.beginScan();
+    const types = await readJobTypes(this.#parts.jobTypesFile);
+    this.#parts.expired.beginScan();
     const seen = new Set<number>();
     for await (const { project, found, problems } of this.#scanner.scan(signal)) {
       if (whyPassedBy(project) !== undefined) continue;

@@ -41,6 +41,8 @@ const maxReplyBytes = 16 * 1024 ** 2;
 
 /** Sends requests to one GitLab, again and again where that may help. The token goes into a header, and to that GitLab alone. */
 export class GitLabRequests {
+  readonly #options: GitLabOptions;
+
   readonly #base: string;
   readonly #token: string;
   readonly #clock: Clock;
@@ -48,7 +50,9 @@ export class GitLabRequests {
   #notBefore = 0;
 
   /** @throws NoTokenProvidedError; GitLabError when the URL or the token cannot be used. */
-  constructor(private readonly options: GitLabOptions) {
+  constructor(options: GitLabOptions) {
+    this.#options = options;
+
     const { url, token = '' } = options;
     if (token === '') throw new NoTokenProvidedError();
     if (!/^[\x21-\x7e]{1,1024}$/.test(token))
@@ -76,7 +80,7 @@ export class GitLabRequests {
    *   (another refusal), the signal's reason.
    */
   async send(request: Request, sending: Sending = {}): Promise<Reply> {
-    const { maxRetries = 10 } = this.options;
+    const { maxRetries = 10 } = this.#options;
     for (let failures = 1; ; failures++) {
       await this.#wait(this.#notBefore - this.#clock.now(), sending.signal);
       const tried = await this.#try(request, sending);
@@ -86,7 +90,7 @@ export class GitLabRequests {
       const mayPass = error instanceof GitLabConnectionError && !error.isFinal;
       if (!mayPass || failures > maxRetries) throw error;
       const wait = Math.max(told, backoffMs(failures));
-      this.options.onRetry?.(error.message, wait);
+      this.#options.onRetry?.(error.message, wait);
       await this.#wait(wait, sending.signal);
     }
   }
@@ -105,7 +109,7 @@ export class GitLabRequests {
           url,
           headers: this.#headers(body !== undefined),
           ...(body !== undefined && { body: JSON.stringify(body) }),
-          timeoutMs: this.options.timeoutMs ?? 30_000,
+          timeoutMs: this.#options.timeoutMs ?? 30_000,
           maxBytes: maxReplyBytes,
         },
         signal,

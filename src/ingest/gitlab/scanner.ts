@@ -30,16 +30,20 @@ export interface ScannerOptions {
  * projects, but for their manifests' jobs.
  */
 export class ProjectScanner {
+  readonly #options: ScannerOptions;
+
   #known = new Map<number, Found>();
 
-  constructor(private readonly options: ScannerOptions) {}
+  constructor(options: ScannerOptions) {
+    this.#options = options;
+  }
 
   /**
    * Each project, in no order. What is wrong with one is in its `problems`, and the others are looked at all the same. Not to be called again before it has ended.
    * @throws GitLabAuthenticationError when the token is refused; GitLabConnectionError when GitLab is out of reach; the signal's reason
    */
   async *scan(signal?: AbortSignal): AsyncGenerator<ScannedProject> {
-    const { client, filter, projects = [], concurrency = 8 } = this.options;
+    const { client, filter, projects = [], concurrency = 8 } = this.#options;
     const stopping = new AbortController();
     setMaxListeners(0, stopping.signal);
     const release = signal && abortWith(stopping, signal);

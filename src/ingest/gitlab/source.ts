@@ -28,6 +28,8 @@ const untouched: Progress = { jobId: null, state: null };
  * it is made on the condition that nobody else has changed it. Commits start no pipeline.
  */
 export class GitLabSource implements IngestSource<GitLabItem> {
+  readonly #parts: GitLabSourceParts;
+
   readonly name = 'gitlab';
   readonly itemSchema = gitLabItemSchema;
   readonly #scan: JobScan;
@@ -36,7 +38,9 @@ export class GitLabSource implements IngestSource<GitLabItem> {
   /** Commits of one project, one after another: GitLab refuses one that another overtakes. */
   readonly #writes = new KeyLock<number>();
 
-  constructor(private readonly parts: GitLabSourceParts) {
+  constructor(parts: GitLabSourceParts) {
+    this.#parts = parts;
+
     this.#scan = new JobScan({ ...parts, isOurs: (key) => this.#ours.has(key) });
   }
 
@@ -45,7 +49,7 @@ export class GitLabSource implements IngestSource<GitLabItem> {
   }
 
   async claim(item: GitLabItem, claim: Claim, signal: AbortSignal): Promise<'won' | 'lost'> {
-    const at = isoTime(this.parts.now());
+    const at = isoTime(this.#parts.now());
     const content = claimedResponse(item.jobId, claim, untouched, at);
     try {
       if (item.expired) await this.#takeOver(item, claim, content, signal);
@@ -67,7 +71,7 @@ export class GitLabSource implements IngestSource<GitLabItem> {
   }
 
   async request(item: GitLabItem): Promise<IngestRequest> {
-    return { fields: submitFieldsOf(item, await readJobTypes(this.parts.jobTypesFile)) };
+    return { fields: submitFieldsOf(item, await readJobTypes(this.#parts.jobTypesFile)) };
   }
 
   async renew(
@@ -80,7 +84,7 @@ export class GitLabSource implements IngestSource<GitLabItem> {
     if (there?.claim?.nonce !== claim.nonce) return this.#lost(item);
     // The outcome is there already.
     if (there.claim.leaseUntil === undefined) return 'kept';
-    const at = there.claim.claimedAt ?? isoTime(this.parts.now());
+    const at = there.claim.claimedAt ?? isoTime(this.#parts.now());
     this.#ours.set(item.key, at);
     const content = claimedResponse(item.jobId, claim, progress, at);
     await this.#update(item, content, `Renew GPU job ${item.jobId}`, there.lastCommitId, signal);
@@ -99,7 +103,7 @@ export class GitLabSource implements IngestSource<GitLabItem> {
     if (there.claim.leaseUntil !== undefined) {
       const content = reportedResponse(item.jobId, claim, outcome, {
         claimedAt: there.claim.claimedAt,
-        reportedAt: this.parts.now(),
+        reportedAt: this.#parts.now(),
       });
       const message = `Report GPU job ${item.jobId}: ${outcome.status}`;
       await this.#update(item, content, message, there.lastCommitId, signal);
@@ -121,7 +125,7 @@ export class GitLabSource implements IngestSource<GitLabItem> {
   async #create(item: GitLabItem, content: string, signal: AbortSignal): Promise<void> {
     const file = this.#file(item, content, `Claim GPU job ${item.jobId}`);
     await this.#writes.hold(item.projectId, () =>
-      this.parts.client.createFile(item.projectId, file, {}, signal),
+      this.#parts.client.createFile(item.projectId, file, {}, signal),
     );
   }
 
@@ -149,7 +153,7 @@ export class GitLabSource implements IngestSource<GitLabItem> {
   ): Promise<void> {
     const file = this.#file(item, content, message);
     await this.#writes.hold(item.projectId, () =>
-      this.parts.client.updateFile(item.projectId, file, lastCommitId, signal),
+      this.#parts.client.updateFile(item.projectId, file, lastCommitId, signal),
     );
   }
 
@@ -159,6 +163,6 @@ export class GitLabSource implements IngestSource<GitLabItem> {
   }
 
   #read(item: GitLabItem, signal: AbortSignal) {
-    return readResponseFile(this.parts.client, item, item.branch, signal);
+    return readResponseFile(this.#parts.client, item, item.branch, signal);
   }
 }

@@ -13,11 +13,15 @@ const defaultLimits = { ms: 20_000, heapMb: 256 };
  * text, and again after one that took too much.
  */
 export class YamlThread {
+  readonly #limits: { ms: number; heapMb: number };
+
   #worker: Worker | undefined;
   #last: Promise<unknown> = Promise.resolve();
   #closed = false;
 
-  constructor(private readonly limits = defaultLimits) {}
+  constructor(limits = defaultLimits) {
+    this.#limits = limits;
+  }
 
   /**
    * @returns the text's value, as far as JSON can express it
@@ -44,7 +48,7 @@ export class YamlThread {
 
   async #answerTo(text: string): Promise<YamlAnswer> {
     if (this.#closed) throw new Error('the thread that reads YAML is closed');
-    const { ms, heapMb } = this.limits;
+    const { ms, heapMb } = this.#limits;
     const worker = (this.#worker ??= this.#start());
     const listening = new AbortController();
     const { signal } = listening;
@@ -75,7 +79,7 @@ export class YamlThread {
       name: 'yaml',
       env: {},
       execArgv: [],
-      resourceLimits: { maxOldGenerationSizeMb: this.limits.heapMb },
+      resourceLimits: { maxOldGenerationSizeMb: this.#limits.heapMb },
     });
   }
 

@@ -23,13 +23,17 @@ export function digestOfLine(text: string): string {
  * under the idempotency key that it is submitted with: one that a crash cut short is submitted under the same key again.
  */
 export class TakenLines {
+  readonly #db: Database;
+  readonly #path: string;
+  readonly #now: () => number;
+
   readonly #rows = new Map<string, Row>();
 
-  constructor(
-    private readonly db: Database,
-    private readonly path: string,
-    private readonly now: () => number,
-  ) {
+  constructor(db: Database, path: string, now: () => number) {
+    this.#db = db;
+    this.#path = path;
+    this.#now = now;
+
     const rows = db
       .prepare<[string], Row>(
         'SELECT digest, nth, key, job_id, gone_at FROM jobs_file_lines WHERE path = ?',
@@ -52,9 +56,9 @@ export class TakenLines {
     const known = this.#rows.get(nameOf(line));
     if (known) return known.key;
     const row = { ...line, key: `jobs-file:${randomUUID()}`, job_id: null, gone_at: null };
-    this.db
+    this.#db
       .prepare('INSERT INTO jobs_file_lines (path, digest, nth, key) VALUES (?, ?, ?, ?)')
-      .run(this.path, row.digest, row.nth, row.key);
+      .run(this.#path, row.digest, row.nth, row.key);
     this.#rows.set(nameOf(line), row);
     return row.key;
   }
@@ -65,9 +69,9 @@ export class TakenLines {
 
   /** No job came of it: it may be tried again. */
   abandon(line: LineId): void {
-    this.db
+    this.#db
       .prepare('DELETE FROM jobs_file_lines WHERE path = ? AND digest = ? AND nth = ?')
-      .run(this.path, line.digest, line.nth);
+      .run(this.#path, line.digest, line.nth);
     this.#rows.delete(nameOf(line));
   }
 
@@ -82,8 +86,8 @@ export class TakenLines {
    * @param counts how often each digest stands in the file
    */
   sweep(counts: ReadonlyMap<string, number>, forgetAfterMs: number): void {
-    const now = this.now();
-    this.db.transaction(() => {
+    const now = this.#now();
+    this.#db.transaction(() => {
       for (const row of [...this.#rows.values()]) {
         const isThere = row.nth <= (counts.get(row.digest) ?? 0);
         if (isThere && row.gone_at !== null) this.#change(row, { gone_at: null });
@@ -97,11 +101,11 @@ export class TakenLines {
     const row = this.#rows.get(nameOf(line));
     if (row === undefined) throw new Error('the line was not begun');
     Object.assign(row, change);
-    this.db
+    this.#db
       .prepare(
         'UPDATE jobs_file_lines SET job_id = ?, gone_at = ? WHERE path = ? AND digest = ? AND nth = ?',
       )
-      .run(row.job_id, row.gone_at, this.path, row.digest, row.nth);
+      .run(row.job_id, row.gone_at, this.#path, row.digest, row.nth);
   }
 }
 

@@ -19,21 +19,25 @@ export interface JobsFileWayInParts {
 
 /** The jobs file as one of the ways in. Nobody else takes from it: a line that became a job is claimed and done here alone. */
 export class JobsFileWayIn implements WayIn {
+  readonly #parts: JobsFileWayInParts;
+
   readonly name = JOBS_FILE;
 
-  constructor(private readonly parts: JobsFileWayInParts) {}
+  constructor(parts: JobsFileWayInParts) {
+    this.#parts = parts;
+  }
 
   pause(by: string): void {
-    this.parts.pauses.pause(this.name, by);
+    this.#parts.pauses.pause(this.name, by);
   }
 
   resume(): void {
-    this.parts.pauses.resume(this.name);
-    this.parts.jobsFile.resumed();
+    this.#parts.pauses.resume(this.name);
+    this.#parts.jobsFile.resumed();
   }
 
   status(): RouteStatus {
-    const { jobsFile, taken, seconds, pauses, countStates } = this.parts;
+    const { jobsFile, taken, seconds, pauses, countStates } = this.#parts;
     const last = jobsFile.lastScan;
     const at = last?.at ?? null;
     const problems = last?.problems ?? [];

@@ -23,15 +23,25 @@ const workersTarget = /^\/workers(\/\w+)+(\?\w+=\w+)?$/;
  * Only what stands below `/workers/` is passed on, and the API checks the worker's own token there.
  */
 export class JoinServer {
+  readonly #config: Pick<Config, 'host' | 'port'>;
+  readonly #files: JoinFiles;
+  readonly #register: WorkerRegister;
+  readonly #say: (line: string) => void;
+
   readonly #wrong = new RateLimiterMemory(wrongSecrets);
   readonly #server: Server;
 
   private constructor(
-    private readonly config: Pick<Config, 'host' | 'port'>,
-    private readonly files: JoinFiles,
-    private readonly register: WorkerRegister,
-    private readonly say: (line: string) => void,
+    config: Pick<Config, 'host' | 'port'>,
+    files: JoinFiles,
+    register: WorkerRegister,
+    say: (line: string) => void,
   ) {
+    this.#config = config;
+    this.#files = files;
+    this.#register = register;
+    this.#say = say;
+
     this.#server = createServer(
       {
         cert: files.certificate,
@@ -42,7 +52,7 @@ export class JoinServer {
       },
       (req, res) => {
         this.#answer(req, res).catch((error: unknown) => {
-          this.say(`the join port: ${String(error)}`);
+          this.#say(`the join port: ${String(error)}`);
           if (res.headersSent) res.destroy();
           else reply(res, 500, { message: 'the controller failed; its own output says why' });
         });
@@ -88,7 +98,7 @@ export class JoinServer {
       return reply(res, 400, {
         message: `not the request of a worker of this version: ${asked?.error ? z.prettifyError(asked.error) : 'too large'}`,
       });
-    if (!isSameSecret(asked.data.secret, this.files.secret())) {
+    if (!isSameSecret(asked.data.secret, this.#files.secret())) {
       await this.#wrong.penalty(address);
       await delay(wrongSecretMs);
       return reply(res, 403, {
@@ -97,8 +107,8 @@ export class JoinServer {
       });
     }
     try {
-      const worker = await this.register.admit(asked.data);
-      this.say(`${worker.name} joins from ${address}`);
+      const worker = await this.#register.admit(asked.data);
+      this.#say(`${worker.name} joins from ${address}`);
       reply(res, 200, worker);
     } catch (error) {
       if (!(error instanceof JoinRefusal)) throw error;
@@ -109,14 +119,14 @@ export class JoinServer {
   async #leave(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const token = /^Bearer (\S+)$/.exec(req.headers.authorization ?? '')?.[1] ?? '';
     req.resume();
-    const name = await this.register.dismiss(token);
+    const name = await this.#register.dismiss(token);
     if (name === undefined) return reply(res, 401, { message: 'no worker has this token' });
-    this.say(`${name} has left`);
+    this.#say(`${name} has left`);
     reply(res, 200, { name });
   }
 
   async #passOn(req: IncomingMessage, res: ServerResponse): Promise<void> {
-    const url = new URL(req.url ?? '/', localUrl(this.config));
+    const url = new URL(req.url ?? '/', localUrl(this.#config));
     const onward = request(url, {
       method: req.method,
       headers: { ...req.headers, host: url.host },

@@ -33,6 +33,8 @@ export interface SshNodesParts {
  * CPUs, memory or GPUs, is drained and goes once nothing runs there.
  */
 export class SshNodes {
+  readonly #parts: SshNodesParts;
+
   #nodes: SshNode[] = [];
   /** The file's hosts when it could last be used; those that are leaving are not among them. */
   #wanted: ResolvedHost[] = [];
@@ -44,7 +46,9 @@ export class SshNodes {
   /** Once there, the partition stays: jobs may wait in it. */
   #hasPartition = false;
 
-  private constructor(private readonly parts: SshNodesParts) {}
+  private constructor(parts: SshNodesParts) {
+    this.#parts = parts;
+  }
 
   /**
    * Writes all that the daemons read, with and for these hosts.
@@ -77,10 +81,10 @@ export class SshNodes {
    * @returns those that have not after a minute, which are told of.
    */
   async registered(nodes: readonly string[], since: number, signal: AbortSignal) {
-    const { layout } = this.parts.slurm;
+    const { layout } = this.#parts.slurm;
     const silent = await waitForNodes(layout, nodes, since, signal, registerMs);
     if (silent.length > 0)
-      this.parts.say(`no slurmd has registered for ${silent.join(', ')}; see ${layout.logs}`);
+      this.#parts.say(`no slurmd has registered for ${silent.join(', ')}; see ${layout.logs}`);
     return silent;
   }
 
@@ -91,13 +95,13 @@ export class SshNodes {
       await this.#reconcile(supervisor, signal);
     };
     await every(lookMs, signal, look, (error) => {
-      this.parts.say(`looking after the SSH hosts failed: ${String(error)}`);
+      this.#parts.say(`looking after the SSH hosts failed: ${String(error)}`);
     });
   }
 
   /** A file that cannot be used changes nothing but what is said of it. */
   async #read(): Promise<void> {
-    const { config, layout, accounts } = this.parts.slurm;
+    const { config, layout, accounts } = this.#parts.slurm;
     try {
       const seen = readHostsFile(config.ssh) ?? '';
       if (seen === this.#seen) return;
@@ -108,7 +112,7 @@ export class SshNodes {
       this.#seen = seen;
       this.#problem = null;
       this.#tell();
-      this.parts.say(`${config.ssh.nodesFile} was read: ${hosts.length} SSH host(s)`);
+      this.#parts.say(`${config.ssh.nodesFile} was read: ${hosts.length} SSH host(s)`);
     } catch (error) {
       if (!(error instanceof HostsFileError)) throw error;
       // Looked at again even if it stays: a key that is missing may come.
@@ -117,12 +121,12 @@ export class SshNodes {
       if (problem === this.#problem) return;
       this.#problem = problem;
       this.#tell();
-      this.parts.say(`${problem}; the SSH hosts stay as they were`);
+      this.#parts.say(`${problem}; the SSH hosts stay as they were`);
     }
   }
 
   async #reconcile(supervisor: Supervisor, signal: AbortSignal): Promise<void> {
-    const { layout } = this.parts.slurm;
+    const { layout } = this.#parts.slurm;
     const staying: ResolvedHost[] = [];
     const added = this.#wanted.filter((host) => !this.names.includes(host.name));
     for (const { host } of this.#nodes) {
@@ -133,7 +137,7 @@ export class SshNodes {
         continue;
       }
       if (!host.leaving) {
-        this.parts.say(`SSH host ${host.name} leaves once nothing runs there`);
+        this.#parts.say(`SSH host ${host.name} leaves once nothing runs there`);
         const reason = `Reason=${LEAVING_REASON}`;
         await scontrol(layout, 'update', `NodeName=${host.name}`, 'State=DRAIN', reason);
       }
@@ -158,7 +162,7 @@ export class SshNodes {
     supervisor: Supervisor,
     signal: AbortSignal,
   ): Promise<void> {
-    const { layout, config } = this.parts.slurm;
+    const { layout, config } = this.#parts.slurm;
     const before = this.names;
     const nodes = await withPorts(next, this.#nodes, config);
     const added = nodes.map(({ host }) => host.name).filter((name) => !before.includes(name));
@@ -183,16 +187,16 @@ export class SshNodes {
     this.#isHalfDone = false;
     this.#tell();
     removeOtherKeys([...this.#nodes.map(({ host }) => host), ...this.#wanted], layout);
-    if (added.length > 0) this.parts.say(`SSH hosts added: ${added.join(', ')}`);
-    if (gone.length > 0) this.parts.say(`SSH hosts removed: ${gone.join(', ')}`);
+    if (added.length > 0) this.#parts.say(`SSH hosts added: ${added.join(', ')}`);
+    if (gone.length > 0) this.#parts.say(`SSH hosts removed: ${gone.join(', ')}`);
   }
 
   async #letStay(name: string): Promise<void> {
-    await scontrol(this.parts.slurm.layout, 'update', `NodeName=${name}`, 'State=RESUME');
+    await scontrol(this.#parts.slurm.layout, 'update', `NodeName=${name}`, 'State=RESUME');
   }
 
   #writeConfiguration(state: 'UP' | 'DOWN'): void {
-    const { slurm, programs } = this.parts;
+    const { slurm, programs } = this.#parts;
     const { layout } = slurm;
     this.#hasPartition ||= this.#nodes.length > 0;
     makeSshGpus(
@@ -204,7 +208,7 @@ export class SshNodes {
   }
 
   #tell(): void {
-    const { layout, accounts } = this.parts.slurm;
+    const { layout, accounts } = this.#parts.slurm;
     const hosts = this.#nodes.map(({ host }) => host);
     writeHostsRecord({ hosts, problem: this.#problem }, layout, accounts);
   }

@@ -14,13 +14,16 @@ const reason = 'not heard of since slurmctld was restarted';
  * that is not heard of is drained until it is.
  */
 export class WorkerGpus {
+  readonly #layout: Layout;
+  readonly #say: (line: string) => void;
+
   /** Drained by us. */
   readonly #late = new Set<string>();
 
-  constructor(
-    private readonly layout: Layout,
-    private readonly say: (line: string) => void,
-  ) {}
+  constructor(layout: Layout, say: (line: string) => void) {
+    this.#layout = layout;
+    this.#say = say;
+  }
 
   /** To be called when slurmctld answers after its start. */
   async open(signal: AbortSignal): Promise<void> {
@@ -32,7 +35,7 @@ export class WorkerGpus {
     for (const name of (await this.#silent()) ?? []) {
       this.#late.add(name);
       await this.#update(`NodeName=${name}`, 'State=DRAIN', `Reason=${reason}`);
-      this.say(`${name} is drained: ${reason}`);
+      this.#say(`${name} is drained: ${reason}`);
     }
     await this.#countAnew();
     await this.#update(`PartitionName=${WORKERS_PARTITION}`, 'State=UP');
@@ -54,7 +57,7 @@ export class WorkerGpus {
 
   /** A reconfiguration takes what running jobs have of each GPU from the jobs themselves. */
   async #countAnew(): Promise<void> {
-    await scontrol(this.layout, 'reconfigure');
+    await scontrol(this.#layout, 'reconfigure');
   }
 
   /** Those that slurmctld knows from its own notes only, and may start jobs on. */
@@ -67,7 +70,7 @@ export class WorkerGpus {
 
   /** Undefined when slurmctld does not say. */
   async #workers() {
-    const nodes = await scontrol(this.layout, 'show', 'node', '--oneliner');
+    const nodes = await scontrol(this.#layout, 'show', 'node', '--oneliner');
     return nodes
       ?.split('\n')
       .filter((line) => line.includes(' AvailableFeatures=worker '))
@@ -80,6 +83,6 @@ export class WorkerGpus {
   }
 
   async #update(...what: string[]): Promise<void> {
-    await scontrol(this.layout, 'update', ...what);
+    await scontrol(this.#layout, 'update', ...what);
   }
 }

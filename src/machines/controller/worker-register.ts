@@ -32,17 +32,25 @@ const mostSkewMs = 2 * 60_000;
 
 /** Which workers there are; root's, who alone can hand over the munge key. */
 export class WorkerRegister {
+  readonly #parts: Pick<SlurmConfigParts, 'config' | 'layout' | 'accounts' | 'app'> & {
+    /** As `slurmd -V` says. */
+    slurm: string;
+    timeoutSeconds: number;
+  };
+
   readonly #layout: Layout;
   /** One change of the record at a time: each reads it, asks Slurm, and writes it anew. */
   readonly #turns = new KeyLock<'record'>();
 
   constructor(
-    private readonly parts: Pick<SlurmConfigParts, 'config' | 'layout' | 'accounts' | 'app'> & {
+    parts: Pick<SlurmConfigParts, 'config' | 'layout' | 'accounts' | 'app'> & {
       /** As `slurmd -V` says. */
       slurm: string;
       timeoutSeconds: number;
     },
   ) {
+    this.#parts = parts;
+
     this.#layout = parts.layout;
     mkdirSync(dirname(this.#layout.workersRecord), { recursive: true, mode: 0o755 });
     if (!existsSync(this.#layout.workersRecord)) this.#write([]);
@@ -79,7 +87,7 @@ export class WorkerRegister {
 
   async #admit(asked: JoinRequest): Promise<JoinReply> {
     this.#refuse(asked);
-    const { config } = this.parts;
+    const { config } = this.#parts;
     const workers = this.all();
     const nodes = (await scontrol(this.#layout, 'show', 'node', '--oneliner')) ?? '';
     const names = new Set([...nodes.matchAll(/^NodeName=(\S+)/gm)].map(([, name]) => name));
@@ -117,7 +125,7 @@ export class WorkerRegister {
       slurmd_port: config.ports.slurmd,
       gpu_type: config.node.gpuType,
       shards_per_gpu: config.gpus.shardsPerGpu,
-      timeout_seconds: this.parts.timeoutSeconds,
+      timeout_seconds: this.#parts.timeoutSeconds,
     };
   }
 
@@ -149,7 +157,7 @@ export class WorkerRegister {
   }
 
   #refuse(asked: JoinRequest): void {
-    const { accounts, app, slurm } = this.parts;
+    const { accounts, app, slurm } = this.#parts;
     const { root } = this.#layout;
     if (asked.root !== root)
       throw new JoinRefusal(
@@ -196,7 +204,7 @@ export class WorkerRegister {
   }
 
   #write(workers: WorkerRecord[]): void {
-    const { jobrunner } = this.parts.accounts;
+    const { jobrunner } = this.#parts.accounts;
     const text = `${JSON.stringify({ workers }, null, 2)}\n`;
     privateFile(this.#layout.workersRecord, text, 0o640, { uid: 0, gid: jobrunner.gid });
   }

@@ -54,6 +54,9 @@ export async function runAgent(layout: Layout, settings: AgentSettings): Promise
 }
 
 class WorkerAgent {
+  readonly #layout: Layout;
+  readonly #log: Logger;
+
   readonly #link: ControllerLink;
   readonly #outbox: Outbox;
   readonly #folders: JobFolders;
@@ -64,11 +67,10 @@ class WorkerAgent {
   readonly #preparing = new Map<number, string>();
   readonly #server = createServer({ allowHalfOpen: true }, (socket) => this.#hear(socket));
 
-  constructor(
-    private readonly layout: Layout,
-    { cacheBytes, silenceMs }: AgentSettings,
-    private readonly log: Logger,
-  ) {
+  constructor(layout: Layout, { cacheBytes, silenceMs }: AgentSettings, log: Logger) {
+    this.#layout = layout;
+    this.#log = log;
+
     const { controller, fingerprint, token } = readSelf(layout.workerSelf);
     const target = {
       ...controller,
@@ -90,12 +92,12 @@ class WorkerAgent {
   }
 
   async start(): Promise<void> {
-    await this.#folders.sweep(this.log);
+    await this.#folders.sweep(this.#log);
     // First, so that what they use is known.
     for (const entry of this.#outbox.all()) this.#deliver(entry);
     await this.#datasets.start();
-    rmSync(this.layout.workerSocket, { force: true });
-    this.#server.listen(this.layout.workerSocket);
+    rmSync(this.#layout.workerSocket, { force: true });
+    this.#server.listen(this.#layout.workerSocket);
     await once(this.#server, 'listening');
   }
 
@@ -119,10 +121,10 @@ class WorkerAgent {
       else await this.#end(message);
       socket.end('done\n');
     };
-    socket.on('error', (error) => this.log.warn({ err: error }, 'Slurm’s prolog or epilog went'));
+    socket.on('error', (error) => this.#log.warn({ err: error }, 'Slurm’s prolog or epilog went'));
     answer().catch((error: unknown) => {
       if (!this.#closing.signal.aborted)
-        this.log.error({ err: error }, 'a message came to nothing');
+        this.#log.error({ err: error }, 'a message came to nothing');
       socket.destroy();
     });
   }
@@ -134,21 +136,21 @@ class WorkerAgent {
     // Something of an earlier start of the same job, which the controller wants no more.
     await this.#deliveries.get(id)?.giveUp();
     this.#folders.make(id as JobId, undefined, 'job-user', gid);
-    const problemFile = join(problemsFolder(this.layout), String(slurm_job_id));
+    const problemFile = join(problemsFolder(this.#layout), String(slurm_job_id));
     rmSync(problemFile, { force: true });
     try {
-      await patiently(() => this.#fetch(id, slurm_job_id, gid), this.log, signal, beginMs);
+      await patiently(() => this.#fetch(id, slurm_job_id, gid), this.#log, signal, beginMs);
     } catch (error) {
       this.#preparing.delete(id);
       if (signal.aborted) throw error;
-      this.log.error({ err: error, job_id: id }, 'a job could not be prepared');
+      this.#log.error({ err: error, job_id: id }, 'a job could not be prepared');
       const why = error instanceof Error ? error.message : String(error);
       const message = `this worker could not get what the job needs: ${why}`;
       writeFileSync(problemFile, message, { mode: 0o640 });
       const body = JSON.stringify({ message: message.slice(0, 2000) });
       await this.#link
         .call('POST', `/workers/jobs/${id}/problem`, { body })
-        .catch((err: unknown) => this.log.warn({ err }, 'the controller was not told'));
+        .catch((err: unknown) => this.#log.warn({ err }, 'the controller was not told'));
     }
     const dataset = this.#preparing.get(id) ?? null;
     this.#deliver({ job_id: id, slurm_job_id, ended: false, archive: null, dataset });
@@ -188,14 +190,14 @@ class WorkerAgent {
       link: this.#link,
       outbox: this.#outbox,
       folders: this.#folders,
-      log: this.log,
+      log: this.#log,
       closing: this.#closing.signal,
     });
     this.#deliveries.set(entry.job_id, delivery);
     void delivery.done.then(() => {
       if (this.#deliveries.get(entry.job_id) === delivery) this.#deliveries.delete(entry.job_id);
       if (!this.#closing.signal.aborted)
-        rmSync(join(problemsFolder(this.layout), String(entry.slurm_job_id)), { force: true });
+        rmSync(join(problemsFolder(this.#layout), String(entry.slurm_job_id)), { force: true });
     });
   }
 }

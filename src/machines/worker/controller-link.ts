@@ -35,12 +35,15 @@ export interface LinkTarget {
 
 /** HTTPS to the join port. Nothing is sent before the certificate is found to be the very one that the join token names. */
 export class ControllerLink {
+  readonly #target: LinkTarget;
+  readonly #token: string;
+
   readonly #agent: Agent;
 
-  constructor(
-    private readonly target: LinkTarget,
-    private readonly token: string,
-  ) {
+  constructor(target: LinkTarget, token: string) {
+    this.#target = target;
+    this.#token = token;
+
     this.#agent = pinnedAgent(target);
   }
 
@@ -50,7 +53,7 @@ export class ControllerLink {
     path: string,
     { body, headers = {}, signal }: CallOptions = {},
   ): Promise<IncomingMessage> {
-    const { host, port, silenceMs } = this.target;
+    const { host, port, silenceMs } = this.#target;
     const outgoing = request({
       agent: this.#agent,
       host,
@@ -59,7 +62,7 @@ export class ControllerLink {
       path,
       timeout: silenceMs,
       headers: {
-        ...(this.token !== '' && { Authorization: `Bearer ${this.token}` }),
+        ...(this.#token !== '' && { Authorization: `Bearer ${this.#token}` }),
         ...(typeof body === 'string' && { 'Content-Type': 'application/json' }),
         ...(body instanceof Buffer && { 'Content-Type': 'application/octet-stream' }),
         ...(body !== undefined && { 'Content-Length': Buffer.byteLength(body) }),

@@ -27,13 +27,17 @@ export interface CacheParts {
 
 /** The copies of datasets on a worker. The one that no job has used for longest goes first; one in use never does. */
 export class DatasetCache {
+  readonly #parts: CacheParts;
+
   readonly #copies = new Map<Sha256, Copy>();
 
-  constructor(private readonly parts: CacheParts) {}
+  constructor(parts: CacheParts) {
+    this.#parts = parts;
+  }
 
   /** Finds what is here from before. */
   async start(): Promise<void> {
-    const { folders } = this.parts;
+    const { folders } = this.#parts;
     await rm(folders.trash, { recursive: true, force: true });
     await folders.makeAll();
     for (const prefix of await readdir(folders.root))
@@ -53,9 +57,9 @@ export class DatasetCache {
   async use(sha256: Sha256): Promise<void> {
     const copy = this.#copies.get(sha256);
     if (copy === undefined) return;
-    copy.usedAt = this.parts.now();
+    copy.usedAt = this.#parts.now();
     const at = new Date(copy.usedAt);
-    await utimes(noteIn(this.parts.folders.of(sha256)), at, at);
+    await utimes(noteIn(this.#parts.folders.of(sha256)), at, at);
   }
 
   /** A copy that was just made. */
@@ -73,7 +77,7 @@ export class DatasetCache {
    */
   async makeRoom(bytes: number): Promise<void> {
     await this.demand(bytes);
-    while ((await freeForDatasets(this.parts.folders.root)) < bytes) await this.#evictOne(bytes);
+    while ((await freeForDatasets(this.#parts.folders.root)) < bytes) await this.#evictOne(bytes);
   }
 
   /**
@@ -81,7 +85,7 @@ export class DatasetCache {
    * @throws AppError disk_full when it cannot.
    */
   async demand(bytes: number): Promise<void> {
-    const { mostBytes, isInUse } = this.parts;
+    const { mostBytes, isInUse } = this.#parts;
     if (mostBytes === 0) return;
     for (;;) {
       const copies = [...this.#copies.values()];
@@ -113,7 +117,7 @@ export class DatasetCache {
 
   /** @throws AppError disk_full when every other copy is in use. */
   async #evictOne(bytes: number): Promise<void> {
-    const { folders, isInUse, log } = this.parts;
+    const { folders, isInUse, log } = this.#parts;
     const [oldest] = [...this.#copies.values()]
       .filter((copy) => !isInUse(copy.sha256))
       .sort((a, b) => a.usedAt - b.usedAt);
@@ -132,7 +136,7 @@ export class DatasetCache {
 
   /** A note beside the copy keeps its size; the note's own time is when it was last used. */
   async #findOut(sha256: Sha256): Promise<void> {
-    const paths = this.parts.folders.of(sha256);
+    const paths = this.#parts.folders.of(sha256);
     const note = noteIn(paths);
     const known = await readFile(note, 'utf8').catch((error: unknown) => {
       if (errnoOf(error) !== 'ENOENT') throw error;

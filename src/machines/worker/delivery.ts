@@ -25,6 +25,8 @@ export interface DeliveryParts {
 
 /** Sends one job's log as it grows and, when it has ended, its outputs; then nothing of it is kept here. */
 export class Delivery {
+  readonly #parts: DeliveryParts;
+
   /** Resolves when there is nothing more to do, or the agent stops. */
   readonly done: Promise<void>;
   /** Resolves when the job has ended and the controller has its whole log. */
@@ -35,10 +37,9 @@ export class Delivery {
   #askedAt = Date.now();
   #wake = () => {};
 
-  constructor(
-    entry: OutboxEntry,
-    private readonly parts: DeliveryParts,
-  ) {
+  constructor(entry: OutboxEntry, parts: DeliveryParts) {
+    this.#parts = parts;
+
     this.#entry = entry;
     this.logSent = new Promise((resolve) => (this.#tellLogSent = resolve));
     parts.closing.addEventListener('abort', () => this.#stop());
@@ -60,7 +61,7 @@ export class Delivery {
   async giveUp(): Promise<void> {
     this.#stop();
     await this.done;
-    this.parts.outbox.remove(this.#entry.job_id);
+    this.#parts.outbox.remove(this.#entry.job_id);
   }
 
   #stop(): void {
@@ -70,11 +71,11 @@ export class Delivery {
 
   #note(change: Partial<OutboxEntry>): void {
     this.#entry = { ...this.#entry, ...change };
-    this.parts.outbox.write(this.#entry);
+    this.#parts.outbox.write(this.#entry);
   }
 
   async #run(): Promise<void> {
-    const { link, folders, log } = this.parts;
+    const { link, folders, log } = this.#parts;
     const { signal } = this.#givingUp;
     const { job_id: id } = this.#entry;
     const sender = new LogSender(id, folders.of(id as JobId).logDir, link);
@@ -108,13 +109,13 @@ export class Delivery {
     if (Date.now() - this.#askedAt < askMs) return;
     const { signal } = this.#givingUp;
     const path = `/workers/jobs/${this.#entry.job_id}`;
-    const job = workerJobSchema.parse(await this.parts.link.call('GET', path, { signal }));
+    const job = workerJobSchema.parse(await this.#parts.link.call('GET', path, { signal }));
     this.#askedAt = Date.now();
     if (job.ended || !job.yours) this.end();
   }
 
   async #sendOutputs(): Promise<void> {
-    const { link, outbox, folders } = this.parts;
+    const { link, outbox, folders } = this.#parts;
     const { job_id: id } = this.#entry;
     const path = outbox.archiveOf(id);
     const archive =
@@ -124,7 +125,7 @@ export class Delivery {
   }
 
   async #clear(): Promise<void> {
-    const { outbox, folders } = this.parts;
+    const { outbox, folders } = this.#parts;
     await folders.remove(this.#entry.job_id as JobId);
     outbox.remove(this.#entry.job_id);
     this.#tellLogSent();

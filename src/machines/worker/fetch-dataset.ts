@@ -28,11 +28,15 @@ export interface FetcherParts {
 
 /** Brings datasets here by their digest, each once, in the folders that they have on the controller. */
 export class DatasetFetcher {
+  readonly #parts: FetcherParts;
+
   readonly #folders: DatasetFolders;
   readonly #cache: DatasetCache;
   readonly #locks = new KeyLock();
 
-  constructor(private readonly parts: FetcherParts) {
+  constructor(parts: FetcherParts) {
+    this.#parts = parts;
+
     const { root, mostBytes, isInUse, log } = parts;
     this.#folders = new DatasetFolders(root);
     this.#cache = new DatasetCache({
@@ -64,7 +68,7 @@ export class DatasetFetcher {
       this.#cache.forget(sha256);
       await this.#cache.makeRoom(dataset.size);
       const incoming = await this.#folders.makeIncoming();
-      const { log } = this.parts;
+      const { log } = this.#parts;
       const withRoom = <T>(work: () => Promise<T>) => this.#cache.withRoom(dataset.size, work);
       try {
         const receive = () => this.#receive(dataset, incoming.original, signal);
@@ -89,7 +93,7 @@ export class DatasetFetcher {
 
   /** Goes on from the byte where it was cut off. */
   async #receive({ sha256 }: WantedDataset, path: string, signal: AbortSignal): Promise<void> {
-    const { link } = this.parts;
+    const { link } = this.#parts;
     const file = await open(path, 'a', 0o640);
     try {
       const { size } = await file.stat();

@@ -9,14 +9,18 @@ const streams: readonly LogStream[] = ['stdout', 'stderr'];
 
 /** Sends what a job adds to its logs, from the byte on that the controller has. */
 export class LogSender {
+  readonly #jobId: number;
+  readonly #logDir: string;
+  readonly #link: ControllerLink;
+
   /** Bytes that the controller has, as far as known here: it corrects us. */
   readonly #sent: Record<LogStream, number> = { stdout: 0, stderr: 0 };
 
-  constructor(
-    private readonly jobId: number,
-    private readonly logDir: string,
-    private readonly link: ControllerLink,
-  ) {}
+  constructor(jobId: number, logDir: string, link: ControllerLink) {
+    this.#jobId = jobId;
+    this.#logDir = logDir;
+    this.#link = link;
+  }
 
   /** Sends all there is now. @returns whether there was anything. @throws LinkError; ControllerRefusal */
   async send(signal: AbortSignal): Promise<boolean> {
@@ -27,11 +31,11 @@ export class LogSender {
 
   async #sendChunk(stream: LogStream, signal: AbortSignal): Promise<boolean> {
     const offset = this.#sent[stream];
-    const chunk = await readChunk(this.logDir, `${stream}.log`, offset);
+    const chunk = await readChunk(this.#logDir, `${stream}.log`, offset);
     if (chunk === undefined) return false;
     try {
-      const path = `/workers/jobs/${this.jobId}/log/${stream}?offset=${offset}`;
-      await this.link.call('PUT', path, { body: chunk, signal });
+      const path = `/workers/jobs/${this.#jobId}/log/${stream}?offset=${offset}`;
+      await this.#link.call('PUT', path, { body: chunk, signal });
       this.#sent[stream] = offset + chunk.length;
     } catch (error) {
       // It has more than we remember, from before a restart, or after a reply that was lost.

@@ -16,26 +16,30 @@ export type OutboxEntry = z.infer<typeof entrySchema>;
 
 /** The jobs of which something is still to be sent, on the disk, so that a restart forgets none. */
 export class Outbox {
-  constructor(private readonly folder: string) {}
+  readonly #folder: string;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
 
   all(): OutboxEntry[] {
-    return readdirSync(this.folder)
+    return readdirSync(this.#folder)
       .filter((name) => /^\d+\.json$/.test(name))
-      .map((name) => entrySchema.parse(JSON.parse(readFileSync(join(this.folder, name), 'utf8'))));
+      .map((name) => entrySchema.parse(JSON.parse(readFileSync(join(this.#folder, name), 'utf8'))));
   }
 
   write(entry: OutboxEntry): void {
-    const path = join(this.folder, `${entry.job_id}.json`);
+    const path = join(this.#folder, `${entry.job_id}.json`);
     writeFileSync(`${path}.new`, JSON.stringify(entry), { flush: true });
     renameSync(`${path}.new`, path);
   }
 
   archiveOf(jobId: number): string {
-    return join(this.folder, `${jobId}.tar`);
+    return join(this.#folder, `${jobId}.tar`);
   }
 
   remove(jobId: number): void {
     rmSync(this.archiveOf(jobId), { force: true });
-    rmSync(join(this.folder, `${jobId}.json`), { force: true });
+    rmSync(join(this.#folder, `${jobId}.json`), { force: true });
   }
 }

@@ -34,12 +34,15 @@ export interface StoredObject {
  * (an object that changed); a call whose signal is aborted throws the signal's reason.
  */
 export class ObjectStore {
+  readonly #settings: ObjectStoreSettings;
+  readonly #patience: Patience;
+
   readonly #client: S3Client;
 
-  constructor(
-    private readonly settings: ObjectStoreSettings,
-    private readonly patience: Patience = defaultPatience,
-  ) {
+  constructor(settings: ObjectStoreSettings, patience: Patience = defaultPatience) {
+    this.#settings = settings;
+    this.#patience = patience;
+
     this.#client = new S3Client({
       endpoint: settings.endpoint,
       region: settings.region,
@@ -108,7 +111,7 @@ export class ObjectStore {
           { abortSignal: signal },
         ),
       explain: (error) => this.#explain(error, { bucket, key: object.key }, signal),
-      retry: new Retry(this.patience, signal),
+      retry: new Retry(this.#patience, signal),
     });
   }
 
@@ -135,7 +138,7 @@ export class ObjectStore {
     signal: AbortSignal,
     ask: () => Promise<T>,
   ): Promise<T> {
-    const retry = new Retry(this.patience, signal);
+    const retry = new Retry(this.#patience, signal);
     for (;;) {
       try {
         return await ask();
@@ -147,7 +150,7 @@ export class ObjectStore {
 
   #explain(error: unknown, asked: Pick<Asked, 'bucket' | 'key'>, signal: AbortSignal): AppError {
     signal.throwIfAborted();
-    const { endpoint, region } = this.settings;
+    const { endpoint, region } = this.#settings;
     const known = storageError(error, { ...asked, endpoint, region });
     if (known === undefined) throw error;
     return known;

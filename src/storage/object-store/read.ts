@@ -36,14 +36,18 @@ export async function* readResuming(steps: ReadSteps): AsyncGenerator<Buffer> {
 }
 
 class ResumingReader {
+  readonly #steps: ReadSteps;
+
   #body: Readable | undefined;
   #chunks: AsyncIterator<Buffer, undefined> | undefined;
   #offset = 0;
 
-  constructor(private readonly steps: ReadSteps) {}
+  constructor(steps: ReadSteps) {
+    this.#steps = steps;
+  }
 
   get left(): number {
-    return this.steps.size - this.#offset;
+    return this.#steps.size - this.#offset;
   }
 
   async next(): Promise<Buffer> {
@@ -51,11 +55,11 @@ class ResumingReader {
       try {
         const chunk = await this.#read();
         this.#offset += chunk.length;
-        this.steps.retry.progressed();
+        this.#steps.retry.progressed();
         return chunk;
       } catch (error) {
         this.close();
-        await this.steps.retry.after(this.steps.explain(error));
+        await this.#steps.retry.after(this.#steps.explain(error));
       }
     }
   }
@@ -64,16 +68,16 @@ class ResumingReader {
     this.#chunks ??= await this.#connect();
     const next = await this.#chunks.next();
     if (next.done)
-      throw new AppError('storage_unavailable', `${this.steps.what}: broken off half-way`);
-    if (next.value.length > this.left) throw new AppError('conflict', changed(this.steps.what));
+      throw new AppError('storage_unavailable', `${this.#steps.what}: broken off half-way`);
+    if (next.value.length > this.left) throw new AppError('conflict', changed(this.#steps.what));
     return next.value;
   }
 
   async #connect(): Promise<AsyncIterator<Buffer, undefined>> {
-    const reply = await this.steps.open(this.#offset);
+    const reply = await this.#steps.open(this.#offset);
     this.#body = reply.Body as Readable;
     // Some S3 services ignore If-Match, and a proxy may ignore Range: what came is compared as well.
-    const { size, etag, what } = this.steps;
+    const { size, etag, what } = this.#steps;
     const start = /^bytes (\d+)-/.exec(reply.ContentRange ?? 'bytes 0-')?.[1];
     if (
       reply.ContentLength !== size - this.#offset ||

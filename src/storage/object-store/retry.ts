@@ -23,12 +23,15 @@ export const defaultPatience: Patience = {
 
 /** Counts failures in a row and waits longer after each. */
 export class Retry {
+  readonly #patience: Patience;
+  readonly #signal: AbortSignal;
+
   #failures = 0;
 
-  constructor(
-    private readonly patience: Patience,
-    private readonly signal: AbortSignal,
-  ) {}
+  constructor(patience: Patience, signal: AbortSignal) {
+    this.#patience = patience;
+    this.#signal = signal;
+  }
 
   /**
    * Waits until the next attempt is due.
@@ -36,11 +39,11 @@ export class Retry {
    */
   async after(error: AppError): Promise<void> {
     this.#failures += 1;
-    if (error.code !== 'storage_unavailable' || this.#failures >= this.patience.attempts)
+    if (error.code !== 'storage_unavailable' || this.#failures >= this.#patience.attempts)
       throw error;
-    const { firstDelayMs, longestDelayMs } = this.patience;
+    const { firstDelayMs, longestDelayMs } = this.#patience;
     const wait = Math.min(longestDelayMs, firstDelayMs * 2 ** (this.#failures - 1));
-    await delay(wait, undefined, { signal: this.signal });
+    await delay(wait, undefined, { signal: this.#signal });
   }
 
   progressed(): void {

@@ -12,6 +12,8 @@ const patienceSeconds = 40;
 
 /** A folder of our own for what ssh needs while the owner of the box looks at hosts; the keys are read where they lie. */
 export class Visit {
+  readonly #passwords: Readonly<Record<string, string>>;
+
   readonly #folder = mkdtempSync(join(tmpdir(), 'jobrunner-ssh-'));
   readonly knownHosts = join(this.#folder, 'known_hosts');
   readonly #settings: SshSettings = {
@@ -20,12 +22,11 @@ export class Visit {
     askpass: join(packageRoot, 'libexec', 'ssh-askpass.sh'),
     aliveSeconds: 5,
   };
-  #passwords = 0;
+  #passwordCount = 0;
 
-  constructor(
-    knownHosts: string,
-    private readonly passwords: Readonly<Record<string, string>>,
-  ) {
+  constructor(knownHosts: string, passwords: Readonly<Record<string, string>>) {
+    this.#passwords = passwords;
+
     writeFileSync(this.knownHosts, knownHosts, { mode: 0o600 });
   }
 
@@ -75,10 +76,10 @@ export class Visit {
 
   #login(login: Login): ResolvedLogin {
     const { host, port, user, identity_file: identity, password_variable: variable } = login;
-    const password = variable === undefined ? undefined : this.passwords[variable];
+    const password = variable === undefined ? undefined : this.#passwords[variable];
     let passwordPath: string | null = null;
     if (password !== undefined) {
-      passwordPath = join(this.#folder, `${++this.#passwords}.password`);
+      passwordPath = join(this.#folder, `${++this.#passwordCount}.password`);
       writeFileSync(passwordPath, password, { mode: 0o600 });
     }
     return { host, port, user, identity_path: identity ?? null, password_path: passwordPath };

@@ -36,6 +36,8 @@ interface OpenFile {
  * chooses the names, and whose the folder is could put links into it: no folder is entered through one.
  */
 export class FileWriter {
+  readonly #listing: Listing;
+
   readonly #waiting: RemoteFile[];
   readonly #folders: OwnFolders;
   #open: OpenFile | undefined;
@@ -43,10 +45,9 @@ export class FileWriter {
   bytes = 0;
 
   /** To be ended with {@link end}. */
-  constructor(
-    folder: string,
-    private readonly listing: Listing,
-  ) {
+  constructor(folder: string, listing: Listing) {
+    this.#listing = listing;
+
     // Empty ones need no bytes to come.
     this.#waiting = listing.files.filter((file) => file.size > 0);
     this.#folders = new OwnFolders(folder);
@@ -83,7 +84,7 @@ export class FileWriter {
 
   /** To be called when nothing is missing any more. */
   makeLinks(): void {
-    for (const { raw, target } of this.listing.links)
+    for (const { raw, target } of this.#listing.links)
       symlinkSync(Buffer.from(target, 'latin1'), this.#pathOf(raw));
   }
 

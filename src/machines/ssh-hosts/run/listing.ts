@@ -157,15 +157,15 @@ function unreadable(record: string | undefined): RemoteLie {
 }
 
 class LeftOut {
-  private readonly said: string[] = [];
-  private more = 0;
+  readonly #said: string[] = [];
+  #more = 0;
 
   add(raw: string, why: string): void {
-    if (this.said.length < mostWords) this.said.push(`"${printable(raw)}" ${why}`);
-    else this.more++;
+    if (this.#said.length < mostWords) this.#said.push(`"${printable(raw)}" ${why}`);
+    else this.#more++;
   }
 
   sentences(): string[] {
-    return this.more === 0 ? this.said : [...this.said, `and ${this.more} more`];
+    return this.#more === 0 ? this.#said : [...this.#said, `and ${this.#more} more`];
   }
 }

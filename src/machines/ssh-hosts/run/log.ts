@@ -8,12 +8,16 @@ const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
 
 /** The job's log here: our standard output and standard error, which are Slurm's files, or one file. */
 export class JobLog {
+  readonly #folder: string;
+
   /** Bytes that were taken from there. */
   stdoutBytes = 0;
   stderrBytes = 0;
 
   /** @param folder holds the log. No link is followed. */
-  constructor(private readonly folder: string) {
+  constructor(folder: string) {
+    this.#folder = folder;
+
     const fd = openFolder(folder);
     try {
       // Of an earlier start of the same job.
@@ -39,7 +43,7 @@ export class JobLog {
   }
 
   #keep(name: string, text: string): void {
-    const fd = openFolder(this.folder);
+    const fd = openFolder(this.#folder);
     try {
       const path = within(fd, name);
       rmSync(path, { force: true });

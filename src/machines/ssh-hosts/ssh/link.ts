@@ -34,14 +34,24 @@ export interface CallOptions {
 
 /** A connection to an SSH host, over which its programs are called. */
 export class Link {
+  readonly #settings: SshSettings;
+  readonly #config: string;
+  readonly #socket: string;
+  readonly #master: ChildProcess;
+
   private constructor(
     readonly host: ResolvedHost,
     readonly facts: HostFacts,
-    private readonly settings: SshSettings,
-    private readonly config: string,
-    private readonly socket: string,
-    private readonly master: ChildProcess,
-  ) {}
+    settings: SshSettings,
+    config: string,
+    socket: string,
+    master: ChildProcess,
+  ) {
+    this.#settings = settings;
+    this.#config = config;
+    this.#socket = socket;
+    this.#master = master;
+  }
 
   /**
    * Connects (a ControlMaster, see ssh_config(5)) and makes the working folder there, if it is missing. The connection ends with
@@ -93,13 +103,13 @@ export class Link {
   }
 
   get isBroken(): boolean {
-    return this.master.exitCode !== null || this.master.signalCode !== null;
+    return this.#master.exitCode !== null || this.#master.signalCode !== null;
   }
 
   /** Ends the connection, and all calls over it. */
   close(): void {
-    this.master.kill('SIGTERM');
-    for (const path of [this.socket, this.config]) rmSync(path, { force: true });
+    this.#master.kill('SIGTERM');
+    for (const path of [this.#socket, this.#config]) rmSync(path, { force: true });
   }
 
   /**
@@ -113,8 +123,8 @@ export class Link {
     const quiet = onError === undefined ? [] : ['-o', 'LogLevel=QUIET'];
     const call = start(
       this.host,
-      this.settings,
-      ['-F', this.config, '-o', 'ControlMaster=no', '-S', this.socket, ...quiet],
+      this.#settings,
+      ['-F', this.#config, '-o', 'ControlMaster=no', '-S', this.#socket, ...quiet],
       args,
       options,
     );

@@ -9,16 +9,22 @@ const waits = [1, 2, 4, 8, 15, 30];
 
 /** A host as it is used by one job: over a connection that is made anew when it breaks. */
 export class HostSession {
+  readonly #settings: SshSettings;
+  readonly #say: (line: string) => void;
+
   #link: Link | undefined;
   /** Milliseconds for which a broken connection is tried again; without end once a job runs there. */
   patience: number;
 
   constructor(
     readonly host: ResolvedHost,
-    private readonly settings: SshSettings,
-    private readonly say: (line: string) => void,
+    settings: SshSettings,
+    say: (line: string) => void,
     { patienceSeconds }: { patienceSeconds: number },
   ) {
+    this.#settings = settings;
+    this.#say = say;
+
     this.patience = patienceSeconds * 1000;
   }
 
@@ -32,7 +38,7 @@ export class HostSession {
       try {
         const link = await this.#connected(signal);
         if (brokenSince !== undefined)
-          this.say(
+          this.#say(
             `the link to ${this.host.name} is back after ${Math.round((Date.now() - brokenSince) / 1000)} s`,
           );
         brokenSince = undefined;
@@ -43,7 +49,7 @@ export class HostSession {
         this.#link = undefined;
         if (brokenSince === undefined) {
           tries = 0;
-          this.say(`${error.message}; trying again`);
+          this.#say(`${error.message}; trying again`);
         }
         brokenSince ??= Date.now();
         const wait = (waits[Math.min(tries, waits.length - 1)] ?? 30) * 1000;
@@ -58,7 +64,7 @@ export class HostSession {
       this.#link.close();
       this.#link = undefined;
     }
-    return (this.#link ??= await Link.connect(this.host, this.settings, signal));
+    return (this.#link ??= await Link.connect(this.host, this.#settings, signal));
   }
 
   close(): void {

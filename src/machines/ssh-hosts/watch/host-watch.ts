@@ -12,15 +12,21 @@ const leastDisk = 64 * 2 ** 20;
 
 /** Looks after one host, over a connection that stays open. */
 export class HostWatch {
+  readonly #settings: SshSettings;
+  readonly #now: () => number;
+
   #link: Link | undefined;
   #misses = 0;
   #status: HostStatus | undefined;
 
   constructor(
     readonly host: ResolvedHost,
-    private readonly settings: SshSettings,
-    private readonly now: () => number,
-  ) {}
+    settings: SshSettings,
+    now: () => number,
+  ) {
+    this.#settings = settings;
+    this.#now = now;
+  }
 
   /** Undefined before the first look that told something. */
   get status(): HostStatus | undefined {
@@ -49,7 +55,7 @@ export class HostWatch {
   async #ask(signal: AbortSignal): Promise<{ link: Link; facts: HostFacts }> {
     if (this.#link?.isBroken === true) this.#drop();
     if (this.#link === undefined) {
-      this.#link = await Link.connect(this.host, this.settings, signal);
+      this.#link = await Link.connect(this.host, this.#settings, signal);
       return { link: this.#link, facts: this.#link.facts };
     }
     const printed = await this.#link.call(['hello', this.host.workdir], { signal });
@@ -61,7 +67,7 @@ export class HostWatch {
 
   #note(reason: string | null, facts: HostFacts | undefined): void {
     const ok = reason === null;
-    const now = this.now();
+    const now = this.#now();
     const before = this.#status;
     this.#status = {
       name: this.host.name,

@@ -33,15 +33,19 @@ export interface WorkerServiceParts {
 
 /** What arrives from workers, and what they get of jobs: no word of theirs is taken for a path. */
 export class WorkerService {
+  readonly #parts: WorkerServiceParts;
+
   readonly #locks = new KeyLock();
   readonly #closing = new AbortController();
   readonly #running = new Set<Promise<unknown>>();
 
-  constructor(private readonly parts: WorkerServiceParts) {}
+  constructor(parts: WorkerServiceParts) {
+    this.#parts = parts;
+  }
 
   async start(): Promise<void> {
-    await mkdir(this.parts.arrivals, { recursive: true });
-    await chmod(this.parts.arrivals, 0o700);
+    await mkdir(this.#parts.arrivals, { recursive: true });
+    await chmod(this.#parts.arrivals, 0o700);
   }
 
   async close(): Promise<void> {
@@ -55,7 +59,7 @@ export class WorkerService {
    */
   begin(worker: string, id: JobId, slurmJobId: number): Promise<WorkerJob> {
     return this.#alone(id, async () => {
-      const { db, folders, findJob } = this.parts;
+      const { db, folders, findJob } = this.#parts;
       const job = findJob(id);
       if (job === undefined) throw new AppError('not_found', `there is no job ${id}`);
       // Slurm may start a job before we have its number from sbatch.
@@ -70,14 +74,14 @@ export class WorkerService {
 
   /** @throws AppError not_found */
   async look(worker: string, id: JobId): Promise<WorkerJob> {
-    const job = this.parts.findJob(id);
+    const job = this.#parts.findJob(id);
     if (job === undefined) throw new AppError('not_found', `there is no job ${id}`);
     return this.#view(worker, job);
   }
 
   problem(worker: string, id: JobId, message: string): void {
     this.#demandOwn(worker, id);
-    this.parts.warn(id, `${worker}: ${message}`);
+    this.#parts.warn(id, `${worker}: ${message}`);
   }
 
   /**
@@ -85,7 +89,7 @@ export class WorkerService {
    */
   appendLog(worker: string, id: JobId, stream: LogStream, offset: number, bytes: Buffer) {
     this.#demandOwn(worker, id);
-    const path = join(this.parts.folders.of(id).logDir, `${stream}.log`);
+    const path = join(this.#parts.folders.of(id).logDir, `${stream}.log`);
     return this.#alone(id, () => append(path, offset, bytes, 0o640));
   }
 
@@ -101,7 +105,7 @@ export class WorkerService {
    */
   deliver(worker: string, id: JobId, sha256: string): Promise<void> {
     return this.#alone(id, async () => {
-      const { db, folders, onDelivered } = this.parts;
+      const { db, folders, onDelivered } = this.#parts;
       if (this.#demandOwn(worker, id).delivered) return;
       const archive = this.#archiveOf(id);
       const { outputDir } = folders.of(id);
@@ -127,7 +131,7 @@ export class WorkerService {
 
   /** Says what is still to come of a job that has ended; undefined when nothing is. */
   onTheWay(id: number): string | undefined {
-    const row = store.findWorkerJob(this.parts.db, id);
+    const row = store.findWorkerJob(this.#parts.db, id);
     return row === undefined || row.delivered
       ? undefined
       : `the outputs are still on ${row.worker}: they follow as soon as it can send them`;
@@ -135,7 +139,7 @@ export class WorkerService {
 
   /** To be called after each look at the jobs: what waits again may run here next time, or on another worker. */
   async releaseQueued(): Promise<void> {
-    const { db, folders } = this.parts;
+    const { db, folders } = this.#parts;
     for (const id of store.queuedAgain(db))
       await this.#alone(id as JobId, async () => {
         store.forget(db, id);
@@ -146,20 +150,20 @@ export class WorkerService {
   /** The path of the script that came with the job. @throws AppError not_found */
   scriptOf(worker: string, id: JobId): string {
     this.#demandOwn(worker, id);
-    const name = this.parts.findJob(id)?.request.script_name;
+    const name = this.#parts.findJob(id)?.request.script_name;
     if (name === undefined) throw new AppError('not_found', `job ${id} has no script of its own`);
-    return join(this.parts.folders.of(id).scriptDir, name);
+    return join(this.#parts.folders.of(id).scriptDir, name);
   }
 
   async #view(worker: string, job: Job): Promise<WorkerJob> {
-    const { folders, datasets } = this.parts;
+    const { folders, datasets } = this.#parts;
     const { dataset_sha: sha, script_name } = job.request;
     const { stdoutPath, stderrPath } = folders.of(job.job_id);
     const dataset = sha === undefined ? undefined : datasets.get(sha);
     return {
       job_id: job.job_id,
       slurm_job_id: job.slurm_job_id,
-      yours: store.findWorkerJob(this.parts.db, job.job_id)?.worker === worker,
+      yours: store.findWorkerJob(this.#parts.db, job.job_id)?.worker === worker,
       ended: job.terminal,
       script_name: script_name ?? null,
       dataset: dataset ? { sha256: dataset.sha256, name: dataset.name, size: dataset.size } : null,
@@ -180,11 +184,11 @@ export class WorkerService {
   }
 
   #archiveOf(id: JobId): string {
-    return join(this.parts.arrivals, `${id}.tar`);
+    return join(this.#parts.arrivals, `${id}.tar`);
   }
 
   #demandOwn(worker: string, id: JobId): store.WorkerJobRow {
-    const row = store.findWorkerJob(this.parts.db, id);
+    const row = store.findWorkerJob(this.#parts.db, id);
     if (row?.worker !== worker) throw new AppError('forbidden', `job ${id} is not ${worker}’s`);
     return row;
   }
