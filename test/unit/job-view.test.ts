@@ -1,40 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Caller } from '../../src/auth/caller.js';
 import { seesEnv } from '../../src/jobs/job-env.js';
-import type { Job, JobId } from '../../src/jobs/job.js';
 import { jobReplySchema, viewJob } from '../../src/jobs/job-view.js';
 import { jobRequestSchema, readJobRequest, type JobRequest } from '../../src/jobs/request.js';
 import { maskScript } from '../../src/jobs/job-env.js';
+import { jobOf } from './plain-job.js';
 import { plainRequest, scriptOf } from './script-support.js';
-
-const jobOf = (request: JobRequest): Job => ({
-  job_id: 7 as JobId,
-  user: 'alice',
-  unix_user: 'jr-job1',
-  slurm_job_id: null,
-  comment: 'jobrunner:1',
-  experiment_id: 'job-7',
-  request,
-  state: 'SUBMITTING',
-  terminal: false,
-  reason: null,
-  exit_code: null,
-  signal: null,
-  failure: null,
-  message: null,
-  node_list: null,
-  submitted_at: 0,
-  started_at: null,
-  ended_at: null,
-  priority: 3,
-  gres: null,
-  gpu_indices: null,
-  warning: null,
-  moved_from: null,
-  slurm_priority: null,
-  attempts: 0,
-  next_attempt_at: null,
-});
 
 describe('the view of a job', () => {
   test('shows every field of the request, null where it was left out', () => {

@@ -4,18 +4,11 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Api } from '../../src/cli/api.js';
 import { showStatus } from '../../src/cli/jobs.js';
-import type { JobReply } from '../../src/jobs/job-view.js';
+import { viewJob, type JobReply } from '../../src/jobs/job-view.js';
+import { jobOf } from './plain-job.js';
+import { plainRequest } from './script-support.js';
 
-const job: Omit<JobReply, 'job_id'> = {
-  ...{ slurm_job_id: 7, user: 'admin', status: 'PENDING', experiment_id: 'e', priority: 100 },
-  ...{ command_key: 'shell', name: 'n', command: 'true', script_name: null, dataset_sha: null },
-  ...{ gpus: 0, gpu_mem_gb: null, allowed_gpus: null, gpu_type: null, llm: null, gres: null },
-  ...{ gpu_indices: null, conda_env: null, venv: null, screen: false, requeue: false },
-  ...{ cuda: 'replace', cpus: 1, mem_gb: 2, time_limit: '60', timeout: null, split_log: false },
-  ...{ params: {}, env: {}, args: [], partition: null, reason: null, reason_text: null },
-  ...{ exit_code: null, signal: null, failure: null, message: null, warning: null, node: null },
-  ...{ submitted_at: '2026-01-31T12:00:00.000Z', started_at: null, ended_at: null },
-};
+const job: JobReply = viewJob({ ...jobOf(plainRequest), state: 'PENDING' }, null, true);
 
 afterEach(() => {
   jest.restoreAllMocks();
