@@ -33,13 +33,15 @@ import { Api, type Endpoint } from '../http/api.js';
 import { closeServer, listen } from '../http/server.js';
 import { ingestRoutes } from '../ingest/routes.js';
 import { jobsFileRoutes } from '../ingest/jobs-file/routes.js';
+import { JobUsers } from '../jobs/job-users.js';
+import { LiveJobs } from '../jobs/live-jobs.js';
 import { mayUseLocalGpus } from '../jobs/placement/target.js';
 import type { Job } from '../jobs/job.js';
 import { logRoutes } from '../jobs/log-routes.js';
 import { jobRoutes } from '../jobs/routes.js';
 import { screenRoutes } from '../jobs/screen-routes.js';
-import * as jobStore from '../jobs/store.js';
 import type { Layout } from '../config/layout.js';
+import { readJobUsers } from '../config/unix-users.js';
 import { metricsRoutes } from './metrics/routes.js';
 import { outputRoutes } from '../outputs/routes.js';
 import { queueRoutes } from '../queue-api/routes.js';
@@ -92,23 +94,25 @@ async function open(
   const now = Date.now;
   const db = openDatabase(layout.database, config.external !== undefined);
   closing.add(() => void db.close());
-  const base: Base = { config, layout, log, db, now, onClose: closing.add };
+  const liveJobs = new LiveJobs(db);
+  const base: Base = { config, layout, log, db, liveJobs, now, onClose: closing.add };
   const stopping = new AbortController();
   // Every reply that is waited for listens to it.
   setMaxListeners(0, stopping.signal);
 
   const tokens = new Tokens({ db, authToken, log, now });
+  const jobUsers = new JobUsers(db, readJobUsers());
   const userLimits = new Limits({
     db,
     everybody: config.userLimits,
     canLimitRunning: config.external === undefined,
-    unixUserOf: (user) => cluster.own?.jobUsers.nameOf(user) ?? null,
+    unixUserOf: (user) => (config.external ? null : jobUsers.nameOf(user)),
   });
   const data = await openData(base, userLimits);
   const { datasets, imports } = data;
   const cluster = config.external
     ? await openExternalCluster(base, config.external)
-    : openOwnCluster(base, given);
+    : openOwnCluster(base, jobUsers, given);
   const { slurm, own } = cluster;
   const results = await openOutputs(base, data, cluster);
   const { folders, outputs, workerService } = results;
@@ -127,7 +131,7 @@ async function open(
     slurm,
     places: views.queuePlaces,
     settings: config.queue,
-    liveJobs: () => jobStore.liveJobs(db),
+    liveJobs: () => liveJobs.all(),
     now,
   });
 
@@ -149,7 +153,7 @@ async function open(
   commandRoutes(api, templates);
   jobRoutes(api, jobs, control, stopping.signal, whyHeldBack);
   logRoutes(api, { jobs, outputs, folders, stopping: stopping.signal, whyHeldBack });
-  screenRoutes(api, db);
+  screenRoutes(api, liveJobs);
   outputRoutes(api, outputs);
   jobsFileRoutes(api, jobsFile);
   ingestRoutes(api, waysIn);

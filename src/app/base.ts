@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { Config } from '../config/config.js';
 import type { Database } from '../db/database.js';
 import type { Layout } from '../config/layout.js';
+import type { LiveJobs } from '../jobs/live-jobs.js';
 
 /** What every part of the service is given. */
 export interface Base {
@@ -9,6 +10,7 @@ export interface Base {
   layout: Layout;
   log: Logger;
   db: Database;
+  liveJobs: LiveJobs;
   now: () => number;
   /** Registers how a part that was opened is closed; called in reverse order. */
   onClose: (release: () => Promise<void> | void) => void;

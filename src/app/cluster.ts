@@ -1,6 +1,7 @@
 import type { WorkerList } from '../cluster/workers/worker-list.js';
 import type { WorkerPauses } from '../cluster/workers/gpu-pauses.js';
 import type { GpuFleet } from '../cluster/gpus/choose.js';
+import type { GpuService } from '../cluster/gpus/service.js';
 import type { JobUsers } from '../jobs/job-users.js';
 import type { NodeLimits } from '../jobs/placement/limits.js';
 import type { Targets } from '../jobs/placement/target.js';
@@ -26,6 +27,8 @@ export interface OwnCluster {
   jobUsers: JobUsers;
   /** This machine. */
   here: { limits: NodeLimits; fleet: GpuFleet };
+  /** This machine's GPUs. */
+  gpus: GpuService;
   sshHosts: HostList;
   nodeWatch: NodeWatch;
   /** Undefined where no worker may join. */

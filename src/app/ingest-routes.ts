@@ -58,13 +58,12 @@ function openRoute<Item extends IngestItem>(
   base: Base,
   cluster: Cluster,
   { jobs, control }: Jobs,
-  { outputs, folders, workerService }: Outputs,
+  { outputs, folders, onTheWay }: Outputs,
   source: IngestSource<Item>,
   { seconds, maxJobs }: RouteSettings,
 ): WayIn {
   const { config, db, log, now, onClose } = base;
   const { worker = workerIdOf(db), leaseMs, publicUrl } = config.ingest;
-  const onTheWay = (id: JobId) => workerService?.onTheWay(id);
   const outcomeParts = { jobs, outputs, folders, onTheWay, publicUrl, now };
   const route = new Route<Item>({
     source,

@@ -1,3 +1,4 @@
+import { lateOutputs } from '../machines/worker/api/late-outputs.js';
 import { WorkerService } from '../machines/worker/api/service.js';
 import { JobFolders } from '../jobs/job-folders.js';
 import type { JobId } from '../jobs/job.js';
@@ -10,17 +11,21 @@ import type { Data } from './data.js';
 export interface Outputs {
   folders: JobFolders;
   outputs: OutputService;
-  /** What workers bring; undefined where none may join. */
+  /** Receives what workers send; undefined where none may join. */
   workerService: WorkerService | undefined;
-  /** Indexes an ended job's outputs, by and by. */
+  /** Says that a job's outputs are still to come from its worker. */
+  onTheWay: (id: number) => string | undefined;
+  /** Starts to index an ended job's outputs. */
   index: (id: JobId) => void;
 }
 
-/** Jobs' folders and what is found in them. */
+/** Opens the jobs' folders, and the services that index and receive outputs. */
 export async function openOutputs(base: Base, data: Data, cluster: Cluster): Promise<Outputs> {
   const { layout, log, db, now, onClose } = base;
   const folders = new JobFolders(layout);
   await folders.sweep(log);
+  const hasWorkers = cluster.own?.workers !== undefined;
+  const onTheWay = (id: number) => (hasWorkers ? lateOutputs(db, id) : undefined);
   const outputs = new OutputService({
     db,
     resultsDir: layout.results,
@@ -29,7 +34,7 @@ export async function openOutputs(base: Base, data: Data, cluster: Cluster): Pro
       find: (id) => jobStore.findJob(db, id as JobId),
       inExperiment: (experimentId) => jobStore.jobsOfExperiment(db, experimentId),
     },
-    onTheWay: (id) => workerService?.onTheWay(id),
+    onTheWay,
   });
   onClose(() => outputs.close());
   const index = (id: JobId) => {
@@ -37,18 +42,18 @@ export async function openOutputs(base: Base, data: Data, cluster: Cluster): Pro
       log.warn({ err: error, job_id: id }, 'indexing failed; it is tried again when asked for');
     });
   };
-  const workerService =
-    cluster.own?.workers &&
-    new WorkerService({
-      db,
-      folders,
-      arrivals: layout.workerArrivals,
-      datasets: data.datasets,
-      findJob: (id) => jobStore.findJob(db, id),
-      warn: (id, warning) => jobStore.updateJob(db, id, { warning }),
-      onDelivered: (id) => index(id),
-    });
+  const workerService = hasWorkers
+    ? new WorkerService({
+        db,
+        folders,
+        arrivals: layout.workerArrivals,
+        datasets: data.datasets,
+        findJob: (id) => jobStore.findJob(db, id),
+        warn: (id, warning) => jobStore.updateJob(db, id, { warning }),
+        onDelivered: index,
+      })
+    : undefined;
   onClose(() => workerService?.close());
   await workerService?.start();
-  return { folders, outputs, workerService, index };
+  return { folders, outputs, workerService, onTheWay, index };
 }

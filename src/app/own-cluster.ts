@@ -4,24 +4,22 @@ import { WorkerList } from '../cluster/workers/worker-list.js';
 import { WorkerPauses } from '../cluster/workers/gpu-pauses.js';
 import { ConfigError } from '../config/config-error.js';
 import { gpuSchema } from '../cluster/gpus/gpu.js';
-import { JobUsers } from '../jobs/job-users.js';
+import type { JobUsers } from '../jobs/job-users.js';
 import { OwnTargets } from '../jobs/placement/own-cluster.js';
 import { HostList } from '../cluster/ssh-hosts/host-list.js';
 import { NodeWatch } from '../cluster/ssh-hosts/node-watch.js';
 import { commandSlurmClient, type OperatorClient } from '../cluster/slurm/client.js';
 import { placeholderReserve } from '../cluster/slurm/placeholder-jobs.js';
-import { readJobUsers } from '../config/unix-users.js';
 import type { Base } from './base.js';
 import type { Cluster } from './cluster.js';
+import { openOwnGpus } from './own-gpus.js';
 
 /**
  * @param given stands in for Slurm's own commands
  * @throws ConfigError
  */
-export function openOwnCluster(
-  { config, layout, log, db, now, onClose }: Base,
-  given?: OperatorClient,
-): Cluster {
+export function openOwnCluster(base: Base, jobUsers: JobUsers, given?: OperatorClient): Cluster {
+  const { config, layout, log, db, now, onClose } = base;
   const { cpus, memoryMb, maxTime, gpuType } = config.node;
   if (cpus === undefined || memoryMb === undefined)
     throw new ConfigError('JR_NUM_CPUS and JR_REAL_MEM_MB: must be set for "serve" alone');
@@ -40,7 +38,8 @@ export function openOwnCluster(
   const nodeWatch = new NodeWatch({ slurm, hosts: sshHosts, path: layout.remoteStatus, log });
   onClose(() => nodeWatch.close());
   nodeWatch.start();
-  const jobUsers = new JobUsers(db, readJobUsers());
-  const own = { slurm, jobUsers, here, sshHosts, nodeWatch, workers, workerPauses };
-  return { slurm, targets: new OwnTargets(here, sshHosts, workers), own, external: undefined };
+  const ownGpus = openOwnGpus(base, slurm, fleet);
+  const targets = new OwnTargets({ ...here, isClosed: ownGpus.isClosed }, sshHosts, workers);
+  const own = { slurm, jobUsers, here, gpus: ownGpus, sshHosts, nodeWatch, workers, workerPauses };
+  return { slurm, targets, own, external: undefined };
 }

@@ -1,29 +1,19 @@
+import type { GpuFleet } from '../cluster/gpus/choose.js';
 import { GpuService } from '../cluster/gpus/service.js';
 import { simulatedSmi } from '../cluster/gpus/simulated.js';
-import type { Submitter } from '../jobs/submission.js';
+import type { OperatorClient } from '../cluster/slurm/client.js';
 import type { JobId } from '../jobs/job.js';
-import { GpuReassigner } from '../jobs/placement/gpu-reassigner.js';
 import { mayUseLocalGpus } from '../jobs/placement/target.js';
-import { recordPlacements } from '../jobs/placement/record-placements.js';
 import * as jobStore from '../jobs/store.js';
-import type { KeyLock } from '../key-lock.js';
 import type { Base } from './base.js';
-import type { OwnCluster } from './cluster.js';
 
-export interface OwnGpus {
-  gpus: GpuService;
-  /** Once the jobs' rows are in step with Slurm. */
-  afterPoll: () => Promise<void>;
-}
-
-/** This machine's GPUs: which of them are kept from jobs, and which jobs change to another. */
+/** Makes the service of this machine's GPUs, which is still to be started. */
 export function openOwnGpus(
-  { config, layout, log, db, now }: Base,
-  { slurm, here: { fleet } }: OwnCluster,
-  submitter: Submitter,
-  turns: KeyLock<JobId>,
-): OwnGpus {
-  const gpus = new GpuService({
+  { config, layout, log, db, liveJobs, now }: Base,
+  slurm: OperatorClient,
+  fleet: GpuFleet,
+): GpuService {
+  return new GpuService({
     db,
     slurm,
     fleet,
@@ -33,18 +23,9 @@ export function openOwnGpus(
     idleWarnMinutes: config.gpus.idleWarnMinutes,
     stateFile: config.gpus.stateFile,
     stateSeconds: config.gpus.stateSeconds,
-    liveJobs: () => jobStore.liveJobs(db).filter(mayUseLocalGpus),
+    liveJobs: () => liveJobs.all().filter(mayUseLocalGpus),
     setWarning: (id, warning) => jobStore.updateJob(db, id as JobId, { warning }),
     now,
     log,
   });
-  const { isClosed } = gpus;
-  const reassigner = new GpuReassigner({ db, slurm, fleet, submitter, turns, isClosed, log });
-  return {
-    gpus,
-    afterPoll: async () => {
-      await recordPlacements(db, slurm, log);
-      await reassigner.reassign();
-    },
-  };
 }

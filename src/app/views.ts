@@ -3,7 +3,6 @@ import { viewWorkerGpus } from '../cluster/workers/view.js';
 import { gpuRoutes } from '../cluster/gpus/routes.js';
 import type { GpuService } from '../cluster/gpus/service.js';
 import type { HealthParts } from './health/health.js';
-import * as jobStore from '../jobs/store.js';
 import { NODE_NAME } from '../config/layout.js';
 import { nodeRoutes, partitionRoutes } from '../cluster/nodes/routes.js';
 import type { Api } from '../http/api.js';
@@ -26,7 +25,7 @@ export interface Views {
  */
 export function openViews(
   api: Api,
-  { config, db }: Base,
+  { config, liveJobs }: Base,
   { slurm, own, external }: Cluster,
   gpus: GpuService | undefined,
 ): Views {
@@ -46,8 +45,7 @@ export function openViews(
   const { shardsPerGpu } = here.fleet;
   const viewWorkers =
     workers &&
-    (() =>
-      viewWorkerGpus(workers.open(), jobStore.liveJobs(db), shardsPerGpu, pauses?.list() ?? []));
+    (() => viewWorkerGpus(workers.open(), liveJobs.all(), shardsPerGpu, pauses?.list() ?? []));
   gpuRoutes(api, gpus, viewWorkers);
   nodeGpuRoutes(api, { gpus, pauses, viewWorkers });
   nodeRoutes(api, slurm, own);

@@ -1,13 +1,13 @@
 import { callerOf, scopeOf } from '../auth/caller.js';
-import type { Database } from '../db/database.js';
 import type { Api } from '../http/api.js';
 import { endpoint } from '../http/endpoint.js';
 import { json } from '../http/reply.js';
+import type { LiveJobs } from './live-jobs.js';
 import { screensReplySchema } from './replies.js';
 import { liveScreens } from './screens.js';
 
 /** Mounts `GET /screens`. */
-export function screenRoutes(api: Api, db: Database): void {
+export function screenRoutes(api: Api, liveJobs: LiveJobs): void {
   endpoint(
     api,
     {
@@ -18,6 +18,6 @@ export function screenRoutes(api: Api, db: Database): void {
       reply: json(screensReplySchema),
       errors: [],
     },
-    ({ res }) => ({ screens: liveScreens(db, scopeOf(callerOf(res))) }),
+    ({ res }) => ({ screens: liveScreens(liveJobs.all(), scopeOf(callerOf(res))) }),
   );
 }

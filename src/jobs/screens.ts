@@ -1,9 +1,7 @@
 import { join } from 'node:path';
-import type { Database } from '../db/database.js';
 import { readGres } from '../cluster/gpus/request.js';
 import { isJobUser, OWNER_UNIX_USER } from '../config/unix-users.js';
 import type { Job, JobId, JobRequest, JobState } from './job.js';
-import * as store from './store.js';
 
 /** A job that runs, or is to run, in GNU screen. */
 export interface Screen {
@@ -16,10 +14,9 @@ export interface Screen {
   gpus: number[];
 }
 
-/** The sessions of all live jobs that asked for one, everybody's or one user's, oldest job first. */
-export function liveScreens(db: Database, user: string | undefined): Screen[] {
-  return store
-    .liveJobs(db)
+/** Lists the sessions of live jobs, everybody's or one user's, oldest job first. */
+export function liveScreens(liveJobs: readonly Job[], user: string | undefined): Screen[] {
+  return liveJobs
     .filter((job) => job.request.screen && (user === undefined || job.user === user))
     .map((job) => ({
       job_id: job.job_id,

@@ -119,20 +119,12 @@ export function jobsOfExperiment(db: Database, experimentId: string): Job[] {
     .map(toJob);
 }
 
-/** Jobs that may still change, oldest first. */
+/** Reads the jobs that may still change, oldest first; see live-jobs.ts, which keeps them. */
 export function liveJobs(db: Database): Job[] {
   return db
     .prepare<[], JobRow>(`SELECT ${columns} FROM jobs WHERE terminal = 0 ORDER BY job_id`)
     .all()
     .map(toJob);
-}
-
-/** What the live jobs among those have or wait for of the GPUs. */
-export function gpuClaims(
-  db: Database,
-  among: (job: Job) => boolean,
-): Pick<Job, 'gres' | 'gpu_indices'>[] {
-  return liveJobs(db).filter((job) => job.gres !== null && among(job));
 }
 
 /** How many of those jobs are in each state. */

@@ -7,6 +7,7 @@ import { parseTimeLimit } from '../config/time-limit.js';
 import { OWNER_UNIX_USER } from '../config/unix-users.js';
 import type { Job, JobId } from './job.js';
 import type { JobFolders } from './job-folders.js';
+import type { LiveJobs } from './live-jobs.js';
 import { memoryMbOf } from './placement/limits.js';
 import type { Targets } from './placement/target.js';
 import { recordFinder } from './slurm-records.js';
@@ -22,6 +23,7 @@ const unclearForMs = 20_000;
 
 export interface SubmitterParts {
   db: Database;
+  liveJobs: LiveJobs;
   slurm: SlurmClient;
   folders: JobFolders;
   /** Slurm's account for that job; undefined for its default. @throws SlurmError */
@@ -46,8 +48,8 @@ export class Submitter {
 
   constructor(parts: SubmitterParts) {
     this.#parts = parts;
-    // What a process before this one had begun, it may have begun just now.
-    for (const job of store.liveJobs(parts.db))
+    // A previous process may have started a submission moments ago: treat its outcome as unknown.
+    for (const job of parts.liveJobs.all())
       if (job.state === 'SUBMITTING') this.#unclearSince.set(job.job_id, parts.now());
   }
 

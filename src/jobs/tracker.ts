@@ -5,9 +5,11 @@ import type { SlurmClient } from '../cluster/slurm/client.js';
 import { SlurmError } from '../cluster/slurm/command.js';
 import type { SlurmJob, SlurmRecord } from '../cluster/slurm/job-record.js';
 import { isTerminal } from '../cluster/slurm/states.js';
+import { forEachInSlices } from '../slices.js';
 import { judge } from './failure.js';
 import type { Submitter } from './submission.js';
 import type { Job, JobId } from './job.js';
+import type { LiveJobs } from './live-jobs.js';
 import type { PollIntervals } from './polling.js';
 import { askAccounting, recordFinder, type FindRecord, type WorkDirOf } from './slurm-records.js';
 import * as store from './store.js';
@@ -17,6 +19,7 @@ const lostAfterMs = 60_000;
 
 export interface TrackerParts {
   db: Database;
+  liveJobs: LiveJobs;
   slurm: SlurmClient;
   submitter: Submitter;
   intervals: PollIntervals;
@@ -29,7 +32,7 @@ export interface TrackerParts {
   /** Why its SSH host failed, if it did. */
   hostFailure: (job: Job) => Promise<string | undefined>;
   onEnded: (id: JobId) => void;
-  /** What else is to be brought in step once the rows are. */
+  /** Updates whatever follows from the rows. */
   afterPoll: () => Promise<void>;
   now: () => number;
   log: Logger;
@@ -137,9 +140,9 @@ export class Tracker {
 
   /** Undefined when there is nothing to look for until somebody says so. */
   #pauseMs(): number | undefined {
-    const live = store.liveJobs(this.#parts.db);
+    const { liveJobs, now, intervals } = this.#parts;
+    const live = liveJobs.all();
     if (live.length === 0) return undefined;
-    const { now, intervals } = this.#parts;
     const closely = this.#burstUntil > now();
     return closely || live.some((job) => job.state === 'COMPLETING')
       ? intervals.burstPollMs
@@ -147,8 +150,8 @@ export class Tracker {
   }
 
   async #poll(): Promise<void> {
-    const { db, slurm, submitter, log } = this.#parts;
-    if (store.liveJobs(db).length === 0) return;
+    const { liveJobs, slurm, submitter, log } = this.#parts;
+    if (liveJobs.all().length === 0) return;
     let queue: SlurmRecord[];
     try {
       queue = await slurm.queue();
@@ -163,14 +166,18 @@ export class Tracker {
 
     const find = recordFinder(queue);
     const missing: Job[] = [];
-    // Read after Slurm was asked: a job that came meanwhile would else seem unknown to it.
-    for (const job of store.liveJobs(db)) {
+    // Read after querying Slurm; otherwise a job submitted in between would look lost.
+    await forEachInSlices(liveJobs.all(), ({ job_id: id }) => {
+      // It may have changed since the list was read.
+      const job = liveJobs.get(id);
+      if (job === undefined) return undefined;
       const found = find(job);
-      // It is there, whatever has become of it.
-      if (found === 'unread') this.#missingSince.delete(job.job_id);
-      else if (found) await this.#apply(job, found);
+      // Slurm has the job, in whatever state.
+      if (found === 'unread') this.#missingSince.delete(id);
+      else if (found) return this.#apply(job, found);
       else if (submitter.maySubmit(job)) missing.push(job);
-    }
+      return undefined;
+    });
     if (missing.length > 0) await this.#searchHistory(missing);
     await this.#parts.afterPoll();
   }

@@ -30,7 +30,7 @@ export interface QueueServiceParts {
   slurm: Pick<SlurmClient, 'nodes' | 'pending'>;
   places: QueuePlaces;
   settings: { gpus: number; timeoutMultiplier: number };
-  liveJobs: () => Job[];
+  liveJobs: () => readonly Job[];
   now: () => number;
 }
 

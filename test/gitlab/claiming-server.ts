@@ -13,7 +13,8 @@ import { Pauses } from '../../src/ingest/pauses.js';
 import { Route } from '../../src/ingest/route.js';
 import type { Job, JobId } from '../../src/jobs/job.js';
 import type { SubmitFields } from '../../src/jobs/request.js';
-import type { SubmitOptions, Submitted } from '../../src/jobs/service.js';
+import type { SubmitOptions } from '../../src/jobs/plan.js';
+import type { Submitted } from '../../src/jobs/service.js';
 import { FakeClock } from './fake-clock.js';
 import type { GitLabStandIn } from './stand-in.js';
 

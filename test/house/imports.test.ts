@@ -11,7 +11,7 @@ const floors = [
   ['outputs', 'datasets', 'cluster'],
   ['auth'],
   ['http', 'storage', 'config', 'db'],
-  ['errors', 'abort', 'brand', 'every', 'iso-time', 'key-lock', 'schema-problems'],
+  ['errors', 'abort', 'brand', 'every', 'iso-time', 'key-lock', 'schema-problems', 'slices'],
 ];
 
 interface Import {

@@ -175,10 +175,7 @@ describe('whichever way', () => {
     [{ time_limit: '3:00:00' }, /time_limit: .*0-02:00:00 is the most/],
     [{ mem_gb: 3.5, partition: 'gpu' }, /mem_gb: 3.5 asked for, 2.92 GiB/],
     [{ cpus: 9 }, /cpus: 9 asked for, 8 is the most/],
-    [
-      { partition: 'x' },
-      /partition: there is no x on the external cluster; there is cpu, gpu, all, main/,
-    ],
+    [{ partition: 'x' }, /partition: unknown partition "x"; available: cpu, gpu, all, main/],
     [{ cpus: 6, gpus: 1, partition: 'all' }, /partition: no node of all has/],
     [{ screen: true }, /screen: /],
     [{ allowed_gpus: [0], gpus: 1, partition: 'gpu' }, /allowed_gpus: /],

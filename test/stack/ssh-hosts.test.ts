@@ -174,7 +174,7 @@ describe('a job of the partition ssh', () => {
   }, 360_000);
 
   test.each([
-    [{ partition: 'nowhere' }, /^partition: there is no nowhere here; there is main, ssh/],
+    [{ partition: 'nowhere' }, /^partition: unknown partition "nowhere"; available: main, ssh/],
     [{ partition: 'ssh', cpus: 5 }, /^cpus: 5 asked for, 4 is the most/],
     [{ partition: 'ssh', gpus: 3 }, /^gpus: 3 asked for, 2 is the most/],
     [{ partition: 'ssh', gpu_mem_gb: 81 }, /^gpu_mem_gb: 81 asked for, 80 GiB/],

@@ -114,15 +114,13 @@ describe('a place on an external cluster', () => {
 
   test('takes as much memory as is asked for where the external cluster has not told Slurm of any', () => {
     const here = places('p', partition('p', node('a', null, { memoryMb: 1 }))).forPartition('p');
-    expect(() => here.refuse({ ...plainRequest, mem_gb: 500 })).not.toThrow();
+    expect(here.problemWith({ ...plainRequest, mem_gb: 500 })).toBeUndefined();
   });
 
   test('must be named where the external cluster tells no default', () => {
     const two = places(undefined, partition('p', node('a', null)), partition('q'));
     expect(() => two.forPartition(undefined)).toThrow(/partition: name one of p, q/);
-    expect(() => two.forPartition('main')).toThrow(
-      /there is no main on the external cluster; there is p, q/,
-    );
+    expect(() => two.forPartition('main')).toThrow(/unknown partition "main"; available: p, q/);
   });
 
   test('that is gone is nowhere for the jobs that were in it', () => {
@@ -142,7 +140,7 @@ describe('a place on an external cluster', () => {
   test('gives whole GPUs by number and type, and shares in the external cluster’s own shards', () => {
     const mixed = partition('p', node('a', 'gpu:a100:2,shard:20'), node('b', 'gpu:t4:4'));
     const here = places('p', mixed).forPartition('p');
-    const gres = (more: object) => here.gresFor?.({ ...plainRequest, ...more });
+    const gres = (more: object) => here.gresFor({ ...plainRequest, ...more }, []);
     expect(gres({})).toBeNull();
     expect(gres({ gpus: 3 })).toBe('gpu:3');
     expect(gres({ gpus: 2, gpu_type: 'a100' })).toBe('gpu:a100:2');
@@ -151,7 +149,7 @@ describe('a place on an external cluster', () => {
     expect(() => gres({ gpus: 0.5, gpu_type: 't4' })).toThrow(/whole t4s only/);
     expect(() => gres({ gpu_mem_gb: 4 })).toThrow(AppError);
     const whole = places('p', partition('p', node('b', 'gpu:t4:4'))).forPartition('p');
-    expect(() => whole.refuse({ ...plainRequest, gpus: 0.5 })).toThrow(/whole GPUs only/);
+    expect(whole.problemWith({ ...plainRequest, gpus: 0.5 })?.message).toMatch(/whole GPUs only/);
   });
 
   test('gives shares of a type, and nothing that no node has all at once', () => {
@@ -163,8 +161,9 @@ describe('a place on an external cluster', () => {
     const here = places('p', mixed).forPartition('p');
     const ask = (more: object) => {
       const request = { ...plainRequest, mem_gb: 1, ...more };
-      here.refuse(request);
-      return here.gresFor?.(request);
+      const problem = here.problemWith(request);
+      if (problem) throw problem;
+      return here.gresFor(request, []);
     };
     expect(ask({ gpus: 0.5, gpu_type: 'a100' })).toBe('shard:a100:2');
     expect(ask({ gpus: 0.5, gpu_type: 'v100' })).toBe('shard:v100:1');

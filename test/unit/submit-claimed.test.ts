@@ -10,7 +10,11 @@ import { HostList } from '../../src/cluster/ssh-hosts/host-list.js';
 import { submitSchema } from '../../src/jobs/request.js';
 
 const limits = { cpus: 2, memoryMb: 4096, maxTime: '1:00:00' };
-const local = { limits, fleet: { gpus: [], shardsPerGpu: 100, gpuType: 'nvidia' } };
+const local = {
+  limits,
+  fleet: { gpus: [], shardsPerGpu: 100, gpuType: 'nvidia' },
+  isClosed: () => false,
+};
 const ask = (more: Partial<JobRequest>) =>
   ({ cpus: 1, mem_gb: 1, time_limit: '60', ...more }) as JobRequest;
 
@@ -22,6 +26,9 @@ const steps = (refuse: () => unknown) => ({
     return { kind: 'created', job: { job_id: 7 as JobId } } as Submitted;
   },
 });
+const throwIt = (problem: AppError | undefined) => {
+  if (problem) throw problem;
+};
 const raise = (error: Error) => (): never => {
   throw error;
 };
@@ -31,11 +38,11 @@ describe('submitting is tried again', () => {
     [
       'while no worker of the partition has joined',
       () => new OwnTargets(local, new HostList('/nonexistent')).forPartition('workers'),
-      /no workers here/,
+      /unknown partition "workers"/,
     ],
     [
       'while no worker that has joined has such GPUs',
-      () => checkGpus([], { gpus: 1 }, 100),
+      () => throwIt(checkGpus([], { gpus: 1 }, 100)),
       /gpus: 1 asked for/,
     ],
     [
@@ -62,7 +69,7 @@ describe('submitting is tried again', () => {
 
 describe('refused for good', () => {
   test('is what the item’s own fields ask for', async () => {
-    const tooLong = () => checkLimits(ask({ timeout: 3601 }), limits);
+    const tooLong = () => throwIt(checkLimits(ask({ timeout: 3601 }), limits));
     expect(await submitClaimed(steps(tooLong))).toEqual({
       refusal: 'timeout: 3601 asked for, 3600 s is the most a job can have here',
     });

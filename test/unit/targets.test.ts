@@ -2,8 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { chooseGres } from '../../src/cluster/gpus/choose.js';
-import type { JobRequest } from '../../src/jobs/job.js';
+import type { Job, JobRequest } from '../../src/jobs/job.js';
 import { mayUseLocalGpus, mayBeRemote } from '../../src/jobs/placement/target.js';
 import { OwnTargets } from '../../src/jobs/placement/own-cluster.js';
 import { HostList } from '../../src/cluster/ssh-hosts/host-list.js';
@@ -15,6 +14,7 @@ let path: string;
 const local = {
   limits: { cpus: 2, memoryMb: 4096, maxTime: '1-00:00:00' },
   fleet: { gpus: [], shardsPerGpu: 100, gpuType: 'nvidia' },
+  isClosed: () => false,
 };
 
 const host = (name: string, more: Partial<ResolvedHost>): ResolvedHost => ({
@@ -52,18 +52,20 @@ describe('a partition', () => {
   test('that is not there is refused with those that are', () => {
     const none = placesWith([]);
     expect(() => none.forPartition('nowhere')).toThrow(
-      'partition: there is no nowhere here; there is main',
+      'partition: unknown partition "nowhere"; available: main',
     );
-    expect(() => none.forPartition('ssh')).toThrow(/no ssh here; there is main; .*JR_SSH_NODES/);
+    expect(() => none.forPartition('ssh')).toThrow(
+      /unknown partition "ssh"; available: main; .*JR_SSH_NODES/,
+    );
     const some = placesWith([host('a', {})]);
-    expect(() => some.forPartition('nowhere')).toThrow('there is main, ssh');
+    expect(() => some.forPartition('nowhere')).toThrow('available: main, ssh');
     expect(some.forPartition('ssh').folderOwner).toBe('jr-remote');
     expect(some.forPartition(undefined).folderOwner).toBe('job-user');
   });
 
   test('of hosts that are all leaving is none', () => {
     expect(() => placesWith([host('a', { leaving: true })]).forPartition('ssh')).toThrow(
-      'there is no ssh',
+      'unknown partition "ssh"',
     );
   });
 });
@@ -83,19 +85,18 @@ describe('a job on SSH hosts', () => {
     [{ screen: true }, /^screen: /],
   ])('that asks for %j is refused', (fields, message) => {
     const place = placesWith([a10, h100]).forPartition('ssh');
-    expect(() => place.refuse(ask(fields))).toThrow(message);
+    expect(place.problemWith(ask(fields))?.message).toMatch(message);
   });
 
   test('may ask for what one of them has', () => {
     const place = placesWith([a10, h100]).forPartition('ssh');
     for (const fields of [{ cpus: 32, gpus: 2 }, { gpus: 8 }, { gpu_mem_gb: 80 }, { gpus: 0.5 }])
-      expect(() => place.refuse(ask(fields))).not.toThrow();
+      expect(place.problemWith(ask(fields))).toBeUndefined();
   });
 
   test('that asks for GPU memory gets shares of the smallest GPUs that hold it, on those or larger ones', () => {
     const places = placesWith([a10, h100]);
-    const gresFor = (request: JobRequest) =>
-      chooseGres(request, places.forPartition('ssh').fleetFor(request), [], () => false);
+    const gresFor = (request: JobRequest) => places.forPartition('ssh').gresFor(request, []);
     const small = ask({ gpu_mem_gb: 12 });
     expect(gresFor(small)).toBe('shard:50');
     expect(places.constraintOf(small, 'shard:50')).toBeUndefined();
@@ -107,17 +108,17 @@ describe('a job on SSH hosts', () => {
   test('takes GPUs by their index on the host', () => {
     const place = placesWith([a10, h100]).forPartition('ssh');
     const request = ask({ gpus: 2, allowed_gpus: [3, 5, 7] });
-    const claims = [{ gres: 'shard:nvidia3:100', gpu_indices: null }];
-    expect(chooseGres(request, place.fleetFor(request), claims, () => false)).toBe(
-      'shard:nvidia5:100,shard:nvidia7:100',
-    );
+    const job = { request: ask({}), node_list: null, gres: 'shard:nvidia3:100', gpu_indices: null };
+    expect(place.gresFor(request, [job as Job])).toBe('shard:nvidia5:100,shard:nvidia7:100');
   });
 
   test('sees hosts that came since', () => {
     const places = placesWith([a10]);
-    expect(() => places.forPartition('ssh').refuse(ask({ gpus: 8 }))).toThrow('2 is the most');
+    expect(places.forPartition('ssh').problemWith(ask({ gpus: 8 }))?.message).toMatch(
+      '2 is the most',
+    );
     writeFileSync(path, JSON.stringify({ hosts: [a10, h100], problem: null }));
-    expect(() => places.forPartition('ssh').refuse(ask({ gpus: 8 }))).not.toThrow();
+    expect(places.forPartition('ssh').problemWith(ask({ gpus: 8 }))).toBeUndefined();
   });
 });
 
@@ -133,10 +134,11 @@ describe('a job for any place', () => {
   function sent(asked: JobRequest, hosts: ResolvedHost[], here = own) {
     writeFileSync(path, JSON.stringify({ hosts, problem: null }));
     const places = new OwnTargets(here, new HostList(path));
-    places.forPartition(asked.partition).refuse(asked);
+    const problem = places.forPartition(asked.partition).problemWith(asked);
+    if (problem) throw problem;
     const request = places.resolvePartition(asked);
     const place = places.forPartition(request.partition);
-    const gres = chooseGres(request, place.fleetFor(request), [], () => false);
+    const gres = place.gresFor(request, []);
     const partition = places.partitionOf(request);
     return { partition, gres, constraint: places.constraintOf(request, gres) };
   }

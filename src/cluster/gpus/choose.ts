@@ -40,9 +40,9 @@ export function boundWork(claims: readonly GpuClaim[], fleet: GpuFleet): Map<num
 }
 
 /**
- * What to ask Slurm for. Where any GPU will do, Slurm chooses; else those with the least work among the possible ones that
- * nobody holds back (or among all of them, if all are held back).
- * @throws Error when the request is impossible, see refuseImpossibleGpus.
+ * Chooses what to ask Slurm for. Where any GPU will do, Slurm chooses. Otherwise those with the least
+ * work are taken: among the open ones, or among all that are possible where all of these are closed.
+ * @throws Error when no GPU can give it, see checkGpus.
  */
 export function chooseGres(
   request: GpuRequest,
@@ -53,21 +53,24 @@ export function chooseGres(
   if (request.gpus === 0 && request.gpu_mem_gb === undefined) return null;
   const { gpus, shardsPerGpu, gpuType } = fleet;
   const possible = eligibleGpus(gpus, request, shardsPerGpu);
-  const asks = new Set(
-    possible.map((gpu) => JSON.stringify(shardRequestFor(gpu, request, shardsPerGpu))),
-  );
+  const requests = possible.flatMap((gpu) => shardRequestFor(gpu, request, shardsPerGpu) ?? []);
+  const [first] = requests;
+  const anyWillDo =
+    possible.length === gpus.length &&
+    first?.count === 1 &&
+    requests.every(({ shards }) => shards === first.shards);
+  // Decided first: the work is counted over all live jobs.
+  if (anyWillDo) return gresOf(first, undefined, gpuType);
   const work = boundWork(claims, fleet);
   const byWork = (a: Gpu, b: Gpu) => (work.get(a.index) ?? 0) - (work.get(b.index) ?? 0);
   const best = [...possible].sort(
     (a, b) => Number(isClosed(a.index)) - Number(isClosed(b.index)) || byWork(a, b),
   );
-  const ask = best[0] && shardRequestFor(best[0], request, shardsPerGpu);
-  if (ask === undefined) throw new Error(`no GPU can give ${JSON.stringify(request)}`);
-  const anyWillDo = possible.length === gpus.length && asks.size === 1 && ask.count === 1;
-  if (anyWillDo) return gresOf(ask, undefined, gpuType);
-  const chosen = best.slice(0, ask.count).map((gpu) => gpu.index);
+  const shards = best[0] && shardRequestFor(best[0], request, shardsPerGpu);
+  if (shards === undefined) throw new Error(`no GPU can give ${JSON.stringify(request)}`);
+  const chosen = best.slice(0, shards.count).map((gpu) => gpu.index);
   return gresOf(
-    ask,
+    shards,
     chosen.sort((a, b) => a - b),
     gpuType,
   );

@@ -56,48 +56,54 @@ export function eligibleGpus(
   );
 }
 
-/**
- * @throws AppError unprocessable for what these GPUs can never give: more than there are, more memory than any has, a GPU
- *   that is not there.
- */
-export function checkGpus(gpus: readonly Gpu[], request: GpuRequest, shardsPerGpu: number): void {
-  const refuse = (field: string, message: string, details = {}): never => {
-    throw new AppError('unprocessable', `${field}: ${message}`, { details: { field, ...details } });
-  };
-  const allowed = request.allowed_gpus;
-  const strangers = allowed?.filter((index) => !gpus.some((gpu) => gpu.index === index)) ?? [];
-  if (strangers.length > 0)
-    refuse('allowed_gpus', `there is no GPU ${strangers.join(', ')} here; there are ${count()}`);
-  const among = allowed === undefined ? '' : ' among the allowed ones';
-  if (request.gpu_mem_gb !== undefined && eligibleGpus(gpus, request, shardsPerGpu).length === 0)
-    refuse(
-      'gpu_mem_gb',
-      `${request.gpu_mem_gb} asked for, ${tenths(largestGb(gpus, allowed))} GiB is the most a GPU${among} has`,
+/** Returns why these GPUs can never give what the request asks for; undefined when they can. */
+export function checkGpus(
+  gpus: readonly Gpu[],
+  request: GpuRequest,
+  shardsPerGpu: number,
+): AppError | undefined {
+  const problem = (field: string, message: string, details = {}) =>
+    new AppError('unprocessable', `${field}: ${message}`, { details: { field, ...details } });
+  const { allowed_gpus: allowed, gpu_mem_gb: memory } = request;
+  const unknown = allowed?.filter((index) => !gpus.some((gpu) => gpu.index === index)) ?? [];
+  const there = gpus.length === 0 ? 'none' : `0 to ${gpus.length - 1}`;
+  if (unknown.length > 0)
+    return problem(
+      'allowed_gpus',
+      `there is no GPU ${unknown.join(', ')} here; there are ${there}`,
     );
-  const there = allowed?.length ?? gpus.length;
-  if (Math.ceil(request.gpus) > there)
-    refuse('gpus', `${request.gpus} asked for, ${there}${among} is the most a job can have here`, {
-      asked: request.gpus,
-      limit: there,
-    });
-
-  function count(): string {
-    return gpus.length === 0 ? 'none' : `0 to ${gpus.length - 1}`;
-  }
+  const among = allowed === undefined ? '' : ' among the allowed ones';
+  if (memory !== undefined && eligibleGpus(gpus, request, shardsPerGpu).length === 0)
+    return problem(
+      'gpu_mem_gb',
+      `${memory} asked for, ${tenths(largestGb(gpus, allowed))} GiB is the most a GPU${among} has`,
+    );
+  const limit = allowed?.length ?? gpus.length;
+  if (Math.ceil(request.gpus) > limit)
+    return problem(
+      'gpus',
+      `${request.gpus} asked for, ${limit}${among} is the most a job can have here`,
+      { asked: request.gpus, limit },
+    );
+  return undefined;
 }
 
 /**
- * @param most GPUs that the user may have at once
- * @throws AppError unprocessable for a request that is over it alone, and would wait for ever.
+ * Returns why one request exceeds the user's quota by itself, and would wait for ever; else undefined.
+ * @param maxGpus that the user may have at once
  */
-export function checkUserGpuQuota(most: number, gpus: readonly Gpu[], request: GpuRequest): void {
+export function checkUserGpuQuota(
+  maxGpus: number,
+  gpus: readonly Gpu[],
+  request: GpuRequest,
+): AppError | undefined {
   const { gpu_mem_gb: memory, allowed_gpus: allowed } = request;
   const inMemory = memory !== undefined;
-  const limit = inMemory ? most * largestGb(gpus, allowed) : most;
+  const limit = inMemory ? maxGpus * largestGb(gpus, allowed) : maxGpus;
   const asked = inMemory ? memory : request.gpus;
-  if (asked <= limit) return;
+  if (asked <= limit) return undefined;
   const [field, told] = inMemory ? ['gpu_mem_gb', `${tenths(limit)} GiB`] : ['gpus', limit];
-  throw new AppError(
+  return new AppError(
     'unprocessable',
     `${field}: ${asked} asked for, ${told} is the most you may have at once`,
     { details: { field, asked, limit } },

@@ -31,7 +31,7 @@ export interface GpuServiceParts {
   stateFile: string;
   stateSeconds: number;
   /** Jobs that have not ended. */
-  liveJobs: () => GpuJob[];
+  liveJobs: () => readonly GpuJob[];
   setWarning: (id: number, warning: string | null) => void;
   now: () => number;
   log: Logger;

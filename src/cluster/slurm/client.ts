@@ -20,7 +20,7 @@ import {
 import { parsePending, pendingArguments, type PendingJob } from './pending.js';
 import { parsePlacements, type GpuPlacement } from './placements.js';
 import { parseSbatch, sbatchArguments, submitRemoteArguments, type SubmitSpec } from './sbatch.js';
-import { parsePriority, parseSqueue, priorityArguments, squeueArguments } from './squeue.js';
+import { parsePriority, readSqueue, priorityArguments, squeueArguments } from './squeue.js';
 
 /** What JobRunner asks of any Slurm, its own or an external cluster's. Every method throws SlurmError. */
 export interface SlurmClient extends JobCommands {
@@ -94,7 +94,7 @@ export function commandSlurmClient(slurmConf: string, reserve: PlaceholderReserv
         return parseSbatch(await run('sudo', args, { input: script }));
       }),
     setAccount: (account, limits, unixUser) => setAccount(run, account, limits, unixUser),
-    queue: async () => parseSqueue(await run('squeue', squeueArguments())),
+    queue: async () => readSqueue(await run('squeue', squeueArguments())),
     pending: async () => parsePending(await run('squeue', pendingArguments())),
     history: (since) => past({ since }),
     historyOf: (ids) => inParts(ids, (slurmJobIds) => past({ slurmJobIds })),

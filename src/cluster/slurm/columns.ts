@@ -11,15 +11,16 @@ export function readRows<Name extends string>(
   columns: Columns<Name>,
   output: string,
 ): (Record<Name, string> & { line: string })[] {
-  return output
-    .split('\n')
-    .filter((line) => line.trim() !== '')
-    .map((line) => {
-      let from = 0;
-      const cells = columns.map(([name, width]) => [
-        name,
-        line.slice(from, (from += width)).trim(),
-      ]);
-      return { ...(Object.fromEntries(cells) as Record<Name, string>), line };
-    });
+  const lines = output.split('\n').filter((line) => line.trim() !== '');
+  return lines.map((line) => readRow(columns, line));
+}
+
+/** Reads one record: its cells trimmed, and the line itself. */
+export function readRow<Name extends string>(
+  columns: Columns<Name>,
+  line: string,
+): Record<Name, string> & { line: string } {
+  let from = 0;
+  const cells = columns.map(([name, width]) => [name, line.slice(from, (from += width)).trim()]);
+  return { ...(Object.fromEntries(cells) as Record<Name, string>), line };
 }

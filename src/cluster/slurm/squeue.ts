@@ -1,4 +1,5 @@
-import { formatOf, readRows } from './columns.js';
+import { mapInSlices } from '../../slices.js';
+import { formatOf, readRow } from './columns.js';
 import { parseEpoch, wordOrNull, type SlurmJob } from './job-record.js';
 import { parseState } from './states.js';
 
@@ -21,35 +22,46 @@ export function squeueArguments(): string[] {
   return ['--noheader', '--all', '--states=all', formatOf(columns)];
 }
 
-/**
- * A job may give itself a comment with line breaks in it. What follows them is no record: it is cut to the comment's width,
- * which is less than any record has before its comment.
- * @throws Error on a record that cannot be read.
- */
+/** Reads what squeue printed, in slices: ten thousand jobs would hold up everything else. */
+export function readSqueue(output: string): Promise<SlurmJob[]> {
+  return mapInSlices(recordsIn(output), parseRecord);
+}
+
+/** Reads what squeue printed. @throws Error on a record that cannot be read. */
 export function parseSqueue(output: string): SlurmJob[] {
-  const records = output.split('\n').filter((line) => line.length >= beforeComment);
-  return readRows(columns, records.join('\n')).map((cell) => {
-    // An array's waiting tasks stand as 12_[1-4]; the number before it is the job's.
-    const slurmJobId = /^(\d+)/.exec(cell.JobID)?.[1];
-    if (slurmJobId === undefined)
-      throw new Error(`squeue printed a line that cannot be read: ${cell.line}`);
-    const ended = parseExit(cell.exit_code);
-    const state = parseState(cell.State);
-    const nodeList = wordOrNull(cell.NodeList);
-    const hasStarted = state !== 'PENDING' && nodeList !== null;
-    return {
-      slurmJobId: Number(slurmJobId),
-      state,
-      reason: wordOrNull(cell.Reason),
-      ...ended,
-      submittedAt: parseEpoch(cell.SubmitTime),
-      // For a waiting job Slurm prints when it expects this to be, for one that never ran when it was ended.
-      startedAt: hasStarted ? parseEpoch(cell.StartTime) : null,
-      endedAt: parseEpoch(cell.EndTime),
-      nodeList,
-      comment: cell.Comment,
-    };
-  });
+  return recordsIn(output).map(parseRecord);
+}
+
+/**
+ * A job may give itself a comment with line breaks in it. Slurm cuts a comment to its column's width,
+ * so the lines that follow a break are shorter than any record is before its comment.
+ */
+function recordsIn(output: string): string[] {
+  return output.split('\n').filter((line) => line.length >= beforeComment && line.trim() !== '');
+}
+
+function parseRecord(line: string): SlurmJob {
+  const cell = readRow(columns, line);
+  // An array's waiting tasks stand as 12_[1-4]; the number before it is the job's.
+  const slurmJobId = /^(\d+)/.exec(cell.JobID)?.[1];
+  if (slurmJobId === undefined)
+    throw new Error(`squeue printed a line that cannot be read: ${cell.line}`);
+  const ended = parseExit(cell.exit_code);
+  const state = parseState(cell.State);
+  const nodeList = wordOrNull(cell.NodeList);
+  const hasStarted = state !== 'PENDING' && nodeList !== null;
+  return {
+    slurmJobId: Number(slurmJobId),
+    state,
+    reason: wordOrNull(cell.Reason),
+    ...ended,
+    submittedAt: parseEpoch(cell.SubmitTime),
+    // Slurm prints an expected start for a waiting job, and the end for one that never ran.
+    startedAt: hasStarted ? parseEpoch(cell.StartTime) : null,
+    endedAt: parseEpoch(cell.EndTime),
+    nodeList,
+    comment: cell.Comment,
+  };
 }
 
 /**

@@ -4,45 +4,58 @@ import type { SlurmNode } from '../../cluster/slurm/nodes.js';
 import { readNodeGres, sharesPerGpu, sumOf, type NodeGpus } from '../../cluster/external/gres.js';
 import type { ExternalPartition } from '../../cluster/external/inventory.js';
 
-function refuse(field: string, message: string, details: object = {}): never {
-  throw new AppError('unprocessable', `${field}: ${message}`, { details: { field, ...details } });
+function problem(field: string, message: string, details: object = {}): AppError {
+  return new AppError('unprocessable', `${field}: ${message}`, { details: { field, ...details } });
 }
 
 /**
- * What sbatch's --gres takes for the GPUs that the job asks for; null for none. A share of one is the same part of the shards of a GPU
- * there.
- * @throws AppError unprocessable for what no node of the partition can give, saying why.
+ * Chooses what sbatch's `--gres` asks for; null for no GPU. A share of a GPU is the same part of its
+ * shards there.
+ * @returns an AppError, unprocessable with the reason, when no node of the partition can give that
  */
-export function gresFor(request: JobRequest, partition: ExternalPartition): string | null {
+export function chooseExternalGres(
+  request: JobRequest,
+  partition: ExternalPartition,
+): string | null | AppError {
   const { gpus, gpu_type: type } = request;
   if (request.gpu_mem_gb !== undefined)
-    refuse(
+    return problem(
       'gpu_mem_gb',
       'the external cluster does not tell how much memory its GPUs have; ask with gpus',
     );
   if (request.allowed_gpus !== undefined)
-    refuse('allowed_gpus', 'the external Slurm chooses the GPUs; leave it out, or name a gpu_type');
+    return problem(
+      'allowed_gpus',
+      'the external Slurm chooses the GPUs; leave it out, or name a gpu_type',
+    );
   if (gpus === 0) {
-    if (type !== undefined) refuse('gpu_type', 'is for a job with GPUs; set gpus, too');
+    if (type !== undefined) return problem('gpu_type', 'is for a job with GPUs; set gpus, too');
     return null;
   }
   const nodes = partition.nodes.map((node) => readNodeGres(node.gres));
   const types = [...new Set(nodes.flatMap((node) => [...node.whole.keys()]))].filter(Boolean);
   if (type !== undefined && !types.includes(type)) {
     const there = types.length === 0 ? 'no types of GPU' : types.join(', ');
-    refuse('gpu_type', `there is no ${type} in partition ${partition.name}; there are ${there}`);
+    return problem(
+      'gpu_type',
+      `there is no ${type} in partition ${partition.name}; there are ${there}`,
+    );
   }
   const most = Math.max(0, ...nodes.map((node) => countOf(node, type)));
   if (Math.ceil(gpus) > most)
-    refuse('gpus', `${gpus} asked for, ${most} is the most a node of ${partition.name} has`, {
-      asked: gpus,
-      limit: most,
-    });
+    return problem(
+      'gpus',
+      `${gpus} asked for, ${most} is the most a node of ${partition.name} has`,
+      {
+        asked: gpus,
+        limit: most,
+      },
+    );
   const named = type === undefined ? '' : `${type}:`;
   if (Number.isInteger(gpus)) return `gpu:${named}${gpus}`;
   const shares = sharesFor(request, nodes);
   if (shares === 0)
-    refuse(
+    return problem(
       'gpus',
       `${gpus} of a GPU asked for, and partition ${partition.name} gives whole ${type ?? 'GPU'}s only (its Slurm has no shards of them); ask for 1`,
     );
@@ -55,7 +68,7 @@ function sharesFor({ gpus, gpu_type: type }: JobRequest, nodes: NodeGpus[]): num
   return Math.ceil(gpus * most - 1e-9);
 }
 
-/** Those nodes of the partition that can give the GPUs, for a request that {@link gresFor} takes. */
+/** Those nodes of the partition that can give the GPUs, for a request that {@link chooseExternalGres} takes. */
 export function nodesWith(request: JobRequest, { nodes }: ExternalPartition): SlurmNode[] {
   const { gpus, gpu_type: type } = request;
   const read = nodes.map((node) => readNodeGres(node.gres));

@@ -1,16 +1,16 @@
 import { AppError } from '../../errors.js';
 import type { JobRequest } from '../job.js';
-import { memoryMbOf, checkLimits, type NodeLimits } from './limits.js';
+import { checkLimits, memoryMbOf, type NodeLimits } from './limits.js';
 import type { Targets, Target } from './target.js';
 import type { SlurmNode } from '../../cluster/slurm/nodes.js';
 import { formatTimeLimit } from '../../config/time-limit.js';
-import { gresFor, mostGpus, nodesWith } from './external-gpus.js';
+import { chooseExternalGres, mostGpus, nodesWith } from './external-gpus.js';
 import type { ExternalInventory, ExternalPartition } from '../../cluster/external/inventory.js';
 
 /** A node whose memory the external cluster has not told Slurm has 1 MiB there (slurm.conf(5), RealMemory). */
 const untoldMb = 1;
 
-/** The external cluster's partitions, with what they allow one job. */
+/** The external cluster's partitions, each with the limits it sets a job. */
 export class ExternalTargets implements Targets {
   constructor(
     private readonly inventory: Pick<ExternalInventory, 'partitions'>,
@@ -28,22 +28,21 @@ export class ExternalTargets implements Targets {
     return {
       folderOwner: 'job-user',
       mayBeRemote: false,
-      isRival: () => false,
-      isHere: false,
       limits,
-      refuse: (request) => {
-        if (request.screen)
-          throw new AppError(
-            'unprocessable',
-            'screen: a session on a node of the external cluster could not be attached to from here; leave it out, and follow the log',
-            { details: { field: 'screen' } },
-          );
-        checkLimits(request, limits);
-        gresFor(request, partition);
-        refuseTogether(request, partition);
+      problemWith: (request) => {
+        const problem = checkScreen(request) ?? checkLimits(request, limits);
+        if (problem) return problem;
+        const gres = chooseExternalGres(request, partition);
+        return gres instanceof AppError ? gres : checkTogether(request, partition);
       },
-      fleetFor: () => ({ gpus: [], shardsPerGpu: 1, gpuType: '' }),
-      gresFor: (request) => gresFor(request, partition),
+      // The external cluster's own associations limit its users' GPUs.
+      problemWithQuota: () => undefined,
+      gresFor: (request) => {
+        const gres = chooseExternalGres(request, partition);
+        if (gres instanceof AppError) throw gres;
+        return gres;
+      },
+      scriptGpus: () => ({ gpus: [], shardsPerGpu: 1, gpuType: '' }),
     };
   }
 
@@ -91,7 +90,7 @@ export class ExternalTargets implements Targets {
     const message =
       wanted === undefined
         ? `name one of ${names.join(', ')}; the external cluster tells no default (JR_SLURM_PARTITION sets one)`
-        : `there is no ${wanted} on the external cluster; there is ${names.join(', ')}`;
+        : `unknown partition "${wanted}"; available: ${names.join(', ')}`;
     throw new AppError('unprocessable', `partition: ${message}`, {
       details: { field: 'partition', partitions: names },
     });
@@ -115,14 +114,24 @@ function memoryOf(node: SlurmNode): number {
   return node.memoryMb === untoldMb ? Infinity : node.memoryMb;
 }
 
-/** One node must have all of it at once. */
-function refuseTogether(request: JobRequest, partition: ExternalPartition): void {
-  const fits = (node: SlurmNode) =>
-    request.cpus <= node.cpus && memoryMbOf(request) <= memoryOf(node);
-  if (nodesWith(request, partition).some(fits)) return;
-  throw new AppError(
+function checkScreen({ screen }: JobRequest): AppError | undefined {
+  if (!screen) return undefined;
+  return new AppError(
     'unprocessable',
-    `partition: no node of ${partition.name} has ${request.cpus} CPU(s), ${request.mem_gb} GiB of memory and ${request.gpus}${request.gpu_type === undefined ? '' : ` ${request.gpu_type}`} GPU(s) all at once; ask for less of one of them`,
+    'screen: a session on a node of the external cluster could not be attached to from here; leave it out, and follow the log',
+    { details: { field: 'screen' } },
+  );
+}
+
+/** Returns a problem unless one node has everything that the job asks for. */
+function checkTogether(request: JobRequest, partition: ExternalPartition): AppError | undefined {
+  const { cpus, mem_gb, gpus, gpu_type } = request;
+  const fits = (node: SlurmNode) => cpus <= node.cpus && memoryMbOf(request) <= memoryOf(node);
+  if (nodesWith(request, partition).some(fits)) return undefined;
+  const type = gpu_type === undefined ? '' : ` ${gpu_type}`;
+  return new AppError(
+    'unprocessable',
+    `partition: no node of ${partition.name} has ${cpus} CPU(s), ${mem_gb} GiB of memory and ${gpus}${type} GPU(s) all at once; ask for less of one of them`,
     { details: { field: 'partition' } },
   );
 }

@@ -1,66 +1,60 @@
-import { AppError } from '../../errors.js';
-import type { GpuFleet } from '../../cluster/gpus/choose.js';
 import { MAIN_PARTITION, SSH_PARTITION } from '../../cluster/slurm/partitions.js';
 import type { JobRequest } from '../job.js';
+import { choosingOf, type FleetTarget, type LocalResources } from './fleet-target.js';
 import type { Target } from './target.js';
 
-/** The first place free, of this machine and the SSH hosts: for jobs that both of them could run, see `Places.settle`. */
+/** Whichever is free first, this machine or an SSH host; see {@link Targets.resolvePartition}. */
 export interface FirstFreeTarget extends Target {
-  /** The partitions that have what is asked for; empty when none has. */
+  /** Returns the partitions that can run the job; none when it can run nowhere. */
   partitionsFor(request: JobRequest): string[];
 }
 
 /**
- * What a job asks of GPUs is to mean the same wherever it starts: a share that is enough on the smallest GPUs among which Slurm may take
- * one, and indices that there are on both sides.
- * @param fleet this machine's GPUs
+ * Makes GPUs mean the same wherever the job starts: a share that is enough on the smallest GPU that
+ * Slurm may take, and indices that both sides have.
  */
-export function firstFreeTarget(here: Target, there: Target, fleet: GpuFleet): FirstFreeTarget {
-  const least = Math.min(...fleet.gpus.map((gpu) => gpu.memoryMb));
+export function firstFreeTarget(
+  here: FleetTarget,
+  there: FleetTarget,
+  { fleet, isClosed }: LocalResources,
+): FirstFreeTarget {
+  const smallest = Math.min(...fleet.gpus.map((gpu) => gpu.memoryMb));
   const partitionsFor = (request: JobRequest): string[] => {
-    const fitsHere = fits(here, request);
+    const fitsHere = here.problemWith(request) === undefined;
     // Where Slurm chooses the GPU, it might take one of this machine's that is too small.
-    const isSafeHere = (request.gpu_mem_gb ?? 0) * 1024 <= least;
-    if (fits(there, request))
+    const isSafeHere = (request.gpu_mem_gb ?? 0) * 1024 <= smallest;
+    if (there.problemWith(request) === undefined)
       return fitsHere && isSafeHere ? [MAIN_PARTITION, SSH_PARTITION] : [SSH_PARTITION];
     return fitsHere ? [MAIN_PARTITION] : [];
   };
   return {
     folderOwner: 'either',
     mayBeRemote: true,
-    isRival: () => true,
-    isHere: true,
     limits: {
       cpus: Math.max(here.limits.cpus, there.limits.cpus),
       memoryMb: Math.max(here.limits.memoryMb, there.limits.memoryMb),
       maxTime: here.limits.maxTime,
     },
     partitionsFor,
-    refuse: (request) => {
-      if (partitionsFor(request).length > 0) return;
-      // In the words of the side that has more of what there is too little of: the other's would name a limit that is none.
-      if (there.limits.cpus >= request.cpus && there.limits.memoryMb >= request.mem_gb * 1024)
-        there.refuse(request);
-      here.refuse(request);
+    problemWith: (request) => {
+      if (partitionsFor(request).length > 0) return undefined;
+      // Tell the problem of the side with the higher limit: the other's limit could be exceeded.
+      const hasMoreThere =
+        there.limits.cpus >= request.cpus && there.limits.memoryMb >= request.mem_gb * 1024;
+      return (hasMoreThere ? there.problemWith(request) : undefined) ?? here.problemWith(request);
     },
-    fleetFor: (request) => {
-      const remote = there.fleetFor(request);
-      const gpus = fleet.gpus.slice(0, remote.gpus.length).map((gpu) => ({
-        ...gpu,
-        memoryMb: Math.min(least, ...remote.gpus.map(({ memoryMb }) => memoryMb)),
-      }));
-      return { ...fleet, gpus };
-    },
-    scriptFleet: fleet,
+    ...choosingOf({
+      gpusFor: (request) => {
+        const remote = there.gpusFor(request);
+        const gpus = fleet.gpus.slice(0, remote.gpus.length).map((gpu) => ({
+          ...gpu,
+          memoryMb: Math.min(smallest, ...remote.gpus.map(({ memoryMb }) => memoryMb)),
+        }));
+        return { ...fleet, gpus };
+      },
+      scriptGpus: () => fleet,
+      competes: () => true,
+      isClosed,
+    }),
   };
-}
-
-function fits(place: Target, request: JobRequest): boolean {
-  try {
-    place.refuse(request);
-    return true;
-  } catch (error) {
-    if (!(error instanceof AppError)) throw error;
-    return false;
-  }
 }

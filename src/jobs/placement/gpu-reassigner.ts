@@ -3,15 +3,18 @@ import type { Database } from '../../db/database.js';
 import { shardRequestFor, eligibleGpus, gresOf, readGres } from '../../cluster/gpus/request.js';
 import type { GpuFleet } from '../../cluster/gpus/choose.js';
 import type { KeyLock } from '../../key-lock.js';
+import { forEachInSlices } from '../../slices.js';
 import type { OperatorClient } from '../../cluster/slurm/client.js';
 import { SlurmError } from '../../cluster/slurm/command.js';
 import type { Submitter } from '../submission.js';
 import type { Job, JobId } from '../job.js';
 import { mayUseLocalGpus, isRemote } from './target.js';
+import type { LiveJobs } from '../live-jobs.js';
 import * as store from '../store.js';
 
 export interface GpuReassignerParts {
   db: Database;
+  liveJobs: LiveJobs;
   slurm: OperatorClient;
   fleet: GpuFleet;
   submitter: Submitter;
@@ -30,23 +33,25 @@ export interface GpuReassignerParts {
  * there: Slurm alone would let it wait. When it starts, and before whom, stays Slurm's affair.
  */
 export class GpuReassigner {
-  constructor(private readonly parts: GpuReassignerParts) {}
+  readonly #parts: GpuReassignerParts;
+
+  constructor(parts: GpuReassignerParts) {
+    this.#parts = parts;
+  }
 
   async reassign(): Promise<void> {
-    const { db, turns } = this.parts;
-    const local = store.liveJobs(db).filter((job) => job.gres !== null && !isRemote(job.request));
-    const onTheWay = local.filter((job) => job.moved_from !== null && job.state !== 'SUBMITTING');
+    const { liveJobs, turns } = this.#parts;
+    const { onTheWay, started, waiting } = await sortOut(liveJobs.all());
     for (const { job_id: id } of onTheWay) await turns.hold(id, () => this.#finish(id));
-    const jobs = local.filter(mayUseLocalGpus);
-    const choosy = jobs.filter((job) => isWaiting(job) && this.#hasChoice(job));
-    if (choosy.length === 0) return;
-    const free = this.#freeShards(jobs.filter((job) => job.state !== 'SUBMITTING'));
+    const free = this.#freeShards(started);
     if (free === undefined) return;
-    for (const job of choosy.sort((a, b) => a.priority - b.priority || a.job_id - b.job_id)) {
+    waiting.sort((a, b) => a.priority - b.priority || a.job_id - b.job_id);
+    await forEachInSlices(waiting, async (job) => {
+      if (!hasRoom(free) || !this.#hasChoice(job)) return;
       const gres = this.#better(job, free);
       if (gres !== undefined) await turns.hold(job.job_id, () => this.#resubmit(job, gres));
       this.#take(free, gres ?? job.gres ?? '');
-    }
+    });
   }
 
   /**
@@ -55,7 +60,7 @@ export class GpuReassigner {
    * point, the next look goes on from there.
    */
   async #resubmit(seen: Job, gres: string): Promise<void> {
-    const { db, slurm, submitter, log } = this.parts;
+    const { db, slurm, submitter, log } = this.#parts;
     const { job_id: id, slurm_job_id: former } = seen;
     const { state, slurm_job_id: current } = store.findJob(db, id) ?? {};
     if (former === null || current !== former || state !== 'PENDING') return;
@@ -87,7 +92,7 @@ export class GpuReassigner {
 
   /** Gives a job that has reached Slurm its old place there; one that was held for a move that did not come about, is released. */
   async #finish(id: JobId): Promise<void> {
-    const { db, slurm, log } = this.parts;
+    const { db, slurm, log } = this.#parts;
     const job = store.findJob(db, id);
     if (job === undefined || job.slurm_job_id === null || job.moved_from === null) return;
     const { slurm_job_id: slurmJobId, slurm_priority: place } = job;
@@ -108,18 +113,17 @@ export class GpuReassigner {
 
   #hasChoice(job: Job): boolean {
     const { on } = readGres(job.gres ?? '');
-    const { gpus, shardsPerGpu } = this.parts.fleet;
+    const { gpus, shardsPerGpu } = this.#parts.fleet;
     return on.length > 0 && eligibleGpus(gpus, job.request, shardsPerGpu).length > on.length;
   }
 
-  /** What no job has, by GPU. Undefined while it is not known where a running job is. */
+  /** Counts each GPU's free shards; undefined while the GPUs of a started job are unknown. */
   #freeShards(jobs: readonly Job[]): Map<number, number> | undefined {
-    const { gpus, shardsPerGpu } = this.parts.fleet;
+    const { gpus, shardsPerGpu } = this.#parts.fleet;
     const free = new Map(
-      gpus.map(({ index }) => [index, this.parts.isClosed(index) ? 0 : shardsPerGpu]),
+      gpus.map(({ index }) => [index, this.#parts.isClosed(index) ? 0 : shardsPerGpu]),
     );
     for (const job of jobs) {
-      if (job.state === 'PENDING') continue;
       const { on, shards } = readGres(job.gres ?? '');
       const places = job.gpu_indices ?? (on.length > 0 ? on : undefined);
       if (places === undefined) return undefined;
@@ -130,13 +134,13 @@ export class GpuReassigner {
 
   /** What to ask for instead; undefined when its own GPUs are free, or no others are. */
   #better(job: Job, free: ReadonlyMap<number, number>): string | undefined {
-    const { gpus, shardsPerGpu, gpuType } = this.parts.fleet;
+    const { gpus, shardsPerGpu, gpuType } = this.#parts.fleet;
     const { on, shards } = readGres(job.gres ?? '');
-    const hasRoom = (index: number, wanted: number) => (free.get(index) ?? 0) >= wanted;
-    if (on.every((index) => hasRoom(index, shards))) return undefined;
+    const fits = (index: number, wanted: number) => (free.get(index) ?? 0) >= wanted;
+    if (on.every((index) => fits(index, shards))) return undefined;
     const open = eligibleGpus(gpus, job.request, shardsPerGpu).filter((gpu) => {
       const there = shardRequestFor(gpu, job.request, shardsPerGpu);
-      return there !== undefined && hasRoom(gpu.index, there.shards);
+      return there !== undefined && fits(gpu.index, there.shards);
     });
     const first = open[0];
     const wanted = first && shardRequestFor(first, job.request, shardsPerGpu);
@@ -151,7 +155,26 @@ export class GpuReassigner {
   }
 }
 
-/** Not one that somebody holds: handed over anew, it would start. Nor one whose last move is not over. */
+/** Sorts out the jobs with GPUs of our own: those in a move, those that have GPUs, those that wait. */
+async function sortOut(jobs: readonly Job[]) {
+  const onTheWay: Job[] = [];
+  const started: Job[] = [];
+  const waiting: Job[] = [];
+  await forEachInSlices(jobs, (job) => {
+    if (job.gres === null || isRemote(job.request)) return;
+    if (job.moved_from !== null && job.state !== 'SUBMITTING') onTheWay.push(job);
+    if (!mayUseLocalGpus(job)) return;
+    if (job.state !== 'PENDING' && job.state !== 'SUBMITTING') started.push(job);
+    else if (isWaiting(job)) waiting.push(job);
+  });
+  return { onTheWay, started, waiting };
+}
+
+function hasRoom(free: ReadonlyMap<number, number>): boolean {
+  return [...free.values()].some((shards) => shards > 0);
+}
+
+/** Excludes a job that somebody holds, as it would start when submitted anew, and one in a move. */
 function isWaiting({ state, reason, moved_from: former }: Job): boolean {
   return state === 'PENDING' && reason?.startsWith('JobHeld') !== true && former === null;
 }

@@ -15,22 +15,23 @@ export interface NodeLimits {
 /** What a job is given that does not say, unless the machine has less. */
 export const defaultMemoryGb = 2;
 
-/** @throws AppError unprocessable with the limit, before Slurm is asked for what it could never give. */
-export function checkLimits(request: JobRequest, limits: NodeLimits): void {
-  const over = (field: string, asked: number | string, limit: number | string, unit: string) => {
-    throw new AppError(
+/** Returns which limit the request exceeds, so that Slurm is not asked for the impossible. */
+export function checkLimits(request: JobRequest, limits: NodeLimits): AppError | undefined {
+  const over = (field: string, asked: number | string, limit: number | string, unit = '') =>
+    new AppError(
       'unprocessable',
       `${field}: ${asked} asked for, ${limit}${unit} is the most a job can have here`,
       { details: { field, asked, limit } },
     );
-  };
-  if (request.cpus > limits.cpus) over('cpus', request.cpus, limits.cpus, '');
+  const maxSeconds = secondsOf(limits.maxTime);
+  if (request.cpus > limits.cpus) return over('cpus', request.cpus, limits.cpus);
   if (memoryMbOf(request) > limits.memoryMb)
-    over('mem_gb', request.mem_gb, Math.floor((limits.memoryMb / 1024) * 100) / 100, ' GiB');
-  if (request.timeout !== undefined && request.timeout > secondsOf(limits.maxTime))
-    over('timeout', request.timeout, secondsOf(limits.maxTime), ' s');
-  if (secondsOf(request.time_limit) > secondsOf(limits.maxTime))
-    over('time_limit', request.time_limit, limits.maxTime, '');
+    return over('mem_gb', request.mem_gb, Math.floor((limits.memoryMb / 1024) * 100) / 100, ' GiB');
+  if (request.timeout !== undefined && request.timeout > maxSeconds)
+    return over('timeout', request.timeout, maxSeconds, ' s');
+  if (secondsOf(request.time_limit) > maxSeconds)
+    return over('time_limit', request.time_limit, limits.maxTime);
+  return undefined;
 }
 
 /** Slurm counts whole MiB. */
@@ -43,13 +44,14 @@ function secondsOf(limit: string): number {
   return seconds === 'UNLIMITED' || seconds === undefined ? Infinity : seconds;
 }
 
-/** What a job in the script's own hands may take beyond its timeout before Slurm ends it: SIGTERM's five seconds and its start and end. */
+/** Seconds that a job may take beyond its timeout: five until SIGKILL, and its start and end. */
 const beyondTimeout = 60;
 
 /**
- * Slurm's limit for a job that says none, in its format: what is usual there, else the longest. Where a timeout is the limit, Slurm only stands behind it; on an SSH host that
- * does not count what is sent there before and fetched after.
- * @param mayBeRemote whether the job may start on one
+ * Returns Slurm's limit for a job that names none, in its format: the usual one, else the longest.
+ * With a timeout, Slurm's limit is only the second line; on an SSH host the timeout does not count
+ * the transfers before and after.
+ * @param mayBeRemote whether the job may start on an SSH host
  */
 export function defaultTimeLimit(
   { timeout }: Pick<JobRequest, 'timeout'>,

@@ -3,16 +3,18 @@ import type { Database } from '../../db/database.js';
 import { readGres } from '../../cluster/gpus/request.js';
 import type { OperatorClient } from '../../cluster/slurm/client.js';
 import { SlurmError } from '../../cluster/slurm/command.js';
+import type { LiveJobs } from '../live-jobs.js';
 import * as store from '../store.js';
 
-/** Writes down on which GPUs jobs run: Slurm is asked once, for all that have just started on any GPU. */
+/** Records the GPUs that jobs run on: asks Slurm once, for all that have just started on any GPU. */
 export async function recordPlacements(
   db: Database,
+  liveJobs: LiveJobs,
   slurm: Pick<OperatorClient, 'placements'>,
   log: Logger,
 ): Promise<void> {
-  const jobs = store.liveJobs(db).filter((job) => job.gres !== null);
-  // One that was requeued may come to other GPUs next time.
+  const jobs = liveJobs.all().filter((job) => job.gres !== null);
+  // A requeued job may get other GPUs next time.
   for (const job of jobs)
     if (job.state === 'PENDING' && job.gpu_indices !== null)
       store.updateJob(db, job.job_id, { gpu_indices: null, warning: null });

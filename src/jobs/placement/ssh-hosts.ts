@@ -1,6 +1,5 @@
 import { AppError } from '../../errors.js';
 import { shardRequestFor, eligibleGpus, checkGpus } from '../../cluster/gpus/request.js';
-import type { GpuFleet } from '../../cluster/gpus/choose.js';
 import {
   gpuMemoryMbOf,
   gpusOfHost,
@@ -8,14 +7,12 @@ import {
 } from '../../cluster/ssh-hosts/capacity.js';
 import type { ResolvedHost } from '../../cluster/ssh-hosts/resolved-hosts.js';
 import type { JobRequest } from '../job.js';
-import { memoryMbOf, checkLimits, type NodeLimits } from './limits.js';
-import { mayBeRemote, type Target } from './target.js';
+import { choosingOf, type FleetTarget, type LocalResources } from './fleet-target.js';
+import { checkLimits, memoryMbOf } from './limits.js';
+import { mayBeRemote } from './target.js';
 
-/** The SSH hosts: Slurm takes one that has what is asked for. */
-export function sshTarget(
-  hosts: readonly ResolvedHost[],
-  local: { limits: NodeLimits; fleet: GpuFleet },
-): Target {
+/** The SSH hosts; Slurm takes one that has everything the job asks for. */
+export function sshTarget(hosts: readonly ResolvedHost[], local: LocalResources): FleetTarget {
   const { maxTime } = local.limits;
   const { shardsPerGpu, gpuType } = local.fleet;
   const limits = {
@@ -30,41 +27,54 @@ export function sshTarget(
   return {
     folderOwner: 'jr-remote',
     mayBeRemote: true,
-    isRival: mayBeRemote,
-    isHere: false,
     limits,
-    refuse: (request) => {
-      if (request.requeue)
-        throw new AppError(
-          'unprocessable',
-          'requeue: a job on an SSH host goes on there while it is not reached; leave it out',
-          { details: { field: 'requeue' } },
-        );
-      if (request.screen)
-        throw new AppError(
-          'unprocessable',
-          'screen: a session on an SSH host could not be attached to from here; leave it out, and follow the log',
-          { details: { field: 'screen' } },
-        );
-      checkLimits(request, limits);
-      if (!hosts.some((host) => hasGpus(host, request, shardsPerGpu)))
-        checkGpus(largestFleet(hosts, request), request, shardsPerGpu);
-      if (!hosts.some((host) => fits(host, request)))
-        throw new AppError(
-          'unprocessable',
-          `partition: no SSH host has ${request.cpus} CPU(s), ${request.mem_gb} GiB of memory and the GPUs asked for all at once; ask for less of one of them`,
-          { details: { field: 'partition' } },
-        );
+    problemWith: (request) => {
+      const problem = checkOptions(request) ?? checkLimits(request, limits);
+      if (problem) return problem;
+      if (hosts.some((host) => fits(host, request))) return undefined;
+      const noneHasGpus = !hosts.some((host) => hasGpus(host, request, shardsPerGpu));
+      const gpuProblem = noneHasGpus
+        ? checkGpus(largestFleet(hosts, request), request, shardsPerGpu)
+        : undefined;
+      return gpuProblem ?? notAllAtOnce(request);
     },
-    fleetFor: (request) => {
-      const possible = hosts.filter((host) => fits(host, request));
-      // The smallest GPUs that will do: on larger ones the same share is more memory, never less.
-      const smallest = possible.reduce((a, b) => (gpuMemoryMbOf(b) < gpuMemoryMbOf(a) ? b : a));
-      const count = Math.max(...possible.map((host) => host.gpus.count));
-      const gpus = gpusOfHost({ gpus: { ...smallest.gpus, count } });
-      return { gpus, shardsPerGpu, gpuType };
-    },
+    ...choosingOf({
+      gpusFor: (request) => {
+        const possible = hosts.filter((host) => fits(host, request));
+        // The smallest GPUs that are enough: a larger one gives the same share more memory.
+        const smallest = possible.reduce((a, b) => (gpuMemoryMbOf(b) < gpuMemoryMbOf(a) ? b : a));
+        const count = Math.max(...possible.map((host) => host.gpus.count));
+        const gpus = gpusOfHost({ gpus: { ...smallest.gpus, count } });
+        return { gpus, shardsPerGpu, gpuType };
+      },
+      competes: mayBeRemote,
+      isClosed: () => false,
+    }),
   };
+}
+
+function checkOptions({ requeue, screen }: JobRequest): AppError | undefined {
+  if (requeue)
+    return new AppError(
+      'unprocessable',
+      'requeue: a job on an SSH host goes on there while it is not reached; leave it out',
+      { details: { field: 'requeue' } },
+    );
+  if (screen)
+    return new AppError(
+      'unprocessable',
+      'screen: a session on an SSH host could not be attached to from here; leave it out, and follow the log',
+      { details: { field: 'screen' } },
+    );
+  return undefined;
+}
+
+function notAllAtOnce({ cpus, mem_gb }: JobRequest): AppError {
+  return new AppError(
+    'unprocessable',
+    `partition: no SSH host has ${cpus} CPU(s), ${mem_gb} GiB of memory and the GPUs asked for all at once; ask for less of one of them`,
+    { details: { field: 'partition' } },
+  );
 }
 
 function hasGpus(host: ResolvedHost, request: JobRequest, shardsPerGpu: number): boolean {

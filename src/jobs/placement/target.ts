@@ -1,22 +1,24 @@
 import type { GpuFleet } from '../../cluster/gpus/choose.js';
 import { NODE_NAME } from '../../config/layout.js';
-import { ANY_PARTITION, WORKERS_PARTITION, SSH_PARTITION } from '../../cluster/slurm/partitions.js';
+import { ANY_PARTITION, SSH_PARTITION, WORKERS_PARTITION } from '../../cluster/slurm/partitions.js';
+import type { AppError } from '../../errors.js';
 import type { Job, JobRequest } from '../job.js';
 import type { NodeLimits } from './limits.js';
 
-// Of jobs in a cluster of our own alone: on an external cluster these names may be its own partitions', see JobPlaces.
+// These are for jobs in a cluster of our own: an external cluster may give its partitions the same
+// names, see Targets.
 
-/** Whether the job is to run on a host that is reached over SSH, not on this machine and its GPUs. */
+/** Tells whether the job is for an SSH host alone, not for this machine and its GPUs. */
 export function isRemote({ partition }: Pick<JobRequest, 'partition'>): boolean {
   return partition === SSH_PARTITION;
 }
 
-/** Whether the job may start on one, or has: one for the first place free may, as long as it has not started here. */
+/** Tells whether the job has started on an SSH host, or may still start on one. */
 export function mayBeRemote({ request, node_list }: Pick<Job, 'request' | 'node_list'>): boolean {
   return isRemote(request) || (request.partition === ANY_PARTITION && node_list !== NODE_NAME);
 }
 
-/** Whether the job runs, or may come to run, on this machine's GPUs. */
+/** Tells whether the job runs, or may come to run, on this machine's GPUs. */
 export function mayUseLocalGpus({
   request,
   node_list,
@@ -25,40 +27,40 @@ export function mayUseLocalGpus({
   return node_list === null || node_list === NODE_NAME;
 }
 
-/** Where a job may run, and what it can have there. */
+/** A place where jobs may run: its limits, and its choice of GPUs. */
 export interface Target {
-  /** Who runs the job, and writes in its folders: the Unix user whose it is, or ours for SSH hosts. */
+  /** Runs the job and writes in its folders: the user's Unix user, or `jr-remote` for SSH hosts. */
   folderOwner: 'job-user' | 'jr-remote' | 'either';
   /** Whether the job may start on an SSH host. */
   mayBeRemote: boolean;
-  /** Whose jobs have or wait for the same GPUs. */
-  isRival(job: Job): boolean;
-  /** Whether those are this machine's, some of which may be held. */
-  isHere: boolean;
   /** The most that one job can have of each thing. */
   limits: NodeLimits;
-  /** @throws AppError unprocessable with the limit. */
-  refuse(request: JobRequest): void;
-  /** The GPUs among which one is chosen for that job. */
-  fleetFor(request: JobRequest): GpuFleet;
-  /** The GPUs as the job's script on this machine is to know them; those of {@link fleetFor} when left out. */
-  scriptFleet?: GpuFleet;
-  /** What Slurm is asked for, where it chooses the GPUs itself; left out where they are chosen of the fleet. */
-  gresFor?: (request: JobRequest) => string | null;
+  /** Returns why the job can never run there, `unprocessable` with the field; else undefined. */
+  problemWith(request: JobRequest): AppError | undefined;
+  /** Returns why one job asks for more than the user's quota of GPUs; else undefined. */
+  problemWithQuota(request: JobRequest, maxGpus: number): AppError | undefined;
+  /**
+   * Chooses the GPUs, as sbatch's `--gres` takes them; null for none.
+   * @param request one that {@link problemWith} has no problem with
+   * @param liveJobs all of them; the target knows which of them compete for its GPUs
+   */
+  gresFor(request: JobRequest, liveJobs: readonly Job[]): string | null;
+  /** Returns the GPUs that the job's script on this machine is told of. */
+  scriptGpus(request: JobRequest): GpuFleet;
 }
 
 /** The partitions that jobs are sent to. */
 export interface Targets {
   /** @throws AppError unprocessable for a partition that is not there. */
   forPartition(partition: string | undefined): Target;
-  /** The request, for the one place that has what it asks for where only one has; else as it is. */
+  /** Names the partition in the request where only one of several can run the job. */
   resolvePartition(request: JobRequest): JobRequest;
-  /** Whether the job may start on an SSH host, or has. */
+  /** Tells whether the job has started on an SSH host, or may still start on one. */
   mayBeRemote(job: Pick<Job, 'request' | 'node_list'>): boolean;
-  /** Whether this machine or an SSH host takes the job, whichever is free first. */
+  /** Tells whether this machine or an SSH host takes the job, whichever is free first. */
   isForFirstFree(request: JobRequest): boolean;
-  /** Slurm's partitions for the job; the first place free where there are several. */
+  /** Returns Slurm's partitions for the job; where there are several, the first free one takes it. */
   partitionOf(request: JobRequest): string | undefined;
-  /** The nodes' features, one of which is needed, as sbatch takes them; undefined where any will do. */
+  /** Returns the nodes' features, one of which is needed, as sbatch takes them; undefined for any. */
   constraintOf(request: JobRequest, gres: string | null): string | undefined;
 }

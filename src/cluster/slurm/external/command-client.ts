@@ -6,7 +6,7 @@ import { nodeArguments, parseNodes } from '../nodes.js';
 import { parsePending, pendingArguments } from '../pending.js';
 import { inParts, parseSacct, sacctArguments, type Past } from '../sacct.js';
 import { parseSbatch } from '../sbatch.js';
-import { parseSqueue, squeueArguments } from '../squeue.js';
+import { readSqueue, squeueArguments } from '../squeue.js';
 import type { ExternalClient, SubmitDefaults } from './client.js';
 import { parsePartitions, partitionArguments } from './partitions.js';
 import { externalSbatchArguments } from './submit.js';
@@ -66,7 +66,7 @@ export function externalCommandClient(commands: ExternalCommands): ExternalClien
         const args = externalSbatchArguments(spec, defaults);
         return parseSbatch(await act('sbatch', args, { input: script }));
       }),
-    queue: async () => parseSqueue(await ask('squeue', [...squeueArguments(), own])),
+    queue: async () => readSqueue(await ask('squeue', [...squeueArguments(), own])),
     pending: async () => parsePending(await ask('squeue', pendingArguments())),
     history: (since) => past({ since }),
     historyOf: (ids) => inParts(ids, (slurmJobIds) => past({ slurmJobIds })),

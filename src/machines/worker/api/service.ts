@@ -129,14 +129,6 @@ export class WorkerService {
     });
   }
 
-  /** Says what is still to come of a job that has ended; undefined when nothing is. */
-  onTheWay(id: number): string | undefined {
-    const row = store.findWorkerJob(this.#parts.db, id);
-    return row === undefined || row.delivered
-      ? undefined
-      : `the outputs are still on ${row.worker}: they follow as soon as it can send them`;
-  }
-
   /** To be called after each look at the jobs: what waits again may run here next time, or on another worker. */
   async releaseQueued(): Promise<void> {
     const { db, folders } = this.#parts;

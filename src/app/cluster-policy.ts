@@ -1,0 +1,51 @@
+import { join } from 'node:path';
+import { isOfTheBox } from '../auth/caller.js';
+import type { Limits } from '../auth/user-limits.js';
+import { shardsOf } from '../cluster/gpus/request.js';
+import { niceOf } from '../cluster/slurm/sbatch.js';
+import { packageRoot } from '../config/package-root.js';
+import { watchEpilog } from '../jobs/job-ended.js';
+import { ownPollIntervals } from '../jobs/polling.js';
+import { OperatorRanking } from '../jobs/queue-priority/operator.js';
+import { UserAccounts } from '../jobs/user-accounts.js';
+import type { Base } from './base.js';
+import type { Cluster, OwnCluster } from './cluster.js';
+import { externalPolicy } from './external-cluster.js';
+
+/** How jobs are handled differently in our own cluster and on an external one. */
+export type ClusterPolicy = ReturnType<typeof ownPolicy> | ReturnType<typeof externalPolicy>;
+
+export function policyOf(
+  base: Base,
+  userLimits: Limits,
+  { own, external }: Cluster,
+): ClusterPolicy {
+  if (own) return ownPolicy(base, userLimits, own);
+  if (external) return externalPolicy(base, external);
+  throw new Error('there is neither a cluster of our own nor an external cluster');
+}
+
+function ownPolicy(
+  { config, layout, db }: Base,
+  userLimits: Limits,
+  { slurm, here, jobUsers }: OwnCluster,
+) {
+  const accounts = new UserAccounts(slurm, (user) => {
+    if (isOfTheBox(user)) return undefined;
+    const { max_running: running, max_gpus: most } = userLimits.of(user);
+    const shards = shardsOf(most, here.fleet.shardsPerGpu);
+    return { running: running || null, shards: shards || null };
+  });
+  return {
+    accountFor: accounts.accountFor,
+    limitsChanged: (user: string) => accounts.limitsChanged(user, jobUsers.nameOf(user)),
+    niceOf,
+    ranking: new OperatorRanking(db, slurm),
+    intervals: ownPollIntervals(config.pollSeconds),
+    watchEndings: watchEpilog(layout.jobEnded),
+    /** Whether Slurm's accounting may have no comment of a job. */
+    knowsByFolder: false,
+    templates: join(packageRoot, 'templates'),
+    script: undefined,
+  };
+}
