@@ -2,9 +2,8 @@ import { setMaxListeners } from 'node:events';
 import type { Server } from 'node:http';
 import type { Logger } from 'pino';
 import type { Base } from './base.js';
-import type { OperatorClient } from '../cluster/slurm/client.js';
 import { Closing } from './closing.js';
-import { openOwnCluster } from './own-cluster.js';
+import { openOwnCluster, type GivenSlurm } from './own-cluster.js';
 import { openData } from './data.js';
 import { openIngest } from './ingest.js';
 import { openJobs } from './jobs.js';
@@ -67,7 +66,7 @@ export async function openApp(
   config: Config,
   layout: Layout,
   log: Logger,
-  given?: OperatorClient,
+  given?: GivenSlurm,
 ): Promise<App> {
   const closing = new Closing(log);
   try {
@@ -84,7 +83,7 @@ async function open(
   layout: Layout,
   log: Logger,
   closing: Closing,
-  given: OperatorClient | undefined,
+  given: GivenSlurm | undefined,
 ): Promise<Omit<App, 'close'>> {
   const { authToken } = config;
   if (authToken === undefined)

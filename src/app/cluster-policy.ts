@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { isOfTheBox } from '../auth/caller.js';
 import type { Limits } from '../auth/user-limits.js';
 import { shardsOf } from '../cluster/gpus/request.js';
-import { niceOf } from '../cluster/slurm/sbatch.js';
+import { niceOf } from '../cluster/slurm/priority.js';
 import { packageRoot } from '../config/package-root.js';
 import { watchEpilog } from '../jobs/job-ended.js';
 import { ownPollIntervals } from '../jobs/polling.js';

@@ -11,10 +11,12 @@ import type { ExternalInventory } from '../cluster/external/inventory.js';
 import type { ExternalTargets } from '../jobs/placement/external.js';
 import type { OperatorClient, SlurmClient } from '../cluster/slurm/client.js';
 import type { ExternalClient } from '../cluster/slurm/external/client.js';
+import type { JobSubmitter } from '../cluster/slurm/submit/job-submitter.js';
 
-/** Slurm, and the places where jobs can run: either a cluster of our own, or an external cluster's. */
+/** A Slurm and the targets of its jobs: either our own cluster, or an external one. */
 export interface Cluster {
   slurm: SlurmClient;
+  jobSubmitter: JobSubmitter;
   targets: Targets;
   own: OwnCluster | undefined;
   external: ExternalCluster | undefined;

@@ -14,7 +14,11 @@ import { findVersion, restClient } from '../cluster/slurm/rest/client.js';
 import type { UnreadField } from '../cluster/slurm/rest/read.js';
 import { userOf } from '../cluster/slurm/rest/token.js';
 import { restTransport } from '../cluster/slurm/rest/transport.js';
-import type { ExternalClient, SubmitDefaults } from '../cluster/slurm/external/client.js';
+import type { ExternalClient } from '../cluster/slurm/external/client.js';
+import { externalCommands } from '../cluster/slurm/external/commands.js';
+import { externalSbatchSubmitter } from '../cluster/slurm/submit/external-sbatch.js';
+import type { JobSubmitter, SubmitDefaults } from '../cluster/slurm/submit/job-submitter.js';
+import { restSubmitter } from '../cluster/slurm/submit/slurmrestd.js';
 import { externalCommandClient } from '../cluster/slurm/external/command-client.js';
 import { parseTimeLimit } from '../config/time-limit.js';
 import type { Base } from './base.js';
@@ -24,7 +28,7 @@ import type { Cluster, ExternalCluster } from './cluster.js';
 export async function openExternalCluster(base: Base, settings: ExternalSlurm): Promise<Cluster> {
   const { config, log, onClose } = base;
   const { access } = settings;
-  const slurm = await clientOf(access, settings, base);
+  const { slurm, jobSubmitter } = await connect(access, settings, base);
   const inventory = new ExternalInventory(slurm, log);
   onClose(() => inventory.close());
   let hasAccounting: boolean;
@@ -50,7 +54,7 @@ export async function openExternalCluster(base: Base, settings: ExternalSlurm): 
   const sharesByGroup = await isOtherUser(user);
   const external = { slurm, inventory, targets, hasAccounting, sharesByGroup };
   log.info({ partitions: there, hasAccounting }, 'the external cluster answers');
-  return { slurm, targets, own: undefined, external };
+  return { slurm, jobSubmitter, targets, own: undefined, external };
 }
 
 /** In what jobs are dealt with on an external cluster, see jobs.ts. */
@@ -80,16 +84,18 @@ function settingOf(access: ExternalAccess): string {
     : 'JR_SLURM_CONF';
 }
 
-async function clientOf(
+async function connect(
   access: ExternalAccess,
   defaults: SubmitDefaults,
   { now, log }: Pick<Base, 'now' | 'log'>,
-): Promise<ExternalClient> {
+): Promise<{ slurm: ExternalClient; jobSubmitter: JobSubmitter }> {
   if (access.kind === 'commands') {
     const { path, slurmConf, user } = access;
     if (slurmConf !== undefined && !existsSync(slurmConf))
       throw new ConfigError(`JR_SLURM_CONF: there is no file ${slurmConf}`);
-    return externalCommandClient({ programs: findPrograms(path), slurmConf, user, defaults });
+    const commands = externalCommands({ programs: findPrograms(path), slurmConf, user });
+    const jobSubmitter = externalSbatchSubmitter(commands, defaults);
+    return { slurm: externalCommandClient(commands), jobSubmitter };
   }
   const { url, token } = access;
   const user = access.user ?? userOf(token());
@@ -99,7 +105,9 @@ async function clientOf(
   try {
     const onUnread = (unread: UnreadField) =>
       log.error({ unread }, 'slurmrestd tells of this in a way that is not known here; said once');
-    return restClient({ ask, ...(await findVersion(ask)), user, defaults, onUnread });
+    const found = await findVersion(ask);
+    const jobSubmitter = restSubmitter(ask, found.version, defaults);
+    return { slurm: restClient({ ask, ...found, user, onUnread }), jobSubmitter };
   } catch (cause) {
     if (!(cause instanceof SlurmError)) throw cause;
     throw new ConfigError(`JR_SLURMRESTD_URL: ${cause.message}`, { cause });

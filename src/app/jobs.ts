@@ -38,13 +38,14 @@ export async function openJobs(
   { folders, workerService, index }: Outputs,
 ): Promise<Jobs> {
   const { config, layout, log, db, liveJobs, now, onClose } = base;
-  const { slurm, targets, own } = cluster;
+  const { slurm, jobSubmitter, targets, own } = cluster;
   const models = new ModelNeeds(config.gpus.llmConfig, log);
   const policy = policyOf(base, userLimits, cluster);
   const submitter = new Submitter({
     db,
     liveJobs,
     slurm,
+    jobSubmitter,
     folders,
     targets,
     accountFor: policy.accountFor,

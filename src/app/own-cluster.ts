@@ -10,15 +10,20 @@ import { HostList } from '../cluster/ssh-hosts/host-list.js';
 import { NodeWatch } from '../cluster/ssh-hosts/node-watch.js';
 import { commandSlurmClient, type OperatorClient } from '../cluster/slurm/client.js';
 import { placeholderReserve } from '../cluster/slurm/placeholder-jobs.js';
+import { asUserSubmitter } from '../cluster/slurm/submit/as-user.js';
+import type { JobSubmitter } from '../cluster/slurm/submit/job-submitter.js';
 import type { Base } from './base.js';
 import type { Cluster } from './cluster.js';
 import { openOwnGpus } from './own-gpus.js';
+
+/** A Slurm of our own, as tests write one. */
+export type GivenSlurm = OperatorClient & JobSubmitter;
 
 /**
  * @param given stands in for Slurm's own commands
  * @throws ConfigError
  */
-export function openOwnCluster(base: Base, jobUsers: JobUsers, given?: OperatorClient): Cluster {
+export function openOwnCluster(base: Base, jobUsers: JobUsers, given?: GivenSlurm): Cluster {
   const { config, layout, log, db, now, onClose } = base;
   const { cpus, memoryMb, maxTime, gpuType } = config.node;
   if (cpus === undefined || memoryMb === undefined)
@@ -41,5 +46,6 @@ export function openOwnCluster(base: Base, jobUsers: JobUsers, given?: OperatorC
   const ownGpus = openOwnGpus(base, slurm, fleet);
   const targets = new OwnTargets({ ...here, isClosed: ownGpus.isClosed }, sshHosts, workers);
   const own = { slurm, jobUsers, here, gpus: ownGpus, sshHosts, nodeWatch, workers, workerPauses };
-  return { slurm, targets, own, external: undefined };
+  const jobSubmitter = given ?? asUserSubmitter(layout.slurmConf);
+  return { slurm, jobSubmitter, targets, own, external: undefined };
 }

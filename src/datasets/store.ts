@@ -86,3 +86,11 @@ function fromRow(row: Row): Dataset {
     corrupt: row.corrupt !== 0,
   };
 }
+
+/** Sums up the bytes of all datasets, as they were uploaded. */
+export function storedBytes(db: Database): number {
+  return db
+    .prepare<[], number>('SELECT coalesce(sum(size), 0) FROM datasets')
+    .pluck()
+    .get() as number;
+}

@@ -1,7 +1,7 @@
 import { parseArgsStringToArgv } from 'string-argv';
 import { z } from 'zod';
 import { sha256Schema } from '../datasets/digest.js';
-import { priorityRange } from '../cluster/slurm/sbatch.js';
+import { priorityRange } from '../cluster/slurm/priority.js';
 import { parseTimeLimit } from '../config/time-limit.js';
 import {
   boolean,

@@ -165,3 +165,20 @@ export function updateJob(db: Database, id: JobId, update: JobUpdate): void {
 export function deleteJob(db: Database, id: JobId): void {
   db.prepare('DELETE FROM jobs WHERE job_id = ?').run(id);
 }
+
+/** Counts all jobs, ended ones too, by their state. */
+export function countByState(db: Database): { state: string; count: number }[] {
+  return db
+    .prepare<[], { state: string; count: number }>(
+      'SELECT state, count(*) AS count FROM jobs GROUP BY state',
+    )
+    .all();
+}
+
+/** Counts the live jobs in the database itself. @throws Error when it cannot be read. */
+export function countLive(db: Database): number {
+  return db
+    .prepare<[], number>('SELECT count(*) FROM jobs WHERE terminal = 0')
+    .pluck()
+    .get() as number;
+}

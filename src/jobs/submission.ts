@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import type { Database } from '../db/database.js';
 import type { SlurmClient } from '../cluster/slurm/client.js';
 import { SlurmError } from '../cluster/slurm/command.js';
-import type { SubmitSpec } from '../cluster/slurm/sbatch.js';
+import type { JobSubmitter, SubmitSpec } from '../cluster/slurm/submit/job-submitter.js';
 import { parseTimeLimit } from '../config/time-limit.js';
 import { OWNER_UNIX_USER } from '../config/unix-users.js';
 import type { Job, JobId } from './job.js';
@@ -24,7 +24,8 @@ const unclearForMs = 20_000;
 export interface SubmitterParts {
   db: Database;
   liveJobs: LiveJobs;
-  slurm: SlurmClient;
+  slurm: Pick<SlurmClient, 'cancel' | 'queue'>;
+  jobSubmitter: JobSubmitter;
   folders: JobFolders;
   /** Slurm's account for that job; undefined for its default. @throws SlurmError */
   accountFor: (job: Pick<Job, 'user' | 'unix_user'>) => Promise<string | undefined>;
@@ -120,7 +121,7 @@ export class Submitter {
   }
 
   async #submitNow(id: JobId): Promise<void> {
-    const { db, slurm, log, now } = this.#parts;
+    const { db, jobSubmitter, log, now } = this.#parts;
     const job = store.findJob(db, id);
     const script = store.scriptOf(db, id);
     if (job?.state !== 'SUBMITTING' || script === undefined) return;
@@ -128,7 +129,7 @@ export class Submitter {
       // Never both: the one that was to run elsewhere goes first. It is held, so that it cannot start meanwhile.
       if (job.moved_from !== null) await this.#cancelFormer(job.moved_from);
       const account = await this.#parts.accountFor(job);
-      const slurmJobId = await slurm.submit(this.#specOf(job, account), script);
+      const slurmJobId = await jobSubmitter.submit(this.#specOf(job, account), script);
       this.#unclearSince.delete(id);
       store.updateJob(db, id, {
         slurm_job_id: slurmJobId,

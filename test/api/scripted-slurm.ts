@@ -3,7 +3,7 @@ import { SlurmError } from '../../src/cluster/slurm/command.js';
 import type { SlurmJob } from '../../src/cluster/slurm/job-record.js';
 import type { SlurmNode } from '../../src/cluster/slurm/nodes.js';
 import type { GpuPlacement } from '../../src/cluster/slurm/placements.js';
-import type { SubmitSpec } from '../../src/cluster/slurm/sbatch.js';
+import type { JobSubmitter, SubmitSpec } from '../../src/cluster/slurm/submit/job-submitter.js';
 import { isTerminal } from '../../src/cluster/slurm/states.js';
 import { NODE_NAME } from '../../src/config/layout.js';
 
@@ -27,7 +27,7 @@ const node: SlurmNode = {
 };
 
 /** A Slurm in memory: it keeps what it is told, and a test says what becomes of it. */
-export class ScriptedSlurm implements OperatorClient {
+export class ScriptedSlurm implements OperatorClient, JobSubmitter {
   readonly jobs = new Map<number, ScriptedJob>();
   readonly nodeList: SlurmNode[] = [{ ...node }];
   readonly placed = new Map<number, GpuPlacement>();

@@ -6,7 +6,7 @@ import {
   parseSbatch,
   sbatchArguments,
   submitRemoteArguments,
-} from '../../src/cluster/slurm/sbatch.js';
+} from '../../src/cluster/slurm/submit/sbatch.js';
 import { parseSqueue } from '../../src/cluster/slurm/squeue.js';
 import { parsePids } from '../../src/machines/daemons/job-processes.js';
 import { slurmCanWatchMemory } from '../../src/machines/daemons/memory-watch.js';

@@ -112,7 +112,6 @@ describe('what slurmrestd tells in ways that are not known here', () => {
     }));
     const client = restClient({
       ...{ version: 'v0.0.42', hasAccounting: true, user: 'runner' },
-      defaults: { account: undefined, qos: undefined },
       ask: () => Promise.resolve({ jobs: records }),
       onUnread: (field) => told.push(field),
     });
@@ -126,7 +125,6 @@ describe('what slurmrestd tells in ways that are not known here', () => {
     const replying = (reply: unknown) =>
       restClient({
         ...{ version: 'v0.0.42', hasAccounting: true, user: 'runner' },
-        defaults: { account: undefined, qos: undefined },
         ask: () => Promise.resolve(reply),
         onUnread: unread,
       });
@@ -145,7 +143,6 @@ test('what slurmctld refuses to a job is an error, though slurmrestd has none', 
   const client = (reply: unknown) =>
     restClient({
       ...{ version: 'v0.0.42', hasAccounting: true, user: 'runner', onUnread: unread },
-      defaults: { account: undefined, qos: undefined },
       ask: () => Promise.resolve(reply),
     });
   const result = (error_code: number, error: string) => ({ job_id: 7, error_code, error, why: '' });
@@ -190,7 +187,6 @@ test('a server without slurmdbd offers no accounting, and one whose slurmdbd is 
   const client = (hasAccounting: boolean) =>
     restClient({
       ...{ version: 'v0.0.42', hasAccounting, user: 'runner', onUnread: unread },
-      defaults: { account: undefined, qos: undefined },
       ask: () =>
         Promise.reject(errorIn(200, noDatabase) ?? new SlurmError('refused', 'no error in it')),
     });

@@ -6,7 +6,7 @@ import * as jobs from '../../src/cluster/slurm/rest/jobs.js';
 import { parseRestNodes } from '../../src/cluster/slurm/rest/nodes.js';
 import { parseRestPartitions } from '../../src/cluster/slurm/rest/partitions.js';
 import type { UnreadField } from '../../src/cluster/slurm/rest/read.js';
-import { submitBody } from '../../src/cluster/slurm/rest/submit.js';
+import { submitBody } from '../../src/cluster/slurm/submit/slurmrestd.js';
 import { expiryOf, userOf } from '../../src/cluster/slurm/rest/token.js';
 import { chooseVersion } from '../../src/cluster/slurm/rest/version.js';
 

@@ -2,6 +2,7 @@ import { statfs } from 'node:fs/promises';
 import { z } from 'zod';
 import type { Database } from '../../db/database.js';
 import type { SlurmClient } from '../../cluster/slurm/client.js';
+import { countLive } from '../../jobs/store.js';
 import type { SlurmNode } from '../../cluster/slurm/nodes.js';
 
 /** Below this a job's output or an upload would soon fail. */
@@ -82,7 +83,7 @@ export class HealthCheck {
   }
 
   #database(): 'ok' {
-    this.parts.db.prepare('SELECT count(*) FROM jobs WHERE terminal = 0').get();
+    countLive(this.parts.db);
     return 'ok';
   }
 }

@@ -5,6 +5,8 @@ import { endpoint } from '../../http/endpoint.js';
 import { streamedReply } from '../../http/reply.js';
 import type { Database } from '../../db/database.js';
 import type { GpuView } from '../../cluster/gpus/replies.js';
+import { storedBytes } from '../../datasets/store.js';
+import { countByState } from '../../jobs/store.js';
 import type { HealthCheck } from '../health/health.js';
 import { ingestMetrics } from '../../ingest/metrics.js';
 import type { WaysIn } from '../../ingest/ways-in.js';
@@ -29,7 +31,7 @@ export function metricsRoutes(
     registers: [registry],
     collect() {
       this.reset();
-      for (const { state, count } of countJobs(db)) this.set({ state }, count);
+      for (const { state, count } of countByState(db)) this.set({ state }, count);
     },
   });
   new Gauge({
@@ -37,7 +39,7 @@ export function metricsRoutes(
     help: 'Bytes of stored datasets, as uploaded',
     registers: [registry],
     collect() {
-      this.set(datasetBytes(db));
+      this.set(storedBytes(db));
     },
   });
   new Gauge({
@@ -90,19 +92,4 @@ export function metricsRoutes(
       res.type(registry.contentType).send(await registry.metrics());
     },
   );
-}
-
-function countJobs(db: Database): { state: string; count: number }[] {
-  return db
-    .prepare<[], { state: string; count: number }>(
-      'SELECT state, count(*) AS count FROM jobs GROUP BY state',
-    )
-    .all();
-}
-
-function datasetBytes(db: Database): number {
-  const row = db
-    .prepare<[], { bytes: number }>('SELECT coalesce(sum(size), 0) AS bytes FROM datasets')
-    .get();
-  return row?.bytes ?? 0;
 }

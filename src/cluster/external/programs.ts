@@ -1,7 +1,7 @@
 import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError } from '../../config/config-error.js';
-import { externalProgramNames, type ExternalProgram } from '../slurm/external/command-client.js';
+import { externalProgramNames, type ExternalProgram } from '../slurm/external/commands.js';
 
 /**
  * Where the external cluster's commands are.

@@ -1,6 +1,5 @@
 import { setAccount, type AccountLimits } from './accounts.js';
 import { randomBytes } from 'node:crypto';
-import pLimit from 'p-limit';
 import { commandRunner, type RunCommand } from './command.js';
 import { jobCommands, type JobCommands } from './job-commands.js';
 import type { SlurmRecord } from './job-record.js';
@@ -19,13 +18,11 @@ import {
 } from './placeholder-jobs.js';
 import { parsePending, pendingArguments, type PendingJob } from './pending.js';
 import { parsePlacements, type GpuPlacement } from './placements.js';
-import { parseSbatch, sbatchArguments, submitRemoteArguments, type SubmitSpec } from './sbatch.js';
+import { parseSbatch } from './submit/sbatch.js';
 import { parsePriority, readSqueue, priorityArguments, squeueArguments } from './squeue.js';
 
-/** What JobRunner asks of any Slurm, its own or an external cluster's. Every method throws SlurmError. */
+/** A Slurm, of our own or external. Every method throws SlurmError. Jobs are submitted by a JobSubmitter. */
 export interface SlurmClient extends JobCommands {
-  /** Hands over a script to run as the job's user; for an SSH host, the job's number instead. @returns Slurm's job number. */
-  submit(spec: SubmitSpec, script: string): Promise<number>;
   /** Live jobs and those that ended in the last `MinJobAge` seconds. */
   queue(): Promise<SlurmRecord[]>;
   /** Jobs that wait, in no order. */
@@ -41,7 +38,7 @@ export interface SlurmClient extends JobCommands {
   pingAccounting(): Promise<void>;
 }
 
-/** What it asks of a Slurm of its own, whose Operator it is. */
+/** The Slurm of our own cluster, whose Operator the API's user is. */
 export interface OperatorClient extends SlurmClient {
   /** Makes the account, or changes its limits and lets that Unix user submit under it; see accounts.ts. */
   setAccount(account: string, limits: AccountLimits, unixUser: string): Promise<void>;
@@ -58,10 +55,7 @@ export interface OperatorClient extends SlurmClient {
   resumeNode(name: string): Promise<void>;
 }
 
-/** More at once only wait for slurmctld's lock: 120 a second one at a time, 215 at four (two cores, 22.05). */
-const submitsAtOnce = 4;
-
-/** Slurm through its own commands; the API's user is an Operator, and jobs alone are submitted by root's own script, as their users. */
+/** Asks our own cluster by Slurm's commands; the API's user is an Operator there. */
 export function commandSlurmClient(slurmConf: string, reserve: PlaceholderReserve): OperatorClient {
   const run: RunCommand = commandRunner(slurmConf);
   const withoutReserve = (node: SlurmNode): SlurmNode => ({
@@ -72,7 +66,6 @@ export function commandSlurmClient(slurmConf: string, reserve: PlaceholderReserv
     cpusAllocated: Math.min(node.cpusAllocated, node.cpus - reserve.cpus),
     memoryAllocatedMb: Math.min(node.memoryAllocatedMb, node.memoryMb - reserve.memoryMb),
   });
-  const limit = pLimit(submitsAtOnce);
   const past = async (which: Past) => {
     const delimiter = `|${randomBytes(12).toString('hex')}|`;
     return parseSacct(await run('sacct', sacctArguments(which, delimiter)), delimiter);
@@ -81,18 +74,6 @@ export function commandSlurmClient(slurmConf: string, reserve: PlaceholderReserv
     await run('sudo', ['-n', '-u', 'slurm', '/usr/local/lib/jobrunner/set-node-state', ...args]);
   };
   return {
-    submit: (spec, script) =>
-      limit(async () => {
-        if (spec.mayBeRemote) {
-          const command = ['-u', 'jr-remote', '/usr/local/lib/jobrunner/submit-remote'];
-          const args = ['-n', ...command, ...submitRemoteArguments(spec)];
-          return parseSbatch(await run('sudo', args, { input: script }));
-        }
-        // Root's script: it alone may submit as another user, and nobody who could look into the process of a root's is one of the jobs.
-        const command = [spec.user, ...sbatchArguments(spec)];
-        const args = ['-n', '/usr/local/lib/jobrunner/submit-job', ...command];
-        return parseSbatch(await run('sudo', args, { input: script }));
-      }),
     setAccount: (account, limits, unixUser) => setAccount(run, account, limits, unixUser),
     queue: async () => readSqueue(await run('squeue', squeueArguments())),
     pending: async () => parsePending(await run('squeue', pendingArguments())),

@@ -1,7 +1,7 @@
 import type { Database } from '../../db/database.js';
 import type { OperatorClient } from '../../cluster/slurm/client.js';
 import { SlurmError } from '../../cluster/slurm/command.js';
-import { niceOf } from '../../cluster/slurm/sbatch.js';
+import { niceOf } from '../../cluster/slurm/priority.js';
 import type { Job } from '../job.js';
 import * as store from '../store.js';
 

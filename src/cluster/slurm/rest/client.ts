@@ -2,12 +2,11 @@ import pLimit from 'p-limit';
 import { z } from 'zod';
 import { AppError } from '../../../errors.js';
 import { SlurmError } from '../command.js';
-import type { ExternalClient, SubmitDefaults } from '../external/client.js';
+import type { ExternalClient } from '../external/client.js';
 import { historyPath, parseHistory, parseJobs, parsePendingJobs } from './jobs.js';
 import { parseRestNodes } from './nodes.js';
 import { parseRestPartitions } from './partitions.js';
 import { onceEach, readReply, type TellUnread } from './read.js';
-import { parseSubmitted, submitBody } from './submit.js';
 import type { RestAsk } from './transport.js';
 import { optionalNumber, text } from './value.js';
 import { chooseVersion, isFlat, type RestVersion } from './version.js';
@@ -18,12 +17,10 @@ export interface RestClientParts {
   hasAccounting: boolean;
   /** Whose the jobs are. */
   user: string;
-  defaults: SubmitDefaults;
   /** Told once of each field that is not as expected. */
   onUnread: TellUnread;
 }
 
-const submitsAtOnce = 4;
 const asksAtOnce = 4;
 
 const pingReply = z.object({
@@ -59,7 +56,7 @@ export async function findVersion(
 
 /** An external cluster's Slurm through its slurmrestd. */
 export function restClient(parts: RestClientParts): ExternalClient {
-  const { ask, version, hasAccounting, user, defaults } = parts;
+  const { ask, version, hasAccounting, user } = parts;
   const tell = onceEach(parts.onUnread);
   // Lists have a slash at their end since v0.0.40.
   const slash = isFlat(version) ? '' : '/';
@@ -67,7 +64,6 @@ export function restClient(parts: RestClientParts): ExternalClient {
     ask({ method: 'GET', path, ...(timeoutMs !== undefined && { timeoutMs }) });
   const slurm = `/slurm/${version}`;
   const slurmdb = `/slurmdb/${version}`;
-  const limit = pLimit(submitsAtOnce);
   const change = async (id: number, body: object) => {
     const reply = await ask({ method: 'POST', path: `${slurm}/job/${id}`, body });
     const failed = readReply(changeReply, reply).results?.find((result) => result.error_code);
@@ -79,11 +75,6 @@ export function restClient(parts: RestClientParts): ExternalClient {
   };
   const askHistory = (since: number) => askAccounting(historyPath(since).replace('?', `${slash}?`));
   return {
-    submit: (spec, script) =>
-      limit(async () => {
-        const body = submitBody(version, spec, script, defaults);
-        return parseSubmitted(await ask({ method: 'POST', path: `${slurm}/job/submit`, body }));
-      }),
     queue: async () => parseJobs(await get(`${slurm}/jobs${slash}`), user, tell),
     pending: async () => parsePendingJobs(await get(`${slurm}/jobs${slash}`), tell),
     history: askHistory,

@@ -1,16 +1,39 @@
 import { z } from 'zod';
-import type { SubmitSpec } from '../sbatch.js';
-import type { SubmitDefaults } from '../external/client.js';
-import { readReply } from './read.js';
-import { isFlat, type RestVersion } from './version.js';
+import pLimit from 'p-limit';
+import { readReply } from '../rest/read.js';
+import type { RestAsk } from '../rest/transport.js';
+import { isFlat, type RestVersion } from '../rest/version.js';
+import {
+  submitsAtOnce,
+  type JobSubmitter,
+  type SubmitDefaults,
+  type SubmitSpec,
+} from './job-submitter.js';
 
-/** A batch script needs an environment of some kind; what a job gets stands in its script. */
+/** Submits through slurmrestd, as the user of its token. */
+export function restSubmitter(
+  ask: RestAsk,
+  version: RestVersion,
+  defaults: SubmitDefaults,
+): JobSubmitter {
+  const limit = pLimit(submitsAtOnce);
+  const path = `/slurm/${version}/job/submit`;
+  return {
+    submit: (spec, script) =>
+      limit(async () => {
+        const body = submitBody(version, spec, script, defaults);
+        return parseSubmitted(await ask({ method: 'POST', path, body }));
+      }),
+  };
+}
+
+/** A batch script needs some environment; the script itself sets what a job gets. */
 const environment = { PATH: '/usr/local/bin:/usr/bin:/bin' };
 
-/** Up to v0.0.38 time limits are plain minutes, of which so many are without end. */
+/** No limit, in the plain minutes that versions up to v0.0.38 count in. */
 const endless = 2 ** 32 - 1;
 
-/** The body of `POST /slurm/…/job/submit`, which says what sbatch.ts says to sbatch. */
+/** Makes the body of `POST /slurm/…/job/submit`: the same request as sbatch.ts makes of sbatch. */
 export function submitBody(
   version: RestVersion,
   spec: SubmitSpec,
@@ -65,6 +88,6 @@ function tresOf(gres: string): string {
 }
 
 /** @throws SlurmError */
-export function parseSubmitted(reply: unknown): number {
+function parseSubmitted(reply: unknown): number {
   return readReply(z.object({ job_id: z.number().int().positive() }), reply).job_id;
 }
