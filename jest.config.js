@@ -15,6 +15,6 @@ export default {
     ],
   },
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
-  // Nothing is to be quick here, on machines that may be busy: a test that ends does so long before, and a wait says what for.
-  testTimeout: 120_000,
+  // Machines may be busy, so only a hang reaches this: each wait inside a test fails earlier, and says why.
+  testTimeout: 240_000,
 };

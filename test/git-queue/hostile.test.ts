@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, jest, test } from '@jest/globals';
+import { afterEach, describe, expect, test } from '@jest/globals';
 import {
   chmodSync,
   mkdirSync,
@@ -24,8 +24,6 @@ import { Repository } from '../../src/ingest/git-queue/repository.js';
 import { storeResults } from '../../src/ingest/git-queue/results.js';
 import { GitQueueSource } from '../../src/ingest/git-queue/source.js';
 import { jobScript, QueueRepo, queueText } from './queue-repo.js';
-
-jest.setTimeout(240_000);
 
 const header = 'script,args,kwargs,status\n';
 const limits = { fileBytes: 1024 ** 2, totalBytes: 100 * 1024 ** 2, files: 1000 };

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,8 +10,6 @@ import { Repository } from '../../src/ingest/git-queue/repository.js';
 import { serviceGit } from '../../src/ingest/git-queue/transport.js';
 import { SshWorld } from '../remote/ssh-servers.js';
 import { jobScript, QueueRepo, queueText } from './queue-repo.js';
-
-jest.setTimeout(180_000);
 
 let world: SshWorld;
 let repo: QueueRepo;

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, jest, test } from '@jest/globals';
+import { afterEach, describe, expect, test } from '@jest/globals';
 import { createHash } from 'node:crypto';
 import {
   existsSync,
@@ -10,8 +10,6 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { jobScript, QueueRepo, queueText } from './queue-repo.js';
-
-jest.setTimeout(240_000);
 
 let repo: QueueRepo;
 afterEach(() => repo.remove());

@@ -2,12 +2,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execa } from 'execa';
 import type { Project } from './api.js';
 import { GitLabStandIn } from './stand-in.js';
-
-jest.setTimeout(120_000);
 
 const mainJs = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 

@@ -1,12 +1,10 @@
-import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { setTimeout } from 'node:timers/promises';
 import { parse } from 'yaml';
 import { AppError } from '../../src/errors.js';
 import type { Project } from './api.js';
 import { ClaimingServer } from './claiming-server.js';
 import { GitLabStandIn } from './stand-in.js';
-
-jest.setTimeout(180_000);
 
 interface Response {
   status: string;

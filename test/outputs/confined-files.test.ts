@@ -253,7 +253,7 @@ describe('openConfined', () => {
       swapper.postMessage('stop');
       await once(swapper, 'exit');
     }
-  }, 180_000);
+  });
 });
 
 describe('walkConfined', () => {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import {
   existsSync,
@@ -14,8 +14,6 @@ import { join } from 'node:path';
 import { makeDataset, makePlainDataset } from './dataset-files.js';
 import { hostOf, RemoteJobs, until } from './remote-jobs.js';
 import { SshWorld, type Machine } from './ssh-servers.js';
-
-jest.setTimeout(240_000);
 
 let world: SshWorld;
 let jobs: RemoteJobs;

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, jest, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
@@ -16,8 +16,6 @@ import { SshWorld } from './ssh-servers.js';
 /*
  * The disk of JR_ROOT is full when a job on an SSH host is to leave something here. What it has left there is the only copy.
  */
-
-jest.setTimeout(240_000);
 
 let world: SshWorld;
 let jobs: RemoteJobs;

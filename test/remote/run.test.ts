@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import {
   lstatSync,
@@ -15,8 +15,6 @@ import { join } from 'node:path';
 import { alternatingLines, printAlternating } from '../alternating-lines.js';
 import { RemoteJobs, until } from './remote-jobs.js';
 import { SshWorld } from './ssh-servers.js';
-
-jest.setTimeout(240_000);
 
 let world: SshWorld;
 let jobs: RemoteJobs;

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readRemoteConfig } from '../../src/config/ssh.js';
@@ -12,8 +12,6 @@ import { sweep } from '../../src/machines/ssh-hosts/watch/sweep.js';
 import { makePlainDataset } from './dataset-files.js';
 import { RemoteJobs, until } from './remote-jobs.js';
 import { SshWorld, type Machine } from './ssh-servers.js';
-
-jest.setTimeout(240_000);
 
 let world: SshWorld;
 let jobs: RemoteJobs;

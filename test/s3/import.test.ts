@@ -49,7 +49,7 @@ beforeAll(async () => {
   });
   for (const Bucket of [bucket, 'other-bucket'])
     await seed.send(new CreateBucketCommand({ Bucket }));
-}, 240_000);
+});
 
 afterAll(async () => {
   seed?.destroy();

@@ -29,12 +29,12 @@ beforeAll(async () => {
   const hosts = [{ name, host: address, user, gpus, cpus: 4, memory_gb: 16 }];
   writeFileSync(nodesFile, stringify({ defaults, hosts }));
   stack = await LiveStack.start({ JR_SSH_NODES: nodesFile, JR_SSH_WATCH_INTERVAL: '1' });
-}, 120_000);
+});
 
 afterAll(async () => {
   await stack.remove();
   await world.close();
-}, 120_000);
+});
 
 async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
   for (const deadline = Date.now() + 60_000; Date.now() < deadline;) {
@@ -111,7 +111,7 @@ test('a job for any place runs here as runner and as any other job, and reaches 
   const script = await stack.call('GET', `/jobs/${job.job_id}/script`);
   expect(script.text).toContain(`JR_OUTPUT_DIR='${stack.root}/results/${job.job_id}'`);
   expect((await stack.call('DELETE', `/jobs/${job.job_id}`)).status).toBe(204);
-}, 120_000);
+});
 
 test('or on an SSH host, where this machine has no room, and its script is that host’s', async () => {
   await openOnly('gpu-0');
@@ -125,7 +125,7 @@ test('or on an SSH host, where this machine has no room, and its script is that 
   expect(script).toContain(`JR_OUTPUT_DIR='${home}/jobrunner/jobs/`);
   expect(script).not.toContain(stack.root);
   expect((await stack.call('DELETE', `/jobs/${job.job_id}`)).status).toBe(204);
-}, 120_000);
+});
 
 test('a user’s runs here as that user, and neither here nor from a host is what it writes another’s to read', async () => {
   const alice = await stack.asUser('alice');
@@ -150,7 +150,7 @@ test('a user’s runs here as that user, and neither here nor from a host is wha
     expect(other.log).toBe('nothing\n');
     expect((await stack.call('DELETE', `/jobs/${id}`, asked)).status).toBe(204);
   }
-}, 120_000);
+});
 
 test('one that waits is one job, which starts at the first place that gets free', async () => {
   await openOnly();
@@ -164,7 +164,7 @@ test('one that waits is one job, which starts at the first place that gets free'
     slurm_job_id: json.slurm_job_id,
     log: 'main\n',
   });
-}, 120_000);
+});
 
 test('is not run where the API has put a link to a file of jr-remote’s in its log’s place', async () => {
   const own = join(stack.root, 'remote/state/x.conf');
@@ -183,7 +183,7 @@ test('is not run where the API has put a link to a file of jr-remote’s in its 
     expect(existsSync(join(stack.root, 'results', String(json.job_id), 'ran'))).toBe(false);
   }
   expect(readFileSync(own, 'utf8')).toBe('# own\n');
-}, 120_000);
+});
 
 test('is ended here when it is cancelled, also one that will not, and all that it started', async () => {
   await openOnly('box0');
@@ -198,13 +198,13 @@ test('is ended here when it is cancelled, also one that will not, and all that i
   expect(await stack.finish(id)).toMatchObject({ status: 'CANCELLED', failure: 'cancelled' });
   const left = await stack.shell(`pgrep -fx "sleep ${mark}" || echo none`);
   expect(left.log).toBe('none\n');
-}, 120_000);
+});
 
 test('is held to its memory here', async () => {
   await openOnly('box0');
   const hog = 'echo begun; x=$(head -c 600M /dev/zero | tr "\\0" x); sleep 60';
   expect(await run(hog)).toMatchObject({ failure: 'out_of_memory', node: 'box0' });
-}, 120_000);
+});
 
 test('what only one of the places has is had there', async () => {
   await openOnly('box0', 'gpu-0');
@@ -218,4 +218,4 @@ test('what only one of the places has is had there', async () => {
     422,
     expect.stringMatching(/^gpus: 3 asked for, 2 is the most/),
   ]);
-}, 120_000);
+});

@@ -39,4 +39,4 @@ test('JR_USE_CGROUPS=1 lets the kernel hold jobs to their memory, or is refused 
   } finally {
     await stack.remove();
   }
-}, 180_000);
+});

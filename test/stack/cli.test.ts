@@ -31,12 +31,12 @@ beforeAll(async () => {
   script = join(work, 'train.py');
   writeFileSync(script, 'import sys; print("ran", sys.argv[1:])\n', { mode: 0o644 });
   stack = await LiveStack.start({ JR_JOBS_FILE_INTERVAL: '1' });
-}, 180_000);
+});
 
 afterAll(async () => {
   await stack.remove();
   rmSync(work, { recursive: true });
-}, 180_000);
+});
 
 /** As root on the box, whose token is in its secrets folder: the variable is not set. */
 async function cli(args: string[], env: Record<string, string> = {}, cwd = work) {
@@ -60,7 +60,7 @@ describe('finding the API', () => {
     expect(refused).toMatchObject({ code: 1, out: '' });
     expect(refused.err).toMatch(/^jobrunner: the API at \S+ refuses the token: JR_AUTH_TOKEN/);
     expect(refused.err).not.toContain('not-the-token');
-  }, 180_000);
+  });
 
   test('says in one line what is wrong', async () => {
     const nobody = await cli(['jobs', '--url', 'http://127.0.0.1:1']);
@@ -84,7 +84,7 @@ describe('finding the API', () => {
       code: 1,
       err: 'jobrunner: there is no job 99',
     });
-  }, 180_000);
+  });
 
   test('shows the box’s token to no other machine, nor to whom it is sent on', async () => {
     const seen: (string | undefined)[] = [];
@@ -103,7 +103,7 @@ describe('finding the API', () => {
       elsewhere.close();
       away.close();
     }
-  }, 180_000);
+  });
 });
 
 describe('jobrunner add', () => {
@@ -134,7 +134,7 @@ describe('jobrunner add', () => {
     expect(log).toEqual({ code: 0, out: done.log.trimEnd(), err: '' });
     const listed = await cli(['jobs']);
     expect(listed.out).toMatch(/^JOB .*\n\d+ +COMPLETED +1 +1 .* train\.py/);
-  }, 180_000);
+  });
 
   test('refuses what the service would refuse, and writes nothing', async () => {
     const file = join(work, 'refused.txt');
@@ -160,7 +160,7 @@ describe('jobrunner add', () => {
       code: 1,
       err: expect.stringContaining('there is no folder /none'),
     });
-  }, 180_000);
+  });
 
   test('needs no token, so that whoever may write the file can add to it', async () => {
     const file = join(work, 'runners.txt');
@@ -190,7 +190,7 @@ describe('jobrunner add', () => {
       exitCode: 2,
       stderr: expect.stringMatching(/auth-token: not readable.*sudo.*JR_AUTH_TOKEN$/),
     });
-  }, 180_000);
+  });
 
   test('ends the half-written line of another first, and says when nobody watches the file', async () => {
     const file = join(work, 'half.txt');
@@ -198,7 +198,7 @@ describe('jobrunner add', () => {
     const added = await cli(['add', 'train.py', '--output-file', 'half.txt']);
     expect(added).toMatchObject({ code: 0, err: expect.stringContaining('JobRunner watches') });
     expect(readFileSync(file, 'utf8')).toBe(`0,${script},,--half\n,${script},,,\n`);
-  }, 180_000);
+  });
 
   test('loses no line and mixes none up when many write at once', async () => {
     const file = join(work, 'many.txt');
@@ -243,7 +243,7 @@ describe('jobrunner add', () => {
     await holder;
     expect((await adding).code).toBe(0);
     expect(readFileSync(file, 'utf8')).toBe(`first\nsecond\n,${script},,,\n`);
-  }, 180_000);
+  });
 });
 
 describe('jobrunner status', () => {
@@ -282,7 +282,7 @@ describe('jobrunner status', () => {
       out: expect.stringMatching(new RegExp(`^job ${json.job_id} is (COMPLETING|CANCELLED)$`)),
     });
     await stack.finish(waiting.json.job_id);
-  }, 180_000);
+  });
 });
 
 describe('pausing a GPU', () => {
@@ -316,7 +316,7 @@ describe('pausing a GPU', () => {
       code: 1,
       err: expect.stringContaining('there is no GPU 7'),
     });
-  }, 180_000);
+  });
 });
 
 describe('screens', () => {
@@ -351,7 +351,7 @@ describe('screens', () => {
     expect(done).toMatchObject({ status: 'COMPLETED' });
     expect(done.log).toContain('typed hello');
     expect(await cli(['attach', id])).toMatchObject({ code: 1 });
-  }, 180_000);
+  });
 });
 
 async function listen(

@@ -22,11 +22,11 @@ beforeAll(async () => {
   site = await SiteSlurm.start();
   api = new SiteApi(site);
   await api.putGoodToken();
-}, 180_000);
+});
 
 afterAll(async () => {
   await site?.remove();
-}, 180_000);
+});
 
 /** Starts the API, and removes it again. */
 async function withStack(
@@ -45,8 +45,8 @@ describe('over slurmrestd', () => {
   let rest: LiveStack;
   beforeAll(async () => {
     rest = await api.start(api.viaRest());
-  }, 180_000);
-  afterAll(() => rest?.remove(), 180_000);
+  });
+  afterAll(() => rest?.remove());
   const submit = () => rest.submit({ command_key: 'shell', command: 'echo once >>n; cat n' });
 
   test.each([
@@ -81,7 +81,6 @@ describe('over slurmrestd', () => {
         await api.putGoodToken();
       }
     },
-    180_000,
   );
 
   test('while it is down jobs wait, and go once when it is back', async () => {
@@ -90,7 +89,7 @@ describe('over slurmrestd', () => {
     expect(waiting.status).toBe(202);
     await site.startRest();
     expect(await rest.finish(waiting.json.job_id)).toMatchObject({ log: 'once\n' });
-  }, 180_000);
+  });
 
   test('a job cannot be requeued, and is told what to do instead', async () => {
     const { json } = await rest.submit({ command_key: 'shell', command: untilTold });
@@ -99,14 +98,14 @@ describe('over slurmrestd', () => {
     expect(status).toBe(501);
     expect(reply.error.message).toMatch(/rerun/);
     await rest.call('POST', `/jobs/${json.job_id}/cancel`);
-  }, 180_000);
+  });
 
   test('it is asked at a socket', async () => {
     const settings = { ...api.viaRest(), JR_SLURMRESTD_URL: `unix:${site.restSocket}` };
     await withStack(settings, async (stack) => {
       expect(await stack.shell('id -un')).toMatchObject({ log: 'runner\n', status: 'COMPLETED' });
     });
-  }, 180_000);
+  });
 
   test('a job that it tells of in unknown words stays as it was, and hides no other', async () => {
     // The real one says what it always did: its words are changed on the way.
@@ -156,7 +155,7 @@ describe('over slurmrestd', () => {
       proxy.closeAllConnections();
       proxy.close();
     }
-  }, 180_000);
+  });
 
   test('it is asked behind TLS, of a server whose certificate holds, and of no other', async () => {
     const [key, cert] = [join(site.root, 'tls.key'), join(site.root, 'tls.crt')];
@@ -192,7 +191,7 @@ describe('over slurmrestd', () => {
       proxy.closeAllConnections();
       proxy.close();
     }
-  }, 180_000);
+  });
 });
 
 describe('with JR_SLURM_USER, by sudo', () => {
@@ -215,11 +214,11 @@ describe('with JR_SLURM_USER, by sudo', () => {
       JR_SLURM_USER: 'runner',
       JR_SLURM_GROUP: 'runner',
     });
-  }, 180_000);
+  });
   afterAll(async () => {
     await stack?.remove();
     rmSync(rule(), { force: true });
-  }, 180_000);
+  });
 
   test('jobs run as that user, who cannot read what is the API’s alone', async () => {
     const { root } = stack;
@@ -231,7 +230,7 @@ describe('with JR_SLURM_USER, by sudo', () => {
     const { text } = await stack.call('GET', `/outputs/by_job/${job.job_id}`);
     expect(text).toContain('d/model.pt');
     expect((await stack.call('DELETE', `/jobs/${job.job_id}`)).status).toBe(204);
-  }, 180_000);
+  });
 
   test('a job is held, released, requeued and cancelled as that user', async () => {
     const { json: job } = await stack.submit({
@@ -253,7 +252,7 @@ describe('with JR_SLURM_USER, by sudo', () => {
     expect(await inSlurm()).toMatch(/^runner PENDING (?!JobHeld).* 300$/);
     expect(await act('cancel')).toBe(200);
     expect(await stack.finish(job.job_id)).toMatchObject({ status: 'CANCELLED' });
-  }, 180_000);
+  });
 });
 
 async function refused(settings: Record<string, string>): Promise<string> {
@@ -285,4 +284,4 @@ test('what is missing stops the start with one line', async () => {
   expect(await refused({ ...api.viaRest(), JR_SLURMRESTD_URL: 'http://127.0.0.1:1' })).toMatch(
     /^jobrunner: JR_SLURMRESTD_URL: slurmrestd does not answer \(ECONNREFUSED\)$/,
   );
-}, 180_000);
+});

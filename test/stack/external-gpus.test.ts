@@ -15,12 +15,12 @@ beforeAll(async () => {
   const api = new SiteApi(site);
   await api.putGoodToken();
   stacks = await api.startBothWays();
-}, 180_000);
+});
 
 afterAll(async () => {
   await Promise.all(Object.values(stacks ?? {}).map((stack) => stack.remove()));
   await site?.remove();
-}, 180_000);
+});
 
 describe.each(['commands', 'rest'])(
   'over the %s of a site without accounting, with GPUs of several types and shares of them',
@@ -46,7 +46,7 @@ describe.each(['commands', 'rest'])(
       const { status, json } = await stack().call('GET', '/health');
       expect([status, json]).toMatchObject([200, { status: 'ok', slurmdbd: 'none' }]);
       expect(stack().stderr).toMatch(/keeps no history of jobs/);
-    }, 180_000);
+    });
 
     test('its GPUs are shown by type, with those in use', async () => {
       const shared = await slow({ gpus: 0.5, gpu_type: 'a100', partition: 'mixed' });
@@ -69,7 +69,7 @@ describe.each(['commands', 'rest'])(
         types: [type(null, 2, 0)],
         shards: { count: 8, used: 0 },
       });
-    }, 180_000);
+    });
 
     test('whole GPUs and shares of any type are given as they are asked for', async () => {
       const given = async (fields: object) => {
@@ -93,7 +93,7 @@ describe.each(['commands', 'rest'])(
         'COMPLETED shard:2 m2',
         'COMPLETED gpu:2 m2',
       ]);
-    }, 180_000);
+    });
 
     test('types that are not there, and shares of untyped GPUs by type, are refused', async () => {
       for (const fields of [
@@ -108,7 +108,7 @@ describe.each(['commands', 'rest'])(
         });
         expect(status).toBe(422);
       }
-    }, 180_000);
+    });
 
     test('a job that ends while the API is away is found as long as slurmctld remembers it', async () => {
       const id = await slow({ partition: 'cpu' });
@@ -128,6 +128,6 @@ describe.each(['commands', 'rest'])(
       expect(await stack().finish(failing.json.job_id)).toMatchObject({
         ...{ status: 'FAILED', exit_code: 4 },
       });
-    }, 180_000);
+    });
   },
 );

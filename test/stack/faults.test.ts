@@ -20,11 +20,11 @@ let stack: LiveStack;
 
 beforeAll(async () => {
   stack = await LiveStack.start();
-}, 180_000);
+});
 
 afterAll(async () => {
   await stack.remove();
-}, 180_000);
+});
 
 /** What the owner would type. */
 function supervisorctl(...args: string[]): void {
@@ -62,7 +62,7 @@ test('a job submitted while slurmctld is down is accepted, and runs once when it
     [second, 'twice\n'],
   ] as const)
     expect(await stack.finish(reply.json.job_id)).toMatchObject({ status: 'COMPLETED', log });
-}, 120_000);
+});
 
 test('a job that Slurm took just before the API was killed is found again, and not run twice', async () => {
   await healthIs('ok');
@@ -89,7 +89,7 @@ test('a job that Slurm took just before the API was killed is found again, and n
     `/outputs/download_by_job?job_id=${json.job_id}&rel_path=runs`,
   );
   expect(runs.text).toBe('run\n');
-}, 120_000);
+});
 
 test('jobs run and their states come while slurmdbd is down', async () => {
   supervisorctl('stop', 'slurmdbd');
@@ -97,7 +97,7 @@ test('jobs run and their states come while slurmdbd is down', async () => {
   expect(await stack.shell('exit 3')).toMatchObject({ status: 'FAILED', exit_code: 3 });
   supervisorctl('start', 'slurmdbd');
   await healthIs('ok');
-}, 240_000);
+});
 
 test('a dataset with a flipped byte is found by verify and never given to a job', async () => {
   const content = 'precious\n'.repeat(1000);
@@ -113,7 +113,7 @@ test('a dataset with a flipped byte is found by verify and never given to a job'
   expect(refused.json.error.code).toBe('dataset_corrupt');
   expect((await stack.call('PUT', `/datasets/${sha}`, { body: content })).status).toBeLessThan(300);
   expect(await stack.shell('true', { dataset_sha: sha })).toMatchObject({ status: 'COMPLETED' });
-}, 180_000);
+});
 
 test('five hundred clients that never finish their headers do not keep others out', async () => {
   const url = new URL(stack.url);
@@ -128,7 +128,7 @@ test('five hundred clients that never finish their headers do not keep others ou
   );
   expect(await stack.shell('echo served')).toMatchObject({ log: 'served\n' });
   for (const socket of slow) socket.destroy();
-}, 180_000);
+});
 
 test('a disk that fills up refuses with 507, leaves nothing half-stored, and the service lives', async () => {
   const disk = await LiveStackOnSmallDisk.start();
@@ -154,7 +154,7 @@ test('a disk that fills up refuses with 507, leaves nothing half-stored, and the
   } finally {
     await disk.remove();
   }
-}, 120_000);
+});
 
 class LiveStackOnSmallDisk {
   private constructor(

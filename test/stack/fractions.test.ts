@@ -7,11 +7,11 @@ let stack: LiveStack;
 
 beforeAll(async () => {
   stack = await LiveStack.start({ JR_SIMULATE_GPUS: '4', JR_JOBS_FILE_INTERVAL: '3600' });
-}, 120_000);
+});
 
 afterAll(async () => {
   await stack.remove();
-}, 180_000);
+});
 
 const { submit, show, end } = gpuJobs(() => stack);
 
@@ -28,7 +28,7 @@ describe('fractions', () => {
     expect(memory.log).toMatch(/^0\.250000 20480 [0-3]\n$/);
     expect(whole.log).toMatch(/^1\.000000 81920 [0-3],[0-3]\n$/);
     expect(none.log).toBe('  \n0\n');
-  }, 180_000);
+  });
 
   test('shares fill a GPU and no more; a share never lies on two', async () => {
     const big = await Promise.all([0, 1, 2, 3].map(() => submit({ gpus: 0.6 })));
@@ -40,7 +40,7 @@ describe('fractions', () => {
     await end(...small, big[0] ?? 0);
     await stack.until(waiting, 'RUNNING');
     await end(waiting, ...big.slice(1));
-  }, 180_000);
+  });
 
   test('a whole GPU is one that nobody shares, also after one of those who shared it has ended', async () => {
     const halves: number[] = [];
@@ -57,7 +57,7 @@ describe('fractions', () => {
     await end(...halves.slice(4), share);
     for (const id of [whole, two]) await stack.until(id, 'RUNNING');
     await end(whole, two);
-  }, 180_000);
+  });
 
   test('memory is rounded up to a share, so that what shares a GPU fits its memory', async () => {
     // 80 GiB: 26.7 GiB are 33.375 shares.
@@ -72,7 +72,7 @@ describe('fractions', () => {
     expect(states.filter((state) => state === 'PENDING')).toHaveLength(1);
     for (const id of ids) await writeFile(join(stack.root, 'results', String(id), 'end'), '');
     for (const id of ids) await stack.finish(id);
-  }, 180_000);
+  });
 
   test.each([
     [{ gpus: -0.5 }, 400, /gpus: cannot be negative/],
@@ -98,7 +98,7 @@ describe('fractions', () => {
     const id = await submit({ gpus: 0.0001 });
     expect((await show(id)).gres).toBe('shard:1');
     await end(id);
-  }, 180_000);
+  });
 });
 
 describe('models', () => {
@@ -135,7 +135,7 @@ describe('models', () => {
     expect(await gres({ llm: 'small' })).toBe(0.25);
     await copyFile('/dev/null', path);
     expect(await gres({ llm: 'small' })).toBe(0.25);
-  }, 180_000);
+  });
 });
 
 describe('priority', () => {
@@ -169,7 +169,7 @@ describe('priority', () => {
       body: new URLSearchParams({ priority: '5' }),
     });
     expect(again.status).toBe(409);
-  }, 120_000);
+  });
 });
 
 describe('allowed GPUs', () => {
@@ -192,7 +192,7 @@ describe('allowed GPUs', () => {
       bound?.includes('nvidia0') === true ? 'shard:nvidia2:70' : 'shard:nvidia0:70',
     );
     await end(share, third, other === first ? second : first);
-  }, 120_000);
+  });
 });
 
 describe('no duplicates', () => {
@@ -215,5 +215,5 @@ describe('no duplicates', () => {
       [1, 2, 3].map(() => stack.submit({ ...job, env: { CODE: '0', N: '2' } })),
     );
     expect(new Set(sides.map((side) => side.json.job_id)).size).toBe(1);
-  }, 180_000);
+  });
 });

@@ -1,8 +1,6 @@
-import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { jobScript, QueueRepo } from '../git-queue/queue-repo.js';
 import { LiveStack } from './live-stack.js';
-
-jest.setTimeout(240_000);
 
 let repo: QueueRepo;
 let stack: LiveStack;

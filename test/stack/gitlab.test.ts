@@ -96,13 +96,13 @@ beforeAll(async () => {
     JR_LEASE_MINUTES: '0.2',
     JR_PUBLIC_URL: 'https://jobs.example.com/',
   });
-}, 180_000);
+});
 
 afterAll(async () => {
   await stack.remove();
   await gitlab.close();
   rmSync(work, { recursive: true });
-}, 180_000);
+});
 
 /** A manifest with one job `a`. */
 function manifest(fields: Record<string, unknown>): Record<string, string> {
@@ -210,7 +210,7 @@ describe('a job in a manifest', () => {
     expect(ours.at(-1)).toBe('Claim GPU job a [skip ci]');
     expect(ours[0]).toBe('Report GPU job a: COMPLETED [skip ci]');
     expect(ours.every((subject) => subject.endsWith(' [skip ci]'))).toBe(true);
-  }, 180_000);
+  });
 
   test('that fails, or cannot be submitted, is reported with the reason', async () => {
     const failing = await gitlab.addProject({ path: 'a/fails', files: manifest({ exit: 3 }) });
@@ -227,7 +227,7 @@ describe('a job in a manifest', () => {
       jobrunner_job_id: null,
       message: 'timeout: expected a number of seconds',
     });
-  }, 180_000);
+  });
 
   test('of a type that is not mapped is shown to admins, and neither claimed nor run', async () => {
     const project = await gitlab.addProject({
@@ -242,7 +242,7 @@ describe('a job in a manifest', () => {
     expect(problem?.message).toContain('"shell; reboot" has no command key');
     expect(await responseOf(project)).toBeUndefined();
     expect(await jobsOf('a/unmapped')).toEqual([]);
-  }, 180_000);
+  });
 
   test('is cancelled when the manifest says so after it was claimed', async () => {
     const held = { hold: hold('cancelled') };
@@ -253,7 +253,7 @@ describe('a job in a manifest', () => {
       status: 'CANCELLED',
       jobrunner_job_id: id,
     });
-  }, 180_000);
+  });
 });
 
 describe('a job of a manifest runs once', () => {
@@ -272,7 +272,7 @@ describe('a job of a manifest runs once', () => {
       nonce: claimed.nonce,
     });
     expect(await jobsOf('a/killed-early')).toHaveLength(1);
-  }, 180_000);
+  });
 
   test('when the API is killed between its end and its report', async () => {
     const gate = closedGate();
@@ -295,7 +295,7 @@ describe('a job of a manifest runs once', () => {
       nonce: claimed.nonce,
     });
     expect(await jobsOf('a/killed-late')).toHaveLength(1);
-  }, 180_000);
+  });
 
   test('here, when the server that had claimed it is gone and its lease has run out', async () => {
     const dead = (leaseUntil: number) =>
@@ -324,7 +324,7 @@ describe('a job of a manifest runs once', () => {
     expect(response.worker).not.toBe('dead-01234567');
     expect(await responseOf(alive)).toMatchObject({ worker: 'dead-01234567' });
     expect(await responseOf(foreign)).toEqual({ status: 'running since monday' });
-  }, 180_000);
+  });
 });
 
 describe('the route', () => {
@@ -338,7 +338,7 @@ describe('the route', () => {
     expect(await cli('ingest', 'resume', 'gitlab')).toContain('takes jobs again');
     expect(await untilResponse(project, reported)).toMatchObject({ status: 'COMPLETED' });
     expect((await stack.call('POST', '/ingest/nowhere/pause')).status).toBe(404);
-  }, 180_000);
+  });
 
   test('keeps its token out of logs, environments, arguments and replies', async () => {
     const pid = await stack.pidOf('api');
@@ -367,5 +367,5 @@ describe('the route', () => {
     expect(text).toMatch(/jobrunner_ingest_last_scan_timestamp_seconds\{route="gitlab"\} \d{10}/);
     expect(text).toMatch(/jobrunner_ingest_errors_total\{route="gitlab"\} \d+/);
     expect(text).toContain('jobrunner_ingest_paused{route="jobs-file"} 0');
-  }, 180_000);
+  });
 });

@@ -20,11 +20,11 @@ beforeAll(async () => {
     JR_JOBS_FILE_INTERVAL: '3600',
   });
   idle = await submit({ gpus: 0.1, allowed_gpus: '2' });
-}, 120_000);
+});
 
 afterAll(async () => {
   await stack.remove();
-}, 180_000);
+});
 
 const { submit, show, end } = gpuJobs(() => stack);
 
@@ -128,7 +128,7 @@ describe('a paused GPU', () => {
     await until('no placeholder is left', () =>
       Promise.resolve(slurm('PD', 'R').every((line) => !line.startsWith('hold'))),
     );
-  }, 240_000);
+  });
 
   test('lets a whole-GPU job end, and is passed by jobs that may go elsewhere', async () => {
     const whole = await submit({ gpus: 1, allowed_gpus: '0', time_limit: '60' });
@@ -145,7 +145,7 @@ describe('a paused GPU', () => {
     expect(await placed(anywhere)).toEqual([2]);
     await end(choosy, anywhere);
     await resume(0);
-  }, 120_000);
+  });
 
   test('may be every one; then jobs wait and say so', async () => {
     for (const index of [0, 1, 2]) expect((await pause(index)).status).toBe(200);
@@ -166,7 +166,7 @@ describe('a paused GPU', () => {
     await stack.until(two, 'RUNNING');
     await end(two);
     await resume(2);
-  }, 120_000);
+  });
 
   test.each([
     ['pause', '7', 404, /there is no GPU 7; there are 0 to 2/],
@@ -215,7 +215,7 @@ describe('the state file', () => {
     const job = await submit({ gpus: 1, allowed_gpus: '1' });
     await stack.until(job, 'RUNNING');
     await end(job);
-  }, 180_000);
+  });
 });
 
 describe('strangers', () => {
@@ -266,7 +266,7 @@ describe('strangers', () => {
     await end(job);
     await remove('gpu1.processes');
     await remove('gpu1.usage');
-  }, 180_000);
+  });
 
   test('are not our own jobs', async () => {
     const job = await submit({
@@ -296,7 +296,7 @@ describe('strangers', () => {
     await remove('gpu1.usage');
     await remove('gpu1.processes');
     await end(job);
-  }, 180_000);
+  });
 
   test('are not confused with a driver that fails: its GPUs are held back until it answers', async () => {
     await put('broken', '');
@@ -316,7 +316,7 @@ describe('strangers', () => {
     await remove('broken');
     await stack.until(job, 'RUNNING');
     await end(job);
-  }, 180_000);
+  });
 });
 
 describe('a job whose GPU does nothing', () => {
@@ -341,5 +341,5 @@ describe('a job whose GPU does nothing', () => {
     expect((await stack.call('GET', '/gpus/2/history?since=yesterday')).status).toBe(400);
     expect((await stack.call('GET', '/gpus/9/history')).status).toBe(404);
     await end(idle);
-  }, 120_000);
+  });
 });

@@ -19,12 +19,12 @@ beforeAll(async () => {
     JR_JOBS_FILE_INTERVAL: '3600',
   };
   stack = await LiveStack.start(settings, gate.through);
-}, 120_000);
+});
 
 afterAll(async () => {
   await stack.remove();
   await gate.remove();
-}, 180_000);
+});
 
 const { show } = gpuJobs(() => stack);
 
@@ -73,7 +73,7 @@ test('a job that Slurm has no room for is handed over again, and runs once when 
     message: null,
     log: 'run\n',
   });
-}, 120_000);
+});
 
 test('with its attempts used up it is rejected, in Slurm’s words; each pause was twice the one before', async () => {
   setMaxJobCount(1);
@@ -91,7 +91,7 @@ test('with its attempts used up it is rejected, in Slurm’s words; each pause w
   await controllerAnswers();
   expect(await stack.shell('echo room')).toMatchObject({ status: 'COMPLETED', log: 'room\n' });
   expect((await show(id)).status).toBe('REJECTED');
-}, 180_000);
+});
 
 test('while Slurm may still take a job, nobody is told that it is cancelled; once Slurm has it, it can be', async () => {
   await gate.order('lose-answer', 'sudo * /usr/local/lib/jobrunner/submit-job *');
@@ -106,4 +106,4 @@ test('while Slurm may still take a job, nobody is told that it is cancelled; onc
   await stack.until(json.job_id, 'RUNNING');
   expect((await cancel()).status).toBe(200);
   expect((await stack.finish(json.job_id)).status).toBe('CANCELLED');
-}, 120_000);
+});

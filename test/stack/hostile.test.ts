@@ -22,12 +22,12 @@ let work: string;
 beforeAll(async () => {
   work = mkdtempSync(join(tmpdir(), 'jr-hostile-'));
   stack = await LiveStack.start();
-}, 180_000);
+});
 
 afterAll(async () => {
   await stack.remove();
   rmSync(work, { recursive: true });
-}, 180_000);
+});
 
 const slurmConf = () => join(stack.root, 'slurm/etc/slurm.conf');
 
@@ -94,7 +94,7 @@ test('what is submitted under another’s comment is not taken for that job', as
   expect(seen.json).toMatchObject({ status: 'RUNNING', slurm_job_id: number });
   await stack.call('POST', `/jobs/${id}/cancel`);
   await stack.until(id, 'CANCELLED');
-}, 180_000);
+});
 
 test('a job can neither submit, change, cancel nor see jobs: munge does not speak to it', async () => {
   const other = await stack.submit({ command_key: 'shell', command: 'sleep 600', mem_gb: 0.2 });
@@ -125,7 +125,7 @@ test('a job can neither submit, change, cancel nor see jobs: munge does not spea
   expect((await stack.call('GET', `/jobs/${id}`)).json.status).toBe('RUNNING');
   await stack.call('POST', `/jobs/${id}/cancel`);
   await stack.until(id, 'CANCELLED');
-}, 120_000);
+});
 
 test('the API hands Slurm jobs of the jobs’ users alone, and can have root read or run nothing', async () => {
   const submit = async (
@@ -170,7 +170,7 @@ test('the API hands Slurm jobs of the jobs’ users alone, and can have root rea
   expect(shown.stdout).toMatch(/UserId=runner\(\d+\) GroupId=jr-owner\(/);
   expect(shown.stdout).not.toMatch(/Comment=mine|BurstBuffer/);
   expect((await as('jobrunner', ['sudo', '-n', 'id'], env)).stderr).toMatch(/password|not allowed/);
-}, 180_000);
+});
 
 test('a job reads no secret, state or log of the service, and becomes nobody else', async () => {
   const paths = [
@@ -193,7 +193,7 @@ test('a job reads no secret, state or log of the service, and becomes nobody els
     { split_log: true },
   );
   expect(job).toMatchObject({ status: 'COMPLETED', log: '' });
-}, 180_000);
+});
 
 test('a log that is a link to a file of root’s is not written through', async () => {
   const target = join(work, 'of-root');
@@ -205,4 +205,4 @@ test('a log that is a link to a file of root’s is not written through', async 
   const submitted = await submitAsRunner(...options, '--wrap=echo written');
   expect(submitted.exitCode).not.toBe(0);
   expect(readFileSync(target, 'utf8')).toBe('');
-}, 180_000);
+});

@@ -54,12 +54,12 @@ beforeAll(async () => {
     writeFileSync(join(work, name), script, { mode: 0o644 });
   stack = await LiveStack.start({ JR_SIMULATE_GPUS: '4', JR_JOBS_FILE_INTERVAL: '1' });
   file = join(stack.root, 'jobs.txt');
-}, 180_000);
+});
 
 afterAll(async () => {
   await stack.remove();
   rmSync(work, { recursive: true });
-}, 180_000);
+});
 
 async function status(): Promise<Status> {
   return (await stack.call<Status>('GET', '/ingest/jobs-file')).json;
@@ -103,7 +103,7 @@ describe('the jobs file', () => {
       lines: 0,
       problems: [],
     });
-  }, 180_000);
+  });
 
   test('makes jobs of lines in all the forms there are', async () => {
     appendFileSync(
@@ -131,7 +131,7 @@ describe('the jobs file', () => {
     expect(train?.log).toContain("ran ['--llm', 'qwen2.5-7b-inst', '--epochs', '100'");
     expect(odd?.log).toContain("ran ['--text', 'hello, world'");
     expect(await status()).toMatchObject({ lines: 4, submitted: 4, problems: [] });
-  }, 180_000);
+  });
 
   test('tells of bad lines by their numbers and takes the others', async () => {
     const fresh = join(stack.root, 'fresh.txt');
@@ -162,7 +162,7 @@ describe('the jobs file', () => {
     // A script that was missing is looked for again, without the file being touched.
     writeFileSync(join(work, 'none.py'), script, { mode: 0o644 });
     await until((s) => s.problem_count === 5 && s.submitted === 3);
-  }, 180_000);
+  });
 
   test('waits for the end of a half-written line', async () => {
     appendFileSync(file, `0,${work}/train.py,,--half wri`);
@@ -172,7 +172,7 @@ describe('the jobs file', () => {
     await until((s) => s.submitted === 4);
     await stack.finish(await onlyJob('--half'));
     await onlyJob('written');
-  }, 180_000);
+  });
 
   test('runs nothing twice when it is replaced or the service starts again, not even what failed', async () => {
     const lines = [1, 2].map((n) => `0,${work}/train.py,,--fail --n ${n},\n`).join('');
@@ -199,7 +199,7 @@ describe('the jobs file', () => {
     appendFileSync(file, `0,${work}/train.py,,--fail --n 1,\n`);
     await until((s) => s.submitted === 3);
     expect((await jobs()).length).toBe(before.length + 1);
-  }, 120_000);
+  });
 
   test('returns the job that is there already for a line that would do the same', async () => {
     const before = (await jobs()).length;
@@ -211,7 +211,7 @@ describe('the jobs file', () => {
     appendFileSync(file, `6,${work}/train.py,,--good one,0\n`);
     await until((s) => s.submitted === 5);
     expect((await jobs()).length).toBe(before + 1);
-  }, 180_000);
+  });
 
   test('may go and come back, with its lines new again after an interval', async () => {
     rmSync(file);
@@ -222,7 +222,7 @@ describe('the jobs file', () => {
     chmodSync(file, 0o644);
     await until((s) => s.present && s.submitted === 1);
     expect((await jobs()).length).toBe(before + 1);
-  }, 180_000);
+  });
 
   test('is left alone while it is paused, also over a restart of the API', async () => {
     const before = (await status()).submitted;
@@ -240,7 +240,7 @@ describe('the jobs file', () => {
     await until((s) => s.submitted === before + 1);
     await stack.finish(await onlyJob('--while'));
     expect(await shown()).toMatchObject({ paused: null, found: 0, running: 0, lost: 0 });
-  }, 180_000);
+  });
 
   test('that is no jobs file harms nothing', async () => {
     writeFileSync(file, Buffer.alloc(3 * 1024 ** 2, 'MZ\x90\0\n'));
@@ -262,7 +262,7 @@ describe('the jobs file', () => {
     appendFileSync(file, `0,${work}/eval.py,,--after everything,\n`, { mode: 0o644 });
     await until((s) => s.submitted === 1 && s.problem_count === 0);
     await stack.finish(await onlyJob('--after'));
-  }, 180_000);
+  });
 });
 
 /** @throws when lines that are not in the file are still remembered after a minute. */

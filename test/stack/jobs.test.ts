@@ -24,12 +24,12 @@ beforeAll(async () => {
   form.set('file', new Blob([readFileSync(join(work, 'data.tar.gz'))]), 'data.tar.gz');
   const { json } = await stack.call<{ sha256: string }>('POST', '/datasets/upload', { body: form });
   sha = json.sha256;
-}, 180_000);
+});
 
 afterAll(async () => {
   await stack.remove();
   rmSync(work, { recursive: true });
-}, 180_000);
+});
 
 describe('the main job', () => {
   test('pytorch_example trains, logs, and leaves weights to download', async () => {
@@ -56,7 +56,7 @@ describe('the main job', () => {
     writeFileSync(join(work, 'model.pth'), Buffer.from(await download.arrayBuffer()));
     const found = execFileSync('sha256sum', [join(work, 'model.pth')]).toString();
     expect(found.split(' ')[0]).toBe(result.json.outputs[0]?.sha256);
-  }, 180_000);
+  });
 
   test('pytorch_infer runs a script of the dataset, or an uploaded one, with its arguments', async () => {
     const form = new FormData();
@@ -74,7 +74,7 @@ describe('the main job', () => {
     expect(second.log).toContain(`inferred ['--n', '1']`);
     expect(missing).toMatchObject({ status: 'FAILED', exit_code: 2, failure: 'user_code' });
     expect(missing.log).toMatch(/there is no script other\.py.*infer\.py/s);
-  }, 180_000);
+  });
 
   test('echo_params shows parameters as they were given', async () => {
     const params = { text: `a'b"c$(id)\`id\`\n\\`, n: 1.5, list: [1, null], '': 'x' };
@@ -82,7 +82,7 @@ describe('the main job', () => {
     expect(job.log).toContain(`params: ${JSON.stringify(params)}\n`);
     expect(job.log).toContain('args: x y\nargs: \nargs: $HOME\n');
     expect(job.log).toContain('user: runner');
-  }, 180_000);
+  });
 });
 
 describe('what a job sees', () => {
@@ -99,7 +99,7 @@ describe('what a job sees', () => {
     expect(names.sort()).toEqual(expected.split(' ').sort());
     // Else slurmd has started a login shell to ask for an environment, which costs time and lets runner's profile in.
     expect(all).not.toContain('SLURM_GET_USER_ENV');
-  }, 180_000);
+  });
 
   test('it runs as runner, in its own folder, reads its dataset and cannot write it', async () => {
     const job = await stack.shell(
@@ -113,7 +113,7 @@ describe('what a job sees', () => {
     );
     expect(job.log.match(/^refused$/gm)).toHaveLength(2);
     expect(job.log.endsWith('hello.txt\ninfer.py\n')).toBe(true);
-  }, 180_000);
+  });
 
   test('it cannot read the service’s secrets, database or keys', async () => {
     const { root } = stack;
@@ -125,7 +125,7 @@ describe('what a job sees', () => {
     );
     expect(job.log.match(/Permission denied/g)).toHaveLength(7);
     expect(job.log.trim().endsWith('\n0\n0')).toBe(true);
-  }, 180_000);
+  });
 
   test('GPUs are handed out one by one, and a job without any sees none', async () => {
     const show = 'echo "cuda=[$CUDA_VISIBLE_DEVICES] slurm=[$SLURM_JOB_GPUS]"';
@@ -145,7 +145,7 @@ describe('what a job sees', () => {
     const seen = jobs.map((job) => job.log.trim());
     expect(seen.slice(0, 2).sort()).toEqual(['cuda=[0] slurm=[0]', 'cuda=[1] slurm=[1]']);
     expect(seen[2]).toBe('cuda=[] slurm=[]');
-  }, 180_000);
+  });
 });
 
 describe('how a job ends', () => {
@@ -160,7 +160,7 @@ describe('how a job ends', () => {
     expect(killed).toMatchObject({ status: 'FAILED', signal: 11, exit_code: null });
     expect(hog).toMatchObject({ failure: 'out_of_memory' });
     expect(hog.message).toMatch(/used \d+ MiB of memory, its limit is 102 MiB/);
-  }, 180_000);
+  });
 
   test('cancelling ends a job that ignores SIGTERM, and one that waits', async () => {
     const stubborn = await stack.submit({
@@ -179,7 +179,7 @@ describe('how a job ends', () => {
     }
     const again = await stack.call('POST', `/jobs/${stubborn.json.job_id}/cancel`);
     expect(again.status).toBe(409);
-  }, 180_000);
+  });
 
   test('hold, release, requeue and rerun do what Slurm’s words say', async () => {
     const blocker = await stack.submit({ command_key: 'shell', command: 'sleep 600', cpus: 16 });
@@ -217,7 +217,7 @@ describe('how a job ends', () => {
     expect(rerun.status).toBe(201);
     expect(rerun.json.job_id).toBeGreaterThan(id);
     expect(await stack.finish(rerun.json.job_id)).toMatchObject({ log: 'done\n' });
-  }, 120_000);
+  });
 
   test('a removed job takes its outputs and log with it, whatever modes it left', async () => {
     const job = await stack.shell(
@@ -226,7 +226,7 @@ describe('how a job ends', () => {
     expect((await stack.call('DELETE', `/jobs/${job.job_id}`)).status).toBe(204);
     expect((await stack.call('GET', `/jobs/${job.job_id}`)).status).toBe(404);
     expect((await stack.call('GET', `/outputs/by_job/${job.job_id}`)).status).toBe(404);
-  }, 180_000);
+  });
 });
 
 describe('what a job leaves behind', () => {
@@ -236,7 +236,7 @@ describe('what a job leaves behind', () => {
     const job = await stack.shell(`setsid -f ${mark} >/dev/null 2>&1; (${mark} & ) ; true`);
     expect(job.status).toBe('COMPLETED');
     expect(execFileSync('ps', ['-eo', 'args']).toString()).not.toContain(mark);
-  }, 180_000);
+  });
 
   test('a program that winds up at SIGTERM is given the time to', async () => {
     const { json } = await stack.submit({
@@ -249,7 +249,7 @@ describe('what a job leaves behind', () => {
     await stack.call('POST', `/jobs/${json.job_id}/cancel`);
     expect(await stack.finish(json.job_id)).toMatchObject({ status: 'CANCELLED' });
     expect((await stack.finish(json.job_id)).log).toContain('wound up\n');
-  }, 180_000);
+  });
 });
 
 describe('the log', () => {
@@ -262,7 +262,7 @@ describe('the log', () => {
     expect(plain.log).toBe(alternatingLines);
     expect(timed.log).toBe(alternatingLines);
     expect(inScreen.log.replaceAll('\r', '')).toBe(alternatingLines);
-  }, 180_000);
+  });
 
   test('is one, or two on request; windows of it are shown', async () => {
     const print = 'for i in 1 2 3; do echo out$i; echo err$i >&2; done';
@@ -293,7 +293,7 @@ describe('the log', () => {
     expect(await log('tail=2')).toBe(job.log.slice(20));
     expect(await log('offset=5&limit=5')).toBe(job.log.slice(5, 10));
     expect(await log('offset=99999')).toBe('');
-  }, 180_000);
+  });
 
   test('is streamed as server-sent events that can be taken up at a byte', async () => {
     const { json } = await stack.submit({
@@ -318,7 +318,7 @@ describe('the log', () => {
       headers: { 'Last-Event-ID': '9' },
     });
     expect(resumed.text).toMatch(/^id: 21\nevent: log\ndata: second\ndata: third\n\n/);
-  }, 180_000);
+  });
 
   test('a job that replaces its log by a link, or deletes it, shows nothing else of this machine', async () => {
     const folder = `${stack.root}/logs/jobs/$JR_JOB_ID`;
@@ -332,7 +332,7 @@ describe('the log', () => {
       expect(job.log).toMatch(/"code":"not_found"/);
       expect(job.log).not.toContain(stack.token);
     }
-  }, 180_000);
+  });
 
   test('of 300 MB with bytes of every kind comes whole', async () => {
     const job = await stack.submit({
@@ -382,7 +382,7 @@ describe('nothing a caller sends is taken for code', () => {
       expect(job.log).toContain(`args: ${nasty[i]}\n`);
     });
     expect(() => readFileSync('/tmp/jr-pwned')).toThrow('ENOENT');
-  }, 180_000);
+  });
 
   test('an uploaded script’s name cannot lead out of its folder', async () => {
     for (const name of ['../../../tmp/x.py', '..', "a'b$(id).py", '-c', '.hidden']) {
@@ -520,7 +520,7 @@ describe('asking', () => {
     const { json } = await stack.call('GET', `/jobs/${job_id}`);
     expect(json).toMatchObject({ ...fields, conda_env: null, gpu_type: null, screen: false });
     expect(jobReplySchema.parse(json)).toEqual(json);
-  }, 180_000);
+  });
 
   test('dry_run shows the script and starts nothing', async () => {
     const before = await stack.call<{ jobs: unknown[] }>('GET', '/jobs');
@@ -574,7 +574,7 @@ describe('asking', () => {
     await stack.call('POST', '/nodes/box0/resume');
     expect(await stack.finish(json.job_id)).toMatchObject({ status: 'COMPLETED' });
     expect((await stack.call('POST', '/nodes/other/drain')).status).toBe(404);
-  }, 180_000);
+  });
 
   test('every refusal for want of a token is the same', async () => {
     const tries = [undefined, 'Bearer', 'Bearer wrong', 'Basic abc', `Bearer ${stack.token}x`, ''];

@@ -19,11 +19,11 @@ let stack: LiveStack;
 beforeAll(async () => {
   // No token given: one is made.
   stack = await LiveStack.start({ JR_AUTH_TOKEN: '' });
-}, 180_000);
+});
 
 afterAll(async () => {
   await stack.remove();
-}, 180_000);
+});
 
 /** Processes whose command line names the folder, apart from this test's own and init, which may be closed to us. */
 function processesOf(root: string): string[] {
@@ -80,7 +80,7 @@ test('a daemon that dies is restarted, and jobs run again', async () => {
   }
   await until('all is well', isWell, 120);
   expect(await stack.shell('echo alive')).toMatchObject({ status: 'COMPLETED', log: 'alive\n' });
-}, 240_000);
+});
 
 test('a slurmdbd that hangs at its start is restarted, and slurmctld starts again', async () => {
   const allowConnections = (perHour: number) =>
@@ -103,7 +103,7 @@ test('a slurmdbd that hangs at its start is restarted, and slurmctld starts agai
   await until('all is well', isWell, 120);
   expect(stack.stdout.slice(said.length)).toMatch(/^slurmdbd does not listen on port \d+/m);
   expect(await stack.shell('echo alive')).toMatchObject({ status: 'COMPLETED', log: 'alive\n' });
-}, 240_000);
+});
 
 test('a second stack runs beside the first, and a third over the same folder is refused', async () => {
   const other = await LiveStack.start();
@@ -121,7 +121,7 @@ test('a second stack runs beside the first, and a third over the same folder is 
     await other.remove();
   }
   expect(await stack.shell('echo still here')).toMatchObject({ log: 'still here\n' });
-}, 120_000);
+});
 
 test('stopping ends all it started and running jobs, and a second start keeps everything', async () => {
   const content = 'kept\n';
@@ -166,7 +166,7 @@ test('stopping ends all it started and running jobs, and a second start keeps ev
     execFileSync('sacct', options, { env }).toString().includes(`${done.slurm_job_id}|COMPLETED`),
   );
   expect(existsSync(join(stack.root, 'jr_slurm.db'))).toBe(true);
-}, 120_000);
+});
 
 test('when its own watch over slurmctld fails, all is stopped in order and it ends with the error', async () => {
   const pidFile = join(stack.root, 'slurm', 'state', 'slurmctld.pid');
@@ -176,4 +176,4 @@ test('when its own watch over slurmctld fails, all is stopped in order and it en
   expect(await stack.down()).toBe(1);
   expect(stack.stderr).toMatch(/^jobrunner: Error: EISDIR/);
   expect(processesOf(stack.root)).toEqual([]);
-}, 120_000);
+});

@@ -22,4 +22,4 @@ test('a job over its memory is killed where Slurm itself may not look, as in a c
   } finally {
     await stack.remove();
   }
-}, 180_000);
+});

@@ -13,18 +13,18 @@ beforeAll(async () => {
   gate = await CommandGate.make();
   const settings = { JR_SIMULATE_GPUS: '3', JR_JOBS_FILE_INTERVAL: '3600' };
   stack = await LiveStack.start(settings, gate.through);
-}, 120_000);
+});
 
 afterAll(async () => {
   await stack.remove();
   await gate.remove();
-}, 180_000);
+});
 
 // What one leaves when it fails would keep the next ones from starting.
 afterEach(async () => {
   await until('the API answers', answers);
   execFileSync('scancel', ['--partition=main'], { env: slurmEnv() });
-}, 180_000);
+});
 
 const { submit, show, tellToEnd, end } = gpuJobs(() => stack);
 
@@ -128,7 +128,6 @@ describe('a move that is cut off', () => {
       expect(await runsOf(id)).toBe('run\n');
       expect(inSlurm('JobID:12')).toEqual([]);
     },
-    240_000,
   );
 });
 
@@ -148,7 +147,7 @@ describe('while it is being moved', () => {
     await stack.until(id, 'RUNNING');
     await end(id);
     await endAll();
-  }, 120_000);
+  });
 
   test('a job that starts where it is stays there, and runs once', async () => {
     const { id, former, there, leave, makeRoomHere } = await movable();
@@ -167,7 +166,7 @@ describe('while it is being moved', () => {
     await end(id);
     expect(await runsOf(id)).toBe('run\n');
     expect(inSlurm('JobID:12')).toEqual([]);
-  }, 120_000);
+  });
 
   test('a job can be cancelled or held, and is so in its new place', async () => {
     const { id, there, leave, makeRoom, endAll } = await movable();
@@ -186,7 +185,7 @@ describe('while it is being moved', () => {
     expect(waitingInSlurm()).toEqual([]);
     await makeRoom();
     await endAll();
-  }, 120_000);
+  });
 });
 
 test('a priority changed while the job is on its way to Slurm counts there', async () => {
@@ -203,7 +202,7 @@ test('a priority changed while the job is on its way to Slurm counts there', asy
   expect(await late).toBe(usual + 1);
   expect(await placeOf(usual + 1)).toBe((await placeOf(usual)) - 1 + rise);
   await end(all, usual, usual + 1);
-}, 180_000);
+});
 
 test('a held job stays held when its priority changes, and has the place of that once released', async () => {
   const all = await submit({ cpus: 16 });
@@ -228,4 +227,4 @@ test('a held job stays held when its priority changes, and has the place of that
   expect(await placeOf(free)).toBe(before);
   expect(await placeOf(byOwner)).toBeLessThan(before - 599 * 100_000);
   await end(all, changed, plain, free, byOwner);
-}, 180_000);
+});

@@ -4,8 +4,8 @@ import { LiveStack } from './live-stack.js';
 let stack: LiveStack;
 beforeAll(async () => {
   stack = await LiveStack.start({ JR_PUBLIC_STATUS: '1', JR_SIMULATE_GPUS: '0' });
-}, 120_000);
-afterAll(() => stack.remove(), 180_000);
+});
+afterAll(() => stack.remove());
 
 const open = { headers: { Authorization: '' } };
 
@@ -34,4 +34,4 @@ test('with a public status everybody reads the queue server’s API, and nothing
   expect((await stack.call('POST', `/api/cancel/${json.job_id}`, open)).status).toBe(401);
   for (const path of ['/jobs', `/jobs/${json.jobrunner_job_id}`, '/nodes', '/api/x'])
     expect((await stack.call('GET', path, open)).status).toBe(401);
-}, 180_000);
+});

@@ -60,11 +60,11 @@ beforeAll(async () => {
     // As it was: whoever reached the server could read.
     JR_PUBLIC_STATUS: '1',
   });
-}, 120_000);
+});
 afterAll(async () => {
   await stack.remove();
   await world.close();
-}, 120_000);
+});
 
 async function typeText(line: string, uuid = ''): Promise<string> {
   const here = line
@@ -148,7 +148,7 @@ print("Job complete!")
   expect(await found('?user_id=myuser')).toBe(true);
   expect(await found('?status=running')).toBe(false);
   expect(await typeText('python3 token_manager.py list')).toMatch(/myuser/);
-}, 120_000);
+});
 
 test('jobs spread over the hosts, one a GPU; the others wait in their places, and any can be cancelled', async () => {
   write('import time; print("up"); time.sleep(1000)', 600);
@@ -168,7 +168,7 @@ test('jobs spread over the hosts, one a GPU; the others wait in their places, an
   expect(await until(third, ['running'])).toMatchObject({ node_id: running[0]?.node_id });
   expect(await cancel(second)).toMatchObject({ status: 'cancelled' });
   expect(await cancel(third)).toMatchObject({ status: 'cancelled' });
-}, 180_000);
+});
 
 test('a job over its time is killed there, with what it started, and its two outputs are kept apart', async () => {
   // Seconds that no other run of this test sleeps.
@@ -196,4 +196,4 @@ time.sleep(1000)
     (error: { stdout: string }) => error,
   );
   expect(left.stdout).toBe('');
-}, 120_000);
+});

@@ -22,11 +22,11 @@ beforeAll(async () => {
   chmodSync(folder, 0o755);
   stack = await LiveStack.start({ JR_SIMULATE_GPUS: '3' });
   screensDir = layoutOf(stack.root).screens;
-}, 120_000);
+});
 afterAll(async () => {
   await stack.remove();
   rmSync(folder, { recursive: true });
-}, 180_000);
+});
 
 const screens = async () => (await stack.call<ScreenReply>('GET', '/screens')).json.screens;
 
@@ -88,7 +88,7 @@ test('--cuda becomes the GPUs the job was given, whole ones and shares', async (
   expect(share.log).toBe('--cuda 2 --x | 0,1,2\n');
   expect(whole.log).toBe('a --cuda 0,1 | 0,1,2\n');
   expect(none.log).toBe('--cuda 0 | \n');
-}, 120_000);
+});
 
 test('a job runs in its conda environment; a missing one is the user’s, before the command', async () => {
   const root = join(folder, 'conda');
@@ -100,7 +100,7 @@ test('a job runs in its conda environment; a missing one is the user’s, before
   expect(missing).toMatchObject({ status: 'FAILED', exit_code: 2, failure: 'user_code' });
   expect(missing.log).toContain('conda_env: there is no environment nope');
   expect(missing.log).not.toContain('ran');
-}, 120_000);
+});
 
 test('a job runs in its virtual environment, in screen too', async () => {
   const venv = join(folder, 'venv');
@@ -111,7 +111,7 @@ test('a job runs in its virtual environment, in screen too', async () => {
     stack.shell(command, { venv, screen: true }),
   ]);
   expect(jobs.map(({ log }) => log)).toEqual([`${venv}\n`, `${venv}\r\n`]);
-}, 120_000);
+});
 
 test('what cannot be is refused', async () => {
   const wrong = async (fields: Record<string, unknown>) => {
@@ -125,7 +125,7 @@ test('what cannot be is refused', async () => {
     expect(await wrong({ venv })).toEqual([400, 'venv']);
   expect(await wrong({ cuda: 'no' })).toEqual([400, 'cuda']);
   expect(await wrong({ screen: 'perhaps' })).toEqual([400, 'screen']);
-}, 180_000);
+});
 
 test('two jobs in screen are listed by name, have terminals and keep their exit codes', async () => {
   const command =
@@ -166,7 +166,7 @@ test('two jobs in screen are listed by name, have terminals and keep their exit 
     });
   expect(await screens()).toEqual([]);
   expect(screenList()).toContain('No Sockets found');
-}, 120_000);
+});
 
 test('what is typed into an attached session reaches the job', async () => {
   const id = await submit('read -r line; echo "got $line"', { screen: true });
@@ -188,7 +188,7 @@ test('what is typed into an attached session reaches the job', async () => {
   expect(ended).toMatchObject({ status: 'COMPLETED', exit_code: 0 });
   expect(ended.log).toBe('hello\r\ngot hello\r\n');
   expect(shown).toContain('hello');
-}, 120_000);
+});
 
 test('cancelling ends the whole session, once its command has wound up', async () => {
   const id = await submit(
@@ -214,7 +214,7 @@ test('cancelling ends the whole session, once its command has wound up', async (
   ).toEqual([]);
   expect(await logOf(id)).toContain('winding up\r\nwound up\r\n');
   expect(screenList()).toContain('No Sockets found');
-}, 120_000);
+});
 
 test('a job in screen is held to its memory', async () => {
   const ended = await stack.shell('x=$(head -c 600M /dev/zero | tr "\\0" x); sleep 60', {
@@ -225,7 +225,7 @@ test('a job in screen is held to its memory', async () => {
     status: expect.stringMatching(/FAILED|OUT_OF_MEMORY/),
     failure: 'out_of_memory',
   });
-}, 120_000);
+});
 
 test('a session that does not end at SIGTERM is killed, and its socket goes with it', async () => {
   const id = await submit("trap '' TERM HUP; echo started; while :; do sleep 0.1; done", {
@@ -247,4 +247,4 @@ test('a session that does not end at SIGTERM is killed, and its socket goes with
   expect(await eventually(screenList, (list) => list.includes('No Sockets'))).toContain(
     'No Sockets',
   );
-}, 120_000);
+});

@@ -41,12 +41,12 @@ beforeAll(async () => {
     JR_SSH_WATCH_INTERVAL: '1',
     JR_SSH_ALIVE_INTERVAL: '1',
   });
-}, 120_000);
+});
 
 afterAll(async () => {
   await stack.remove();
   await world.close();
-}, 120_000);
+});
 
 const hostOf = ({ name, address, user }: Machine, more: object = {}) => ({
   name,
@@ -122,7 +122,7 @@ describe('a job of the partition ssh', () => {
     expect(removed.status).toBe(204);
     expect(existsSync(join(stack.root, 'results', String(job.job_id)))).toBe(false);
     expect(existsSync(join(stack.root, 'remote/jobs', String(job.job_id)))).toBe(false);
-  }, 180_000);
+  });
 
   test('gets its dataset there, and may ask for more than this machine has', async () => {
     const content = 'training text\n';
@@ -134,7 +134,7 @@ describe('a job of the partition ssh', () => {
       cpus: 4,
     });
     expect([job.status, job.log]).toEqual(['COMPLETED', expect.stringContaining(`\n${content}`)]);
-  }, 180_000);
+  });
 
   test('whose host fails is not said to have failed itself, nor one that says so of its host', async () => {
     const id = await begin('echo begun; sleep 600');
@@ -155,14 +155,14 @@ describe('a job of the partition ssh', () => {
       failure: 'user_code',
       log: 'SSH host gpu-0: is gone\n',
     });
-  }, 180_000);
+  });
 
   test('is ended there when it is cancelled', async () => {
     const id = await begin('echo begun; sleep 600');
     await stack.call('POST', `/jobs/${id}/cancel`);
     expect(await stack.finish(id)).toMatchObject({ status: 'CANCELLED', failure: 'cancelled' });
     await until('nothing of it runs there', () => runsNothing(world.targets[0]));
-  }, 180_000);
+  });
 
   test('can be put back into the queue, and runs anew', async () => {
     const id = await begin('echo begun $SLURM_RESTART_COUNT; [ -e "$HOME/again" ] || sleep 600');
@@ -261,7 +261,7 @@ describe('jobrunner node', () => {
     expect((await node('gpu-0'))?.state).toBe('drained');
     expect(cli('resume', 'gpu-0').out).toMatch(/^gpu-0 is idle/);
     expect(cli('drain', 'none').err).toMatch(/there is no node none/);
-  }, 180_000);
+  });
 
   test('test looks at each host, and fails for what jobs would miss', () => {
     const { code, out } = cli('test');
@@ -271,7 +271,7 @@ describe('jobrunner node', () => {
     // There is no GPU to be found.
     expect([code, out]).toEqual([1, expect.stringMatching(/^gpu-0 +GPUs +fails/m)]);
     expect(cli('test', 'other').err).toMatch(/has no host other/);
-  }, 180_000);
+  });
 
   test('add pins the keys of all on the way, only those that were said to be theirs', () => {
     const aside = join(world.folder, 'aside.yaml');
@@ -296,7 +296,7 @@ describe('jobrunner node', () => {
     for (const { knownHost } of [world.jump, world.targets[1]])
       expect(written).toContain(knownHost);
     expect(alone('--yes').err).toMatch(/has a host added already/);
-  }, 180_000);
+  });
 
   test('add and remove take effect in the running service', async () => {
     const before = readFileSync(nodesFile, 'utf8');
@@ -312,7 +312,7 @@ describe('jobrunner node', () => {
     expect(cli('remove', 'added').err).toMatch(/has no host added; it has gpu-0/);
     expect(readFileSync(nodesFile, 'utf8')).toMatch(/^# ours\n/);
     await until('it is gone', () => isGone('added'));
-  }, 120_000);
+  });
 });
 
 describe('the file of SSH hosts', () => {
@@ -356,7 +356,7 @@ describe('the file of SSH hosts', () => {
     await until('its keys are gone', () => keys() === 'gpu-1.0.key gpu-1.1.key known_hosts');
     writeFileSync(join(stack.root, 'results', String(local.json.job_id), 'go'), '');
     expect(await stack.finish(local.json.job_id)).toMatchObject({ log: 'begun\ndone\n' });
-  }, 180_000);
+  });
 
   test('that is broken changes nothing, and its fault is told', async () => {
     const good = readFileSync(nodesFile, 'utf8');
@@ -371,7 +371,7 @@ describe('the file of SSH hosts', () => {
     expect(await onSsh('echo on')).toMatchObject({ log: 'on\n' });
     writeFileSync(nodesFile, good);
     await until('it is good again', async () => (await problem()) === null);
-  }, 120_000);
+  });
 });
 
 test('a host that does not answer is drained with the reason, and comes back by itself', async () => {
@@ -386,7 +386,7 @@ test('a host that does not answer is drained with the reason, and comes back by 
   await world.targets[1].start();
   await until('it takes jobs', async () => (await node('gpu-1'))?.state === 'idle');
   expect(await onSsh('echo back')).toMatchObject({ log: 'back\n' });
-}, 180_000);
+});
 
 test('stopping ends what runs there, and a second start has the hosts again', async () => {
   const id = await begin('echo begun; sleep 600');
@@ -395,7 +395,7 @@ test('stopping ends what runs there, and a second start has the hosts again', as
   await stack.up();
   expect(await stack.finish(id)).toMatchObject({ status: 'NODE_FAIL', failure: 'node' });
   expect(await onSsh('echo again')).toMatchObject({ log: 'again\n', node: 'gpu-1' });
-}, 180_000);
+});
 
 /** No command of a job: connections may stay open. */
 function runsNothing({ user }: Machine): boolean {

@@ -33,8 +33,8 @@ beforeAll(async () => {
   });
   alice = (await create('alice')).token;
   bob = (await create('bob')).token;
-}, 180_000);
-afterAll(() => stack.remove(), 180_000);
+});
+afterAll(() => stack.remove());
 
 async function create(user: string, more: Record<string, unknown> = {}): Promise<TokenReply> {
   const made = await as<TokenReply>(stack.token, 'POST', '/tokens', { user, ...more });
@@ -206,7 +206,7 @@ describe('a user', () => {
     expect(await listOf(bob, '?user=alice')).not.toContain(id);
     expect(await listOf(stack.token, '?user=alice')).toContain(id);
     expect(await listOf(stack.token, '?user=bob')).not.toContain(id);
-  }, 180_000);
+  });
 
   test('shares no idempotency key and no duplicate with another', async () => {
     const fields = { command_key: 'shell', command: 'true', mem_gb: 0.1, dedup: true };
@@ -225,7 +225,7 @@ describe('a user', () => {
     expect((await submit(alice)).json.job_id).toBe(first.json.job_id);
     await as(alice, 'GET', `/jobs/${first.json.job_id}?wait=60`);
     await as(bob, 'GET', `/jobs/${second.json.job_id}?wait=60`);
-  }, 180_000);
+  });
 
   test('reads all datasets and deletes only their own', async () => {
     const content = 'of alice';
@@ -264,7 +264,7 @@ describe('a user', () => {
       expect(masked).not.toContain('k-5ecret');
     }
     await end(alice, id);
-  }, 180_000);
+  });
 
   test('is told of others on the GPUs only that they are there', async () => {
     const { json } = await as(bob, 'POST', '/jobs', { ...sleep, gpus: 1, name: 'secret-plan' });
@@ -279,7 +279,7 @@ describe('a user', () => {
     expect(shown.text).not.toContain('secret-plan');
     expect((await as(bob, 'GET', '/gpus')).text).toContain('secret-plan');
     await end(bob, json.job_id);
-  }, 180_000);
+  });
 });
 
 describe('limits', () => {
@@ -293,7 +293,7 @@ describe('limits', () => {
     );
     for (const { json } of replies)
       expect((await stack.finish(json.job_id)).status).toBe('COMPLETED');
-  }, 180_000);
+  });
 
   test('of jobs: one more is refused at once, and admins have none', async () => {
     const ids: number[] = [];
@@ -308,7 +308,7 @@ describe('limits', () => {
     expect(after.status).toBe(201);
     await end(bob, ...ids.slice(1), after.json.job_id);
     await end(stack.token, mine.json.job_id);
-  }, 180_000);
+  });
 
   test('of GPUs: Slurm lets the job wait though GPUs are free, and says why', async () => {
     const first = await as(alice, 'POST', '/jobs', { ...sleep, gpus: 1 });
@@ -327,7 +327,7 @@ describe('limits', () => {
     await end(alice, first.json.job_id);
     await stack.until(second.json.job_id, 'RUNNING');
     await end(alice, second.json.job_id, half.json.job_id);
-  }, 180_000);
+  });
 
   test('of running jobs and stored bytes: one user’s own', async () => {
     const set = await as(stack.token, 'PUT', '/users/bob/limits', {
@@ -355,7 +355,7 @@ describe('limits', () => {
     expect(refused.status).toBe(413);
     expect(refused.json.error).toMatchObject({ code: 'quota_exceeded' });
     expect((await as(bob, 'GET', `/datasets/${sha}`)).status).toBe(404);
-  }, 180_000);
+  });
 });
 
 /** A body without a length, sent piece by piece until there is an answer. */
@@ -410,22 +410,18 @@ describe('an upload that does not say how long it is', () => {
   test.each([
     ['PUT', `/datasets/${'a'.repeat(64)}`, {}, ''],
     ['POST', '/datasets/upload', boundary, head],
-  ])(
-    'by %s is refused once there is more of it than the user may store',
-    async (...one) => {
-      const [method, path, headers, first] = one;
-      const sending = new Sending(grace, method, path, headers);
-      await sending.send(first);
-      // Far more than the quota and what the sockets hold.
-      await sending.sendUntilAnswered(500_000_000);
-      const { status, text: said } = await sending.answered;
-      expect([status, said]).toEqual([413, expect.stringContaining('"quota_exceeded"')]);
-      expect(sending.sent).toBeLessThan(400_000_000);
-      sending.end();
-      expect(incoming()).toEqual([]);
-    },
-    180_000,
-  );
+  ])('by %s is refused once there is more of it than the user may store', async (...one) => {
+    const [method, path, headers, first] = one;
+    const sending = new Sending(grace, method, path, headers);
+    await sending.send(first);
+    // Far more than the quota and what the sockets hold.
+    await sending.sendUntilAnswered(500_000_000);
+    const { status, text: said } = await sending.answered;
+    expect([status, said]).toEqual([413, expect.stringContaining('"quota_exceeded"')]);
+    expect(sending.sent).toBeLessThan(400_000_000);
+    sending.end();
+    expect(incoming()).toEqual([]);
+  });
 
   test('counts what comes beside it', async () => {
     const path = (digit: string) => `/datasets/${digit.repeat(64)}`;
@@ -449,7 +445,7 @@ describe('an upload that does not say how long it is', () => {
       headers: { Authorization: `Bearer ${grace}` },
     });
     expect(kept.status).toBe(201);
-  }, 180_000);
+  });
 });
 
 test('the audit log says who did what, and shows no secret', async () => {
@@ -502,4 +498,4 @@ test('the commands do the same', async () => {
   expect(await cli(['audit', '--limit', '20'])).toMatch(
     /admin .*POST \/tokens\/revoke +token \d+ of frank +200/,
   );
-}, 180_000);
+});

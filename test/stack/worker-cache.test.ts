@@ -22,13 +22,13 @@ beforeAll(async () => {
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=32m', 'tmpfs', disk]);
   worker = await TestWorker.start(stack, joinToken(stack), { JR_CACHE_GB: '0.01' }, root);
   await worker.ready();
-}, 180_000);
+});
 afterAll(async () => {
   await worker.leave();
   execFileSync('umount', [disk]);
   await TestWorker.removeAll();
   await stack.remove();
-}, 180_000);
+});
 
 async function upload(megabytes: number): Promise<string> {
   const body = randomBytes(megabytes * MiB);
@@ -55,7 +55,7 @@ test('datasets on a worker keep to what they may take: those not used for longes
   expect([a, c, d].map(isThere)).toEqual([true, false, true]);
   await worker.letGo(json.job_id);
   expect((await stack.finish(json.job_id)).log).toBe(`on\n${a}  -\n`);
-}, 120_000);
+});
 
 test('a dataset that is more than a worker may keep ends its job with the reason', async () => {
   const sha = await upload(12);
@@ -64,7 +64,7 @@ test('a dataset that is more than a worker may keep ends its job with the reason
   expect(ended.log).toMatch(
     /could not get what the job needs: JR_CACHE_GB: the dataset takes 0\.0117 GiB of the 0\.0100 GiB/,
   );
-}, 180_000);
+});
 
 test('where the disk of a worker is full, other datasets make room; when none is left, the job ends with the reason', async () => {
   const [a, b] = [await upload(4), await upload(4)];
@@ -84,4 +84,4 @@ test('where the disk of a worker is full, other datasets make room; when none is
   );
   rmSync(filler);
   expect((await use(c)).log).toBe(`${c}  -\n`);
-}, 120_000);
+});

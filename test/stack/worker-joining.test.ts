@@ -38,13 +38,13 @@ beforeAll(async () => {
   stalled = toJoinPort('POST /join HTTP/1.1\r\nHost: x\r\n');
   worker = await TestWorker.start(stack, joinToken(stack));
   await worker.ready();
-}, 180_000);
+});
 afterAll(async () => {
   stalled.destroy();
   await TestWorker.removeAll();
   await stack.remove();
   rmSync(folder, { recursive: true });
-}, 180_000);
+});
 
 const onWorker = { partition: 'workers' };
 
@@ -123,7 +123,7 @@ test('a worker says whether it does its work', async () => {
   const { code, said } = await worker.jobrunner('health');
   writeFileSync(slurmd, before);
   expect([code, said.split('\n')[0]]).toEqual([1, 'slurmd does not run']);
-}, 180_000);
+});
 
 test('jobs with GPUs of a worker are neither refused nor lost nor given the same GPU when slurmctld is started again', async () => {
   const fields = { command_key: 'shell', mem_gb: 0.1, ...onWorker };
@@ -158,7 +158,7 @@ test('jobs with GPUs of a worker are neither refused nor lost nor given the same
   const [first, second] = [running.job_id, waiting.job_id];
   expect(await ended(first)).toEqual([first, 'COMPLETED', null, 'on\n0,1\n']);
   expect(await ended(second)).toEqual([second, 'COMPLETED', null, '0-2\n']);
-}, 240_000);
+});
 
 test('a worker that a slurmctld does not know any more comes back by itself', async () => {
   // As one that was killed before it had written the worker down: made sure of, since that takes it some seconds.
@@ -172,7 +172,7 @@ test('a worker that a slurmctld does not know any more comes back by itself', as
   // Its slurmd, which was started again, may not have told of the GPUs yet.
   const job = await stack.shell('echo $SLURM_JOB_GPUS', { ...onWorker, gpus: 3 }, [201, 202]);
   expect(job.log).toBe('0,1,2\n');
-}, 180_000);
+});
 
 test('a GPU of a worker is paused and resumed: what runs there ends, nothing starts, also after the worker has come back', async () => {
   const node = async () =>
@@ -217,7 +217,7 @@ test('a GPU of a worker is paused and resumed: what runs there ends, nothing sta
   for (const index of [0, 2]) expect((await pause(index, 'resume')).status).toBe(200);
   expect(await stack.finish(whole.job_id)).toMatchObject({ status: 'COMPLETED', log: 'all\n' });
   expect((await pause(0, 'resume')).status).toBe(409);
-}, 180_000);
+});
 
 test('a worker that has the munge key by file is not handed it, and is refused with another', async () => {
   const key = join(folder, 'munge.key');
@@ -249,7 +249,7 @@ test('a worker that has the munge key by file is not handed it, and is refused w
   expect(ran.map(({ log }) => log).sort()).toEqual(['worker1\n', `${name}\n`].sort());
   await second.leave();
   await second.remove();
-}, 180_000);
+});
 
 test('a renewed join token makes the old one void; the workers that are in stay in', async () => {
   const before = joinToken(stack);
@@ -265,11 +265,11 @@ test('a renewed join token makes the old one void; the workers that are in stay 
   await invited.ready();
   expect(await invited.leave()).toMatch(/Stopped\.\n$/);
   await invited.remove();
-}, 120_000);
+});
 
 test('who never ends a request at the join port is cut off', async () => {
   expect(await text(stalled)).toMatch(/^HTTP\/1.1 408 /);
-}, 120_000);
+});
 
 test('a worker that its controller does not know any more stops all the same', async () => {
   // As after a start of the controller over an empty volume.

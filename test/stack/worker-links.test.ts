@@ -24,11 +24,11 @@ beforeAll(async () => {
   const settings = { JR_CONTROLLER_TIMEOUT: String(silence) };
   worker = await TestWorker.start(stack, joinToken(stack), settings);
   await worker.ready();
-}, 180_000);
+});
 afterAll(async () => {
   await TestWorker.removeAll();
   await stack.remove();
-}, 180_000);
+});
 
 const fields = { command_key: 'shell', mem_gb: 0.2, partition: 'workers' };
 const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
@@ -88,7 +88,7 @@ test('a large output and ten thousand small ones come from a worker as they were
   );
   expect(readdirSync(folder)).toHaveLength(10_000);
   expect(`${all}  -\n`).toBe(many.log);
-}, 240_000);
+});
 
 test('a link that is cut until its connections are taken for broken while a dataset, outputs and logs are on the way loses nothing and doubles nothing', async () => {
   const bytes = randomBytes(24 * 2 ** 20);

@@ -34,12 +34,12 @@ beforeAll(async () => {
   });
   worker = await TestWorker.start(stack, joinToken(stack));
   await worker.ready();
-}, 180_000);
+});
 afterAll(async () => {
   await TestWorker.removeAll();
   await stack.remove();
   rmSync(folder, { recursive: true });
-}, 180_000);
+});
 
 const onWorker = { partition: 'workers' };
 const result = async (id: number) =>
@@ -101,7 +101,7 @@ test('a job runs on a worker: its log comes while it runs, its outputs when it h
   expect(text).toBe('weights\n');
   await until('nothing is left there', () => !existsSync(there));
   expect(existsSync(join(worker.root, 'logs', 'jobs', String(id)))).toBe(false);
-}, 180_000);
+});
 
 test('the log of a job on a worker has both streams in order, or standard error in a file of its own', async () => {
   const fields = { command_key: 'shell', mem_gb: 0.1, ...onWorker };
@@ -112,7 +112,7 @@ test('the log of a job on a worker has both streams in order, or standard error 
   expect([one.log, split.log]).toEqual([alternatingLines, 'one\n']);
   const errors = await stack.call('GET', `/jobs/${split.job_id}/log?stream=stderr`);
   expect(errors.text).toBe('two\n');
-}, 120_000);
+});
 
 test('on a worker, too, the jobs of two users are kept apart', async () => {
   const [alice, bob] = [await stack.asUser('alice'), await stack.asUser('bob')];
@@ -132,7 +132,7 @@ test('on a worker, too, the jobs of two users are kept apart', async () => {
   expect(await arrived(id)).toMatchObject({ outputs: [{ path: 'a.pt' }], warnings: [] });
   const left = await stack.run({ ...fields, command: 'pgrep -xf "sleep 600" || echo none' }, alice);
   expect(left.log).toBe('none\n');
-}, 120_000);
+});
 
 test('a dataset is brought to a worker by its digest when a job first needs it there', async () => {
   const bytes = Buffer.from('a,b\n1,2\n');
@@ -143,7 +143,7 @@ test('a dataset is brought to a worker by its digest when a job first needs it t
   expect(first).toMatchObject({ status: 'COMPLETED', log: `a,b\n1,2\n${sha}  -\n` });
   expect((await stack.shell('ls "$JR_DATASET_DIR"', fields)).log).toBe('t.csv\n');
   expect(existsSync(join(worker.root, 'datasets', sha.slice(0, 2), sha, 'original'))).toBe(true);
-}, 180_000);
+});
 
 test('a script of the caller’s own runs on a worker, and a job there that is cancelled ends', async () => {
   const form = new FormData();
@@ -162,7 +162,7 @@ test('a script of the caller’s own runs on a worker, and a job there that is c
   await stack.says(long.job_id, /^on$/m);
   await stack.call('POST', `/jobs/${long.job_id}/cancel`);
   expect(await stack.finish(long.job_id)).toMatchObject({ status: 'CANCELLED' });
-}, 180_000);
+});
 
 test('a job for which a worker cannot get what it needs ends with the reason, and the worker takes the next', async () => {
   const bytes = Buffer.from('gone\n');
@@ -173,7 +173,7 @@ test('a job for which a worker cannot get what it needs ends with the reason, an
   expect(job).toMatchObject({ status: 'FAILED', exit_code: 2 });
   expect(job.log).toMatch(/^jobrunner: this worker could not get what the job needs: /);
   expect((await stack.shell('echo next', onWorker)).log).toBe('next\n');
-}, 180_000);
+});
 
 test('a job that says nothing of where takes the first place free, on a worker when this machine has no room', async () => {
   const whole = { gpus: 2, mem_gb: 0.2, command_key: 'shell', command: 'sleep 600' };
@@ -183,7 +183,7 @@ test('a job that says nothing of where takes the first place free, on a worker w
   // More than this machine ever has.
   expect((await stack.shell('echo $SLURM_JOB_GPUS', { gpus: 3 })).log).toBe('0,1,2\n');
   await stack.call('POST', `/jobs/${here.job_id}/cancel`);
-}, 180_000);
+});
 
 test('a worker without the token, or in front of another controller, does not get in', async () => {
   const token = joinToken(stack);
@@ -201,7 +201,7 @@ test('a worker without the token, or in front of another controller, does not ge
   await misled.remove();
   const names = (await stack.call<NodesReply>('GET', '/nodes')).json.nodes.map(({ name }) => name);
   expect(names).toEqual(['box0', 'worker1']);
-}, 180_000);
+});
 
 test('a link that is cut in mid-job loses nothing', async () => {
   const { json } = await stack.submit({
@@ -219,7 +219,7 @@ test('a link that is cut in mid-job loses nothing', async () => {
   worker.setLink('up');
   expect(await stack.finish(id)).toMatchObject({ status: 'COMPLETED', log: 'before\nafter\n' });
   expect((await arrived(id)).outputs.map(({ path }) => path)).toEqual(['x.pt']);
-}, 180_000);
+});
 
 test('a worker that is gone in mid-job: the job fails with the reason, or is queued again where it asked for that', async () => {
   const command = 'echo on $SLURMD_NODENAME; [ "$SLURMD_NODENAME" = box0 ] || sleep 600';
@@ -244,7 +244,7 @@ test('a worker that is gone in mid-job: the job fails with the reason, or is que
   const moved = await stack.finish(again.job_id);
   expect(moved).toMatchObject({ status: 'COMPLETED', node: 'box0', log: 'on box0\n' });
   expect((await node('worker1'))?.state).toMatch(/^down/);
-}, 180_000);
+});
 
 test('a worker comes back under its name, and sends what it could not before', async () => {
   const { root } = worker;
@@ -256,7 +256,7 @@ test('a worker comes back under its name, and sends what it could not before', a
   expect(worker.said).toMatch(/worker1 of the cluster/);
   expect((await stack.shell('echo $SLURMD_NODENAME', onWorker)).log).toBe('worker1\n');
   await until('all is sent', () => readdirSync(join(root, 'workers', 'outbox')).length === 0);
-}, 120_000);
+});
 
 test('a worker that leaves is no node any more, and its job ends with the reason', async () => {
   const { json } = await stack.submit({
@@ -277,4 +277,4 @@ test('a worker that leaves is no node any more, and its job ends with the reason
     ...{ command_key: 'shell', command: 'true', ...onWorker },
   });
   expect(refused.status).toBe(422);
-}, 120_000);
+});
