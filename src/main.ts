@@ -9,7 +9,7 @@ import { addGitLabCommands } from './cli/gitlab-commands.js';
 import { addQueueCommands } from './cli/git-queue/commands.js';
 import { ConfigError } from './config/config-error.js';
 import { readConfig } from './config/config.js';
-import { readRemoteConfig } from './config/ssh.js';
+import { readSshProcessConfig } from './config/ssh.js';
 import { readWorkerConfig } from './config/worker.js';
 import { addHealthCommand } from './cli/health-command.js';
 import { layoutOf } from './config/layout.js';
@@ -47,19 +47,19 @@ program
   .command('remote-run <job_id>', { hidden: true })
   .description('run a job on the SSH host that Slurm has chosen (started by Slurm)')
   .action(async (jobId: string) => {
-    const { remoteRun } = await import('./machines/ssh-hosts/run/remote-run.js');
+    const { runSshJob } = await import('./machines/ssh-hosts/run/run-ssh-job.js');
     const { endAs } = await import('./machines/ssh-hosts/run/ending.js');
-    const config = readRemoteConfig();
-    endAs(await remoteRun(jobId, config, layoutOf(config.root)));
+    const config = readSshProcessConfig();
+    endAs(await runSshJob(jobId, config, layoutOf(config.root)));
   });
 
 program
   .command('remote-watch', { hidden: true })
   .description('look after the SSH hosts (started by the stack)')
   .action(async () => {
-    const { remoteWatch } = await import('./machines/ssh-hosts/watch/watch.js');
-    const config = readRemoteConfig();
-    await remoteWatch(config, layoutOf(config.root));
+    const { watchSshHosts } = await import('./machines/ssh-hosts/watch/watch.js');
+    const config = readSshProcessConfig();
+    await watchSshHosts(config, layoutOf(config.root));
   });
 
 addWorkerCommands(program);

@@ -33,14 +33,14 @@ export function openOwnCluster(base: Base, jobUsers: JobUsers, given?: GivenSlur
   const here = { limits: { cpus, memoryMb, maxTime }, fleet };
   const slurm =
     given ?? commandSlurmClient(layout.slurmConf, placeholderReserve(cpus, gpus.length));
-  const sshHosts = new HostList(layout.remoteHosts);
+  const sshHosts = new HostList(layout.sshHosts);
   const workers = config.join && new WorkerList(layout.workersRecord);
   const everySeconds = config.gpus.monitorSeconds;
   const workerPauses =
     workers && new WorkerPauses({ db, slurm, workers, fleet, everySeconds, now, log });
   onClose(() => workerPauses?.close());
   workerPauses?.start();
-  const nodeWatch = new NodeWatch({ slurm, hosts: sshHosts, path: layout.remoteStatus, log });
+  const nodeWatch = new NodeWatch({ slurm, hosts: sshHosts, path: layout.sshStatus, log });
   onClose(() => nodeWatch.close());
   nodeWatch.start();
   const ownGpus = openOwnGpus(base, slurm, fleet);

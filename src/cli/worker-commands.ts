@@ -20,7 +20,7 @@ export function addWorkerCommands(program: Command): void {
     .command('worker-job <moment> <job_id> <slurm_job_id> <unix_user>', { hidden: true })
     .description('tell this worker’s agent that a job begins or has ended (started by Slurm)')
     .action(async (moment: string, jobId: string, slurmJobId: string, unixUser: string) => {
-      const { tellAgent } = await import('../machines/worker/tell-agent.js');
+      const { tellAgent } = await import('../machines/worker/agent-client.js');
       await tellAgent(layoutOf(rootOf()), moment, jobId, slurmJobId, unixUser);
     });
 

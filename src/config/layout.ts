@@ -25,7 +25,7 @@ export interface Layout {
   /** What the slurmd of SSH hosts read: the same cluster, but nothing of this machine is held to their jobs' limits. */
   slurmConfSsh: string;
   /** The job of an SSH host as Slurm runs it here. */
-  remoteJob: string;
+  sshJobScript: string;
   /** Checks that the log Slurm opened for `jr-remote` is the job's own. */
   ownLog: string;
   gpuMap: string;
@@ -43,22 +43,22 @@ export interface Layout {
   /** Sockets of the jobs’ GNU screen sessions. */
   screens: string;
   /** SSH hosts: what their jobs are made of, keys and passwords, what `jr-remote` keeps for itself, and the hosts as checked. */
-  remoteJobs: string;
-  remoteKeys: string;
-  remoteState: string;
-  remoteHosts: string;
+  sshJobs: string;
+  sshKeys: string;
+  sshState: string;
+  sshHosts: string;
   /** What the watch over the SSH hosts tells the API. */
-  remoteStatus: string;
-  remoteKnownHosts: string;
+  sshStatus: string;
+  sshKnownHosts: string;
   /** What stands in for the hosts' GPUs in Slurm. */
-  remoteGpus: string;
+  sshGpus: string;
   /** Workers: root's certificate and secret of the join port, and the workers as the API knows them. */
   join: string;
   workersRecord: string;
   /** What workers send, until it is whole. */
   workerArrivals: string;
   /** On a worker: what it is called and opens, what is to be delivered, and where its agent is asked. */
-  workerSelf: string;
+  workerIdentity: string;
   workerOutbox: string;
   /** What jobs' scripts read there of the worker's own GPUs. */
   nodeFile: string;
@@ -87,7 +87,7 @@ export function layoutOf(root: string): Layout {
     slurmEtc: etc,
     slurmConf: join(etc, 'slurm.conf'),
     slurmConfSsh: join(etc, 'slurm-ssh.conf'),
-    remoteJob: join(etc, 'remote-job.sh'),
+    sshJobScript: join(etc, 'remote-job.sh'),
     ownLog: join(etc, 'own-log.sh'),
     gpuMap: join(etc, 'gpus.json'),
     slurmState: join(slurm, 'state'),
@@ -102,17 +102,17 @@ export function layoutOf(root: string): Layout {
     mysqlSocket: join(run, 'mysql', 'mysqld.sock'),
     jobEnded: join(run, 'job-ended', 'last'),
     screens: join(run, 'screen'),
-    remoteJobs: join(root, 'remote', 'jobs'),
-    remoteKeys: join(root, 'remote', 'keys'),
-    remoteState: join(root, 'remote', 'state'),
-    remoteHosts: join(root, 'remote', 'hosts.json'),
-    remoteStatus: join(root, 'remote', 'status', 'hosts.json'),
-    remoteKnownHosts: join(root, 'remote', 'keys', 'known_hosts'),
-    remoteGpus: join(root, 'remote', 'gpus'),
+    sshJobs: join(root, 'remote', 'jobs'),
+    sshKeys: join(root, 'remote', 'keys'),
+    sshState: join(root, 'remote', 'state'),
+    sshHosts: join(root, 'remote', 'hosts.json'),
+    sshStatus: join(root, 'remote', 'status', 'hosts.json'),
+    sshKnownHosts: join(root, 'remote', 'keys', 'known_hosts'),
+    sshGpus: join(root, 'remote', 'gpus'),
     join: join(root, 'join'),
     workersRecord: join(root, 'workers', 'workers.json'),
     workerArrivals: join(root, 'results', '.arrivals'),
-    workerSelf: join(root, 'workers', 'self.json'),
+    workerIdentity: join(root, 'workers', 'self.json'),
     nodeFile: join(etc, 'node.sh'),
     workerOutbox: join(root, 'workers', 'outbox'),
     workerSocket: join(run, 'worker', 'agent.sock'),

@@ -4,7 +4,7 @@ import { environmentSchema, given, parseEnvironment } from './environment.js';
 import { passwordsOf } from './secrets.js';
 
 /** What the processes need that reach SSH hosts from here; they run as `jr-remote`. */
-export interface RemoteConfig {
+export interface SshProcessConfig {
   root: string;
   aliveSeconds: number;
   watchSeconds: number;
@@ -16,7 +16,7 @@ export interface RemoteConfig {
 }
 
 /** @throws ConfigError naming what cannot be used, in one line. */
-export function readRemoteConfig(env: NodeJS.ProcessEnv = process.env): RemoteConfig {
+export function readSshProcessConfig(env: NodeJS.ProcessEnv = process.env): SshProcessConfig {
   const schema = environmentSchema.pick({
     JR_ROOT: true,
     JR_SHARDS_PER_GPU: true,

@@ -5,7 +5,7 @@ import { callerOf, mayUse } from '../auth/caller.js';
 import type { ErrorCode } from '../errors.js';
 import type { Api } from '../http/api.js';
 import { endpoint } from '../http/endpoint.js';
-import { unhurried } from '../http/long-reply.js';
+import { noTimeout } from '../http/long-reply.js';
 import { greppableJson } from '../http/reply.js';
 import { file, streamed } from '../http/request-body.js';
 import { viewDataset } from './dataset-view.js';
@@ -60,7 +60,7 @@ export function datasetRoutes(api: Api, service: DatasetService): void {
     async ({ req, res }) => {
       const owner = callerOf(res).user;
       const { staged, sha256, name } = await readUploadForm(service, owner, req, res);
-      unhurried(res);
+      noTimeout(res);
       const options = { owner, expectedSha: sha256, name, source: 'upload' };
       return viewKept(res, await service.keep(staged, options));
     },
@@ -87,7 +87,7 @@ export function datasetRoutes(api: Api, service: DatasetService): void {
         .catch((error: unknown) => {
           throw req.aborted ? cutOff() : error;
         });
-      unhurried(res);
+      noTimeout(res);
       return viewKept(res, await service.keep(staged, { owner, expectedSha, name, source: 'put' }));
     },
   );
@@ -162,7 +162,7 @@ export function datasetRoutes(api: Api, service: DatasetService): void {
       errors: ['not_found', 'shutting_down'],
     },
     async ({ params: { sha256 }, res }) => {
-      unhurried(res);
+      noTimeout(res);
       const { dataset, problem } = await service.verify(sha256);
       const ok = problem === undefined;
       return { ok, ...(!ok && { problem }), ...viewDataset(dataset) };

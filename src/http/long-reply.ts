@@ -2,14 +2,14 @@ import type { Response } from 'express';
 import { abortWith } from '../abort.js';
 
 /** A reply that is waited for sends nothing for minutes, which the server would take for a dead connection. */
-export function unhurried(res: Response): void {
+export function noTimeout(res: Response): void {
   res.setTimeout(0);
 }
 
 /**
  * Fires when nobody waits for the reply any more: the caller is gone, the service is stopping, or `timeoutMs` have passed.
  */
-export function untilNobodyWaits(
+export function abortWhenDone(
   res: Response,
   stopping: AbortSignal,
   timeoutMs?: number,

@@ -12,7 +12,7 @@ import {
 import { readdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
-import type { RemoteJobSpec } from './ssh-job-spec.js';
+import type { SshJobSpec } from './ssh-job-spec.js';
 import { removeConfined } from '../storage/confined-fs/confined-remove.js';
 import type { JobId } from './job.js';
 import type { Target } from './placement/target.js';
@@ -35,18 +35,18 @@ export class JobFolders {
   readonly resultsDir: string;
   readonly #logsDir: string;
   readonly #scriptsDir: string;
-  readonly #remoteJobsDir: string;
+  readonly #sshJobsDir: string;
 
   constructor(folders: {
     results: string;
     jobLogs: string;
     jobScripts: string;
-    remoteJobs: string;
+    sshJobs: string;
   }) {
     this.resultsDir = folders.results;
     this.#logsDir = folders.jobLogs;
     this.#scriptsDir = folders.jobScripts;
-    this.#remoteJobsDir = folders.remoteJobs;
+    this.#sshJobsDir = folders.sshJobs;
   }
 
   of(id: JobId): JobPaths {
@@ -81,7 +81,7 @@ export class JobFolders {
       mkdirSync(folder);
       const isLog = folder === paths.logDir;
       if (writers === 'jr-remote' || (writers === 'either' && isLog))
-        chownSync(folder, -1, statSync(this.#remoteJobsDir).gid);
+        chownSync(folder, -1, statSync(this.#sshJobsDir).gid);
       else if (gid !== undefined) chownSync(folder, -1, gid);
       // The job's user writes here through its group; chmod, since the umask would take that away.
       chmodSync(folder, 0o2770);
@@ -123,8 +123,8 @@ export class JobFolders {
   }
 
   /** Leaves word of what the job is made of, in a folder of its own, for what runs it on an SSH host. */
-  writeRemoteSpec(spec: RemoteJobSpec): void {
-    const folder = this.#remoteJobDir(spec.job_id);
+  writeSshJobSpec(spec: SshJobSpec): void {
+    const folder = this.#sshJobDir(spec.job_id);
     // A number whose row was rolled back may have left one; nobody but us can write there.
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { mode: 0o750 });
@@ -132,14 +132,14 @@ export class JobFolders {
     writeFileSync(join(folder, 'spec.json'), text, { mode: 0o640, flag: 'wx', flush: true });
   }
 
-  #remoteJobDir(id: number): string {
-    return join(this.#remoteJobsDir, String(id));
+  #sshJobDir(id: number): string {
+    return join(this.#sshJobsDir, String(id));
   }
 
   /** @throws AppError as {@link removeConfined} does: jobs write in these folders while they are removed. */
   async remove(id: JobId): Promise<void> {
     const { outputDir, logDir, scriptDir } = this.of(id);
-    for (const folder of [outputDir, logDir, scriptDir, this.#remoteJobDir(id)])
+    for (const folder of [outputDir, logDir, scriptDir, this.#sshJobDir(id)])
       await removeConfined(folder);
   }
 

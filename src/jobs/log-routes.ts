@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { callerOf, scopeOf } from '../auth/caller.js';
 import type { Api } from '../http/api.js';
 import { endpoint } from '../http/endpoint.js';
-import { unhurried, untilNobodyWaits } from '../http/long-reply.js';
+import { noTimeout, abortWhenDone } from '../http/long-reply.js';
 import { json, streamedReply } from '../http/reply.js';
 import { viewJobOutputs } from '../outputs/output-view.js';
 import type { OutputService } from '../outputs/service.js';
@@ -107,7 +107,7 @@ export function logRoutes(
     },
     async ({ params: { id }, query: { stream, offset }, headers, res }) => {
       const resumed = /^\d{1,15}$/.exec(headers['Last-Event-ID'] ?? '')?.[0];
-      const waiting = untilNobodyWaits(res, stopping);
+      const waiting = abortWhenDone(res, stopping);
       const { job_id } = own(res, id);
       await streamLog(res, waiting, jobs, folders, job_id, stream, Number(resumed ?? offset));
     },
@@ -128,7 +128,7 @@ export function logRoutes(
       const job = own(res, id);
       const view = viewJob(job, whyHeldBack(job), seesEnv(callerOf(res), job.user));
       // Hashing what a large job left takes longer than a connection may else be silent.
-      unhurried(res);
+      noTimeout(res);
       return { ...view, ...viewJobOutputs(await outputs.indexJob(id)) };
     },
   );

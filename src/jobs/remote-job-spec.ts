@@ -1,10 +1,10 @@
-import type { RemoteJobSpec } from './ssh-job-spec.js';
+import type { SshJobSpec } from './ssh-job-spec.js';
 import type { Template } from './templates/template.js';
 import type { JobPaths } from './job-folders.js';
 import type { Job } from './job.js';
 
 /** What the process that runs the job on an SSH host is told of it. */
-export function remoteJobSpec(
+export function sshJobSpec(
   job: Job,
   parts: {
     template: Template;
@@ -12,7 +12,7 @@ export function remoteJobSpec(
     scriptPath: string | undefined;
   },
   paths: JobPaths,
-): RemoteJobSpec {
+): SshJobSpec {
   const { dataset_sha: sha256, script_name: name } = job.request;
   const { template, dataset, scriptPath } = parts;
   return {

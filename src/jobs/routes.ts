@@ -5,7 +5,7 @@ import { callerOf, scopeOf, userSchema } from '../auth/caller.js';
 import type { ErrorCode } from '../errors.js';
 import type { Api } from '../http/api.js';
 import { endpoint } from '../http/endpoint.js';
-import { unhurried, untilNobodyWaits } from '../http/long-reply.js';
+import { noTimeout, abortWhenDone } from '../http/long-reply.js';
 import { json, noContent } from '../http/reply.js';
 import { fields, file } from '../http/request-body.js';
 import type { JobControl } from './control.js';
@@ -132,8 +132,8 @@ export function jobRoutes(
       errors: ['not_found'],
     },
     async ({ params: { id }, query: { wait }, res }) => {
-      unhurried(res);
-      const waiting = untilNobodyWaits(res, stopping, wait * 1000);
+      noTimeout(res);
+      const waiting = abortWhenDone(res, stopping, wait * 1000);
       return viewFor(res)(await jobs.wait(own(res, id), waiting));
     },
   );

@@ -10,7 +10,7 @@ import type { LiveJobs } from './live-jobs.js';
 import { fieldsOf } from './normalize.js';
 import type { Target, Targets } from './placement/target.js';
 import type { JobPlan, JobPlanner, SubmitOptions } from './plan.js';
-import { remoteJobSpec } from './remote-job-spec.js';
+import { sshJobSpec } from './remote-job-spec.js';
 import type { SubmitFields } from './request.js';
 import { sentScript, withoutHost } from './script/sent-script.js';
 import * as store from './store.js';
@@ -170,8 +170,8 @@ export class JobService {
       const script = planner.render(plan, { jobId: id, experimentId, scriptPath });
       store.completeJob(db, id, experimentId, script);
       if (target.mayBeRemote)
-        folders.writeRemoteSpec(
-          remoteJobSpec(this.get(id), { ...plan, scriptPath }, folders.of(id)),
+        folders.writeSshJobSpec(
+          sshJobSpec(this.get(id), { ...plan, scriptPath }, folders.of(id)),
         );
       options.alongside?.(id);
       return id;

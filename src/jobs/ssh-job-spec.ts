@@ -11,7 +11,7 @@ export const HOST_FAILURE = 'host-failure.txt';
  * What a job on an SSH host is made of: written by the API as `remote/jobs/<job_id>/spec.json`, read by the process that runs
  * the job from here (`jobrunner remote-run`, as `jr-remote`). Paths are absolute ones of this machine.
  */
-export interface RemoteJobSpec {
+export interface SshJobSpec {
   job_id: number;
   /** Random; makes the job's folder on the host no other job's. */
   comment: string;

@@ -5,7 +5,7 @@ import { callerOf, userSchema } from '../auth/caller.js';
 import type { Authenticator } from '../auth/authenticator.js';
 import type { Api } from '../http/api.js';
 import { endpoint } from '../http/endpoint.js';
-import { unhurried, untilNobodyWaits } from '../http/long-reply.js';
+import { noTimeout, abortWhenDone } from '../http/long-reply.js';
 import { json } from '../http/reply.js';
 import { file, streamed } from '../http/request-body.js';
 import { idempotencyKeySchema } from '../jobs/request.js';
@@ -142,8 +142,8 @@ export function queueRoutes(
       withDetail: true,
     },
     async ({ params: { job_id }, res }) => {
-      unhurried(res);
-      const waiting = untilNobodyWaits(res, stopping, cancelWaitMs);
+      noTimeout(res);
+      const waiting = abortWhenDone(res, stopping, cancelWaitMs);
       const { view } = await queue.cancel(job_id, callerOf(res), waiting);
       nameSubject(res, `job ${view.jobrunner_job_id} of ${view.user_id}`);
       return view;

@@ -136,10 +136,10 @@ export class TestApi {
 
 /** Makes what the stack, as root, leaves for the API. */
 async function prepareRoot(layout: Layout): Promise<void> {
-  const { databaseFolder, results, jobLogs, jobScripts, remoteJobs, screens } = layout;
-  const folders = [databaseFolder, results, jobLogs, jobScripts, remoteJobs, screens]
+  const { databaseFolder, results, jobLogs, jobScripts, sshJobs, screens } = layout;
+  const folders = [databaseFolder, results, jobLogs, jobScripts, sshJobs, screens]
     .concat(layout.simulatedGpus, layout.slurmEtc, layout.workerArrivals)
-    .concat(dirname(layout.jobEnded), dirname(layout.workersRecord), dirname(layout.remoteStatus));
+    .concat(dirname(layout.jobEnded), dirname(layout.workersRecord), dirname(layout.sshStatus));
   for (const folder of folders) await mkdir(folder, { recursive: true });
   const gpus = [0, 1].map((index) => ({
     index,

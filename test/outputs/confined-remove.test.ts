@@ -101,11 +101,11 @@ test('what is left under the number of a job that was never written down is set 
   const [jobLogs = '', jobScripts = ''] = ['logs', 'scripts'].map((name) =>
     join(folder.base, name),
   );
-  const remoteJobs = join(folder.base, 'remote');
+  const sshJobs = join(folder.base, 'remote');
   mkdirSync(jobLogs);
   mkdirSync(jobScripts);
   folder.file('stale/model.pth');
-  const folders = new JobFolders({ results: folder.results, jobLogs, jobScripts, remoteJobs });
+  const folders = new JobFolders({ results: folder.results, jobLogs, jobScripts, sshJobs });
   folders.make(1 as JobId, undefined, 'job-user', undefined);
   expect(readdirSync(folder.root)).toEqual([]);
   expect(readdirSync(folder.results)).toHaveLength(2);

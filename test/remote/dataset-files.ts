@@ -3,9 +3,9 @@ import { createHash } from 'node:crypto';
 import { linkSync, mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Sha256 } from '../../src/datasets/digest.js';
-import type { RemoteJobSpec } from '../../src/jobs/ssh-job-spec.js';
+import type { SshJobSpec } from '../../src/jobs/ssh-job-spec.js';
 
-type Dataset = NonNullable<RemoteJobSpec['dataset']>;
+type Dataset = NonNullable<SshJobSpec['dataset']>;
 
 /** A dataset as the store keeps it, of the files that `fill` (bash) makes in its working folder. */
 export function makeDataset(root: string, fill: string): Dataset {

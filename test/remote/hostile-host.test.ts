@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FileWriter } from '../../src/machines/ssh-hosts/run/file-writer.js';
-import { readListing, RemoteLie } from '../../src/machines/ssh-hosts/run/listing.js';
+import { readListing, HostProtocolError } from '../../src/machines/ssh-hosts/run/listing.js';
 
 /*
  * A host that lies: what it prints is made up here, since ours does not. All that reaches the disk goes through these two.
@@ -40,9 +40,9 @@ describe('a list of outputs', () => {
     ['a name of 300 bytes', `./${'n'.repeat(300)}`],
     ['a second spelling of a name', './a/./x'],
   ])('that holds %s is refused', (_what, name) => {
-    expect(() => read(...file(name, 'x'))).toThrow(RemoteLie);
-    expect(() => read(`folder ${name}`)).toThrow(RemoteLie);
-    expect(() => read(`link ${name}`, 'target')).toThrow(RemoteLie);
+    expect(() => read(...file(name, 'x'))).toThrow(HostProtocolError);
+    expect(() => read(`folder ${name}`)).toThrow(HostProtocolError);
+    expect(() => read(`link ${name}`, 'target')).toThrow(HostProtocolError);
   });
 
   test('in which a link is a folder or a file, too, or a file lies in what is none, is refused', () => {
@@ -58,7 +58,7 @@ describe('a list of outputs', () => {
     expect(() => read('file 644 1e300 0 ./a')).toThrow(/cannot be read/);
     expect(() => read('surprise ./a')).toThrow(/cannot be read/);
     expect(() => read('digests', 'zz  ./a', 'files')).toThrow(/cannot be read/);
-    expect(() => read('digests', `${sha('')}  ./a`)).toThrow(RemoteLie);
+    expect(() => read('digests', `${sha('')}  ./a`)).toThrow(HostProtocolError);
   });
 
   test('keeps the links that stay inside, and names those that do not', () => {

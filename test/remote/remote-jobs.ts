@@ -22,7 +22,7 @@ import type {
   ResolvedHost,
   ResolvedLogin,
 } from '../../src/cluster/ssh-hosts/resolved-hosts.js';
-import type { RemoteJobSpec } from '../../src/jobs/ssh-job-spec.js';
+import type { SshJobSpec } from '../../src/jobs/ssh-job-spec.js';
 import { installApp, type Installation } from '../../src/machines/daemons/install-app.js';
 import { TemplateLibrary } from '../../src/jobs/templates/library.js';
 import { packageRoot } from '../../src/config/package-root.js';
@@ -45,7 +45,7 @@ export interface Ended {
 
 export interface JobOptions {
   request?: Partial<JobRequest>;
-  dataset?: RemoteJobSpec['dataset'];
+  dataset?: SshJobSpec['dataset'];
   script?: { name: string; content: string };
   host?: string;
   gpus?: string;
@@ -73,18 +73,18 @@ export class RemoteJobs {
     const { layout } = this;
     chmodSync(this.root, 0o755);
     mkdirSync(join(this.root, 'remote'));
-    for (const folder of [layout.remoteJobs, layout.remoteKeys, layout.logs, layout.jobLogs]) {
+    for (const folder of [layout.sshJobs, layout.sshKeys, layout.logs, layout.jobLogs]) {
       mkdirSync(folder);
     }
     for (const folder of [
-      layout.remoteState,
+      layout.sshState,
       layout.results,
       join(this.root, 'remote', 'status'),
     ]) {
       mkdirSync(folder, { mode: 0o700 });
       chownSync(folder, this.#uid, this.#gid);
     }
-    const key = join(layout.remoteKeys, 'id');
+    const key = join(layout.sshKeys, 'id');
     copyFileSync(world.key, key);
     chmodSync(key, 0o400);
     chownSync(key, this.#uid, this.#gid);
@@ -102,30 +102,30 @@ export class RemoteJobs {
       host: machine.address,
       port: machine.port,
       user: machine.user,
-      identity_path: join(this.layout.remoteKeys, 'id'),
+      identity_path: join(this.layout.sshKeys, 'id'),
       password_path: null,
     };
   }
 
   /** A password in a file that `jr-remote` can read. */
   keepPassword(name: string, password: string): string {
-    const path = join(this.layout.remoteKeys, name);
+    const path = join(this.layout.sshKeys, name);
     writeFileSync(path, password, { mode: 0o400 });
     chownSync(path, this.#uid, this.#gid);
     return path;
   }
 
   trust(...machines: Machine[]): void {
-    writeFileSync(this.layout.remoteKnownHosts, machines.map((m) => `${m.knownHost}\n`).join(''));
+    writeFileSync(this.layout.sshKnownHosts, machines.map((m) => `${m.knownHost}\n`).join(''));
   }
 
   setHosts(hosts: ResolvedHost[]): void {
     const record: HostsRecord = { hosts, problem: null };
-    writeFileSync(this.layout.remoteHosts, JSON.stringify(record));
+    writeFileSync(this.layout.sshHosts, JSON.stringify(record));
   }
 
   /** Writes a job down as the API does. */
-  async write({ request = {}, dataset = null, script }: JobOptions): Promise<RemoteJobSpec> {
+  async write({ request = {}, dataset = null, script }: JobOptions): Promise<SshJobSpec> {
     const id = ++this.#lastId;
     const full: JobRequest = { ...plainRequest, command_key: 'shell', ...request };
     const outputDir = join(this.layout.results, String(id));
@@ -135,11 +135,11 @@ export class RemoteJobs {
       chownSync(folder, this.#uid, this.#gid);
       chmodSync(folder, 0o2770);
     }
-    const folder = join(this.layout.remoteJobs, String(id));
+    const folder = join(this.layout.sshJobs, String(id));
     mkdirSync(folder);
     const scriptPath = join(folder, script?.name ?? '');
     if (script) writeFileSync(scriptPath, script.content);
-    const spec: RemoteJobSpec = {
+    const spec: SshJobSpec = {
       job_id: id,
       comment: `c0ffee${String(id).padStart(26, '0')}`,
       experiment_id: `job-${id}`,
@@ -155,7 +155,7 @@ export class RemoteJobs {
   }
 
   /** Starts what Slurm starts for a job. */
-  start(spec: RemoteJobSpec, options: JobOptions = {}): RunningJob {
+  start(spec: SshJobSpec, options: JobOptions = {}): RunningJob {
     const stdout = join(spec.log_dir, 'stdout.log');
     const log = openSync(stdout, 'a');
     const isSplit = spec.request.split_log === true;
@@ -218,7 +218,7 @@ export class RunningJob {
   readonly #exit: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
 
   constructor(
-    readonly spec: RemoteJobSpec,
+    readonly spec: SshJobSpec,
     readonly child: ChildProcess,
   ) {
     this.#exit = new Promise((fulfil) => {

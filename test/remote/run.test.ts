@@ -178,7 +178,7 @@ describe('a job whose parts were not the API’s to name', () => {
       request: { command_key: 'python_script', params: { python: 'bash' } },
       script: { name: 'x.sh', content: 'echo never' },
     });
-    const key = join(jobs.layout.remoteKeys, 'id');
+    const key = join(jobs.layout.sshKeys, 'id');
     rmSync(spec.script?.path ?? '');
     symlinkSync(key, spec.script?.path ?? '');
     const ended = await jobs.start(spec).ended();

@@ -18,7 +18,7 @@ import { FileWriter } from '../../src/machines/ssh-hosts/run/file-writer.js';
 import type { Listing } from '../../src/machines/ssh-hosts/run/listing.js';
 import { JobLog } from '../../src/machines/ssh-hosts/run/log.js';
 import { readSpec } from '../../src/machines/ssh-hosts/run/read-spec.js';
-import { openTheirs, withoutOwn } from '../../src/machines/ssh-hosts/run/untrusted-files.js';
+import { openUntrusted, rejectOwnFiles } from '../../src/machines/ssh-hosts/run/untrusted-files.js';
 
 /*
  * The API, which parses what strangers send, is taken to be in somebody else's hands: what it writes down of a job, and the folders
@@ -38,9 +38,9 @@ describe('what a job is made of', () => {
     writeFileSync(join(folder, 'key'), 'secret', { mode: 0o400 });
     symlinkSync('key', join(folder, 'script'));
     const uid = process.getuid?.() ?? 0;
-    await expect(openTheirs(join(folder, 'script'), uid)).rejects.toThrow(/no part of a job/);
-    await (await openTheirs(join(folder, 'script'), uid + 1)).close();
-    await expect(openTheirs(folder, uid + 1)).rejects.toThrow(/is not a file/);
+    await expect(openUntrusted(join(folder, 'script'), uid)).rejects.toThrow(/no part of a job/);
+    await (await openUntrusted(join(folder, 'script'), uid + 1)).close();
+    await expect(openUntrusted(folder, uid + 1)).rejects.toThrow(/is not a file/);
   });
 
   test('is refused in a tar before any of its bytes has passed, wherever the pieces end', async () => {
@@ -58,7 +58,7 @@ describe('what a job is made of', () => {
       );
       const passed: Buffer[] = [];
       const pass = async (own: number) => {
-        for await (const piece of withoutOwn(Readable.from(pieces), own)) passed.push(piece);
+        for await (const piece of rejectOwnFiles(Readable.from(pieces), own)) passed.push(piece);
       };
       await expect(pass(4712)).rejects.toThrow(/no part of a job/);
       expect(Buffer.concat(passed).includes('secret')).toBe(false);
@@ -85,7 +85,7 @@ describe('what is written down of a job', () => {
 
   test('names no folder to write in but its own, and no name with a path in it', async () => {
     const layout = layoutOf(folder);
-    const path = join(layout.remoteJobs, '5', 'spec.json');
+    const path = join(layout.sshJobs, '5', 'spec.json');
     mkdirSync(join(path, '..'), { recursive: true });
     const given = (more = {}) => {
       writeFileSync(path, JSON.stringify(spec(folder, more)));
@@ -94,8 +94,8 @@ describe('what is written down of a job', () => {
     await expect(given()).resolves.toMatchObject({ job_id: 5 });
     const digest = '0'.repeat(64);
     for (const [more, said] of [
-      [{ output_dir: layout.remoteState }, 'another job'],
-      [{ log_dir: layout.remoteState }, 'another job'],
+      [{ output_dir: layout.sshState }, 'another job'],
+      [{ log_dir: layout.sshState }, 'another job'],
       [{ job_id: 6 }, 'another job'],
       [{ script: { name: '../../x.conf', path: '/x' } }, 'script.name'],
       [{ script: { name: '..', path: '/x' } }, 'script.name'],
@@ -108,7 +108,7 @@ describe('what is written down of a job', () => {
 
   test('is not repeated when it cannot be read: it may be a link to a password', async () => {
     const layout = layoutOf(folder);
-    const path = join(layout.remoteJobs, '5', 'spec.json');
+    const path = join(layout.sshJobs, '5', 'spec.json');
     mkdirSync(join(path, '..'), { recursive: true });
     writeFileSync(path, 'hunter2');
     const error: unknown = await readSpec(layout, '5').catch((cause: unknown) => cause);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readRemoteConfig } from '../../src/config/ssh.js';
+import { readSshProcessConfig } from '../../src/config/ssh.js';
 import { hostsStatusSchema, type HostStatus } from '../../src/cluster/ssh-hosts/hosts-status.js';
 import { installationId } from '../../src/machines/ssh-hosts/installation.js';
 import { readHosts, sshSettings } from '../../src/machines/ssh-hosts/read-hosts.js';
@@ -33,8 +33,8 @@ const neverAborted = new AbortController().signal;
 async function connected<T>(work: (link: Link) => Promise<T>): Promise<T> {
   const [host] = readHosts(jobs.layout).hosts;
   if (host === undefined) throw new Error('there is no host');
-  const config = readRemoteConfig({ JR_ROOT: jobs.root });
-  const link = await Link.connect(host, sshSettings(config, jobs.layout, jobs.layout.remoteState));
+  const config = readSshProcessConfig({ JR_ROOT: jobs.root });
+  const link = await Link.connect(host, sshSettings(config, jobs.layout, jobs.layout.sshState));
   try {
     return await work(link);
   } finally {
@@ -48,7 +48,7 @@ const swept = (live: string[]) =>
     sweep(
       link,
       {
-        installation: installationId(jobs.layout.remoteState),
+        installation: installationId(jobs.layout.sshState),
         datasets: jobs.layout.datasets,
         live: () => Promise.resolve(new Set(live)),
       },
@@ -57,7 +57,7 @@ const swept = (live: string[]) =>
   );
 
 const folders = () => {
-  const folder = join(target.home, 'jobrunner/jobs', installationId(jobs.layout.remoteState));
+  const folder = join(target.home, 'jobrunner/jobs', installationId(jobs.layout.sshState));
   return existsSync(folder) ? readdirSync(folder) : [];
 };
 
@@ -125,9 +125,9 @@ test('a host that does not answer is told, with the reason, and comes back by it
     SLURM_CONF: join(jobs.root, 'slurm.conf'),
   });
   const status = (name: string): HostStatus | undefined =>
-    existsSync(jobs.layout.remoteStatus)
+    existsSync(jobs.layout.sshStatus)
       ? hostsStatusSchema
-          .parse(JSON.parse(readFileSync(jobs.layout.remoteStatus, 'utf8')))
+          .parse(JSON.parse(readFileSync(jobs.layout.sshStatus, 'utf8')))
           .hosts.find((host) => host.name === name)
       : undefined;
   const becomes = (name: string, ok: boolean) =>

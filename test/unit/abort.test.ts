@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { Response } from 'express';
 import { abortWith } from '../../src/abort.js';
-import { untilNobodyWaits } from '../../src/http/long-reply.js';
+import { abortWhenDone } from '../../src/http/long-reply.js';
 
 const reply = () => new EventEmitter() as unknown as Response;
 
@@ -11,16 +11,16 @@ test('a wait ends when its time is up, when the caller is gone, and when the ser
     new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
   const gone = reply();
   const waits = [
-    fired(untilNobodyWaits(reply(), stopping.signal, 5)),
-    fired(untilNobodyWaits(gone, stopping.signal, 60_000)),
+    fired(abortWhenDone(reply(), stopping.signal, 5)),
+    fired(abortWhenDone(gone, stopping.signal, 60_000)),
   ];
   gone.emit('close');
   await Promise.all(waits);
-  const patient = untilNobodyWaits(reply(), stopping.signal);
+  const patient = abortWhenDone(reply(), stopping.signal);
   stopping.abort();
   expect(patient.aborted).toBe(true);
-  expect(untilNobodyWaits(reply(), stopping.signal).aborted).toBe(true);
-  expect(untilNobodyWaits(reply(), new AbortController().signal, 0).aborted).toBe(true);
+  expect(abortWhenDone(reply(), stopping.signal).aborted).toBe(true);
+  expect(abortWhenDone(reply(), new AbortController().signal, 0).aborted).toBe(true);
 });
 
 test('a follower has its source’s reason, and none once it was let go', () => {

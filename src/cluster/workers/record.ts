@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /** The names that workers get in Slurm, and how many there can be. */
-export const mostWorkers = 64;
+export const maxWorkers = 64;
 export const workerName = (number: number) => `worker${number}`;
 
 const gpuFacts = z.strictObject({

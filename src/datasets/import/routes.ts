@@ -3,7 +3,7 @@ import { nameSubject } from '../../auth/audit.js';
 import { callerOf, scopeOf } from '../../auth/caller.js';
 import type { Api } from '../../http/api.js';
 import { endpoint } from '../../http/endpoint.js';
-import { unhurried, untilNobodyWaits } from '../../http/long-reply.js';
+import { noTimeout, abortWhenDone } from '../../http/long-reply.js';
 import { greppableJson } from '../../http/reply.js';
 import { fields } from '../../http/request-body.js';
 import { sha256Schema } from '../digest.js';
@@ -87,8 +87,8 @@ export function importRoutes(api: Api, imports: ImportService, stopping: AbortSi
     },
     ({ params: { id }, query: { wait }, res }) => {
       imports.get(id, scopeOf(callerOf(res)));
-      unhurried(res);
-      return imports.wait(id, untilNobodyWaits(res, stopping, wait * 1000));
+      noTimeout(res);
+      return imports.wait(id, abortWhenDone(res, stopping, wait * 1000));
     },
   );
 
@@ -105,7 +105,7 @@ export function importRoutes(api: Api, imports: ImportService, stopping: AbortSi
     },
     ({ params: { id }, res }) => {
       imports.get(id, scopeOf(callerOf(res)));
-      unhurried(res);
+      noTimeout(res);
       return imports.cancel(id);
     },
   );

@@ -11,7 +11,7 @@ import { errnoOf } from '../../errors.js';
 import { JoinRefusal, type WorkerRegister } from './worker-register.js';
 import type { JoinFiles } from './join-files.js';
 
-const mostBodyBytes = 256 * 1024;
+const maxBodyBytes = 256 * 1024;
 const wrongSecrets = { points: 10, duration: 60 };
 /** For each wrong secret, from whomever. */
 const wrongSecretMs = 1000;
@@ -157,7 +157,7 @@ async function readAll(req: IncomingMessage): Promise<string | undefined> {
   let bytes = 0;
   for await (const chunk of req as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    if (bytes > mostBodyBytes) return undefined;
+    if (bytes > maxBodyBytes) return undefined;
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString();

@@ -19,7 +19,7 @@ import type {
 import type { Accounts } from '../daemons/accounts.js';
 import { privateFile } from '../daemons/folders.js';
 
-const mostBytes = 4 * 1024 ** 2;
+const maxBytes = 4 * 1024 ** 2;
 
 /**
  * The file of SSH hosts as it stands; undefined when there is none and none was named.
@@ -31,7 +31,7 @@ export function readHostsFile({ nodesFile, isNamed }: Config['ssh']): string | u
     // It tells root which files to read as keys.
     if ((mode & 0o022) !== 0)
       throw new HostsFileError('others than its owner can write it; run chmod go-w');
-    if (size > mostBytes) throw new HostsFileError('is larger than 4 MiB');
+    if (size > maxBytes) throw new HostsFileError('is larger than 4 MiB');
     return readFileSync(nodesFile, 'utf8');
   } catch (error) {
     if (errnoOf(error) === 'ENOENT' && !isNamed) return undefined;
@@ -100,13 +100,13 @@ export async function layOutHosts(
   // ssh(1) takes a key of the user's own only if nobody else can read it.
   for (const [path, content] of files) privateFile(path, content, 0o400, remote);
   const knownText = known.map((text) => `${text}\n`).join('');
-  privateFile(layout.remoteKnownHosts, knownText, 0o444, { uid: 0, gid: remote.gid });
+  privateFile(layout.sshKnownHosts, knownText, 0o444, { uid: 0, gid: remote.gid });
   removeOtherKeys([...resolved, ...kept], layout);
   return resolved;
 
   function keep(name: string, content: string | undefined): string | null {
     if (content === undefined) return null;
-    const path = join(layout.remoteKeys, name);
+    const path = join(layout.sshKeys, name);
     files.set(path, content);
     return path;
   }
@@ -155,16 +155,16 @@ export function removeOtherKeys(hosts: readonly ResolvedHost[], layout: Layout):
   const needed = hosts
     .flatMap((host) => [host, ...host.proxy_jump])
     .flatMap((login) => [login.identity_path, login.password_path]);
-  for (const name of readdirSync(layout.remoteKeys)) {
-    const path = join(layout.remoteKeys, name);
-    if (path !== layout.remoteKnownHosts && !needed.includes(path)) rmSync(path);
+  for (const name of readdirSync(layout.sshKeys)) {
+    const path = join(layout.sshKeys, name);
+    if (path !== layout.sshKnownHosts && !needed.includes(path)) rmSync(path);
   }
 }
 
 /** Tells the API and `jr-remote` of the hosts. */
 export function writeHostsRecord(record: HostsRecord, layout: Layout, accounts: Accounts): void {
   const owner = { uid: 0, gid: accounts['jr-remote'].gid };
-  privateFile(layout.remoteHosts, `${JSON.stringify(record, null, 2)}\n`, 0o440, owner);
+  privateFile(layout.sshHosts, `${JSON.stringify(record, null, 2)}\n`, 0o440, owner);
 }
 
 /** @throws HostsFileError */

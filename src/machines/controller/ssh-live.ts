@@ -5,7 +5,7 @@ import { LEAVING_REASON, type ResolvedHost } from '../../cluster/ssh-hosts/resol
 import { ConfigError } from '../../config/config-error.js';
 import { scontrol, squeueOn } from '../daemons/job-processes.js';
 import { openPartitions, waitForNodes } from '../daemons/partitions.js';
-import { REMOTE_WATCH, writeSupervisorConfig, type Program } from '../daemons/programs.js';
+import { SSH_WATCH, writeSupervisorConfig, type Program } from '../daemons/programs.js';
 import { writeSlurmConfig, type SlurmConfigParts } from '../daemons/slurm-config.js';
 import {
   hostsFileProblem,
@@ -174,11 +174,11 @@ export class SshNodes {
     await supervisor.reload();
     for (const name of gone) await supervisor.removeProgram(slurmdProgram(name));
     for (const name of this.names) await supervisor.addProgram(slurmdProgram(name));
-    if (nodes.length > 0) await supervisor.addProgram(REMOTE_WATCH);
+    if (nodes.length > 0) await supervisor.addProgram(SSH_WATCH);
     await supervisor.stopProgram('slurmctld');
     await supervisor.startProgram('slurmctld');
     for (const name of this.names) await supervisor.startIfStopped(slurmdProgram(name));
-    if (nodes.length > 0) await supervisor.startIfStopped(REMOTE_WATCH);
+    if (nodes.length > 0) await supervisor.startIfStopped(SSH_WATCH);
     // Those that ran before are told to register by the watch over slurmctld.
     const silent = await this.registered([NODE_NAME, ...this.names], 0, signal);
     this.#writeConfiguration('UP');

@@ -24,9 +24,9 @@ import {
   waitForNodes,
 } from '../daemons/partitions.js';
 import { preflight } from '../daemons/preflight.js';
-import { programsOf, REMOTE_WATCH, type Program } from '../daemons/programs.js';
+import { programsOf, SSH_WATCH, type Program } from '../daemons/programs.js';
 import { probesOf, waitFor } from '../daemons/readiness.js';
-import { parseSlurmRelease, remoteSettings } from '../daemons/slurm-config.js';
+import { parseSlurmRelease, sshEnvironment } from '../daemons/slurm-config.js';
 import { hostsOrConfigError } from './ssh-hosts-file.js';
 import { SshNodes } from './ssh-live.js';
 import { slurmdProgram } from '../daemons/ssh-nodes.js';
@@ -65,7 +65,7 @@ export async function runStack(say: (line: string) => void): Promise<void> {
     programsOf(layout, {
       api: apiProgram(layout, hardware, app),
       sshNodes,
-      remoteWatch: remoteWatchProgram(layout, config, app),
+      sshWatch: sshWatchProgram(layout, config, app),
     });
   const ssh = await SshNodes.open(sshHosts, { slurm, programs, say });
 
@@ -156,7 +156,7 @@ async function startInOrder(
   await ready('slurmd');
   await waitForNodes(layout, [NODE_NAME], startedAt, signal);
   await ssh.registered(ssh.names, startedAt, signal);
-  if (ssh.names.length > 0) await supervisor.startProgram(REMOTE_WATCH);
+  if (ssh.names.length > 0) await supervisor.startProgram(SSH_WATCH);
   await openForPlaceholders(layout);
   await supervisor.startProgram('api');
   await ready('api');
@@ -202,13 +202,13 @@ function apiProgram(layout: Layout, hardware: Hardware, app: Installation): Prog
   };
 }
 
-function remoteWatchProgram(layout: Layout, config: Config, app: Installation): Program {
+function sshWatchProgram(layout: Layout, config: Config, app: Installation): Program {
   return {
-    name: REMOTE_WATCH,
+    name: SSH_WATCH,
     user: 'jr-remote',
     command: [app.node, join(app.root, 'dist/main.js'), 'remote-watch'],
     environment: {
-      ...remoteSettings(config),
+      ...sshEnvironment(config),
       SLURM_CONF: layout.slurmConf,
       ...plainEnvironment,
     },

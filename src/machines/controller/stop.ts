@@ -8,7 +8,7 @@ import type { Supervisor } from '../daemons/supervisor.js';
 /** From their SIGTERM on; Slurm itself would wait for KillWait, but `docker stop` grants 10 s for everything. */
 const jobsGraceMs = 4000;
 /** What runs a job on an SSH host has to end it there first. */
-const remoteJobsGraceMs = 7000;
+const sshJobsGraceMs = 7000;
 /** How long the jobs' own processes are waited for. */
 const jobsEndMs = 15_000;
 
@@ -39,7 +39,7 @@ async function endRunningJobs(layout: Layout, sshNodes: readonly string[]): Prom
     for (const node of left) {
       const pids = [...(await jobProcesses(layout, node)).values()].flat();
       if (pids.length === 0) left.delete(node);
-      const graceMs = node === NODE_NAME ? jobsGraceMs : remoteJobsGraceMs;
+      const graceMs = node === NODE_NAME ? jobsGraceMs : sshJobsGraceMs;
       if (Date.now() - started > graceMs) killAll(pids);
     }
     if (left.size > 0) await delay(100);

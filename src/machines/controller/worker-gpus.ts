@@ -4,7 +4,7 @@ import { WORKERS_PARTITION } from '../../cluster/slurm/partitions.js';
 import { scontrol } from '../daemons/job-processes.js';
 
 /** Each worker sees within a second or two that slurmctld was started again. */
-const mostMs = 20_000;
+const maxMs = 20_000;
 const lookMs = 100;
 const reason = 'not heard of since slurmctld was restarted';
 
@@ -27,7 +27,7 @@ export class WorkerGpus {
 
   /** To be called when slurmctld answers after its start. */
   async open(signal: AbortSignal): Promise<void> {
-    for (const deadline = Date.now() + mostMs; Date.now() < deadline && !signal.aborted;) {
+    for (const deadline = Date.now() + maxMs; Date.now() < deadline && !signal.aborted;) {
       if ((await this.#silent())?.length === 0) break;
       await sleep(lookMs, signal);
     }

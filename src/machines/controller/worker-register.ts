@@ -6,7 +6,7 @@ import { digestOf, isSameSecret } from '../../config/join-token.js';
 import {
   workersRecordSchema,
   workerName,
-  mostWorkers,
+  maxWorkers,
   type WorkerRecord,
   type JoinReply,
   type JoinRequest,
@@ -28,7 +28,7 @@ export class JoinRefusal extends Error {
 }
 
 /** munge takes nothing that is older than 5 minutes (munge(7)). */
-const mostSkewMs = 2 * 60_000;
+const maxSkewMs = 2 * 60_000;
 
 /** Which workers there are; root's, who alone can hand over the munge key. */
 export class WorkerRegister {
@@ -93,13 +93,13 @@ export class WorkerRegister {
     const names = new Set([...nodes.matchAll(/^NodeName=(\S+)/gm)].map(([, name]) => name));
     const before = workers.find((worker) => worker.worker_id === asked.worker_id);
     const taken = new Set(workers.map((worker) => worker.name));
-    const free = Array.from({ length: mostWorkers }, (_, i) => workerName(i + 1)).find(
+    const free = Array.from({ length: maxWorkers }, (_, i) => workerName(i + 1)).find(
       (name) => !taken.has(name) && !names.has(name),
     );
     const name = before?.name ?? free;
     if (name === undefined)
       throw new JoinRefusal(
-        `there are ${mostWorkers} workers already, which is the most there can be`,
+        `there are ${maxWorkers} workers already, which is the most there can be`,
       );
     // Slurm keeps what it knew of the node, which may have other GPUs or memory now.
     if (names.has(name)) await this.#forget(name);
@@ -189,7 +189,7 @@ export class WorkerRegister {
         `JR_MUNGE_KEY_FILE: is not the key of this cluster; copy ${this.#mungeKeyPath} from the controller, or leave it unset`,
       );
     const skew = asked.now - Date.now();
-    if (Math.abs(skew) > mostSkewMs)
+    if (Math.abs(skew) > maxSkewMs)
       throw new JoinRefusal(
         `the clock there is ${Math.round(Math.abs(skew) / 1000)} s ${skew < 0 ? 'behind' : 'ahead'}: set it right`,
       );

@@ -71,12 +71,12 @@ export function makeFolders(
   folder(layout.gitQueue, 0o700, jobrunner);
 
   folder(join(layout.root, 'remote'), 0o755, root);
-  folder(layout.remoteJobs, 0o2750, { uid: jobrunner.uid, gid: remote.gid });
+  folder(layout.sshJobs, 0o2750, { uid: jobrunner.uid, gid: remote.gid });
   // Each key in it is jr-remote's alone; the API, though of its group, can read none.
-  folder(layout.remoteKeys, 0o710, { uid: 0, gid: remote.gid });
-  folder(layout.remoteState, 0o700, remote);
-  folder(dirname(layout.remoteStatus), 0o2750, { uid: remote.uid, gid: jobrunner.gid });
-  folder(layout.remoteGpus, 0o755, root);
+  folder(layout.sshKeys, 0o710, { uid: 0, gid: remote.gid });
+  folder(layout.sshState, 0o700, remote);
+  folder(dirname(layout.sshStatus), 0o2750, { uid: remote.uid, gid: jobrunner.gid });
+  folder(layout.sshGpus, 0o755, root);
 
   // Root's, as `jobrunner add` is run by root; the API only reads it. One of the user's own choice is the user's to make.
   if (jobsFile === join(layout.root, 'jobs.txt') && !existsSync(jobsFile))

@@ -18,7 +18,7 @@ export interface Program {
 }
 
 /** The process that looks after the SSH hosts. */
-export const REMOTE_WATCH = 'remote-watch';
+export const SSH_WATCH = 'remote-watch';
 
 /** Whatever stands for SSH hosts beside this machine's own slurmd. */
 export const slurmdOrder = 50;
@@ -26,7 +26,7 @@ export const slurmdOrder = 50;
 /** The daemons in the order in which they start; they stop in the reverse. */
 export function programsOf(
   layout: Layout,
-  { api, sshNodes, remoteWatch }: { api: Program; sshNodes: string[]; remoteWatch: Program },
+  { api, sshNodes, sshWatch }: { api: Program; sshNodes: string[]; sshWatch: Program },
 ): Program[] {
   const slurmConf = { SLURM_CONF: layout.slurmConf };
   return [
@@ -85,7 +85,7 @@ export function programsOf(
       stopSeconds: 10,
       order: slurmdOrder,
     })),
-    ...(sshNodes.length > 0 ? [remoteWatch] : []),
+    ...(sshNodes.length > 0 ? [sshWatch] : []),
     api,
   ];
 }

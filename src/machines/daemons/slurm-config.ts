@@ -122,14 +122,14 @@ export function writeSlurmConfig(
   render('slurm.conf', 0o644, sshConf, layout.slurmConfSsh);
   render('epilog-ssh.sh', 0o755, { job_ended_file: layout.jobEnded });
   render('any-job.sh', 0o644, {
-    remote_job: shellQuote(layout.remoteJob),
+    remote_job: shellQuote(layout.sshJobScript),
     own_log: shellQuote(layout.ownLog),
   });
   render('own-log.sh', 0o644, { logs_dir: shellQuote(layout.jobLogs) });
   render('remote-job.sh', 0o755, {
     own_log: shellQuote(layout.ownLog),
     slurm_conf: shellQuote(layout.slurmConf),
-    settings: Object.entries(remoteSettings(config))
+    settings: Object.entries(sshEnvironment(config))
       .map(([name, value]) => `${name}=${shellQuote(value)}`)
       .join(' '),
     node: shellQuote(app.node),
@@ -169,7 +169,7 @@ export function writeSlurmConfig(
 }
 
 /** What our own processes that reach SSH hosts are told of the settings; the caller's others are none of their business. */
-export function remoteSettings(config: Config): Record<string, string> {
+export function sshEnvironment(config: Config): Record<string, string> {
   const passed = Object.entries(publicSettings()).filter(([name]) => name.startsWith('JR_SSH_'));
   return {
     ...Object.fromEntries(passed),

@@ -28,8 +28,8 @@ interface GresNames {
 export const slurmdProgram = (name: string) => `slurmd-${name}`;
 
 /** The device that stands for a host's GPU here. */
-const deviceOf = (layout: Pick<Layout, 'remoteGpus'>, name: string, index: number) =>
-  join(layout.remoteGpus, name, `gpu${index}`);
+const deviceOf = (layout: Pick<Layout, 'sshGpus'>, name: string, index: number) =>
+  join(layout.sshGpus, name, `gpu${index}`);
 
 /**
  * The lines of slurm.conf for the nodes and their partition, which takes the host with the most idle CPUs first
@@ -68,7 +68,7 @@ export function sshNodeLines(
 /** Their lines of gres.conf; shards stand after all GPUs. */
 export function sshGresLines(
   nodes: readonly SshNode[],
-  layout: Pick<Layout, 'remoteGpus'>,
+  layout: Pick<Layout, 'sshGpus'>,
   names: GresNames,
 ): string[] {
   return nodes.flatMap(({ host }) => {
@@ -83,14 +83,14 @@ export function sshGresLines(
 
 /** Makes what stands for the hosts' GPUs, and removes what stood for those of hosts that are gone. */
 export function makeSshGpus(
-  layout: Pick<Layout, 'remoteGpus'>,
+  layout: Pick<Layout, 'sshGpus'>,
   hosts: readonly ResolvedHost[],
 ): void {
-  for (const name of readdirSync(layout.remoteGpus))
+  for (const name of readdirSync(layout.sshGpus))
     if (!hosts.some((host) => host.name === name))
-      rmSync(join(layout.remoteGpus, name), { recursive: true });
+      rmSync(join(layout.sshGpus, name), { recursive: true });
   for (const host of hosts) {
-    mkdirSync(join(layout.remoteGpus, host.name), { recursive: true, mode: 0o755 });
+    mkdirSync(join(layout.sshGpus, host.name), { recursive: true, mode: 0o755 });
     for (const index of indicesOf(host)) {
       const device = deviceOf(layout, host.name, index);
       if (!existsSync(device)) makeDevice(device, index);

@@ -3,7 +3,7 @@ import { PLACEHOLDER_WORKERS_PARTITION } from '../../cluster/slurm/placeholder-j
 import { WORKERS_PARTITION } from '../../cluster/slurm/partitions.js';
 
 /** More than workers and SSH hosts together; Slurm wants to know before it takes in nodes that it was not told of. */
-const mostNodes = 1024;
+const maxNodes = 1024;
 /** Until a worker has a job's dataset, the job has not begun; Slurm would take it for lost after 10 s. */
 const longestPreparationSeconds = 12 * 60 * 60;
 
@@ -14,7 +14,7 @@ const longestPreparationSeconds = 12 * 60 * 60;
 export function workerLines(join: Config['join'], maxTime: string): string[] {
   if (join === undefined) return [];
   return [
-    `MaxNodeCount=${mostNodes}`,
+    `MaxNodeCount=${maxNodes}`,
     `SlurmdTimeout=${join.timeoutSeconds}`,
     `BatchStartTimeout=${longestPreparationSeconds}`,
     'Nodeset=workers Feature=worker',

@@ -31,7 +31,7 @@ export function makeSiteFolders(layout: Layout, gid: number | undefined): void {
     mkdirSync(layout.root, { recursive: true, mode: 0o755 });
     accessSync(layout.root, constants.W_OK | constants.X_OK);
     for (const path of closed) folder(path, 0o700);
-    for (const path of [layout.logs, layout.run, layout.remoteJobs]) folder(path, 0o755);
+    for (const path of [layout.logs, layout.run, layout.sshJobs]) folder(path, 0o755);
     for (const path of shared) folder(path, 0o2750);
     folder(dirname(layout.jobEnded), 0o2770);
     const templates = externalTemplates(layout);

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { RemoteConfig } from '../../config/ssh.js';
+import type { SshProcessConfig } from '../../config/ssh.js';
 import type { Layout } from '../../config/layout.js';
 import { packageRoot } from '../../config/package-root.js';
 import { hostsRecordSchema, type HostsRecord } from '../../cluster/ssh-hosts/resolved-hosts.js';
@@ -8,14 +8,14 @@ import type { SshSettings } from './ssh/config.js';
 
 /** The SSH hosts as root has checked them. */
 export function readHosts(layout: Layout): HostsRecord {
-  return hostsRecordSchema.parse(JSON.parse(readFileSync(layout.remoteHosts, 'utf8')));
+  return hostsRecordSchema.parse(JSON.parse(readFileSync(layout.sshHosts, 'utf8')));
 }
 
 /** @param scratch see {@link makeScratch} */
-export function sshSettings(config: RemoteConfig, layout: Layout, scratch: string): SshSettings {
+export function sshSettings(config: SshProcessConfig, layout: Layout, scratch: string): SshSettings {
   return {
     scratch,
-    knownHosts: layout.remoteKnownHosts,
+    knownHosts: layout.sshKnownHosts,
     askpass: join(packageRoot, 'libexec', 'ssh-askpass.sh'),
     aliveSeconds: config.aliveSeconds,
   };

@@ -17,8 +17,8 @@ import { Delivery } from './delivery.js';
 import { DatasetFetcher } from './fetch-dataset.js';
 import { problemsFolder } from './files.js';
 import { Outbox } from './outbox.js';
-import { patiently } from './patiently.js';
-import { readSelf } from './self.js';
+import { retryUntilReachable } from './retry-until-reachable.js';
+import { readIdentity } from './identity.js';
 
 /** How long a job's last words are waited for before its node is free again; they follow later then. */
 const lastWordsMs = 10_000;
@@ -71,7 +71,7 @@ class WorkerAgent {
     this.#layout = layout;
     this.#log = log;
 
-    const { controller, fingerprint, token } = readSelf(layout.workerSelf);
+    const { controller, fingerprint, token } = readIdentity(layout.workerIdentity);
     const target = {
       ...controller,
       silenceMs,
@@ -83,7 +83,7 @@ class WorkerAgent {
     this.#datasets = new DatasetFetcher({
       root: layout.datasets,
       link: this.#link,
-      mostBytes: cacheBytes,
+      maxBytes: cacheBytes,
       isInUse: (sha256) =>
         [...this.#preparing.values()].includes(sha256) ||
         [...this.#deliveries.values()].some((delivery) => delivery.needs(sha256)),
@@ -139,7 +139,7 @@ class WorkerAgent {
     const problemFile = join(problemsFolder(this.#layout), String(slurm_job_id));
     rmSync(problemFile, { force: true });
     try {
-      await patiently(() => this.#fetch(id, slurm_job_id, gid), this.#log, signal, beginMs);
+      await retryUntilReachable(() => this.#fetch(id, slurm_job_id, gid), this.#log, signal, beginMs);
     } catch (error) {
       this.#preparing.delete(id);
       if (signal.aborted) throw error;

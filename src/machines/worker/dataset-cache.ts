@@ -18,7 +18,7 @@ interface Copy {
 export interface CacheParts {
   folders: DatasetFolders;
   /** Most that all copies may take; 0: the free disk. */
-  mostBytes: number;
+  maxBytes: number;
   /** Whether a job runs there, or is about to, that needs it. */
   isInUse: (sha256: Sha256) => boolean;
   now: () => number;
@@ -85,15 +85,15 @@ export class DatasetCache {
    * @throws AppError disk_full when it cannot.
    */
   async demand(bytes: number): Promise<void> {
-    const { mostBytes, isInUse } = this.#parts;
-    if (mostBytes === 0) return;
+    const { maxBytes, isInUse } = this.#parts;
+    if (maxBytes === 0) return;
     for (;;) {
       const copies = [...this.#copies.values()];
-      if (copies.reduce((sum, copy) => sum + copy.bytes, bytes) <= mostBytes) return;
+      if (copies.reduce((sum, copy) => sum + copy.bytes, bytes) <= maxBytes) return;
       if (copies.every(({ sha256 }) => isInUse(sha256)))
         throw new AppError(
           'disk_full',
-          `JR_CACHE_GB: the dataset takes ${gib(bytes)} of the ${gib(mostBytes)} that datasets may take on this worker${copies.length === 0 ? '' : ', and jobs that run there use the rest'}`,
+          `JR_CACHE_GB: the dataset takes ${gib(bytes)} of the ${gib(maxBytes)} that datasets may take on this worker${copies.length === 0 ? '' : ', and jobs that run there use the rest'}`,
         );
       await this.#evictOne(bytes);
     }

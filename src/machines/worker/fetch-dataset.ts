@@ -10,7 +10,7 @@ import { KeyLock } from '../../key-lock.js';
 import { unpack } from '../../datasets/unpack.js';
 import type { ControllerLink } from './controller-link.js';
 import { bytesIn, DatasetCache } from './dataset-cache.js';
-import { patiently } from './patiently.js';
+import { retryUntilReachable } from './retry-until-reachable.js';
 
 type WantedDataset = NonNullable<WorkerJob['dataset']>;
 
@@ -20,7 +20,7 @@ export interface FetcherParts {
   root: string;
   link: ControllerLink;
   /** Most that the copies may take, in bytes; 0: the free disk. */
-  mostBytes: number;
+  maxBytes: number;
   /** Whether a job here has it or waits for it: then it stays. */
   isInUse: (sha256: string) => boolean;
   log: Logger;
@@ -37,11 +37,11 @@ export class DatasetFetcher {
   constructor(parts: FetcherParts) {
     this.#parts = parts;
 
-    const { root, mostBytes, isInUse, log } = parts;
+    const { root, maxBytes, isInUse, log } = parts;
     this.#folders = new DatasetFolders(root);
     this.#cache = new DatasetCache({
       folders: this.#folders,
-      mostBytes,
+      maxBytes,
       isInUse,
       now: Date.now,
       log,
@@ -72,7 +72,7 @@ export class DatasetFetcher {
       const withRoom = <T>(work: () => Promise<T>) => this.#cache.withRoom(dataset.size, work);
       try {
         const receive = () => this.#receive(dataset, incoming.original, signal);
-        await withRoom(() => patiently(receive, log, signal));
+        await withRoom(() => retryUntilReachable(receive, log, signal));
         const hash = createHash('sha256');
         await pipeline(createReadStream(incoming.original), hash, { signal });
         if (hash.digest('hex') !== sha256)

@@ -29,7 +29,7 @@ import {
   renderFile,
   replaceFile,
 } from '../daemons/slurm-config.js';
-import { readSelf, type WorkerSelf } from './self.js';
+import { readIdentity, type WorkerIdentity } from './identity.js';
 
 /** What a worker is made of. */
 export interface WorkerParts {
@@ -54,14 +54,14 @@ export function makeWorkerFolders({ layout, accounts }: WorkerParts): void {
     chownSync(path, uid, gid);
     chmodSync(path, mode);
   };
-  folder(dirname(layout.workerSelf), 0o750, 0, jobrunner.gid);
+  folder(dirname(layout.workerIdentity), 0o750, 0, jobrunner.gid);
   folder(layout.workerOutbox, 0o700, jobrunner.uid, jobrunner.gid);
   folder(dirname(layout.workerSocket), 0o700, jobrunner.uid, jobrunner.gid);
   folder(problemsFolder(layout), 0o2750, jobrunner.uid, jobsGroup);
 }
 
 /** For the files of one job. */
-const mostMs = 300_000;
+const maxMs = 300_000;
 
 /**
  * Opens what jobs left that were cut off, as the epilog does it for those that end: else the agent could neither send nor remove what
@@ -78,14 +78,14 @@ export async function openLeftovers({ layout, accounts }: WorkerParts): Promise<
     // What is ours alone in it cannot be opened by that user, and need not be.
     const options = { reject: false, cwd: '/', stdio: 'ignore' } as const;
     // Something that the user left running may have stopped it.
-    await execa('setpriv', command, { ...options, timeout: mostMs, killSignal: 'SIGKILL' });
+    await execa('setpriv', command, { ...options, timeout: maxMs, killSignal: 'SIGKILL' });
   }
 }
 
 /** The worker's own random name for itself, made once. */
 export function workerIdOf({ layout }: Pick<WorkerParts, 'layout'>): string {
-  return existsSync(layout.workerSelf)
-    ? readSelf(layout.workerSelf).worker_id
+  return existsSync(layout.workerIdentity)
+    ? readIdentity(layout.workerIdentity).worker_id
     : randomBytes(16).toString('hex');
 }
 
@@ -109,7 +109,7 @@ export function keepSelf(
   reply: JoinReply,
   ownKey: Buffer | undefined,
 ): void {
-  const self: WorkerSelf = {
+  const self: WorkerIdentity = {
     worker_id: id,
     name: reply.name,
     token: reply.worker_token,
@@ -117,7 +117,7 @@ export function keepSelf(
     fingerprint: worker.token.fingerprint.toString('base64url'),
   };
   const owner = { uid: 0, gid: accounts.jobrunner.gid };
-  privateFile(layout.workerSelf, `${JSON.stringify(self, null, 2)}\n`, 0o640, owner);
+  privateFile(layout.workerIdentity, `${JSON.stringify(self, null, 2)}\n`, 0o640, owner);
   const key = ownKey ?? Buffer.from(reply.munge_key ?? '', 'base64');
   privateFile(join(layout.mungeFolder, 'munge.key'), key, 0o600, accounts.munge);
 }

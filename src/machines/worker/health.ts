@@ -3,10 +3,10 @@ import { connect } from 'node:net';
 import { execa } from 'execa';
 import { errnoOf } from '../../errors.js';
 import { slurmdPidFile, type Layout } from '../../config/layout.js';
-import { readSelf } from './self.js';
+import { readIdentity } from './identity.js';
 
 /** Less than the image's health check may take. */
-const mostMs = 8000;
+const maxMs = 8000;
 
 /**
  * Whether this worker can take jobs: its agent and its slurmd run, and the controller is reached and has heard of it lately.
@@ -26,9 +26,9 @@ export async function problemsOfWorker(layout: Layout): Promise<string[]> {
   ];
 }
 
-function nameOf({ workerSelf }: Layout): string | undefined {
+function nameOf({ workerIdentity }: Layout): string | undefined {
   try {
-    return readSelf(workerSelf).name || undefined;
+    return readIdentity(workerIdentity).name || undefined;
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
@@ -65,7 +65,7 @@ async function stateOf(layout: Layout, name: string): Promise<string | undefined
     ['--noheader', `--nodes=${name}`, '--format=%T'],
     {
       reject: false,
-      timeout: mostMs,
+      timeout: maxMs,
       env: { PATH: '/usr/bin:/bin', SLURM_CONF: layout.slurmConf },
       extendEnv: false,
     },

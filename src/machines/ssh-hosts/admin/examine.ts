@@ -56,7 +56,7 @@ export interface Verdict {
 }
 
 const lowDiskBytes = 5 * 1024 ** 3;
-const mostSkewSeconds = 5;
+const maxSkewSeconds = 5;
 /** Fractions of what the file says: a driver and a kernel keep some for themselves. */
 const enough = 0.93;
 
@@ -94,7 +94,7 @@ export function judgeHost(host: SshHost, found: Found | SshError): Verdict[] {
     ),
     verdict(
       'clock',
-      Math.abs(skew) > mostSkewSeconds ? 'warning' : 'ok',
+      Math.abs(skew) > maxSkewSeconds ? 'warning' : 'ok',
       `${Math.abs(skew) < 1 ? 'less than 1' : Math.abs(skew).toFixed(0)} s off`,
     ),
     verdict(

@@ -2,17 +2,17 @@ import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import type { RemoteJobSpec } from '../../../jobs/ssh-job-spec.js';
+import type { SshJobSpec } from '../../../jobs/ssh-job-spec.js';
 import { SshError } from '../ssh/errors.js';
 import type { Link } from '../ssh/link.js';
 import type { HostSession } from '../ssh/session.js';
 import { hostLock } from './host-lock.js';
-import { datasetTar, type RemotePlaces } from './job-files.js';
+import { datasetTar, type HostPaths } from './job-files.js';
 import type { JobLog } from './log.js';
-import { openTheirs } from './untrusted-files.js';
+import { openUntrusted } from './untrusted-files.js';
 import { soleName, treeParts, type TreePart } from './tree-parts.js';
 
-type Dataset = NonNullable<RemoteJobSpec['dataset']>;
+type Dataset = NonNullable<SshJobSpec['dataset']>;
 
 export interface SendParts {
   session: HostSession;
@@ -20,12 +20,12 @@ export interface SendParts {
   /** A folder of ours for locks. */
   state: string;
   installation: string;
-  places: RemotePlaces;
+  places: HostPaths;
   signal: AbortSignal;
 }
 
 /** Times that a file is sent whose digest is another there. */
-const mostTries = 3;
+const maxTries = 3;
 
 /** How far the sending has come: bytes of the original, parts of the tree. */
 interface Progress {
@@ -105,8 +105,8 @@ async function sendOriginal(dataset: Dataset, size: number, parts: SendParts): P
     }, signal);
     if (digest === dataset.sha256) return;
     const what = `dataset ${dataset.sha256.slice(0, 12)}: what arrived at ${session.host.name} has another digest`;
-    if (tries === mostTries)
-      throw new SshError('other', `${what}, ${mostTries} times; look after its disk and memory`);
+    if (tries === maxTries)
+      throw new SshError('other', `${what}, ${maxTries} times; look after its disk and memory`);
     log.say(`${what}; it is sent again`);
   }
 }
@@ -141,7 +141,7 @@ async function sendLarge(
   const { session, installation, places, signal } = parts;
   const path = Buffer.concat([Buffer.from(`${dataset.tree}/`), part.name]);
   const hash = createHash('sha256');
-  await pipeline((await openTheirs(path)).createReadStream(), hash, { signal });
+  await pipeline((await openUntrusted(path)).createReadStream(), hash, { signal });
   const expected = hash.digest('hex');
   const coming = `${places.datasets}/${dataset.sha256}.${installation}`;
   // A name need not be UTF-8, and an argument must be: the file has a plain one until it is whole.
@@ -152,7 +152,7 @@ async function sendLarge(
       return sendFile(link, path, 'large', size, dataset, parts);
     }, signal);
     if (digest === expected) break;
-    if (tries === mostTries)
+    if (tries === maxTries)
       throw new SshError(
         'other',
         `SSH host ${session.host.name}: a file of the dataset arrives with another digest; look after its disk and memory`,
@@ -178,7 +178,7 @@ async function sendFile(
   { places, installation, signal }: SendParts,
 ): Promise<string> {
   const coming = `${places.datasets}/${sha256}.${installation}`;
-  const file = await openTheirs(path);
+  const file = await openUntrusted(path);
   const input = file.createReadStream({ start: offset, highWaterMark: 2 ** 20 });
   try {
     const said = await link.call(['receive_file', coming, name, String(offset)], { input, signal });

@@ -13,8 +13,8 @@ import {
 } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { printable } from '../../../datasets/archive/printable.js';
-import type { Listing, RemoteFile } from './listing.js';
-import { RemoteLie } from './listing.js';
+import type { Listing, HostFile } from './listing.js';
+import { HostProtocolError } from './listing.js';
 import { openFolder, OwnFolders, within } from './own-folders.js';
 
 const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
@@ -23,7 +23,7 @@ const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
 const folderMode = 0o2770;
 
 interface OpenFile {
-  file: RemoteFile;
+  file: HostFile;
   fd: number;
   /** What it is called in its folder until it is whole. */
   part: string;
@@ -38,7 +38,7 @@ interface OpenFile {
 export class FileWriter {
   readonly #listing: Listing;
 
-  readonly #waiting: RemoteFile[];
+  readonly #waiting: HostFile[];
   readonly #folders: OwnFolders;
   #open: OpenFile | undefined;
   /** Bytes of whole files. */
@@ -67,7 +67,7 @@ export class FileWriter {
     return { names, offset: open?.written ?? 0 };
   }
 
-  /** @throws RemoteLie when a file is not what its digest says, or more comes than was told. */
+  /** @throws HostProtocolError when a file is not what its digest says, or more comes than was told. */
   write(chunk: Buffer): void {
     for (let at = 0; at < chunk.length;) {
       const open = (this.#open ??= this.#beginNext());
@@ -109,11 +109,11 @@ export class FileWriter {
 
   #beginNext(): OpenFile {
     const file = this.#waiting.shift();
-    if (file === undefined) throw new RemoteLie('the host sent more than it had told');
+    if (file === undefined) throw new HostProtocolError('the host sent more than it had told');
     return this.#begin(file);
   }
 
-  #begin(file: RemoteFile): OpenFile {
+  #begin(file: HostFile): OpenFile {
     const part = `.jobrunner-${randomBytes(6).toString('hex')}.part`;
     const path = within(this.#folders.enter(dirname(file.raw)), part);
     const mode = file.executable ? 0o750 : 0o640;
@@ -129,7 +129,7 @@ export class FileWriter {
     const folder = this.#folders.enter(dirname(file.raw));
     if (!isRight) {
       unlinkSync(within(folder, part));
-      throw new RemoteLie(`the output "${printable(file.raw)}" arrived with another digest`);
+      throw new HostProtocolError(`the output "${printable(file.raw)}" arrived with another digest`);
     }
     renameSync(within(folder, part), within(folder, basename(file.raw)));
     this.bytes += file.size;

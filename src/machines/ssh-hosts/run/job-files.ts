@@ -7,12 +7,12 @@ import type { JobId } from '../../../jobs/job.js';
 import { renderScript } from '../../../jobs/script/script.js';
 import { gpusOfHost } from '../../../cluster/ssh-hosts/capacity.js';
 import type { ResolvedHost } from '../../../cluster/ssh-hosts/resolved-hosts.js';
-import type { RemoteJobSpec } from '../../../jobs/ssh-job-spec.js';
+import type { SshJobSpec } from '../../../jobs/ssh-job-spec.js';
 import type { HostFacts } from '../ssh/facts.js';
-import { copyFolder, copyTheirs, withoutOwn } from './untrusted-files.js';
+import { copyFolder, copyUntrusted, rejectOwnFiles } from './untrusted-files.js';
 
 /** A job's places on the host, absolute paths there. */
-export interface RemotePlaces {
+export interface HostPaths {
   datasets: string;
   /** The dataset's folder. */
   dataset: string | undefined;
@@ -26,11 +26,11 @@ export interface RemotePlaces {
  * @param restart how often Slurm has started the job anew
  */
 export function placesOf(
-  spec: RemoteJobSpec,
+  spec: SshJobSpec,
   { workdir }: HostFacts,
   installation: string,
   restart: number,
-): RemotePlaces {
+): HostPaths {
   const datasets = `${workdir}/datasets`;
   const jobs = `${workdir}/jobs/${installation}`;
   return {
@@ -60,11 +60,11 @@ export function startNameOfFolder(host: string, folder: string): string {
 const shortComment = (comment: string) => comment.replace(/[^A-Za-z0-9]/g, '').slice(0, 12);
 
 /** The job's script as the host is to run it. */
-export function remoteScript(
-  spec: RemoteJobSpec,
+export function scriptForHost(
+  spec: SshJobSpec,
   host: ResolvedHost,
   facts: HostFacts,
-  places: RemotePlaces,
+  places: HostPaths,
   shardsPerGpu: number,
 ): string {
   const { job, dataset } = places;
@@ -95,7 +95,7 @@ export function remoteScript(
  * @returns a function that streams it as a tar, as often as wanted, and one that removes it.
  */
 export async function packJob(
-  spec: RemoteJobSpec,
+  spec: SshJobSpec,
   script: string,
   scratch: string,
 ): Promise<{ tar: () => Readable; remove: () => Promise<void> }> {
@@ -104,7 +104,7 @@ export async function packJob(
   await copyFolder(spec.template.folder, join(folder, 'template'));
   if (spec.script) {
     await mkdir(join(folder, 'script'));
-    await copyTheirs(spec.script.path, join(folder, 'script', spec.script.name));
+    await copyUntrusted(spec.script.path, join(folder, 'script', spec.script.name));
   }
   return {
     tar: () => localTar(folder, ['.']),
@@ -122,7 +122,7 @@ function localTar(folder: string, names: readonly string[]): Readable {
 
 /** A tar of a dataset's files and folders, as {@link localTar}; breaks off at one that is our own. */
 export function datasetTar(folder: string, names: readonly Buffer[]): Readable {
-  return Readable.from(withoutOwn(tarOf(folder, names, ['--no-recursion'])), { objectMode: false });
+  return Readable.from(rejectOwnFiles(tarOf(folder, names, ['--no-recursion'])), { objectMode: false });
 }
 
 /** @throws Error at the end of the tar when something is missing from it. */

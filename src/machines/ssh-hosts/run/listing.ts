@@ -9,7 +9,7 @@ import { AppError } from '../../../errors.js';
  * (one character for one byte), and each is checked to lead to a place inside the outputs' folder.
  */
 
-export interface RemoteFile {
+export interface HostFile {
   raw: string;
   size: number;
   executable: boolean;
@@ -20,37 +20,37 @@ export interface RemoteFile {
 
 export interface Listing {
   folders: string[];
-  files: RemoteFile[];
+  files: HostFile[];
   links: { raw: string; target: string }[];
   /** What is not fetched, and why: sentences. */
   leftOut: string[];
 }
 
 /** The host does not keep to what was agreed: its list or a file is not what it may be. */
-export class RemoteLie extends Error {
-  override readonly name = 'RemoteLie';
+export class HostProtocolError extends Error {
+  override readonly name = 'HostProtocolError';
 }
 
 /** More than this is no output, but a mistake. */
-const mostEntries = 1_000_000;
+const maxEntries = 1_000_000;
 /** A longer list of what was left out helps nobody. */
-const mostWords = 20;
+const maxWords = 20;
 
 /**
  * @param printed by `outputs` of libexec/ssh-host.sh
- * @param remoteFolder the outputs' folder there: links into it are kept
+ * @param hostFolder the outputs' folder there: links into it are kept
  * @param localFolder where they are to lie
- * @throws RemoteLie
+ * @throws HostProtocolError
  */
-export function readListing(printed: Buffer, remoteFolder: string, localFolder: string): Listing {
+export function readListing(printed: Buffer, hostFolder: string, localFolder: string): Listing {
   const records = printed.toString('latin1').split('\0');
-  if (records.length > 3 * mostEntries)
-    throw new RemoteLie(`there are more than ${mostEntries} outputs`);
+  if (records.length > 3 * maxEntries)
+    throw new HostProtocolError(`there are more than ${maxEntries} outputs`);
   if (records.at(-2) !== 'end' || records.at(-1) !== '')
-    throw new RemoteLie('the list of outputs is not complete');
+    throw new HostProtocolError('the list of outputs is not complete');
   const limit = maxPathBytes(localFolder);
   const folders: string[] = [];
-  const found = new Map<string, Omit<RemoteFile, 'sha256'>>();
+  const found = new Map<string, Omit<HostFile, 'sha256'>>();
   const digests = new Map<string, string>();
   const targets = new Map<string, string>();
   const leftOut = new LeftOut();
@@ -76,14 +76,14 @@ export function readListing(printed: Buffer, remoteFolder: string, localFolder: 
     else throw unreadable(records[i]);
   }
 
-  const files: RemoteFile[] = [];
+  const files: HostFile[] = [];
   for (const [raw, file] of found) {
     const sha256 = digests.get(raw);
     if (sha256 === undefined) leftOut.add(raw, 'could not be read there');
     else files.push({ ...file, sha256 });
   }
   refuseCollisions(folders, found, targets);
-  const links = insideLinks(targets, Buffer.from(remoteFolder).toString('latin1'), leftOut);
+  const links = insideLinks(targets, Buffer.from(hostFolder).toString('latin1'), leftOut);
   return { folders, files, links, leftOut: leftOut.sentences() };
 }
 
@@ -98,25 +98,25 @@ function refuseCollisions(
     const parent = raw.includes('/') ? raw.slice(0, raw.lastIndexOf('/')) : undefined;
     const twice = isFolder.has(raw) || (files.has(raw) && links.has(raw));
     if (twice || (parent !== undefined && !isFolder.has(parent)))
-      throw new RemoteLie(`the list of outputs contradicts itself at "${printable(raw)}"`);
+      throw new HostProtocolError(`the list of outputs contradicts itself at "${printable(raw)}"`);
   }
   for (const raw of folders)
     if (raw.includes('/') && !isFolder.has(raw.slice(0, raw.lastIndexOf('/'))))
-      throw new RemoteLie(`the list of outputs contradicts itself at "${printable(raw)}"`);
+      throw new HostProtocolError(`the list of outputs contradicts itself at "${printable(raw)}"`);
 }
 
 /** The links that stay inside; one that names its target absolutely gets a relative one. */
 function insideLinks(
   targets: ReadonlyMap<string, string>,
-  remoteFolder: string,
+  hostFolder: string,
   leftOut: LeftOut,
 ): Listing['links'] {
   const map = new LinkMap();
   for (const [raw, text] of targets) {
     const told = text.startsWith('/') ? posix.normalize(text) : text;
-    const isAbsolute = told === remoteFolder || told.startsWith(`${remoteFolder}/`);
+    const isAbsolute = told === hostFolder || told.startsWith(`${hostFolder}/`);
     const target = isAbsolute
-      ? posix.relative(posix.dirname(`/${raw}`), `/${told.slice(remoteFolder.length + 1)}`) || '.'
+      ? posix.relative(posix.dirname(`/${raw}`), `/${told.slice(hostFolder.length + 1)}`) || '.'
       : told;
     try {
       map.add(raw, target);
@@ -140,18 +140,18 @@ function nameOf(name: string, limit: number): string {
   try {
     raw = entryPath(name, limit);
   } catch (error) {
-    throw new RemoteLie(`the host names an output that cannot be one: "${printable(name)}"`, {
+    throw new HostProtocolError(`the host names an output that cannot be one: "${printable(name)}"`, {
       cause: error,
     });
   }
   // The folder itself is none of its outputs. Ours have no `a//b` and no `a/./b`, so that two names are never one.
   if (raw === '' || name !== `./${raw}`)
-    throw new RemoteLie(`the host names an output that cannot be one: "${printable(name)}"`);
+    throw new HostProtocolError(`the host names an output that cannot be one: "${printable(name)}"`);
   return raw;
 }
 
-function unreadable(record: string | undefined): RemoteLie {
-  return new RemoteLie(
+function unreadable(record: string | undefined): HostProtocolError {
+  return new HostProtocolError(
     `the list of outputs holds what cannot be read: "${printable(record ?? '')}"`,
   );
 }
@@ -161,7 +161,7 @@ class LeftOut {
   #more = 0;
 
   add(raw: string, why: string): void {
-    if (this.#said.length < mostWords) this.#said.push(`"${printable(raw)}" ${why}`);
+    if (this.#said.length < maxWords) this.#said.push(`"${printable(raw)}" ${why}`);
     else this.#more++;
   }
 

@@ -1,20 +1,20 @@
 import { execa } from 'execa';
 import type { HostSession } from '../ssh/session.js';
 import { FileWriter } from './file-writer.js';
-import { readListing, RemoteLie, type Listing } from './listing.js';
+import { readListing, HostProtocolError, type Listing } from './listing.js';
 import { NoRoom, roomIn } from './room.js';
 
 /** A million outputs with names of common length, and more than any job should leave. */
-const mostListBytes = 256 * 2 ** 20;
+const maxListBytes = 256 * 2 ** 20;
 /** Times that all is fetched anew when a file does not arrive as its digest says. */
-const mostTries = 3;
+const maxTries = 3;
 
 /**
  * Fetches what a job has left in its folder on the host: files, folders and links that stay inside. Each file is here only if
  * its digest is the one that the host computed from its disk. After a break it goes on from the byte where it stopped.
- * @param remoteFolder the job's outputs there
+ * @param hostFolder the job's outputs there
  * @returns what was left out, as sentences
- * @throws SshError; RemoteLie; NoRoom
+ * @throws SshError; HostProtocolError; NoRoom
  */
 export async function fetchOutputs(
   session: HostSession,
@@ -26,7 +26,7 @@ export async function fetchOutputs(
     try {
       return await fetchOnce(session, jobFolder, outputDir, signal);
     } catch (error) {
-      if (!(error instanceof RemoteLie) || tries === mostTries) throw error;
+      if (!(error instanceof HostProtocolError) || tries === maxTries) throw error;
     }
 }
 
@@ -38,7 +38,7 @@ async function fetchOnce(
 ) {
   await emptyFolder(outputDir);
   const printed = await session.use(
-    (link) => link.call(['outputs', jobFolder], { signal, mostBytes: mostListBytes }),
+    (link) => link.call(['outputs', jobFolder], { signal, maxBytes: maxListBytes }),
     signal,
   );
   const listing = readListing(printed, `${jobFolder}/out`, outputDir);
@@ -57,7 +57,7 @@ async function fetchOnce(
           await link.call(['fetch', jobFolder, String(offset)], { input, onOutput, signal });
       }, signal);
       if (progressOf(writer) === before)
-        throw new RemoteLie('the host sends less of the outputs than it had told');
+        throw new HostProtocolError('the host sends less of the outputs than it had told');
     }
     writer.makeLinks();
   } finally {

@@ -1,11 +1,11 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { Layout } from '../../../config/layout.js';
-import type { RemoteJobSpec } from '../../../jobs/ssh-job-spec.js';
-import { openTheirs } from './untrusted-files.js';
+import type { SshJobSpec } from '../../../jobs/ssh-job-spec.js';
+import { openUntrusted } from './untrusted-files.js';
 import { fieldsOf } from '../../../schema-problems.js';
 
-const mostBytes = 64 * 1024 ** 2;
+const maxBytes = 64 * 1024 ** 2;
 const absolute = z.string().regex(/^\/[^\0]*$/);
 
 /** What of it leads to anything on this machine. The rest ends up in the job's script, there. */
@@ -31,14 +31,14 @@ const shape = z.looseObject({
  * @throws Error
  */
 export async function readSpec(
-  layout: Pick<Layout, 'remoteJobs' | 'results' | 'jobLogs'>,
+  layout: Pick<Layout, 'sshJobs' | 'results' | 'jobLogs'>,
   jobId: string,
-): Promise<RemoteJobSpec> {
-  const path = join(layout.remoteJobs, jobId, 'spec.json');
-  const file = await openTheirs(path);
+): Promise<SshJobSpec> {
+  const path = join(layout.sshJobs, jobId, 'spec.json');
+  const file = await openUntrusted(path);
   let text: string;
   try {
-    if ((await file.stat()).size > mostBytes) throw new Error(`${path}: is too large`);
+    if ((await file.stat()).size > maxBytes) throw new Error(`${path}: is too large`);
     text = await file.readFile('utf8');
   } finally {
     await file.close();
@@ -58,5 +58,5 @@ export async function readSpec(
     output_dir === join(layout.results, jobId) &&
     log_dir === join(layout.jobLogs, jobId);
   if (!isOwn) throw new Error(`${path}: names another job's folders`);
-  return parsed.data as unknown as RemoteJobSpec;
+  return parsed.data as unknown as SshJobSpec;
 }

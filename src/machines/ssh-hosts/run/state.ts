@@ -1,5 +1,5 @@
 /** How a job on a host is, as `job_state` of libexec/ssh-host.sh tells. */
-export type RemoteState =
+export type HostJobState =
   | { kind: 'running' }
   | { kind: 'exit'; code: number }
   | { kind: 'signal'; number: number }
@@ -7,15 +7,15 @@ export type RemoteState =
   | { kind: 'lost'; why: 'killed' | 'rebooted' }
   | { kind: 'none'; why: 'prepared' | 'gone' };
 
-export interface RemoteProgress {
-  state: RemoteState;
+export interface HostJobProgress {
+  state: HostJobState;
   /** Bytes that it has written. */
   stdout: number;
   stderr: number;
 }
 
 /** @throws Error on what cannot be read. */
-export function readState(printed: Buffer): RemoteProgress {
+export function readState(printed: Buffer): HostJobProgress {
   const [word = '', sizes = ''] = printed.toString().split('\n');
   const [stdout = NaN, stderr = NaN] = sizes.split(' ').map(Number);
   if (!Number.isSafeInteger(stdout) || !Number.isSafeInteger(stderr))
@@ -23,7 +23,7 @@ export function readState(printed: Buffer): RemoteProgress {
   return { state: stateOf(word), stdout, stderr };
 }
 
-function stateOf(word: string): RemoteState {
+function stateOf(word: string): HostJobState {
   if (word === 'running') return { kind: 'running' };
   const [, kind, number] = /^(exit|signal) (\d{1,3})$/.exec(word) ?? [];
   if (kind === 'exit') return { kind, code: Number(number) };

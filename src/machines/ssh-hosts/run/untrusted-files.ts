@@ -19,7 +19,7 @@ function refuseOwn(uid: number | undefined, what: string, own: number | undefine
 }
 
 /** Opens a file that the API names, to be read. @throws Error when it is no file, or one of our own. */
-export async function openTheirs(path: string | Buffer, own = ownUid): Promise<FileHandle> {
+export async function openUntrusted(path: string | Buffer, own = ownUid): Promise<FileHandle> {
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
   try {
     const stats = await file.stat();
@@ -33,8 +33,8 @@ export async function openTheirs(path: string | Buffer, own = ownUid): Promise<F
 }
 
 /** Copies a file that the API names. */
-export async function copyTheirs(from: string, to: string): Promise<void> {
-  const file = await openTheirs(from);
+export async function copyUntrusted(from: string, to: string): Promise<void> {
+  const file = await openUntrusted(from);
   const copy = await open(to, 'wx', (await file.stat()).mode & 0o777);
   // Both streams close what they are given.
   await pipeline(file.createReadStream(), copy.createWriteStream());
@@ -48,12 +48,12 @@ export async function copyFolder(from: string, to: string): Promise<void> {
     const stats = await lstat(path);
     if (stats.isSymbolicLink()) await symlink(await readlink(path), copy);
     else if (stats.isDirectory()) await copyFolder(path, copy);
-    else await copyTheirs(path, copy);
+    else await copyUntrusted(path, copy);
   }
 }
 
 /** Lets a tar of theirs pass, with the owners that tar(1) found, as long as nothing in it is our own. */
-export async function* withoutOwn(
+export async function* rejectOwnFiles(
   tar: AsyncIterable<Buffer>,
   own = ownUid,
 ): AsyncGenerator<Buffer, void, undefined> {

@@ -14,16 +14,16 @@ import { afterMark, hostProgram } from './program.js';
 /** How much of what was said on standard error is kept for the message. */
 const keptWords = 16 * 1024;
 /** An answer that is longer is none of ours; the lists of a host's jobs and of a job's outputs may be. */
-const mostBytes = 2 ** 20;
+const maxBytes = 2 ** 20;
 /** Paths, a name and a line of df. */
-const mostFactBytes = 64 * 1024;
+const maxFactBytes = 64 * 1024;
 /** ConnectTimeout ends with the other side's first words, and its keep-alive begins with the session. */
 const connectMs = 90_000;
 
 export interface CallOptions {
   input?: Buffer | Readable;
   /** More output ends the call: nothing that a host sends may fill our memory. */
-  mostBytes?: number;
+  maxBytes?: number;
   /** Takes the output as it comes, however much; the next is waited with until it has. */
   onOutput?: (chunk: Buffer) => void | Promise<void>;
   /** Takes standard error as it comes: nothing of ssh's own is among it. */
@@ -82,14 +82,14 @@ export class Link {
       for await (const chunk of afterMark(master.child.stdout, master.mark)) {
         said = Buffer.concat([said, chunk]);
         facts = readFacts(said);
-        if (facts !== undefined || said.length > mostFactBytes) break;
+        if (facts !== undefined || said.length > maxFactBytes) break;
       }
       if (facts !== undefined) {
         // A break is noticed at the next call.
         master.ended.catch(() => undefined);
         return new Link(host, facts, settings, config, socket, master.child);
       }
-      if (said.length <= mostFactBytes) await master.ended;
+      if (said.length <= maxFactBytes) await master.ended;
       throw new SshError('other', `SSH host ${host.name}: said nothing that could be understood`);
     } catch (error) {
       master.child.kill('SIGKILL');
@@ -118,7 +118,7 @@ export class Link {
    * @throws SshError
    */
   async call(args: readonly string[], options: CallOptions = {}): Promise<Buffer> {
-    const { onOutput, onError, signal, mostBytes: most = mostBytes } = options;
+    const { onOutput, onError, signal, maxBytes: limit = maxBytes } = options;
     signal?.throwIfAborted();
     const quiet = onError === undefined ? [] : ['-o', 'LogLevel=QUIET'];
     const call = start(
@@ -142,10 +142,10 @@ export class Link {
         if (onOutput === undefined) printed.push(chunk);
         else await onOutput(chunk);
         bytes += chunk.length;
-        if (onOutput === undefined && bytes > most)
+        if (onOutput === undefined && bytes > limit)
           throw new SshError(
             'other',
-            `SSH host ${this.host.name}: answers without end (more than ${most} bytes to "${args[0] ?? ''}")`,
+            `SSH host ${this.host.name}: answers without end (more than ${limit} bytes to "${args[0] ?? ''}")`,
           );
       }
       await call.ended;

@@ -32,7 +32,7 @@ export function hostProgram(args: readonly string[]): Program {
 }
 
 /** Most bytes a login shell may print in front of our program. */
-const mostNoise = 2 ** 20;
+const maxNoise = 2 ** 20;
 
 /** What follows the mark. @throws Error when too much stands in front of it. */
 export async function* afterMark(
@@ -53,7 +53,7 @@ export async function* afterMark(
       const rest = noise.subarray(at + mark.length + 1);
       noise = undefined;
       if (rest.length > 0) yield rest;
-    } else if (noise.length > mostNoise)
+    } else if (noise.length > maxNoise)
       throw new Error('the login shell there prints without end: is something wrong in ~/.bashrc?');
   }
   if (noise !== undefined) onNoise(noise);

@@ -5,7 +5,7 @@ import { startNameOfFolder } from '../run/job-files.js';
 import type { Link } from '../ssh/link.js';
 
 /** Jobs' and datasets' names: some hundred thousand. */
-const mostListBytes = 32 * 2 ** 20;
+const maxListBytes = 32 * 2 ** 20;
 
 export interface SweepParts {
   installation: string;
@@ -30,7 +30,7 @@ export async function sweep(
   const [jobsThere, datasetsThere] = [`${workdir}/jobs/${installation}`, `${workdir}/datasets`];
   const printed = await link.call(['list_own', jobsThere, datasetsThere, installation], {
     signal,
-    mostBytes: mostListBytes,
+    maxBytes: maxListBytes,
   });
   const found = printed.toString().split('\0');
   const named = (kind: string) =>

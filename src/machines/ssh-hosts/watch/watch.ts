@@ -4,7 +4,7 @@ import { pino, type Logger } from 'pino';
 import { abortWith } from '../../../abort.js';
 import { sleep } from '../../../every.js';
 import { ConfigError } from '../../../config/config-error.js';
-import type { RemoteConfig } from '../../../config/ssh.js';
+import type { SshProcessConfig } from '../../../config/ssh.js';
 import type { Layout } from '../../../config/layout.js';
 import { SlurmError } from '../../../cluster/slurm/command.js';
 import type { HostStatus } from '../../../cluster/ssh-hosts/hosts-status.js';
@@ -28,7 +28,7 @@ const sweepMs = 600_000;
  * jobs have left.
  * @throws ConfigError
  */
-export async function remoteWatch(config: RemoteConfig, layout: Layout): Promise<void> {
+export async function watchSshHosts(config: SshProcessConfig, layout: Layout): Promise<void> {
   const { slurmConf } = config;
   if (slurmConf === undefined) throw new ConfigError('SLURM_CONF: not set; the stack calls this');
   const log = pino();
@@ -38,12 +38,12 @@ export async function remoteWatch(config: RemoteConfig, layout: Layout): Promise
   };
   process.on('SIGTERM', stop).on('SIGINT', stop);
   const parts: SweepParts = {
-    installation: installationId(layout.remoteState),
+    installation: installationId(layout.sshState),
     datasets: layout.datasets,
     live: () => liveStarts(slurmConf),
   };
-  sweepScratch(layout.remoteState);
-  const scratch = makeScratch(layout.remoteState);
+  sweepScratch(layout.sshState);
+  const scratch = makeScratch(layout.sshState);
   const settings = sshSettings(config, layout, scratch.path);
   const watches = new Map<string, HostWatch>();
   const { signal } = stopping;
@@ -134,7 +134,7 @@ function writeStatus(layout: Layout, watches: Map<string, HostWatch>): void {
   const hosts = [...watches.values()]
     .map(({ status }) => status)
     .filter((status): status is HostStatus => status !== undefined);
-  const fresh = `${layout.remoteStatus}.new`;
+  const fresh = `${layout.sshStatus}.new`;
   writeFileSync(fresh, JSON.stringify({ hosts }), { mode: 0o640 });
-  renameSync(fresh, layout.remoteStatus);
+  renameSync(fresh, layout.sshStatus);
 }

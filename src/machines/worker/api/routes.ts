@@ -9,7 +9,7 @@ import { sha256Schema, type Sha256 } from '../../../datasets/digest.js';
 import { AppError } from '../../../errors.js';
 import { Api, type Guard } from '../../../http/api.js';
 import { endpoint } from '../../../http/endpoint.js';
-import { unhurried } from '../../../http/long-reply.js';
+import { noTimeout } from '../../../http/long-reply.js';
 import { json, streamedReply } from '../../../http/reply.js';
 import { bytes, jsonBody } from '../../../http/request-body.js';
 import type { JobId } from '../../../jobs/job.js';
@@ -129,7 +129,7 @@ export function workerApi({ workers, service, datasets }: WorkerRouteParts): Api
       ],
     },
     async ({ params: { id }, body: { sha256 }, res }) => {
-      unhurried(res);
+      noTimeout(res);
       await service.deliver(workerOf(res), id, sha256);
       return { delivered: true as const };
     },

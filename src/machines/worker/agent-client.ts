@@ -6,7 +6,7 @@ import type { Layout } from '../../config/layout.js';
 
 const againMs = 200;
 /** The agent is being restarted: it is back within that. */
-const mostMs = 30_000;
+const maxMs = 30_000;
 
 /** Tells this worker's agent that a job begins or has ended, and waits until it has done what there is to do. */
 export async function tellAgent(
@@ -18,7 +18,7 @@ export async function tellAgent(
 ): Promise<void> {
   const ids = { job_id: Number(jobId), slurm_job_id: Number(slurmJobId), unix_user: unixUser };
   const line = `${JSON.stringify({ moment, ...ids })}\n`;
-  for (const deadline = Date.now() + mostMs; ;) {
+  for (const deadline = Date.now() + maxMs; ;) {
     try {
       const said = await ask(layout.workerSocket, line);
       if (said === 'done\n') return;

@@ -1,24 +1,24 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RemoteConfig } from '../../../config/ssh.js';
-import type { RemoteJobSpec } from '../../../jobs/ssh-job-spec.js';
+import type { SshProcessConfig } from '../../../config/ssh.js';
+import type { SshJobSpec } from '../../../jobs/ssh-job-spec.js';
 import { SshError } from '../ssh/errors.js';
 import type { HostSession } from '../ssh/session.js';
 import { sendDataset } from './dataset.js';
 import { HOST_FAILED, type Ending } from './ending.js';
-import { packJob, placesOf, remoteScript, type RemotePlaces } from './job-files.js';
+import { packJob, placesOf, scriptForHost, type HostPaths } from './job-files.js';
 import type { JobLog } from './log.js';
 import { fetchOutputs } from './outputs.js';
 import { onceThereIsRoom } from './room.js';
-import { readState, type RemoteProgress, type RemoteState } from './state.js';
+import { readState, type HostJobProgress, type HostJobState } from './state.js';
 
 /** Slurm sends SIGKILL ten seconds after SIGTERM (KillWait in slurm.conf): all must be done by then. */
 const windUpMs = 9000;
 /** What the job is given to end by itself. */
 const graceMs = 5000;
 
-export interface RemoteJobParts {
-  spec: RemoteJobSpec;
-  slurm: NonNullable<RemoteConfig['slurm']>;
+export interface SshJobParts {
+  spec: SshJobSpec;
+  slurm: NonNullable<SshProcessConfig['slurm']>;
   session: HostSession;
   log: JobLog;
   shardsPerGpu: number;
@@ -29,17 +29,17 @@ export interface RemoteJobParts {
 }
 
 /** A job on an SSH host, from here. */
-export class RemoteJob {
-  readonly #parts: RemoteJobParts;
-  #places: RemotePlaces | undefined;
+export class SshJob {
+  readonly #parts: SshJobParts;
+  #places: HostPaths | undefined;
 
-  constructor(parts: RemoteJobParts) {
+  constructor(parts: SshJobParts) {
     this.#parts = parts;
   }
 
   /**
    * @param cancelled aborts when the job is to end
-   * @throws SshError, RemoteLie
+   * @throws SshError, HostProtocolError
    */
   async run(cancelled: AbortSignal): Promise<Ending> {
     try {
@@ -62,7 +62,7 @@ export class RemoteJob {
     this.#places = places;
     if (spec.dataset)
       await sendDataset(spec.dataset, { session, log, state, installation, places, signal });
-    const script = remoteScript(spec, session.host, facts, places, shardsPerGpu);
+    const script = scriptForHost(spec, session.host, facts, places, shardsPerGpu);
     log.keepScript(script);
     const files = await packJob(spec, script, scratch);
     const logs = spec.request.split_log ? 'split' : 'one';
@@ -84,7 +84,7 @@ export class RemoteJob {
   }
 
   /** Copies the job's log until it has ended and all of it is here. */
-  async #follow(signal: AbortSignal): Promise<RemoteState> {
+  async #follow(signal: AbortSignal): Promise<HostJobState> {
     const { session, log } = this.#parts;
     const { job } = this.#given;
     for (let idle = 0; ;) {
@@ -111,7 +111,7 @@ export class RemoteJob {
     }
   }
 
-  async #progress(signal: AbortSignal): Promise<RemoteProgress> {
+  async #progress(signal: AbortSignal): Promise<HostJobProgress> {
     const { session } = this.#parts;
     return readState(
       await session.use((link) => link.call(['job_state', this.#given.job], { signal }), signal),
@@ -119,7 +119,7 @@ export class RemoteJob {
   }
 
   /** Fetches the outputs and removes the job's folder. */
-  async #finish(state: RemoteState, signal: AbortSignal): Promise<Ending> {
+  async #finish(state: HostJobState, signal: AbortSignal): Promise<Ending> {
     const { session, spec, log } = this.#parts;
     const { job } = this.#given;
     const { name } = session.host;
@@ -195,7 +195,7 @@ export class RemoteJob {
     }
   }
 
-  get #given(): RemotePlaces {
+  get #given(): HostPaths {
     if (this.#places === undefined) throw new Error('the job has no place there yet');
     return this.#places;
   }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 
 /** What a worker knows of itself and of its controller, in `workers/self.json`; root and its agent alone can read it. */
-const workerSelfSchema = z.strictObject({
+const identitySchema = z.strictObject({
   /** Random; by it the controller knows the worker again. */
   worker_id: z.string(),
   /** Empty until the worker has joined for the first time. */
@@ -12,8 +12,8 @@ const workerSelfSchema = z.strictObject({
   /** SHA-256 of the join port's certificate, in base64url. */
   fingerprint: z.string(),
 });
-export type WorkerSelf = z.infer<typeof workerSelfSchema>;
+export type WorkerIdentity = z.infer<typeof identitySchema>;
 
-export function readSelf(path: string): WorkerSelf {
-  return workerSelfSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
+export function readIdentity(path: string): WorkerIdentity {
+  return identitySchema.parse(JSON.parse(readFileSync(path, 'utf8')));
 }

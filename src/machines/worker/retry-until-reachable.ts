@@ -3,20 +3,20 @@ import type { Logger } from 'pino';
 import { LinkError } from './controller-link.js';
 
 const firstMs = 500;
-const mostMs = 10_000;
+const maxMs = 10_000;
 
 /**
  * Does it again for as long as the controller is not there.
  * @param forMs how long that may be
  */
-export async function patiently<T>(
+export async function retryUntilReachable<T>(
   work: () => Promise<T>,
   log: Logger,
   signal: AbortSignal,
   forMs = Infinity,
 ): Promise<T> {
   const deadline = Date.now() + forMs;
-  for (let waitMs = firstMs; ; waitMs = Math.min(mostMs, waitMs * 2)) {
+  for (let waitMs = firstMs; ; waitMs = Math.min(maxMs, waitMs * 2)) {
     try {
       return await work();
     } catch (error) {

@@ -1,5 +1,5 @@
 import { ConfigError } from '../../../config/config-error.js';
-import type { RemoteConfig } from '../../../config/ssh.js';
+import type { SshProcessConfig } from '../../../config/ssh.js';
 import type { Layout } from '../../../config/layout.js';
 import { installationId } from '../installation.js';
 import { readHosts, sshSettings } from '../read-hosts.js';
@@ -7,10 +7,10 @@ import { makeScratch } from '../scratch.js';
 import { SshError } from '../ssh/errors.js';
 import { HostSession } from '../ssh/session.js';
 import { HOST_FAILED, type Ending } from './ending.js';
-import { RemoteLie } from './listing.js';
+import { HostProtocolError } from './listing.js';
 import { JobLog } from './log.js';
 import { readSpec } from './read-spec.js';
-import { RemoteJob } from './remote-job.js';
+import { SshJob } from './ssh-job.js';
 
 /** How long a host is waited for before its job has been started there. */
 const patienceSeconds = 60;
@@ -20,9 +20,9 @@ const patienceSeconds = 60;
  * seconds (Slurm's KillWait).
  * @throws ConfigError when it was not Slurm that called
  */
-export async function remoteRun(
+export async function runSshJob(
   jobId: string,
-  config: RemoteConfig,
+  config: SshProcessConfig,
   layout: Layout,
 ): Promise<Ending> {
   const { slurm } = config;
@@ -41,18 +41,18 @@ export async function remoteRun(
     );
     return { code: HOST_FAILED };
   }
-  const scratch = makeScratch(layout.remoteState);
+  const scratch = makeScratch(layout.sshState);
   const settings = sshSettings(config, layout, scratch.path);
   const session = new HostSession(host, settings, log.say, { patienceSeconds });
-  const job = new RemoteJob({
+  const job = new SshJob({
     spec,
     slurm,
     session,
     log,
     shardsPerGpu: config.shardsPerGpu,
-    state: layout.remoteState,
+    state: layout.sshState,
     scratch: scratch.path,
-    installation: installationId(layout.remoteState),
+    installation: installationId(layout.sshState),
   });
   const cancelled = new AbortController();
   process.on('SIGTERM', () => {
@@ -61,7 +61,7 @@ export async function remoteRun(
   try {
     return await job.run(cancelled.signal);
   } catch (error) {
-    if (error instanceof RemoteLie) log.hostFailed(`SSH host ${host.name}: ${error.message}`);
+    if (error instanceof HostProtocolError) log.hostFailed(`SSH host ${host.name}: ${error.message}`);
     else if (error instanceof SshError) log.hostFailed(error.message);
     else throw error;
     return { code: HOST_FAILED };
