@@ -36,24 +36,25 @@ lint() {
 
 run_jest() {
   part 'jest'
-  # More at once than most machines that test have processors: tests of whole stacks mostly wait.
+  # Tests of whole stacks mostly wait, so more of them run at once than there are processors.
   NODE_OPTIONS='--experimental-vm-modules --disable-warning=ExperimentalWarning' npx jest --maxWorkers=4 "$@"
-}
-
-free_port() {
-  node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })'
 }
 
 native() {
   part 'native: ./run.sh and the acceptance'
-  local root port token=native-test-token log pid code=0
+  local root port controller_port node_port accounting_port token=native-test-token log pid code=0
   root=$(mktemp -d /tmp/jr-native-XXXXXX)
   log=$root.log
   : >"$log"
   chmod 755 "$root"
-  port=$(free_port)
+  # The block of ports stays reserved while this process lives.
+  coproc ports { exec node --input-type=module -e '
+    import { freePorts } from "./bench/free-ports.js";
+    console.log((await freePorts(4)).join(" "));
+    process.stdin.resume();'; }
+  read -r port controller_port node_port accounting_port <&"${ports[0]}"
   env JR_ROOT="$root" JR_HOST=127.0.0.1 JR_PORT="$port" JR_AUTH_TOKEN=$token JR_SIMULATE_GPUS=1 \
-    JR_SLURMCTLD_PORT="$(free_port)" JR_SLURMD_PORT="$(free_port)" JR_SLURMDBD_PORT="$(free_port)" \
+    JR_SLURMCTLD_PORT="$controller_port" JR_SLURMD_PORT="$node_port" JR_SLURMDBD_PORT="$accounting_port" \
     ./run.sh >"$log" 2>&1 &
   pid=$!
   trap 'kill -INT $pid 2>/dev/null || true' EXIT
@@ -65,6 +66,7 @@ native() {
   kill -TERM $pid
   wait $pid || { echo "run_tests.sh: ./run.sh ended with $? on SIGTERM, expected 0" >&2; code=1; }
   trap - EXIT
+  kill "${ports_PID:?}"
   rm -rf "$root" "$log"
   return $code
 }

@@ -37,12 +37,7 @@ export class JobFolders {
   readonly #scriptsDir: string;
   readonly #sshJobsDir: string;
 
-  constructor(folders: {
-    results: string;
-    jobLogs: string;
-    jobScripts: string;
-    sshJobs: string;
-  }) {
+  constructor(folders: { results: string; jobLogs: string; jobScripts: string; sshJobs: string }) {
     this.resultsDir = folders.results;
     this.#logsDir = folders.jobLogs;
     this.#scriptsDir = folders.jobScripts;

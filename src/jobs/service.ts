@@ -170,9 +170,7 @@ export class JobService {
       const script = planner.render(plan, { jobId: id, experimentId, scriptPath });
       store.completeJob(db, id, experimentId, script);
       if (target.mayBeRemote)
-        folders.writeSshJobSpec(
-          sshJobSpec(this.get(id), { ...plan, scriptPath }, folders.of(id)),
-        );
+        folders.writeSshJobSpec(sshJobSpec(this.get(id), { ...plan, scriptPath }, folders.of(id)));
       options.alongside?.(id);
       return id;
     })();

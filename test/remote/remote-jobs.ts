@@ -76,11 +76,7 @@ export class RemoteJobs {
     for (const folder of [layout.sshJobs, layout.sshKeys, layout.logs, layout.jobLogs]) {
       mkdirSync(folder);
     }
-    for (const folder of [
-      layout.sshState,
-      layout.results,
-      join(this.root, 'remote', 'status'),
-    ]) {
+    for (const folder of [layout.sshState, layout.results, join(this.root, 'remote', 'status')]) {
       mkdirSync(folder, { mode: 0o700 });
       chownSync(folder, this.#uid, this.#gid);
     }

@@ -82,10 +82,7 @@ export function sshGresLines(
 }
 
 /** Makes what stands for the hosts' GPUs, and removes what stood for those of hosts that are gone. */
-export function makeSshGpus(
-  layout: Pick<Layout, 'sshGpus'>,
-  hosts: readonly ResolvedHost[],
-): void {
+export function makeSshGpus(layout: Pick<Layout, 'sshGpus'>, hosts: readonly ResolvedHost[]): void {
   for (const name of readdirSync(layout.sshGpus))
     if (!hosts.some((host) => host.name === name))
       rmSync(join(layout.sshGpus, name), { recursive: true });

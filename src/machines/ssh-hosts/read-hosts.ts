@@ -12,7 +12,11 @@ export function readHosts(layout: Layout): HostsRecord {
 }
 
 /** @param scratch see {@link makeScratch} */
-export function sshSettings(config: SshProcessConfig, layout: Layout, scratch: string): SshSettings {
+export function sshSettings(
+  config: SshProcessConfig,
+  layout: Layout,
+  scratch: string,
+): SshSettings {
   return {
     scratch,
     knownHosts: layout.sshKnownHosts,

@@ -139,7 +139,12 @@ class WorkerAgent {
     const problemFile = join(problemsFolder(this.#layout), String(slurm_job_id));
     rmSync(problemFile, { force: true });
     try {
-      await retryUntilReachable(() => this.#fetch(id, slurm_job_id, gid), this.#log, signal, beginMs);
+      await retryUntilReachable(
+        () => this.#fetch(id, slurm_job_id, gid),
+        this.#log,
+        signal,
+        beginMs,
+      );
     } catch (error) {
       this.#preparing.delete(id);
       if (signal.aborted) throw error;

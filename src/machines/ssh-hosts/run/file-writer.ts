@@ -129,7 +129,9 @@ export class FileWriter {
     const folder = this.#folders.enter(dirname(file.raw));
     if (!isRight) {
       unlinkSync(within(folder, part));
-      throw new HostProtocolError(`the output "${printable(file.raw)}" arrived with another digest`);
+      throw new HostProtocolError(
+        `the output "${printable(file.raw)}" arrived with another digest`,
+      );
     }
     renameSync(within(folder, part), within(folder, basename(file.raw)));
     this.bytes += file.size;

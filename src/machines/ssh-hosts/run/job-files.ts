@@ -122,7 +122,9 @@ function localTar(folder: string, names: readonly string[]): Readable {
 
 /** A tar of a dataset's files and folders, as {@link localTar}; breaks off at one that is our own. */
 export function datasetTar(folder: string, names: readonly Buffer[]): Readable {
-  return Readable.from(rejectOwnFiles(tarOf(folder, names, ['--no-recursion'])), { objectMode: false });
+  return Readable.from(rejectOwnFiles(tarOf(folder, names, ['--no-recursion'])), {
+    objectMode: false,
+  });
 }
 
 /** @throws Error at the end of the tar when something is missing from it. */

@@ -140,13 +140,18 @@ function nameOf(name: string, limit: number): string {
   try {
     raw = entryPath(name, limit);
   } catch (error) {
-    throw new HostProtocolError(`the host names an output that cannot be one: "${printable(name)}"`, {
-      cause: error,
-    });
+    throw new HostProtocolError(
+      `the host names an output that cannot be one: "${printable(name)}"`,
+      {
+        cause: error,
+      },
+    );
   }
   // The folder itself is none of its outputs. Ours have no `a//b` and no `a/./b`, so that two names are never one.
   if (raw === '' || name !== `./${raw}`)
-    throw new HostProtocolError(`the host names an output that cannot be one: "${printable(name)}"`);
+    throw new HostProtocolError(
+      `the host names an output that cannot be one: "${printable(name)}"`,
+    );
   return raw;
 }
 

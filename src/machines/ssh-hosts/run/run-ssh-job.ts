@@ -61,7 +61,8 @@ export async function runSshJob(
   try {
     return await job.run(cancelled.signal);
   } catch (error) {
-    if (error instanceof HostProtocolError) log.hostFailed(`SSH host ${host.name}: ${error.message}`);
+    if (error instanceof HostProtocolError)
+      log.hostFailed(`SSH host ${host.name}: ${error.message}`);
     else if (error instanceof SshError) log.hostFailed(error.message);
     else throw error;
     return { code: HOST_FAILED };
