@@ -30,8 +30,8 @@ import { createHttpApp } from './http-mounts.js';
 import { openapiRoutes } from './openapi-routes.js';
 import { Api, type Endpoint } from '../http/api.js';
 import { closeServer, listen } from '../http/server.js';
-import { ingestRoutes } from '../ingest/routes.js';
-import { jobsFileRoutes } from '../ingest/jobs-file/routes.js';
+import { ingestRoutes } from '../ingest/http-routes.js';
+import { jobsFileRoutes } from '../ingest/jobs-file/http-routes.js';
 import { JobUsers } from '../jobs/job-users.js';
 import { LiveJobs } from '../jobs/live-jobs.js';
 import { mayUseLocalGpus } from '../jobs/placement/target.js';
@@ -121,14 +121,14 @@ async function open(
   const guards = guardsOf(authenticator);
   const api = new Api(guards);
   const views = openViews(api, base, cluster, gpus);
-  const { jobsFile, waysIn } = await openIngest(base, cluster, work, results);
+  const { jobsFile, sources } = await openIngest(base, cluster, work, results);
   const queue = new QueueService({
     db,
     jobs,
     control,
     folders,
     slurm,
-    places: views.queuePlaces,
+    targets: views.queueTargets,
     settings: config.queue,
     liveJobs: () => liveJobs.all(),
     now,
@@ -155,8 +155,8 @@ async function open(
   screenRoutes(api, liveJobs);
   outputRoutes(api, outputs);
   jobsFileRoutes(api, jobsFile);
-  ingestRoutes(api, waysIn);
-  metricsRoutes(api, db, health, () => gpus?.view().gpus ?? [], waysIn);
+  ingestRoutes(api, sources);
+  metricsRoutes(api, db, health, () => gpus?.view().gpus ?? [], sources);
   tokenRoutes(api, tokens);
   userRoutes(api, userLimits, work.limitsChanged);
   auditRoutes(api, db);

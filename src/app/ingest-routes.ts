@@ -1,12 +1,12 @@
-import { ownerOfRoute } from '../auth/caller.js';
+import { ownerOfSource } from '../auth/caller.js';
 import { Pauses } from '../ingest/pauses.js';
 import { ExpiredLeases } from '../ingest/expired-leases.js';
 import { GitLabClient } from '../ingest/gitlab/client.js';
 import { GitLabSource } from '../ingest/gitlab/source.js';
 import { readOutcome } from '../ingest/read-outcome.js';
-import { Route } from '../ingest/route.js';
+import { IngestLoop } from '../ingest/ingest-loop.js';
 import type { IngestItem, IngestSource } from '../ingest/source.js';
-import type { WayIn } from '../ingest/ways-in.js';
+import type { RunningSource } from '../ingest/running-sources.js';
 import { workerIdOf } from '../ingest/worker-id.js';
 import type { JobId } from '../jobs/job.js';
 import * as jobStore from '../jobs/store.js';
@@ -27,7 +27,7 @@ export interface RouteSettings {
 type OpenRoute = <Item extends IngestItem>(
   source: IngestSource<Item>,
   settings: RouteSettings,
-) => WayIn;
+) => RunningSource;
 
 /** The routes that the settings name. */
 export async function openRoutes(
@@ -35,7 +35,7 @@ export async function openRoutes(
   cluster: Cluster,
   work: Jobs,
   results: Outputs,
-): Promise<WayIn[]> {
+): Promise<RunningSource[]> {
   const open: OpenRoute = (source, settings) =>
     openRoute(base, cluster, work, results, source, settings);
   const { gitQueue } = base.config;
@@ -43,7 +43,7 @@ export async function openRoutes(
   return [openGitLab(base, open), queue].filter((way) => way !== undefined);
 }
 
-function openGitLab({ config, log, now }: Base, open: OpenRoute): WayIn | undefined {
+function openGitLab({ config, log, now }: Base, open: OpenRoute): RunningSource | undefined {
   const { gitlab } = config;
   if (gitlab === undefined) return undefined;
   const { url, token, maxRetries, jobTypesFile, projects = [] } = gitlab;
@@ -61,17 +61,17 @@ function openRoute<Item extends IngestItem>(
   { outputs, folders, onTheWay }: Outputs,
   source: IngestSource<Item>,
   { seconds, maxJobs }: RouteSettings,
-): WayIn {
+): RunningSource {
   const { config, db, log, now, onClose } = base;
   const { worker = workerIdOf(db), leaseMs, publicUrl } = config.ingest;
   const outcomeParts = { jobs, outputs, folders, onTheWay, publicUrl, now };
-  const route = new Route<Item>({
+  const route = new IngestLoop<Item>({
     source,
     db,
     jobs,
     control,
     outcomeOf: (id, signal) => readOutcome(outcomeParts, id, signal),
-    owner: ownerOfRoute(source.name),
+    owner: ownerOfSource(source.name),
     worker,
     leaseMs,
     pauses: new Pauses(db, now),

@@ -1,8 +1,8 @@
 import { JobsFile } from '../ingest/jobs-file/jobs-file.js';
-import { TakenLines } from '../ingest/jobs-file/taken-lines.js';
-import { JOBS_FILE, JobsFileWayIn } from '../ingest/jobs-file/way-in.js';
+import { ProcessedLines } from '../ingest/jobs-file/processed-lines.js';
+import { JOBS_FILE, JobsFileSource } from '../ingest/jobs-file/source.js';
 import { Pauses } from '../ingest/pauses.js';
-import { WaysIn } from '../ingest/ways-in.js';
+import { RunningSources } from '../ingest/running-sources.js';
 import type { JobId } from '../jobs/job.js';
 import * as jobStore from '../jobs/store.js';
 import type { Base } from './base.js';
@@ -13,7 +13,7 @@ import type { Outputs } from './outputs.js';
 
 export interface Ingest {
   jobsFile: JobsFile;
-  waysIn: WaysIn;
+  sources: RunningSources;
 }
 
 /** The ways in besides HTTP. */
@@ -26,19 +26,19 @@ export async function openIngest(
   const pauses = new Pauses(base.db, base.now);
   const { jobsFile, wayIn } = openJobsFile(base, cluster, work, pauses);
   const routes = await openRoutes(base, cluster, work, results);
-  return { jobsFile, waysIn: new WaysIn([wayIn, ...routes]) };
+  return { jobsFile, sources: new RunningSources([wayIn, ...routes]) };
 }
 
 function openJobsFile(base: Base, cluster: Cluster, { jobs, models }: Jobs, pauses: Pauses) {
   const { config, log, db, now, onClose } = base;
   const { seconds } = config.jobsFile;
-  const taken = new TakenLines(db, config.jobsFile.path, now);
+  const processed = new ProcessedLines(db, config.jobsFile.path, now);
   const jobsFile = new JobsFile({
     ...config.jobsFile,
     jobs,
     models,
     gpuCount: gpuCountOf(cluster),
-    taken,
+    processed,
     isPaused: () => pauses.of(JOBS_FILE) !== undefined,
     now,
     log,
@@ -46,5 +46,8 @@ function openJobsFile(base: Base, cluster: Cluster, { jobs, models }: Jobs, paus
   onClose(() => jobsFile.close());
   jobsFile.start();
   const countStates = (ids: JobId[]) => jobStore.countStates(db, ids);
-  return { jobsFile, wayIn: new JobsFileWayIn({ jobsFile, taken, seconds, pauses, countStates }) };
+  return {
+    jobsFile,
+    wayIn: new JobsFileSource({ jobsFile, processed, seconds, pauses, countStates }),
+  };
 }

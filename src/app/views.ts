@@ -6,7 +6,7 @@ import type { HealthParts } from './health/health.js';
 import { NODE_NAME } from '../config/layout.js';
 import { nodeRoutes, partitionRoutes } from '../cluster/nodes/routes.js';
 import type { Api } from '../http/api.js';
-import { OwnQueuePlaces, type QueuePlaces } from '../queue-api/places.js';
+import { OwnQueueTargets, type QueueTargets } from '../queue-api/targets.js';
 import { ExternalQueueTargets } from '../queue-api/external-targets.js';
 import { externalGpuRoutes, externalPartitionRoutes } from '../cluster/external/routes.js';
 import type { SlurmNode } from '../cluster/slurm/nodes.js';
@@ -15,7 +15,7 @@ import type { Cluster } from './cluster.js';
 
 /** What is shown of the cluster, which is ours or an external cluster's. */
 export interface Views {
-  queuePlaces: QueuePlaces;
+  queueTargets: QueueTargets;
   health: Pick<HealthParts, 'nodeState' | 'hasAccounting' | 'rememberedMs'>;
 }
 
@@ -36,7 +36,7 @@ export function openViews(
     externalPartitionRoutes(api, inventory);
     nodeRoutes(api, slurm);
     return {
-      queuePlaces: new ExternalQueueTargets(targets, inventory),
+      queueTargets: new ExternalQueueTargets(targets, inventory),
       health: { nodeState: bestState, hasAccounting, rememberedMs },
     };
   }
@@ -51,7 +51,7 @@ export function openViews(
   nodeRoutes(api, slurm, own);
   partitionRoutes(api, slurm);
   return {
-    queuePlaces: new OwnQueuePlaces(here, sshHosts),
+    queueTargets: new OwnQueueTargets(here, sshHosts),
     health: { nodeState: ownState, hasAccounting: true, rememberedMs },
   };
 }

@@ -22,7 +22,7 @@ export const BOX_OWNER = 'admin';
 const routePrefix = 'ingest:';
 
 /** Whose the jobs are that come in by a route. No user is ever called so, since their names hold no colon. */
-export function ownerOfRoute(route: string): string {
+export function ownerOfSource(route: string): string {
   return `${routePrefix}${route}`;
 }
 

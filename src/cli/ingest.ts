@@ -1,4 +1,4 @@
-import { routeReplySchema, routesReplySchema, type RouteView } from '../ingest/replies.js';
+import { sourceReplySchema, sourcesReplySchema, type IngestSourceView } from '../ingest/replies.js';
 import type { Api } from './api.js';
 import { note, plain, say, table } from './terminal.js';
 
@@ -6,7 +6,7 @@ import { note, plain, say, table } from './terminal.js';
 const shownProblems = 5;
 
 export async function listRoutes(api: Api, { json }: { json?: boolean }): Promise<void> {
-  const reply = await api.get('/ingest', routesReplySchema);
+  const reply = await api.get('/ingest', sourcesReplySchema);
   if (json) {
     say(JSON.stringify(reply, null, 2));
     return;
@@ -17,18 +17,18 @@ export async function listRoutes(api: Api, { json }: { json?: boolean }): Promis
 }
 
 export async function pauseRoute(api: Api, name: string): Promise<void> {
-  const route = await api.post(`/ingest/${encodeURIComponent(name)}/pause`, {}, routeReplySchema);
+  const route = await api.post(`/ingest/${encodeURIComponent(name)}/pause`, {}, sourceReplySchema);
   const ours = route.claimed + route.running;
   const rest = ours === 0 ? '' : `; what was taken goes on: ${ours}`;
   say(`${plain(route.name)} is paused: nothing more is taken${rest}`);
 }
 
 export async function resumeRoute(api: Api, name: string): Promise<void> {
-  const route = await api.post(`/ingest/${encodeURIComponent(name)}/resume`, {}, routeReplySchema);
+  const route = await api.post(`/ingest/${encodeURIComponent(name)}/resume`, {}, sourceReplySchema);
   say(`${plain(route.name)} takes jobs again`);
 }
 
-function row(route: RouteView): string[] {
+function row(route: IngestSourceView): string[] {
   const counts = [route.found, route.claimed, route.running, route.done, route.failed, route.lost];
   return [
     plain(route.name),
@@ -39,7 +39,7 @@ function row(route: RouteView): string[] {
 }
 
 /** What to tell of a route besides its row. An error counts until a scan after it came to its end. */
-export function problemsOf(route: RouteView): string[] {
+export function problemsOf(route: IngestSourceView): string[] {
   const { last_error: error, last_scan: scan, problems, problem_count: count } = route;
   const name = plain(route.name);
   const lines = problems

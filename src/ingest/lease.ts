@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { KeyLock } from '../key-lock.js';
-import type { HeldClaim } from './held-claim.js';
+import type { ClaimHandle } from './claim-handle.js';
 import { persist } from './persist.js';
 import type { IngestItem, IngestSource, Progress } from './source.js';
 
@@ -9,7 +9,7 @@ const renewAfter = 1 / 2;
 
 export interface LeaseParts<Item extends IngestItem> {
   source: IngestSource<Item>;
-  held: HeldClaim<Item>;
+  handle: ClaimHandle<Item>;
   leaseMs: number;
   now: () => number;
   /** How the job stands. */
@@ -24,16 +24,16 @@ export interface LeaseParts<Item extends IngestItem> {
 /** Keeps a claim from running out, and tells whether it is still ours. What is written out there is written in turn. */
 export class Lease<Item extends IngestItem> {
   readonly #parts: LeaseParts<Item>;
-  #isUnsure: boolean;
+  #isUncertain: boolean;
 
   #isLost = false;
   #hasEnded = false;
   readonly #turns = new KeyLock<'write'>();
 
-  /** @param isUnsure whether nothing is known of how the claim stands out there, as after a crash */
-  constructor(parts: LeaseParts<Item>, isUnsure: boolean) {
+  /** @param isUncertain whether nothing is known of how the claim stands out there, as after a crash */
+  constructor(parts: LeaseParts<Item>, isUncertain: boolean) {
     this.#parts = parts;
-    this.#isUnsure = isUnsure;
+    this.#isUncertain = isUncertain;
   }
 
   get isLost(): boolean {
@@ -41,14 +41,14 @@ export class Lease<Item extends IngestItem> {
   }
 
   /** To be called when it is not known what came of a call: nothing is believed until it has been renewed. */
-  doubt(): void {
-    this.#isUnsure = true;
+  markUncertain(): void {
+    this.#isUncertain = true;
   }
 
   /** @throws when it is not known to be ours now */
-  async demand(): Promise<void> {
-    const { held, now, over } = this.#parts;
-    if (this.#isUnsure || now() >= held.row.lease_until) await this.#renew();
+  async ensureValid(): Promise<void> {
+    const { handle, now, over } = this.#parts;
+    if (this.#isUncertain || now() >= handle.row.lease_until) await this.#renew();
     over.signal.throwIfAborted();
   }
 
@@ -79,25 +79,25 @@ export class Lease<Item extends IngestItem> {
 
   /** When it is to be put off, in milliseconds since 1970. */
   get #due(): number {
-    const { held, leaseMs } = this.#parts;
-    return this.#isUnsure ? 0 : held.row.lease_until - leaseMs * (1 - renewAfter);
+    const { handle, leaseMs } = this.#parts;
+    return this.#isUncertain ? 0 : handle.row.lease_until - leaseMs * (1 - renewAfter);
   }
 
   async #renew(): Promise<void> {
-    const { source, held, leaseMs, now, progress, onCancelled, over } = this.#parts;
+    const { source, handle, leaseMs, now, progress, onCancelled, over } = this.#parts;
     await this.#turns.hold('write', async () => {
       over.signal.throwIfAborted();
       if (this.#hasEnded || now() < this.#due) return;
       const leaseUntil = now() + leaseMs;
-      const claim = { ...held.asClaim, leaseUntil };
-      const result = await source.renew(held.item, claim, progress(), over.signal);
+      const claim = { ...handle.asClaim, leaseUntil };
+      const result = await source.renew(handle.item, claim, progress(), over.signal);
       if (result === 'lost') {
         this.#isLost = true;
         over.abort();
         return;
       }
-      this.#isUnsure = false;
-      held.put({ lease_until: leaseUntil });
+      this.#isUncertain = false;
+      handle.put({ lease_until: leaseUntil });
       if (result === 'cancelled') onCancelled();
     });
   }

@@ -1,6 +1,6 @@
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { WaysIn } from './ways-in.js';
-import type { RouteStatus } from './route-status.js';
+import type { RunningSources } from './running-sources.js';
+import type { IngestSourceStatus } from './source-status.js';
 
 const counted = {
   found: 'Jobs that the last scan found to be claimed',
@@ -9,10 +9,10 @@ const counted = {
   done: 'Claimed jobs whose outcome was reported',
   failed: 'Claimed jobs that could not be submitted, and were reported so',
   lost: 'Claims that another server took over, or that were taken away',
-} satisfies Partial<Record<keyof RouteStatus, string>>;
+} satisfies Partial<Record<keyof IngestSourceStatus, string>>;
 
 /** `jobrunner_ingest_…`, by route. */
-export function ingestMetrics(registry: Registry, ingest: WaysIn): void {
+export function ingestMetrics(registry: Registry, ingest: RunningSources): void {
   const common = { labelNames: ['route'], registers: [registry] };
   for (const [field, help] of Object.entries(counted))
     new Gauge({

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 const firstMs = 1000;
-const mostMs = 60_000;
+const maxMs = 60_000;
 
 /**
  * Does it again until it succeeds: after 1 s at first, then after twice as long each time, at most a minute.
@@ -13,7 +13,7 @@ export async function persist<T>(
   failed: (error: unknown) => void,
   signal: AbortSignal,
 ): Promise<T> {
-  for (let waitMs = firstMs; ; waitMs = Math.min(mostMs, waitMs * 2)) {
+  for (let waitMs = firstMs; ; waitMs = Math.min(maxMs, waitMs * 2)) {
     signal.throwIfAborted();
     try {
       return await work();

@@ -8,8 +8,8 @@ import type { JobOutputs, OutputService } from '../outputs/service.js';
 import { neverRun, type Outcome, type OutcomeOutput } from './outcome.js';
 
 /** How long outputs that are still on another worker are waited for, and how often they are looked for. */
-const mostWaitMs = 10 * 60_000;
-const lookMs = 2000;
+const maxWaitMs = 10 * 60_000;
+const pollMs = 2000;
 
 export interface OutcomeParts {
   jobs: Pick<JobService, 'get'>;
@@ -29,8 +29,8 @@ export async function readOutcome(
   signal: AbortSignal,
 ): Promise<Outcome> {
   const { outputs, folders, now } = parts;
-  for (const from = now(); parts.onTheWay(id) !== undefined && now() - from < mostWaitMs;)
-    await delay(lookMs, undefined, { signal });
+  for (const from = now(); parts.onTheWay(id) !== undefined && now() - from < maxWaitMs;)
+    await delay(pollMs, undefined, { signal });
   let job: Job;
   let found: JobOutputs;
   try {

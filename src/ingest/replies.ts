@@ -1,14 +1,14 @@
 import { z } from 'zod';
 import { timeSchema } from '../http/times.js';
 
-const troubleReplySchema = z.strictObject({
+const issueReplySchema = z.strictObject({
   at: timeSchema,
   where: z.string().nullable().describe('The project, file or job; null for the route as a whole.'),
   message: z.string(),
 });
 
 /** How an ingest source stands. */
-export const routeReplySchema = z
+export const sourceReplySchema = z
   .strictObject({
     name: z.string(),
     worker: z.string().nullable().describe('As which it claims; null where nobody else could.'),
@@ -18,9 +18,9 @@ export const routeReplySchema = z
     last_scan: timeSchema.nullable(),
     last_scan_seconds: z.number().nullable(),
     last_error: z.strictObject({ at: timeSchema, message: z.string() }).nullable(),
-    errors: z.array(troubleReplySchema).describe('Failures that are tried again, newest first.'),
+    errors: z.array(issueReplySchema).describe('Failures that are tried again, newest first.'),
     error_count: z.int().describe('Errors and new problems since the start.'),
-    problems: z.array(troubleReplySchema).describe('What the last scan found wrong.'),
+    problems: z.array(issueReplySchema).describe('What the last scan found wrong.'),
     problem_count: z.int(),
     found: z.int().describe('What the last scan found that may be claimed.'),
     claimed: z.int().describe('Ours, and not running.'),
@@ -30,9 +30,9 @@ export const routeReplySchema = z
     lost: z.int().describe('Taken over by another, or taken away.'),
   })
   .meta({ id: 'IngestSource' });
-export type RouteView = z.infer<typeof routeReplySchema>;
+export type IngestSourceView = z.infer<typeof sourceReplySchema>;
 
-export const routesReplySchema = z.strictObject({ routes: z.array(routeReplySchema) });
+export const sourcesReplySchema = z.strictObject({ routes: z.array(sourceReplySchema) });
 
 /** What became of the jobs file's lines. */
 export const jobsFileReplySchema = z.strictObject({

@@ -1,10 +1,10 @@
 import { AppError } from '../errors.js';
 
 /** So many forms of callers that are not known yet are read at once, in all and of one network; each takes up to a megabyte. */
-const mostInAll = 16;
-const mostOfOne = 4;
+const maxTotal = 16;
+const maxPerNetwork = 4;
 /** And no longer than this, so that one who sends slowly does not keep a place. */
-const longestMs = 60_000;
+const maxMs = 60_000;
 
 /** Bounds what callers cost who have shown no token yet: theirs stands in the form itself. */
 export class AnonymousUploads {
@@ -18,7 +18,7 @@ export class AnonymousUploads {
    */
   async hold<T>(network: string, read: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const ofNetwork = this.#ofNetwork.get(network) ?? 0;
-    if (this.#inAll >= mostInAll || ofNetwork >= mostOfOne)
+    if (this.#inAll >= maxTotal || ofNetwork >= maxPerNetwork)
       throw new AppError(
         'too_many_attempts',
         'too many submissions without an Authorization header are being read: send the token as "Authorization: Bearer <token>", too, or try again in a moment',
@@ -31,10 +31,10 @@ export class AnonymousUploads {
       tooLong.abort(
         new AppError(
           'bad_request',
-          `the form took longer than ${longestMs / 1000} s: send the token as "Authorization: Bearer <token>", too`,
+          `the form took longer than ${maxMs / 1000} s: send the token as "Authorization: Bearer <token>", too`,
         ),
       );
-    }, longestMs);
+    }, maxMs);
     try {
       return await read(tooLong.signal);
     } finally {

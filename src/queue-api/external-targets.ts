@@ -1,27 +1,27 @@
 import type { Job } from '../jobs/job.js';
-import type { QueuePlaces } from './places.js';
+import type { QueueTargets } from './targets.js';
 import type { Share } from './share.js';
 import type { ExternalInventory } from '../cluster/external/inventory.js';
 import type { ExternalTargets } from '../jobs/placement/external.js';
 
 /** Jobs of the queue server's API on an external cluster: in the default partition, with its usual CPUs and memory. */
-export class ExternalQueueTargets implements QueuePlaces {
-  readonly #places: ExternalTargets;
+export class ExternalQueueTargets implements QueueTargets {
+  readonly #targets: ExternalTargets;
   readonly #inventory: Pick<ExternalInventory, 'partitions'>;
 
-  constructor(places: ExternalTargets, inventory: Pick<ExternalInventory, 'partitions'>) {
-    this.#places = places;
+  constructor(targets: ExternalTargets, inventory: Pick<ExternalInventory, 'partitions'>) {
+    this.#targets = targets;
     this.#inventory = inventory;
   }
 
   share(gpus: number): Share {
     // Never more than a node has; the queue server's files do not say what a job needs.
-    const most = this.#places.gpusByDefault();
-    return { partition: undefined, gpus: Math.min(gpus, most), cpus: 1, mem_gb: undefined };
+    const max = this.#targets.gpusByDefault();
+    return { partition: undefined, gpus: Math.min(gpus, max), cpus: 1, mem_gb: undefined };
   }
 
   maxTime(): string {
-    return this.#places.forPartition(undefined).limits.maxTime;
+    return this.#targets.forPartition(undefined).limits.maxTime;
   }
 
   nodeNames(): string[] {
@@ -30,11 +30,11 @@ export class ExternalQueueTargets implements QueuePlaces {
   }
 
   partitionOf(job: Job): string | undefined {
-    return this.#places.find(job.request.partition)?.name;
+    return this.#targets.find(job.request.partition)?.name;
   }
 
   onlyNodeOf(job: Job): string | undefined {
-    const [first, ...others] = this.#places.find(job.request.partition)?.nodes ?? [];
+    const [first, ...others] = this.#targets.find(job.request.partition)?.nodes ?? [];
     return others.length === 0 ? first?.name : undefined;
   }
 }

@@ -4,7 +4,7 @@ import type { JobFolders } from '../jobs/job-folders.js';
 import { openLog, type LogStream } from '../jobs/log-file.js';
 
 /** The most that is shown of each; the end is what tells how a job went. */
-const mostBytes = 10 * 1024 ** 2;
+const maxBytes = 10 * 1024 ** 2;
 
 /** Each takes several times its size in memory. */
 const oneAtATime = pLimit(2);
@@ -35,8 +35,8 @@ async function endOf(folders: JobFolders, job: Job, stream: LogStream) {
   const log = await openLog(folders, job, stream, {});
   if (log.handle === undefined) return { text: '', isCut: false };
   try {
-    const isCut = log.size > mostBytes;
-    const length = Math.min(log.size, mostBytes);
+    const isCut = log.size > maxBytes;
+    const length = Math.min(log.size, maxBytes);
     const bytes = Buffer.alloc(length);
     const { bytesRead } = await log.handle.read(bytes, 0, length, log.size - length);
     let from = 0;

@@ -14,7 +14,7 @@ import { positionAmong, type PendingJob } from '../cluster/slurm/pending.js';
 import { parseTimeLimit } from '../config/time-limit.js';
 import type { QueueConfig } from './config-file.js';
 import { viewNodes } from './nodes.js';
-import type { QueuePlaces } from './places.js';
+import type { QueueTargets } from './targets.js';
 import type { QueueNode } from './replies.js';
 import { outputOf } from './results.js';
 import { queueStateOf, type QueueState } from './state.js';
@@ -28,7 +28,7 @@ export interface QueueServiceParts {
   control: Pick<JobControl, 'cancel'>;
   folders: JobFolders;
   slurm: Pick<SlurmClient, 'nodes' | 'pending'>;
-  places: QueuePlaces;
+  targets: QueueTargets;
   settings: { gpus: number; timeoutMultiplier: number };
   liveJobs: () => readonly Job[];
   now: () => number;
@@ -60,7 +60,7 @@ export class QueueService {
 
   /** @throws AppError forbidden (another's user_id), unprocessable (expected_time), and as `jobs.submit` does. */
   async submit({ code, config, caller, idempotencyKey }: QueueSubmission) {
-    const { db, jobs, settings, places } = this.#parts;
+    const { db, jobs, settings, targets } = this.#parts;
     const { user_id: user, expected_time: expected, competition_id, project_id } = config;
     if (caller.role === 'reader')
       throw new AppError('forbidden', 'token: it is a reader’s, who submits nothing; use another');
@@ -70,11 +70,11 @@ export class QueueService {
         `user_id: the token is not that user’s, but ${caller.user}’s`,
       );
     const timeout = Math.max(0.1, expected * settings.timeoutMultiplier);
-    const longest = parseTimeLimit(places.maxTime());
+    const longest = parseTimeLimit(targets.maxTime());
     if (timeout > (typeof longest === 'number' ? longest : 1e9))
       throw new AppError(
         'unprocessable',
-        `expected_time: ${expected} s, of which ${settings.timeoutMultiplier} times are allowed, is longer than a job may run here (${places.maxTime()})`,
+        `expected_time: ${expected} s, of which ${settings.timeoutMultiplier} times are allowed, is longer than a job may run here (${targets.maxTime()})`,
         { details: { field: 'expected_time' } },
       );
     const fields = submitSchema.parse({
@@ -82,7 +82,7 @@ export class QueueService {
       name: code.name,
       timeout,
       split_log: true,
-      ...places.share(settings.gpus),
+      ...targets.share(settings.gpus),
     });
     const submitted = await jobs.submit(fields, {
       user,
@@ -156,7 +156,7 @@ export class QueueService {
   }
 
   async nodes(): Promise<QueueNode[]> {
-    const { db, places, liveJobs, now, slurm } = this.#parts;
+    const { db, targets, liveJobs, now, slurm } = this.#parts;
     let nodes: SlurmNode[] = [];
     try {
       nodes = await slurm.nodes();
@@ -164,9 +164,9 @@ export class QueueService {
       // Each node's status is then "unknown".
       if (!(error instanceof SlurmError)) throw error;
     }
-    const partitionOf = (job: Job) => places.partitionOf(job);
+    const partitionOf = (job: Job) => targets.partitionOf(job);
     const facts = { live: liveJobs(), expected: store.expectedTimes(db), now: now(), partitionOf };
-    return viewNodes(places.nodeNames(), nodes, facts);
+    return viewNodes(targets.nodeNames(), nodes, facts);
   }
 
   #find(uuid: string, asker: Asker) {
@@ -186,7 +186,7 @@ export class QueueService {
   /** @param pending what waits; undefined when that is not known */
   #viewAmong(row: store.QueueRow, job: Job, pending: PendingJob[] | undefined) {
     const state = queueStateOf(job);
-    const partition = this.#parts.places.partitionOf(job);
+    const partition = this.#parts.targets.partitionOf(job);
     const place = () =>
       pending === undefined || partition === undefined
         ? null
@@ -197,9 +197,9 @@ export class QueueService {
 
   /** The number of the node it runs or ran on, or will where there is only one; null while nobody can know. */
   #nodeOf(job: Job): number | null {
-    const { places } = this.#parts;
-    const names = places.nodeNames();
-    const name = job.node_list ?? (job.terminal ? null : places.onlyNodeOf(job));
+    const { targets } = this.#parts;
+    const names = targets.nodeNames();
+    const name = job.node_list ?? (job.terminal ? null : targets.onlyNodeOf(job));
     const id = names.indexOf(name ?? '');
     return id === -1 ? null : id;
   }

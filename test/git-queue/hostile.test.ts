@@ -14,7 +14,7 @@ import {
   writeRecord,
   type ClaimRecord,
 } from '../../src/ingest/git-queue/claim-record.js';
-import { claimJob } from '../../src/ingest/git-queue/decisions.js';
+import { claimJob } from '../../src/ingest/git-queue/transitions.js';
 import { safeConfig, runGit, type GitSetup } from '../../src/ingest/git-queue/git.js';
 import { isUnfitPath } from '../../src/ingest/git-queue/git-names.js';
 import { Queue } from '../../src/ingest/git-queue/queue.js';

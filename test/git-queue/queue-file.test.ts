@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import { readCsv } from '../../src/ingest/git-queue/csv-rows.js';
 import { parseCommandLine, shellWords } from '../../src/ingest/git-queue/command-line.js';
-import { after, claimJob, resetJobs } from '../../src/ingest/git-queue/decisions.js';
+import { after, claimJob, resetJobs } from '../../src/ingest/git-queue/transitions.js';
 import { QueueFile } from '../../src/ingest/git-queue/queue-file.js';
 import { readyJobs, type QueueState } from '../../src/ingest/git-queue/queue-state.js';
 import { readArgs, readKwargs, toWords } from '../../src/ingest/git-queue/row-arguments.js';

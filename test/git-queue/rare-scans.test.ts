@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from '@jest/globals';
 import { join } from 'node:path';
-import { claimJob } from '../../src/ingest/git-queue/decisions.js';
+import { claimJob } from '../../src/ingest/git-queue/transitions.js';
 import { runGit, safeConfig } from '../../src/ingest/git-queue/git.js';
 import { Queue } from '../../src/ingest/git-queue/queue.js';
 import { readyJobs } from '../../src/ingest/git-queue/queue-state.js';

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { claimJob } from '../../src/ingest/git-queue/decisions.js';
+import { claimJob } from '../../src/ingest/git-queue/transitions.js';
 import { runGit } from '../../src/ingest/git-queue/git.js';
 import { Queue } from '../../src/ingest/git-queue/queue.js';
 import { readyJobs } from '../../src/ingest/git-queue/queue-state.js';

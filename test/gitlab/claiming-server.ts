@@ -10,7 +10,7 @@ import { GitLabClient } from '../../src/ingest/gitlab/client.js';
 import { GitLabSource } from '../../src/ingest/gitlab/source.js';
 import { neverRun } from '../../src/ingest/outcome.js';
 import { Pauses } from '../../src/ingest/pauses.js';
-import { Route } from '../../src/ingest/route.js';
+import { IngestLoop } from '../../src/ingest/ingest-loop.js';
 import type { Job, JobId } from '../../src/jobs/job.js';
 import type { SubmitFields } from '../../src/jobs/request.js';
 import type { SubmitOptions } from '../../src/jobs/plan.js';
@@ -36,7 +36,7 @@ export class ClaimingServer {
   readonly jobs: RanJob[] = [];
   /** What the next submissions throw instead of taking the job. */
   readonly refusals: Error[] = [];
-  route: Route<never> | undefined;
+  loop: IngestLoop<never> | undefined;
 
   constructor(
     readonly worker: string,
@@ -65,7 +65,7 @@ export class ClaimingServer {
       projects: [],
       now,
     });
-    const route = new Route({
+    const loop = new IngestLoop({
       source,
       db: this.db,
       jobs: {
@@ -95,14 +95,14 @@ export class ClaimingServer {
       now,
       log: pino({ level: 'silent' }),
     });
-    this.route = route as unknown as Route<never>;
-    route.start();
+    this.loop = loop as unknown as IngestLoop<never>;
+    loop.start();
   }
 
   /** As a crash leaves it: nothing more is written, out there or here. */
   async stop(): Promise<void> {
-    await this.route?.close();
-    this.route = undefined;
+    await this.loop?.close();
+    this.loop = undefined;
   }
 
   async remove(): Promise<void> {

@@ -101,15 +101,20 @@ test('a script that is out of the repository is never run', async () => {
 
 test('a bad row is told of, with what became of all others', async () => {
   repo.pushAgain(() => repo.append('jobs/queue.csv', 'job.py,not json,{},ready,\r\n'));
-  interface WayIn {
+  interface RunningSource {
     name: string;
     done: number;
     problems: { where: string; message: string }[];
   }
-  let way: WayIn | undefined;
+  let way: RunningSource | undefined;
   await repo.until(async () => {
-    const reply = await stack.call<{ routes?: WayIn[] } & WayIn[]>('GET', '/ingest');
-    const all = Array.isArray(reply.json) ? reply.json : (Object.values(reply.json)[0] as WayIn[]);
+    const reply = await stack.call<{ routes?: RunningSource[] } & RunningSource[]>(
+      'GET',
+      '/ingest',
+    );
+    const all = Array.isArray(reply.json)
+      ? reply.json
+      : (Object.values(reply.json)[0] as RunningSource[]);
     way = all.find(({ name }) => name === 'git-queue');
     return (way?.problems.length ?? 0) > 0;
   });

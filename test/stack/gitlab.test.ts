@@ -38,7 +38,7 @@ interface Response {
   log?: string;
 }
 
-interface RouteView {
+interface IngestSourceView {
   name: string;
   worker: string | null;
   paused: { by: string; at: string } | null;
@@ -137,8 +137,8 @@ async function cli(...args: string[]): Promise<string> {
   return (await execa(process.execPath, [mainJs, ...args], { env })).stdout;
 }
 
-async function route(): Promise<RouteView> {
-  const { json } = await stack.call<{ routes: RouteView[] }>('GET', '/ingest');
+async function route(): Promise<IngestSourceView> {
+  const { json } = await stack.call<{ routes: IngestSourceView[] }>('GET', '/ingest');
   const found = json.routes.find(({ name }) => name === 'gitlab');
   if (found === undefined) throw new Error('no route gitlab');
   return found;

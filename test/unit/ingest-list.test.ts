@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals';
 import { problemsOf } from '../../src/cli/ingest.js';
-import type { RouteView } from '../../src/ingest/replies.js';
+import type { IngestSourceView } from '../../src/ingest/replies.js';
 
-const route = (more: Partial<RouteView>): RouteView => ({
+const route = (more: Partial<IngestSourceView>): IngestSourceView => ({
   ...{ name: 'git-queue', worker: null, paused: null, interval_seconds: 10, max_jobs: null },
   ...{ last_scan: null, last_scan_seconds: null, last_error: null, errors: [], error_count: 0 },
   ...{ problems: [], problem_count: 0, found: 0, claimed: 0, running: 0, done: 0 },

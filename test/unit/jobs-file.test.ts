@@ -13,7 +13,7 @@ import {
 import { maxFileBytes, readLines } from '../../src/ingest/jobs-file/read-lines.js';
 import { scriptDigest } from '../../src/ingest/jobs-file/script-digest.js';
 import { submitFieldsOf } from '../../src/ingest/jobs-file/submit-fields.js';
-import { digestOfLine, TakenLines } from '../../src/ingest/jobs-file/taken-lines.js';
+import { digestOfLine, ProcessedLines } from '../../src/ingest/jobs-file/processed-lines.js';
 import type { JobId } from '../../src/jobs/job.js';
 
 let work: string;
@@ -180,44 +180,44 @@ describe('reading lines', () => {
   });
 });
 
-describe('lines that were taken', () => {
+describe('lines that were processed', () => {
   test('stay so over a restart, each of equal ones by itself, under the key they began with', () => {
     const id = { digest: digestOfLine('0,/x.py'), nth: 1 };
-    const before = new TakenLines(db, '/jobs.txt', () => 0);
+    const before = new ProcessedLines(db, '/jobs.txt', () => 0);
     const key = before.begin(id);
-    expect(before.isTaken(id)).toBe(false);
+    expect(before.isProcessed(id)).toBe(false);
 
-    const after = new TakenLines(db, '/jobs.txt', () => 0);
+    const after = new ProcessedLines(db, '/jobs.txt', () => 0);
     expect(after.begin(id)).toBe(key);
     after.finish(id, 7 as JobId);
 
-    const last = new TakenLines(db, '/jobs.txt', () => 0);
-    expect(last.isTaken(id)).toBe(true);
-    expect(last.isTaken({ ...id, nth: 2 })).toBe(false);
-    expect(new TakenLines(db, '/other.txt', () => 0).isTaken(id)).toBe(false);
+    const last = new ProcessedLines(db, '/jobs.txt', () => 0);
+    expect(last.isProcessed(id)).toBe(true);
+    expect(last.isProcessed({ ...id, nth: 2 })).toBe(false);
+    expect(new ProcessedLines(db, '/other.txt', () => 0).isProcessed(id)).toBe(false);
   });
 
   test('are forgotten once they were out of the file for long enough, and not before', () => {
     let now = 0;
     const id = { digest: digestOfLine('0,/x.py'), nth: 1 };
     const there = new Map([[id.digest, 1]]);
-    const taken = new TakenLines(db, '/jobs.txt', () => now);
-    taken.begin(id);
-    taken.finish(id, 7 as JobId);
+    const processed = new ProcessedLines(db, '/jobs.txt', () => now);
+    processed.begin(id);
+    processed.finish(id, 7 as JobId);
 
-    taken.sweep(new Map(), 1000);
+    processed.sweep(new Map(), 1000);
     now = 999;
-    taken.sweep(new Map(), 1000);
-    expect(taken.isTaken(id)).toBe(true);
-    expect(taken.hasGone).toBe(true);
-    taken.sweep(there, 1000);
-    expect(taken.hasGone).toBe(false);
+    processed.sweep(new Map(), 1000);
+    expect(processed.isProcessed(id)).toBe(true);
+    expect(processed.hasGone).toBe(true);
+    processed.sweep(there, 1000);
+    expect(processed.hasGone).toBe(false);
 
-    taken.sweep(new Map(), 1000);
+    processed.sweep(new Map(), 1000);
     now = 1999;
-    taken.sweep(new Map(), 1000);
-    expect(taken.isTaken(id)).toBe(false);
-    expect(new TakenLines(db, '/jobs.txt', () => now).isTaken(id)).toBe(false);
+    processed.sweep(new Map(), 1000);
+    expect(processed.isProcessed(id)).toBe(false);
+    expect(new ProcessedLines(db, '/jobs.txt', () => now).isProcessed(id)).toBe(false);
   });
 });
 

@@ -9,7 +9,7 @@ import { storedBytes } from '../../datasets/store.js';
 import { countByState } from '../../jobs/store.js';
 import type { HealthCheck } from '../health/health.js';
 import { ingestMetrics } from '../../ingest/metrics.js';
-import type { WaysIn } from '../../ingest/ways-in.js';
+import type { RunningSources } from '../../ingest/running-sources.js';
 
 /**
  * Mounts `GET /metrics` for Prometheus (prometheus.io/docs/practices/naming).
@@ -20,7 +20,7 @@ export function metricsRoutes(
   db: Database,
   health: HealthCheck,
   gpus: () => GpuView[],
-  waysIn: WaysIn,
+  sources: RunningSources,
 ): void {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -75,7 +75,7 @@ export function metricsRoutes(
     gpu.paused === null && gpu.held === null ? 0 : 1,
   );
 
-  ingestMetrics(registry, waysIn);
+  ingestMetrics(registry, sources);
 
   endpoint(
     api,

@@ -1,7 +1,7 @@
 import { readQueueConfig } from '../../config/git-queue.js';
 import { AppError } from '../../errors.js';
 import { parseCommandLine } from '../../ingest/git-queue/command-line.js';
-import { resetJobs } from '../../ingest/git-queue/decisions.js';
+import { resetJobs } from '../../ingest/git-queue/transitions.js';
 import { GitError } from '../../ingest/git-queue/git.js';
 import { digestOf } from '../../ingest/git-queue/queue-file.js';
 import { CliError } from '../cli-error.js';

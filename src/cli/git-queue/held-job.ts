@@ -4,10 +4,10 @@ import { AppError } from '../../errors.js';
 import {
   endJob,
   renewJob,
-  type Decision,
+  type Transition,
   type Ending,
-  type Hold,
-} from '../../ingest/git-queue/decisions.js';
+} from '../../ingest/git-queue/transitions.js';
+import type { Claim } from '../../ingest/source.js';
 import { logLines } from '../../ingest/git-queue/log-lines.js';
 import type { Queue } from '../../ingest/git-queue/queue.js';
 import type { QueueRow } from '../../ingest/git-queue/queue-file.js';
@@ -37,7 +37,7 @@ export interface ClaimedJob {
   row: QueueRow;
   /** The commit that it runs in a checkout of. */
   commit: string;
-  hold: Hold;
+  claim: Claim;
 }
 
 const nothing = { exitCode: null, log: [], results: [], files: [] };
@@ -97,9 +97,9 @@ export class HeldJob {
   }
 
   /** Its outcome, as a change of the queue. */
-  end(state: QueueState, ending: Ending): Decision<'written' | 'lost'> {
+  end(state: QueueState, ending: Ending): Transition<'written' | 'lost'> {
     const { maxJobAttempts: maxAttempts } = this.#settings;
-    return endJob(state, this.#job.key, this.#job.hold, ending, {
+    return endJob(state, this.#job.key, this.#job.claim, ending, {
       maxAttempts,
       now: Date.now(),
     });
@@ -196,7 +196,7 @@ export class HeldJob {
   }
 
   async #keepRenewing(over: AbortSignal): Promise<void> {
-    const { key, hold } = this.#job;
+    const { key, claim } = this.#job;
     const { leaseMs } = this.#settings;
     while (!over.aborted) {
       await new Promise<void>((fulfil) => {
@@ -207,16 +207,16 @@ export class HeldJob {
       const leaseUntil = Date.now() + leaseMs;
       try {
         const renewed = await this.#queue.change(
-          (state) => renewJob(state, key, { ...hold, leaseUntil }, Date.now()),
+          (state) => renewJob(state, key, { ...claim, leaseUntil }, Date.now()),
           over,
         );
-        if (renewed === 'kept') hold.leaseUntil = leaseUntil;
+        if (renewed === 'kept') claim.leaseUntil = leaseUntil;
         else return void (await this.#stop(renewed));
       } catch (error) {
         if (over.aborted) return;
         this.#log.warn(`the claim cannot be renewed: ${(error as Error).message}`);
         // Another worker may take it from now on, and it must not run twice.
-        if (Date.now() >= hold.leaseUntil) return void (await this.#stop('lost'));
+        if (Date.now() >= claim.leaseUntil) return void (await this.#stop('lost'));
       }
     }
   }

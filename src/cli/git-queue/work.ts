@@ -8,10 +8,10 @@ import {
   giveUpJob,
   leaseOf,
   together,
-  type Decision,
+  type Transition,
   type Ending,
-  type Hold,
-} from '../../ingest/git-queue/decisions.js';
+} from '../../ingest/git-queue/transitions.js';
+import type { Claim } from '../../ingest/source.js';
 import { GitError } from '../../ingest/git-queue/git.js';
 import type { Queue } from '../../ingest/git-queue/queue.js';
 import {
@@ -68,7 +68,7 @@ export class Worker {
     let idle = 0;
     while (!this.#stopping.signal.aborted) {
       this.#leases.beginScan();
-      let job = await this.#patiently('claim a job', () => this.#endAndClaim(undefined));
+      let job = await this.#retryUntilReachable('claim a job', () => this.#endAndClaim(undefined));
       idle = job === undefined ? idle + 1 : 0;
       while (job !== undefined) {
         this.#job = job;
@@ -76,10 +76,14 @@ export class Worker {
         const ended = job;
         await ended.run();
         if (ended.fault) this.#stopping.abort();
-        job = await this.#patiently('write the outcome', () => this.#endAndClaim(ended), true);
+        job = await this.#retryUntilReachable(
+          'write the outcome',
+          () => this.#endAndClaim(ended),
+          true,
+        );
         if (ended.fault) throw ended.fault;
       }
-      await this.#patiently('give up jobs', () => this.#giveUpSpent());
+      await this.#retryUntilReachable('give up jobs', () => this.#giveUpSpent());
       if (maxAttempts > 0 && idle >= maxAttempts) {
         this.#log.info('no job is ready; ending');
         return;
@@ -98,7 +102,7 @@ export class Worker {
     ended: HeldJob | undefined,
     ending: Ending | undefined,
   ): Promise<HeldJob | undefined> {
-    const hold: Hold = {
+    const claim: Claim = {
       worker: this.#settings.worker,
       nonce: randomBytes(16).toString('hex'),
       leaseUntil: 0,
@@ -110,21 +114,21 @@ export class Worker {
       const then = after(state, end?.change);
       // Chosen anew for each state that the claim is tried on, since the others may have been faster with the first; unless the try
       // before came through and only its reply was lost.
-      if (chosen && then.records.get(chosen.key)?.nonce !== hold.nonce) chosen = undefined;
+      if (chosen && then.records.get(chosen.key)?.nonce !== claim.nonce) chosen = undefined;
       if (!this.#stopping.signal.aborted) chosen ??= this.#choose(then, ended?.key);
-      hold.leaseUntil = Date.now() + this.#settings.leaseMs;
-      const claim: Decision<'won' | 'lost'> =
+      claim.leaseUntil = Date.now() + this.#settings.leaseMs;
+      const taken: Transition<'won' | 'lost'> =
         chosen === undefined
           ? { result: 'lost' }
-          : claimJob(then, chosen.key, chosen.replaces?.nonce ?? undefined, hold, Date.now());
-      const change = together(end?.change, claim.change);
-      return { result: { written: end?.result, result: claim.result }, ...(change && { change }) };
+          : claimJob(then, chosen.key, chosen.replaces?.nonce ?? undefined, claim, Date.now());
+      const change = together(end?.change, taken.change);
+      return { result: { written: end?.result, result: taken.result }, ...(change && { change }) };
     });
     if (written) ended?.tell(written);
     this.#job = undefined;
     if (result === 'lost' || chosen === undefined) return undefined;
     const { key, row, commit } = chosen;
-    return new HeldJob(this.#queue, { key, row, commit, hold }, this.#settings, this.#log);
+    return new HeldJob(this.#queue, { key, row, commit, claim }, this.#settings, this.#log);
   }
 
   /** One at random, so that not all workers want the same. */
@@ -178,7 +182,7 @@ export class Worker {
    * Does it again while the repository cannot be reached.
    * @param always even when the worker is to stop, for a while
    */
-  async #patiently<T>(
+  async #retryUntilReachable<T>(
     what: string,
     work: () => Promise<T>,
     always = false,

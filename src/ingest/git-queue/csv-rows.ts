@@ -39,13 +39,13 @@ export function bomLength(file: Buffer): number {
 /**
  * Reads CSV as RFC 4180 has it, with any one-byte delimiter and any line end; a quote inside a field that does not begin with
  * one is a character like any other. Lines that are empty are left out.
- * @param most rows, after which it stops
+ * @param maxRows rows, after which it stops
  */
-export function readCsv(file: Buffer, delimiter: number, most = Infinity): CsvRow[] {
+export function readCsv(file: Buffer, delimiter: number, maxRows = Infinity): CsvRow[] {
   const rows: CsvRow[] = [];
   let at = bomLength(file);
   let line = 1;
-  while (at < file.length && rows.length < most) {
+  while (at < file.length && rows.length < maxRows) {
     const row: CsvRow = { line, fields: [], lineEnd: '' };
     let more = true;
     while (more) {

@@ -1,5 +1,5 @@
 const keptLines = 20;
-const longestLine = 500;
+const maxLineLength = 500;
 
 /** The last lines of a job's log, as they may stand in a file that others read. */
 export function logLines(log: string): string[] {
@@ -8,5 +8,5 @@ export function logLines(log: string): string[] {
     .map((line) => line.replace(/[\0-\x08\x0b-\x1f\x7f\ufffd]/g, '').trimEnd())
     .filter((line) => line !== '')
     .slice(-keptLines)
-    .map((line) => line.slice(0, longestLine).replace(/[\ud800-\udbff]$/, ''));
+    .map((line) => line.slice(0, maxLineLength).replace(/[\ud800-\udbff]$/, ''));
 }

@@ -11,12 +11,12 @@ import {
   writeRecord,
   type ClaimRecord,
 } from './claim-record.js';
-import type { Change, Decision } from './decisions.js';
+import type { Change, Transition } from './transitions.js';
 import { GitError } from './git.js';
 import { maxQueueBytes, maxShownProblems, QueueFile } from './queue-file.js';
 import type { QueueState } from './queue-state.js';
 import type { PushResult, Repository, TreeEntry } from './repository.js';
-import { Rivals } from './rivals.js';
+import { PushBackoff } from './push-backoff.js';
 
 /** Refusals in a row, the branch standing still meanwhile, after which it is no race but a rule of the repository. */
 const maxRefusals = 8;
@@ -40,7 +40,7 @@ export class Queue {
   readonly #lock = new KeyLock<'queue'>();
   readonly #records = new Map<string, ClaimRecord | AppError>();
   #state: QueueState | undefined;
-  readonly #rivals = new Rivals();
+  readonly #backoff = new PushBackoff();
 
   constructor(readonly parts: QueueParts) {}
 
@@ -54,26 +54,26 @@ export class Queue {
    * only the reply was lost is found in the branch.
    * @throws GitError, AppError conflict when the repository takes none of our pushes
    */
-  change<T>(decide: (state: QueueState) => Decision<T>, signal?: AbortSignal): Promise<T> {
+  change<T>(decide: (state: QueueState) => Transition<T>, signal?: AbortSignal): Promise<T> {
     return this.#lock.hold('queue', async () => {
       const { repository } = this.parts;
       let refused: string | undefined;
       let last: { commit: string; result: T } | undefined;
       for (let refusals = 0; ;) {
-        await pause(this.#rivals.pauseMs(), undefined, signal && { signal });
+        await pause(this.#backoff.pauseMs(), undefined, signal && { signal });
         const from = performance.now();
         const state = await this.#fetch(signal);
         if (last && (await this.#holds(state, last.commit, signal))) return last.result;
         // Where the branch stood still, nobody was faster: a rule or a fault of the repository refused it.
         const isRule = refused !== undefined && (state.commit ?? '') === refused;
         refusals = isRule ? refusals + 1 : 0;
-        if (isRule) this.#rivals.wereNone();
+        if (isRule) this.#backoff.refusedByRule();
         const { result, change } = decide(state);
         if (change === undefined) return result;
         const commit = await this.#commit(state, change, signal);
         const pushed = await this.#push(commit, signal);
         const isTaken = pushed.kind === 'pushed';
-        this.#rivals.tried(isTaken, performance.now() - from);
+        this.#backoff.record(isTaken, performance.now() - from);
         if (isTaken) return result;
         last = { commit, result };
         refused = state.commit ?? '';
@@ -87,7 +87,7 @@ export class Queue {
   }
 
   get pushes(): { taken: number; refused: number } {
-    return this.#rivals.pushes;
+    return this.#backoff.pushes;
   }
 
   async #push(commit: string, signal?: AbortSignal): Promise<PushResult> {

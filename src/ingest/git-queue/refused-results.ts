@@ -1,5 +1,5 @@
 import { AppError } from '../../errors.js';
-import type { Ending } from './decisions.js';
+import type { Ending } from './transitions.js';
 
 /**
  * Writes down what became of a job. Where the repository refuses its results, as a host does that takes no secrets or no large files,

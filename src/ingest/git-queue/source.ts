@@ -9,7 +9,7 @@ import { jobName } from '../job-name.js';
 import type { Outcome } from '../outcome.js';
 import type { Claim, IngestItem, IngestRequest, IngestSource, ScanNotes } from '../source.js';
 import { confinedResults } from './confined-results.js';
-import { claimJob, endJob, giveUpJob, leaseOf, renewJob, type Ending } from './decisions.js';
+import { claimJob, endJob, giveUpJob, leaseOf, renewJob, type Ending } from './transitions.js';
 import { TooLargeError } from './git.js';
 import { logLines } from './log-lines.js';
 import type { Queue } from './queue.js';
@@ -25,7 +25,7 @@ export const GIT_QUEUE = 'git-queue';
 const maxCheckoutBytes = 256 * 1024 ** 2;
 
 /** In characters, of a message in a claim. */
-const longestMessage = 2000;
+const maxMessageLength = 2000;
 
 const itemSchema = z.object({
   key: z.string(),
@@ -103,7 +103,7 @@ export class GitQueueSource implements IngestSource<GitQueueItem> {
   /** @throws AppError unprocessable for what no checkout can run */
   async request(item: GitQueueItem, _claim: Claim, signal: AbortSignal): Promise<IngestRequest> {
     const { resultsDir, gpus } = this.#parts;
-    await this.#demandScript(item, signal);
+    await this.#checkScript(item, signal);
     const parsed = submitSchema.safeParse({
       command_key: 'git_queue',
       name: jobName(item.script.split('/').at(-1) ?? ''),
@@ -145,7 +145,7 @@ export class GitQueueSource implements IngestSource<GitQueueItem> {
     );
   }
 
-  async #demandScript({ script, commit }: GitQueueItem, signal: AbortSignal): Promise<void> {
+  async #checkScript({ script, commit }: GitQueueItem, signal: AbortSignal): Promise<void> {
     const refuse = (why: string) => new AppError('unprocessable', `script: ${script} ${why}`);
     if (script.startsWith('/') || script.split('/').includes('..'))
       throw refuse('is out of the repository; name a path from its root');
@@ -171,7 +171,7 @@ export class GitQueueSource implements IngestSource<GitQueueItem> {
     return {
       kind: kindOf(outcome.status),
       exitCode: outcome.exitCode,
-      message: outcome.message && outcome.message.slice(0, longestMessage),
+      message: outcome.message && outcome.message.slice(0, maxMessageLength),
       log: [
         ...logLines(outcome.log),
         ...(stored.left > 0 ? [`jobrunner: ${stored.left} files of results are left out`] : []),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { GitLabError, GitLabNotFoundError } from './errors.js';
-import type { Reply } from './exchange.js';
+import type { Reply } from './http-exchange.js';
 import { nextPage } from './pages.js';
 import {
   branchSchema,

@@ -11,7 +11,7 @@ import { whyUnmapped } from './submit-fields.js';
 /** Who may write into a repository (docs.gitlab.com/api/access_requests, “Developer”); others could claim nothing. */
 const developer = 30;
 /** Jobs of one project that are told of, where their types are not mapped: others have problems, too. */
-const mostUnmapped = 100;
+const maxUnmapped = 100;
 
 export interface JobScanParts extends ForeignClaimsParts {
   jobTypesFile: string;
@@ -73,7 +73,7 @@ export class JobScan {
       const why = whyUnmapped(fields, types);
       if (why !== undefined) {
         unmapped += 1;
-        if (unmapped <= mostUnmapped) notes.problem(title, why);
+        if (unmapped <= maxUnmapped) notes.problem(title, why);
         continue;
       }
       items.push({
@@ -88,7 +88,7 @@ export class JobScan {
         expired: expired.get(jobId) ?? null,
       });
     }
-    const more = unmapped - mostUnmapped;
+    const more = unmapped - maxUnmapped;
     if (more > 0) notes.problem(path, `job_type: ${more} more jobs’ have no command key here`);
     return items;
   }

@@ -1,6 +1,6 @@
-const mostLines = 50;
-const mostCharacters = 400;
-const mostInAll = 8000;
+const maxLines = 50;
+const maxCharacters = 400;
+const maxTotal = 8000;
 
 /**
  * The last lines of a log as a terminal would show them, at most 50 and 8,000 characters. What a progress bar has overwritten with
@@ -11,17 +11,17 @@ export function lastLines(log: string): string {
     .replace(/\r\n/g, '\n')
     .replace(/\n+$/, '')
     .split('\n')
-    .slice(-mostLines)
+    .slice(-maxLines)
     .map((line) => shorten(visible(line.slice(line.lastIndexOf('\r', line.length - 2) + 1))));
   let length = 0;
-  const fitting = lines.toReversed().filter((line) => (length += line.length + 1) <= mostInAll);
+  const fitting = lines.toReversed().filter((line) => (length += line.length + 1) <= maxTotal);
   return fitting.toReversed().join('\n');
 }
 
 function shorten(line: string): string {
-  if (line.length <= mostCharacters) return line;
+  if (line.length <= maxCharacters) return line;
   // Half of a character is none that YAML may hold.
-  return `${line.slice(0, mostCharacters).replace(/[\ud800-\udbff]$/, '')}…`;
+  return `${line.slice(0, maxCharacters).replace(/[\ud800-\udbff]$/, '')}…`;
 }
 
 /** The same text in characters that every reader of YAML takes. */

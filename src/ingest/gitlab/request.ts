@@ -5,9 +5,16 @@ import {
   GitLabNotFoundError,
   NoTokenProvidedError,
 } from './errors.js';
-import { exchange, type Exchange, type Reply } from './exchange.js';
-import { backoffMs, isPassing, longestTold, systemClock, toldToWait, type Clock } from './retry.js';
-import { wordsOf } from './told.js';
+import { httpExchange, type HttpExchange, type Reply } from './http-exchange.js';
+import {
+  backoffMs,
+  isPassing,
+  maxRetryAfterMs,
+  systemClock,
+  retryAfterMs,
+  type Clock,
+} from './retry.js';
+import { errorTextOf } from './error-text.js';
 
 export interface GitLabOptions {
   /** Where GitLab is, such as https://gitlab.example.com; a path below it for one that is installed there. */
@@ -23,7 +30,7 @@ export interface GitLabOptions {
   onRetry?: ((why: string, waitMs: number) => void) | undefined;
 }
 
-type Request = Pick<Exchange, 'method' | 'url'> & { body?: object };
+type Request = Pick<HttpExchange, 'method' | 'url'> & { body?: object };
 
 export interface Sending {
   signal?: AbortSignal | undefined;
@@ -35,7 +42,8 @@ export interface Sending {
   onLost?: () => void;
 }
 
-type Tried = { reply: Reply } | { reply?: undefined; error: GitLabError; told: number | undefined };
+type Tried =
+  { reply: Reply } | { reply?: undefined; error: GitLabError; retryAfter: number | undefined };
 
 const maxReplyBytes = 16 * 1024 ** 2;
 
@@ -85,11 +93,11 @@ export class GitLabRequests {
       await this.#wait(this.#notBefore - this.#clock.now(), sending.signal);
       const tried = await this.#try(request, sending);
       if (tried.reply !== undefined) return tried.reply;
-      const { error, told = 0 } = tried;
+      const { error, retryAfter = 0 } = tried;
       if (error.status === undefined || error.status >= 500) sending.onLost?.();
       const mayPass = error instanceof GitLabConnectionError && !error.isFinal;
       if (!mayPass || failures > maxRetries) throw error;
-      const wait = Math.max(told, backoffMs(failures));
+      const wait = Math.max(retryAfter, backoffMs(failures));
       this.#options.onRetry?.(error.message, wait);
       await this.#wait(wait, sending.signal);
     }
@@ -103,7 +111,7 @@ export class GitLabRequests {
     const { signal, expected = [], judge } = sending;
     let reply: Reply;
     try {
-      reply = await exchange(
+      reply = await httpExchange(
         {
           method,
           url,
@@ -115,31 +123,32 @@ export class GitLabRequests {
         signal,
       );
     } catch (error) {
-      if (error instanceof GitLabError) return { error, told: undefined };
+      if (error instanceof GitLabError) return { error, retryAfter: undefined };
       throw error;
     }
     const { status, headers } = reply;
-    const told = this.#heed(status, headers);
+    const retryAfter = this.#heed(status, headers);
     if (status >= 200 && status < 300) return { reply };
-    if (!expected.includes(status)) return { error: this.errorOf(reply, url, told), told };
+    if (!expected.includes(status))
+      return { error: this.errorOf(reply, url, retryAfter), retryAfter };
     if (judge === undefined || (await judge(reply))) return { reply };
-    const words = wordsOf(reply.body, this.#token);
+    const words = errorTextOf(reply.body, this.#token);
     return {
       error: new GitLabConnectionError(`GitLab cannot do that now (${status}: ${words})`, {
         status,
         words,
       }),
-      told,
+      retryAfter,
     };
   }
 
   /** Keeps all requests back for as long as GitLab asks. @returns that, in milliseconds. */
   #heed(status: number, headers: Headers): number | undefined {
     const now = this.#clock.now();
-    const told = toldToWait(status, headers, now);
-    if (told !== undefined && told <= longestTold)
-      this.#notBefore = Math.max(this.#notBefore, now + told);
-    return told;
+    const retryAfter = retryAfterMs(status, headers, now);
+    if (retryAfter !== undefined && retryAfter <= maxRetryAfterMs)
+      this.#notBefore = Math.max(this.#notBefore, now + retryAfter);
+    return retryAfter;
   }
 
   #headers(hasBody: boolean): Record<string, string> {
@@ -155,7 +164,7 @@ export class GitLabRequests {
 
   /** What a reply that is no success means. @param waitMs how long it asks to be left alone */
   errorOf({ status, headers, body }: Reply, url: URL, waitMs?: number): GitLabError {
-    const words = wordsOf(body, this.#token);
+    const words = errorTextOf(body, this.#token);
     const said = words === '' ? `${status}` : `${status}: ${words}`;
     if (status === 401)
       return new GitLabAuthenticationError(
@@ -174,7 +183,7 @@ export class GitLabRequests {
         { status, words },
       );
     if (!isPassing(status)) return new GitLabError(`GitLab refuses (${said})`, { status, words });
-    if (waitMs !== undefined && waitMs > longestTold)
+    if (waitMs !== undefined && waitMs > maxRetryAfterMs)
       return new GitLabError(
         `GitLab at ${url.origin} asks to be left alone for ${Math.ceil(waitMs / 60_000)} minutes (${said})`,
         { status, words },

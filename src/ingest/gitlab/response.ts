@@ -6,8 +6,8 @@ import { isoTime } from '../../iso-time.js';
 
 /** What is larger is none of ours. */
 const maxResponseBytes = 256 * 1024;
-const mostOutputs = 200;
-const mostWarnings = 20;
+const maxOutputs = 200;
+const maxWarnings = 20;
 
 export interface Claimed {
   nonce: string;
@@ -70,8 +70,8 @@ export function reportedResponse(
   outcome: Outcome,
   { claimedAt, reportedAt }: { claimedAt: string | undefined; reportedAt: number },
 ): string {
-  const outputs = outcome.outputs.slice(0, mostOutputs);
-  const warnings = outcome.warnings.slice(0, mostWarnings);
+  const outputs = outcome.outputs.slice(0, maxOutputs);
+  const warnings = outcome.warnings.slice(0, maxWarnings);
   const leftOut = outcome.outputs.length - outputs.length;
   const log = lastLines(outcome.log);
   return write({

@@ -13,14 +13,14 @@ export const systemClock: Clock = {
 };
 
 const firstMs = 1_000;
-const longestMs = 60_000;
+const maxMs = 60_000;
 
 /** Longer than this nobody waits in one place: the error then says until when. */
-export const longestTold = 3_600_000;
+export const maxRetryAfterMs = 3_600_000;
 
 /** How long to wait after so many failures in a row, counted from 1: 1 s, doubled each time, at most 60 s. */
 export function backoffMs(failures: number): number {
-  return Math.min(longestMs, firstMs * 2 ** (failures - 1));
+  return Math.min(maxMs, firstMs * 2 ** (failures - 1));
 }
 
 /** Whether the same request may do better later: 409 (a lock), 429 and what the server did wrong. */
@@ -33,7 +33,7 @@ export function isPassing(status: number): boolean {
  * (RFC 9110, 10.2.3). `RateLimit-Reset` is seconds since 1970 (docs.gitlab.com/administration/settings/user_and_ip_rate_limits),
  * by the server's clock, which `Date` tells. It counts when there is nothing left (`RateLimit-Remaining: 0`, or a 429).
  */
-export function toldToWait(status: number, headers: Headers, now: number): number | undefined {
+export function retryAfterMs(status: number, headers: Headers, now: number): number | undefined {
   const date = Date.parse(headers.get('date') ?? '');
   const there = Number.isNaN(date) ? now : date;
   const after = headers.get('retry-after')?.trim();

@@ -42,8 +42,8 @@ export class JobsFile {
   }
 
   start(): void {
-    this.#timer = setInterval(() => void this.#look(), this.#parts.seconds * 1000);
-    void this.#look();
+    this.#timer = setInterval(() => void this.#poll(), this.#parts.seconds * 1000);
+    void this.#poll();
   }
 
   /** Ends after the line that is being submitted. */
@@ -57,7 +57,7 @@ export class JobsFile {
 
   /** To be called once it is no longer paused. */
   resumed(): void {
-    void this.#look();
+    void this.#poll();
   }
 
   /** Problems of lines since the start, each counted once for as long as it stays. */
@@ -85,12 +85,12 @@ export class JobsFile {
   }
 
   /** Scans when the file has changed, or when something waits that time may settle. */
-  async #look(): Promise<void> {
+  async #poll(): Promise<void> {
     if (this.#parts.isPaused()) return;
     try {
       await this.#watchFolder();
       const stamp = await stampOf(this.#parts.path);
-      const settled = this.#last?.worthRetrying === false && !this.#parts.taken.hasGone;
+      const settled = this.#last?.worthRetrying === false && !this.#parts.processed.hasGone;
       if (stamp !== this.#stamp || !settled) this.#scanSoon();
     } catch (error) {
       this.#parts.log.error({ err: error }, 'jobs file: cannot be looked at');

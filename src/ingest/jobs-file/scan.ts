@@ -10,7 +10,7 @@ import { isBlank, maxLineBytes, parseJobLine, type JobLine } from './job-line.js
 import { maxFileBytes, readLines } from './read-lines.js';
 import { scriptDigest } from './script-digest.js';
 import { submitFieldsOf } from './submit-fields.js';
-import { digestOfLine, type LineId, type TakenLines } from './taken-lines.js';
+import { digestOfLine, type LineId, type ProcessedLines } from './processed-lines.js';
 
 /** A file with more bad lines than this is hardly a jobs file; what follows is not read. */
 const maxProblems = 1000;
@@ -41,7 +41,7 @@ export interface ScanParts {
   /** GPUs of this box. */
   gpuCount: number;
   screen: boolean;
-  taken: TakenLines;
+  processed: ProcessedLines;
   /** How long a line must be out of the file to be new when it comes back. */
   forgetAfterMs: number;
   log: Logger;
@@ -65,7 +65,7 @@ export async function scan(parts: ScanParts, signal: AbortSignal): Promise<ScanR
   };
   const file = await openFile(parts.path, result);
   if (file === undefined) {
-    if (result.problems.length === 0) parts.taken.sweep(new Map(), parts.forgetAfterMs);
+    if (result.problems.length === 0) parts.processed.sweep(new Map(), parts.forgetAfterMs);
     return result;
   }
   let fresh: FreshLine[];
@@ -108,7 +108,7 @@ async function openFile(path: string, result: ScanResult): Promise<FileHandle | 
 
 async function readFresh(
   file: FileHandle,
-  { taken, forgetAfterMs }: ScanParts,
+  { processed, forgetAfterMs }: ScanParts,
   result: ScanResult,
 ): Promise<FreshLine[]> {
   const fresh: FreshLine[] = [];
@@ -121,7 +121,7 @@ async function readFresh(
       const digest = digestOfLine(text);
       const nth = (counts.get(digest) ?? 0) + 1;
       counts.set(digest, nth);
-      if (taken.isTaken({ digest, nth })) result.submitted += 1;
+      if (processed.isProcessed({ digest, nth })) result.submitted += 1;
       else fresh.push({ number, id: { digest, nth }, line: parseJobLine(text) });
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
@@ -130,7 +130,7 @@ async function readFresh(
     return result.problems.length < maxProblems;
   });
   result.unfinished = unfinished;
-  if (end === 'end') taken.sweep(counts, forgetAfterMs);
+  if (end === 'end') processed.sweep(counts, forgetAfterMs);
   else
     result.problems.push({
       line: null,
@@ -162,13 +162,13 @@ function toText(bytes: Buffer | undefined, number: number): string {
 }
 
 async function submit(fresh: FreshLine, parts: ScanParts, result: ScanResult): Promise<void> {
-  const { taken } = parts;
+  const { processed } = parts;
   const { id, line, number } = fresh;
   let begun = false;
   try {
     const fields = submitFieldsOf(line, { screen: parts.screen, gpus: gpusFor(line, parts) });
     const contentHash = await scriptDigest(line.script);
-    const idempotencyKey = taken.begin(id);
+    const idempotencyKey = processed.begin(id);
     begun = true;
     const submitted = await parts.jobs.submit(fields, {
       user: BOX_OWNER,
@@ -177,18 +177,21 @@ async function submit(fresh: FreshLine, parts: ScanParts, result: ScanResult): P
     });
     if (submitted.kind === 'dry_run') throw new Error('a line cannot ask for a dry run');
     const { job_id: jobId } = submitted.job;
-    taken.finish(id, jobId);
+    processed.finish(id, jobId);
     result.submitted += 1;
-    parts.log.info({ line: number, job_id: jobId, kind: submitted.kind }, 'jobs file: line taken');
+    parts.log.info(
+      { line: number, job_id: jobId, kind: submitted.kind },
+      'jobs file: line submitted',
+    );
   } catch (error) {
     result.problems.push({ line: number, message: messageOf(error, parts.log) });
     const jobId = error instanceof AppError ? error.details?.['job_id'] : undefined;
     // Slurm's no is final, and its job is kept as REJECTED.
-    if (typeof jobId === 'number') taken.finish(id, jobId as JobId);
+    if (typeof jobId === 'number') processed.finish(id, jobId as JobId);
     else {
       result.worthRetrying = true;
       // Of any other error nobody knows whether a job was written down: the key tells, the next time.
-      if (begun && error instanceof AppError) taken.abandon(id);
+      if (begun && error instanceof AppError) processed.abandon(id);
     }
   }
 }

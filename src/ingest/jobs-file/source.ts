@@ -1,29 +1,29 @@
 import type { JobId, JobState } from '../../jobs/job.js';
 import type { Pauses } from '../pauses.js';
-import type { RouteStatus } from '../route-status.js';
-import type { WayIn } from '../ways-in.js';
+import type { IngestSourceStatus } from '../source-status.js';
+import type { RunningSource } from '../running-sources.js';
 import type { JobsFile } from './jobs-file.js';
-import type { TakenLines } from './taken-lines.js';
+import type { ProcessedLines } from './processed-lines.js';
 
 export const JOBS_FILE = 'jobs-file';
 
 const shownProblems = 100;
 
-export interface JobsFileWayInParts {
+export interface JobsFileSourceParts {
   jobsFile: JobsFile;
-  taken: TakenLines;
+  processed: ProcessedLines;
   seconds: number;
   pauses: Pauses;
   countStates: (ids: JobId[]) => { state: JobState; terminal: boolean; count: number }[];
 }
 
 /** The jobs file as one of the ways in. Nobody else takes from it: a line that became a job is claimed and done here alone. */
-export class JobsFileWayIn implements WayIn {
-  readonly #parts: JobsFileWayInParts;
+export class JobsFileSource implements RunningSource {
+  readonly #parts: JobsFileSourceParts;
 
   readonly name = JOBS_FILE;
 
-  constructor(parts: JobsFileWayInParts) {
+  constructor(parts: JobsFileSourceParts) {
     this.#parts = parts;
   }
 
@@ -36,12 +36,12 @@ export class JobsFileWayIn implements WayIn {
     this.#parts.jobsFile.resumed();
   }
 
-  status(): RouteStatus {
-    const { jobsFile, taken, seconds, pauses, countStates } = this.#parts;
+  status(): IngestSourceStatus {
+    const { jobsFile, processed, seconds, pauses, countStates } = this.#parts;
     const last = jobsFile.lastScan;
     const at = last?.at ?? null;
     const problems = last?.problems ?? [];
-    const states = countStates(taken.jobIds);
+    const states = countStates(processed.jobIds);
     const count = (which: (job: { state: JobState; terminal: boolean }) => boolean) =>
       states.filter(which).reduce((sum, { count: more }) => sum + more, 0);
     return {

@@ -1,3 +1,4 @@
+import type { Claim } from '../source.js';
 import type { FileChange } from './import-stream.js';
 import type { ClaimRecord, ResultEntry } from './claim-record.js';
 import type { QueueFile, QueueRow, RowStatus } from './queue-file.js';
@@ -15,7 +16,7 @@ export interface Change {
 }
 
 /** What is to become of the queue as it is: nothing, or a commit. Made anew for each state that it is tried on. */
-export interface Decision<T> {
+export interface Transition<T> {
   result: T;
   change?: Change;
 }
@@ -41,13 +42,6 @@ export function together(
   };
 }
 
-/** A worker's hold on a job; times are milliseconds since 1970. */
-export interface Hold {
-  worker: string;
-  nonce: string;
-  leaseUntil: number;
-}
-
 /** What became of a job: `again` was not its own fault, and does not count as an attempt. */
 export interface Ending {
   kind: 'succeeded' | 'failed' | 'refused' | 'again';
@@ -70,12 +64,12 @@ export function claimJob(
   state: QueueState,
   key: string,
   replaces: string | undefined,
-  hold: Hold,
+  claim: Claim,
   now: number,
-): Decision<'won' | 'lost'> {
+): Transition<'won' | 'lost'> {
   const old = state.records.get(key);
   if (old === null) return { result: 'lost' };
-  if (old?.nonce === hold.nonce) return { result: old.status === 'running' ? 'won' : 'lost' };
+  if (old?.nonce === claim.nonce) return { result: old.status === 'running' ? 'won' : 'lost' };
   const open =
     replaces === undefined
       ? readyJobs(state).find((job) => job.key === key)
@@ -90,11 +84,11 @@ export function claimJob(
     copy: Number(key.slice(17)),
     status: 'running',
     attempts: (old?.attempts ?? 0) + 1,
-    worker: hold.worker,
-    nonce: hold.nonce,
+    worker: claim.worker,
+    nonce: claim.nonce,
     claimed_at: isoTime(now),
     renewed_at: isoTime(now),
-    lease_until: isoTime(hold.leaseUntil),
+    lease_until: isoTime(claim.leaseUntil),
     ended_at: null,
     exit_code: null,
     message: null,
@@ -104,7 +98,7 @@ export function claimJob(
   const verb = replaces === undefined ? 'Claim' : 'Take over';
   return {
     result: 'won',
-    change: change(state, key, record, row, `${verb} ${row.script} for ${hold.worker}`),
+    change: change(state, key, record, row, `${verb} ${row.script} for ${claim.worker}`),
   };
 }
 
@@ -112,14 +106,14 @@ export function claimJob(
 export function renewJob(
   state: QueueState,
   key: string,
-  hold: Hold,
+  claim: Claim,
   now: number,
-): Decision<'kept' | 'cancelled' | 'lost'> {
-  const record = ownRecord(state, key, hold);
+): Transition<'kept' | 'cancelled' | 'lost'> {
+  const record = ownRecord(state, key, claim);
   if (record?.status !== 'running') return { result: 'lost' };
   if (!runningJobs(state).some((job) => job.key === key)) return { result: 'cancelled' };
-  const renewed = { ...record, renewed_at: isoTime(now), lease_until: isoTime(hold.leaseUntil) };
-  const message = `Renew ${record.script} for ${hold.worker}`;
+  const renewed = { ...record, renewed_at: isoTime(now), lease_until: isoTime(claim.leaseUntil) };
+  const message = `Renew ${record.script} for ${claim.worker}`;
   return { result: 'kept', change: change(state, key, renewed, undefined, message) };
 }
 
@@ -127,11 +121,11 @@ export function renewJob(
 export function endJob(
   state: QueueState,
   key: string,
-  hold: Pick<Hold, 'nonce'>,
+  claim: Pick<Claim, 'nonce'>,
   ending: Ending,
   { maxAttempts, now }: { maxAttempts: number; now: number },
-): Decision<'written' | 'lost'> {
-  const record = ownRecord(state, key, hold);
+): Transition<'written' | 'lost'> {
+  const record = ownRecord(state, key, claim);
   if (record === undefined) return { result: 'lost' };
   if (record.status !== 'running') return { result: 'written' };
   const status = statusAfter(ending.kind, record.attempts, maxAttempts);
@@ -158,7 +152,7 @@ export function giveUpJob(
   key: string,
   nonce: string,
   limits: { maxAttempts: number; now: number },
-): Decision<'written' | 'lost'> {
+): Transition<'written' | 'lost'> {
   const message = 'its worker went away, each time that it was tried';
   const nothing = { exitCode: null, log: [], results: [], files: [] };
   return endJob(state, key, { nonce }, { kind: 'refused', message, ...nothing }, limits);
@@ -171,7 +165,7 @@ export function giveUpJob(
 export function resetJobs(
   state: QueueState,
   isMeant: (row: QueueRow) => boolean,
-): Decision<QueueRow[]> {
+): Transition<QueueRow[]> {
   const rows = state.file.rows.filter((row) => row.status !== 'ready' && isMeant(row));
   if (rows.length === 0) return { result: [] };
   const file = state.file.withStatuses(rows, 'ready');
@@ -218,7 +212,7 @@ function change(
   };
 }
 
-function ownRecord(state: QueueState, key: string, { nonce }: Pick<Hold, 'nonce'>) {
+function ownRecord(state: QueueState, key: string, { nonce }: Pick<Claim, 'nonce'>) {
   const record = state.records.get(key);
   return record?.nonce === nonce ? record : undefined;
 }

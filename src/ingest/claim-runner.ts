@@ -6,14 +6,14 @@ import type { JobControl } from '../jobs/control.js';
 import type { Job, JobId } from '../jobs/job.js';
 import type { JobService } from '../jobs/service.js';
 import type { ClaimRow } from './claims.js';
-import { HeldClaim } from './held-claim.js';
+import { ClaimHandle } from './claim-handle.js';
 import { Lease } from './lease.js';
 import { neverRun, type Outcome } from './outcome.js';
 import { persist } from './persist.js';
 import type { IngestItem, IngestSource } from './source.js';
 import { submitClaimed } from './submit-claimed.js';
 
-export interface KeeperParts<Item extends IngestItem> {
+export interface ClaimRunnerParts<Item extends IngestItem> {
   source: IngestSource<Item>;
   db: Database;
   jobs: Pick<JobService, 'submit' | 'wait' | 'get'>;
@@ -38,27 +38,27 @@ const reportForMs = 7 * 24 * 3600_000;
  * Looks after one claim from before it is made until its outcome is out there. Each step is in the database before the next one
  * begins: after a crash, another keeper goes on from there.
  */
-export class Keeper<Item extends IngestItem> {
-  readonly #parts: KeeperParts<Item>;
-  readonly #held: HeldClaim<Item>;
+export class ClaimRunner<Item extends IngestItem> {
+  readonly #parts: ClaimRunnerParts<Item>;
+  readonly #claim: ClaimHandle<Item>;
   readonly #lease: Lease<Item>;
   /** Fires when there is nothing left to keep: it is finished or lost, or the service stops. */
   readonly #over = new AbortController();
   #cancelling: Promise<void> | undefined;
 
-  constructor(parts: KeeperParts<Item>, item: Item, row: ClaimRow, isNew: boolean) {
+  constructor(parts: ClaimRunnerParts<Item>, item: Item, row: ClaimRow, isNew: boolean) {
     const { source, db, leaseMs, now, jobs } = parts;
-    const held = new HeldClaim(db, now, item, row);
+    const claim = new ClaimHandle(db, now, item, row);
     this.#parts = parts;
-    this.#held = held;
+    this.#claim = claim;
     const progress = () => {
-      const { job_id: jobId } = held.row;
+      const { job_id: jobId } = claim.row;
       return { jobId, state: jobId === null ? null : (find(jobs, jobId)?.state ?? null) };
     };
     this.#lease = new Lease(
       {
         source,
-        held,
+        handle: claim,
         leaseMs,
         now,
         progress,
@@ -75,7 +75,7 @@ export class Keeper<Item extends IngestItem> {
     const unlink = abortWith(this.#over, closing);
     let renewing: Promise<void> | undefined;
     try {
-      if (this.#held.row.state === 'claiming' && !(await this.#claim())) return;
+      if (this.#claim.row.state === 'claiming' && !(await this.#makeClaim())) return;
       renewing = this.#lease.keep();
       await this.#live();
     } catch (error) {
@@ -92,29 +92,29 @@ export class Keeper<Item extends IngestItem> {
 
   /** The item was called off: ends its job, which is then reported as any other. */
   cancel(): void {
-    const { state, cancelled } = this.#held.row;
+    const { state, cancelled } = this.#claim.row;
     if (cancelled || !['claimed', 'submitted'].includes(state)) return;
-    this.#held.put({ cancelled: true });
-    this.#parts.log.info({ item: this.#held.title }, 'ingest: cancelled out there');
+    this.#claim.put({ cancelled: true });
+    this.#parts.log.info({ item: this.#claim.title }, 'ingest: cancelled out there');
     if (state === 'submitted') this.#cancelJob();
   }
 
   /** @returns whether it is ours. */
-  async #claim(): Promise<boolean> {
+  async #makeClaim(): Promise<boolean> {
     const { source, now, leaseMs } = this.#parts;
-    const held = this.#held;
+    const claim = this.#claim;
     return this.#persist(async () => {
-      held.put({ lease_until: now() + leaseMs });
+      claim.put({ lease_until: now() + leaseMs });
       try {
-        const result = await source.claim(held.item, held.asClaim, this.#over.signal);
-        if (result === 'won') held.put({ state: 'claimed' });
-        else held.drop();
+        const result = await source.claim(claim.item, claim.asClaim, this.#over.signal);
+        if (result === 'won') claim.put({ state: 'claimed' });
+        else claim.drop();
         return result === 'won';
       } catch (error) {
-        this.#lease.doubt();
+        this.#lease.markUncertain();
         if (!(error instanceof AppError)) throw error;
         this.#failed(error);
-        held.drop();
+        claim.drop();
         return false;
       }
     });
@@ -122,7 +122,7 @@ export class Keeper<Item extends IngestItem> {
 
   async #live(): Promise<void> {
     for (;;) {
-      const { state, job_id: jobId, claim_id: id } = this.#held.row;
+      const { state, job_id: jobId, claim_id: id } = this.#claim.row;
       if (state === 'claimed') await this.#persist(() => this.#submit());
       else if (state === 'submitted' && jobId !== null)
         await this.#persist(() => this.#untilEnded(jobId));
@@ -133,37 +133,37 @@ export class Keeper<Item extends IngestItem> {
 
   async #submit(): Promise<void> {
     const { source, owner, jobs } = this.#parts;
-    const held = this.#held;
-    held.reread();
+    const claim = this.#claim;
+    claim.reread();
     // What failed may have been the word that it was done.
-    if (held.row.state !== 'claimed') return;
-    if (held.row.cancelled) {
+    if (claim.row.state !== 'claimed') return;
+    if (claim.row.cancelled) {
       this.#ended();
       return;
     }
-    const { route, nonce } = held.row;
+    const { route, nonce } = claim.row;
     const result = await submitClaimed({
-      request: () => source.request(held.item, held.asClaim, this.#over.signal),
+      request: () => source.request(claim.item, claim.asClaim, this.#over.signal),
       // It may have taken long, and nothing starts that is not known to be ours.
-      beforeSubmit: () => this.#lease.demand(),
+      beforeSubmit: () => this.#lease.ensureValid(),
       submit: ({ fields, script, contentHash }) =>
         jobs.submit(fields, {
           user: owner,
           script,
           contentHash,
           idempotencyKey: `ingest:${route}:${nonce}`,
-          alongside: (id) => held.put({ state: 'submitted', job_id: id }),
+          alongside: (id) => claim.put({ state: 'submitted', job_id: id }),
         }),
     });
-    if (held.row.state !== 'claimed') return;
+    if (claim.row.state !== 'claimed') return;
     if ('refusal' in result) this.#ended({ error: result.refusal });
-    else held.put({ state: 'submitted', job_id: result.jobId });
+    else claim.put({ state: 'submitted', job_id: result.jobId });
   }
 
   async #untilEnded(jobId: JobId): Promise<void> {
     const { jobs, log } = this.#parts;
-    log.info({ item: this.#held.title, job_id: jobId }, 'ingest: submitted');
-    if (this.#held.row.cancelled) this.#cancelJob();
+    log.info({ item: this.#claim.title, job_id: jobId }, 'ingest: submitted');
+    if (this.#claim.row.cancelled) this.#cancelJob();
     try {
       const job = await jobs.wait(jobId, this.#over.signal);
       if (!job.terminal) this.#over.signal.throwIfAborted();
@@ -176,8 +176,8 @@ export class Keeper<Item extends IngestItem> {
 
   async #report(): Promise<void> {
     const { source, outcomeOf, now } = this.#parts;
-    const held = this.#held;
-    const { job_id: jobId, error, cancelled, updated_at: endedAt } = held.row;
+    const claim = this.#claim;
+    const { job_id: jobId, error, cancelled, updated_at: endedAt } = claim.row;
     const { signal } = this.#over;
     const outcome =
       jobId === null
@@ -186,26 +186,26 @@ export class Keeper<Item extends IngestItem> {
     const write = async () =>
       now() - endedAt > reportForMs
         ? ('lost' as const)
-        : source.report(held.item, held.asClaim, outcome, signal);
+        : source.report(claim.item, claim.asClaim, outcome, signal);
     const isOurs = await this.#persist(() => this.#lease.end(write));
     const state = jobId === null && !cancelled ? 'failed' : 'done';
-    if (isOurs) await this.#persist(() => held.put({ state }));
+    if (isOurs) await this.#persist(() => claim.put({ state }));
   }
 
   /** Another has it, or it is gone: our job is ended, and theirs left alone. */
   async #giveUp(closing: AbortSignal): Promise<void> {
-    const held = this.#held;
-    const { job_id: jobId } = held.row;
+    const claim = this.#claim;
+    const { job_id: jobId } = claim.row;
     this.#failed('the claim is gone: another took it over, or it was taken away');
     const giveUp = async () => {
       if (jobId !== null) await this.#end(jobId);
-      held.put({ state: 'lost' });
+      claim.put({ state: 'lost' });
     };
     await persist(giveUp, this.#failed, closing);
   }
 
   #cancelJob(): void {
-    const { job_id: jobId } = this.#held.row;
+    const { job_id: jobId } = this.#claim.row;
     if (jobId === null) return;
     this.#cancelling ??= this.#persist(() => this.#end(jobId)).catch((error: unknown) => {
       if (!this.#over.signal.aborted) throw error;
@@ -223,7 +223,7 @@ export class Keeper<Item extends IngestItem> {
   }
 
   readonly #failed = (error: unknown): void => {
-    this.#parts.failed(this.#held.title, error);
+    this.#parts.failed(this.#claim.title, error);
   };
 
   #persist<T>(work: () => Promise<T> | T): Promise<T> {
@@ -231,7 +231,7 @@ export class Keeper<Item extends IngestItem> {
   }
 
   #ended(change: { error?: string } = {}): void {
-    this.#held.put({ ...change, state: 'ended' });
+    this.#claim.put({ ...change, state: 'ended' });
     this.#parts.freed();
   }
 }

@@ -1,10 +1,10 @@
 import type { Pause } from './claims.js';
 import { isoTime } from '../iso-time.js';
-import type { RouteView } from './replies.js';
-import type { Trouble } from './troubles.js';
+import type { IngestSourceView } from './replies.js';
+import type { ScanIssue } from './scan-issues.js';
 
 /** How a way in stands. Times are milliseconds since 1970. */
-export interface RouteStatus {
+export interface IngestSourceStatus {
   name: string;
   /** As which it claims; null where nobody else could. */
   worker: string | null;
@@ -18,11 +18,11 @@ export interface RouteStatus {
   /** Why a scan could not be made, the last time that this was so. */
   last_error: { at: number; message: string } | null;
   /** What failed and is tried again, newest first. */
-  errors: readonly Trouble[];
+  errors: readonly ScanIssue[];
   /** Of errors and new problems, since the start. */
   error_count: number;
   /** What the last scan found wrong out there. */
-  problems: readonly Trouble[];
+  problems: readonly ScanIssue[];
   problem_count: number;
   /** What the last scan found that may be claimed. */
   found: number;
@@ -38,9 +38,9 @@ export interface RouteStatus {
 }
 
 /** As the API shows it. */
-export function viewRoute(status: RouteStatus): RouteView {
+export function viewSource(status: IngestSourceStatus): IngestSourceView {
   const { paused, last_scan: scanned, last_error: error } = status;
-  const view = (trouble: Trouble) => ({ ...trouble, at: isoTime(trouble.at) });
+  const view = (issue: ScanIssue) => ({ ...issue, at: isoTime(issue.at) });
   return {
     ...status,
     paused: paused && { by: paused.by, at: isoTime(paused.at) },

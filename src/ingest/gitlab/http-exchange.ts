@@ -9,7 +9,7 @@ export interface Reply {
   body: string;
 }
 
-export interface Exchange {
+export interface HttpExchange {
   method: 'GET' | 'POST' | 'PUT';
   url: URL;
   headers: Record<string, string>;
@@ -30,7 +30,10 @@ const untrusted = /CERT|^UNABLE_TO_VERIFY|^HOSTNAME_MISMATCH$|^INVALID_PURPOSE$/
  * @throws GitLabError for one that is too long
  * @throws the signal's reason when it fires.
  */
-export async function exchange(request: Exchange, signal: AbortSignal | undefined): Promise<Reply> {
+export async function httpExchange(
+  request: HttpExchange,
+  signal: AbortSignal | undefined,
+): Promise<Reply> {
   signal?.throwIfAborted();
   const { method, url, headers, body, timeoutMs, maxBytes } = request;
   const ending = new AbortController();

@@ -166,7 +166,7 @@ describe('a claim', () => {
     expect(both.map((r) => r?.message)).toContain('params.epochs: must be number');
     expect(one.jobs).toHaveLength(1);
     expect(one.counts).toMatchObject({ done: 1, failed: 1 });
-    expect(one.route?.status().errors.map(({ message }) => message)).toEqual([
+    expect(one.loop?.status().errors.map(({ message }) => message)).toEqual([
       'something else',
       'the disk is full',
     ]);
@@ -182,7 +182,7 @@ describe('a claim', () => {
     await until(() => one.live.length === 1);
     one.mapTypes('training: {command_key');
     open();
-    const errors = () => one.route?.status().errors.filter(({ where }) => where === 'a/one: a');
+    const errors = () => one.loop?.status().errors.filter(({ where }) => where === 'a/one: a');
     const isTold = (why: RegExp) => errors()?.some(({ message }) => why.test(message)) ?? false;
     await until(() => isTold(/JR_GITLAB_JOB_TYPES: the file cannot be used/));
     one.mapTypes('inference: shell\n');
@@ -203,7 +203,7 @@ describe('a claim', () => {
     one.start();
     await until(() => isReported(open));
     expect(await response(closed)).toBeUndefined();
-    const [error] = one.route?.status().errors ?? [];
+    const [error] = one.loop?.status().errors ?? [];
     expect(error).toMatchObject({ where: 'a/closed: a' });
     expect(error?.message).toMatch(/cannot be claimed: .*needs the scope api/);
   });
@@ -215,8 +215,8 @@ describe('a claim', () => {
         CREATE TRIGGER full BEFORE ${what} BEGIN SELECT RAISE(ABORT, 'the disk is full'); END`);
     const change = (state: string) => `UPDATE ON ingest_claims WHEN NEW.state = '${state}'`;
     const insert = 'INSERT ON ingest_claims';
-    const isRefused = ({ route }: ClaimingServer, count: number, where: string | null) =>
-      until(() => route?.status().errors.filter((one) => one.where === where).length === count);
+    const isRefused = ({ loop }: ClaimingServer, count: number, where: string | null) =>
+      until(() => loop?.status().errors.filter((one) => one.where === where).length === count);
 
     test('is kept until each step of it can be written down', async () => {
       const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a']) });
@@ -241,7 +241,7 @@ describe('a claim', () => {
       const one = server({ leaseMs, areHeld: true });
       one.start();
       await until(() => one.jobs.length === 1);
-      one.route?.pause('test');
+      one.loop?.pause('test');
       refuse(one, change('lost'));
       await gitlab.commit(project, { 'gpu_jobs/job_a/response.yaml': null });
       await isRefused(one, 2, 'a/one: a');
@@ -254,7 +254,7 @@ describe('a claim', () => {
       const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a', 'b', 'c']) });
       const one = server({ maxJobs: 1, areHeld: true });
       one.start();
-      await until(() => one.jobs.length === 1 && one.route?.status().found === 3);
+      await until(() => one.jobs.length === 1 && one.loop?.status().found === 3);
       refuse(one, insert);
       one.jobs[0]?.end();
       await until(() => one.counts.done === 1);
@@ -272,7 +272,7 @@ describe('a claim', () => {
     const one = server({ leaseMs, areHeld: true });
     one.start();
     await until(() => one.jobs.length === 1);
-    one.route?.pause('test');
+    one.loop?.pause('test');
     await gitlab.commit(project, { 'gpu_jobs/job_a/response.yaml': null });
     await until(() => one.counts.lost === 1);
     expect(one.jobs.map(({ state }) => state)).toEqual(['CANCELLED']);
@@ -283,7 +283,7 @@ describe('a claim', () => {
     const one = server({ areHeld: true });
     one.start();
     await until(() => one.jobs.length === 1);
-    one.route?.pause('test');
+    one.loop?.pause('test');
     await gitlab.commit(project, manifest(['a'], { canceled: true }));
     await until(() => isReported(project));
     expect(await response(project)).toMatchObject({ status: 'CANCELLED' });
@@ -295,7 +295,7 @@ describe('a claim', () => {
     const one = server({ maxJobs: 3, areHeld: true });
     one.start();
     await until(() => one.jobs.length === 3);
-    await until(() => one.route?.status().found === 5000 - 3 || one.route?.status().found === 5000);
+    await until(() => one.loop?.status().found === 5000 - 3 || one.loop?.status().found === 5000);
     expect(one.jobs).toHaveLength(3);
     const claimed = gitlab.requests.filter((line) => line.startsWith('POST'));
     expect(new Set(claimed).size).toBe(3);

@@ -1,22 +1,22 @@
 import type { z } from 'zod';
 import type { Job } from '../jobs/job.js';
 import * as claims from './claims.js';
-import { Keeper, type KeeperParts } from './keeper.js';
+import { ClaimRunner, type ClaimRunnerParts } from './claim-runner.js';
 import type { Pauses } from './pauses.js';
-import type { RouteStatus } from './route-status.js';
+import type { IngestSourceStatus } from './source-status.js';
 import type { IngestItem } from './source.js';
-import { Troubles } from './troubles.js';
-import type { WayIn } from './ways-in.js';
+import { ScanIssues } from './scan-issues.js';
+import type { RunningSource } from './running-sources.js';
 import { sleep } from '../every.js';
 
 /** Found items that wait for one of ours to end; the rest is found again by the next scan. */
-const mostWaiting = 1000;
-const longestKey = 500;
+const maxWaiting = 1000;
+const maxKeyLength = 500;
 /** How long finished claims are remembered. */
 const rememberMs = 90 * 24 * 3600_000;
 
-export interface RouteParts<Item extends IngestItem> extends Omit<
-  KeeperParts<Item>,
+export interface IngestLoopParts<Item extends IngestItem> extends Omit<
+  ClaimRunnerParts<Item>,
   'failed' | 'freed'
 > {
   worker: string;
@@ -32,25 +32,25 @@ export interface RouteParts<Item extends IngestItem> extends Omit<
  * One way in: scans its source, claims what this server has room for, and keeps each claim until its outcome is reported. Paused, it
  * claims nothing more; what is claimed goes on.
  */
-export class Route<Item extends IngestItem> implements WayIn {
+export class IngestLoop<Item extends IngestItem> implements RunningSource {
   readonly name: string;
-  readonly #parts: RouteParts<Item>;
-  readonly #keeping: KeeperParts<Item>;
-  readonly #troubles: Troubles;
+  readonly #parts: IngestLoopParts<Item>;
+  readonly #keeping: ClaimRunnerParts<Item>;
+  readonly #issues: ScanIssues;
   readonly #closing = new AbortController();
-  readonly #keepers = new Map<string, { keeper: Keeper<Item>; done: Promise<void> }>();
+  readonly #runners = new Map<string, { runner: ClaimRunner<Item>; done: Promise<void> }>();
   #waiting = new Map<string, Item>();
   #loop: Promise<void> | undefined;
   #last: { at: number; ms: number; found: number } | undefined;
   #lastError: { at: number; message: string } | undefined;
 
-  constructor(parts: RouteParts<Item>) {
+  constructor(parts: IngestLoopParts<Item>) {
     this.name = parts.source.name;
     this.#parts = parts;
-    this.#troubles = new Troubles(this.name, parts.now, parts.log);
+    this.#issues = new ScanIssues(this.name, parts.now, parts.log);
     this.#keeping = {
       ...parts,
-      failed: (where, error) => this.#troubles.failed(where, error),
+      failed: (where, error) => this.#issues.failed(where, error),
       freed: this.#refill,
     };
   }
@@ -70,7 +70,7 @@ export class Route<Item extends IngestItem> implements WayIn {
   async close(): Promise<void> {
     this.#closing.abort();
     await this.#loop;
-    await Promise.all([...this.#keepers.values()].map(({ done }) => done));
+    await Promise.all([...this.#runners.values()].map(({ done }) => done));
   }
 
   pause(by: string): void {
@@ -83,7 +83,7 @@ export class Route<Item extends IngestItem> implements WayIn {
   }
 
   /** How it stands; times are milliseconds since 1970. */
-  status(): RouteStatus {
+  status(): IngestSourceStatus {
     const { db, seconds, maxJobs, worker, findJob } = this.#parts;
     const counts = claims.countClaims(db, this.name);
     const live = claims.liveClaims(db, this.name);
@@ -100,10 +100,10 @@ export class Route<Item extends IngestItem> implements WayIn {
       last_scan: this.#last?.at ?? null,
       last_scan_seconds: this.#last === undefined ? null : this.#last.ms / 1000,
       last_error: this.#lastError ?? null,
-      errors: this.#troubles.errors,
-      error_count: this.#troubles.total,
-      problems: this.#troubles.problems,
-      problem_count: this.#troubles.problemCount,
+      errors: this.#issues.errors,
+      error_count: this.#issues.total,
+      problems: this.#issues.problems,
+      problem_count: this.#issues.problemCount,
       found: this.#last?.found ?? 0,
       claimed: live.length - running,
       running,
@@ -123,8 +123,8 @@ export class Route<Item extends IngestItem> implements WayIn {
       } catch (error) {
         if (signal.aborted) return;
         log.debug({ err: error, route: this.name }, 'ingest: the scan failed');
-        this.#troubles.failed(null, error);
-        this.#lastError = { at: now(), message: this.#troubles.errors[0]?.message ?? '' };
+        this.#issues.failed(null, error);
+        this.#lastError = { at: now(), message: this.#issues.errors[0]?.message ?? '' };
       }
       const waitMs = Math.max(0, from + seconds * 1000 - now());
       await sleep(waitMs, signal);
@@ -135,24 +135,24 @@ export class Route<Item extends IngestItem> implements WayIn {
     const { source, now, db } = this.#parts;
     const from = now();
     claims.forgetFinished(db, this.name, from - rememberMs);
-    this.#troubles.beginScan();
+    this.#issues.beginScan();
     const waiting = new Map<string, Item>();
     let found = 0;
     const notes = {
-      problem: (where: string, message: string) => this.#troubles.problem(where, message),
-      cancelled: (key: string) => this.#keepers.get(key)?.keeper.cancel(),
+      problem: (where: string, message: string) => this.#issues.problem(where, message),
+      cancelled: (key: string) => this.#runners.get(key)?.runner.cancel(),
     };
     for await (const item of source.scan(notes, this.#closing.signal)) {
       found += 1;
-      if (item.key.length > longestKey) notes.problem(item.key, 'its name is too long');
-      else if (waiting.size < mostWaiting) {
+      if (item.key.length > maxKeyLength) notes.problem(item.key, 'its name is too long');
+      else if (waiting.size < maxWaiting) {
         waiting.set(item.key, item);
         this.#waiting.set(item.key, item);
         this.#fill();
       }
     }
     this.#waiting = new Map([...waiting].filter(([key]) => this.#waiting.has(key)));
-    this.#troubles.endScan();
+    this.#issues.endScan();
     this.#last = { at: from, ms: now() - from, found };
   }
 
@@ -163,7 +163,7 @@ export class Route<Item extends IngestItem> implements WayIn {
       if (this.#closing.signal.aborted || this.#parts.pauses.of(this.name)) return;
       if (claims.countBusy(db, this.name) >= maxJobs) return;
       this.#waiting.delete(key);
-      if (this.#keepers.has(key) || claims.findLiveClaim(db, this.name, key)) continue;
+      if (this.#runners.has(key) || claims.findLiveClaim(db, this.name, key)) continue;
       const row = claims.beginClaim(
         db,
         {
@@ -184,23 +184,23 @@ export class Route<Item extends IngestItem> implements WayIn {
     try {
       this.#fill();
     } catch (error) {
-      this.#troubles.failed(null, error);
+      this.#issues.failed(null, error);
     }
   };
 
   #keep(item: Item, row: claims.ClaimRow, isNew: boolean): void {
     const { signal } = this.#closing;
-    const keeper = new Keeper(this.#keeping, item, row, isNew);
-    const done = keeper
+    const runner = new ClaimRunner(this.#keeping, item, row, isNew);
+    const done = runner
       .run(signal)
       .catch((error: unknown) => {
-        if (!signal.aborted) this.#troubles.failed(row.item, error);
+        if (!signal.aborted) this.#issues.failed(row.item, error);
       })
       .finally(() => {
-        this.#keepers.delete(row.item);
+        this.#runners.delete(row.item);
         this.#refill();
       });
-    this.#keepers.set(row.item, { keeper, done });
+    this.#runners.set(row.item, { runner, done });
   }
 }
 

@@ -5,10 +5,10 @@ import { AppError } from '../errors.js';
 const shown = 100;
 const logged = 20;
 /** Problems that are kept of one scan; the others are counted. Whoever writes manifests could else fill the memory with them. */
-const mostFound = 1000;
-const mostCharacters = 500;
+const maxProblems = 1000;
+const maxCharacters = 500;
 
-export interface Trouble {
+export interface ScanIssue {
   /** Milliseconds since 1970. */
   at: number;
   /** The project, file or job that it is about; null for the route as a whole. */
@@ -18,25 +18,25 @@ export interface Trouble {
 
 /** What a scan found; `more` is how many are not kept. */
 interface Problems {
-  first: Trouble[];
+  first: ScanIssue[];
   more: number;
 }
 
 const none = (): Problems => ({ first: [], more: 0 });
 
 /** What goes wrong on one route: what its last scan found, and what failed since the start and is tried again. */
-export class Troubles {
-  readonly #route: string;
+export class ScanIssues {
+  readonly #source: string;
   readonly #now: () => number;
   readonly #log: Logger;
 
   #total = 0;
-  #errors: Trouble[] = [];
+  #errors: ScanIssue[] = [];
   #found = none();
   #finding = none();
 
-  constructor(route: string, now: () => number, log: Logger) {
-    this.#route = route;
+  constructor(source: string, now: () => number, log: Logger) {
+    this.#source = source;
     this.#now = now;
     this.#log = log;
   }
@@ -47,12 +47,12 @@ export class Troubles {
   }
 
   /** The newest first, at most 100. */
-  get errors(): readonly Trouble[] {
+  get errors(): readonly ScanIssue[] {
     return this.#errors.toReversed();
   }
 
   /** The first of the last scan that came to its end, at most 100. */
-  get problems(): readonly Trouble[] {
+  get problems(): readonly ScanIssue[] {
     return this.#found.first.slice(0, shown);
   }
 
@@ -63,11 +63,11 @@ export class Troubles {
 
   /** Something failed, and is tried again. */
   failed(where: string | null, error: unknown): void {
-    const trouble = this.#trouble(where, wordsOf(error));
+    const issue = this.#issue(where, textOf(error));
     this.#total += 1;
-    this.#errors = [...this.#errors, trouble].slice(-shown);
+    this.#errors = [...this.#errors, issue].slice(-shown);
     const cause = typeof error === 'string' ? undefined : error;
-    this.#log.warn({ route: this.#route, where: trouble.where, err: cause }, trouble.message);
+    this.#log.warn({ route: this.#source, where: issue.where, err: cause }, issue.message);
   }
 
   beginScan(): void {
@@ -76,25 +76,25 @@ export class Troubles {
 
   problem(where: string, message: string): void {
     const { first } = this.#finding;
-    if (first.length < mostFound) first.push(this.#trouble(where, message));
+    if (first.length < maxProblems) first.push(this.#issue(where, message));
     else this.#finding.more += 1;
   }
 
   /** Logs what was not so the last time. */
   endScan(): void {
     const known = new Set(this.#found.first.map(nameOf));
-    const fresh = this.#finding.first.filter((trouble) => !known.has(nameOf(trouble)));
+    const fresh = this.#finding.first.filter((issue) => !known.has(nameOf(issue)));
     const freshCount = fresh.length + Math.max(0, this.#finding.more - this.#found.more);
     for (const { where, message } of fresh.slice(0, logged))
-      this.#log.warn({ route: this.#route, where, problem: message }, 'ingest: skipped');
+      this.#log.warn({ route: this.#source, where, problem: message }, 'ingest: skipped');
     if (freshCount > logged)
-      this.#log.warn({ route: this.#route }, `ingest: ${freshCount - logged} more problems`);
+      this.#log.warn({ route: this.#source }, `ingest: ${freshCount - logged} more problems`);
     this.#total += freshCount;
     this.#found = this.#finding;
     this.#finding = none();
   }
 
-  #trouble(where: string | null, message: string): Trouble {
+  #issue(where: string | null, message: string): ScanIssue {
     return {
       at: this.#now(),
       where: where === null ? null : plain(where),
@@ -103,11 +103,11 @@ export class Troubles {
   }
 }
 
-function nameOf({ where, message }: Trouble): string {
+function nameOf({ where, message }: ScanIssue): string {
   return JSON.stringify([where, message]);
 }
 
-function wordsOf(error: unknown): string {
+function textOf(error: unknown): string {
   if (typeof error === 'string') return error;
   if (error instanceof AppError || error instanceof Error) return error.message || error.name;
   return String(error);
@@ -116,5 +116,5 @@ function wordsOf(error: unknown): string {
 /** One line of bounded length: what stands out there is not ours. */
 function plain(text: string): string {
   const line = text.replace(/[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]+/gu, ' ').trim();
-  return line.length > mostCharacters ? `${line.slice(0, mostCharacters)}…` : line;
+  return line.length > maxCharacters ? `${line.slice(0, maxCharacters)}…` : line;
 }

@@ -7,7 +7,7 @@ import { MAIN_PARTITION } from '../cluster/slurm/partitions.js';
 import { shareOf, type Share } from './share.js';
 
 /** Where the queue server's jobs run, and with what. */
-export interface QueuePlaces {
+export interface QueueTargets {
   /**
    * What each job asks for.
    * @param gpus as JR_QUEUE_GPUS says
@@ -23,7 +23,7 @@ export interface QueuePlaces {
 }
 
 /** This machine, and the SSH hosts as their file has them. */
-export class OwnQueuePlaces implements QueuePlaces {
+export class OwnQueueTargets implements QueueTargets {
   readonly #here: { limits: NodeLimits; fleet: GpuFleet };
   readonly #hosts: Pick<HostList, 'all' | 'open'>;
 

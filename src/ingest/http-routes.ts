@@ -3,15 +3,15 @@ import { callerOf } from '../auth/caller.js';
 import type { Api } from '../http/api.js';
 import { endpoint } from '../http/endpoint.js';
 import { json } from '../http/reply.js';
-import { routeReplySchema, routesReplySchema } from './replies.js';
-import { viewRoute } from './route-status.js';
-import type { WaysIn } from './ways-in.js';
+import { sourceReplySchema, sourcesReplySchema } from './replies.js';
+import { viewSource } from './source-status.js';
+import type { RunningSources } from './running-sources.js';
 
 const params = z.object({ route: z.string() });
-const reply = json(routeReplySchema);
+const reply = json(sourceReplySchema);
 
 /** Mounts `/ingest`, for admins: how each source stands, pausing and resuming. */
-export function ingestRoutes(api: Api, ingest: WaysIn): void {
+export function ingestRoutes(api: Api, ingest: RunningSources): void {
   endpoint(
     api,
     {
@@ -19,10 +19,10 @@ export function ingestRoutes(api: Api, ingest: WaysIn): void {
       path: '/ingest',
       role: 'admin',
       summary: 'Show how each ingest source stands',
-      reply: json(routesReplySchema),
+      reply: json(sourcesReplySchema),
       errors: [],
     },
-    () => ({ routes: ingest.list().map(viewRoute) }),
+    () => ({ routes: ingest.list().map(viewSource) }),
   );
 
   endpoint(
@@ -37,9 +37,9 @@ export function ingestRoutes(api: Api, ingest: WaysIn): void {
       errors: ['not_found'],
     },
     ({ params: { route }, res }) => {
-      const way = ingest.get(route);
-      way.pause(callerOf(res).user);
-      return viewRoute(way.status());
+      const source = ingest.get(route);
+      source.pause(callerOf(res).user);
+      return viewSource(source.status());
     },
   );
 
@@ -55,9 +55,9 @@ export function ingestRoutes(api: Api, ingest: WaysIn): void {
       errors: ['not_found'],
     },
     ({ params: { route } }) => {
-      const way = ingest.get(route);
-      way.resume();
-      return viewRoute(way.status());
+      const source = ingest.get(route);
+      source.resume();
+      return viewSource(source.status());
     },
   );
 }

@@ -3,7 +3,7 @@ import * as claims from './claims.js';
 import type { Claim, IngestItem } from './source.js';
 
 /** A claim's row, with the item that it is for. Whoever changes it does so here, so that all see it as the database has it. */
-export class HeldClaim<Item extends IngestItem> {
+export class ClaimHandle<Item extends IngestItem> {
   readonly #db: Database;
   readonly #now: () => number;
 

@@ -22,7 +22,7 @@ export function digestOfLine(text: string): string {
  * Which lines of the jobs file were made jobs, kept in the database. A line is written down before its job is submitted,
  * under the idempotency key that it is submitted with: one that a crash cut short is submitted under the same key again.
  */
-export class TakenLines {
+export class ProcessedLines {
   readonly #db: Database;
   readonly #path: string;
   readonly #now: () => number;
@@ -42,7 +42,7 @@ export class TakenLines {
     for (const row of rows) this.#rows.set(nameOf(row), row);
   }
 
-  isTaken(line: LineId): boolean {
+  isProcessed(line: LineId): boolean {
     return typeof this.#rows.get(nameOf(line))?.job_id === 'number';
   }
 
