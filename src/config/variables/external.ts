@@ -10,7 +10,7 @@ export const externalVariables = {
   JR_SLURM_MODE: z
     .enum(['internal', 'external'], { error: 'expected internal or external' })
     .default('internal')
-    .meta({ description: '`external`: run the API alone, over a Slurm that is there already' }),
+    .meta({ description: '`external`: run the API alone, over an existing Slurm' }),
   JR_SLURM_CONF: absolutePath.optional().meta({
     shown: 'Slurm’s own',
     description: 'slurm.conf of the external cluster, for its commands',
@@ -33,7 +33,7 @@ export const externalVariables = {
     .meta({ shown: 'none', description: 'Token for slurmrestd' }),
   JR_SLURM_JWT_FILE: absolutePath.optional().meta({
     shown: 'none',
-    description: 'File to read it from, again and again, since tokens expire',
+    description: 'File with that token, read before each request because tokens expire',
   }),
   JR_SLURM_USER: z
     .string()
@@ -41,7 +41,7 @@ export const externalVariables = {
     .optional()
     .meta({
       shown: 'the API’s own, or the token’s',
-      description: 'User that jobs run as on the external cluster; with commands, by sudo',
+      description: 'User that runs jobs on the external cluster; the commands then need sudo',
     }),
   JR_SLURM_GROUP: z
     .string()
@@ -49,11 +49,11 @@ export const externalVariables = {
     .optional()
     .meta({
       shown: 'the API’s own',
-      description: 'Group that the API and that user share files by',
+      description: 'Group through which the API and that user share files',
     }),
   JR_SLURM_PARTITION: slurmName.optional().meta({
     shown: 'the external cluster’s default',
-    description: 'Partition of jobs that name none on the external cluster',
+    description: 'Partition for jobs without one on the external cluster',
   }),
   JR_SLURM_ACCOUNT: slurmName.optional().meta({
     shown: 'the external cluster’s default',
@@ -65,6 +65,6 @@ export const externalVariables = {
   }),
   JR_SLURM_POLL_SECONDS: wholeNumber(1, 3600).optional().meta({
     shown: '1; 5 on an external cluster',
-    description: 'Seconds between two questions to slurmctld while any job lives',
+    description: 'Seconds between two queries to slurmctld while there are jobs',
   }),
 };

@@ -14,18 +14,18 @@ export const gitQueueVariables = {
       'expected the name of a branch, such as main',
     )
     .default('main')
-    .meta({ description: 'Branch of it' }),
+    .meta({ description: 'Branch of that repository' }),
   JR_GITQUEUE_INTERVAL: wholeNumber(1, 86_400).optional().meta({
     shown: '`SLEEP_TIME`, or 30',
-    description: 'Seconds between two looks at it',
+    description: 'Seconds between two checks of the queue',
   }),
   JR_GITQUEUE_MAX_JOBS: wholeNumber(1, 100_000).optional().meta({
     shown: 'the number of GPUs',
-    description: 'Most jobs of it that this server has claimed and that have not ended',
+    description: 'Most jobs of the queue that this server has claimed and not finished',
   }),
   JR_GITQUEUE_GPUS: wholeNumber(0, 64).optional().meta({
-    shown: '1 where there are any',
-    description: 'GPUs for each of its jobs',
+    shown: '1 if the machine has GPUs',
+    description: 'GPUs for each job of the queue',
   }),
   JR_GITQUEUE_TOKEN_FILE: absolutePath
     .optional()
@@ -44,9 +44,10 @@ export const gitQueueVariables = {
     description: 'File with the host key of that repository’s host, as `ssh-keyscan` prints it',
   }),
   JR_GITQUEUE_MAX_RESULT_MB: wholeNumber(0, 2000).default(10).meta({
-    description: 'Largest result that is committed, in MiB; of a larger one only size and digest',
+    description:
+      'Largest result that is committed, in MiB; larger ones are named with size and digest',
   }),
   JR_GITQUEUE_LOCAL: flag('0').meta({
-    description: 'Let the repository be a folder of this machine (file:///…)',
+    description: 'Allow a repository in a folder of this machine (file:///…)',
   }),
 };

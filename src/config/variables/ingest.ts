@@ -17,7 +17,7 @@ export const ingestVariables = {
     .transform(Number)
     .refine((n) => n >= 0.05 && n <= 1440, 'expected 0.05 to 1440 minutes')
     .meta({
-      description: 'Minutes for which a claimed job is this server’s unless it says so again',
+      description: 'Minutes until a claim of this server expires, unless it is renewed',
     }),
   JR_PUBLIC_URL: z
     .url({ protocol: /^https?$/, error: 'expected an http(s) URL' })
@@ -25,6 +25,7 @@ export const ingestVariables = {
     .optional()
     .meta({
       shown: 'none',
-      description: 'Where users reach this API, for the links to outputs in reported outcomes',
+      description:
+        'Address at which users reach this API, for links to outputs in reported outcomes',
     }),
 };

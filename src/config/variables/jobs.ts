@@ -13,11 +13,11 @@ export const jobsVariables = {
     description: 'Run the jobs of the jobs file inside GNU screen',
   }),
   JR_MAX_ASSIGN_ATTEMPTS: wholeNumber(1, 1000).default(5).meta({
-    description: 'Times a job is handed to a Slurm that cannot take it now, its queue being full',
+    description: 'Attempts to submit a job while Slurm’s queue is full',
   }),
   JR_ASSIGN_RETRY_WAIT: wholeNumber(1, 3600)
     .default(5)
-    .meta({ description: 'Seconds before the second of them; doubled for each one after' }),
+    .meta({ description: 'Seconds before the second attempt, doubled for each later one' }),
   JR_TEMPLATES: absolutePath
     .optional()
     .meta({ shown: 'none', description: 'Folder with job templates of your own' }),

@@ -7,7 +7,7 @@ export const limitsVariables = {
     description: 'Largest upload or import, in GiB; 0 = the free disk',
   }),
   JR_MAX_EXTRACT_GB: gigabytes(0).meta({
-    description: 'Most an archive may unpack to, in GiB; 0 = the free disk',
+    description: 'Largest unpacked size of an archive, in GiB; 0 = the free disk',
   }),
   JR_MAX_EXTRACT_FILES: wholeNumber(0, 1_000_000_000)
     .default(1_000_000)
@@ -23,8 +23,8 @@ export const limitsVariables = {
     .regex(/^\d{1,5}(\.\d+)?$/, 'expected a number of GPUs such as 2 or 0.5; 0 means no limit')
     .default('0')
     .transform(Number)
-    .meta({ description: 'Most GPUs that one user’s jobs may have at once; 0 = no limit' }),
+    .meta({ description: 'Most GPUs that one user’s jobs use at once; 0 = no limit' }),
   JR_USER_MAX_STORED_GB: gigabytes(0).meta({
-    description: 'Most that one user’s datasets and outputs may take, in GiB; 0 = no limit',
+    description: 'Largest total of one user’s datasets and outputs, in GiB; 0 = no limit',
   }),
 };

@@ -22,11 +22,11 @@ export const nodeVariables = {
     .default('7-00:00:00')
     .meta({ description: 'Longest time limit a job may ask for' }),
   JR_USE_CGROUPS: flag('0').meta({
-    description: 'Hold jobs to their memory and devices with cgroups (needs writable cgroups)',
+    description: 'Limit jobs to their memory and devices with cgroups (needs writable cgroups)',
   }),
   JR_JOB_USERS: wholeNumber(1, MOST_JOB_USERS).default(100).meta({
     description:
-      'Unix users for jobs besides the owner’s; the start makes those that are missing, and takes away none',
+      'Unix users for jobs besides the owner’s; each start makes the missing ones and removes none',
   }),
   JR_SIMULATE_GPUS: wholeNumber(0, 64)
     .default(0)

@@ -22,6 +22,6 @@ export const queueApiVariables = {
       description: 'A job of the queue server’s API is killed after its `expected_time` times this',
     }),
   JR_PUBLIC_STATUS: flag('0').meta({
-    description: 'Let everybody read the queue server’s API without a token',
+    description: 'Allow everyone to read the queue server’s API without a token',
   }),
 };

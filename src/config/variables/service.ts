@@ -28,7 +28,7 @@ export const serviceVariables = {
     .enum(['debug', 'info', 'warn', 'error'], { error: 'expected debug, info, warn or error' })
     .default('info')
     .meta({ description: 'How much the API logs' }),
-  JR_TRUSTED_PROXIES: wholeNumber(0, 10)
-    .default(0)
-    .meta({ description: 'Proxies in front of the API, whose X-Forwarded-For tells who asks' }),
+  JR_TRUSTED_PROXIES: wholeNumber(0, 10).default(0).meta({
+    description: 'Number of proxies in front of the API; X-Forwarded-For then names the client',
+  }),
 };

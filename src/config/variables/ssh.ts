@@ -13,13 +13,13 @@ export const sshVariables = {
       'Password of SSH hosts whose `password_variable` names it; JR_SSH_PASSWORD_… for others',
   }),
   JR_SSH_SLURMD_PORT: port(6900).meta({
-    description: 'First of the ports, on loopback, of the slurmd that stand for SSH hosts',
+    description: 'First port, on loopback, of the slurmd for SSH hosts; each host needs one',
   }),
   JR_SSH_ALIVE_INTERVAL: wholeNumber(1, 3600).default(15).meta({
     description:
-      'Seconds between two questions whether an SSH host is there; three without an answer break the connection',
+      'Seconds between two keepalive messages to an SSH host; the connection ends after three without an answer',
   }),
   JR_SSH_WATCH_INTERVAL: wholeNumber(1, 3600)
     .default(15)
-    .meta({ description: 'Seconds between two looks at each SSH host' }),
+    .meta({ description: 'Seconds between two checks of each SSH host' }),
 };

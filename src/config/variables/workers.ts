@@ -10,11 +10,11 @@ export const workersVariables = {
     .meta({ description: '`worker`: join the cluster of another machine instead of running one' }),
   JR_JOIN_PORT: wholeNumber(1, 65535).optional().meta({
     shown: 'none',
-    description: 'Port at which workers join (TLS); slurmctld then listens to them, too',
+    description: 'Port at which workers join (TLS); slurmctld then listens for workers, too',
   }),
   JR_WORKER_TIMEOUT: wholeNumber(10, 3600)
     .default(120)
-    .meta({ description: 'Seconds without a word from a worker until its jobs are given up' }),
+    .meta({ description: 'Seconds of silence after which a worker is down and its jobs end' }),
   JR_CONTROLLER: z
     .string()
     .regex(
@@ -25,20 +25,24 @@ export const workersVariables = {
     .meta({ shown: 'none', description: 'Worker: address and join port of the controller' }),
   JR_CONTROLLER_TIMEOUT: wholeNumber(5, 3600).default(60).meta({
     description:
-      'Worker: seconds without a byte until a connection to the controller is taken for broken',
+      'Worker: seconds without a byte until a connection to the controller counts as broken',
   }),
   JR_JOIN_TOKEN: z
     .string()
     .regex(joinTokenPattern, 'expected what "jobrunner worker token" prints on the controller')
     .optional()
-    .meta({ shown: 'none', description: 'Worker: what `jobrunner worker token` prints there' }),
+    .meta({
+      shown: 'none',
+      description: 'Worker: join token, as `jobrunner worker token` prints it on the controller',
+    }),
   JR_JOIN_TOKEN_FILE: absolutePath.optional().meta({
     shown: 'none',
-    description: 'Worker: file to read that from; controller: file to write it to at its start',
+    description: 'File with the join token: a worker reads it; a controller writes it at its start',
   }),
   JR_MUNGE_KEY_FILE: absolutePath.optional().meta({
     shown: 'none',
-    description: 'Worker: the cluster’s munge key, instead of the one handed over',
+    description:
+      'Worker: file with the cluster’s munge key, instead of the key that the controller sends',
   }),
   JR_CACHE_GB: gigabytes(0).meta({
     description:
