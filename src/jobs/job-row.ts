@@ -1,3 +1,4 @@
+import type { GpuShards } from '../cluster/gpus/request.js';
 import type { Job } from './job.js';
 import { readJobRequest } from './request.js';
 
@@ -26,6 +27,7 @@ const columnNames: Record<keyof Job, true> = {
   ended_at: true,
   priority: true,
   gres: true,
+  gpu_shards: true,
   gpu_indices: true,
   warning: true,
   attempts: true,
@@ -37,11 +39,12 @@ const columnNames: Record<keyof Job, true> = {
 export const columns = Object.keys(columnNames).join(', ');
 
 export function toJob(row: JobRow): Job {
-  const { gpu_indices: indices } = row;
+  const { gpu_shards: shards, gpu_indices: indices } = row;
   return {
     ...row,
     request: readJobRequest(row.request),
     terminal: row.terminal === 1,
+    gpu_shards: shards === null ? null : (JSON.parse(shards) as GpuShards),
     gpu_indices: indices === null ? null : (JSON.parse(indices) as number[]),
   };
 }

@@ -1,4 +1,5 @@
 import type { Brand } from '../brand.js';
+import type { GpuShards } from '../cluster/gpus/request.js';
 import { slurmStates } from '../cluster/slurm/states.js';
 import type { JobRequest } from './request.js';
 
@@ -49,6 +50,8 @@ export interface Job {
   priority: number;
   /** What Slurm is asked for, such as `shard:nvidia2:60` or `shard:50`; null for no GPU. */
   gres: string | null;
+  /** The same as data; null for no GPU, and where an external Slurm counts its own GPUs. */
+  gpu_shards: GpuShards | null;
   /** The GPUs it was given; null until it starts. */
   gpu_indices: number[] | null;
   /** What is odd about it while it runs. */

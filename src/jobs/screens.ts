@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { readGres } from '../cluster/gpus/request.js';
 import { isJobUser, OWNER_UNIX_USER } from '../config/unix-users.js';
 import type { Job, JobId, JobRequest, JobState } from './job.js';
 
@@ -28,10 +27,9 @@ export function liveScreens(liveJobs: readonly Job[], user: string | undefined):
 }
 
 /** Those it was given, or is bound to; undefined while Slurm may still give it any. */
-function gpusOf({ gres, gpu_indices: indices }: Job): number[] | undefined {
-  if (gres === null) return [];
-  const { on } = readGres(gres);
-  return indices ?? (on.length > 0 ? on : undefined);
+function gpusOf({ gpu_shards: asked, gpu_indices: indices }: Job): number[] | undefined {
+  if (asked === null) return [];
+  return indices ?? (asked.on.length > 0 ? [...asked.on] : undefined);
 }
 
 /** `gpujob_<gpus>_<mode>_<job_id>`, as the job's script names it; null while that is not known. */

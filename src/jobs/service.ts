@@ -153,13 +153,13 @@ export class JobService {
     const { db, liveJobs, folders, planner, checkUserLimits, now } = this.#parts;
     const { request, target, unixUser, dedupHash } = plan;
     checkUserLimits(options.user, request, target);
-    const gres = target.gresFor(request, liveJobs.all());
+    const gpus = target.chooseGpus(request, liveJobs.all());
     return db.transaction((): JobId => {
       const id = store.insertJob(db, {
         user: options.user,
         unixUser: unixUser?.name ?? null,
         request,
-        gres,
+        gpus,
         submittedAt: now(),
         idempotencyKey: ownKey(options),
         requestHash,

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { GpuChoice } from '../cluster/gpus/request.js';
 import type { Database } from '../db/database.js';
 import type { Job, JobId, JobRequest, JobState } from './job.js';
 import { columns, toJob, toStored, type JobRow } from './job-row.js';
@@ -12,7 +13,7 @@ export interface NewJob {
   user: string;
   unixUser: string | null;
   request: JobRequest;
-  gres: string | null;
+  gpus: GpuChoice | null;
   submittedAt: number;
   idempotencyKey: string | undefined;
   requestHash: string;
@@ -31,7 +32,8 @@ export function insertJob(db: Database, job: NewJob): JobId {
     state: 'SUBMITTING',
     submitted_at: job.submittedAt,
     priority: request.priority,
-    gres: job.gres,
+    gres: job.gpus?.gres ?? null,
+    gpu_shards: toStored(job.gpus?.gpu_shards ?? null),
     command_key: request.command_key,
     name: request.name,
     dataset_sha: request.dataset_sha ?? null,

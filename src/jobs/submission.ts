@@ -184,14 +184,14 @@ export class Submitter {
   }
 
   #specOf(job: Job, account?: string): SubmitSpec {
-    const { job_id, comment, request, gres, priority, unix_user: unixUser } = job;
+    const { job_id, comment, request, gres, gpu_shards, priority, unix_user: unixUser } = job;
     const { folders, targets } = this.#parts;
     const { outputDir, stdoutPath, stderrPath } = folders.of(job_id);
     return {
       jobId: job_id,
       user: unixUser ?? OWNER_UNIX_USER,
       mayBeRemote: targets.mayBeRemote({ request, node_list: null }),
-      constraint: targets.constraintOf(request, gres),
+      constraint: targets.constraintOf(request, gpu_shards),
       comment,
       account,
       name: request.name,

@@ -140,8 +140,8 @@ describe('a place on an external cluster', () => {
   test('gives whole GPUs by number and type, and shares in the external cluster’s own shards', () => {
     const mixed = partition('p', node('a', 'gpu:a100:2,shard:20'), node('b', 'gpu:t4:4'));
     const here = places('p', mixed).forPartition('p');
-    const gres = (more: object) => here.gresFor({ ...plainRequest, ...more }, []);
-    expect(gres({})).toBeNull();
+    const gres = (more: object) => here.chooseGpus({ ...plainRequest, ...more }, [])?.gres;
+    expect(gres({})).toBeUndefined();
     expect(gres({ gpus: 3 })).toBe('gpu:3');
     expect(gres({ gpus: 2, gpu_type: 'a100' })).toBe('gpu:a100:2');
     expect(gres({ gpus: 0.25 })).toBe('shard:3');
@@ -163,7 +163,7 @@ describe('a place on an external cluster', () => {
       const request = { ...plainRequest, mem_gb: 1, ...more };
       const problem = here.problemWith(request);
       if (problem) throw problem;
-      return here.gresFor(request, []);
+      return here.chooseGpus(request, [])?.gres;
     };
     expect(ask({ gpus: 0.5, gpu_type: 'a100' })).toBe('shard:a100:2');
     expect(ask({ gpus: 0.5, gpu_type: 'v100' })).toBe('shard:v100:1');

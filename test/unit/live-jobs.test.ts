@@ -19,7 +19,7 @@ function insert(into = db): JobId {
     user: 'u',
     unixUser: null,
     request: plainRequest,
-    gres: null,
+    gpus: null,
     submittedAt: 1,
     idempotencyKey: undefined,
     requestHash: '',

@@ -46,3 +46,21 @@ test('jobs of before scripts had a table of their own keep theirs', () => {
     expect(liveJobs(db)).toHaveLength(1);
   });
 });
+
+test('jobs of before their GPUs were kept as data have them', () => {
+  const gresOf = [null, 'shard:50', 'shard:nvidia2:60', 'shard:h100_3:100,shard:h100_12:100'];
+  const all = ['gpu:a100:2', ...gresOf];
+  const sql = all.map(
+    (gres, i) =>
+      `${jobSql(`s${i}`)} UPDATE jobs SET gres = ${gres && `'${gres}'`} WHERE job_id = ${i + 1};`,
+  );
+  onOlderDatabase(12, sql.join(''), (db) => {
+    expect(liveJobs(db).map((job) => job.gpu_shards)).toEqual([
+      null,
+      null,
+      { on: [], shards: 50 },
+      { on: [2], shards: 60 },
+      { on: [3, 12], shards: 100 },
+    ]);
+  });
+});

@@ -23,6 +23,7 @@ export const jobOf = (request: JobRequest): Job => ({
   ended_at: null,
   priority: 3,
   gres: null,
+  gpu_shards: null,
   gpu_indices: null,
   warning: null,
   moved_from: null,

@@ -96,20 +96,25 @@ describe('a job on SSH hosts', () => {
 
   test('that asks for GPU memory gets shares of the smallest GPUs that hold it, on those or larger ones', () => {
     const places = placesWith([a10, h100]);
-    const gresFor = (request: JobRequest) => places.forPartition('ssh').gresFor(request, []);
+    const chosenFor = (request: JobRequest) => places.forPartition('ssh').chooseGpus(request, []);
+    const half = { on: [], shards: 50 };
     const small = ask({ gpu_mem_gb: 12 });
-    expect(gresFor(small)).toBe('shard:50');
-    expect(places.constraintOf(small, 'shard:50')).toBeUndefined();
+    expect(chosenFor(small)).toEqual({ gres: 'shard:50', gpu_shards: half });
+    expect(places.constraintOf(small, half)).toBeUndefined();
     const large = ask({ gpu_mem_gb: 40 });
-    expect(gresFor(large)).toBe('shard:50');
-    expect(places.constraintOf(large, 'shard:50')).toBe('gpumem81920');
+    expect(chosenFor(large)).toEqual({ gres: 'shard:50', gpu_shards: half });
+    expect(places.constraintOf(large, half)).toBe('gpumem81920');
   });
 
   test('takes GPUs by their index on the host', () => {
     const place = placesWith([a10, h100]).forPartition('ssh');
     const request = ask({ gpus: 2, allowed_gpus: [3, 5, 7] });
-    const job = { request: ask({}), node_list: null, gres: 'shard:nvidia3:100', gpu_indices: null };
-    expect(place.gresFor(request, [job as Job])).toBe('shard:nvidia5:100,shard:nvidia7:100');
+    const gpu_shards = { on: [3], shards: 100 };
+    const job = { request: ask({}), node_list: null, gpu_shards, gpu_indices: null };
+    expect(place.chooseGpus(request, [job as unknown as Job])).toEqual({
+      gres: 'shard:nvidia5:100,shard:nvidia7:100',
+      gpu_shards: { on: [5, 7], shards: 100 },
+    });
   });
 
   test('sees hosts that came since', () => {
@@ -138,9 +143,9 @@ describe('a job for any place', () => {
     if (problem) throw problem;
     const request = places.resolvePartition(asked);
     const place = places.forPartition(request.partition);
-    const gres = place.gresFor(request, []);
+    const { gres = null, gpu_shards = null } = place.chooseGpus(request, []) ?? {};
     const partition = places.partitionOf(request);
-    return { partition, gres, constraint: places.constraintOf(request, gres) };
+    return { partition, gres, constraint: places.constraintOf(request, gpu_shards) };
   }
 
   test('is, without SSH hosts, as one that names none', () => {

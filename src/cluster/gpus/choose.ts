@@ -1,9 +1,17 @@
 import type { Gpu } from './gpu.js';
-import { shardRequestFor, eligibleGpus, gresOf, readGres, type GpuRequest } from './request.js';
+import {
+  choiceOf,
+  eligibleGpus,
+  shardRequestFor,
+  type GpuChoice,
+  type GpuRequest,
+  type GpuShards,
+} from './request.js';
 
 /** How much of which GPU a job has or waits for. */
 export interface GpuClaim {
-  gres: string | null;
+  /** Null for a job without GPUs of ours. */
+  gpu_shards: GpuShards | null;
   /** Null until it starts. */
   gpu_indices: number[] | null;
 }
@@ -30,9 +38,9 @@ export interface GpuFleet {
 /** How many GPUs' worth of work, running and waiting, is bound to each GPU. */
 export function boundWork(claims: readonly GpuClaim[], fleet: GpuFleet): Map<number, number> {
   const work = new Map(fleet.gpus.map((gpu) => [gpu.index, 0]));
-  for (const { gres, gpu_indices: indices } of claims) {
-    if (gres === null) continue;
-    const { on, shards } = readGres(gres);
+  for (const { gpu_shards: asked, gpu_indices: indices } of claims) {
+    if (asked === null) continue;
+    const { on, shards } = asked;
     for (const index of indices ?? on)
       work.set(index, (work.get(index) ?? 0) + shards / fleet.shardsPerGpu);
   }
@@ -44,12 +52,12 @@ export function boundWork(claims: readonly GpuClaim[], fleet: GpuFleet): Map<num
  * work are taken: among the open ones, or among all that are possible where all of these are closed.
  * @throws Error when no GPU can give it, see checkGpus.
  */
-export function chooseGres(
+export function chooseGpus(
   request: GpuRequest,
   fleet: GpuFleet,
   claims: readonly GpuClaim[],
   isClosed: (index: number) => boolean,
-): string | null {
+): GpuChoice | null {
   if (request.gpus === 0 && request.gpu_mem_gb === undefined) return null;
   const { gpus, shardsPerGpu, gpuType } = fleet;
   const possible = eligibleGpus(gpus, request, shardsPerGpu);
@@ -60,7 +68,7 @@ export function chooseGres(
     first?.count === 1 &&
     requests.every(({ shards }) => shards === first.shards);
   // Decided first: the work is counted over all live jobs.
-  if (anyWillDo) return gresOf(first, undefined, gpuType);
+  if (anyWillDo) return choiceOf(first, [], gpuType);
   const work = boundWork(claims, fleet);
   const byWork = (a: Gpu, b: Gpu) => (work.get(a.index) ?? 0) - (work.get(b.index) ?? 0);
   const best = [...possible].sort(
@@ -69,7 +77,7 @@ export function chooseGres(
   const shards = best[0] && shardRequestFor(best[0], request, shardsPerGpu);
   if (shards === undefined) throw new Error(`no GPU can give ${JSON.stringify(request)}`);
   const chosen = best.slice(0, shards.count).map((gpu) => gpu.index);
-  return gresOf(
+  return choiceOf(
     shards,
     chosen.sort((a, b) => a - b),
     gpuType,

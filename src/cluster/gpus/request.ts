@@ -121,24 +121,29 @@ function tenths(gb: number): number {
   return Math.floor(gb * 10) / 10;
 }
 
-/**
- * As `--gres` takes it; `on` are the GPUs it is to be. Any one GPU may be left to Slurm, which takes all shards of a job from
- * one; several may not.
- */
-export function gresOf(
-  ask: ShardRequest,
-  on: readonly number[] | undefined,
-  gpuType: string,
-): string {
-  if (on === undefined) return `shard:${ask.shards}`;
-  return on.map((index) => `shard:${gpuType}${index}:${ask.shards}`).join(',');
+/** The shards that a job asks for: so many of each GPU that it names, or of any one if it names none. */
+export interface GpuShards {
+  on: readonly number[];
+  shards: number;
 }
 
-/** What {@link gresOf} wrote: the GPUs it names (none: any one), and the shards of each. */
-export function readGres(gres: string): { on: number[]; shards: number } {
-  const parts = gres.split(',').map((part) => part.split(':'));
-  const on = parts
-    .filter((part) => part.length === 3)
-    .map(([, type]) => Number(/\d+$/.exec(type ?? '')?.[0]));
-  return { on, shards: Number(parts[0]?.at(-1)) };
+/** The GPUs that Slurm is asked for. */
+export interface GpuChoice {
+  /** As `--gres` takes it, such as `shard:nvidia2:60`. */
+  gres: string;
+  /** The same as data; null where an external Slurm counts its own GPUs. */
+  gpu_shards: GpuShards | null;
+}
+
+/**
+ * Makes the choice of those GPUs; of none by name, Slurm takes any one. Slurm takes all shards of such a
+ * job from one GPU, so several GPUs must be named.
+ */
+export function choiceOf(
+  { shards }: ShardRequest,
+  on: readonly number[],
+  gpuType: string,
+): GpuChoice {
+  const named = on.map((index) => `shard:${gpuType}${index}:${shards}`).join(',');
+  return { gres: named === '' ? `shard:${shards}` : named, gpu_shards: { on, shards } };
 }

@@ -146,7 +146,7 @@ export class GpuService {
 
   /** Why a waiting job cannot start though Slurm would let it: all GPUs it could use, or too many of them, are held. */
   whyClosed(job: GpuJob): string | null {
-    if (job.state !== 'PENDING' || job.gres === null) return null;
+    if (job.state !== 'PENDING' || job.gpu_shards === null) return null;
     const { gpus, shardsPerGpu } = this.#parts.fleet;
     const possible = eligibleGpus(gpus, job.request, shardsPerGpu).map((gpu) => gpu.index);
     const held = possible.filter((index) => this.isClosed(index));
@@ -218,7 +218,9 @@ export class GpuService {
   }
 
   #running(): GpuJob[] {
-    return this.#parts.liveJobs().filter((job) => job.state === 'RUNNING' && job.gres !== null);
+    return this.#parts
+      .liveJobs()
+      .filter((job) => job.state === 'RUNNING' && job.gpu_shards !== null);
   }
 
   #pausedIndices(): number[] {

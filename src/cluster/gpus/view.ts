@@ -1,4 +1,3 @@
-import { readGres } from './request.js';
 import type { GpuFleet, GpuJob } from './choose.js';
 import type { Monitor } from './monitor.js';
 import type { GpusView, GpuView } from './replies.js';
@@ -16,14 +15,13 @@ export function viewGpus(
   monitor: Pick<Monitor, 'usage' | 'closure'>,
   scope?: string,
 ): Pick<GpusView, 'gpus' | 'waiting_anywhere'> {
-  const jobs = live
-    .filter((job) => job.gres !== null)
-    .map((job) => {
-      const { on, shards } = readGres(job.gres ?? '');
-      const share = shards / fleet.shardsPerGpu;
-      const isWaiting = job.state === 'PENDING' || job.state === 'SUBMITTING';
-      return { job, on, share, isWaiting };
-    });
+  const jobs = live.flatMap((job) => {
+    if (job.gpu_shards === null) return [];
+    const { on, shards } = job.gpu_shards;
+    const share = shards / fleet.shardsPerGpu;
+    const isWaiting = job.state === 'PENDING' || job.state === 'SUBMITTING';
+    return [{ job, on, share, isWaiting }];
+  });
   const waiting = jobs.filter(({ isWaiting }) => isWaiting);
   const running = jobs.filter(({ isWaiting }) => !isWaiting);
   const gpus = fleet.gpus.map((gpu): GpuView => {

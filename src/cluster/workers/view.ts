@@ -1,5 +1,5 @@
 import type { WorkerGpusView } from '../gpus/replies.js';
-import { readGres } from '../gpus/request.js';
+import type { GpuShards } from '../gpus/request.js';
 import type { WorkerPause } from './gpu-pauses-store.js';
 import type { WorkerRecord } from './record.js';
 import { isoTime } from '../../iso-time.js';
@@ -8,7 +8,7 @@ import { isoTime } from '../../iso-time.js';
 export interface JobOnWorker {
   job_id: number;
   node_list: string | null;
-  gres: string | null;
+  gpu_shards: GpuShards | null;
   gpu_indices: number[] | null;
 }
 
@@ -20,7 +20,7 @@ export function viewWorkerGpus(
   pauses: readonly WorkerPause[],
 ): WorkerGpusView[] {
   return workers.map((worker) => {
-    const here = live.filter((job) => job.node_list === worker.name && job.gres !== null);
+    const here = live.filter((job) => job.node_list === worker.name && job.gpu_shards !== null);
     return {
       node: worker.name,
       gpus: worker.gpus.map(({ model, memory_mb }, index) => {
@@ -38,9 +38,9 @@ export function viewWorkerGpus(
                 since: isoTime(pause.paused_at),
               }
             : null,
-          jobs: jobs.map(({ job_id, gres }) => ({
+          jobs: jobs.map(({ job_id, gpu_shards: asked }) => ({
             job_id,
-            share: readGres(gres ?? '').shards / shardsPerGpu,
+            share: (asked?.shards ?? 0) / shardsPerGpu,
           })),
         };
       }),

@@ -12,6 +12,7 @@ import { boxGpus } from './011-box-gpus.js';
 import { jobUsers } from './012-job-users.js';
 import { jobScripts } from './013-job-scripts.js';
 import { workers } from './014-workers.js';
+import { jobGpus } from './015-job-gpus.js';
 
 /** In order; a migration that was released is never edited, only followed by another. */
 export const migrations: readonly string[] = [
@@ -29,4 +30,5 @@ export const migrations: readonly string[] = [
   jobUsers,
   jobScripts,
   workers,
+  jobGpus,
 ];

@@ -1,5 +1,6 @@
 import { AppError } from '../../errors.js';
 import type { JobRequest } from '../job.js';
+import type { GpuChoice } from '../../cluster/gpus/request.js';
 import type { SlurmNode } from '../../cluster/slurm/nodes.js';
 import { readNodeGres, sharesPerGpu, sumOf, type NodeGpus } from '../../cluster/external/gres.js';
 import type { ExternalPartition } from '../../cluster/external/inventory.js';
@@ -9,14 +10,14 @@ function problem(field: string, message: string, details: object = {}): AppError
 }
 
 /**
- * Chooses what sbatch's `--gres` asks for; null for no GPU. A share of a GPU is the same part of its
+ * Chooses the GPUs that sbatch asks for; null for none. A share of a GPU is the same part of its
  * shards there.
  * @returns an AppError, unprocessable with the reason, when no node of the partition can give that
  */
-export function chooseExternalGres(
+export function chooseExternalGpus(
   request: JobRequest,
   partition: ExternalPartition,
-): string | null | AppError {
+): GpuChoice | null | AppError {
   const { gpus, gpu_type: type } = request;
   if (request.gpu_mem_gb !== undefined)
     return problem(
@@ -52,14 +53,14 @@ export function chooseExternalGres(
       },
     );
   const named = type === undefined ? '' : `${type}:`;
-  if (Number.isInteger(gpus)) return `gpu:${named}${gpus}`;
+  if (Number.isInteger(gpus)) return { gres: `gpu:${named}${gpus}`, gpu_shards: null };
   const shares = sharesFor(request, nodes);
   if (shares === 0)
     return problem(
       'gpus',
       `${gpus} of a GPU asked for, and partition ${partition.name} gives whole ${type ?? 'GPU'}s only (its Slurm has no shards of them); ask for 1`,
     );
-  return `shard:${named}${shares}`;
+  return { gres: `shard:${named}${shares}`, gpu_shards: null };
 }
 
 /** Where GPUs are cut into different numbers of shares, never less than what was asked for; 0 where they are not cut. */
@@ -68,7 +69,7 @@ function sharesFor({ gpus, gpu_type: type }: JobRequest, nodes: NodeGpus[]): num
   return Math.ceil(gpus * most - 1e-9);
 }
 
-/** Those nodes of the partition that can give the GPUs, for a request that {@link chooseExternalGres} takes. */
+/** Those nodes of the partition that can give the GPUs, for a request that {@link chooseExternalGpus} takes. */
 export function nodesWith(request: JobRequest, { nodes }: ExternalPartition): SlurmNode[] {
   const { gpus, gpu_type: type } = request;
   const read = nodes.map((node) => readNodeGres(node.gres));

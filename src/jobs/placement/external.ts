@@ -4,7 +4,7 @@ import { checkLimits, memoryMbOf, type NodeLimits } from './limits.js';
 import type { Targets, Target } from './target.js';
 import type { SlurmNode } from '../../cluster/slurm/nodes.js';
 import { formatTimeLimit } from '../../config/time-limit.js';
-import { chooseExternalGres, mostGpus, nodesWith } from './external-gpus.js';
+import { chooseExternalGpus, mostGpus, nodesWith } from './external-gpus.js';
 import type { ExternalInventory, ExternalPartition } from '../../cluster/external/inventory.js';
 
 /** A node whose memory the external cluster has not told Slurm has 1 MiB there (slurm.conf(5), RealMemory). */
@@ -32,15 +32,15 @@ export class ExternalTargets implements Targets {
       problemWith: (request) => {
         const problem = checkScreen(request) ?? checkLimits(request, limits);
         if (problem) return problem;
-        const gres = chooseExternalGres(request, partition);
-        return gres instanceof AppError ? gres : checkTogether(request, partition);
+        const choice = chooseExternalGpus(request, partition);
+        return choice instanceof AppError ? choice : checkTogether(request, partition);
       },
       // The external cluster's own associations limit its users' GPUs.
       problemWithQuota: () => undefined,
-      gresFor: (request) => {
-        const gres = chooseExternalGres(request, partition);
-        if (gres instanceof AppError) throw gres;
-        return gres;
+      chooseGpus: (request) => {
+        const choice = chooseExternalGpus(request, partition);
+        if (choice instanceof AppError) throw choice;
+        return choice;
       },
       scriptGpus: () => ({ gpus: [], shardsPerGpu: 1, gpuType: '' }),
     };

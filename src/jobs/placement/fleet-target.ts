@@ -1,4 +1,4 @@
-import { chooseGres, type GpuFleet } from '../../cluster/gpus/choose.js';
+import { chooseGpus, type GpuFleet } from '../../cluster/gpus/choose.js';
 import { checkUserGpuQuota } from '../../cluster/gpus/request.js';
 import type { Job, JobRequest } from '../job.js';
 import type { NodeLimits } from './limits.js';
@@ -32,14 +32,14 @@ export function choosingOf({
   scriptGpus = gpusFor,
   competes,
   isClosed,
-}: FleetParts): Pick<FleetTarget, 'gpusFor' | 'scriptGpus' | 'gresFor' | 'problemWithQuota'> {
+}: FleetParts): Pick<FleetTarget, 'gpusFor' | 'scriptGpus' | 'chooseGpus' | 'problemWithQuota'> {
   return {
     gpusFor,
     scriptGpus,
-    gresFor: (request, liveJobs) => {
+    chooseGpus: (request, liveJobs) => {
       if (request.gpus === 0 && request.gpu_mem_gb === undefined) return null;
-      const claims = liveJobs.filter((job) => job.gres !== null && competes(job));
-      return chooseGres(request, gpusFor(request), claims, isClosed);
+      const claims = liveJobs.filter((job) => job.gpu_shards !== null && competes(job));
+      return chooseGpus(request, gpusFor(request), claims, isClosed);
     },
     problemWithQuota: (request, maxGpus) =>
       checkUserGpuQuota(maxGpus, gpusFor(request).gpus, request),

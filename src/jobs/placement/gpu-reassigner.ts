@@ -1,6 +1,12 @@
 import type { Logger } from 'pino';
 import type { Database } from '../../db/database.js';
-import { shardRequestFor, eligibleGpus, gresOf, readGres } from '../../cluster/gpus/request.js';
+import {
+  choiceOf,
+  eligibleGpus,
+  shardRequestFor,
+  type GpuChoice,
+  type GpuShards,
+} from '../../cluster/gpus/request.js';
 import type { GpuFleet } from '../../cluster/gpus/choose.js';
 import type { KeyLock } from '../../key-lock.js';
 import { forEachInSlices } from '../../slices.js';
@@ -48,9 +54,9 @@ export class GpuReassigner {
     waiting.sort((a, b) => a.priority - b.priority || a.job_id - b.job_id);
     await forEachInSlices(waiting, async (job) => {
       if (!hasRoom(free) || !this.#hasChoice(job)) return;
-      const gres = this.#better(job, free);
-      if (gres !== undefined) await turns.hold(job.job_id, () => this.#resubmit(job, gres));
-      this.#take(free, gres ?? job.gres ?? '');
+      const better = this.#better(job, free);
+      if (better) await turns.hold(job.job_id, () => this.#resubmit(job, better));
+      this.#take(free, better?.gpu_shards ?? job.gpu_shards);
     });
   }
 
@@ -59,7 +65,7 @@ export class GpuReassigner {
    * `TresPerNode` adds the new one to the old (22.05, tried). Each step is written down before it is taken: cut off at any
    * point, the next look goes on from there.
    */
-  async #resubmit(seen: Job, gres: string): Promise<void> {
+  async #resubmit(seen: Job, choice: GpuChoice): Promise<void> {
     const { db, slurm, submitter, log } = this.#parts;
     const { job_id: id, slurm_job_id: former } = seen;
     const { state, slurm_job_id: current } = store.findJob(db, id) ?? {};
@@ -81,11 +87,16 @@ export class GpuReassigner {
     } catch (error) {
       if (!(error instanceof SlurmError)) throw error;
       // It has ended just now, or was cancelled: the next look tells.
-      log.info({ err: error, job_id: id, gres }, 'the job could not be moved');
+      log.info({ err: error, job_id: id, gres: choice.gres }, 'the job could not be moved');
       return;
     }
     const comment = store.newComment();
-    store.updateJob(db, id, { state: 'SUBMITTING', comment, gres, slurm_job_id: null });
+    store.updateJob(db, id, {
+      ...choice,
+      state: 'SUBMITTING',
+      comment,
+      slurm_job_id: null,
+    });
     await submitter.submit(id);
     await this.#finish(id);
   }
@@ -111,20 +122,20 @@ export class GpuReassigner {
     }
   }
 
-  #hasChoice(job: Job): boolean {
-    const { on } = readGres(job.gres ?? '');
+  #hasChoice(job: JobWithGpus): boolean {
+    const { on } = job.gpu_shards;
     const { gpus, shardsPerGpu } = this.#parts.fleet;
     return on.length > 0 && eligibleGpus(gpus, job.request, shardsPerGpu).length > on.length;
   }
 
   /** Counts each GPU's free shards; undefined while the GPUs of a started job are unknown. */
-  #freeShards(jobs: readonly Job[]): Map<number, number> | undefined {
+  #freeShards(jobs: readonly JobWithGpus[]): Map<number, number> | undefined {
     const { gpus, shardsPerGpu } = this.#parts.fleet;
     const free = new Map(
       gpus.map(({ index }) => [index, this.#parts.isClosed(index) ? 0 : shardsPerGpu]),
     );
     for (const job of jobs) {
-      const { on, shards } = readGres(job.gres ?? '');
+      const { on, shards } = job.gpu_shards;
       const places = job.gpu_indices ?? (on.length > 0 ? on : undefined);
       if (places === undefined) return undefined;
       for (const index of places) free.set(index, (free.get(index) ?? 0) - shards);
@@ -133,9 +144,9 @@ export class GpuReassigner {
   }
 
   /** What to ask for instead; undefined when its own GPUs are free, or no others are. */
-  #better(job: Job, free: ReadonlyMap<number, number>): string | undefined {
+  #better(job: JobWithGpus, free: ReadonlyMap<number, number>): GpuChoice | undefined {
     const { gpus, shardsPerGpu, gpuType } = this.#parts.fleet;
-    const { on, shards } = readGres(job.gres ?? '');
+    const { on, shards } = job.gpu_shards;
     const fits = (index: number, wanted: number) => (free.get(index) ?? 0) >= wanted;
     if (on.every((index) => fits(index, shards))) return undefined;
     const open = eligibleGpus(gpus, job.request, shardsPerGpu).filter((gpu) => {
@@ -146,22 +157,27 @@ export class GpuReassigner {
     const wanted = first && shardRequestFor(first, job.request, shardsPerGpu);
     if (wanted === undefined || open.length < on.length) return undefined;
     const indices = open.slice(0, on.length).map((gpu) => gpu.index);
-    return gresOf(wanted, indices, gpuType);
+    return choiceOf(wanted, indices, gpuType);
   }
 
-  #take(free: Map<number, number>, gres: string): void {
-    const { on, shards } = readGres(gres);
+  #take(free: Map<number, number>, { on, shards }: GpuShards): void {
     for (const index of on) free.set(index, (free.get(index) ?? 0) - shards);
   }
+}
+
+type JobWithGpus = Job & { gpu_shards: GpuShards };
+
+function asksForGpus(job: Job): job is JobWithGpus {
+  return job.gpu_shards !== null;
 }
 
 /** Sorts out the jobs with GPUs of our own: those in a move, those that have GPUs, those that wait. */
 async function sortOut(jobs: readonly Job[]) {
   const onTheWay: Job[] = [];
-  const started: Job[] = [];
-  const waiting: Job[] = [];
+  const started: JobWithGpus[] = [];
+  const waiting: JobWithGpus[] = [];
   await forEachInSlices(jobs, (job) => {
-    if (job.gres === null || isRemote(job.request)) return;
+    if (!asksForGpus(job) || isRemote(job.request)) return;
     if (job.moved_from !== null && job.state !== 'SUBMITTING') onTheWay.push(job);
     if (!mayUseLocalGpus(job)) return;
     if (job.state !== 'PENDING' && job.state !== 'SUBMITTING') started.push(job);

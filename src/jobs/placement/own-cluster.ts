@@ -1,5 +1,5 @@
 import { AppError } from '../../errors.js';
-import { readGres } from '../../cluster/gpus/request.js';
+import type { GpuShards } from '../../cluster/gpus/request.js';
 import {
   gpuMemoryFeature,
   gpuMemoryFeatureOf,
@@ -90,13 +90,13 @@ export class OwnTargets implements Targets {
     return others.length > 0 ? request : { ...request, partition };
   }
 
-  constraintOf(request: JobRequest, gres: string | null): string | undefined {
+  constraintOf(request: JobRequest, asked: GpuShards | null): string | undefined {
     const partitions = this.partitionOf(request)?.split(',') ?? [];
-    if (!partitions.includes(SSH_PARTITION) || request.gpu_mem_gb === undefined || gres === null)
+    if (!partitions.includes(SSH_PARTITION) || request.gpu_mem_gb === undefined || asked === null)
       return undefined;
     const wanted = request.gpu_mem_gb * 1024;
     const { shardsPerGpu } = this.local.fleet;
-    const { shards } = readGres(gres);
+    const { shards } = asked;
     const withGpus = this.hosts.open().filter((host) => host.gpus.count > 0);
     // The tolerance of 1 MiB allows for rounding to whole shares.
     const large = withGpus.filter(

@@ -1,8 +1,8 @@
 import type { Logger } from 'pino';
 import type { Database } from '../../db/database.js';
-import { readGres } from '../../cluster/gpus/request.js';
 import type { OperatorClient } from '../../cluster/slurm/client.js';
 import { SlurmError } from '../../cluster/slurm/command.js';
+import type { Job } from '../job.js';
 import type { LiveJobs } from '../live-jobs.js';
 import * as store from '../store.js';
 
@@ -13,17 +13,18 @@ export async function recordPlacements(
   slurm: Pick<OperatorClient, 'placements'>,
   log: Logger,
 ): Promise<void> {
-  const jobs = liveJobs.all().filter((job) => job.gres !== null);
+  const jobs = liveJobs.all().filter((job) => job.gpu_shards !== null);
   // A requeued job may get other GPUs next time.
   for (const job of jobs)
     if (job.state === 'PENDING' && job.gpu_indices !== null)
       store.updateJob(db, job.job_id, { gpu_indices: null, warning: null });
   const started = jobs.filter((job) => job.state === 'RUNNING' && job.gpu_indices === null);
-  for (const { job_id, gres } of started) {
-    const { on } = readGres(gres ?? '');
-    if (on.length > 0) store.updateJob(db, job_id, { gpu_indices: on });
+  const namedBy = ({ gpu_shards: asked }: Job) => asked?.on ?? [];
+  for (const job of started) {
+    const on = namedBy(job);
+    if (on.length > 0) store.updateJob(db, job.job_id, { gpu_indices: [...on] });
   }
-  const unplaced = started.filter(({ gres }) => readGres(gres ?? '').on.length === 0);
+  const unplaced = started.filter((job) => namedBy(job).length === 0);
   if (unplaced.length === 0) return;
   try {
     const placements = await slurm.placements();

@@ -1,4 +1,5 @@
 import type { GpuFleet } from '../../cluster/gpus/choose.js';
+import type { GpuChoice, GpuShards } from '../../cluster/gpus/request.js';
 import { NODE_NAME } from '../../config/layout.js';
 import { ANY_PARTITION, SSH_PARTITION, WORKERS_PARTITION } from '../../cluster/slurm/partitions.js';
 import type { AppError } from '../../errors.js';
@@ -40,11 +41,11 @@ export interface Target {
   /** Returns why one job asks for more than the user's quota of GPUs; else undefined. */
   problemWithQuota(request: JobRequest, maxGpus: number): AppError | undefined;
   /**
-   * Chooses the GPUs, as sbatch's `--gres` takes them; null for none.
+   * Chooses the GPUs; null for none.
    * @param request one that {@link problemWith} has no problem with
    * @param liveJobs all of them; the target knows which of them compete for its GPUs
    */
-  gresFor(request: JobRequest, liveJobs: readonly Job[]): string | null;
+  chooseGpus(request: JobRequest, liveJobs: readonly Job[]): GpuChoice | null;
   /** Returns the GPUs that the job's script on this machine is told of. */
   scriptGpus(request: JobRequest): GpuFleet;
 }
@@ -62,5 +63,5 @@ export interface Targets {
   /** Returns Slurm's partitions for the job; where there are several, the first free one takes it. */
   partitionOf(request: JobRequest): string | undefined;
   /** Returns the nodes' features, one of which is needed, as sbatch takes them; undefined for any. */
-  constraintOf(request: JobRequest, gres: string | null): string | undefined;
+  constraintOf(request: JobRequest, asked: GpuShards | null): string | undefined;
 }
