@@ -139,7 +139,7 @@ test('an error is told apart by whether anything may have been done', () => {
   expect(kind(500, -1)).toBe('unanswered');
   expect(kind(500, 2051)).toBe('refused');
   expect(kind(500, 2050)).toBe('busy');
-  expect(errorIn(401, 'Authentication failure')?.message).toMatch(/does not take the token/);
+  expect(errorIn(401, 'Authentication failure')?.message).toMatch(/rejects the token/);
 });
 
 test('a token tells when it expires and whose it is, and anything else tells nothing', () => {

@@ -1,22 +1,26 @@
 import type { RunCommand } from './command.js';
 
-/** What all jobs of an account together may have at once; null for no limit. */
+/** Limits of all jobs of an account together; null for no limit. */
 export interface AccountLimits {
   running: number | null;
   /** Shares of GPUs. */
   shards: number | null;
 }
 
-/** The account of the box's owner and its ways in, which has no limits. */
+/** The account of the owner and of the ingest sources; it has no limits. */
 export const OWNERS_ACCOUNT = 'main';
 
-/** Slurm's account of a user, whose jobs run as a Unix user of their own here and as `jr-remote` on SSH hosts (sacctmgr(1)). */
+/**
+ * Names the Slurm account of a user. The user's jobs run as their Unix user here, and as
+ * `jr-remote` on SSH hosts (sacctmgr(1)).
+ */
 export function accountOf(user: string): string {
   return `jr-${user}`;
 }
 
 /**
- * Makes the account, or brings its limits and its Unix users up to date; Slurm holds jobs back that would go over them.
+ * Makes the account, or updates its limits and Unix users. Slurm holds back jobs that would exceed
+ * the limits.
  * @throws SlurmError
  */
 export async function setAccount(

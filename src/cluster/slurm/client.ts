@@ -21,15 +21,23 @@ import { parsePlacements, type GpuPlacement } from './placements.js';
 import { parseSbatch } from './submit/sbatch.js';
 import { parsePriority, readSqueue, priorityArguments, squeueArguments } from './squeue.js';
 
-/** A Slurm, of our own or external. Every method throws SlurmError. Jobs are submitted by a JobSubmitter. */
+/**
+ * A client of our own or an external Slurm. Every method throws SlurmError. A JobSubmitter submits
+ * the jobs.
+ */
 export interface SlurmClient extends JobCommands {
-  /** Live jobs and those that ended in the last `MinJobAge` seconds. */
+  /** Returns live jobs, and jobs that ended in the last `MinJobAge` seconds. */
   queue(): Promise<SlurmRecord[]>;
-  /** Jobs that wait, in no order. */
+  /** Returns the waiting jobs, in no order. */
   pending(): Promise<PendingJob[]>;
-  /** What accounting knows of jobs since then (milliseconds since 1970); see {@link Past} for what is missing there. */
+  /**
+   * Returns accounting's jobs since that time (milliseconds since 1970); {@link Past} says which
+   * are missing.
+   */
   history(since: number): Promise<SlurmRecord[]>;
-  /** All that accounting knows of those jobs, the latest last; a number may have been given out anew. */
+  /**
+   * Returns accounting's records of those jobs, the latest last; Slurm may have reused a number.
+   */
   historyOf(slurmJobIds: readonly number[]): Promise<SlurmRecord[]>;
   nodes(): Promise<SlurmNode[]>;
   /** Throws unless slurmctld answers. */
@@ -38,31 +46,31 @@ export interface SlurmClient extends JobCommands {
   pingAccounting(): Promise<void>;
 }
 
-/** The Slurm of our own cluster, whose Operator the API's user is. */
+/** A client of our own cluster, in which the API's user is an Operator. */
 export interface OperatorClient extends SlurmClient {
-  /** Makes the account, or changes its limits and lets that Unix user submit under it; see accounts.ts. */
+  /** Makes or updates the account, and lets that Unix user submit under it; see accounts.ts. */
   setAccount(account: string, limits: AccountLimits, unixUser: string): Promise<void>;
-  /** A waiting job's place in the queue: the higher, the sooner; 0 while it is held. */
+  /** Returns a waiting job's priority: higher starts sooner; 0 while the job is held. */
   priorityOf(slurmJobId: number): Promise<number>;
   setPriority(slurmJobId: number, priority: number): Promise<void>;
-  /** The GPUs of all running jobs, placeholders too, by Slurm's job number. */
+  /** Returns the GPUs of all running jobs, including placeholders, by Slurm's job number. */
   placements(): Promise<Map<number, GpuPlacement>>;
-  /** Takes a GPU, or a part of one, away from jobs until it is cancelled. @returns Slurm's job number. */
+  /** Closes a GPU or a part of it to jobs until it is cancelled. @returns Slurm's job number */
   submitPlaceholder(gres: string, comment: string, nice: number, node: string): Promise<number>;
-  /** All placeholders of that machine; of all workers for one of them. */
+  /** Returns all placeholders of this machine; for a worker, those of all workers. */
   placeholders(node: string): Promise<Placeholder[]>;
   drainNode(name: string, reason: string): Promise<void>;
   resumeNode(name: string): Promise<void>;
 }
 
-/** Asks our own cluster by Slurm's commands; the API's user is an Operator there. */
+/** Makes a client of our own cluster with Slurm's commands; the API's user is an Operator there. */
 export function commandSlurmClient(slurmConf: string, reserve: PlaceholderReserve): OperatorClient {
   const run: RunCommand = commandRunner(slurmConf);
   const withoutReserve = (node: SlurmNode): SlurmNode => ({
     ...node,
     cpus: node.cpus - reserve.cpus,
     memoryMb: node.memoryMb - reserve.memoryMb,
-    // Placeholders have theirs of the reserve, but Slurm counts them with the jobs'.
+    // Placeholders use the reserve, but Slurm counts their share with the jobs'.
     cpusAllocated: Math.min(node.cpusAllocated, node.cpus - reserve.cpus),
     memoryAllocatedMb: Math.min(node.memoryAllocatedMb, node.memoryMb - reserve.memoryMb),
   });

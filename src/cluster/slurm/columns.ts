@@ -1,12 +1,15 @@
-/** The columns of `squeue --Format` or `sinfo --Format`: Slurm's name of each, and the width it is printed in. */
+/** Columns of `squeue --Format` or `sinfo --Format`: Slurm's name and the printed width of each. */
 export type Columns<Name extends string> = readonly (readonly [name: Name, width: number])[];
 
-/** Fixed widths: free text cannot move a column, as it could a separator. What is longer is cut. */
+/**
+ * Builds `--Format` with fixed widths: free text cannot move a column, as it could a separator.
+ * Longer values are cut.
+ */
 export function formatOf(columns: Columns<string>): string {
   return `--Format=${columns.map(([name, width]) => `${name}:${width}`).join(',')}`;
 }
 
-/** One record a line, its cells trimmed, and the line itself for an error's message. */
+/** Reads one record a line: its trimmed cells, and the line itself for an error's message. */
 export function readRows<Name extends string>(
   columns: Columns<Name>,
   output: string,
@@ -15,7 +18,7 @@ export function readRows<Name extends string>(
   return lines.map((line) => readRow(columns, line));
 }
 
-/** Reads one record: its cells trimmed, and the line itself. */
+/** Reads one record: its trimmed cells, and the line itself. */
 export function readRow<Name extends string>(
   columns: Columns<Name>,
   line: string,

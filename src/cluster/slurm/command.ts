@@ -1,8 +1,9 @@
 import { execa } from 'execa';
 
 /**
- * What went wrong with a Slurm command. `refused`: it said no. `unreachable`: nobody could be asked, so nothing was done.
- * `unanswered`: it may have been done, but no answer came. `busy`: not now, and nothing was done.
+ * A failed Slurm command. `refused`: Slurm said no. `unreachable`: no daemon could be asked, so
+ * nothing was done. `unanswered`: no answer came, so it may have been done. `busy`: nothing was
+ * done; try again later.
  */
 export class SlurmError extends Error {
   override readonly name = 'SlurmError';
@@ -20,26 +21,27 @@ export interface CommandOptions {
   timeoutMs?: number;
 }
 
-/** Runs one Slurm command; owns its time-out, its output's size and the sorting of its errors. */
+/** Runs one Slurm command; handles its time-out, its output's size and its errors. */
 export type RunCommand = (
   file: string,
   args: string[],
   options?: CommandOptions,
 ) => Promise<string>;
 
-// What Slurm's clients print when a daemon cannot be asked (slurm_errno.c); all else is an answer.
+// Messages of Slurm's clients when they cannot ask a daemon (slurm_errno.c); all others are
+// answers.
 const notAsked =
   /connect failure|connection refused|munge|problem talking to the database|slurm_persist_conn_open|plugin initialization/i;
 const notAnswered =
   /unable to contact slurm|socket timed out|communication connection|not responding|zero bytes were transmitted|backup controller/i;
 
-/** What may be otherwise in a moment (sbatch.c). */
+/** Messages about a temporary condition (sbatch.c). */
 const queueFull = /, (?:sleeping and )?retrying$|MaxSubmitJobsPer|Job violates accounting/im;
 
 /**
- * In a cluster of our own also this: until a slurmctld that has just started is told of the nodes' GPUs, it has
- * none for anybody, and a worker that it had not written down is no node; whoever submits has made sure before that there are such
- * nodes.
+ * Adds the temporary messages of our own cluster. A new slurmctld counts no GPUs until the nodes
+ * report them, and does not know a worker that it has not recorded. Callers check beforehand that
+ * such nodes exist.
  */
 const notReady = new RegExp(
   `${queueFull.source}|Requested node configuration is not available|More processors requested than permitted`,
@@ -51,17 +53,17 @@ function kindOf(said: string): SlurmError['kind'] {
   return notAnswered.test(said) ? 'unanswered' : 'refused';
 }
 
-/** A Slurm that others run. */
+/** Settings of an external cluster's commands. */
 export interface ExternalCommandSettings {
-  /** Where its commands are looked for, as in PATH. */
+  /** Folders of its commands, as in PATH. */
   path: string;
-  /** Undefined for where the commands themselves look. */
+  /** Path of its slurm.conf; undefined for the commands' own default. */
   slurmConf: string | undefined;
 }
 
 /**
- * @param cluster our own cluster's slurm.conf, or whose commands to run
- * @throws SlurmError from the function it returns
+ * Makes a function that runs Slurm commands. That function throws SlurmError.
+ * @param cluster our own cluster's slurm.conf, or an external cluster's settings
  */
 export function commandRunner(cluster: string | ExternalCommandSettings): RunCommand {
   const isOurs = typeof cluster === 'string';
@@ -85,7 +87,8 @@ export function commandRunner(cluster: string | ExternalCommandSettings): RunCom
       stripFinalNewline: false,
       cwd: '/',
     });
-    // sbatch would go on trying by itself for two minutes. Stopped in its first pause, of a second, it has handed over nothing.
+    // sbatch would retry by itself for two minutes. Stopped in its first pause, of a second, it has
+    // submitted nothing.
     let heard = '';
     running.stderr.on('data', (chunk: Buffer) => {
       heard += chunk.toString();
@@ -103,7 +106,7 @@ export function commandRunner(cluster: string | ExternalCommandSettings): RunCom
   };
 }
 
-/** Slurm's words without the name of the command that printed them. */
+/** Removes the command's name from Slurm's message. */
 function plainWords(said: string): string {
   return said
     .split('\n')

@@ -3,17 +3,17 @@ import { wordOrNull } from './job-record.js';
 
 export interface SlurmNode {
   name: string;
-  /** Slurm's word in lower case, with its flag if any: `idle`, `mixed`, `drained`, `down*`. */
+  /** Slurm's word in lower case with any flag: `idle`, `mixed`, `drained`, `down*`. */
   state: string;
   partition: string;
   cpus: number;
   cpusAllocated: number;
   memoryMb: number;
   memoryAllocatedMb: number;
-  /** As Slurm writes it, such as `gpu:nvidia0:1,gpu:nvidia1:1`; null for none. */
+  /** GRES as Slurm writes it, such as `gpu:nvidia0:1,gpu:nvidia1:1`; null for none. */
   gres: string | null;
   gresUsed: string | null;
-  /** Why it is drained or down. */
+  /** Reason why the node is drained or down. */
   reason: string | null;
 }
 

@@ -1,11 +1,11 @@
-/** Of the box's own node. */
+/** Partition of this machine's node. */
 export const MAIN_PARTITION = 'main';
 
-/** Of the hosts that are reached over SSH. */
+/** Partition of the SSH hosts. */
 export const SSH_PARTITION = 'ssh';
 
-/** No partition of Slurm's: the first place free, of `main` and `ssh`. */
+/** Not a partition of Slurm: the first free target, of `main` and `ssh`. */
 export const ANY_PARTITION = 'any';
 
-/** Of the workers. */
+/** Partition of the workers. */
 export const WORKERS_PARTITION = 'workers';

@@ -1,11 +1,11 @@
 import { formatOf, readRows } from './columns.js';
 
-/** A job that waits, as Slurm will choose among them. */
+/** A waiting job, with the fields that decide Slurm's order. */
 export interface PendingJob {
   slurmJobId: number;
-  /** One, or several where the first place that is free will do. */
+  /** One partition, or several if the job may start in any of them. */
   partitions: string[];
-  /** The higher, the sooner. */
+  /** A higher value starts sooner. */
   priority: number;
   /** Slurm's own word, such as `Resources`. */
   reason: string;
@@ -37,13 +37,16 @@ export function parsePending(output: string): PendingJob[] {
   });
 }
 
-/** Reasons that have nothing to do with room: whoever waits behind such a job starts before it (squeue(1), JOB REASON CODES). */
+/**
+ * Reasons other than lack of resources: jobs behind such a job start before it (squeue(1), JOB
+ * REASON CODES).
+ */
 const waitsForElse = /^(JobHeld|BeginTime|Dependency|Assoc|QOS|launch_failed)/;
 
 /**
- * How many of them start before that job in its partition, as far as can be told: in Slurm's order, leaving out what does not wait for
- * room alone.
- * @param slurmJobId null for one that is not with Slurm yet, which comes last
+ * Counts the jobs that start before that job in its partition, as far as is known. Follows Slurm's
+ * order, and skips jobs that wait for anything but resources.
+ * @param slurmJobId null for a job that Slurm does not have yet, which comes last
  */
 export function positionAmong(
   pending: readonly PendingJob[],
@@ -51,7 +54,7 @@ export function positionAmong(
   partition: string,
 ): number {
   const own = pending.find((job) => job.slurmJobId === slurmJobId);
-  // It has started meanwhile.
+  // The job has started meanwhile.
   if (own === undefined && slurmJobId !== null) return 0;
   return pending.filter(
     (job) =>

@@ -2,19 +2,19 @@ import { NODE_NAME } from '../../config/layout.js';
 import { formatOf, readRows } from './columns.js';
 import { parseState, type SlurmState } from './states.js';
 
-/** The partition of the placeholders that keep jobs off a paused GPU, see slurm/slurm.conf. */
+/** Partition of the placeholders that close this machine's GPUs; see slurm/slurm.conf. */
 export const PLACEHOLDER_PARTITION = 'hold';
 
-/** The same for the GPUs of workers. */
+/** Partition of the placeholders that close workers' GPUs. */
 export const PLACEHOLDER_WORKERS_PARTITION = 'hold-workers';
 
 const partitionOf = (node: string) =>
   node === NODE_NAME ? PLACEHOLDER_PARTITION : PLACEHOLDER_WORKERS_PARTITION;
 
-/** By it a worker that leaves takes its placeholders along. */
+/** Names a node's placeholders, so that they can be removed when a worker leaves. */
 export const placeholderNameOf = (node: string) => (node === NODE_NAME ? 'hold' : `hold-${node}`);
 
-/** Slurm ends a placeholder that uses more than it asked for, and a shell that sleeps uses some MiB. */
+/** Slurm ends a placeholder that uses more than it requested; a sleeping shell uses some MiB. */
 const placeholderMemoryMb = 16;
 
 export interface PlaceholderReserve {
@@ -23,18 +23,22 @@ export interface PlaceholderReserve {
 }
 
 /**
- * What the node has beyond what jobs can get: one CPU and a little memory for each placeholder that can run. A GPU has one
- * for its free part and one for each job that shares it, which has a CPU of its own.
+ * Computes the resources that a node has beyond those for jobs. Each placeholder that can run needs
+ * one CPU and a little memory. A GPU has one placeholder for its free part, and one for each job
+ * that shares it. Each such job has its own CPU.
  */
 export function placeholderReserve(cpus: number, gpus: number): PlaceholderReserve {
   const placeholders = gpus === 0 ? 0 : cpus + gpus;
   return { cpus: placeholders, memoryMb: placeholders * placeholderMemoryMb };
 }
 
-/** A placeholder writes nothing and does nothing until it is cancelled. */
+/** Script of a placeholder, which does nothing until it is cancelled. */
 export const placeholderScript = '#!/bin/sh\nexec sleep infinity\n';
 
-/** @param nice more of it lets other placeholders start first */
+/**
+ * Builds sbatch's arguments for a placeholder.
+ * @param nice a higher value lets other placeholders start first
+ */
 export function placeholderArguments(
   gres: string,
   comment: string,
@@ -57,13 +61,13 @@ export function placeholderArguments(
   ];
 }
 
-/** A placeholder that waits, holds, or is on its way out. */
+/** A placeholder that waits, closes its GPU, or is ending. */
 export interface Placeholder {
   slurmJobId: number;
   state: SlurmState;
-  /** Shards of the one GPU it is for. */
+  /** Shards of its one GPU. */
   shards: number;
-  /** What it was submitted with. */
+  /** Comment from its submission. */
   comment: string;
 }
 
@@ -74,7 +78,10 @@ const columns = [
   ['Comment', 120],
 ] as const;
 
-/** Nobody but the API's user can submit to the partition: what stands in it, no job can have forged. */
+/**
+ * Selects a node's placeholders. No job can forge one: only the API's user can submit to the
+ * partition.
+ */
 export function placeholderQueueArguments(node: string): string[] {
   return ['--noheader', '--all', `--partition=${partitionOf(node)}`, formatOf(columns)];
 }
@@ -82,7 +89,7 @@ export function placeholderQueueArguments(node: string): string[] {
 /** @throws Error on a line that cannot be read. */
 export function parsePlaceholders(output: string): Placeholder[] {
   return readRows(columns, output).map((cell) => {
-    // gres:shard:nvidia0:70 in 22.05, gres/shard:nvidia0:70 in 24.11.
+    // 22.05 prints gres:shard:nvidia0:70, 24.11 gres/shard:nvidia0:70.
     const shards = /shard:\w+:(\d+)$/.exec(cell['tres-per-node'])?.[1];
     if (!/^\d+$/.test(cell.JobID) || shards === undefined)
       throw new Error(`squeue printed a placeholder that cannot be read: ${cell.line.trim()}`);

@@ -1,18 +1,19 @@
-/** Which GPUs a running job has. */
+/** The GPUs of a running job. */
 export interface GpuPlacement {
-  /** The node they are in. */
+  /** Node that has them. */
   node: string;
-  /** Places in gres.conf, which are our GPUs' indices. */
+  /** Positions in gres.conf, which are our GPUs' indices. */
   indices: number[];
-  /** Of each of them. */
+  /** Shards of each GPU. */
   shards: number;
 }
 
 /**
- * Reads `scontrol --details --oneliner show job`. Of a job with 60 shards of the first of two GPUs, 22.05 writes
- * `GRES=shard:nvidia0:60(IDX:0),shard:nvidia1:0(IDX:)`, and 24.11 what it has of each GPU and what there is:
+ * Reads `scontrol --details --oneliner show job`. For a job with 60 shards of the first of two
+ * GPUs, 22.05 writes `GRES=shard:nvidia0:60(IDX:0),shard:nvidia1:0(IDX:)`. 24.11 writes the job's
+ * shards and all shards of each GPU:
  * `GRES=shard:nvidia0:60(60/100,0/100),shard:nvidia1:0(0/100,0/100)`.
- * A job's name and comment may hold anything, even such a field: then the job is left out.
+ * A job's name or comment may imitate such a field; that job is then left out.
  */
 export function parsePlacements(output: string): Map<number, GpuPlacement> {
   const placements = new Map<number, GpuPlacement>();
@@ -52,7 +53,10 @@ function indicesOf(list: string): number[] {
     });
 }
 
-/** @param shares such as `0/100,60/100`: of each GPU, in their order */
+/**
+ * Lists the GPUs with a share in use.
+ * @param shares such as `0/100,60/100`, one for each GPU in order
+ */
 function indicesInUse(shares: string): number[] {
   return shares.split(',').flatMap((share, index) => (share.startsWith('0/') ? [] : [index]));
 }

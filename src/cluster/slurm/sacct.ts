@@ -14,13 +14,15 @@ const fields = [
 ];
 
 /**
- * Which jobs in accounting: those since a time (milliseconds since 1970), or those of given numbers. By time sacct leaves out jobs that
- * are not eligible yet, though they ended: cancelled while they were held, or queued again and cancelled before their next start.
+ * Selects jobs in accounting: since a time (milliseconds since 1970), or by number. By time, sacct
+ * omits ended jobs that were not eligible. Such jobs were cancelled while held, or requeued and
+ * cancelled before their next start.
  */
 export type Past = { since: number } | { slurmJobIds: readonly number[] };
 
 /**
- * @param delimiter what nobody can guess: a job may put separators and line breaks into its own comment.
+ * @param delimiter a text that nobody can guess: a job may put separators and line breaks into its
+ * own comment
  */
 export function sacctArguments(which: Past, delimiter: string): string[] {
   return [
@@ -29,9 +31,9 @@ export function sacctArguments(which: Past, delimiter: string): string[] {
     `--delimiter=${delimiter}`,
     '--allusers',
     '--allocations',
-    // Rows of a number that was given out anew are wanted too; the comment tells them apart.
+    // Slurm reuses job numbers; the comment tells the rows of one number apart.
     '--duplicates',
-    // sacct reads a time in local time; the client runs it under TZ=UTC.
+    // sacct reads a time as local time; the client runs it under TZ=UTC.
     'since' in which
       ? `--starttime=${new Date(which.since).toISOString().slice(0, 19)}`
       : `--jobs=${which.slurmJobIds.join(',')}`,
@@ -65,16 +67,19 @@ export function parseSacct(output: string, delimiter: string): SlurmJob[] {
     });
 }
 
-/** So many stay far below the 128 KiB that Linux takes in one argument. */
-const numbersAtOnce = 1000;
+/** Keeps the list far below the 128 KiB that Linux allows in one argument. */
+const maxNumbersPerCall = 1000;
 
-/** @param ask for so many of them as sacct can be asked for at once */
+/**
+ * Asks sacct about many jobs, in parts.
+ * @param ask asks about one part
+ */
 export async function inParts(
   slurmJobIds: readonly number[],
   ask: (part: readonly number[]) => Promise<SlurmJob[]>,
 ): Promise<SlurmJob[]> {
   const records: SlurmJob[] = [];
-  for (let at = 0; at < slurmJobIds.length; at += numbersAtOnce)
-    records.push(...(await ask(slurmJobIds.slice(at, at + numbersAtOnce))));
+  for (let at = 0; at < slurmJobIds.length; at += maxNumbersPerCall)
+    records.push(...(await ask(slurmJobIds.slice(at, at + maxNumbersPerCall))));
   return records;
 }

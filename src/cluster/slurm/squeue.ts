@@ -17,24 +17,26 @@ const columns = [
 
 const beforeComment = columns.slice(0, -1).reduce((sum, [, width]) => sum + width, 0);
 
-/** All jobs that slurmctld remembers: the live ones and those that ended within `MinJobAge`. */
+/**
+ * Selects all jobs that slurmctld remembers: live ones, and those that ended within `MinJobAge`.
+ */
 export function squeueArguments(): string[] {
   return ['--noheader', '--all', '--states=all', formatOf(columns)];
 }
 
-/** Reads what squeue printed, in slices: ten thousand jobs would hold up everything else. */
+/** Reads squeue's output in slices: ten thousand jobs would block everything else. */
 export function readSqueue(output: string): Promise<SlurmJob[]> {
   return mapInSlices(recordsIn(output), parseRecord);
 }
 
-/** Reads what squeue printed. @throws Error on a record that cannot be read. */
+/** Reads squeue's output. @throws Error on a record that cannot be read. */
 export function parseSqueue(output: string): SlurmJob[] {
   return recordsIn(output).map(parseRecord);
 }
 
 /**
- * A job may give itself a comment with line breaks in it. Slurm cuts a comment to its column's width,
- * so the lines that follow a break are shorter than any record is before its comment.
+ * Splits squeue's output into records. A job's comment may have line breaks. Slurm cuts a comment
+ * to its column's width, so the lines after a break are shorter than any record up to its comment.
  */
 function recordsIn(output: string): string[] {
   return output.split('\n').filter((line) => line.length >= beforeComment && line.trim() !== '');
@@ -42,7 +44,7 @@ function recordsIn(output: string): string[] {
 
 function parseRecord(line: string): SlurmJob {
   const cell = readRow(columns, line);
-  // An array's waiting tasks stand as 12_[1-4]; the number before it is the job's.
+  // Waiting tasks of an array appear as 12_[1-4]; the number before the underscore is the job's.
   const slurmJobId = /^(\d+)/.exec(cell.JobID)?.[1];
   if (slurmJobId === undefined)
     throw new Error(`squeue printed a line that cannot be read: ${cell.line}`);
@@ -56,7 +58,7 @@ function parseRecord(line: string): SlurmJob {
     reason: wordOrNull(cell.Reason),
     ...ended,
     submittedAt: parseEpoch(cell.SubmitTime),
-    // Slurm prints an expected start for a waiting job, and the end for one that never ran.
+    // Slurm prints an expected start for a waiting job, and the end for a job that never ran.
     startedAt: hasStarted ? parseEpoch(cell.StartTime) : null,
     endedAt: parseEpoch(cell.EndTime),
     nodeList,
@@ -65,9 +67,10 @@ function parseRecord(line: string): SlurmJob {
 }
 
 /**
- * 24.11 prints `code:signal`, 22.05 a wait(2) status: the exit code above, the signal below. A job that could not be ended ("Kill task
- * failed") has -1 there, and 0:0 in sacct.
- * @throws Error on anything else.
+ * Reads an exit code. 24.11 prints `code:signal`; 22.05 prints a wait(2) status, with the exit code
+ * above the signal. A job that could not be ended ("Kill task failed") has -1 there, and 0:0 in
+ * sacct.
+ * @throws Error on anything else
  */
 function parseExit(text: string): { exitCode: number; signal: number } {
   const [, code, signal] = /^(\d+):(\d+)$/.exec(text) ?? [];
@@ -83,7 +86,7 @@ export function priorityArguments(slurmJobId: number): string[] {
   return ['--noheader', '--all', `--jobs=${slurmJobId}`, '--Format=PriorityLong:20'];
 }
 
-/** @throws Error when it is no number. */
+/** Reads a priority. @throws Error if it is not a number */
 export function parsePriority(output: string): number {
   const priority = Number(output.trim());
   if (output.trim() === '' || !Number.isInteger(priority))

@@ -39,9 +39,9 @@ export type SlurmState = (typeof slurmStates)[number];
 const known: ReadonlySet<string> = new Set(slurmStates);
 const terminal: ReadonlySet<string> = new Set(terminalStates);
 
-/** @throws Error on a word that is none of Slurm's states. */
+/** Reads a job state. @throws Error on an unknown word */
 export function parseState(word: string): SlurmState {
-  // sacct adds who cancelled: "CANCELLED by 995".
+  // sacct appends the user who cancelled: "CANCELLED by 995".
   const state = word.trim().split(' ')[0] ?? '';
   if (!known.has(state)) throw new Error(`Slurm printed an unknown job state: ${word}`);
   return state as SlurmState;

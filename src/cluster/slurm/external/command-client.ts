@@ -9,7 +9,7 @@ import type { ExternalClient } from './client.js';
 import type { ExternalCommands } from './commands.js';
 import { parsePartitions, partitionArguments } from './partitions.js';
 
-/** Asks an external cluster by its own commands, and for nobody else's jobs. */
+/** Makes a client of an external cluster with its own commands; it asks only for our own jobs. */
 export function externalCommandClient(commands: ExternalCommands): ExternalClient {
   const { ask, act, ownJobs: own } = commands;
   let accounting: Promise<boolean> | undefined;
@@ -18,7 +18,7 @@ export function externalCommandClient(commands: ExternalCommands): ExternalClien
     return !/^AccountingStorageType\s*=\s*(accounting_storage\/none|\(null\))/m.test(config);
   };
   const past = async (which: Past) => {
-    // Asked once: a cluster does not start to keep a history while we run.
+    // One answer is enough: a cluster does not start to keep a history while we run.
     accounting ??= hasAccounting();
     if (!(await accounting.catch(forget))) return [];
     const delimiter = `|${randomBytes(12).toString('hex')}|`;

@@ -11,11 +11,11 @@ export const externalProgramNames = [
 export type ExternalProgram = (typeof externalProgramNames)[number];
 
 export interface ExternalCommandParts {
-  /** Each command's absolute path, by its name. */
+  /** Absolute path of each command, by name. */
   programs: Record<ExternalProgram, string>;
   /** Undefined for the commands' own default. */
   slurmConf: string | undefined;
-  /** Submits and changes jobs, through sudo; undefined for the API's own user. */
+  /** User who submits and changes jobs, through sudo; undefined for the API's own user. */
   user: string | undefined;
 }
 
@@ -40,6 +40,6 @@ export function externalCommands(parts: ExternalCommandParts): ExternalCommands 
     user === undefined
       ? ask(program, args, options)
       : run('sudo', ['-n', '-u', user, programs[program], ...args], options);
-  // By number: in a container the API's user may have no name.
+  // Uses the number: in a container the API's user may have no name.
   return { ask, act, ownJobs: `--user=${user ?? process.getuid?.() ?? ''}` };
 }

@@ -1,17 +1,17 @@
 import { parseTimeLimit } from '../../../config/time-limit.js';
 
-/** A partition with what it allows one job. Times in seconds; null where nothing is said. */
+/** A partition and its limits for one job. Times in seconds; null for an unstated limit. */
 export interface SlurmPartition {
   name: string;
-  /** Null where Slurm does not say, as slurmrestd since 23.11. */
+  /** Null if Slurm does not say, as with slurmrestd since 23.11. */
   isDefault: boolean | null;
   /** `UP`, `DOWN`, `DRAIN` or `INACTIVE`. */
   state: string;
   maxTime: number | 'UNLIMITED';
   defaultTime: number | 'UNLIMITED' | null;
-  /** On one node, in MiB. */
+  /** Limit on one node, in MiB. */
   maxMemoryMb: number | null;
-  /** On one node. */
+  /** Limit on one node. */
   maxCpus: number | null;
 }
 
@@ -19,7 +19,10 @@ export function partitionArguments(): string[] {
   return ['--oneliner', 'show', 'partition'];
 }
 
-/** Reads `scontrol --oneliner show partition`, where no value holds a space. @throws Error on a line that cannot be read. */
+/**
+ * Reads `scontrol --oneliner show partition`, in which no value has a space.
+ * @throws Error on a line that cannot be read.
+ */
 export function parsePartitions(output: string): SlurmPartition[] {
   return output
     .split('\n')

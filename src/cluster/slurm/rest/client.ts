@@ -15,13 +15,13 @@ export interface RestClientParts {
   ask: RestAsk;
   version: RestVersion;
   hasAccounting: boolean;
-  /** Whose the jobs are. */
+  /** The user whose jobs these are. */
   user: string;
-  /** Told once of each field that is not as expected. */
+  /** Receives each field with an unexpected format, once. */
   onUnread: TellUnread;
 }
 
-const asksAtOnce = 4;
+const maxConcurrentRequests = 4;
 
 const pingReply = z.object({
   pings: z.array(
@@ -35,12 +35,15 @@ const pingReply = z.object({
 const killReply = z.object({
   status: z.array(z.object({ error: z.object({ code: optionalNumber, string: text }) })).nullish(),
 });
-/** Since v0.0.40 what is refused to a job stands here alone, beside a warning. */
+/** Since v0.0.40 a job's refusal appears only here, beside a warning. */
 const changeReply = z.object({
   results: z.array(z.object({ error_code: optionalNumber, error: text, why: text })).nullish(),
 });
 
-/** What the server speaks, and whether of accounting. @throws SlurmError, also where it speaks nothing that is known here. */
+/**
+ * Finds the API version and whether the server answers accounting requests.
+ * @throws SlurmError; also if no offered version is known here
+ */
 export async function findVersion(
   ask: RestAsk,
 ): Promise<Pick<RestClientParts, 'version' | 'hasAccounting'>> {
@@ -49,16 +52,16 @@ export async function findVersion(
   if (version === undefined)
     throw new SlurmError(
       'refused',
-      `slurmrestd offers ${offered.join(', ') || 'nothing of Slurm'}; one of v0.0.38, v0.0.40, v0.0.41 and v0.0.42 is needed`,
+      `slurmrestd offers ${offered.join(', ') || 'no Slurm API'}; it must offer v0.0.38, v0.0.40, v0.0.41 or v0.0.42`,
     );
   return { version, hasAccounting };
 }
 
-/** An external cluster's Slurm through its slurmrestd. */
+/** Makes a client that asks an external cluster through its slurmrestd. */
 export function restClient(parts: RestClientParts): ExternalClient {
   const { ask, version, hasAccounting, user } = parts;
   const tell = onceEach(parts.onUnread);
-  // Lists have a slash at their end since v0.0.40.
+  // Paths of lists end with a slash since v0.0.40.
   const slash = isFlat(version) ? '' : '/';
   const get = (path: string, timeoutMs?: number) =>
     ask({ method: 'GET', path, ...(timeoutMs !== undefined && { timeoutMs }) });
@@ -79,7 +82,7 @@ export function restClient(parts: RestClientParts): ExternalClient {
     pending: async () => parsePendingJobs(await get(`${slurm}/jobs${slash}`), tell),
     history: askHistory,
     historyOf: async (ids) => {
-      const few = pLimit(asksAtOnce);
+      const few = pLimit(maxConcurrentRequests);
       const asked = ids.map((id) => few(() => askAccounting(`/job/${id}`)));
       return (await Promise.all(asked)).flat();
     },
@@ -94,7 +97,7 @@ export function restClient(parts: RestClientParts): ExternalClient {
       Promise.reject(
         new AppError(
           'not_supported',
-          'slurmrestd has no way to requeue a job: cancel it and run it again (POST /jobs/{id}/rerun)',
+          'slurmrestd cannot requeue a job; cancel the job and run it again (POST /jobs/{id}/rerun)',
         ),
       ),
     setNice: (id, nice) => change(id, { nice }),

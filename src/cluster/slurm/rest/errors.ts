@@ -10,21 +10,33 @@ const found = z.object({
 });
 const failedReply = z.object({ errors: z.array(found).nullish() });
 
-/** slurm_errno.h: SLURM_PROTOCOL_AUTHENTICATION_ERROR, and the two of auth/jwt and slurmrestd. */
+/**
+ * slurm_errno.h: SLURM_PROTOCOL_AUTHENTICATION_ERROR, and the errors of auth/jwt and slurmrestd.
+ */
 const notTaken = new Set([1007, 9202, 5005]);
-/** SLURMCTLD_COMMUNICATIONS_CONNECTION_ERROR, ESLURM_IN_STANDBY_MODE, ESLURM_DB_CONNECTION: nothing was sent, or nobody took it. */
+/**
+ * SLURMCTLD_COMMUNICATIONS_CONNECTION_ERROR, ESLURM_IN_STANDBY_MODE, ESLURM_DB_CONNECTION: nothing
+ * was sent, or nobody accepted it.
+ */
 const notAsked = new Set([1800, 2029, 7000]);
-/** What came of it, nobody can tell: lost on the way, timed out, and slurmrestd's word for whatever it did not find out. */
+/**
+ * Unknown outcome: lost on the way, timed out, or slurmrestd's code for anything that it did not
+ * find out.
+ */
 const notAnswered = new Set([1801, 1802, 1803, 5004, -1]);
-/** ESLURM_REST_EMPTY_RESULT: a list of nothing. */
+/** ESLURM_REST_EMPTY_RESULT: an empty list. */
 const nothingFound = 9003;
-/** ESLURM_ACCOUNTING_POLICY, as for a full queue. */
+/** ESLURM_ACCOUNTING_POLICY, for instance for a full queue. */
 const notNow = new Set([2050]);
 
 export const tokenRefused =
-  'slurmrestd does not take the token: put a new one in its place (scontrol token), for the right user';
+  'slurmrestd rejects the token; replace it with a new one (scontrol token) for the right user';
 
-/** @returns undefined where the reply tells of no error. @param body parsed JSON, or text */
+/**
+ * Finds the error in a reply.
+ * @param body parsed JSON, or text
+ * @returns undefined if the reply reports no error
+ */
 export function errorIn(status: number, body: unknown): SlurmError | undefined {
   const parsed = failedReply.safeParse(body);
   const errors = parsed.success ? (parsed.data.errors ?? []) : [];
@@ -44,7 +56,7 @@ export function errorIn(status: number, body: unknown): SlurmError | undefined {
   if (any(notAnswered) || (errors.length === 0 && status >= 500))
     return new SlurmError(
       'unanswered',
-      `slurmrestd answers with ${status} (${said || 'no reason'}): slurmctld is away, or the token is not taken`,
+      `slurmrestd answers with ${status} (${said || 'no reason'}): slurmctld is down, or slurmrestd rejects the token`,
     );
   return new SlurmError('refused', said || `slurmrestd answers with ${status}`);
 }

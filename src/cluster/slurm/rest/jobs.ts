@@ -26,7 +26,10 @@ const job = kindOf('job', ['state_reason', 'exit_code', 'submit_time', 'start_ti
   comment: text,
 });
 
-/** Reads the reply of `GET /slurm/…/jobs`; of all users' jobs, those that may be that one's. @throws SlurmError */
+/**
+ * Reads the reply of `GET /slurm/…/jobs`; keeps the jobs that may be that user's.
+ * @throws SlurmError
+ */
 export function parseJobs(reply: unknown, user: string, tell: TellUnread): SlurmRecord[] {
   return listIn('jobs', reply)
     .filter((record) => mayBeOf(user, wordIn(record, 'user_name')))
@@ -41,7 +44,7 @@ export function parseJobs(reply: unknown, user: string, tell: TellUnread): Slurm
         reason: wordOrNull(found.state_reason),
         ...found.exit_code,
         submittedAt: found.submit_time,
-        // For a waiting job Slurm says when it expects this to be, for one that never ran when it was ended.
+        // Slurm gives an expected start for a waiting job, and the end for a job that never ran.
         startedAt: state !== 'PENDING' && nodeList !== null ? found.start_time : null,
         endedAt: found.end_time,
         nodeList,
@@ -58,7 +61,7 @@ const pendingJob = kindOf('waiting job', ['priority', 'state_reason'], {
   state_reason: text,
 });
 
-/** Those that wait, everybody's, as far as they can be read. @throws SlurmError */
+/** Reads the waiting jobs of all users, and skips unreadable ones. @throws SlurmError */
 export function parsePendingJobs(reply: unknown, tell: TellUnread): PendingJob[] {
   return listIn('jobs', reply).flatMap((record) => {
     const found = readRecord(pendingJob, record, tell);
@@ -84,19 +87,25 @@ const past = kindOf('past job', ['exit_code', 'time'], {
   working_directory: text,
 });
 
-/** @param since milliseconds since 1970 */
+/**
+ * Builds the path that lists past jobs.
+ * @param since milliseconds since 1970
+ */
 export function historyPath(since: number): string {
   return `/jobs?start_time=uts${Math.floor(since / 1000)}&skip_steps=true`;
 }
 
-/** Reads the reply of `GET /slurmdb/…/jobs`; of all users' jobs, those that may be that one's. @throws SlurmError */
+/**
+ * Reads the reply of `GET /slurmdb/…/jobs`; keeps the jobs that may be that user's.
+ * @throws SlurmError
+ */
 export function parseHistory(reply: unknown, user: string, tell: TellUnread): SlurmRecord[] {
   return listIn('jobs', reply)
     .filter((record) => mayBeOf(user, wordIn(record, 'user')))
     .map((record) => {
       const found = readRecord(past, record, tell);
       if (found === undefined) {
-        // Which accounting keeps only where it was asked to.
+        // Accounting keeps comments only if configured to.
         const comment = wordIn(record, 'comment.job') || undefined;
         return unread(record, comment, wordIn(record, 'working_directory') || undefined);
       }
@@ -116,7 +125,10 @@ export function parseHistory(reply: unknown, user: string, tell: TellUnread): Sl
     });
 }
 
-/** A slurmrestd on a machine without the external cluster's users tells none of their names (data_parser, `USER_ID` and `JOB_USER`). */
+/**
+ * Tells whether the job may belong to the user. A slurmrestd on a machine without the cluster's
+ * users gives no user names (data_parser, `USER_ID` and `JOB_USER`).
+ */
 function mayBeOf(user: string, told: string | undefined): boolean {
   return told === undefined || told === '' || told === user;
 }
@@ -140,7 +152,10 @@ function kindOf<S extends z.ZodRawShape>(
   return { kind, schema, nameIn: 'job_id', canLack };
 }
 
-/** A state comes with its flags: where one of them means that the job may still change, squeue prints that one. */
+/**
+ * Reads a state with its flags. Like squeue, returns a flag if it means that the job may still
+ * change.
+ */
 function stateOf(list: string[]): SlurmState {
   const [base = '', ...flags] = list;
   const live =

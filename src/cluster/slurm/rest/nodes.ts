@@ -25,8 +25,8 @@ const node: Kind<z.output<typeof schema>> = {
 };
 
 /**
- * Reads the reply of `GET /slurm/…/nodes`: one record for each node in each of its partitions, as sinfo has it. A node that cannot be
- * read is left out.
+ * Reads the reply of `GET /slurm/…/nodes`. Returns one record for each node in each of its
+ * partitions, as sinfo does. A node that cannot be read is left out.
  * @throws SlurmError
  */
 export function parseRestNodes(reply: unknown, tell: TellUnread): SlurmNode[] {
@@ -48,7 +48,7 @@ export function parseRestNodes(reply: unknown, tell: TellUnread): SlurmNode[] {
   });
 }
 
-/** Base state and flags in sinfo's one word. */
+/** Joins the base state and flags into sinfo's one word. */
 function nodeState(list: string[]): string {
   const [base = 'unknown', ...flags] = list.map((word) => word.toLowerCase());
   const isBusy = base === 'allocated' || base === 'mixed';

@@ -12,7 +12,7 @@ const flatSchema = z.object({
   maximum_memory_per_node: optionalNumber,
   maximum_cpus_per_node: optionalNumber,
 });
-/** Up to v0.0.38. */
+/** Format up to v0.0.38. */
 const flat: Kind<z.output<typeof flatSchema>> = {
   kind: 'partition',
   schema: flatSchema,
@@ -30,7 +30,7 @@ const nestedSchema = z.object({
     partition_memory_per_node: optionalNumber,
   }),
 });
-/** Since v0.0.39. */
+/** Format since v0.0.39. */
 const nested: Kind<z.output<typeof nestedSchema>> = {
   kind: 'partition',
   schema: nestedSchema,
@@ -42,8 +42,8 @@ const nested: Kind<z.output<typeof nestedSchema>> = {
 };
 
 /**
- * Reads the reply of `GET /slurm/…/partitions`. A limit that cannot be read is as one that is not told, and then Slurm's to keep; a
- * partition that cannot be read is left out.
+ * Reads the reply of `GET /slurm/…/partitions`. A limit that cannot be read counts as unknown, and
+ * Slurm enforces it. A partition that cannot be read is left out.
  * @throws SlurmError
  */
 export function parseRestPartitions(reply: unknown, tell: TellUnread): SlurmPartition[] {
@@ -75,13 +75,13 @@ export function parseRestPartitions(reply: unknown, tell: TellUnread): SlurmPart
   });
 }
 
-/** Of minutes. 22.05 writes -1 and 2^32-1 for no end. */
+/** Converts minutes to seconds. 22.05 writes -1 and 2^32-1 for no limit. */
 function seconds(minutes: number | null): number | 'UNLIMITED' | null {
   if (minutes === null) return null;
   return minutes === Infinity || minutes < 0 || minutes >= 2 ** 32 - 2 ? 'UNLIMITED' : minutes * 60;
 }
 
-/** 0, -1 and 2^32-1 stand for none. */
+/** Reads a limit; 0, -1 and 2^32-1 mean none. */
 function limit(count: number | null): number | null {
   return count === null || count <= 0 || count >= 2 ** 32 - 2 ? null : count;
 }

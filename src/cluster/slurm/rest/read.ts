@@ -1,20 +1,23 @@
 import { z } from 'zod';
 import { SlurmError } from '../command.js';
 
-/** A field of slurmrestd's that is not as any version known here writes it. */
+/** A field of slurmrestd whose format fits no known version. */
 export interface UnreadField {
-  /** What it belongs to, such as `job`. */
+  /** Kind of record, such as `job`. */
   kind: string;
-  /** Whose it is, such as the job's number; empty where that cannot be read either. */
+  /** Name of the record, such as the job's number; empty if that cannot be read either. */
   name: string;
-  /** With those around it, such as `time.start`. */
+  /** Path of the field, such as `time.start`. */
   field: string;
   why: string;
 }
 
 export type TellUnread = (unread: UnreadField) => void;
 
-/** Tells of each kind's each field once: a busy cluster has it in a thousand records every few seconds. */
+/**
+ * Reports each field of each kind once: a busy cluster repeats it in a thousand records every few
+ * seconds.
+ */
 export function onceEach(tell: TellUnread): TellUnread {
   const told = new Set<string>();
   return (unread) => {
@@ -25,7 +28,11 @@ export function onceEach(tell: TellUnread): TellUnread {
   };
 }
 
-/** @throws SlurmError `unanswered` naming the field that is not as expected: what was asked for may have been done. */
+/**
+ * Reads a reply.
+ * @throws SlurmError `unanswered`, naming the unexpected field; Slurm may still have done the
+ * request
+ */
 export function readReply<T>(schema: z.ZodType<T>, reply: unknown): T {
   const parsed = schema.safeParse(reply);
   if (parsed.success) return parsed.data;
@@ -35,7 +42,10 @@ export function readReply<T>(schema: z.ZodType<T>, reply: unknown): T {
   });
 }
 
-/** The records of a reply, unread. A list of nothing may be null (data_parser, COMPLEX). @throws SlurmError where there is no such list. */
+/**
+ * Returns the raw records of a reply. An empty list may be null (data_parser, COMPLEX).
+ * @throws SlurmError if there is no such list
+ */
 export function listIn(name: string, reply: unknown): unknown[] {
   const list = z.object({ [name]: z.array(z.unknown()).nullable() });
   return readReply(list, reply)[name] ?? [];
@@ -44,13 +54,16 @@ export function listIn(name: string, reply: unknown): unknown[] {
 export interface Kind<T> {
   kind: string;
   schema: z.ZodType<T>;
-  /** Which field names the record. */
+  /** Field that names the record. */
   nameIn: string;
-  /** What is as if it were not there where it cannot be read. */
+  /** Fields that are dropped if they cannot be read. */
   canLack: readonly string[];
 }
 
-/** Reads one record of a list, and tells of what it cannot read. @returns undefined where it cannot do without. */
+/**
+ * Reads one record of a list, and reports unreadable fields.
+ * @returns undefined if a required field is among them
+ */
 export function readRecord<T>(kind: Kind<T>, record: unknown, tell: TellUnread): T | undefined {
   const parsed = kind.schema.safeParse(record);
   if (parsed.success) return parsed.data;
@@ -67,11 +80,13 @@ export function readRecord<T>(kind: Kind<T>, record: unknown, tell: TellUnread):
   );
   if (lacking.includes(undefined)) return undefined;
   const without = lacking.reduce<unknown>((rest, field) => omit(rest, field ?? ''), record);
-  // What was left out is no issue again.
   return kind.schema.safeParse(without).data;
 }
 
-/** A text or number of a record that is not read otherwise; undefined where there is none. @param field as in {@link UnreadField} */
+/**
+ * Returns a text or number of a raw record; undefined if there is none.
+ * @param field as in {@link UnreadField}
+ */
 export function wordIn(record: unknown, field: string): string | undefined {
   const value = valueAt(record, field.split('.'));
   return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined;
@@ -84,7 +99,7 @@ function pathOf({ path }: z.core.$ZodIssue): string {
 function whyOf(issue: z.core.$ZodIssue, record: unknown): string {
   if (issue.code === 'custom') return issue.message;
   const value = valueAt(record, issue.path);
-  // Never the value itself, which may be anybody's.
+  // Never shows the value itself, which may be private.
   if (value === null || value === undefined) return 'is missing';
   return Array.isArray(value) ? 'is an unexpected list' : `is an unexpected ${typeof value}`;
 }

@@ -1,9 +1,12 @@
 import { z } from 'zod';
 
-/** What `scontrol token` writes into a token (auth/jwt): until when it is good, in seconds since 1970, and for whom. */
+/**
+ * The claims that `scontrol token` writes (auth/jwt): the expiry in seconds since 1970, and the
+ * user.
+ */
 const claims = z.object({ exp: z.number().optional(), sun: z.string().optional() });
 
-/** Not checked in any way: that is slurmctld's affair, which has the key. */
+/** Reads the claims without checking the signature: only slurmctld has the key. */
 function read(token: string): z.infer<typeof claims> {
   try {
     const payload = Buffer.from(token.split('.')[1] ?? '', 'base64url').toString();
@@ -14,13 +17,13 @@ function read(token: string): z.infer<typeof claims> {
   }
 }
 
-/** Milliseconds since 1970; undefined where the token does not say. */
+/** Returns the expiry in milliseconds since 1970; undefined if the token has none. */
 export function expiryOf(token: string): number | undefined {
   const { exp } = read(token);
   return exp === undefined ? undefined : exp * 1000;
 }
 
-/** Whose jobs it submits; undefined where the token does not say. */
+/** Returns the user who submits with the token; undefined if it names none. */
 export function userOf(token: string): string | undefined {
   return read(token).sun;
 }

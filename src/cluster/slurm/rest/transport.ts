@@ -10,9 +10,9 @@ import { expiryOf } from './token.js';
 export interface RestAccess {
   /** `http://host:port`, `https://host:port` or `unix:/path`. */
   url: string;
-  /** As whom slurmrestd is asked; undefined where the token alone says so. */
+  /** The user in whose name slurmrestd is asked. */
   user: string;
-  /** As it is now. @throws ConfigError when there is none. */
+  /** Returns the current token. @throws ConfigError when there is none. */
   token: () => string;
   now: () => number;
 }
@@ -24,14 +24,14 @@ export interface RestRequest {
   timeoutMs?: number;
 }
 
-/** Sends one request, and gives the parsed reply. @throws SlurmError */
+/** Sends one request and returns the parsed reply. @throws SlurmError */
 export type RestAsk = (request: RestRequest) => Promise<unknown>;
 
-/** slurmrestd itself waits 9 s for a slurmctld that is not there. */
+/** Exceeds the 9 s that slurmrestd itself waits for an absent slurmctld. */
 const usualTimeoutMs = 20_000;
-const mostBytes = 256 * 1024 ** 2;
+const maxBytes = 256 * 1024 ** 2;
 
-/** @throws SlurmError from the function it returns */
+/** Makes a function that asks slurmrestd. That function throws SlurmError. */
 export function restTransport(access: RestAccess): RestAsk {
   return async ({ method, path, body, timeoutMs = usualTimeoutMs }) => {
     const token = freshToken(access);
@@ -41,7 +41,8 @@ export function restTransport(access: RestAccess): RestAsk {
       agent: false,
       headers: {
         Accept: 'application/json',
-        // Asked to close, slurmrestd writes that header behind the body, where it is no HTTP any more (22.05 and 24.11, tried).
+        // If asked to close the connection, slurmrestd writes that header after the body, which
+        // breaks HTTP (22.05 and 24.11, tried).
         Connection: 'keep-alive',
         'X-SLURM-USER-NAME': access.user,
         'X-SLURM-USER-TOKEN': token,
@@ -53,7 +54,7 @@ export function restTransport(access: RestAccess): RestAsk {
     const error = errorIn(answer.status, parsed);
     if (error) throw error;
     if (typeof parsed === 'string')
-      throw new SlurmError('unanswered', 'slurmrestd answers with what is no JSON');
+      throw new SlurmError('unanswered', 'slurmrestd’s reply is not JSON');
     return parsed;
   };
 }
@@ -69,7 +70,7 @@ function freshToken({ token, now }: RestAccess): string {
   if (expiry !== undefined && expiry <= now())
     throw new SlurmError(
       'unreachable',
-      `the token for slurmrestd expired at ${new Date(expiry).toISOString()}: put a new one in its place (scontrol token)`,
+      `the token for slurmrestd expired at ${new Date(expiry).toISOString()}; replace it with a new one (scontrol token)`,
     );
   return found;
 }
@@ -83,7 +84,10 @@ function parse(body: string): unknown {
   }
 }
 
-/** @throws SlurmError `unreachable` where no connection came about, `unanswered` after that */
+/**
+ * Sends one request over a new connection.
+ * @throws SlurmError `unreachable` if no connection was made, `unanswered` after that
+ */
 function exchange(
   url: string,
   path: string,
@@ -103,7 +107,7 @@ function exchange(
       const counted = new Transform({
         transform(chunk: Buffer, _encoding, done) {
           bytes += chunk.length;
-          done(bytes > mostBytes ? new Error('its reply is too long') : null, chunk);
+          done(bytes > maxBytes ? new Error('its reply is too long') : null, chunk);
         },
       });
       reply.on('error', (error) => counted.destroy(error));

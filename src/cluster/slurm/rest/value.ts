@@ -1,9 +1,10 @@
 import { z } from 'zod';
 
 /**
- * A number as slurmrestd writes it: plain up to v0.0.39, since then with whether it is set or without end (data_parser,
- * `UINT32_NO_VAL`). A server that was told to write COMPLEX values has it plain, null, or `Infinity`.
- * @returns null where it is not set, Infinity where it has no end.
+ * Reads a number of slurmrestd. It is plain up to v0.0.39; later versions add whether it is set or
+ * infinite (data_parser, `UINT32_NO_VAL`). A server configured for COMPLEX values writes a plain
+ * number, null or `Infinity`.
+ * @returns null if it is not set, Infinity if it is infinite
  */
 export const optionalNumber = z
   .union([
@@ -18,13 +19,13 @@ export const optionalNumber = z
     return value.set ? value.number : null;
   });
 
-/** One word, or a list of them since v0.0.40. */
+/** Reads one word, or a list of words since v0.0.40. */
 export const words = z
   .union([z.string().transform((word) => [word]), z.array(z.string())])
   .nullish()
   .transform((list) => list ?? []);
 
-/** A list of names, or as Slurm prints it, with commas. */
+/** Reads a list of names, or one text with commas as Slurm prints it. */
 export const names = z.union([
   z.string().transform((list) => list.split(',').filter((name) => name !== '')),
   z.array(z.string()),
@@ -35,12 +36,12 @@ export const text = z
   .nullish()
   .transform((value) => value ?? '');
 
-/** Seconds since 1970 to milliseconds; null for none. */
+/** Converts seconds since 1970 to milliseconds; null for none. */
 export const time = optionalNumber.transform((seconds) =>
   seconds !== null && Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : null,
 );
 
-/** A wait(2) status up to v0.0.39, since then what it means. */
+/** Reads an exit code: a wait(2) status up to v0.0.39, an object since then. */
 export const exitCode = z
   .union([
     z.number(),

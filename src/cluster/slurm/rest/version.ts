@@ -1,28 +1,32 @@
 import { z } from 'zod';
 import { readReply } from './read.js';
 
-/** Those of which we know the requests and replies, the best first. 22.05 to 23.11 have the last, 23.11 to 26.05 one of the others. */
+/**
+ * Versions whose requests and replies this client knows, best first. 22.05 to 23.11 offer the last
+ * one, 23.11 to 26.05 one of the others.
+ */
 const known = ['v0.0.42', 'v0.0.41', 'v0.0.40', 'v0.0.38'] as const;
 export type RestVersion = (typeof known)[number];
 
-/** Its numbers are plain, and lists are texts. */
+/** Tells whether the version writes plain numbers, and lists as texts. */
 export function isFlat(version: RestVersion): boolean {
   return version === 'v0.0.38';
 }
 
 export interface Offer {
-  /** The best that is known here; undefined where none is. */
+  /** Best version that is known here; undefined if none is. */
   version: RestVersion | undefined;
-  /** All. */
+  /** Every version that the server offers. */
   offered: string[];
   /**
-   * Whether it asks accounting in that version. Without slurmdbd (AccountingStorageType) it loads no such plugin, or up to 23.11 does not
-   * start with it; whether slurmdbd answers makes no difference (22.05 to 26.05, openapi/slurmdbd).
+   * Whether the server answers accounting requests in that version. Without slurmdbd
+   * (AccountingStorageType) it does not load that plugin, or up to 23.11 does not start with it. An
+   * unreachable slurmdbd makes no difference (22.05 to 26.05, openapi/slurmdbd).
    */
   hasAccounting: boolean;
 }
 
-/** What the server offers, in the reply of `GET /openapi/v3`. @throws SlurmError */
+/** Chooses a version from the reply of `GET /openapi/v3`. @throws SlurmError */
 export function chooseVersion(reply: unknown): Offer {
   const page = readReply(z.object({ paths: z.record(z.string(), z.unknown()) }), reply);
   const paths = Object.keys(page.paths);

@@ -1,12 +1,14 @@
 import pLimit from 'p-limit';
 import { commandRunner } from '../command.js';
-import { submitsAtOnce, type JobSubmitter } from './job-submitter.js';
+import { maxConcurrentSubmits, type JobSubmitter } from './job-submitter.js';
 import { parseSbatch, sbatchArguments, submitRemoteArguments } from './sbatch.js';
 
-/** Submits in our own cluster, as the job's Unix user: sudo allows the API just these two scripts. */
+/**
+ * Submits to our own cluster as the job's Unix user; sudo allows the API only these two scripts.
+ */
 export function asUserSubmitter(slurmConf: string): JobSubmitter {
   const run = commandRunner(slurmConf);
-  const limit = pLimit(submitsAtOnce);
+  const limit = pLimit(maxConcurrentSubmits);
   return {
     submit: (spec, script) =>
       limit(async () => {
@@ -15,7 +17,7 @@ export function asUserSubmitter(slurmConf: string): JobSubmitter {
               ...['-u', 'jr-remote', '/usr/local/lib/jobrunner/submit-remote'],
               ...submitRemoteArguments(spec),
             ]
-          : // As root: only root may submit as another user, and no job can look into root's processes.
+          : // Only root may submit as another user, and no job can look into root’s processes.
             ['/usr/local/lib/jobrunner/submit-job', spec.user, ...sbatchArguments(spec)];
         return parseSbatch(await run('sudo', ['-n', ...command], { input: script }));
       }),

@@ -1,7 +1,7 @@
 import pLimit from 'p-limit';
 import type { ExternalCommands } from '../external/commands.js';
 import {
-  submitsAtOnce,
+  maxConcurrentSubmits,
   type JobSubmitter,
   type SubmitDefaults,
   type SubmitSpec,
@@ -13,7 +13,7 @@ export function externalSbatchSubmitter(
   { act }: ExternalCommands,
   defaults: SubmitDefaults,
 ): JobSubmitter {
-  const limit = pLimit(submitsAtOnce);
+  const limit = pLimit(maxConcurrentSubmits);
   return {
     submit: (spec, script) =>
       limit(async () => {

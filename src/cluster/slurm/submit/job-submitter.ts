@@ -1,44 +1,50 @@
 /** Hands jobs to Slurm. */
 export interface JobSubmitter {
-  /** @returns Slurm's number of the job. @throws SlurmError */
+  /** Submits a job. @returns Slurm's number of the job. @throws SlurmError */
   submit(spec: SubmitSpec, script: string): Promise<number>;
 }
 
-/** More at once only wait for slurmctld's lock: 120/s one at a time, 215/s at four (2 cores, 22.05). */
-export const submitsAtOnce = 4;
+/**
+ * More at once would only wait for slurmctld's lock: 120/s one at a time, 215/s at four (2 cores,
+ * 22.05).
+ */
+export const maxConcurrentSubmits = 4;
 
-/** What a job asks of Slurm, beside its script. */
+/** The request that a job makes to Slurm, beside its script. */
 export interface SubmitSpec {
-  /** Ours. */
+  /** Our number of the job. */
   jobId: number;
-  /** The Unix user that the job runs as on this machine and on workers. */
+  /** Unix user of the job on this machine and on workers. */
   user: string;
-  /** Whether it may start on an SSH host: then Slurm runs it as `jr-remote`, which becomes that user where it starts here. */
+  /**
+   * Whether the job may start on an SSH host. Slurm then runs it as `jr-remote`, which becomes
+   * `user` if the job starts here.
+   */
   mayBeRemote: boolean;
-  /** Features of nodes, one of which is needed, as `--constraint` takes them. */
+  /** Node features of which one is required, as `--constraint` takes them. */
   constraint: string | undefined;
   comment: string;
-  /** Slurm's account, which has its limits; undefined for the one without any. */
+  /** Slurm's account, which sets limits; undefined for the unlimited account. */
   account: string | undefined;
   name: string;
   cpus: number;
   memoryMb: number;
-  /** As `--gres` takes it, such as `shard:nvidia2:60`; null for none. */
+  /** GPUs as `--gres` takes them, such as `shard:nvidia2:60`; null for none. */
   gres: string | null;
-  /** Taken off the job's priority; see priority.ts. */
+  /** Lowers the job's priority; see priority.ts. */
   nice: number;
   /** Seconds; Slurm counts whole minutes. */
   timeLimit: number | 'UNLIMITED';
   workDir: string;
   logPath: string;
-  /** Where standard error, and what Slurm itself says, goes instead of the log. */
+  /** File for standard error and Slurm's own messages, instead of the log. */
   errorPath?: string | undefined;
   partition: string | undefined;
-  /** Whether Slurm queues it again when its node is gone. */
+  /** Whether Slurm requeues the job if its node fails. */
   requeue?: boolean;
 }
 
-/** Applies to all jobs on an external cluster. */
+/** Values that apply to all jobs on an external cluster. */
 export interface SubmitDefaults {
   account: string | undefined;
   qos: string | undefined;

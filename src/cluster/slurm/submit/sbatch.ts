@@ -29,8 +29,8 @@ export function sbatchArguments(spec: SubmitSpec): string[] {
 }
 
 /**
- * Selects the options that submit-remote.sh lets pass for a job that may start on an SSH host. That
- * script decides about the job's folder, log and script by itself.
+ * Selects the options that submit-remote.sh accepts for a job that may start on an SSH host. That
+ * script itself sets the job's folder, log and script.
  */
 export function submitRemoteArguments(spec: SubmitSpec): string[] {
   const passed =

@@ -4,7 +4,7 @@ import { readReply } from '../rest/read.js';
 import type { RestAsk } from '../rest/transport.js';
 import { isFlat, type RestVersion } from '../rest/version.js';
 import {
-  submitsAtOnce,
+  maxConcurrentSubmits,
   type JobSubmitter,
   type SubmitDefaults,
   type SubmitSpec,
@@ -16,7 +16,7 @@ export function restSubmitter(
   version: RestVersion,
   defaults: SubmitDefaults,
 ): JobSubmitter {
-  const limit = pLimit(submitsAtOnce);
+  const limit = pLimit(maxConcurrentSubmits);
   const path = `/slurm/${version}/job/submit`;
   return {
     submit: (spec, script) =>
@@ -27,13 +27,13 @@ export function restSubmitter(
   };
 }
 
-/** A batch script needs some environment; the script itself sets what a job gets. */
+/** Minimal environment: slurmrestd requires one, and the script sets the job's own. */
 const environment = { PATH: '/usr/local/bin:/usr/bin:/bin' };
 
-/** No limit, in the plain minutes that versions up to v0.0.38 count in. */
+/** No limit, in the plain minutes of versions up to v0.0.38. */
 const endless = 2 ** 32 - 1;
 
-/** Makes the body of `POST /slurm/…/job/submit`: the same request as sbatch.ts makes of sbatch. */
+/** Makes the body of `POST /slurm/…/job/submit`, with the same request as in sbatch.ts. */
 export function submitBody(
   version: RestVersion,
   spec: SubmitSpec,
@@ -79,7 +79,7 @@ export function submitBody(
   return { script, job };
 }
 
-/** `gpu:2` to `gres/gpu:2`. */
+/** Turns `gpu:2` into `gres/gpu:2`. */
 function tresOf(gres: string): string {
   return gres
     .split(',')
