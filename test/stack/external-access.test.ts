@@ -266,7 +266,7 @@ async function refused(settings: Record<string, string>): Promise<string> {
 
 test('what is missing stops the start with one line', async () => {
   expect(await refused({ PATH: '/nowhere' })).toMatch(
-    /^jobrunner: JR_SLURM_MODE: is external, and sbatch, squeue, .* cannot be found in PATH/,
+    /^jobrunner: JR_SLURM_MODE: is external, and PATH \(.*\) has no sbatch, squeue, /,
   );
   expect(await refused({ JR_SLURM_CONF: '/nowhere/slurm.conf' })).toBe(
     'jobrunner: JR_SLURM_CONF: there is no file /nowhere/slurm.conf',

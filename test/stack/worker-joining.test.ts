@@ -195,7 +195,7 @@ test('a GPU of a worker is paused and resumed: what runs there ends, nothing sta
   });
   expect((await pause(0)).status).toBe(409);
   expect((await pause(3)).json.error).toMatchObject({
-    message: 'there is no GPU 3 on worker1; it has GPUs 0 to 2',
+    message: 'unknown GPU 3 of worker1; available: 0 to 2',
   });
   expect((await pause(2)).status).toBe(200);
   await worker.letGo(running.job_id);

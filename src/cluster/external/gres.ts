@@ -1,16 +1,22 @@
-/** The GPUs of one node, or those in use there, by type; the empty text stands for GPUs without one. */
+/**
+ * The GPUs of one node, or those in use there, by type; the empty text stands for GPUs without a
+ * type.
+ */
 export interface NodeGpus {
   whole: Map<string, number>;
-  /** Shares of GPUs of that type, of all of them together. Where types are told at all, Slurm tells those of shares, too (tried). */
+  /**
+   * Shares of all GPUs of that type together. If Slurm reports types at all, it also reports those
+   * of shares (tried).
+   */
   shards: Map<string, number>;
 }
 
-/** gres.c: a count that such a power of 1024 divides is written by it. */
+/** Suffixes of counts that a power of 1024 divides (gres.c). */
 const suffixes = ['', 'K', 'M', 'G', 'T', 'P'];
 
 /**
- * Reads what Slurm says a node has (`gpu:a100:2(S:0-1),shard:a100:1K`) or uses (`gpu:a100:1(IDX:0),shard:(null):3(3/4,0/4)`); see
- * gres.conf(5).
+ * Reads the GRES that a node has (`gpu:a100:2(S:0-1),shard:a100:1K`) or uses
+ * (`gpu:a100:1(IDX:0),shard:(null):3(3/4,0/4)`); see gres.conf(5).
  */
 export function readNodeGres(text: string | null): NodeGpus {
   const gpus: NodeGpus = { whole: new Map(), shards: new Map() };
@@ -21,7 +27,11 @@ export function readNodeGres(text: string | null): NodeGpus {
   return gpus;
 }
 
-/** @returns null where Slurm does not tell: 22.05 counts the GPUs that have shares in use, and not the shares (tried). */
+/**
+ * Counts the shares in use.
+ * @returns null if Slurm does not say: 22.05 counts the GPUs with shares in use, not the shares
+ * (tried)
+ */
 export function usedShards(text: string | null): number | null {
   const shards = partsOf(text).filter(({ name }) => name === 'shard');
   if (shards.some(({ count, said }) => count > 0 && said.includes('(IDX:'))) return null;
@@ -33,19 +43,20 @@ export function sumOf(counts: Map<string, number>): number {
 }
 
 /**
- * How many shares a GPU there has, for each type that is cut into any; a share is of one GPU alone.
- * @param type undefined for all of them
+ * Returns the shares of a GPU for each type that has any; a share is of one GPU alone.
+ * @param type undefined for all types
  */
 export function sharesPerGpu({ whole, shards }: NodeGpus, type?: string): number[] {
   const types = type === undefined ? [...whole.keys()] : [type];
   const told = types.map((one) => (shards.get(one) ?? 0) / (whole.get(one) ?? 0));
-  // A node that has not come up yet is told as it was configured, which may leave out the types of shares.
+  // A node that has not come up yet has its configured GRES, which may leave out the types of
+  // shares.
   const untyped = type === undefined ? (shards.get('') ?? 0) / sumOf(whole) : 0;
   return [...told, untyped].filter((each) => each > 0 && Number.isFinite(each));
 }
 
 function partsOf(text: string | null) {
-  // What stands in brackets has commas of its own.
+  // Text in brackets has commas of its own.
   const parts = (text ?? '').match(/(?:\([^)]*\)|[^,(])+/g) ?? [];
   return parts.flatMap((said) => {
     const plain = said.replace(':(null):', '::').replace(/\([^)]*\)/g, '');

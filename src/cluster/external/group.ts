@@ -2,18 +2,22 @@ import { readFileSync } from 'node:fs';
 import { execa } from 'execa';
 import { ConfigError } from '../../config/config-error.js';
 
-/** Whether the jobs' user is another than the API's: then what jobs write must be opened to a group that both are in. */
+/**
+ * Tells whether the jobs' user differs from the API's. Jobs' files must then be open to a group
+ * that both are in.
+ */
 export async function isOtherUser(user: string | undefined): Promise<boolean> {
   if (user === undefined) return false;
   const { stdout, failed } = await execa('/usr/bin/id', ['-u', '--', user], { reject: false });
-  // One that this machine does not know is none of its users.
+  // A user that this machine does not know is not the API's.
   return failed || Number(stdout) !== process.getuid?.();
 }
 
 /**
- * The number of the group that files are shared by.
+ * Returns the number of the group that shares files.
  * @param name undefined for the API's own group
- * @throws ConfigError when there is no such group, or the API's user is not in it; and when one is needed and none is named
+ * @throws ConfigError if there is no such group, or the API's user is not in it; also if a group is
+ * needed and none is named
  */
 export async function sharedGroup(
   name: string | undefined,
@@ -23,7 +27,7 @@ export async function sharedGroup(
   if (name === undefined) {
     if (isOther)
       throw new ConfigError(
-        `JR_SLURM_GROUP: must be set, since jobs run as ${user}: a group that ${user} and the API's user are in`,
+        `JR_SLURM_GROUP: must be set, since jobs run as ${user}; name a group of ${user} and the API's user`,
       );
     return undefined;
   }
@@ -32,7 +36,7 @@ export async function sharedGroup(
   });
   const gid = Number(stdout.split(':')[2]);
   if (failed || !Number.isInteger(gid))
-    throw new ConfigError(`JR_SLURM_GROUP: there is no group ${name} on this machine`);
+    throw new ConfigError(`JR_SLURM_GROUP: unknown group ${name} on this machine`);
   if (!ownGroups().includes(gid))
     throw new ConfigError(
       `JR_SLURM_GROUP: the API's user is not in ${name}; add it (usermod -aG ${name} …), and start again`,
@@ -41,10 +45,10 @@ export async function sharedGroup(
     const { stdout: groups, failed: unknown } = await execa('/usr/bin/id', ['-G', '--', user], {
       reject: false,
     });
-    // A user that only the external cluster's nodes know cannot be checked here.
+    // Membership cannot be checked for a user that only the external cluster's nodes know.
     if (!unknown && !groups.split(' ').map(Number).includes(gid))
       throw new ConfigError(
-        `JR_SLURM_GROUP: ${user}, as whom jobs run, is not in ${name}; add them, or name another`,
+        `JR_SLURM_GROUP: ${user}, the user of jobs, is not in ${name}; add ${user}, or name another group`,
       );
   }
   return gid;

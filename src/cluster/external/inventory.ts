@@ -13,7 +13,7 @@ export interface ExternalPartition extends SlurmPartition {
   nodes: SlurmNode[];
 }
 
-/** What the external cluster has, as it was last seen. */
+/** The external cluster's partitions and nodes, as last seen. */
 export class ExternalInventory {
   #partitions: ExternalPartition[] = [];
   readonly #closing = new AbortController();
@@ -24,18 +24,21 @@ export class ExternalInventory {
     private readonly log: Logger,
   ) {}
 
-  /** Looks once, then again and again. @throws SlurmError when the external cluster does not answer the first time. */
+  /**
+   * Refreshes once, then periodically.
+   * @throws SlurmError if the external cluster does not answer the first time
+   */
   async start(): Promise<void> {
-    await this.look();
+    await this.refresh();
     this.#loop = every(
       refreshMs,
       this.#closing.signal,
-      () => this.look(),
+      () => this.refresh(),
       (error) => {
-        // Until it answers again, the last inventory stays.
+        // The last inventory stays in use until the cluster answers again.
         if (error instanceof SlurmError)
           this.log.warn({ err: error }, 'the external cluster does not answer');
-        else this.log.error({ err: error }, 'looking at the external cluster failed');
+        else this.log.error({ err: error }, 'could not read the external cluster');
       },
     );
   }
@@ -50,7 +53,7 @@ export class ExternalInventory {
   }
 
   /** @throws SlurmError */
-  async look(): Promise<void> {
+  async refresh(): Promise<void> {
     const { slurm } = this;
     const [partitions, nodes] = await Promise.all([slurm.partitions(), slurm.nodes()]);
     this.#partitions = partitions.map((partition) => ({

@@ -4,9 +4,9 @@ import { ConfigError } from '../../config/config-error.js';
 import { externalProgramNames, type ExternalProgram } from '../slurm/external/commands.js';
 
 /**
- * Where the external cluster's commands are.
+ * Finds the external cluster's commands.
  * @param path as in the environment
- * @throws ConfigError naming those that are missing
+ * @throws ConfigError naming the missing commands
  */
 export function findPrograms(path: string): Record<ExternalProgram, string> {
   const folders = path.split(':').filter((folder) => folder.startsWith('/'));
@@ -17,7 +17,7 @@ export function findPrograms(path: string): Record<ExternalProgram, string> {
   const missing = found.filter(([, file]) => file === undefined).map(([name]) => name);
   if (missing.length > 0)
     throw new ConfigError(
-      `JR_SLURM_MODE: is external, and ${missing.join(', ')} of the external Slurm cannot be found in PATH (${path}); install its client commands, or set JR_SLURMRESTD_URL`,
+      `JR_SLURM_MODE: is external, and PATH (${path}) has no ${missing.join(', ')}; install Slurm’s client commands, or set JR_SLURMRESTD_URL`,
     );
   return Object.fromEntries(found) as Record<ExternalProgram, string>;
 }
@@ -27,7 +27,7 @@ function isProgram(file: string): boolean {
     accessSync(file, constants.X_OK);
     return true;
   } catch {
-    // Whatever keeps us from running it.
+    // Any error means that the program cannot be run.
     return false;
   }
 }

@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 const timeLimit = z.string().nullable().describe('Slurm’s format, or UNLIMITED.');
 
-/** Partitions of an external Slurm, with what each allows one job. */
+/** Partitions of an external cluster, with the limits of each for one job. */
 export const externalPartitionsReplySchema = z.strictObject({
   partitions: z.array(
     z.strictObject({
@@ -32,8 +32,8 @@ const nodeGpusReplySchema = z.strictObject({
   shards: z.strictObject({ count: z.int(), used: z.int().nullable() }).nullable(),
 });
 
-/** The GPUs of an external Slurm, by node. */
+/** GPUs of an external cluster, by node. */
 export const externalGpusReplySchema = z.strictObject({
-  gpus: z.array(z.never()).describe('Empty: none of them is this machine’s.'),
+  gpus: z.array(z.never()).describe('Always empty: this machine has none of them.'),
   nodes: z.array(nodeGpusReplySchema),
 });

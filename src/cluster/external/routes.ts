@@ -10,7 +10,7 @@ import { readNodeGres, sumOf, usedShards } from './gres.js';
 import type { ExternalInventory } from './inventory.js';
 import { externalGpusReplySchema, externalPartitionsReplySchema } from './replies.js';
 
-/** Mounts `/partitions` of an external Slurm, with what each allows one job. */
+/** Mounts `/partitions` of an external cluster, with the limits of each for one job. */
 export function externalPartitionRoutes(api: Api, inventory: ExternalInventory): void {
   const written = (time: number | 'UNLIMITED' | null) =>
     typeof time === 'number' ? formatTimeLimit(time) : time;
@@ -25,7 +25,7 @@ export function externalPartitionRoutes(api: Api, inventory: ExternalInventory):
       errors: ['conflict', 'slurm_unavailable'],
     },
     async () => {
-      await asked(() => inventory.look());
+      await asked(() => inventory.refresh());
       const partitions = inventory.partitions().map((one) => ({
         name: one.name,
         default: one.isDefault,
@@ -42,8 +42,8 @@ export function externalPartitionRoutes(api: Api, inventory: ExternalInventory):
 }
 
 /**
- * Mounts `/gpus` of an external Slurm: which nodes have which, and how many are in use.
- * Which of them a job has, only its node knows.
+ * Mounts `/gpus` of an external cluster: the GPUs of each node, and how many are in use. Only the
+ * node knows which of them a job has.
  */
 export function externalGpuRoutes(api: Api, slurm: Pick<ExternalClient, 'nodes'>): void {
   endpoint(
@@ -66,7 +66,7 @@ export function externalGpuRoutes(api: Api, slurm: Pick<ExternalClient, 'nodes'>
   const refuse = () => {
     throw new AppError(
       'not_supported',
-      'the GPUs are the external cluster’s: they are not watched here, and cannot be paused or resumed',
+      'the GPUs belong to the external cluster; they cannot be watched, paused or resumed here',
     );
   };
   const errors = ['not_supported'] as const;

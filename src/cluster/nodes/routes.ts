@@ -70,7 +70,7 @@ export function nodeRoutes(api: Api, slurm: SlurmClient, own?: OwnNodes): void {
         if (own === undefined)
           throw new AppError(
             'not_supported',
-            'the nodes are the external cluster’s: its operators drain and resume them (scontrol update nodename=…)',
+            'the nodes belong to the external cluster; its operators drain and resume them (scontrol update nodename=…)',
           );
         const { slurm: operator } = own;
         const known = (await asked(() => slurm.nodes())).map((node) => node.name);

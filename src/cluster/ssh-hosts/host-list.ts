@@ -2,24 +2,27 @@ import { readFileSync, statSync } from 'node:fs';
 import { errnoOf } from '../../errors.js';
 import { hostsRecordSchema, type HostsRecord, type ResolvedHost } from './resolved-hosts.js';
 
-/** The SSH hosts as the stack keeps them in `remote/hosts.json`; read again whenever that is another file. */
+/**
+ * The SSH hosts that the controller records in `remote/hosts.json`; read again whenever the file
+ * changes.
+ */
 export class HostList {
   #record: HostsRecord = { hosts: [], problem: null };
   #stamp = '';
 
   constructor(private readonly path: string) {}
 
-  /** All of them, those that are leaving, too. */
+  /** Returns all hosts, including those that are leaving. */
   all(): readonly ResolvedHost[] {
     return this.#read().hosts;
   }
 
-  /** Those that take jobs. */
+  /** Returns the hosts that take jobs. */
   open(): ResolvedHost[] {
     return this.#read().hosts.filter((host) => !host.leaving);
   }
 
-  /** Why the file of SSH hosts, as it stands, is not used. */
+  /** Returns why the current file of SSH hosts is not used; null if it is. */
   problem(): string | null {
     return this.#read().problem;
   }
@@ -33,7 +36,7 @@ export class HostList {
         this.#stamp = stamp;
       }
     } catch (error) {
-      // `serve` alone, in front of a Slurm without a stack of ours.
+      // The file is missing if `serve` runs without our stack.
       if (errnoOf(error) !== 'ENOENT') throw error;
       this.#record = { hosts: [], problem: null };
       this.#stamp = '';

@@ -4,19 +4,22 @@ const hostStatusSchema = z.object({
   name: z.string(),
   /** Whether jobs can run there. */
   ok: z.boolean(),
-  /** Milliseconds since 1970: since when that is so. */
+  /** Time since when that is so, in milliseconds since 1970. */
   since: z.number(),
-  /** When it was last looked at. */
+  /** Time of the last check. */
   checked_at: z.number(),
-  /** Why it is not, for people; null when it is. */
+  /** Reason, for people, why jobs cannot run there; null if they can. */
   reason: z.string().nullable(),
-  /** Bytes that are free at its working folder; null when not known. */
+  /** Bytes that are free in its working folder; null if unknown. */
   disk_free_bytes: z.number().nullable(),
-  /** How far its clock is ahead of ours; null when not known. */
+  /** Seconds by which its clock is ahead of ours; null if unknown. */
   clock_skew_seconds: z.number().nullable(),
 });
 
-/** `remote/status/hosts.json`: written by the watch (`jr-remote`), whole and by renaming; read by the API. */
+/**
+ * The file `remote/status/hosts.json`: the watch (`jr-remote`) writes it as a whole and by
+ * renaming; the API reads it.
+ */
 export const hostsStatusSchema = z.object({ hosts: z.array(hostStatusSchema) });
 
 export type HostStatus = z.infer<typeof hostStatusSchema>;

@@ -4,7 +4,7 @@ import { firstProblem } from '../../schema-problems.js';
 
 const word = (what: string) =>
   z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9._@:%-]{0,252}$/, `expected ${what}`);
-/** A file on this machine. */
+/** Path of a file on this machine. */
 const localPath = z.string().regex(/^\/[^\0\n]*$/, 'expected an absolute path on this machine');
 const portNumber = z.int().min(1).max(65_535);
 
@@ -14,7 +14,7 @@ const login = {
   user: word('a user name').optional(),
   /** Private key without a passphrase. */
   identity_file: localPath.optional(),
-  /** The name of the environment variable that holds the password. */
+  /** Name of the environment variable with the password. */
   password_variable: z
     .string()
     .regex(/^JR_SSH_PASSWORD(_[A-Z0-9_]+)?$/, 'expected JR_SSH_PASSWORD or JR_SSH_PASSWORD_…')
@@ -23,7 +23,7 @@ const login = {
 
 const jumpObject = z.strictObject(login);
 
-/** One machine on the way: a mapping, or `user@host:port`. */
+/** Schema of a jump host: a mapping, or `user@host:port`. */
 const jumpSchema = z.union([
   jumpObject,
   z
@@ -41,7 +41,7 @@ const jumpSchema = z.union([
 const shared = {
   ...login,
   host: login.host.optional(),
-  /** In the order in which they are passed. */
+  /** Jump hosts, in the order of the connection. */
   proxy_jump: z
     .union([jumpSchema.transform((one) => [one]), z.array(jumpSchema).max(8)])
     .optional(),
@@ -49,13 +49,13 @@ const shared = {
     .strictObject({
       count: z.int().min(0).max(64),
       type: z.string().min(1).max(64).default('GPU'),
-      /** GiB of each. */
+      /** GiB of each GPU. */
       memory_gb: z.number().positive().max(100_000),
     })
     .optional(),
   cpus: z.int().min(1).max(4096).optional(),
   memory_gb: z.number().positive().max(1_000_000).optional(),
-  /** On the host; relative ones are below the user's home. */
+  /** Folder on the host; a relative path is below the user's home. */
   workdir: z
     .string()
     .regex(
@@ -63,33 +63,36 @@ const shared = {
       'expected a path without ".."',
     )
     .optional(),
-  /** Lines of a known_hosts file, or the path of one on this machine. */
+  /** Lines of a known_hosts file, or the path of such a file on this machine. */
   known_hosts: z.string().max(100_000).optional(),
   labels: z.record(z.string().max(64), z.string().max(256)).optional(),
 };
 
-/** The cluster's own nodes and their set, and words that slurm.conf(5) keeps: slurmctld would not start, or the host be in no partition. */
+/**
+ * Matches the cluster's own nodes and node set, and words that slurm.conf(5) reserves. With such a
+ * name slurmctld would not start, or the host would be in no partition.
+ */
 const takenName = /^(box0|worker\d+|workers|all|default|localhost)$/;
 
 const hostSchema = z.strictObject({
-  /** Slurm's name for it. */
+  /** Slurm's name of the host. */
   name: z
     .string()
     .regex(/^[a-z][a-z0-9-]{0,30}$/, 'expected lower-case letters, digits and - such as gpu-0')
     .refine(
       (name) => !takenName.test(name),
-      'expected another name: box0, worker1 and so on, workers, all, default and localhost are Slurm’s or this cluster’s own',
+      'expected another name: Slurm or this cluster uses box0, worker1 and so on, workers, all, default and localhost',
     ),
   ...shared,
 });
 
 const fileSchema = z.strictObject({
-  /** Holds for every host that does not say otherwise. */
+  /** Values for every host that does not set its own. */
   defaults: z.strictObject(shared).default({}),
   hosts: z.array(hostSchema).max(500),
 });
 
-/** Where to log in, and as whom. */
+/** Address and user of a login. */
 export interface Login {
   host: string;
   port: number;
@@ -98,7 +101,7 @@ export interface Login {
   password_variable: string | undefined;
 }
 
-/** A machine that is reached over SSH and stands in Slurm's partition `ssh`. */
+/** A machine that is reached over SSH and is in Slurm's partition `ssh`. */
 export interface SshHost extends Login {
   name: string;
   proxy_jump: Login[];
@@ -110,7 +113,7 @@ export interface SshHost extends Login {
   labels: Record<string, string>;
 }
 
-/** The file of SSH hosts cannot be used; the message is one line that names the place and the remedy. */
+/** An error in the file of SSH hosts; the message is one line with the position and the remedy. */
 export class HostsFileError extends Error {
   override readonly name = 'HostsFileError';
 }
@@ -124,9 +127,10 @@ export function parseHosts(text: string): SshHost[] {
   const [fault] = document.errors;
   if (fault) throw new HostsFileError(fault.message.split('\n')[0] ?? 'is not YAML');
   visit(document, {
-    // A few lines of aliases can stand for gigabytes.
+    // A few lines of aliases can expand to gigabytes.
     Node: (_key, node) => {
-      if (isAlias(node)) throw new HostsFileError('YAML aliases are not used here: write it out');
+      if (isAlias(node))
+        throw new HostsFileError('YAML aliases are not allowed; write the value out');
     },
   });
   const parsed = fileSchema.safeParse(document.toJS() ?? { hosts: [] });
@@ -134,7 +138,7 @@ export function parseHosts(text: string): SshHost[] {
   const { defaults, hosts } = parsed.data;
   const seen = new Set<string>();
   return hosts.map((own) => {
-    if (seen.has(own.name)) throw new HostsFileError(`hosts: ${own.name} stands there twice`);
+    if (seen.has(own.name)) throw new HostsFileError(`hosts: ${own.name} is listed twice`);
     seen.add(own.name);
     const host = { ...defaults, ...own };
     if (host.host === undefined) throw new HostsFileError(`hosts.${own.name}.host: is missing`);

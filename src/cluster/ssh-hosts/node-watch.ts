@@ -7,39 +7,41 @@ import { SlurmError } from '../slurm/command.js';
 import type { HostList } from './host-list.js';
 import { hostsStatusSchema, type HostStatus } from './hosts-status.js';
 
-const lookMs = 1000;
-/** What Slurm's reason begins with when a node was drained here: only such a one is resumed here. */
+const pollMs = 1000;
+/** Prefix of Slurm's reason for a node drained here; only such a node is resumed here. */
 const prefix = 'ssh: ';
-const mostReasonLength = 150;
+const maxReasonLength = 150;
 
 export interface NodeWatchParts {
   slurm: Pick<OperatorClient, 'nodes' | 'drainNode' | 'resumeNode'>;
   hosts: HostList;
-  /** What the watch over the SSH hosts writes. */
+  /** File that the watch over the SSH hosts writes. */
   path: string;
   log: Logger;
 }
 
-/** Drains the nodes of SSH hosts that do not answer, with the reason, and takes them back when they do. */
+/**
+ * Drains the nodes of SSH hosts that do not answer, with the reason, and resumes them when they do.
+ */
 export class NodeWatch {
   readonly #closing = new AbortController();
   #loop: Promise<void> | undefined;
   #statuses = new Map<string, HostStatus>();
   #seen = '';
-  /** Whether what was seen is carried out. */
+  /** Whether the last status was carried out. */
   #isDone = true;
 
   constructor(private readonly parts: NodeWatchParts) {}
 
   start(): void {
     this.#loop = every(
-      lookMs,
+      pollMs,
       this.#closing.signal,
-      () => this.#look(),
+      () => this.#poll(),
       (error) => {
-        // Once for each fault: Slurm may be away for long.
+        // Logs each fault once: Slurm may be down for long.
         if (this.#isDone || !(error instanceof SlurmError))
-          this.parts.log.warn({ err: error }, 'nodes of SSH hosts could not be drained or resumed');
+          this.parts.log.warn({ err: error }, 'could not drain or resume the nodes of SSH hosts');
         this.#isDone = false;
       },
     );
@@ -50,12 +52,12 @@ export class NodeWatch {
     await this.#loop;
   }
 
-  /** What the watch last found of that host. */
+  /** Returns the watch's last status of that host. */
   statusOf(name: string): HostStatus | undefined {
     return this.#statuses.get(name);
   }
 
-  async #look(): Promise<void> {
+  async #poll(): Promise<void> {
     if (this.parts.hosts.all().length === 0) return;
     const text = this.#read();
     if (text === this.#seen && this.#isDone) return;
@@ -90,15 +92,15 @@ export class NodeWatch {
     try {
       return readFileSync(this.parts.path, 'utf8');
     } catch (error) {
-      // The watch has not looked yet.
+      // The watch has not written its first status yet.
       if (errnoOf(error) === 'ENOENT') return '{"hosts":[]}';
       throw error;
     }
   }
 }
 
-/** One line: it goes to Slurm, and from there into tables. */
+/** Formats the reason as one line, since Slurm prints it in tables. */
 function reasonOf({ reason }: HostStatus): string {
   const plain = (reason ?? 'does not answer').replace(/[^\x20-\x7e]+/g, ' ').replace(/\s+/g, ' ');
-  return `${prefix}${plain}`.trim().slice(0, mostReasonLength).trim();
+  return `${prefix}${plain}`.trim().slice(0, maxReasonLength).trim();
 }

@@ -1,7 +1,7 @@
 import type { Database } from '../../db/database.js';
 import type { Pause } from '../gpus/store.js';
 
-/** Who keeps jobs off a GPU of a worker. */
+/** A pause of a worker's GPU. */
 export interface WorkerPause extends Pause {
   node: string;
 }
@@ -14,7 +14,7 @@ export function listWorkerPauses(db: Database): WorkerPause[] {
     .all();
 }
 
-/** @returns false when it was paused already. */
+/** Records a pause. @returns false if the GPU was paused already */
 export function insertWorkerPause(db: Database, pause: WorkerPause): boolean {
   const { changes } = db
     .prepare(
@@ -25,7 +25,7 @@ export function insertWorkerPause(db: Database, pause: WorkerPause): boolean {
   return changes === 1;
 }
 
-/** @returns false when it was not paused. */
+/** Deletes a pause. @returns false if the GPU was not paused */
 export function deleteWorkerPause(db: Database, node: string, index: number): boolean {
   const { changes } = db
     .prepare('DELETE FROM worker_gpu_pauses WHERE node = ? AND gpu_index = ?')

@@ -11,24 +11,27 @@ import type { WorkerList } from './worker-list.js';
 import * as store from './gpu-pauses-store.js';
 import type { WorkerRecord } from './record.js';
 
-const lookMs = 1000;
+const pollMs = 1000;
 
 export interface WorkerPauseParts {
   db: Database;
   slurm: OperatorClient;
   workers: WorkerList;
   fleet: Pick<GpuFleet, 'shardsPerGpu' | 'gpuType'>;
-  /** Between two looks at placeholders that are there, for all we know. */
+  /** Interval between two checks of placeholders that should exist. */
   everySeconds: number;
   now: () => number;
   log: Logger;
 }
 
-/** Keeps jobs off paused GPUs of workers, with placeholders as on this machine; a pause outlives its worker's leaving and coming back. */
+/**
+ * Closes paused GPUs of workers with placeholders, as on this machine. A pause lasts while its
+ * worker is away.
+ */
 export class WorkerPauses {
   readonly #inTurn = pLimit(1);
   readonly #closing = new AbortController();
-  /** When each worker's placeholders were last put right, by the worker and when it joined. */
+  /** Time at which each worker's placeholders were last reconciled, by worker and joining time. */
   readonly #doneAt = new Map<string, number>();
   #slurmAnswers = true;
   #loop: Promise<void> | undefined;
@@ -37,11 +40,11 @@ export class WorkerPauses {
 
   start(): void {
     this.#loop = every(
-      lookMs,
+      pollMs,
       this.#closing.signal,
-      () => this.#look(),
+      () => this.#poll(),
       (error) => {
-        this.parts.log.error({ err: error }, 'looking after the GPUs of workers failed');
+        this.parts.log.error({ err: error }, 'could not check the GPUs of workers');
       },
     );
   }
@@ -56,66 +59,70 @@ export class WorkerPauses {
   }
 
   /**
-   * Lets what runs on the GPU end, and nothing start.
-   * @throws AppError not_found, conflict when it is paused already.
+   * Lets running jobs on the GPU end, and no other start.
+   * @throws AppError not_found; conflict if it is paused already
    */
   async pause(node: string, index: number, by: string, reason: string): Promise<void> {
-    const worker = this.#demand(node, index);
+    const worker = this.#find(node, index);
     const { db, now } = this.parts;
     const pause = { node, gpu_index: index, reason, paused_by: by, paused_at: now() };
     if (!store.insertWorkerPause(db, pause))
       throw new AppError('conflict', `GPU ${index} of ${node} is paused already`);
-    await this.#inTurn(() => this.#putRight(worker));
+    await this.#inTurn(() => this.#reconcile(worker));
   }
 
-  /** @throws AppError not_found, conflict when it is not paused. */
+  /** Lets jobs start on the GPU again. @throws AppError not_found; conflict if it is not paused */
   async resume(node: string, index: number): Promise<void> {
-    const worker = this.#demand(node, index);
+    const worker = this.#find(node, index);
     if (!store.deleteWorkerPause(this.parts.db, node, index))
       throw new AppError('conflict', `GPU ${index} of ${node} is not paused`);
-    await this.#inTurn(() => this.#putRight(worker));
+    await this.#inTurn(() => this.#reconcile(worker));
   }
 
-  #demand(node: string, index: number): WorkerRecord {
+  /** @throws AppError not_found */
+  #find(node: string, index: number): WorkerRecord {
     const open = this.parts.workers.open();
     const worker = open.find(({ name }) => name === node);
     if (worker === undefined) {
-      const there = open.length === 0 ? '' : `; there are ${open.map((b) => b.name).join(', ')}`;
-      throw new AppError('not_found', `there is no worker ${node}${there}`);
+      const there = open.map((one) => one.name).join(', ') || 'none';
+      throw new AppError('not_found', `unknown worker ${node}; available: ${there}`);
     }
     if (index < worker.gpus.length) return worker;
-    const has = worker.gpus.length === 0 ? 'no GPU' : `GPUs 0 to ${worker.gpus.length - 1}`;
-    throw new AppError('not_found', `there is no GPU ${index} on ${node}; it has ${has}`);
+    const there = worker.gpus.length === 0 ? 'none' : `0 to ${worker.gpus.length - 1}`;
+    throw new AppError('not_found', `unknown GPU ${index} of ${node}; available: ${there}`);
   }
 
-  async #look(): Promise<void> {
+  async #poll(): Promise<void> {
     const { workers, now, everySeconds } = this.parts;
     const paused = new Set(this.list().map(({ node }) => node));
     for (const worker of workers.open()) {
       const doneAt = this.#doneAt.get(keyOf(worker));
-      // One that has none paused is looked at once, for placeholders of before.
+      // A worker without pauses is checked once, for leftover placeholders.
       const isDue =
         doneAt === undefined || (paused.has(worker.name) && now() - doneAt >= everySeconds * 1000);
-      if (isDue) await this.#inTurn(() => this.#putRight(worker));
+      if (isDue) await this.#inTurn(() => this.#reconcile(worker));
     }
   }
 
-  /** Slurm may be away, or not know the worker yet; what was decided is written down, and carried out when it does. */
-  async #putRight(worker: WorkerRecord): Promise<void> {
+  /**
+   * Tells Slurm which GPUs are closed. Pauses are recorded, so they are carried out later if Slurm
+   * does not answer or does not know the worker yet.
+   */
+  async #reconcile(worker: WorkerRecord): Promise<void> {
     const { slurm, fleet, now, log } = this.parts;
     try {
       const node = (await slurm.nodes()).find(({ name }) => name === worker.name);
       if (node === undefined || /^(down|unk|fail|error)/.test(node.state)) return;
-      const held = this.list()
+      const paused = this.list()
         .filter((pause) => pause.node === worker.name && pause.gpu_index < worker.gpus.length)
         .map((pause) => pause.gpu_index);
-      await new Placeholders(slurm, fleet, worker.name).reconcile(new Set(held));
+      await new Placeholders(slurm, fleet, worker.name).reconcile(new Set(paused));
       this.#doneAt.set(keyOf(worker), now());
       this.#slurmAnswers = true;
     } catch (error) {
       if (!(error instanceof SlurmError)) throw error;
       if (this.#slurmAnswers)
-        log.warn({ err: error }, 'GPUs of a worker are held once Slurm can be asked for it');
+        log.warn({ err: error }, 'GPUs of a worker could not be closed or opened; trying again');
       this.#slurmAnswers = false;
     }
   }

@@ -26,14 +26,14 @@ const errors: ErrorCode[] = ['not_found', 'conflict', 'slurm_unavailable'];
 
 interface NodeGpuParts {
   gpus: GpuService;
-  /** Both undefined where no worker may join. */
+  /** Pauses of workers' GPUs; undefined, as is `viewWorkers`, if no worker may join. */
   pauses: WorkerPauses | undefined;
   viewWorkers: (() => WorkerGpusView[]) | undefined;
 }
 
 /**
- * Mounts `/nodes/{name}/gpus/{index}/{pause,resume}`: the GPUs of any worker, and this machine's
- * as `/gpus/{index}` does it.
+ * Mounts `/nodes/{name}/gpus/{index}/{pause,resume}` for the GPUs of workers. Requests for this
+ * machine's GPUs do the same as `/gpus/{index}`.
  */
 export function nodeGpuRoutes(api: Api, { gpus, pauses, viewWorkers }: NodeGpuParts): void {
   const onWorkers = (): WorkerPauses => {

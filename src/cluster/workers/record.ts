@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** The names that workers get in Slurm, and how many there can be. */
+/** Number of workers that can have joined, and so of their names in Slurm. */
 export const maxWorkers = 64;
 export const workerName = (number: number) => `worker${number}`;
 
@@ -9,18 +9,21 @@ const gpuFacts = z.strictObject({
   memory_mb: z.number().int().min(1).max(1e9),
 });
 
-/** What a worker says of itself when it joins. */
+/** A worker's request to join, with the facts about it. */
 export const joinRequestSchema = z.strictObject({
   secret: z.string().max(200),
-  /** Random, kept by the worker: by it the worker has its name back after a restart. */
+  /** Random ID that the worker keeps, so that it gets the same name after a restart. */
   worker_id: z.string().regex(/^[0-9a-f]{32}$/),
   root: z.string().max(200),
   app_root: z.string().max(1000),
-  /** As `slurmd -V` says. */
+  /** Slurm's version as `slurmd -V` prints it. */
   slurm: z.string().max(200),
-  /** The ids of the users that Slurm knows by number; those that jobs run as in a digest, see stack/accounts.ts. */
+  /**
+   * IDs of the users that Slurm knows by number; for users of jobs, a digest, see
+   * machines/daemons/accounts.ts.
+   */
   ids: z.strictObject({ jobs: z.string(), slurm: z.string() }),
-  /** Milliseconds since 1970. */
+  /** Worker's time in milliseconds since 1970. */
   now: z.number(),
   cpus: z.number().int().min(1).max(4096),
   memory_mb: z
@@ -29,7 +32,10 @@ export const joinRequestSchema = z.strictObject({
     .min(128)
     .max(64 * 1024 * 1024),
   gpus: z.array(gpuFacts).max(64),
-  /** SHA-256, in hex, of the munge key that the worker has already; without it, the key is handed over. */
+  /**
+   * SHA-256, in hex, of a munge key that the worker already has; without it, the controller sends
+   * the key.
+   */
   munge_key_sha256: z
     .string()
     .regex(/^[0-9a-f]{64}$/)
@@ -37,11 +43,11 @@ export const joinRequestSchema = z.strictObject({
 });
 export type JoinRequest = z.infer<typeof joinRequestSchema>;
 
-/** What the controller hands to a worker. */
+/** The controller's reply to a worker that joins. */
 export const joinReplySchema = z.object({
   name: z.string().regex(/^worker[1-9]\d?$/),
   worker_token: z.string().min(20),
-  /** Null for a worker that has it already. */
+  /** Munge key; null for a worker that already has it. */
   munge_key: z.base64().nullable(),
   slurmctld_port: z.number(),
   slurmd_port: z.number(),
@@ -55,24 +61,24 @@ export type JoinReply = z.infer<typeof joinReplySchema>;
 const workerRecordSchema = z.strictObject({
   name: z.string(),
   worker_id: z.string(),
-  /** SHA-256 of its token, in hex; the token has 192 random bits. */
+  /** SHA-256 of the worker's token, in hex; the token has 192 random bits. */
   token_hash: z.string(),
   cpus: z.number(),
   memory_mb: z.number(),
   gpus: z.array(gpuFacts),
   joined_at: z.number(),
-  /** Whether it has said good-bye; its name stays its own. */
+  /** Whether the worker has left; its name stays reserved. */
   left: z.boolean(),
 });
 export type WorkerRecord = z.infer<typeof workerRecordSchema>;
 
 export const workersRecordSchema = z.strictObject({ workers: z.array(workerRecordSchema) });
 
-/** What a worker is told of a job that starts there. */
+/** The facts about a job that its worker receives. */
 export const workerJobSchema = z.object({
   job_id: z.number(),
   slurm_job_id: z.number().nullable(),
-  /** Whether it is still that worker's to run or to deliver. */
+  /** Whether that worker is still to run or deliver the job. */
   yours: z.boolean(),
   ended: z.boolean(),
   script_name: z.string().nullable(),
@@ -83,9 +89,9 @@ export const workerJobSchema = z.object({
       size: z.number(),
     })
     .nullable(),
-  /** Bytes of each log that have arrived. */
+  /** Received bytes of each log. */
   log: z.object({ stdout: z.number(), stderr: z.number() }),
-  /** Bytes of the outputs' archive that have arrived. */
+  /** Received bytes of the outputs' archive. */
   outputs: z.number(),
 });
 export type WorkerJob = z.infer<typeof workerJobSchema>;

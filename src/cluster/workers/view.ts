@@ -4,7 +4,7 @@ import type { WorkerPause } from './gpu-pauses-store.js';
 import type { WorkerRecord } from './record.js';
 import { isoTime } from '../../iso-time.js';
 
-/** What is to be known of a job that has not ended, to say on which GPUs of a worker it is. */
+/** The facts about a live job that show which GPUs of a worker it has. */
 export interface JobOnWorker {
   job_id: number;
   node_list: string | null;
@@ -12,7 +12,10 @@ export interface JobOnWorker {
   gpu_indices: number[] | null;
 }
 
-/** The GPUs of workers and the jobs on them, as `GET /gpus` shows them beside this machine's own. Memory in MiB. */
+/**
+ * Shows the GPUs of workers and their jobs, as `GET /gpus` lists them beside this machine's. Memory
+ * in MiB.
+ */
 export function viewWorkerGpus(
   workers: readonly WorkerRecord[],
   live: readonly JobOnWorker[],

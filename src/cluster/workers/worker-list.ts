@@ -3,19 +3,22 @@ import { errnoOf } from '../../errors.js';
 import { workersRecordSchema, type WorkerRecord } from './record.js';
 import { digestOf, isSameSecret } from '../../config/join-token.js';
 
-/** The workers as the stack keeps them in `workers/workers.json`; read again whenever that is another file. */
+/**
+ * The workers that the controller records in `workers/workers.json`; read again whenever the file
+ * changes.
+ */
 export class WorkerList {
   #workers: WorkerRecord[] = [];
   #stamp = '';
 
   constructor(private readonly path: string) {}
 
-  /** Those that have joined and not left; whether they answer, Slurm knows. */
+  /** Returns the workers that have joined and not left; only Slurm knows whether they answer. */
   open(): WorkerRecord[] {
     return this.all().filter((worker) => !worker.left);
   }
 
-  /** Those that have left, too. */
+  /** Returns all workers, including those that have left. */
   all(): readonly WorkerRecord[] {
     try {
       const { ino, mtimeMs, size } = statSync(this.path);
@@ -34,7 +37,7 @@ export class WorkerList {
     return this.#workers;
   }
 
-  /** Whose token that is. */
+  /** Finds the worker that has this token. */
   holderOf(token: string): WorkerRecord | undefined {
     const hash = digestOf(token).toString('hex');
     return this.all().find((worker) => isSameSecret(worker.token_hash, hash));
