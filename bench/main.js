@@ -111,7 +111,7 @@ async function bench({ quick, only }) {
       }
     }
     machine.push(
-      `Other work on the machine, looked for before each figure: up to ${percent(busiest)} of the CPUs` +
+      `Other work on the machine, checked before each figure: up to ${percent(busiest)} of the CPUs` +
         (busiest > tolerableShare ? '; **take the figures with care**' : ''),
     );
     const report = renderReport({ machine, rows, quick, how: chosen.map(({ how }) => how) });

@@ -21,12 +21,14 @@ export function renderReport({ machine, rows, quick, how }) {
   return [
     '# Benchmark results',
     '',
-    'Written by `npm run bench`. Both sides of a ratio were measured in turn (A B A B …) in the same run on the same machine:',
-    'median (min–max) of all runs; the ratio is that of the medians, in brackets those of the pairs.',
-    'Rows without a target are there for comparison.',
-    ...(quick ? ['', '**A quick run: less data and fewer runs than the targets are about.**'] : []),
+    '`npm run bench` writes this page. Both sides of a ratio are measured in turn (A B A B …), in the same run on the same',
+    'machine. Values are the median (min–max) of all runs. The ratio is that of the medians; the brackets have the ratios of',
+    'the pairs. Rows without a target are for comparison.',
+    ...(quick
+      ? ['', '**A quick run: it has less data and fewer runs than the targets need.**']
+      : []),
     '',
-    ...machine.map((line) => `- ${line}`),
+    ...machine.map(listItem),
     '',
     '| figure | runs | JobRunner | rival | ratio | target | met |',
     '| --- | --- | --- | --- | --- | --- | --- |',
@@ -34,9 +36,24 @@ export function renderReport({ machine, rows, quick, how }) {
     '',
     '## How it was measured',
     '',
-    ...how.map((text) => `- ${text}`),
+    ...how.map(listItem),
     '',
   ].join('\n');
+}
+
+/**
+ * Wraps a list item at 120 columns.
+ * @param {string} text
+ */
+function listItem(text) {
+  const lines = [''];
+  for (const word of `- ${text}`.split(' ')) {
+    const line = lines.at(-1) ?? '';
+    if (line === '') lines[lines.length - 1] = word;
+    else if (line.length + 1 + word.length <= 120) lines[lines.length - 1] = `${line} ${word}`;
+    else lines.push(`  ${word}`);
+  }
+  return lines.join('\n');
 }
 
 /** @param {Row} row */

@@ -7,8 +7,9 @@ import { curl } from './curl.js';
 export const download = {
   name: 'download',
   how:
-    '**download**: `GET /outputs/download_by_job` of a file that a job left against nginx (`sendfile`) with a copy of it, both in the ' +
-    'page cache; `curl -o /dev/null`, its `time_total`.',
+    '**download**: `GET /outputs/download_by_job` of a job’s file against nginx (`sendfile`) ' +
+    'with a copy of that file. Both files are in the page cache. The time is `time_total` of ' +
+    '`curl -o /dev/null`.',
   async measure(workspace) {
     const [stack, nginx] = [await workspace.stack(), await workspace.nginx()];
     const bytes = workspace.payloadBytes;

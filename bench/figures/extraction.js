@@ -15,10 +15,14 @@ const largestFile = 16 * 1024;
 export const extraction = {
   name: 'extraction',
   how:
-    `**extraction**: \`extractArchive\`, as the service calls it (a process of its own, every entry checked, the group set), of ${files} files of ` +
-    `0–${largestFile / 1024} KiB in ${files / filesPerFolder} folders against \`tar -xzf\` and \`tar -xJf\` as root on the same file system. Wall time, start of the process included. ` +
-    'In the rows “on the disk”, ours syncs the file system and tar is followed by `sync -f`. Dirty pages are written out between runs. The trees are removed at the very end: ext4 without a ' +
-    'journal takes many times longer to make files while it passes by inodes freed in the last minutes, and either side would only wait for that.',
+    '**extraction**: `extractArchive` against `tar -xzf` and `tar -xJf` as root, on the same ' +
+    `file system. The archive has ${files} files of 0–${largestFile / 1024} KiB in ` +
+    `${files / filesPerFolder} folders. Ours runs as in the service: in its own process, with ` +
+    'every entry checked and the group set. The time is wall time, with the start of the ' +
+    'process. In the rows “on the disk”, ours syncs the file system, and `sync -f` follows ' +
+    'tar. Dirty pages are written out between runs. The trees are removed at the very end. ' +
+    'Otherwise ext4 without a journal would skip recently freed inodes, and both sides would ' +
+    'wait for that.',
   async measure(workspace) {
     const folder = await workspace.folder('extraction');
     const { gid } = await idsOf(workspace, 'runner');

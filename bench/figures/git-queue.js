@@ -16,8 +16,12 @@ const mainJs = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 export const gitQueue = {
   name: 'git-queue',
   how:
-    `**git-queue**: ${workers} \`jobrunner queue work\` on ${jobs} jobs of 0.2 s in a bare repository on this disk (\`file://\`), each worker with a copy of its own. ` +
-    `A push is wasted when the repository refuses it, since another worker’s came first; the workers count them, and say so with \`--debug\`. All jobs must be \`run\` at the end. The time is from the start of the first worker until the last has found no job three times.`,
+    `**git-queue**: ${workers} runners (\`jobrunner queue work\`), each with its own copy, work ` +
+    `on ${jobs} jobs of 0.2 s in a bare repository on this disk (\`file://\`). A push is wasted ` +
+    'when the repository refuses it because another runner’s push came first. The runners ' +
+    'count these pushes and report them with `--debug`. All jobs must be `run` at the end. ' +
+    'The time is from the first runner’s start until the last runner has found no job three ' +
+    'times.',
   async measure(workspace) {
     const folder = join(workspace.root, 'git-queue');
     await mkdir(folder);

@@ -15,9 +15,12 @@ const growthTarget = 1.2;
 export const gitlabScan = {
   name: 'gitlab',
   how:
-    `**gitlab**: scans by \`ProjectScanner\`, in a process of its own, of a stand-in for GitLab that keeps ${projects} projects in memory, ${manifests} of them with a manifest of 20 jobs. ` +
-    `Before each scan that counts, ${changed} manifests change. Requests are counted by the stand-in, the list of projects included. Memory in use: V8’s heap and buffers after a garbage collection; peak: \`VmHWM\`; with ${more} times as many projects, ` +
-    `and no more manifests, against the same with ${projects}. MB are 10^6 bytes.`,
+    '**gitlab**: `ProjectScanner`, in its own process, scans a stand-in for GitLab. The ' +
+    `stand-in keeps ${projects} projects in memory, ${manifests} of them with a manifest of ` +
+    `20 jobs. Before each counted scan, ${changed} manifests change. The stand-in counts all ` +
+    'requests, with those for the list of projects. Memory in use is V8’s heap and buffers ' +
+    `after a garbage collection; the peak is \`VmHWM\`. ${projects} projects are compared with ` +
+    `${more} times as many projects and no more manifests. MB are 10^6 bytes.`,
   async measure(workspace) {
     const scans = workspace.runs(7);
     const few = await measureScans(workspace, projects, scans);

@@ -21,10 +21,14 @@ const record =
 export const gpuSharing = {
   name: 'gpus',
   how:
-    `**gpus**: a stack of its own with ${gpus} simulated GPUs. Packing: jobs that sleep ${shortestSeconds} to ${longestSeconds} s on ${[...new Set(fractions)].join(', ')} of a GPU, ` +
-    'drawn with a fixed seed, all submitted at once; from the first one’s start to the last one’s end, by the jobs’ own records, against all their GPU-time divided by the number of GPUs, which no ' +
-    'packing can beat. The records also say how much of each GPU was in use at any moment; more than all of it fails the figure. Succession: ten jobs that need the same whole GPU, from the ' +
-    'end of one’s command to the beginning of the next one’s, against the same with `sbatch` as `runner` on the same Slurm.',
+    `**gpus**: a separate stack with ${gpus} simulated GPUs. Packing: jobs sleep ` +
+    `${shortestSeconds} to ${longestSeconds} s on ${[...new Set(fractions)].join(', ')} of a ` +
+    'GPU, drawn with a fixed seed and all submitted at once. The jobs’ own records give the ' +
+    'time from the first start to the last end. The rival is all their GPU-time divided by ' +
+    'the number of GPUs; no packing is faster. The records also show the use of each GPU at ' +
+    'any moment; more than a whole GPU fails the figure. Succession: ten jobs need the same ' +
+    'whole GPU. The time is from the end of one command to the start of the next. The rival ' +
+    'is `sbatch` as `runner` on the same Slurm.',
   async measure(workspace) {
     const stack = await Stack.start(workspace, 'gpus', {
       JR_SIMULATE_GPUS: String(gpus),

@@ -12,10 +12,13 @@ const sbatchFlags = ['--mem=200M', '--cpus-per-task=1', '--output=/dev/null', '-
 export const jobLatency = {
   name: 'job',
   how:
-    '**job**: `POST /jobs` (`shell`, command `true`) and `GET /jobs/{id}?wait=60` until that says `COMPLETED`, against `sbatch --wait` of a script ' +
-    'with `true` by the user `runner` on the same Slurm, started without a shell or `runuser` in between. `sbatch --wait` looks only every ' +
-    'few seconds, so two sharper rivals stand beside it: `sbatch` and then `squeue` in a tight loop until the job has ended, and `srun true`, ' +
-    'which has no script to store. Each run starts at a random moment, since Slurm’s scheduler wakes once a second.',
+    '**job**: `POST /jobs` (`shell`, command `true`) and `GET /jobs/{id}?wait=60` until the ' +
+    'job is `COMPLETED`. The rival is `sbatch --wait` of a script with `true`, by the user ' +
+    '`runner` on the same Slurm, without a shell or `runuser` in between. `sbatch --wait` ' +
+    'checks only every few seconds, so there are two faster rivals. One is `sbatch` and then ' +
+    '`squeue` in a tight loop until the job has ended. The other is `srun true`, which stores ' +
+    'no script. Each run starts at a random moment, since Slurm’s scheduler wakes once a ' +
+    'second.',
   async measure(workspace) {
     const stack = await workspace.stack();
     const { uid, gid } = await submitterOf(workspace);

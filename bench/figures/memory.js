@@ -9,9 +9,12 @@ const cutOffs = 300;
 export const memory = {
   name: 'memory',
   how:
-    '**memory**: `VmHWM` in `/proc/<pid>/status` of the `serve` process, after the uploads alone and after all the figures above and one more round of uploads, `PUT` and `-F`, ' +
-    `two at once. And of a JobRunner of its own, after ${cutOffs} uploads of 3 MiB, 20 at once, each cut off at a random byte: there is no target for it, ` +
-    'since the peak depends on when V8 collects the buffers; a test holds that none stays in use. MB are 10^6 bytes.',
+    '**memory**: `VmHWM` in `/proc/<pid>/status` of the `serve` process. It is read after the ' +
+    'uploads alone, and again after all the figures above and one more round of uploads, ' +
+    `\`PUT\` and \`-F\`, two at once. A separate JobRunner is measured after ${cutOffs} uploads ` +
+    'of 3 MiB, 20 at once, each cut off at a random byte. That row has no target, since the ' +
+    'peak depends on the moment when V8 collects the buffers. A test checks that no buffer ' +
+    'stays in use. MB are 10^6 bytes.',
   async measure(workspace) {
     const [stack, payload] = [await workspace.stack(), await workspace.payload()];
     const bearer = ['--header', `Authorization: Bearer ${stack.token}`];

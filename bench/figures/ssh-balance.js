@@ -5,8 +5,10 @@ const shortestSeconds = 0.5;
 const longestSeconds = 5;
 
 export const howBalance =
-  `Balance: jobs of one GPU that sleep ${shortestSeconds} to ${longestSeconds} s, drawn with a fixed seed, all submitted at once; how long each host was taken by jobs, by their \`started_at\` and \`ended_at\` (whole seconds), added up: that of the busiest host against that of the least busy one. ` +
-  'The second row counts what the jobs’ commands took alone, by their own clock, without what goes before and after them.';
+  `Balance: jobs of one GPU sleep ${shortestSeconds} to ${longestSeconds} s, drawn with a ` +
+  'fixed seed and all submitted at once. The occupied time of each host is the sum over its ' +
+  'jobs, by `started_at` and `ended_at` (whole seconds). The busiest host is compared with ' +
+  'the least busy one. The second row counts only the jobs’ commands, by their own clock.';
 
 const command = 'b=$EPOCHREALTIME; sleep "$1"; echo "ran $b $EPOCHREALTIME"';
 

@@ -11,10 +11,14 @@ const target = 1.2;
 const MiB = 2 ** 20;
 
 export const howDataset =
-  'Dataset: sent to a host that has nothing of it, as the first job that needs it does, against `scp -r` of the same bytes from the same files to a new folder on the same host. What is sent is what ' +
-  'arrives: of a file that is no archive, the file; of an archive, the archive and our tree of it, both of which scp copies, too. Ours is from the making of the folder there until the job’s command runs, by the host’s own ' +
-  'clock: the sending, the digest that the host computes of what arrived, and the start of the command. scp’s is the whole command, its connection included, with its own choice of a cipher (ChaCha20) and with ours (AES-GCM); it compares nothing. ' +
-  'Between runs what has arrived is removed and dirty pages are written out.';
+  'Dataset: JobRunner sends a dataset to a new host, as for the first job that needs it. ' +
+  'The rival is `scp -r` of the same bytes from the same files to a new folder on the same ' +
+  'host. If the dataset is no archive, both send the file. If it is an archive, both send ' +
+  'the archive and our tree of it. Our time is by the host’s clock, from the making of the ' +
+  'folder until the job’s command runs. It covers the sending, the digest of the data on ' +
+  'the host, and the start of the command. scp’s time is the whole command with its ' +
+  'connection, with its own cipher (ChaCha20) and with ours (AES-GCM). scp compares ' +
+  'nothing. Between runs, the data on the host is removed and dirty pages are written out.';
 
 /** When the dataset's folder was made there, and now, in seconds since 1970 (stat(1): %W, time of birth). */
 const tellTimes = 'echo "$(stat -c %.9W "$(dirname "$JR_DATASET_DIR")") $EPOCHREALTIME"';

@@ -5,8 +5,10 @@ import { interleave } from '../interleave.js';
 const overheadTarget = 1.5;
 
 export const howJob =
-  'Job: `POST /jobs` (`shell`, command `true`, partition ssh) and `GET /jobs/{id}?wait=60` until that says `COMPLETED`, against `ssh host true` with a connection of its own; ' +
-  'the target is for the difference. Each run starts at a random moment, since Slurm’s scheduler wakes once a second.';
+  'Job: `POST /jobs` (`shell`, command `true`, partition ssh) and `GET /jobs/{id}?wait=60` ' +
+  'until the job is `COMPLETED`. The rival is `ssh host true` with its own connection. The ' +
+  'target applies to the difference. Each run starts at a random moment, since Slurm’s ' +
+  'scheduler wakes once a second.';
 
 /**
  * A trivial job, submitted until seen ended, against ssh alone.

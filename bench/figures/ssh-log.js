@@ -7,7 +7,10 @@ const target = 0.5;
 const jobs = 3;
 const lines = 30;
 
-export const howLog = `Log: ${jobs} jobs at once print their clock, each ${lines} times with 50 to 450 ms in between, and the lines are read from \`GET /jobs/{id}/log/stream\`: there and here is the same clock. The target is for the slowest line of all.`;
+export const howLog =
+  `Log: ${jobs} jobs at once print their clock, each ${lines} times with 50 to 450 ms in ` +
+  'between. The lines are read from `GET /jobs/{id}/log/stream`. Both ends use the same ' +
+  'clock. The target applies to the slowest line of all.';
 
 /** `$RANDOM` is 0–32767; seeded, so that the pauses are always the same. */
 const command = `RANDOM=1; for ((i = 0; i < ${lines}; i++)); do printf -v pause '0.%03d' $((50 + RANDOM % 400)); sleep $pause; echo "at $EPOCHREALTIME"; done`;

@@ -12,7 +12,8 @@ const hosts = 8;
 export const ssh = {
   name: 'ssh',
   how:
-    `**ssh**: a stack of its own with ${hosts} SSH hosts of one GPU, each an sshd on loopback with a key and a working folder of its own. ` +
+    `**ssh**: a separate stack with ${hosts} SSH hosts of one GPU. Each is an sshd on ` +
+    'loopback with its own key and working folder. ' +
     [howJob, howDataset, howLog, howBalance].join(' '),
   async measure(workspace) {
     const servers = await SshHosts.start(workspace, hosts, { cpus: 4, gpus: 1 });

@@ -11,9 +11,11 @@ const stubborn = "trap '' TERM; while :; do sleep 0.1; done";
 export const startUp = {
   name: 'start',
   how:
-    '**start**: from starting `jobrunner stack` until `GET /health` answers 200 (asked every 20 ms): over a new `JR_ROOT`, where the accounting ' +
-    'database is made first, and again over the same one after a job has run and the stack has been stopped. ' +
-    'Stop: from SIGTERM until it has ended, with nothing running and with a job that ignores SIGTERM, which is given 4 s.',
+    '**start**: the time from the start of `jobrunner stack` until `GET /health` answers 200 ' +
+    '(asked every 20 ms). The first figure is for a new `JR_ROOT`, where the accounting ' +
+    'database is made first. The other is for the same folder, after a job has run and the ' +
+    'stack has stopped. Stop: the time from SIGTERM to the end. One run has no jobs. The ' +
+    'other has a job that ignores SIGTERM and gets 4 s.',
   async measure(workspace) {
     /** @type {number[]} */
     const fresh = [];

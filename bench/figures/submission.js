@@ -9,8 +9,10 @@ import { submitterOf } from '../submitter.js';
 export const submission = {
   name: 'submission',
   how:
-    '**submission**: jobs a second that `POST /jobs` accepts from one client and from four at once, against `sbatch` in one bash loop and in four. ' +
-    'The partition is down meanwhile, so that no job starts and only the submitting is measured; all jobs are cancelled between runs. More is better.',
+    '**submission**: jobs that `POST /jobs` accepts in a second, from one client and from ' +
+    'four at once. The rival is `sbatch` in one bash loop and in four. The partition is down ' +
+    'meanwhile, so no job starts and only submission is measured. All jobs are cancelled ' +
+    'between runs. More is better.',
   async measure(workspace) {
     const stack = await workspace.stack();
     const { uid, gid } = await submitterOf(workspace);

@@ -7,10 +7,12 @@ import { curl } from './curl.js';
 export const upload = {
   name: 'upload',
   how:
-    '**upload**: `curl -T` to `PUT /datasets/{sha256}` and `curl -F` to `/datasets/upload` against `curl -T` to nginx ' +
-    '(`dav_methods PUT`, one worker, its temporary file on the same file system). curl’s `time_total`. JobRunner hashes, compares ' +
-    'and brings every byte to the disk before it answers; nginx does none of that, so the time until the file that nginx stored is on ' +
-    'the disk too (`sync FILE`) is a row of its own. Each time the dataset is new: it is deleted, and dirty pages are written out, between runs.',
+    '**upload**: `curl -T` to `PUT /datasets/{sha256}` and `curl -F` to `/datasets/upload`. ' +
+    'The rival is `curl -T` to nginx (`dav_methods PUT`, one worker, its temporary file on ' +
+    'the same file system). The time is curl’s `time_total`. JobRunner hashes, compares and ' +
+    'writes every byte to the disk before it replies. nginx does none of that, so a separate ' +
+    'row adds the time until nginx’s file is on the disk, too (`sync FILE`). The dataset is ' +
+    'always new: between runs it is deleted, and dirty pages are written out.',
   async measure(workspace) {
     const [stack, nginx, payload] = [
       await workspace.stack(),
