@@ -5,24 +5,27 @@ import { environmentSchema, parseEnvironment } from './environment.js';
 import { secretsFolder } from './layout.js';
 import { readSecret } from './secrets.js';
 
-/** What the `jobrunner` commands need, which run beside the service or far from it. */
+/** The settings of the `jobrunner` commands, which run beside the service or far from it. */
 export interface ClientConfig {
   url: string;
-  /** Whether that is this machine. */
+  /** True when `url` leads to this machine. */
   isLocal: boolean;
-  /** Read when it is needed, since not every user may. @throws ConfigError with the remedy. */
+  /**
+   * Reads the token on demand, since some users may not read it. @throws ConfigError with the
+   * remedy.
+   */
   token(): string;
   root: string;
   jobsFile: string;
-  /** The kind of the caller's terminal, as terminfo names it. */
+  /** The type of the caller's terminal, as terminfo names it. */
   term: string | undefined;
 }
 
 /**
- * Reads what the commands need of the environment, and nothing else of it. The token that the stack left here is for this
- * machine's API alone: another is never shown it.
- * @param url instead of `JR_URL`
- * @throws ConfigError naming what cannot be used, in one line.
+ * Reads only the variables that the commands need. The token that the stack left here is sent to
+ * this machine's API alone.
+ * @param url replaces `JR_URL`
+ * @throws ConfigError naming each unusable variable, in one line.
  */
 export function readClientConfig(url?: string, env: NodeJS.ProcessEnv = process.env): ClientConfig {
   const schema = environmentSchema.pick({
@@ -56,7 +59,7 @@ export function readClientConfig(url?: string, env: NodeJS.ProcessEnv = process.
   };
 }
 
-/** Where everything lies. @throws ConfigError */
+/** Returns the root folder, `JR_ROOT`. @throws ConfigError */
 export function rootOf(env: NodeJS.ProcessEnv = process.env): string {
   return parseEnvironment(environmentSchema.pick({ JR_ROOT: true }), env).JR_ROOT;
 }

@@ -1,4 +1,4 @@
-/** A setting that cannot be used; its message is one line for the person who starts the service. */
+/** An unusable setting; the message is one line for the person who starts the service. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 }

@@ -17,22 +17,24 @@ export interface B2Config {
   mount: string;
 }
 
-/** All settings, checked. Byte counts are bytes; 0 in a limit means none but the free disk. */
+/**
+ * All settings, checked. Sizes are in bytes; a limit of 0 leaves only the free disk as the limit.
+ */
 export interface Config {
   role: 'controller' | 'worker';
-  /** Undefined for a cluster of our own. */
+  /** Undefined for our own cluster. */
   external: ExternalSlurm | undefined;
-  /** Between two questions to slurmctld while any job lives. */
+  /** Seconds between two polls of slurmctld while any job lives. */
   pollSeconds: number;
   root: string;
   host: string;
   port: number;
   logLevel: 'debug' | 'info' | 'warn' | 'error';
-  /** Absent when the stack is to make one (or has left it in the secrets folder). */
+  /** Undefined when the stack generates one or has left it in the secrets folder. */
   authToken: string | undefined;
   templates: string | undefined;
   limits: { uploadBytes: number; extractBytes: number; extractFiles: number };
-  /** Absent parts are detected when the stack starts. */
+  /** Undefined fields are detected when the stack starts. */
   node: {
     gpus: number | undefined;
     cpus: number | undefined;
@@ -42,7 +44,7 @@ export interface Config {
     maxTime: string;
     useCgroups: boolean;
   };
-  /** Unix users that jobs run as, besides the owner's. */
+  /** Number of Unix users for jobs, besides the owner's. */
   jobUsers: number;
   ports: { slurmctld: number; slurmd: number; slurmdbd: number };
   gpus: {
@@ -52,7 +54,7 @@ export interface Config {
     memThreshold: number;
     loadThreshold: number;
     monitorSeconds: number;
-    /** 0: never. */
+    /** 0 for never. */
     idleWarnMinutes: number;
     stateFile: string;
     stateSeconds: number;
@@ -60,30 +62,30 @@ export interface Config {
   jobsFile: { path: string; seconds: number; screen: boolean };
   /** Undefined where no GitLab is scanned. */
   gitlab: GitLabConfig | undefined;
-  /** Undefined where there is none. */
+  /** Undefined where no git queue is set. */
   gitQueue: GitQueueConfig | undefined;
   submitRetries: { attempts: number; waitSeconds: number };
-  /** Claims made where other servers claim, too. */
+  /** Settings for claims that other servers compete for. */
   ingest: {
-    /** Undefined: the host's name and what tells this server from others of that name. */
+    /** Undefined for the host's name with a random suffix. */
     worker: string | undefined;
     leaseMs: number;
-    /** Without a slash at its end. */
+    /** Has no slash at its end. */
     publicUrl: string | undefined;
   };
   ssh: {
     nodesFile: string;
-    /** Whether the file was named, so that it must be there. */
+    /** True when the user named the file, so that it must exist. */
     isNamed: boolean;
     slurmdPort: number;
-    /** Between two looks at each host. */
+    /** Seconds between two checks of each host. */
     watchSeconds: number;
-    /** By the name of their variable. Only the stack has any. */
+    /** Passwords by the name of their variable; only the stack has any. */
     passwords: Record<string, string>;
   };
-  /** Where workers join; undefined when none may. */
+  /** The port where workers join; undefined when none may. */
   join: { port: number; timeoutSeconds: number; tokenFile: string | undefined } | undefined;
-  /** What everybody may have who has no limits of their own; 0 for no limit. */
+  /** Limits of users who have none of their own; 0 for no limit. */
   userLimits: { max_jobs: number; max_running: number; max_gpus: number; max_stored_bytes: number };
   /** The queue server's API. */
   queue: { gpus: number; timeoutMultiplier: number; isPublic: boolean };
@@ -94,7 +96,7 @@ export interface Config {
 
 /**
  * Reads the environment into a {@link Config}. Empty variables count as unset.
- * @throws ConfigError naming each variable that cannot be used, in one line.
+ * @throws ConfigError naming each unusable variable, in one line.
  */
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const ours = Object.fromEntries(
@@ -118,9 +120,11 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   });
   if (e.JR_ROOT === '/') throw new ConfigError('JR_ROOT: / cannot be used; name a folder');
   if (e.JR_ROOT.length > 60)
-    throw new ConfigError('JR_ROOT: longer than 60 characters, too long for the daemons’ sockets');
+    throw new ConfigError(
+      'JR_ROOT: longer than 60 characters; the daemons’ socket paths would be too long',
+    );
   if (e.JR_SIMULATE_GPUS > 0 && e.JR_NUM_GPUS !== undefined && e.JR_NUM_GPUS !== e.JR_SIMULATE_GPUS)
-    throw new ConfigError('JR_NUM_GPUS: leave it unset when JR_SIMULATE_GPUS is set');
+    throw new ConfigError('JR_NUM_GPUS: cannot be set together with JR_SIMULATE_GPUS');
 
   return {
     role: e.JR_ROLE,
@@ -206,7 +210,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   };
 }
 
-/** The address to reach the API at from this machine. */
+/** Returns the address of the API for clients on this machine. */
 export function localUrl(config: Pick<Config, 'host' | 'port'>): string {
   const anywhere = config.host === '0.0.0.0' || config.host === '::';
   const host = anywhere ? '127.0.0.1' : config.host;
@@ -226,7 +230,7 @@ function readB2(e: Environment, secrets: string): B2Config | undefined {
   if (!e.JR_B2_ENABLE) return undefined;
   const appKey = e.JR_B2_APP_KEY ?? readSecret(join(secrets, 'b2-app-key'));
   if (e.JR_B2_KEY_ID === undefined || appKey === undefined)
-    throw new ConfigError('JR_B2_ENABLE: is 1, so JR_B2_KEY_ID and JR_B2_APP_KEY must be set');
+    throw new ConfigError('JR_B2_ENABLE: needs JR_B2_KEY_ID and JR_B2_APP_KEY, too');
   return {
     bucket: e.JR_B2_BUCKET,
     endpoint: e.JR_B2_ENDPOINT,
@@ -237,7 +241,7 @@ function readB2(e: Environment, secrets: string): B2Config | undefined {
   };
 }
 
-/** `us-west-004` from `https://s3.us-west-004.backblazeb2.com`; B2 and AWS both name hosts so. */
+/** Finds `us-west-004` in `https://s3.us-west-004.backblazeb2.com`; B2 and AWS name hosts alike. */
 function regionOf(endpoint: string): string {
   return /^s3[.-]([a-z0-9-]+)\./.exec(new URL(endpoint).hostname)?.[1] ?? 'us-east-1';
 }

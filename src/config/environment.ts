@@ -16,8 +16,8 @@ import { storageVariables } from './variables/storage.js';
 import { problemsOf } from '../schema-problems.js';
 
 /**
- * Every variable the service reads. The description is the one in docs/settings.md, which a test holds
- * against this schema; `shown` is what the reader is told there when the default is not a plain value.
+ * Every variable the service reads. A test compares the descriptions with docs/settings.md; `shown`
+ * stands there in place of a default that is not a plain value.
  */
 export const environmentSchema = z.object({
   ...serviceVariables,
@@ -37,14 +37,17 @@ export const environmentSchema = z.object({
 
 export type Environment = z.infer<typeof environmentSchema>;
 
-/** Those that have a value: an empty variable counts as unset. */
+/** Returns the variables that have a value: an empty variable counts as unset. */
 export function given(env: NodeJS.ProcessEnv): Record<string, string> {
   return Object.fromEntries(
     Object.entries(env).filter((entry): entry is [string, string] => !!entry[1]),
   );
 }
 
-/** @throws ConfigError naming each variable that cannot be used, in one line and without its value. */
+/**
+ * Parses variables. @throws ConfigError naming each unusable one, in one line and without its
+ * value.
+ */
 export function parseEnvironment<S extends z.ZodType>(
   schema: S,
   env: NodeJS.ProcessEnv,

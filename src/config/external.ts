@@ -2,28 +2,30 @@ import { ConfigError } from './config-error.js';
 import type { Environment } from './environment.js';
 import { readSecret } from './secrets.js';
 
-/** How a Slurm is reached that others run. */
+/** Access to an external Slurm. */
 export type ExternalAccess =
   | { kind: 'commands'; path: string; slurmConf: string | undefined; user: string | undefined }
   | {
       kind: 'rest';
       url: string;
       user: string | undefined;
-      /** The token as it is now. @throws ConfigError when there is none. */
+      /** Reads the current token. @throws ConfigError when there is none. */
       token: () => string;
     };
 
-/** A Slurm that others run. */
+/** An external Slurm. */
 export interface ExternalSlurm {
   access: ExternalAccess;
-  /** By which the API and the jobs' user share files; undefined for the API's own. */
+  /**
+   * The group through which the API and the jobs' user share files; undefined for the API's own.
+   */
   group: string | undefined;
   partition: string | undefined;
   account: string | undefined;
   qos: string | undefined;
 }
 
-/** What is there only in a cluster of our own. */
+/** Settings that only our own cluster has. */
 const ownOnly = [
   'JR_ROLE',
   'JR_JOIN_PORT',
@@ -59,10 +61,11 @@ const whys: Record<string, string> = {
 };
 
 /**
- * @param given the settings that were given, by name
- * @param path where the external cluster's commands are looked for
- * @returns undefined for a cluster of our own.
- * @throws ConfigError naming what does not go together.
+ * Reads the settings of an external cluster.
+ * @param given the variables that are set, by name
+ * @param path of the folders where its commands are found
+ * @returns undefined for our own cluster
+ * @throws ConfigError naming settings that exclude each other
  */
 export function readExternal(
   e: Environment,
@@ -79,7 +82,7 @@ export function readExternal(
     const why = whys[first] === undefined ? '' : ` (${whys[first]})`;
     throw new ConfigError(
       isExternal
-        ? `${wrong.join(', ')}: cannot be set with JR_SLURM_MODE=external, over a cluster that is the external cluster’s${why}`
+        ? `${wrong.join(', ')}: cannot be set with JR_SLURM_MODE=external, where others run the cluster${why}`
         : `${wrong.join(', ')}: needs JR_SLURM_MODE=external`,
     );
   }
@@ -99,22 +102,22 @@ function accessOf(e: Environment, path: string): ExternalAccess {
   if (url === undefined) {
     if (jwt !== undefined || file !== undefined)
       throw new ConfigError(
-        'JR_SLURM_JWT: is for slurmrestd, so JR_SLURMRESTD_URL must be set; the commands take none',
+        'JR_SLURM_JWT: needs JR_SLURMRESTD_URL; Slurm’s commands take no token',
       );
     return { kind: 'commands', path, slurmConf, user };
   }
   if (slurmConf !== undefined)
-    throw new ConfigError('JR_SLURM_CONF: is for the commands; unset it, or JR_SLURMRESTD_URL');
-  if ((jwt === undefined) === (file === undefined))
     throw new ConfigError(
-      'JR_SLURMRESTD_URL: is set, so one of JR_SLURM_JWT and JR_SLURM_JWT_FILE must be, too',
+      'JR_SLURM_CONF: is for Slurm’s commands; unset it, or unset JR_SLURMRESTD_URL',
     );
+  if ((jwt === undefined) === (file === undefined))
+    throw new ConfigError('JR_SLURMRESTD_URL: needs one of JR_SLURM_JWT and JR_SLURM_JWT_FILE');
   return { kind: 'rest', url: url.replace(/\/+$/, ''), user, token: () => jwt ?? tokenIn(file) };
 }
 
-/** As `scontrol token` prints it, or the token alone. */
+/** Reads a token, alone or as `scontrol token` prints it. */
 function tokenIn(file = ''): string {
   const token = readSecret(file)?.replace(/^SLURM_JWT=/, '');
-  if (!token) throw new ConfigError(`JR_SLURM_JWT_FILE: there is no token in ${file}`);
+  if (!token) throw new ConfigError(`JR_SLURM_JWT_FILE: ${file} holds no token`);
   return token;
 }

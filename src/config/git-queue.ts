@@ -9,7 +9,7 @@ import { parseEnvironment, type Environment } from './environment.js';
 import { readSecret } from './secrets.js';
 import { queueSchema } from './variables/queue.js';
 
-/** What a file of the repository may be called, from its root. */
+/** A file's path in the repository, from its root. */
 export const pathInRepository = z
   .string()
   .regex(
@@ -17,23 +17,23 @@ export const pathInRepository = z
     'expected a path in the repository, such as queue.csv',
   );
 
-/** What `jobrunner queue` needs of the environment. */
+/** The settings of `jobrunner queue`. */
 export interface QueueCommandConfig {
   by: { name: string; email: string };
   queueFile: string;
   resultsDir: string;
   sleepSeconds: number;
-  /** Looks at a queue without a job for us before the worker ends; 0: never. */
+  /** Polls of a queue without a job for us before the worker ends; 0 for no end. */
   maxAttempts: number;
   maxJobAttempts: number;
-  /** Where repositories are kept that are no clone of the user's. */
+  /** The folder of the repositories that are no clone of the user's. */
   cacheFolder: string;
   hostname: string;
-  /** The user's own, for git, which may need their agent, helpers and proxies. */
+  /** The user's environment, for git, which may need an agent, helpers and proxies from it. */
   env: Readonly<Record<string, string | undefined>>;
 }
 
-/** @throws ConfigError naming each variable that cannot be used, in one line. */
+/** Reads the settings of `jobrunner queue`. @throws ConfigError naming each unusable variable. */
 export function readQueueConfig(env: NodeJS.ProcessEnv = process.env): QueueCommandConfig {
   const e = parseEnvironment(queueSchema.extend({ XDG_CACHE_HOME: z.string().optional() }), env);
   return {
@@ -57,18 +57,18 @@ export interface GitQueueConfig {
   queueFile: string;
   resultsDir: string;
   maxJobAttempts: number;
-  /** Between the starts of two looks. */
+  /** Seconds between the starts of two polls. */
   seconds: number;
-  /** Undefined: as many as there are GPUs. */
+  /** Undefined for the number of GPUs. */
   maxJobs: number | undefined;
-  /** Undefined: one where there are any. */
+  /** Undefined for one GPU, or none where there are none. */
   gpus: number | undefined;
   maxResultBytes: number;
   credentials: Credentials;
   isLocal: boolean;
 }
 
-/** What the stack calls the copies of the files with credentials that it leaves for the API. */
+/** Names of the credential files that the stack copies for the API. */
 export const gitQueueSecrets = {
   tokenFile: 'git-queue-token',
   sshKeyFile: 'git-queue-ssh-key',
@@ -81,7 +81,10 @@ const credentialVariables = [
   'JR_GITQUEUE_KNOWN_HOSTS',
 ] as const;
 
-/** @returns undefined where there is none. @throws ConfigError naming what cannot be used. */
+/**
+ * Reads the git queue. @returns undefined where none is set. @throws ConfigError naming the
+ * problem.
+ */
 export function readGitQueue(
   e: Environment,
   secrets: string,
@@ -96,11 +99,11 @@ export function readGitQueue(
   const transport = transportFor(url);
   if (transport === 'file' && !e.JR_GITQUEUE_LOCAL)
     throw new ConfigError(
-      'JR_GITQUEUE_REPO: is a folder of this machine; set JR_GITQUEUE_LOCAL=1 for that',
+      'JR_GITQUEUE_REPO: is a folder on this machine; set JR_GITQUEUE_LOCAL=1 to allow it',
     );
   if (transport === 'ssh' && !(e.JR_GITQUEUE_SSH_KEY_FILE && e.JR_GITQUEUE_KNOWN_HOSTS))
     throw new ConfigError(
-      'JR_GITQUEUE_REPO: is reached over SSH, so JR_GITQUEUE_SSH_KEY_FILE and JR_GITQUEUE_KNOWN_HOSTS must be set',
+      'JR_GITQUEUE_REPO: uses SSH, which needs JR_GITQUEUE_SSH_KEY_FILE and JR_GITQUEUE_KNOWN_HOSTS',
     );
   const q = parseEnvironment(queueSchema, env);
   const inside = (name: 'JOBS_QUEUE_FILE' | 'RESULTS_DIR') => {
@@ -110,7 +113,7 @@ export function readGitQueue(
       `${name}: expected a path in the repository, such as queue.csv or results`,
     );
   };
-  // The stack, which may read files of root's, leaves copies for the API, which may not.
+  // The stack reads root's files and leaves copies for the API, which may not read them.
   const given = {
     tokenFile: e.JR_GITQUEUE_TOKEN_FILE,
     sshKeyFile: e.JR_GITQUEUE_SSH_KEY_FILE,
@@ -142,9 +145,9 @@ export function readGitQueue(
 }
 
 /**
- * The credentials as the settings name them, for the stack to copy.
- * @returns by the name of the copy
- * @throws ConfigError for a file that is not there
+ * Reads the credentials that the settings name, for the stack to copy.
+ * @returns the contents, by the name of the copy
+ * @throws ConfigError for a missing file
  */
 export function readGitQueueSecrets(env: NodeJS.ProcessEnv = process.env): Record<string, string> {
   const files = {
@@ -158,17 +161,18 @@ export function readGitQueueSecrets(env: NodeJS.ProcessEnv = process.env): Recor
       const path = env[variable];
       if (!path) return [];
       const content = readSecret(path);
-      if (content === undefined) throw new ConfigError(`${variable}: there is no ${path}`);
+      if (content === undefined)
+        throw new ConfigError(`${variable}: the file ${path} does not exist`);
       return [[name, content]];
     }),
   );
 }
 
 function transportFor(url: string) {
-  // Jobs can read git's command line, and some hosts take a token for a name.
+  // Jobs can read git's command line, and some hosts accept a token as the user name.
   if (/^https:\/\/[^/]*@/i.test(url))
     throw new ConfigError(
-      'JR_GITQUEUE_REPO: names a user, which may be a token: leave it out, and set JR_GITQUEUE_USER and JR_GITQUEUE_TOKEN_FILE',
+      'JR_GITQUEUE_REPO: contains a user name, which may be a token; remove it and set JR_GITQUEUE_USER and JR_GITQUEUE_TOKEN_FILE',
     );
   try {
     return transportOf(url);

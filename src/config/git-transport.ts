@@ -1,34 +1,36 @@
 import { AppError } from '../errors.js';
 
-/** How a repository's address is to be understood. */
+/** The transport that a repository's address asks for. */
 export type Transport = 'https' | 'ssh' | 'file';
 
 /**
- * What a repository's address asks for.
- * @throws AppError bad_request for an address that git would take and we do not, and for one with a password in it
+ * Reads the transport from a repository's address.
+ * @throws AppError bad_request for an address with a password, or of a form that git takes and we
+ *   do not
  */
 export function transportOf(url: string): Transport {
-  if (/[\0-\x20\x7f]/.test(url) || url.startsWith('-')) throw unusableAddress('holds a blank');
+  if (/[\0-\x20\x7f]/.test(url) || url.startsWith('-')) throw unusableAddress('contains a blank');
   if (/^https?:\/\/[^/]*:[^/]*@/i.test(url))
-    throw unusableAddress('holds a password; name a file that holds the token instead');
+    throw unusableAddress('contains a password; name a file with the token instead');
   if (/^https:\/\/[^/]+\/./i.test(url)) return 'https';
   if (/^ssh:\/\/[^/]+\/./i.test(url)) return 'ssh';
   if (/^(file:\/\/)?\/./.test(url)) return 'file';
-  // git-clone(1): the form of scp, as long as no slash stands before the colon; `ext::` and its like have two.
+  // The form of scp needs no slash before the colon (git-clone(1)); `ext::` and its like have two
+  // colons.
   if (/^[^/:]+:(?!:)(?!\/\/)./.test(url)) return 'ssh';
   throw unusableAddress('is neither https://… nor ssh://… nor user@host:path');
 }
 
-/** Credentials of a service, each in a file that only it can read. */
+/** Credentials of a service, each in a file that only the service can read. */
 export interface Credentials {
   tokenFile?: string | undefined;
-  /** Who the token belongs to; most hosts take any name. */
+  /** The token's owner; most hosts accept any name. */
   username?: string | undefined;
   sshKeyFile?: string | undefined;
   knownHostsFile?: string | undefined;
 }
 
-/** An address that cannot be used, in words for the user. */
+/** Makes the error for an unusable address. */
 export function unusableAddress(why: string): AppError {
   return new AppError('bad_request', `the repository’s address ${why}`);
 }

@@ -2,16 +2,17 @@ import { environmentSchema, parseEnvironment } from './environment.js';
 
 const publicGitLab = 'https://gitlab.com';
 
-/** What `jobrunner gitlab` and the scanner of the library need. */
+/** The settings of `jobrunner gitlab` and of the library's scanner. */
 export interface GitLabCommandConfig {
   url: string;
-  /** Undefined when there is none. Never to be shown. */
+  /** Undefined when there is none. Must never be shown. */
   token: string | undefined;
 }
 
 /**
- * Which GitLab, and with which token: what is given, else `GITLAB_TOKEN`, `JR_GITLAB_TOKEN` and `JR_GITLAB_URL`, else gitlab.com.
- * @throws ConfigError naming what cannot be used, without its value
+ * Reads the GitLab and its token: from the arguments, else from `GITLAB_TOKEN`, `JR_GITLAB_TOKEN`
+ * and `JR_GITLAB_URL`, else gitlab.com.
+ * @throws ConfigError naming the problem, without the value
  */
 export function readGitLabCommandConfig(
   given: { url?: string | undefined; token?: string | undefined },

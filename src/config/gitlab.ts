@@ -6,20 +6,23 @@ import { readSecret } from './secrets.js';
 export interface GitLabConfig {
   url: string;
   token: string;
-  /** Between the starts of two scans. */
+  /** Seconds between the starts of two scans. */
   seconds: number;
   /** Paths, globs or numbers of projects; undefined for all. */
   projects: string[] | undefined;
   maxRetries: number;
-  /** Undefined: as many as there are GPUs. */
+  /** Undefined for the number of GPUs. */
   maxJobs: number | undefined;
   jobTypesFile: string;
 }
 
-/** Where the stack leaves the token for the API. */
+/** The name of the file where the stack leaves the token for the API. */
 export const GITLAB_TOKEN_SECRET = 'gitlab-token';
 
-/** @returns undefined where there is no GitLab. @throws ConfigError when there is no token for it. */
+/**
+ * Reads the GitLab settings. @returns undefined where none is set. @throws ConfigError without a
+ * token.
+ */
 export function readGitLab(e: Environment, secrets: string): GitLabConfig | undefined {
   if (e.JR_GITLAB_URL === undefined) return undefined;
   const token = e.JR_GITLAB_TOKEN ?? readSecret(join(secrets, GITLAB_TOKEN_SECRET));

@@ -1,8 +1,9 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 
 /**
- * What a worker joins with: `jr1.<SHA-256 of the join port's certificate>.<secret>`, both in base64url. By the first the worker knows the
- * controller, by the second the controller knows that the worker was invited.
+ * The token of a joining worker: `jr1.<SHA-256 of the join port's certificate>.<secret>`, both in
+ * base64url. The digest proves the controller to the worker; the secret proves to the controller
+ * that the worker was invited.
  */
 export interface JoinToken {
   /** SHA-256 of the certificate in DER. */
@@ -16,7 +17,7 @@ export function formatJoinToken({ fingerprint, secret }: JoinToken): string {
   return `jr1.${fingerprint.toString('base64url')}.${secret}`;
 }
 
-/** @param text of the form of {@link joinTokenPattern}. */
+/** Parses a join token. @param text must match {@link joinTokenPattern} */
 export function parseJoinToken(text: string): JoinToken {
   const [, fingerprint = '', secret = ''] = text.split('.');
   return { fingerprint: Buffer.from(fingerprint, 'base64url'), secret };
@@ -26,7 +27,7 @@ export function digestOf(bytes: Buffer | string): Buffer {
   return createHash('sha256').update(bytes).digest();
 }
 
-/** Takes as long for every wrong one. */
+/** Compares in the same time for every wrong secret. */
 export function isSameSecret(a: string, b: string): boolean {
   return timingSafeEqual(digestOf(a), digestOf(b));
 }

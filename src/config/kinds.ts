@@ -18,7 +18,9 @@ export const wholeNumber = (min: number, max: number) =>
 
 export const port = (fallback: number) => wholeNumber(1, 65535).default(fallback);
 
-/** Gigabytes (2^30), fractions allowed, to bytes. 0 means no limit but the free disk. */
+/**
+ * Parses gigabytes (2^30), fractions allowed, to bytes. 0 leaves only the free disk as the limit.
+ */
 export const gigabytes = (fallback: number) =>
   z
     .string()
@@ -26,7 +28,7 @@ export const gigabytes = (fallback: number) =>
     .default(String(fallback))
     .transform((v) => Math.floor(Number(v) * GB));
 
-/** A fraction above 0, at most 1. */
+/** Parses a fraction above 0, at most 1. */
 export const share = (fallback: number) =>
   z
     .string()

@@ -3,12 +3,12 @@ import { join } from 'node:path';
 /** The name of this machine in Slurm. */
 export const NODE_NAME = 'box0';
 
-/** The file to which the slurmd of that node writes its process id. */
+/** Returns the file to which that node's slurmd writes its process id. */
 export function slurmdPidFile(layout: Pick<Layout, 'run'>, node: string): string {
   return join(layout.run, `slurmd-${node}.pid`);
 }
 
-/** Every path under `JR_ROOT`, so that nothing else spells one out. */
+/** Every path under `JR_ROOT`; no other module spells one out. */
 export interface Layout {
   root: string;
   datasets: string;
@@ -22,9 +22,12 @@ export interface Layout {
   app: string;
   slurmEtc: string;
   slurmConf: string;
-  /** What the slurmd of SSH hosts read: the same cluster, but nothing of this machine is held to their jobs' limits. */
+  /**
+   * The slurm.conf of SSH hosts' slurmds: the same cluster, without limits on processes of this
+   * machine.
+   */
   slurmConfSsh: string;
-  /** The job of an SSH host as Slurm runs it here. */
+  /** The script that Slurm runs on this machine for the job of an SSH host. */
   sshJobScript: string;
   /** Checks that the log Slurm opened for `jr-remote` is the job's own. */
   ownLog: string;
@@ -42,28 +45,31 @@ export interface Layout {
   jobEnded: string;
   /** Sockets of the jobs’ GNU screen sessions. */
   screens: string;
-  /** SSH hosts: what their jobs are made of, keys and passwords, what `jr-remote` keeps for itself, and the hosts as checked. */
+  /**
+   * SSH hosts: job specs, keys and passwords, state that only `jr-remote` reads, and the checked
+   * hosts.
+   */
   sshJobs: string;
   sshKeys: string;
   sshState: string;
   sshHosts: string;
-  /** What the watch over the SSH hosts tells the API. */
+  /** The status of SSH hosts, which the watch writes for the API. */
   sshStatus: string;
   sshKnownHosts: string;
-  /** What stands in for the hosts' GPUs in Slurm. */
+  /** The device files that stand for the hosts' GPUs in Slurm. */
   sshGpus: string;
-  /** Workers: root's certificate and secret of the join port, and the workers as the API knows them. */
+  /** Workers: root's certificate and secret of the join port, and the record of workers. */
   join: string;
   workersRecord: string;
-  /** What workers send, until it is whole. */
+  /** Unfinished transfers from workers. */
   workerArrivals: string;
-  /** On a worker: what it is called and opens, what is to be delivered, and where its agent is asked. */
+  /** On a worker: its identity, its outbox, and its agent's socket. */
   workerIdentity: string;
   workerOutbox: string;
-  /** What jobs' scripts read there of the worker's own GPUs. */
+  /** The worker's GPUs, which jobs' scripts read. */
   nodeFile: string;
   workerSocket: string;
-  /** What the API has fetched of the git queue's repository. */
+  /** The API's clone of the git queue's repository. */
   gitQueue: string;
   supervisorConf: string;
   supervisorSocket: string;
@@ -122,7 +128,9 @@ export function layoutOf(root: string): Layout {
   };
 }
 
-/** The folder where the stack leaves secrets for the API; only the API's user can read it. */
+/**
+ * Returns the folder where the stack leaves secrets for the API; only the API's user can read it.
+ */
 export function secretsFolder(root: string): string {
   return join(root, 'secrets');
 }

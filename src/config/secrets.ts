@@ -14,15 +14,17 @@ const secretVariables = [
   'JR_SLURM_JWT',
 ];
 
-/** The file of SSH hosts may name any of these for a password. */
+/** Variables that the SSH hosts file may name for a password. */
 export const passwordVariable = /^JR_SSH_PASSWORD(_[A-Z0-9_]+)?$/;
 
-/** Those of the git queue that have no `JR_` in front. */
+/** Returns whether that variable is one of the git queue's, which have no `JR_` in front. */
 function isOfQueue(name: string): boolean {
   return (queueVariables as readonly string[]).includes(name);
 }
 
-/** The settings as given, less the secrets: what a child that reads its own {@link Config} may be started with. */
+/**
+ * Returns the given settings without the secrets, for a child that reads its own {@link Config}.
+ */
 export function publicSettings(env: NodeJS.ProcessEnv = process.env): Record<string, string> {
   return Object.fromEntries(
     Object.entries(env).filter(
@@ -34,19 +36,22 @@ export function publicSettings(env: NodeJS.ProcessEnv = process.env): Record<str
   );
 }
 
-/** @returns undefined when there is none. @throws ConfigError when it is not for this user */
+/**
+ * Reads a secret. @returns undefined when there is none. @throws ConfigError when this user may not
+ * read it.
+ */
 export function readSecret(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8').trim();
   } catch (error) {
     const code = errnoOf(error);
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
-    if (code === 'EACCES') throw new ConfigError(`${path}: not readable by this user`);
+    if (code === 'EACCES') throw new ConfigError(`${path}: this user may not read it`);
     throw error;
   }
 }
 
-/** By the name of their variable. */
+/** Returns the passwords of SSH hosts, by the name of their variable. */
 export function passwordsOf(given: NodeJS.ProcessEnv): Record<string, string> {
   return Object.fromEntries(
     Object.entries(given).filter(

@@ -3,19 +3,19 @@ import type { Config } from './config.js';
 import { environmentSchema, given, parseEnvironment } from './environment.js';
 import { passwordsOf } from './secrets.js';
 
-/** What the processes need that reach SSH hosts from here; they run as `jr-remote`. */
+/** The settings of the processes that connect to SSH hosts; they run as `jr-remote`. */
 export interface SshProcessConfig {
   root: string;
   aliveSeconds: number;
   watchSeconds: number;
   shardsPerGpu: number;
-  /** Undefined where there is no Slurm to ask. */
+  /** Undefined outside of a cluster. */
   slurmConf: string | undefined;
-  /** What Slurm tells a job; undefined outside of one. */
+  /** Slurm's variables of a job; undefined outside of one. */
   slurm: { node: string; jobId: string; gpus: string; shards: string; restart: number } | undefined;
 }
 
-/** @throws ConfigError naming what cannot be used, in one line. */
+/** Reads the settings of such a process. @throws ConfigError naming the problem, in one line. */
 export function readSshProcessConfig(env: NodeJS.ProcessEnv = process.env): SshProcessConfig {
   const schema = environmentSchema.pick({
     JR_ROOT: true,
@@ -45,8 +45,8 @@ export function readSshProcessConfig(env: NodeJS.ProcessEnv = process.env): SshP
 }
 
 /**
- * Where the SSH hosts are named, and their passwords, for the commands that root runs on the box.
- * @throws ConfigError naming what cannot be used, in one line.
+ * Reads the location of the SSH hosts file and the passwords, for root's commands on this machine.
+ * @throws ConfigError naming the problem, in one line.
  */
 export function readSshConfig(
   env: NodeJS.ProcessEnv = process.env,

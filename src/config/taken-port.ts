@@ -2,7 +2,7 @@ import { createServer } from 'node:net';
 import { ConfigError } from './config-error.js';
 import { errnoOf } from '../errors.js';
 
-/** @param name of the setting. @throws ConfigError when nobody could listen there */
+/** Checks that a daemon can listen there. @param name of the setting. @throws ConfigError */
 export async function refuseTakenPort(name: string, host: string, port: number): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     const server = createServer();

@@ -1,7 +1,8 @@
 /**
- * Reads a time limit as `sbatch --time` does (sbatch(1)): `minutes`, `minutes:seconds`, `hours:minutes:seconds`,
- * `days-hours`, `days-hours:minutes`, `days-hours:minutes:seconds`, or `UNLIMITED`/`INFINITE`.
- * @returns seconds, `UNLIMITED`, or undefined when it is none of these.
+ * Reads a time limit as `sbatch --time` does (sbatch(1)): `minutes`, `minutes:seconds`,
+ * `hours:minutes:seconds`, `days-hours`, `days-hours:minutes`, `days-hours:minutes:seconds`, or
+ * `UNLIMITED`/`INFINITE`.
+ * @returns seconds, `UNLIMITED`, or undefined for any other text.
  */
 export function parseTimeLimit(text: string): number | 'UNLIMITED' | undefined {
   if (/^(unlimited|infinite)$/i.test(text)) return 'UNLIMITED';
@@ -17,7 +18,7 @@ export function parseTimeLimit(text: string): number | 'UNLIMITED' | undefined {
   return Number(first) * 60 + Number(second ?? '0');
 }
 
-/** Seconds as Slurm prints and reads them: `days-hh:mm:ss`. */
+/** Formats seconds as Slurm prints and reads them: `days-hh:mm:ss`. */
 export function formatTimeLimit(seconds: number): string {
   const two = (n: number) => String(n).padStart(2, '0');
   const rest = seconds % 86400;

@@ -1,23 +1,23 @@
 import { readFileSync } from 'node:fs';
 
-// docker/make-users.sh makes those that jobs run as. Each has a group for what is its alone; `runner`'s is `jr-owner`, since its
-// namesake is the group of all who run jobs, through which datasets are read.
+// docker/make-users.sh makes the users of jobs. Each has a group for its own files. The owner's
+// user, `runner`, has `jr-owner`: the group `runner` is for all users of jobs, to read datasets.
 
-/** The Unix user that the jobs of the box's owner run as. */
+/** The Unix user of the owner's jobs. */
 export const OWNER_UNIX_USER = 'runner';
 
-/** Besides the owner's; docker/make-users.sh takes no more. */
+/** The most that docker/make-users.sh makes besides the owner's. */
 export const MOST_JOB_USERS = 999;
 
-/** The Unix user that the jobs of one of our users run as. @param number from 1 */
+/** Returns the name of a Unix user for another user's jobs. @param number from 1 */
 export const unixUserName = (number: number) => `jr-job${number}`;
 
-/** Whether jobs may run as that Unix user. */
+/** Returns whether jobs may run as that Unix user. */
 export function isJobUser(name: string): boolean {
   return /^(runner|jr-job[1-9]\d{0,2})$/.test(name);
 }
 
-/** A Unix user as /etc/passwd has it. */
+/** A Unix user as /etc/passwd lists it. */
 export interface UnixUser {
   name: string;
   uid: number;
@@ -25,7 +25,7 @@ export interface UnixUser {
   home: string;
 }
 
-/** Those of /etc/passwd, by name: no directory service is asked, since all of ours are made on the machine itself. */
+/** Reads /etc/passwd, by name. No directory service is asked, since all our users are local. */
 export function readUnixUsers(): Map<string, UnixUser> {
   const users = readFileSync('/etc/passwd', 'utf8')
     .split('\n')
@@ -39,12 +39,12 @@ export function readUnixUsers(): Map<string, UnixUser> {
   return new Map(users.map((user) => [user.name, user]));
 }
 
-/** Those of them that jobs run as, by name. */
+/** Reads the Unix users that jobs may run as, by name. */
 export function readJobUsers(): Map<string, UnixUser> {
   return new Map([...readUnixUsers()].filter(([name]) => isJobUser(name)));
 }
 
-/** The numbers of the groups in /etc/group, by name. */
+/** Reads the group numbers of /etc/group, by name. */
 export function readGroups(): Map<string, number> {
   const lines = readFileSync('/etc/group', 'utf8').split('\n');
   return new Map(

@@ -4,19 +4,20 @@ import { readConfig } from './config.js';
 import { environmentSchema, parseEnvironment } from './environment.js';
 import { readSecret } from './secrets.js';
 
-/** What makes this machine a worker of another one's cluster. */
+/** The settings that make this machine a worker of another one's cluster. */
 export interface WorkerConfig {
   controller: { host: string; port: number };
-  /** How long a connection to it may be silent. */
+  /** The longest time the connection to the controller may be silent. */
   silenceMs: number;
   token: JoinToken;
-  /** Undefined: the key is handed over. */
+  /** Undefined when the controller sends the key. */
   mungeKeyFile: string | undefined;
 }
 
 /**
- * @returns undefined unless `JR_ROLE=worker`.
- * @throws ConfigError naming what is missing.
+ * Reads the settings of a worker.
+ * @returns undefined unless `JR_ROLE=worker`
+ * @throws ConfigError naming what is missing
  */
 export function readWorkerConfig(env: NodeJS.ProcessEnv = process.env): WorkerConfig | undefined {
   if (env['JR_ROLE'] !== 'worker') return undefined;
@@ -34,7 +35,7 @@ export function readWorkerConfig(env: NodeJS.ProcessEnv = process.env): WorkerCo
     throw new ConfigError(`JR_JOIN_TOKEN_FILE: ${e.JR_JOIN_TOKEN_FILE} holds no join token`);
   if (e.JR_CONTROLLER === undefined || token === undefined)
     throw new ConfigError(
-      'JR_ROLE: is worker, so JR_CONTROLLER and JR_JOIN_TOKEN (or JR_JOIN_TOKEN_FILE) must be set; "jobrunner worker token" on the controller prints the latter',
+      'JR_ROLE: worker needs JR_CONTROLLER and JR_JOIN_TOKEN (or JR_JOIN_TOKEN_FILE); "jobrunner worker token" on the controller prints the token',
     );
   const [, host = '', port = ''] = /^\[?(.*?)\]?:(\d+)$/.exec(e.JR_CONTROLLER) ?? [];
   return {
@@ -45,7 +46,7 @@ export function readWorkerConfig(env: NodeJS.ProcessEnv = process.env): WorkerCo
   };
 }
 
-/** @returns what a worker's agent needs, which the worker's stack gives it. @throws ConfigError */
+/** Reads the settings of a worker's agent, which the worker's stack sets. @throws ConfigError */
 export function readAgentConfig(env: NodeJS.ProcessEnv = process.env) {
   const e = parseEnvironment(
     environmentSchema.pick({ JR_ROOT: true, JR_CACHE_GB: true, JR_CONTROLLER_TIMEOUT: true }),

@@ -4,11 +4,11 @@ import { migrations } from './migrations/index.js';
 export type Database = SqliteDatabase.Database;
 
 /**
- * Opens (or makes) the database and brings it to the newest schema.
- * WAL with `synchronous=FULL`: a job that was answered 201 survives a power cut (sqlite.org/pragma.html#pragma_synchronous).
- * @param alone on a shared file system: no other process may open it, so that no memory need be shared between machines
- *   (sqlite.org/wal.html, "Use of WAL Without Shared-Memory")
- * @throws Error when the file was written by a newer version, or another process has it alone.
+ * Opens (or makes) the database and brings it to the newest schema. WAL with `synchronous=FULL`: a
+ * job that was answered 201 survives a power cut (sqlite.org/pragma.html#pragma_synchronous).
+ * @param alone on a shared file system: no other process may open it, so no memory is shared
+ *   between machines (sqlite.org/wal.html, "Use of WAL Without Shared-Memory")
+ * @throws Error when a newer version wrote the file, or another process has it open alone.
  */
 export function openDatabase(path: string, alone = false): Database {
   const db = new SqliteDatabase(path);
@@ -25,7 +25,7 @@ function migrate(db: Database): void {
   const version = db.pragma('user_version', { simple: true }) as number;
   if (version > migrations.length)
     throw new Error(
-      `the database is at schema ${version}, this version knows ${migrations.length}: use a newer JobRunner`,
+      `the database has schema ${version}, this version only knows ${migrations.length}: use a newer JobRunner`,
     );
   migrations.slice(version).forEach((sql, i) => {
     db.transaction(() => {

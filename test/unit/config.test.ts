@@ -61,14 +61,14 @@ describe('settings', () => {
 test('a git queue is refused with what is missing for it, and takes the old tool’s variables', () => {
   const over = (more: Record<string, string>) => () =>
     readConfig({ JR_GITQUEUE_REPO: 'git@git.example:team/queue.git', ...more });
-  expect(over({})).toThrow(/JR_GITQUEUE_SSH_KEY_FILE and JR_GITQUEUE_KNOWN_HOSTS must be set/);
+  expect(over({})).toThrow(/JR_GITQUEUE_SSH_KEY_FILE and JR_GITQUEUE_KNOWN_HOSTS/);
   expect(over({ JR_GITQUEUE_REPO: '/srv/queue.git' })).toThrow(/JR_GITQUEUE_LOCAL=1/);
   expect(over({ JR_GITQUEUE_REPO: 'ext::sh' })).toThrow(
     /^JR_GITQUEUE_REPO: the repository’s address/,
   );
   // Some hosts take a token for a name, and it is not repeated here either.
   const named = over({ JR_GITQUEUE_REPO: 'https://ghp_secret@git.example/queue.git' });
-  expect(named).toThrow(/^JR_GITQUEUE_REPO: names a user, which may be a token: leave it out/);
+  expect(named).toThrow(/^JR_GITQUEUE_REPO: contains a user name, which may be a token/);
   expect(named).not.toThrow(/secret/);
   const https = { JR_GITQUEUE_REPO: 'https://git.example/queue.git' };
   expect(over({ ...https, JOBS_QUEUE_FILE: '/etc/passwd' })).toThrow(/^JOBS_QUEUE_FILE: expected/);

@@ -20,7 +20,7 @@ describe('settings of an external cluster', () => {
     [{ JR_SSH_NODES: '/x' }, /JR_SSH_NODES: cannot be set with JR_SLURM_MODE=external/],
     [{ JR_JOIN_PORT: '7000', JR_SIMULATE_GPUS: '2' }, /JR_JOIN_PORT, JR_SIMULATE_GPUS: cannot/],
     [{ JR_USER_MAX_GPUS: '2' }, /the external cluster’s own associations/],
-    [{ JR_SLURM_JWT: 'a.b.c' }, /JR_SLURM_JWT: is for slurmrestd/],
+    [{ JR_SLURM_JWT: 'a.b.c' }, /JR_SLURM_JWT: needs JR_SLURMRESTD_URL/],
     [{ JR_SLURMRESTD_URL: 'http://h:1' }, /one of JR_SLURM_JWT and JR_SLURM_JWT_FILE/],
     [{ JR_SLURMRESTD_URL: 'http://me:secret@h:1' }, /JR_SLURMRESTD_URL: expected/],
     [{ JR_SLURM_MODE: 'internal', JR_SLURM_QOS: 'q' }, /JR_SLURM_QOS: needs JR_SLURM_MODE=ext/],

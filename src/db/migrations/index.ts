@@ -14,7 +14,7 @@ import { jobScripts } from './013-job-scripts.js';
 import { workers } from './014-workers.js';
 import { jobGpus } from './015-job-gpus.js';
 
-/** In order; a migration that was released is never edited, only followed by another. */
+/** The migrations in order. A released one is never edited, only followed by another. */
 export const migrations: readonly string[] = [
   datasets,
   jobs,
