@@ -3,9 +3,9 @@ import { absolutePath, wholeNumber } from '../kinds.js';
 
 const slurmName = z
   .string()
-  .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, 'expected a name as Slurm has it');
+  .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/, 'expected a name as Slurm allows it');
 
-/** A Slurm that others run. */
+/** An external cluster. */
 export const externalVariables = {
   JR_SLURM_MODE: z
     .enum(['internal', 'external'], { error: 'expected internal or external' })
@@ -19,7 +19,7 @@ export const externalVariables = {
     .string()
     .regex(
       /^(https?:\/\/[^\s/?#@]+(\/[^\s?#@]*)?|unix:\/[^\s?#]+)$/,
-      'expected a URL such as http://slurm:6820 or unix:/run/slurmrestd.socket, without a name or a secret in it',
+      'expected a URL such as http://slurm:6820 or unix:/run/slurmrestd.socket, without a user name or password',
     )
     .optional()
     .meta({

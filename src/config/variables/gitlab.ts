@@ -20,7 +20,7 @@ export const gitlabVariables = {
     .meta({ description: 'Seconds between two scans of the GitLab projects' }),
   JR_GITLAB_PROJECTS: z
     .string()
-    .regex(/^[^\s,]+(?:,[^\s,]+)*$/, 'expected paths with commas in between, such as team/*,a/b')
+    .regex(/^[^\s,]+(?:,[^\s,]+)*$/, 'expected paths separated by commas, such as team/*,a/b')
     .transform((list) => list.split(','))
     .optional()
     .meta({

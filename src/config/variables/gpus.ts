@@ -1,6 +1,6 @@
 import { absolutePath, share, wholeNumber } from '../kinds.js';
 
-/** Shares of GPUs and the watch on them. */
+/** Shares of GPUs and foreign processes. */
 export const gpusVariables = {
   JR_SHARDS_PER_GPU: wholeNumber(1, 1000).default(100).meta({
     description: 'Number of equal shares of each GPU; the smallest fraction is one share',

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** What all ways in have in common at which several servers may take from one place. */
+/** Settings that all ingest sources share where several servers claim jobs. */
 export const ingestVariables = {
   JR_WORKER_ID: z
     .string()

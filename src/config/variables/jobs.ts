@@ -1,6 +1,6 @@
 import { absolutePath, flag, wholeNumber } from '../kinds.js';
 
-/** Jobs and their ways in. */
+/** Jobs and ingest sources. */
 export const jobsVariables = {
   JR_JOBS_FILE: absolutePath.optional().meta({
     shown: '`JR_ROOT/jobs.txt`',

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { gigabytes, wholeNumber } from '../kinds.js';
 
-/** What may be uploaded, unpacked and kept. */
+/** Limits on datasets and users. */
 export const limitsVariables = {
   JR_MAX_UPLOAD_GB: gigabytes(0).meta({
     description: 'Largest upload or import, in GiB; 0 = the free disk',

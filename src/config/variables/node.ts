@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { MOST_JOB_USERS } from '../unix-users.js';
 import { flag, port, timeLimit, wholeNumber } from '../kinds.js';
 
-/** What of this machine is given to jobs, and the cluster on it. */
+/** Node resources and cluster. */
 export const nodeVariables = {
   JR_NUM_GPUS: wholeNumber(0, 64)
     .optional()

@@ -17,9 +17,10 @@ export const queueApiVariables = {
     .regex(/^\d{1,4}(\.\d+)?$/, 'expected a number such as 2 or 1.5')
     .default('2')
     .transform(Number)
-    .refine((n) => n > 0, 'expected more than 0')
+    .refine((n) => n > 0, 'expected a number above 0')
     .meta({
-      description: 'A job of the queue server’s API is killed after its `expected_time` times this',
+      description:
+        'Multiple of `expected_time` after which a job of the queue server’s API is killed',
     }),
   JR_PUBLIC_STATUS: flag('0').meta({
     description: 'Allow everyone to read the queue server’s API without a token',

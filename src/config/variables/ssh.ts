@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { absolutePath, port, wholeNumber } from '../kinds.js';
 
-/** Hosts reached over SSH. */
+/** SSH hosts. */
 export const sshVariables = {
   JR_SSH_NODES: absolutePath.optional().meta({
     shown: '`JR_ROOT/ssh_nodes.yaml`',

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { joinTokenPattern } from '../join-token.js';
 import { absolutePath, gigabytes, wholeNumber } from '../kinds.js';
 
-/** Workers, on both sides. */
+/** Workers and their controller. */
 export const workersVariables = {
   JR_ROLE: z
     .enum(['controller', 'worker'], { error: 'expected controller or worker' })
@@ -29,7 +29,7 @@ export const workersVariables = {
   }),
   JR_JOIN_TOKEN: z
     .string()
-    .regex(joinTokenPattern, 'expected what "jobrunner worker token" prints on the controller')
+    .regex(joinTokenPattern, 'expected the output of "jobrunner worker token" on the controller')
     .optional()
     .meta({
       shown: 'none',
