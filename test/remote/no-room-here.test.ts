@@ -102,7 +102,9 @@ test('outputs that do not fit stay on the host until there is room; the job ends
   results.fill(MiB);
   execFileSync('touch', [join(folderThere(job) ?? '', 'go')]);
   await job.says(waits);
-  expect(job.log).toMatch(/full \(the outputs have 4194304 bytes, and 10\d+ are free in JR_ROOT\)/);
+  expect(job.log).toMatch(
+    /full \(the outputs need 4194304 bytes, but only 10\d+ are free in JR_ROOT\)/,
+  );
   expect(existsSync(join(folderThere(job) ?? '', 'out/large'))).toBe(true);
   results.empty();
   const ended = await job.ended();
@@ -167,6 +169,6 @@ test('while it waits it can be cancelled', async () => {
   const ended = await job.ended();
   expect(ended.code).toBe(143);
   expect(ended.log).toMatch(
-    /not all was cleared up in time, which is done later \(the outputs have/,
+    /not everything was cleared up in time; the rest follows later \(the outputs need/,
   );
 });

@@ -167,12 +167,12 @@ test('what squeue prints is read into the starts that run', () => {
     line('COMPLETING', '2', 'gpu-1', 'bbbbbbbb-1111-4000-8000-000000000000'),
   ].join('\n');
   expect([...parseStarts(output)]).toEqual(['gpu-0 c0ffee000040-0', 'gpu-1 bbbbbbbb1111-2']);
-  expect(() => parseStarts(line('RUNNING', 'x', 'gpu-0', 'c'))).toThrow(/cannot be read/);
+  expect(() => parseStarts(line('RUNNING', 'x', 'gpu-0', 'c'))).toThrow(/unreadable line/);
 });
 
 test('a host that answers without end fills nobody’s memory', async () => {
   await connected(async (link) => {
-    await expect(link.call(['cat', '/dev/zero'])).rejects.toThrow(/answers without end/);
+    await expect(link.call(['cat', '/dev/zero'])).rejects.toThrow(/its answer has no end/);
     const some = await link.call(['head', '-c', '100000', '/dev/zero']);
     expect(some.length).toBe(100_000);
   });

@@ -21,7 +21,7 @@ function canMakeGroups(): boolean {
 test('JR_USE_CGROUPS=1 lets the kernel hold jobs to their memory, or is refused where it cannot', async () => {
   if (!canMakeGroups()) {
     await expect(LiveStack.start({ JR_USE_CGROUPS: '1' })).rejects.toThrow(
-      /JR_USE_CGROUPS: .* cannot be written/,
+      /JR_USE_CGROUPS: cannot write/,
     );
     return;
   }

@@ -188,7 +188,7 @@ describe('jobrunner add', () => {
     });
     expect(await run('jobs')).toMatchObject({
       exitCode: 2,
-      stderr: expect.stringMatching(/auth-token: not readable.*sudo.*JR_AUTH_TOKEN$/),
+      stderr: expect.stringMatching(/auth-token: this user may not read it.*sudo.*JR_AUTH_TOKEN$/),
     });
   });
 

@@ -105,7 +105,7 @@ describe('a paused GPU', () => {
     await end(sharing);
     await noneStarted();
 
-    const told = () => stack.stdout.split('slurmd was asked to tell it of box0').length;
+    const told = () => stack.stdout.split('slurmd was asked to report box0').length;
     const before = told();
     process.kill(await stack.pidOf('api'), 'SIGKILL');
     // Killed outright it would forget what it was told in the last seconds.

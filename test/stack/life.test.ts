@@ -112,7 +112,7 @@ test('a second stack runs beside the first, and a third over the same folder is 
     expect([here.log, there.log]).toEqual(['here\n', 'there\n']);
     const { stderr, code } = await runStackOnce(other.env);
     expect(stderr).toMatch(
-      /^jobrunner: a JobRunner is already running over .*: stop it with "kill \d+"/,
+      /^jobrunner: a JobRunner already runs in .*; stop it with "kill \d+"/,
     );
     expect(code).toBe(2);
   } finally {

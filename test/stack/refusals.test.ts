@@ -55,18 +55,18 @@ test('a port that is taken is named with its setting', async () => {
 test.each([
   ['JR_PORT', '80800', /JR_PORT: .*1 to 65535/],
   ['JR_NUM_CPUS', '0', /JR_NUM_CPUS/],
-  ['JR_NUM_GPUS', '1', /JR_NUM_GPUS: 1 asked for, 0 found/],
+  ['JR_NUM_GPUS', '1', /JR_NUM_GPUS: is 1, but 0 were found/],
   ['JR_REAL_MEM_MB', '60000000', /JR_REAL_MEM_MB: 60000000 is more than the \d+ MiB/],
   ['JR_MAX_TIME', 'forever', /JR_MAX_TIME: expected a Slurm time/],
   ['JR_MAX_UPLOAD_GB', '-1', /JR_MAX_UPLOAD_GB/],
   ['JR_AUTH_TOKEN', 'short', /JR_AUTH_TOKEN: expected 8 to 512/],
-  ['JR_B2_ENABLE', '1', /JR_B2_KEY_ID and JR_B2_APP_KEY must be set/],
+  ['JR_B2_ENABLE', '1', /JR_B2_ENABLE: needs JR_B2_KEY_ID and JR_B2_APP_KEY/],
   ['JR_SLURMD_PORT', '6817', /JR_/],
   ['JR_PROT', '8080', /JR_PROT: no such setting/],
-  ['JR_TEMPLATES', '/no/such/folder', /JR_TEMPLATES: there is no folder/],
+  ['JR_TEMPLATES', '/no/such/folder', /JR_TEMPLATES: the folder .* does not exist/],
   ['JR_SSH_NODES', '/no/such/file', /JR_SSH_NODES: \/no\/such\/file: cannot be read \(ENOENT\)/],
   ['JR_ROOT', 'relative', /JR_ROOT: expected an absolute path/],
-  ['JR_ROOT', '/proc/jobrunner', /JR_ROOT: \/proc\/jobrunner cannot be written/],
+  ['JR_ROOT', '/proc/jobrunner', /JR_ROOT: cannot write \/proc\/jobrunner/],
 ])('%s=%s is refused in one line', async (name, value, line) => {
   const settings = name === 'JR_SLURMD_PORT' ? { JR_SLURMCTLD_PORT: value, [name]: value } : {};
   await refused({ ...settings, [name]: value }, line);
@@ -74,11 +74,11 @@ test.each([
 
 test.each([
   ['hosts:\n  - {name: a, host: h}\n', 0o600, /JR_SSH_NODES: .*hosts\.a\.user: is missing/],
-  ['hosts: []\n', 0o666, /JR_SSH_NODES: .*others than its owner can write it/],
+  ['hosts: []\n', 0o666, /JR_SSH_NODES: .*users other than its owner can write it/],
   [
     'hosts:\n  - {name: a, host: h, user: u, identity_file: /etc/passwd}\n',
     0o600,
-    /JR_SSH_NODES: .*hosts\.a\.identity_file: \/etc\/passwd is no private key without a passphrase/,
+    /JR_SSH_NODES: .*hosts\.a\.identity_file: \/etc\/passwd is not a private key without a passphrase/,
   ],
   [
     'hosts:\n  - {name: a, host: h, user: u, password_variable: JR_SSH_PASSWORD_A}\n',
@@ -98,7 +98,7 @@ test('a folder that the daemons’ users cannot reach is refused', async () => {
   mkdirSync(closed, { mode: 0o700 });
   await refused(
     { JR_ROOT: join(closed, 'jr') },
-    /JR_ROOT: .* cannot be reached by the user jobrunner/,
+    /JR_ROOT: the user jobrunner cannot reach .*, since/,
   );
   rmSync(closed, { recursive: true });
 });
@@ -108,7 +108,7 @@ test('a disk that is nearly full is refused', async () => {
   mkdirSync(disk);
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=100m', 'tmpfs', disk]);
   try {
-    await refused({ JR_ROOT: disk }, /JR_ROOT: .* MiB free, at least 512 are needed/);
+    await refused({ JR_ROOT: disk }, /JR_ROOT: .* MiB free but needs 512/);
   } finally {
     execFileSync('umount', [disk]);
     rmSync(disk, { recursive: true });
@@ -120,7 +120,7 @@ test('a read-only JR_ROOT is refused', async () => {
   mkdirSync(disk);
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'ro', 'tmpfs', disk]);
   try {
-    await refused({ JR_ROOT: join(disk, 'jr') }, /JR_ROOT: .* cannot be written \(EROFS\)/);
+    await refused({ JR_ROOT: join(disk, 'jr') }, /JR_ROOT: cannot write .* \(EROFS\)/);
   } finally {
     execFileSync('umount', [disk]);
     rmSync(disk, { recursive: true });

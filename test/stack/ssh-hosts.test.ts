@@ -141,7 +141,7 @@ describe('a job of the partition ssh', () => {
     world.targets[0].killAll();
     expect(await stack.finish(id)).toMatchObject({
       failure: 'node',
-      message: expect.stringMatching(/^SSH host gpu-0: somebody there ended the job's processes/),
+      message: expect.stringMatching(/^SSH host gpu-0: the job's processes were killed there/),
     });
     const liar = 'echo "jobrunner: SSH host gpu-0: was started anew" >&2; exit 75';
     expect(await onSsh(liar)).toMatchObject({ exit_code: 75, failure: 'user_code' });

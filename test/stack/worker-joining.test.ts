@@ -224,7 +224,7 @@ test('a worker that has the munge key by file is not handed it, and is refused w
   writeFileSync(key, 'x'.repeat(1024), { mode: 0o600 });
   const byFile = { JR_MUNGE_KEY_FILE: key };
   const wrong = await TestWorker.start(stack, joinToken(stack), byFile);
-  expect(await wrong.ended()).toMatch(/JR_MUNGE_KEY_FILE: is not the key of this cluster; copy/);
+  expect(await wrong.ended()).toMatch(/JR_MUNGE_KEY_FILE: is not this cluster’s key; copy/);
   await wrong.remove();
   copyFileSync(join(stack.root, 'munge', 'munge.key'), key);
   const second = await TestWorker.start(stack, joinToken(stack), byFile);

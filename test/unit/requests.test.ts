@@ -140,7 +140,7 @@ describe('why a job failed', () => {
   });
 
   test('its SSH host did, when what ran it there says so, and not when its log does', () => {
-    const why = 'SSH host gpu-0: it does not let us in';
+    const why = 'SSH host gpu-0: it refuses the login';
     const ended = job({ exitCode: 75, nodeList: 'gpu-0' });
     expect(judge(ended, '', {}, why)).toEqual({ failure: 'node', message: why });
     expect(judge(ended, `jobrunner: ${why}\n`)?.failure).toBe('user_code');

@@ -14,10 +14,10 @@ const hungAfterMs = 20_000;
 const listenState = '0A';
 
 /**
- * Restarts a slurmdbd that runs but never listens.
- * slurmdbd 22.05 hangs for good when MariaDB goes away while it fills its cache at its start:
- * its log ends with "Problem getting cache of data", and it waits for a thread that nothing ends.
- * To supervisord it runs. A slurmctld without saved associations then cannot start either.
+ * Restarts a slurmdbd that runs but never listens. slurmdbd 22.05 hangs for good when MariaDB goes
+ * away while slurmdbd fills its cache at its start. Its log ends with "Problem getting cache of
+ * data", and it waits for a thread that nothing ends. supervisord sees it run. A slurmctld without
+ * saved associations then cannot start either.
  */
 export async function watchAccounting(
   layout: Pick<Layout, 'mysqlSocket'>,
@@ -41,7 +41,7 @@ export async function watchAccounting(
     if (pid === undefined || pid !== deaf?.pid)
       deaf = pid === undefined ? undefined : { pid, since: Date.now() };
     else if (Date.now() - deaf.since > hungAfterMs) {
-      warn(`slurmdbd does not listen on port ${port} though MariaDB is up: it is restarted`);
+      warn(`slurmdbd does not listen on port ${port} though MariaDB is up; restarting it`);
       await supervisor.stopProgram('slurmdbd');
       await supervisor.startIfStopped('slurmdbd');
       deaf = undefined;
@@ -49,7 +49,10 @@ export async function watchAccounting(
   }
 }
 
-/** Reads the kernel's table: a connection made only to look would be an error in slurmdbd's log. */
+/**
+ * Returns whether a process listens there, from the kernel's table: slurmdbd would log a trial
+ * connection as an error.
+ */
 function isListening(port: number): boolean {
   const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
   return ['/proc/net/tcp', '/proc/net/tcp6'].some((table) =>
@@ -62,7 +65,7 @@ function isListening(port: number): boolean {
   );
 }
 
-/** @returns nothing for tcp6 where the kernel has no IPv6. */
+/** Reads a table of /proc/net. @returns nothing for tcp6 where the kernel has no IPv6. */
 function readTable(path: string): string {
   try {
     return readFileSync(path, 'utf8');

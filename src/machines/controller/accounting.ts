@@ -5,8 +5,8 @@ import { ConfigError } from '../../config/config-error.js';
 import type { Layout } from '../../config/layout.js';
 
 /**
- * Tells slurmdbd of the cluster and its users. The API's user is an Operator: it may cancel, hold and requeue any job and
- * drain nodes, without root (slurm.schedmd.com/user_permissions.html).
+ * Adds the cluster and its users to slurmdbd. The API's user becomes an Operator: it may cancel,
+ * hold and requeue any job and drain nodes, without root (slurm.schedmd.com/user_permissions.html).
  */
 export async function makeAccounts(layout: Layout): Promise<void> {
   const listed = async (what: string, format: string) =>
@@ -16,7 +16,7 @@ export async function makeAccounts(layout: Layout): Promise<void> {
     listed('account', 'account'),
     listed('user', 'user,adminlevel'),
   ]);
-  // What is there is not added again: sacctmgr takes that for a failure.
+  // sacctmgr fails when it adds an entry a second time.
   if (!clusters.includes('jobrunner')) await sacctmgr('add', 'cluster', 'jobrunner');
   if (!accounts.includes('main'))
     await sacctmgr('add', 'account', 'main', 'description=jobs', 'organization=jobrunner');
@@ -38,25 +38,25 @@ export async function makeAccounts(layout: Layout): Promise<void> {
 }
 
 /**
- * Makes the database that slurmdbd writes to, once. Broken off by `signal`, it leaves nothing.
- * @throws ConfigError when that fails.
+ * Makes the database that slurmdbd writes to, once. An abort by `signal` leaves nothing.
+ * @throws ConfigError on failure
  */
 export async function makeDatabase(layout: Layout, signal: AbortSignal): Promise<void> {
   if (existsSync(join(layout.mysqlData, 'mysql'))) return;
-  // Made aside and renamed, so that a start that was cut off leaves no half of one.
+  // Make it aside and rename it, so that an interrupted start leaves no partial database.
   const fresh = `${layout.mysqlData}.new`;
   rmSync(fresh, { recursive: true, force: true });
   const options = [
     '--no-defaults',
     `--datadir=${fresh}`,
-    // A server that starts removes the temporary tables it finds: in /tmp those of every other server.
+    // A starting server removes the temporary tables it finds: in /tmp those of every other server.
     `--tmpdir=${layout.mysqlRun}`,
     '--user=mysql',
     '--auth-root-authentication-method=socket',
     '--skip-test-db',
     '--skip-name-resolve',
   ];
-  // A script that starts others: in a group of their own, all of them can be ended.
+  // A script that starts other programs: a process group of their own can be ended as one.
   const made = execa('mariadb-install-db', options, { reject: false, detached: true });
   const end = () => {
     if (made.pid !== undefined) process.kill(-made.pid, 'SIGTERM');
@@ -71,7 +71,7 @@ export async function makeDatabase(layout: Layout, signal: AbortSignal): Promise
   if (failed) {
     const errors = `${stdout}\n${stderr}`.split('\n').filter((line) => line.includes('ERROR'));
     throw new ConfigError(
-      `the accounting database cannot be made in ${fresh}: ${errors.join('; ') || shortMessage}`,
+      `cannot make the accounting database in ${fresh}: ${errors.join('; ') || shortMessage}`,
     );
   }
   rmSync(layout.mysqlData, { recursive: true });

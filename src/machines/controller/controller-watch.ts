@@ -9,9 +9,10 @@ import { scontrol } from '../daemons/job-processes.js';
 const lookMs = 200;
 
 /**
- * A slurmctld that was started again knows nothing of a node's GPUs until slurmd tells it anew, by itself after half a minute.
- * Until then 22.05 refuses every job that asks for one ("Requested node configuration is not available"). SIGHUP makes slurmd
- * tell it at once (slurmd(8)).
+ * Makes each slurmd report its GPUs when slurmctld was restarted. A restarted slurmctld knows none
+ * of a node's GPUs until slurmd reports them, after half a minute by default. Until then 22.05
+ * refuses every job that asks for a GPU ("Requested node configuration is not available"). SIGHUP
+ * makes slurmd report at once (slurmd(8)).
  */
 export async function watchController(
   layout: Layout,
@@ -33,12 +34,12 @@ export async function watchController(
     known = controller;
     const asked = nodes().filter((name) => tellAnew(layout, name));
     if (asked.length > 0)
-      warn(`slurmctld was restarted; slurmd was asked to tell it of ${asked.join(', ')}`);
+      warn(`slurmctld was restarted; slurmd was asked to report ${asked.join(', ')}`);
     await workers?.open(signal);
   }
 }
 
-/** @returns false when no slurmd of that node runs. */
+/** Makes that node's slurmd report its GPUs. @returns false when none runs. */
 function tellAnew(layout: Layout, node: string): boolean {
   const slurmd = pidOf(slurmdPidFile(layout, node));
   if (slurmd === undefined) return false;
@@ -46,13 +47,13 @@ function tellAnew(layout: Layout, node: string): boolean {
     process.kill(slurmd, 'SIGHUP');
     return true;
   } catch (error) {
-    // It is being restarted itself, and will tell by that.
+    // slurmd is restarting, too, and reports at its start.
     if (errnoOf(error) !== 'ESRCH') throw error;
     return false;
   }
 }
 
-/** Undefined while a daemon that is starting has not written it yet. */
+/** Reads a pid file. @returns undefined while a starting daemon has not written it yet. */
 function pidOf(file: string): number | undefined {
   try {
     const pid = Number(readFileSync(file, 'utf8').trim());

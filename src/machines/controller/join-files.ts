@@ -9,11 +9,13 @@ import { privateFile } from '../daemons/folders.js';
 export interface JoinFiles {
   certificate: string;
   key: string;
-  /** Read anew each time: it may have been replaced. */
+  /** Reads the secret anew at each call: it may have been replaced. */
   secret(): string;
 }
 
-/** The join port's certificate, made once, and the secret that workers join with. To be called by root. */
+/**
+ * Opens the join port's certificate and the workers' join secret; makes missing ones. Needs root.
+ */
 export async function openJoinFiles(layout: Pick<Layout, 'join'>): Promise<JoinFiles> {
   const folder = layout.join;
   mkdirSync(folder, { recursive: true });
@@ -25,7 +27,7 @@ export async function openJoinFiles(layout: Pick<Layout, 'join'>): Promise<JoinF
     const made = `${certificate}.new`;
     await execa('openssl', [
       ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'],
-      // Workers know the certificate itself: neither its name nor its date says anything to them.
+      // Workers know the certificate itself, so they ignore its name and date.
       ...['-days', '36500', '-subj', '/CN=jobrunner', '-keyout', key, '-out', made],
     ]);
     renameSync(made, certificate);
@@ -38,14 +40,14 @@ export async function openJoinFiles(layout: Pick<Layout, 'join'>): Promise<JoinF
   };
 }
 
-/** Workers that have joined stay; no other can join with the old one. */
+/** Replaces the secret. Workers that have joined stay; no other can join with the old secret. */
 export function renewSecret({ join: folder }: Pick<Layout, 'join'>): void {
   const path = join(folder, 'secret');
   writeFileSync(`${path}.new`, `${randomBytes(24).toString('base64url')}\n`, { mode: 0o600 });
   renameSync(`${path}.new`, path);
 }
 
-/** Leaves the join token in a file that root alone can read. */
+/** Writes the join token to a file that only root can read. */
 export function writeJoinToken(path: string, files: JoinFiles): void {
   privateFile(path, `${joinTokenOf(files)}\n`, 0o600, { uid: 0, gid: 0 });
 }

@@ -13,14 +13,18 @@ import type { JoinFiles } from './join-files.js';
 
 const maxBodyBytes = 256 * 1024;
 const wrongSecrets = { points: 10, duration: 60 };
-/** For each wrong secret, from whomever. */
+/** Delays the reply to each wrong secret, whoever sent it. */
 const wrongSecretMs = 1000;
-/** What workers ask of the API. No dot, no `%`, no second slash: any of them can make a path that leads elsewhere (url.spec.whatwg.org). */
+/**
+ * Workers' requests to the API. A dot, a `%` or a second slash could make the path lead elsewhere
+ * (url.spec.whatwg.org).
+ */
 const workersTarget = /^\/workers(\/\w+)+(\?\w+=\w+)?$/;
 
 /**
- * Where workers join, and through which they reach the API: TLS, in root's process, since the API must not read the munge key.
- * Only what stands below `/workers/` is passed on, and the API checks the worker's own token there.
+ * The TLS server where workers join and through which they reach the API. It belongs to root's
+ * process, since the API must not read the munge key. It passes on only requests below `/workers/`;
+ * there the API checks the worker's own token.
  */
 export class JoinServer {
   readonly #config: Pick<Config, 'host' | 'port'>;
@@ -47,14 +51,15 @@ export class JoinServer {
         cert: files.certificate,
         key: files.key,
         minVersion: 'TLSv1.3',
-        // Nobody is to hold a socket of root's process for ever: a body has Node's 300 s. A reply may take all its time.
+        // No client may hold a socket of root's process for ever. A body has Node's 300 s; a reply
+        // has no limit.
         headersTimeout: 20_000,
       },
       (req, res) => {
         this.#answer(req, res).catch((error: unknown) => {
           this.#say(`the join port: ${String(error)}`);
           if (res.headersSent) res.destroy();
-          else reply(res, 500, { message: 'the controller failed; its own output says why' });
+          else reply(res, 500, { message: 'the controller failed; see its own output' });
         });
       },
     );
@@ -68,7 +73,7 @@ export class JoinServer {
     say: (line: string) => void,
   ): Promise<JoinServer> {
     const server = new JoinServer(config, files, register, say);
-    // At every address, those of IPv6 only where the machine has it.
+    // Listens at every address; those of IPv6 only where the machine has it.
     server.#server.listen({ port });
     await once(server.#server, 'listening');
     return server;
@@ -91,19 +96,21 @@ export class JoinServer {
     const address = req.socket.remoteAddress ?? '';
     const before = await this.#wrong.get(address);
     if (before !== null && before.consumedPoints >= wrongSecrets.points)
-      return reply(res, 429, { message: 'too many wrong join tokens from this address' });
+      return reply(res, 429, {
+        message: 'too many wrong join tokens from this address; try again in a minute',
+      });
     const body = await readAll(req);
     const asked = body === undefined ? undefined : joinRequestSchema.safeParse(parse(body));
     if (asked?.success !== true)
       return reply(res, 400, {
-        message: `not the request of a worker of this version: ${asked?.error ? z.prettifyError(asked.error) : 'too large'}`,
+        message: `not a join request of this version: ${asked?.error ? z.prettifyError(asked.error) : 'too large'}`,
       });
     if (!isSameSecret(asked.data.secret, this.#files.secret())) {
       await this.#wrong.penalty(address);
       await delay(wrongSecretMs);
       return reply(res, 403, {
         message:
-          'JR_JOIN_TOKEN: is not this controller’s; "jobrunner worker token" prints it there, and it may have been renewed',
+          'JR_JOIN_TOKEN: is not this controller’s, or was renewed; take the token from "jobrunner worker token" there',
       });
     }
     try {
@@ -138,7 +145,7 @@ export class JoinServer {
     const answer = await Promise.race([failed, answered]);
     if (answer instanceof Error) {
       if (errnoOf(answer) !== 'ECONNREFUSED' && errnoOf(answer) !== 'ECONNRESET') throw answer;
-      return reply(res, 503, { message: 'the API is not there now' });
+      return reply(res, 503, { message: 'the API does not answer now' });
     }
     res.writeHead(answer.statusCode ?? 502, answer.headers);
     answer.on('error', () => res.destroy());
@@ -151,7 +158,7 @@ function reply(res: ServerResponse, status: number, body: object): void {
   res.end(`${JSON.stringify(body)}\n`);
 }
 
-/** Undefined when it is larger than any worker's. */
+/** Reads a body. @returns undefined when it is larger than any worker's. */
 async function readAll(req: IncomingMessage): Promise<string | undefined> {
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -167,7 +174,7 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    // The schema refuses what is no object.
+    // The schema refuses anything but an object.
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }

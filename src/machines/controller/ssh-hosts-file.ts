@@ -22,15 +22,15 @@ import { privateFile } from '../daemons/folders.js';
 const maxBytes = 4 * 1024 ** 2;
 
 /**
- * The file of SSH hosts as it stands; undefined when there is none and none was named.
+ * Reads the SSH hosts file. @returns undefined when there is none and none was named.
  * @throws HostsFileError
  */
 export function readHostsFile({ nodesFile, isNamed }: Config['ssh']): string | undefined {
   try {
     const { mode, size } = statSync(nodesFile);
-    // It tells root which files to read as keys.
+    // The file names the files that root reads as keys.
     if ((mode & 0o022) !== 0)
-      throw new HostsFileError('others than its owner can write it; run chmod go-w');
+      throw new HostsFileError('users other than its owner can write it; run chmod go-w');
     if (size > maxBytes) throw new HostsFileError('is larger than 4 MiB');
     return readFileSync(nodesFile, 'utf8');
   } catch (error) {
@@ -40,13 +40,13 @@ export function readHostsFile({ nodesFile, isNamed }: Config['ssh']): string | u
   }
 }
 
-/** One line for the person who wrote the file. */
+/** Formats the problem as one line for the author of the file. */
 export function hostsFileProblem(ssh: Config['ssh'], error: HostsFileError): string {
   return `JR_SSH_NODES: ${ssh.nodesFile}: ${error.message}`;
 }
 
 /**
- * The hosts of the file, checked as far as that needs no key.
+ * Reads the hosts of the file and checks everything but their keys.
  * @throws ConfigError, one line, before anything is started
  */
 export function hostsOrConfigError(ssh: Config['ssh']): SshHost[] {
@@ -59,9 +59,9 @@ export function hostsOrConfigError(ssh: Config['ssh']): SshHost[] {
 }
 
 /**
- * Copies every key, password and known host to where `jr-remote` alone finds them. Nothing is changed unless all of them can
- * be used.
- * @param kept hosts that are not in the file any more but still have jobs: their keys stay
+ * Copies every key, password and known host to where only `jr-remote` finds them. Changes nothing
+ * unless all are usable.
+ * @param kept hosts that left the file but still have jobs: their keys stay
  * @throws HostsFileError
  */
 export async function layOutHosts(
@@ -97,7 +97,7 @@ export async function layOutHosts(
   const known = [...new Set(hosts.map((host) => knownHostsOf(host)))].filter((text) => text !== '');
 
   const { 'jr-remote': remote } = accounts;
-  // ssh(1) takes a key of the user's own only if nobody else can read it.
+  // ssh(1) takes a user's key only if no other user can read it.
   for (const [path, content] of files) privateFile(path, content, 0o400, remote);
   const knownText = known.map((text) => `${text}\n`).join('');
   privateFile(layout.sshKnownHosts, knownText, 0o444, { uid: 0, gid: remote.gid });
@@ -117,7 +117,8 @@ export async function layOutHosts(
     const known = checked.get(path);
     if (known !== undefined) return known;
     const key = read(`hosts.${name}.identity_file`, path);
-    // From a pipe, whose mode ssh-keygen does not mind; Node's own are sockets, which cannot be opened by name.
+    // ssh-keygen does not check a pipe's mode; Node's own pipes are sockets, which have no path to
+    // open.
     const { failed } = await execa('sh', ['-c', 'cat | ssh-keygen -y -P "" -f /dev/stdin'], {
       input: key,
       reject: false,
@@ -125,7 +126,7 @@ export async function layOutHosts(
     });
     if (failed)
       throw new HostsFileError(
-        `hosts.${name}.identity_file: ${path} is no private key without a passphrase; make one with ssh-keygen -t ed25519 -N ""`,
+        `hosts.${name}.identity_file: ${path} is not a private key without a passphrase; make one with ssh-keygen -t ed25519 -N ""`,
       );
     checked.set(path, key);
     return key;
@@ -137,7 +138,7 @@ export async function layOutHosts(
     const password = passwords[variable];
     if (password === undefined)
       throw new HostsFileError(
-        `hosts.${name}.password_variable: ${variable} is not set; set it where JobRunner is started`,
+        `hosts.${name}.password_variable: ${variable} is not set; set it in JobRunner’s environment`,
       );
     return password;
   }
@@ -150,7 +151,7 @@ export async function layOutHosts(
   }
 }
 
-/** What no host needs any more. */
+/** Removes the keys that no host needs any more. */
 export function removeOtherKeys(hosts: readonly ResolvedHost[], layout: Layout): void {
   const needed = hosts
     .flatMap((host) => [host, ...host.proxy_jump])
@@ -161,13 +162,13 @@ export function removeOtherKeys(hosts: readonly ResolvedHost[], layout: Layout):
   }
 }
 
-/** Tells the API and `jr-remote` of the hosts. */
+/** Writes the record of hosts for the API and `jr-remote`. */
 export function writeHostsRecord(record: HostsRecord, layout: Layout, accounts: Accounts): void {
   const owner = { uid: 0, gid: accounts['jr-remote'].gid };
   privateFile(layout.sshHosts, `${JSON.stringify(record, null, 2)}\n`, 0o440, owner);
 }
 
-/** @throws HostsFileError */
+/** Reads a file that a field names. @throws HostsFileError */
 function read(field: string, path: string): string {
   try {
     if (!statSync(path).isFile()) throw new HostsFileError(`${field}: ${path} is not a file`);

@@ -18,30 +18,30 @@ import { makeSshGpus, slurmdProgram, withPorts, type SshNode } from '../daemons/
 import type { Supervisor } from '../daemons/supervisor.js';
 
 const lookMs = 2000;
-/** How long nothing starts, at most, because a slurmd does not tell slurmctld of its node. */
+/** The longest time that one slurmd's missing registration keeps jobs from starting. */
 const registerMs = 60_000;
 
 export interface SshNodesParts {
   slurm: SlurmConfigParts;
-  /** All programs when these SSH hosts are there. */
+  /** Returns all programs of a stack with these SSH hosts. */
   programs: (sshNodes: string[]) => Program[];
   say: (line: string) => void;
 }
 
 /**
- * The SSH hosts as nodes of Slurm, kept in step with their file while the stack runs. A host that is taken out, or is to get other
- * CPUs, memory or GPUs, is drained and goes once nothing runs there.
+ * The SSH hosts as nodes of Slurm, kept in step with their file while the stack runs. A host that
+ * leaves, or gets other CPUs, memory or GPUs, is drained and goes once nothing runs there.
  */
 export class SshNodes {
   readonly #parts: SshNodesParts;
 
   #nodes: SshNode[] = [];
-  /** The file's hosts when it could last be used; those that are leaving are not among them. */
+  /** The hosts of the last usable file, without those that are leaving. */
   #wanted: ResolvedHost[] = [];
-  /** What stood there at the last look, to be read again only when it is something else. */
+  /** The content at the last read; undefined when the file must be read again. */
   #seen: string | undefined;
   #problem: string | null = null;
-  /** A change that failed half-way is made again. */
+  /** True after a change that failed half-way, which must be repeated. */
   #isHalfDone = false;
   /** Once there, the partition stays: jobs may wait in it. */
   #hasPartition = false;
@@ -51,7 +51,7 @@ export class SshNodes {
   }
 
   /**
-   * Writes all that the daemons read, with and for these hosts.
+   * Writes the files that the daemons read, with and for these hosts.
    * @throws ConfigError
    */
   static async open(hosts: readonly SshHost[], parts: SshNodesParts): Promise<SshNodes> {
@@ -70,15 +70,16 @@ export class SshNodes {
     return ssh;
   }
 
-  /** Slurm's names of the nodes that are there now. */
+  /** The Slurm names of the present nodes. */
   get names(): string[] {
     return this.#nodes.map(({ host }) => host.name);
   }
 
   /**
-   * Waits until these nodes' slurmds, started no earlier than that time (milliseconds since 1970), have registered. Nothing is to wait
-   * longer for those of SSH hosts: supervisord starts a slurmd until it stays, which then registers by itself.
-   * @returns those that have not after a minute, which are told of.
+   * Waits until these nodes' slurmds, started no earlier than `since` (milliseconds since 1970),
+   * have registered. Nothing waits longer for SSH hosts: supervisord starts a slurmd until it
+   * stays, and slurmd then registers by itself.
+   * @returns the nodes that have not registered after a minute, after a warning
    */
   async registered(nodes: readonly string[], since: number, signal: AbortSignal) {
     const { layout } = this.#parts.slurm;
@@ -95,11 +96,11 @@ export class SshNodes {
       await this.#reconcile(supervisor, signal);
     };
     await every(lookMs, signal, look, (error) => {
-      this.#parts.say(`looking after the SSH hosts failed: ${String(error)}`);
+      this.#parts.say(`following the SSH hosts file failed: ${String(error)}`);
     });
   }
 
-  /** A file that cannot be used changes nothing but what is said of it. */
+  /** Reads the file. An unusable one changes nothing but the reported problem. */
   async #read(): Promise<void> {
     const { config, layout, accounts } = this.#parts.slurm;
     try {
@@ -115,7 +116,7 @@ export class SshNodes {
       this.#parts.say(`${config.ssh.nodesFile} was read: ${hosts.length} SSH host(s)`);
     } catch (error) {
       if (!(error instanceof HostsFileError)) throw error;
-      // Looked at again even if it stays: a key that is missing may come.
+      // Read the file again even if it stays the same: a missing key may appear.
       this.#seen = undefined;
       const problem = hostsFileProblem(config.ssh, error);
       if (problem === this.#problem) return;
@@ -137,7 +138,7 @@ export class SshNodes {
         continue;
       }
       if (!host.leaving) {
-        this.#parts.say(`SSH host ${host.name} leaves once nothing runs there`);
+        this.#parts.say(`SSH host ${host.name} leaves once its jobs have ended`);
         const reason = `Reason=${LEAVING_REASON}`;
         await scontrol(layout, 'update', `NodeName=${host.name}`, 'State=DRAIN', reason);
       }
@@ -155,7 +156,10 @@ export class SshNodes {
     }
   }
 
-  /** Slurm takes nodes in and out only when slurmctld starts (22.05, slurm.conf(5)). What runs goes on. */
+  /**
+   * Applies a change. Slurm adds and removes nodes only when slurmctld starts (22.05,
+   * slurm.conf(5)); running jobs go on.
+   */
   async #change(
     next: readonly ResolvedHost[],
     gone: readonly string[],
@@ -169,7 +173,8 @@ export class SshNodes {
     this.#nodes = nodes;
     this.#isHalfDone = true;
     if (gone.length > 0) this.#tell();
-    // Closed, since slurmctld would start jobs on nodes whose GPUs it has not been told of yet.
+    // Close the partitions: slurmctld would start jobs on nodes whose GPUs have not been reported
+    // yet.
     this.#writeConfiguration('DOWN');
     await supervisor.reload();
     for (const name of gone) await supervisor.removeProgram(slurmdProgram(name));
@@ -179,11 +184,11 @@ export class SshNodes {
     await supervisor.startProgram('slurmctld');
     for (const name of this.names) await supervisor.startIfStopped(slurmdProgram(name));
     if (nodes.length > 0) await supervisor.startIfStopped(SSH_WATCH);
-    // Those that ran before are told to register by the watch over slurmctld.
+    // The watch over slurmctld makes the slurmds that ran before register.
     const silent = await this.registered([NODE_NAME, ...this.names], 0, signal);
     this.#writeConfiguration('UP');
     await openPartitions(layout);
-    if (silent.includes(NODE_NAME)) throw new Error('slurmctld does not answer, or our own slurmd');
+    if (silent.includes(NODE_NAME)) throw new Error('slurmctld or our own slurmd does not answer');
     this.#isHalfDone = false;
     this.#tell();
     removeOtherKeys([...this.#nodes.map(({ host }) => host), ...this.#wanted], layout);
@@ -214,7 +219,7 @@ export class SshNodes {
   }
 }
 
-/** Whether Slurm need not be told anything new of the host. */
+/** Returns whether the change of a host needs no change in Slurm. */
 function isSameForSlurm(a: ResolvedHost, b: ResolvedHost): boolean {
   return (
     a.cpus === b.cpus &&

@@ -34,8 +34,9 @@ import { stopInOrder } from './stop.js';
 import { Supervisor } from '../daemons/supervisor.js';
 
 /**
- * Starts Slurm and the API in order, stays until SIGINT or SIGTERM, and stops all that it started.
- * @throws ConfigError before anything is started; Error when a part does not come up (all is stopped again first).
+ * Starts Slurm and the API in order, stays until SIGINT or SIGTERM, and stops all it started.
+ * @throws ConfigError before anything is started; Error when a part does not come up (all is
+ *   stopped first)
  */
 export async function runStack(say: (line: string) => void): Promise<void> {
   const config = readConfig();
@@ -107,7 +108,7 @@ export async function runStack(say: (line: string) => void): Promise<void> {
         if (stopping.signal.aborted) resolve(false);
         stopping.signal.addEventListener('abort', () => resolve(false));
       }),
-      // They end when they are told to; one that fails ends all.
+      // They end when told to; the failure of one ends all.
       Promise.all(watching).then(() => false),
     ]);
     if (ended) throw new Error(`the supervisor ended; see ${join(layout.logs, 'supervisord.log')}`);
@@ -163,7 +164,7 @@ async function startInOrder(
   await openPartitions(layout);
 }
 
-/** Every variable that our own processes need of a shell's. */
+/** The variables of a shell that our own processes need. */
 const plainEnvironment = {
   PATH: '/usr/local/bin:/usr/bin:/bin',
   LANG: 'C.UTF-8',
@@ -229,7 +230,7 @@ function banner(
     `JobRunner is ready: ${gpus}, ${hardware.cpus} CPU(s), ${hardware.memoryMb} MiB for jobs`,
     `  URL    ${localUrl(config)}`,
     newToken === undefined
-      ? `  token  the one you set, or was printed at the first start (${join(layout.secrets, 'auth-token')})`
+      ? `  token  the one you set, or the one printed at the first start (${join(layout.secrets, 'auth-token')})`
       : `  token  ${newToken}   (printed this once; kept in ${join(layout.secrets, 'auth-token')})`,
     '  Ctrl-C stops everything.',
   ].join('\n');

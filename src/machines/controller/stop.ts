@@ -5,11 +5,13 @@ import { closePartitions } from '../daemons/partitions.js';
 import { slurmdProgram } from '../daemons/ssh-nodes.js';
 import type { Supervisor } from '../daemons/supervisor.js';
 
-/** From their SIGTERM on; Slurm itself would wait for KillWait, but `docker stop` grants 10 s for everything. */
+/**
+ * Time after SIGTERM; Slurm itself would wait for KillWait, but `docker stop` grants 10 s in all.
+ */
 const jobsGraceMs = 4000;
-/** What runs a job on an SSH host has to end it there first. */
+/** The process of an SSH host's job must end the job there first. */
 const sshJobsGraceMs = 7000;
-/** How long the jobs' own processes are waited for. */
+/** The longest wait for the jobs' own processes. */
 const jobsEndMs = 15_000;
 
 /** Stops the API, ends the jobs, then stops the daemons, the last started first. */
@@ -22,17 +24,20 @@ export async function stopInOrder(
     process.stderr.write(`${String(error)}\n`);
   });
   await endRunningJobs(layout, sshNodes);
-  // Not beside slurmctld: one that cannot tell it of a job's end tries for ten seconds more.
+  // Stop it before slurmctld: a slurmd that cannot report a job's end tries for ten seconds more.
   await supervisor.shutdown(['slurmd', ...sshNodes.map(slurmdProgram)]);
 }
 
-/** A job outlives slurmd by design. Taking the node down ends them as NODE_FAIL, which says what happened. */
+/**
+ * Ends running jobs, which outlive slurmd by design. A node that is down ends them as NODE_FAIL,
+ * the true reason.
+ */
 async function endRunningJobs(layout: Layout, sshNodes: readonly string[]): Promise<void> {
   await closePartitions(layout);
   const nodes = [NODE_NAME, ...sshNodes];
   const reason = 'Reason=JobRunner stopped';
   await scontrol(layout, 'update', `NodeName=${nodes.join(',')}`, 'State=DOWN', reason);
-  // squeue forgets a job with its node; its processes are what must end.
+  // squeue forgets a job with its node; wait for its processes instead.
   const started = Date.now();
   const left = new Set(nodes);
   while (left.size > 0 && Date.now() - started < jobsEndMs) {

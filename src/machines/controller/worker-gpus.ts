@@ -3,21 +3,22 @@ import type { Layout } from '../../config/layout.js';
 import { WORKERS_PARTITION } from '../../cluster/slurm/partitions.js';
 import { scontrol } from '../daemons/job-processes.js';
 
-/** Each worker sees within a second or two that slurmctld was started again. */
+/** Each worker notices a restart of slurmctld within a second or two. */
 const maxMs = 20_000;
 const lookMs = 100;
-const reason = 'not heard of since slurmctld was restarted';
+const reason = 'silent since slurmctld was restarted';
 
 /**
- * Opens the partition of the workers after a start of slurmctld, once the workers have told it of their GPUs and it has counted
- * anew what running jobs have of them: 22.05 would else give the same GPU to the next job, too ("overallocated resources"). A worker
- * that is not heard of is drained until it is.
+ * Opens the workers' partition after a start of slurmctld, once the workers have reported their
+ * GPUs and slurmctld has recounted the running jobs' share of them. Otherwise 22.05 would give the
+ * same GPU to the next job, too ("overallocated resources"). A silent worker is drained until it
+ * reports.
  */
 export class WorkerGpus {
   readonly #layout: Layout;
   readonly #say: (line: string) => void;
 
-  /** Drained by us. */
+  /** Workers that we have drained. */
   readonly #late = new Set<string>();
 
   constructor(layout: Layout, say: (line: string) => void) {
@@ -25,7 +26,7 @@ export class WorkerGpus {
     this.#say = say;
   }
 
-  /** To be called when slurmctld answers after its start. */
+  /** Must be called when slurmctld answers after its start. */
   async open(signal: AbortSignal): Promise<void> {
     for (const deadline = Date.now() + maxMs; Date.now() < deadline && !signal.aborted;) {
       if ((await this.#silent())?.length === 0) break;
@@ -41,7 +42,7 @@ export class WorkerGpus {
     await this.#update(`PartitionName=${WORKERS_PARTITION}`, 'State=UP');
   }
 
-  /** Lets workers that were late take jobs again. To be called again and again. */
+  /** Lets late workers take jobs again. Must be called repeatedly. */
   async look(): Promise<void> {
     if (this.#late.size === 0) return;
     const workers = await this.#workers();
@@ -50,17 +51,19 @@ export class WorkerGpus {
     await this.#countAnew();
     for (const { name, line } of back) {
       this.#late.delete(name);
-      // One that somebody else has drained meanwhile is left alone.
+      // Leave a worker alone when somebody else has drained it meanwhile.
       if (line.includes(reason)) await this.#update(`NodeName=${name}`, 'State=RESUME');
     }
   }
 
-  /** A reconfiguration takes what running jobs have of each GPU from the jobs themselves. */
+  /** Recounts the GPUs in use: a reconfiguration reads them from the running jobs themselves. */
   async #countAnew(): Promise<void> {
     await scontrol(this.#layout, 'reconfigure');
   }
 
-  /** Those that slurmctld knows from its own notes only, and may start jobs on. */
+  /**
+   * Returns workers that slurmctld knows only from its saved state, where it may still start jobs.
+   */
   async #silent(): Promise<string[] | undefined> {
     const workers = await this.#workers();
     return workers
@@ -68,7 +71,7 @@ export class WorkerGpus {
       .map((worker) => worker.name);
   }
 
-  /** Undefined when slurmctld does not say. */
+  /** Returns the workers' nodes; undefined when slurmctld does not answer. */
   async #workers() {
     const nodes = await scontrol(this.#layout, 'show', 'node', '--oneliner');
     return nodes

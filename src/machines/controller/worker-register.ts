@@ -22,29 +22,29 @@ import { privateFile } from '../daemons/folders.js';
 import { scontrol } from '../daemons/job-processes.js';
 import type { SlurmConfigParts } from '../daemons/slurm-config.js';
 
-/** A worker that cannot be one; the message is for whoever starts it. */
+/** A refused worker; the message is for the person who starts the worker. */
 export class JoinRefusal extends Error {
   override readonly name = 'JoinRefusal';
 }
 
-/** munge takes nothing that is older than 5 minutes (munge(7)). */
+/** munge refuses a credential older than 5 minutes (munge(7)). */
 const maxSkewMs = 2 * 60_000;
 
-/** Which workers there are; root's, who alone can hand over the munge key. */
+/** The record of workers. It is root's, since only root can send the munge key. */
 export class WorkerRegister {
   readonly #parts: Pick<SlurmConfigParts, 'config' | 'layout' | 'accounts' | 'app'> & {
-    /** As `slurmd -V` says. */
+    /** As `slurmd -V` prints it. */
     slurm: string;
     timeoutSeconds: number;
   };
 
   readonly #layout: Layout;
-  /** One change of the record at a time: each reads it, asks Slurm, and writes it anew. */
+  /** Changes the record one at a time: each change reads it, asks Slurm, and writes it anew. */
   readonly #turns = new KeyLock<'record'>();
 
   constructor(
     parts: Pick<SlurmConfigParts, 'config' | 'layout' | 'accounts' | 'app'> & {
-      /** As `slurmd -V` says. */
+      /** As `slurmd -V` prints it. */
       slurm: string;
       timeoutSeconds: number;
     },
@@ -61,14 +61,14 @@ export class WorkerRegister {
     return workersRecordSchema.parse(JSON.parse(text)).workers;
   }
 
-  /** @throws JoinRefusal */
+  /** Admits a worker. @throws JoinRefusal */
   admit(asked: JoinRequest): Promise<JoinReply> {
     return this.#turns.hold('record', () => this.#admit(asked));
   }
 
   /**
-   * Takes a worker out of Slurm and keeps its name for it.
-   * @returns the name of the worker whose token that is.
+   * Removes a worker from Slurm and keeps its name for it.
+   * @returns the name of the worker with that token
    */
   dismiss(token: string): Promise<string | undefined> {
     return this.#turns.hold('record', () => this.#dismiss(token));
@@ -78,7 +78,7 @@ export class WorkerRegister {
     const hash = digestOf(token).toString('hex');
     const worker = this.all().find(({ token_hash }) => isSameSecret(token_hash, hash));
     if (worker === undefined) return undefined;
-    // First, so that no placeholder is submitted for it any more.
+    // Mark it first, so that no new placeholder is submitted for it.
     this.#write(this.all().map((one) => (one.name === worker.name ? { ...one, left: true } : one)));
     await this.#cancelHolds(worker.name);
     await scontrol(this.#layout, 'delete', `NodeName=${worker.name}`);
@@ -98,10 +98,8 @@ export class WorkerRegister {
     );
     const name = before?.name ?? free;
     if (name === undefined)
-      throw new JoinRefusal(
-        `there are ${maxWorkers} workers already, which is the most there can be`,
-      );
-    // Slurm keeps what it knew of the node, which may have other GPUs or memory now.
+      throw new JoinRefusal(`there are already ${maxWorkers} workers, the maximum`);
+    // Slurm keeps the node's old GPUs and memory, which may have changed.
     if (names.has(name)) await this.#forget(name);
 
     const workerToken = randomBytes(24).toString('base64url');
@@ -129,17 +127,20 @@ export class WorkerRegister {
     };
   }
 
-  /** What ran there when the worker was last seen is gone with that. */
+  /** Removes the node. Its jobs from before the worker's return are gone. */
   async #forget(name: string): Promise<void> {
     const node = `NodeName=${name}`;
     await scontrol(this.#layout, 'update', node, 'State=DOWN', 'Reason=the worker has joined anew');
     await this.#cancelHolds(name);
     const said = await scontrol(this.#layout, 'delete', node);
     if (said === undefined)
-      throw new JoinRefusal(`Slurm still has jobs on ${name}: try again in a moment`);
+      throw new JoinRefusal(`Slurm still has jobs on ${name}; try again in a moment`);
   }
 
-  /** The placeholders of a paused GPU; one that waits for a node that is deleted would wait for whichever comes next in its place. */
+  /**
+   * Cancels the placeholders of paused GPUs: one that waits for a deleted node would wait for its
+   * successor.
+   */
   async #cancelHolds(name: string): Promise<void> {
     await execa(
       'scancel',
@@ -161,24 +162,24 @@ export class WorkerRegister {
     const { root } = this.#layout;
     if (asked.root !== root)
       throw new JoinRefusal(
-        `JR_ROOT: is ${asked.root} there and ${root} on the controller; jobs name paths below it, so set the same`,
+        `JR_ROOT: is ${asked.root} on the worker and ${root} on the controller; jobs name paths below it, so set the same on both`,
       );
     if (asked.app_root !== app.root)
       throw new JoinRefusal(
-        `the program lies in ${asked.app_root} there and in ${app.root} on the controller; jobs name files below it, so put both in the same place, as the image does`,
+        `the program is in ${asked.app_root} on the worker and in ${app.root} on the controller; jobs name files below it, so use the same path on both, as the image does`,
       );
     if (asked.slurm !== slurm)
       throw new JoinRefusal(
-        `there is ${asked.slurm} there and ${slurm} on the controller: run the same version on both`,
+        `Slurm is ${asked.slurm} on the worker and ${slurm} on the controller; run the same version on both`,
       );
     const { uid, gid } = accounts.slurm;
     if (asked.ids.slurm !== `${uid}:${gid}`)
       throw new JoinRefusal(
-        `the user slurm is ${asked.ids.slurm} there and ${uid}:${gid} on the controller; Slurm knows users by number, so make them the same, as the image does`,
+        `the user slurm is ${asked.ids.slurm} on the worker and ${uid}:${gid} on the controller; Slurm knows users by number, so make them the same, as the image does`,
       );
     if (asked.ids.jobs !== idsOfJobUsers(accounts))
       throw new JoinRefusal(
-        'runner, jr-job1 and the others that jobs run as are not all there on both machines under the same numbers (getent passwd); Slurm knows users by number, so make them the same, as the image does where JR_JOB_USERS is the same',
+        'the users of jobs (runner, jr-job1 …) differ in number or uid between the worker and the controller (getent passwd); Slurm knows users by number, so make them the same, as the image does with the same JR_JOB_USERS',
       );
     const { munge_key_sha256: keyDigest } = asked;
     if (
@@ -186,12 +187,12 @@ export class WorkerRegister {
       !isSameSecret(keyDigest, digestOf(this.#mungeKey()).toString('hex'))
     )
       throw new JoinRefusal(
-        `JR_MUNGE_KEY_FILE: is not the key of this cluster; copy ${this.#mungeKeyPath} from the controller, or leave it unset`,
+        `JR_MUNGE_KEY_FILE: is not this cluster’s key; copy ${this.#mungeKeyPath} from the controller, or leave it unset`,
       );
     const skew = asked.now - Date.now();
     if (Math.abs(skew) > maxSkewMs)
       throw new JoinRefusal(
-        `the clock there is ${Math.round(Math.abs(skew) / 1000)} s ${skew < 0 ? 'behind' : 'ahead'}: set it right`,
+        `the worker’s clock is ${Math.round(Math.abs(skew) / 1000)} s ${skew < 0 ? 'behind' : 'ahead'}; correct it`,
       );
   }
 

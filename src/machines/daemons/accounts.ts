@@ -4,20 +4,20 @@ import { readGroups, readJobUsers, readUnixUsers, type UnixUser } from '../../co
 
 export type Account = Pick<UnixUser, 'uid' | 'gid'>;
 
-/** The users of the stack; docker/make-users.sh makes them. */
+/** The Unix users of the stack; docker/make-users.sh makes them. */
 export type Accounts = Record<
   'munge' | 'mysql' | 'slurm' | 'jobrunner' | 'runner' | 'jr-remote',
   Account
 > & {
-  /** Those that jobs run as, `runner` among them; each one's group is that of what is its alone. */
+  /** The users of jobs, `runner` among them; each one's group is for its own files. */
   jobs: UnixUser[];
-  /** The group of all who run jobs, through which datasets are read. */
+  /** The group of all users of jobs, through which they read datasets. */
   jobsGroup: number;
-  /** The group of those who may talk to munged. */
+  /** The group of users who may talk to munged. */
   slurmGroup: number;
 };
 
-/** @throws ConfigError when one is missing. */
+/** Finds the Unix users. @throws ConfigError when one is missing. */
 export function findAccounts(): Accounts {
   const users = readUnixUsers();
   const groups = readGroups();
@@ -25,7 +25,7 @@ export function findAccounts(): Accounts {
   const group = (name: string): number => groups.get(name) ?? missing('group', name);
   user('jr-job1');
   const runner = user('runner');
-  // As docker/make-users.sh of an earlier version left it.
+  // An earlier version's docker/make-users.sh left the user so.
   if (runner.gid !== group('jr-owner')) missing('user runner in the group', 'jr-owner');
   return {
     munge: user('munge'),
@@ -40,12 +40,14 @@ export function findAccounts(): Accounts {
   };
 }
 
-/** The numbers of all users that jobs run as, as a digest: on all machines of a cluster they are to be the same. */
+/**
+ * Digests the numbers of all users of jobs, which must be the same on all machines of a cluster.
+ */
 export function idsOfJobUsers({ jobs }: Pick<Accounts, 'jobs'>): string {
   const lines = jobs.map(({ name, uid, gid }) => `${name}:${uid}:${gid}\n`).sort();
   return createHash('sha256').update(lines.join('')).digest('hex').slice(0, 16);
 }
 
 function missing(kind: string, name: string): never {
-  throw new ConfigError(`there is no ${kind} ${name}: run docker/make-users.sh as root`);
+  throw new ConfigError(`the ${kind} ${name} is missing; run docker/make-users.sh as root`);
 }

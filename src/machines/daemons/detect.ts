@@ -27,14 +27,14 @@ import { packageRoot } from '../../config/package-root.js';
 const MB = 1024 ** 2;
 const smiTimeoutMs = 30_000;
 
-/** What this machine gives to jobs: what the settings say, else what is found. */
+/** The resources of this machine for jobs, as set or else as detected. */
 export interface Hardware {
   cpus: number;
   memoryMb: number;
   gpus: Gpu[];
 }
 
-/** @throws ConfigError for a setting that this machine cannot keep. */
+/** Detects the hardware. @throws ConfigError for a setting that this machine cannot fulfil. */
 export async function detectHardware(
   node: Config['node'],
   simulatedGpuFolder: string,
@@ -42,7 +42,7 @@ export async function detectHardware(
   const present = presentMemoryMb();
   if (node.memoryMb !== undefined && node.memoryMb > present)
     throw new ConfigError(
-      `JR_REAL_MEM_MB: ${node.memoryMb} is more than the ${present} MiB there are; leave it unset to use what there is`,
+      `JR_REAL_MEM_MB: ${node.memoryMb} is more than the ${present} MiB of this machine; leave it unset to detect the memory`,
     );
   return {
     cpus: node.cpus ?? availableParallelism(),
@@ -55,7 +55,9 @@ export async function detectHardware(
   };
 }
 
-/** The machine's memory, or the container's limit where that is less (cgroup v2, then v1). */
+/**
+ * Returns the machine's memory, or the container's limit where that is less (cgroup v2, then v1).
+ */
 function presentMemoryMb(): number {
   const limits = ['/sys/fs/cgroup/memory.max', '/sys/fs/cgroup/memory/memory.limit_in_bytes']
     .filter((path) => existsSync(path))
@@ -65,8 +67,9 @@ function presentMemoryMb(): number {
 }
 
 /**
- * Pairs the device files this container was given with the driver's names for them. Slurm hands out minor numbers, which
- * CUDA does not understand in a container that holds only some of the machine's GPUs; a UUID is right everywhere.
+ * Pairs the device files of this container with the driver's names for them. Slurm hands out minor
+ * numbers; CUDA cannot use those in a container with only some of the machine's GPUs. A UUID is
+ * right everywhere.
  */
 async function findGpus(wanted: number | undefined): Promise<Gpu[]> {
   const minors = readdirSync('/dev')
@@ -76,7 +79,7 @@ async function findGpus(wanted: number | undefined): Promise<Gpu[]> {
     .sort((a, b) => a - b);
   if (wanted !== undefined && wanted > minors.length)
     throw new ConfigError(
-      `JR_NUM_GPUS: ${wanted} asked for, ${minors.length} found as /dev/nvidiaN; start the container with --gpus all, or leave it unset`,
+      `JR_NUM_GPUS: is ${wanted}, but ${minors.length} were found as /dev/nvidiaN; start the container with --gpus all, or leave it unset`,
     );
   const used = minors.slice(0, wanted);
   if (used.length === 0) return [];
@@ -86,7 +89,7 @@ async function findGpus(wanted: number | undefined): Promise<Gpu[]> {
     const row = byMinor.get(minor);
     if (row === undefined)
       throw new ConfigError(
-        `GPU /dev/nvidia${minor} is there but nvidia-smi does not list it: check the driver, or set JR_NUM_GPUS=0`,
+        `nvidia-smi does not list the GPU /dev/nvidia${minor}; check the driver, or set JR_NUM_GPUS=0`,
       );
     const { uuid, model, memoryMb } = row;
     return { index, device: `/dev/nvidia${minor}`, uuid, model, memoryMb };
@@ -97,7 +100,7 @@ async function askNvidiaSmi(): Promise<SmiRow[]> {
   const { stdout } = await execa('nvidia-smi', smiArguments, { timeout: smiTimeoutMs }).catch(
     (cause: unknown) => {
       throw new ConfigError(
-        'there are /dev/nvidiaN but nvidia-smi does not work: set NVIDIA_DRIVER_CAPABILITIES=compute,utility, or JR_NUM_GPUS=0',
+        '/dev/nvidiaN exist but nvidia-smi does not work; set NVIDIA_DRIVER_CAPABILITIES=compute,utility, or JR_NUM_GPUS=0',
         { cause },
       );
     },
@@ -107,13 +110,14 @@ async function askNvidiaSmi(): Promise<SmiRow[]> {
 
 function minorOf(row: SmiRow): number {
   const path = `/proc/driver/nvidia/gpus/${row.busId}/information`;
-  // Some container runtimes hide the driver's folder; there the order of the devices is all there is to go by.
+  // Some container runtimes hide the driver's folder; only the order of the devices is left there.
   return existsSync(path) ? (parseDeviceMinor(readFileSync(path, 'utf8')) ?? row.index) : row.index;
 }
 
 /**
- * What Slurm takes for GPUs. It wants device nodes (24.11 gives a job no SLURM_JOB_GPUS for plain files), which a container
- * without CAP_MKNOD cannot make; a link to one that is there will do, under a name that ends in the GPU's number.
+ * Makes the devices that Slurm takes for GPUs. It wants device nodes: 24.11 gives a job no
+ * SLURM_JOB_GPUS for plain files. A container without CAP_MKNOD cannot make one; a link to an
+ * existing one will do, under a name that ends in the GPU's number.
  */
 function simulateGpus(count: number, folder: string): Gpu[] {
   rmSync(folder, { recursive: true, force: true });
@@ -128,9 +132,10 @@ function simulateGpus(count: number, folder: string): Gpu[] {
 }
 
 /**
- * A node of a number that no driver has (240 to 254 are for local use: kernel.org/doc/Documentation/admin-guide/devices.txt): with
- * cgroups a job is denied the devices it was not given, and must not be denied /dev/null by that. A container without
- * CAP_MKNOD has no writable cgroups either; there a link to /dev/null will do.
+ * Makes a device node with a number that no driver has (240 to 254 are for local use:
+ * kernel.org/doc/Documentation/admin-guide/devices.txt). cgroups deny a job the devices of others,
+ * which must not include /dev/null. A container without CAP_MKNOD has no writable cgroups either; a
+ * link to /dev/null will do there.
  */
 export function makeDevice(path: string, minor: number): void {
   const made = spawnSync('mknod', [path, 'c', '240', String(minor)], { stdio: 'ignore' });

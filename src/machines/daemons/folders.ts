@@ -29,8 +29,8 @@ import type { Account, Accounts } from './accounts.js';
 import type { Layout } from '../../config/layout.js';
 
 /**
- * Makes every folder with the owner and mode that keep the parts apart. `JR_ROOT` itself is root's: whoever could
- * rename the daemons' folders could become root.
+ * Makes every folder with the owner and mode that keep the parts apart. `JR_ROOT` itself is root's:
+ * a user who could rename the daemons' folders could become root.
  */
 export function makeFolders(
   layout: Layout,
@@ -46,11 +46,12 @@ export function makeFolders(
   folder(layout.run, 0o755, root);
   folder(layout.logs, 0o755, root);
   folder(layout.databaseFolder, 0o700, jobrunner);
-  // Root's, since root writes in it: in a folder of the API's, the API could lead root astray with a link.
+  // Root writes here: in a folder of the API's, the API could mislead root with a link.
   folder(layout.secrets, 0o750, { uid: 0, gid: jobrunner.gid });
-  // All jobs read these; the set-group-ID bit hands the group on to what the API makes in it.
+  // All jobs read these; the set-group-ID bit hands the group on to the files that the API makes in
+  // them.
   folder(layout.datasets, 0o2750, sharedWithJobs);
-  // What is in these is each user's own, and a job knows where to look.
+  // The content belongs to one user each, and a job knows its own path.
   for (const path of [layout.results, layout.jobLogs, layout.jobScripts]) {
     giveToOwner(path, accounts);
     folder(path, 0o710, sharedWithJobs);
@@ -60,29 +61,32 @@ export function makeFolders(
   folder(layout.slurmSpool, 0o755, root);
   folder(layout.mysqlData, 0o700, mysql);
   folder(layout.mungeFolder, 0o700, munge);
-  // Closed to jobs: with munge's word for who they are they could submit, change and cancel under any account of their Unix user's.
+  // Closed to jobs: with munge's credentials they could submit, change and cancel under any account
+  // of their Unix user.
   folder(layout.mungeRun, 0o750, { uid: munge.uid, gid: accounts.slurmGroup });
   folder(layout.mysqlRun, 0o755, mysql);
   folder(join(layout.jobEnded, '..'), 0o755, root);
   folder(layout.screens, 0o711, root);
-  // screen(1) takes no folder that is open to others.
+  // screen(1) refuses a folder that is open to others.
   for (const user of accounts.jobs) folder(join(layout.screens, user.name), 0o700, user);
 
   folder(layout.gitQueue, 0o700, jobrunner);
 
   folder(join(layout.root, 'remote'), 0o755, root);
   folder(layout.sshJobs, 0o2750, { uid: jobrunner.uid, gid: remote.gid });
-  // Each key in it is jr-remote's alone; the API, though of its group, can read none.
+  // Each key in it is readable only by jr-remote; the API, though in its group, can read none.
   folder(layout.sshKeys, 0o710, { uid: 0, gid: remote.gid });
   folder(layout.sshState, 0o700, remote);
   folder(dirname(layout.sshStatus), 0o2750, { uid: remote.uid, gid: jobrunner.gid });
   folder(layout.sshGpus, 0o755, root);
 
-  // Root's, as `jobrunner add` is run by root; the API only reads it. One of the user's own choice is the user's to make.
+  // Root's, as root runs `jobrunner add`; the API only reads the file. A file of the user's own
+  // choice is theirs to make.
   if (jobsFile === join(layout.root, 'jobs.txt') && !existsSync(jobsFile))
     privateFile(jobsFile, '', 0o640, { uid: 0, gid: jobrunner.gid });
 
-  // The API's, which writes into it what is paused; to others it is open for reading. An editor may have made it anew, as root.
+  // The API's, which records pauses in it; others may read it. An editor may have made it anew, as
+  // root.
   if (stateFile === join(layout.root, 'gpu_scheduler_state.json')) {
     if (!existsSync(stateFile)) privateFile(stateFile, '{}\n', 0o644, jobrunner);
     else if (lstatSync(stateFile).isFile()) chownSync(stateFile, jobrunner.uid, jobrunner.gid);
@@ -96,8 +100,8 @@ export function makeFolders(
 }
 
 /**
- * Leaves the secrets where the API alone can read them, so that none has to stand in an environment.
- * @returns the token, and whether it was made just now.
+ * Stores the secrets where only the API can read them, so that none has to be in an environment.
+ * @returns the token, and whether it was made just now
  */
 export function keepSecrets(
   config: Config,
@@ -126,26 +130,29 @@ export function keepSecrets(
 const setGroupId = 0o2000;
 
 /**
- * What jobs left in there before each user had a group was everybody's; then the folder handed its own group on. What is jr-remote's
- * stays so: a job of the owner's could put links in the way of one that an SSH host still runs.
+ * Gives job folders from before each user had a group to the owner's group; the folder above then
+ * handed its own group on. jr-remote's stay: the owner's jobs could put links in the way of one
+ * that an SSH host still runs.
  */
 function giveToOwner(path: string, { runner, jobsGroup }: Accounts): void {
   if (!existsSync(path) || (statSync(path).mode & setGroupId) === 0) return;
   for (const entry of readdirSync(path, { withFileTypes: true })) {
     if (!entry.isDirectory()) continue;
-    // The API, whose folder it is, may have put a link in its place.
+    // The API owns the folder and may have put a link in its place.
     const folder = openSync(join(path, entry.name), constants.O_DIRECTORY | constants.O_NOFOLLOW);
     if (fstatSync(folder).gid === jobsGroup) fchownSync(folder, -1, runner.gid);
     closeSync(folder);
   }
 }
 
-/** @throws ConfigError when a folder above `JR_ROOT` is closed to the daemons' users. */
+/**
+ * Checks the folders above `JR_ROOT`. @throws ConfigError when one is closed to the daemons' users.
+ */
 function refuseClosedParents(path: string): void {
   for (let parent = dirname(path); parent !== '/'; parent = dirname(parent)) {
     if ((statSync(parent).mode & 0o001) === 0)
       throw new ConfigError(
-        `JR_ROOT: ${path} cannot be reached by the user jobrunner, since ${parent} is closed; name another folder, or open that one with chmod o+x`,
+        `JR_ROOT: the user jobrunner cannot reach ${path}, since ${parent} is closed; name another folder, or run chmod o+x ${parent}`,
       );
   }
 }
@@ -153,11 +160,11 @@ function refuseClosedParents(path: string): void {
 function folder(path: string, mode: number, owner: Account): void {
   mkdirSync(path, { recursive: true });
   chownSync(path, owner.uid, owner.gid);
-  // After chown, which clears the set-group-ID bit; and free of the umask.
+  // After chown, which clears the set-group-ID bit, and regardless of the umask.
   chmodSync(path, mode);
 }
 
-/** Writes a file anew under its name, whole or not at all. */
+/** Replaces a file under its name, whole or not at all. */
 export function privateFile(
   path: string,
   content: string | Buffer,
@@ -169,7 +176,8 @@ export function privateFile(
   const file = openSync(fresh, 'wx', 0o600);
   try {
     writeFileSync(file, content);
-    // On the descriptor: the folder may be a daemon's own, which could put a link in the name's place.
+    // Use the descriptor: the folder may belong to a daemon, which could put a link in the name's
+    // place.
     fchownSync(file, owner.uid, owner.gid);
     fchmodSync(file, mode);
     fsyncSync(file);

@@ -2,8 +2,9 @@ import { lookup } from 'node:dns/promises';
 import { hostname } from 'node:os';
 
 /**
- * Whether this machine's own name leads to loopback. Under NoInAddrAny Slurm's daemons listen on that address and no
- * other (slurm.conf(5)); in a container it is the address on the container network, where their clients do not look.
+ * Returns whether this machine's own name leads to loopback. Under NoInAddrAny, Slurm's daemons
+ * listen only on the name's address (slurm.conf(5)); in a container that is on the container
+ * network, where their clients do not look.
  */
 export async function nameIsLoopback(name = hostname()): Promise<boolean> {
   const address = await lookup(name, { family: 4 }).catch((error: NodeJS.ErrnoException) => {

@@ -18,8 +18,8 @@ export interface Installation {
 }
 
 /**
- * Finds program files that the API's user and the jobs' user can read. A clone in /root, or a Node in root's home, is closed
- * to them; then both are copied to `JR_ROOT/app`, once per build.
+ * Finds program files that the API's user and the jobs' users can read. They cannot read a clone in
+ * /root, or a Node in root's home; then both are copied to `JR_ROOT/app`, once per build.
  */
 export async function installApp(layout: Layout): Promise<Installation> {
   const here = { node: process.execPath, root: packageRoot };

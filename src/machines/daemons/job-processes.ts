@@ -2,7 +2,10 @@ import { execa } from 'execa';
 import { errnoOf } from '../../errors.js';
 import { NODE_NAME, type Layout } from '../../config/layout.js';
 
-/** The processes of the jobs on that node, by Slurm's job number; empty while slurmd does not answer. */
+/**
+ * Returns the processes of the jobs on that node, by Slurm's job number; empty while slurmd does
+ * not answer.
+ */
 export async function jobProcesses(
   layout: Layout,
   node = NODE_NAME,
@@ -10,7 +13,10 @@ export async function jobProcesses(
   return parsePids((await scontrol(layout, 'listpids', '*', node)) ?? '');
 }
 
-/** @param listed what `scontrol listpids` prints: `PID JOBID STEPID LOCALID GLOBALID` lines below a header. */
+/**
+ * Parses processes by job. @param listed the output of `scontrol listpids`: `PID JOBID STEPID
+ * LOCALID GLOBALID` lines below a header
+ */
 export function parsePids(listed: string): Map<number, number[]> {
   const jobs = new Map<number, number[]>();
   for (const [, pid, jobId] of listed.matchAll(/^(\d+)\s+(\d+)\s/gm))
@@ -18,12 +24,12 @@ export function parsePids(listed: string): Map<number, number[]> {
   return jobs;
 }
 
-/** Ends them at once; one that has ended meanwhile is no error. */
+/** Kills the processes; one that has already ended is no error. */
 export function killAll(pids: readonly number[]): void {
   signalAll(pids, 'SIGKILL');
 }
 
-/** Sends each of them the signal; one that has ended meanwhile is no error. */
+/** Sends each process the signal; one that has already ended is no error. */
 export function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
   for (const pid of pids) {
     try {
@@ -34,7 +40,10 @@ export function signalAll(pids: readonly number[], signal: NodeJS.Signals): void
   }
 }
 
-/** The jobs that Slurm has on that node, those on their way out too; undefined when it does not say. */
+/**
+ * Returns the jobs that Slurm has on that node, completing ones included; undefined when Slurm does
+ * not answer.
+ */
 export async function squeueOn(layout: Layout, node: string): Promise<string[] | undefined> {
   const { failed, stdout } = await execa(
     'squeue',
@@ -44,7 +53,10 @@ export async function squeueOn(layout: Layout, node: string): Promise<string[] |
   return failed ? undefined : stdout.split('\n').filter((line) => line.trim() !== '');
 }
 
-/** What scontrol printed, or undefined when it failed: it does when there is nothing to tell of. */
+/**
+ * Returns the output of scontrol, or undefined on failure; scontrol also fails when there is
+ * nothing to list.
+ */
 export async function scontrol(layout: Layout, ...args: string[]): Promise<string | undefined> {
   const { failed, stdout } = await execa('scontrol', args, {
     reject: false,

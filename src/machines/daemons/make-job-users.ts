@@ -5,12 +5,12 @@ import { packageRoot } from '../../config/package-root.js';
 import { readUnixUsers, unixUserName } from '../../config/unix-users.js';
 
 /**
- * Makes those users that jobs run as of which there are fewer than wanted, as root: a container made anew has those of its image.
- * @param wanted besides the owner's
- * @throws ConfigError when they cannot be made, as on a root file system that is read-only.
+ * Makes the missing Unix users of jobs, as root: a new container only has those of its image.
+ * @param wanted number of users besides the owner's
+ * @throws ConfigError when that fails, as on a read-only root file system
  */
 export async function makeJobUsers(wanted: number, say: (line: string) => void): Promise<void> {
-  // They are made in the order of their numbers.
+  // Users are made in the order of their numbers.
   if (readUnixUsers().has(unixUserName(wanted))) return;
   say(`Making the Unix users up to ${unixUserName(wanted)} …`);
   const made = await execa(join(packageRoot, 'docker/make-users.sh'), {
@@ -23,6 +23,6 @@ export async function makeJobUsers(wanted: number, say: (line: string) => void):
   });
   if (made.failed)
     throw new ConfigError(
-      `JR_JOB_USERS: the Unix users up to ${unixUserName(wanted)} could not be made: ${made.stderr.trim() || made.shortMessage}`,
+      `JR_JOB_USERS: cannot make the Unix users up to ${unixUserName(wanted)}: ${made.stderr.trim() || made.shortMessage}`,
     );
 }

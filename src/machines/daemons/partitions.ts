@@ -8,28 +8,34 @@ import {
 } from '../../cluster/slurm/partitions.js';
 import { scontrol } from './job-processes.js';
 
-/** Nothing starts any more; what waits stays waiting. A start of slurmctld sets it up again, as slurm.conf has it. */
+/**
+ * Closes the partitions: nothing starts any more, and waiting jobs wait. A start of slurmctld
+ * resets them to slurm.conf.
+ */
 export async function closePartitions(layout: Layout): Promise<void> {
   for (const partition of [MAIN_PARTITION, SSH_PARTITION, WORKERS_PARTITION, PLACEHOLDER_PARTITION])
     await scontrol(layout, 'update', `PartitionName=${partition}`, 'State=DOWN');
 }
 
-/** For placeholders alone. Those that ran when the stack was stopped are lost: the API sets new ones before it listens. */
+/**
+ * Opens them for placeholders only. A stop of the stack loses the old ones: the API sets new ones
+ * before it listens.
+ */
 export async function openForPlaceholders(layout: Layout): Promise<void> {
   await scontrol(layout, 'update', `PartitionName=${PLACEHOLDER_PARTITION}`, 'State=UP');
 }
 
-/** The placeholders come first, so that they have their GPUs before a job can. Workers' is opened by WorkerGpus. */
+/** Opens them after the placeholders have their GPUs. WorkerGpus opens the workers' partition. */
 export async function openPartitions(layout: Layout): Promise<void> {
   for (const partition of [PLACEHOLDER_PARTITION, MAIN_PARTITION, SSH_PARTITION])
     await scontrol(layout, 'update', `PartitionName=${partition}`, 'State=UP');
 }
 
 /**
- * Waits until each node's slurmd, started no earlier than that time (milliseconds since 1970), has told slurmctld of the node's
- * GPUs. Slurm 22.05 takes a node for ready before that when it was so at a crash, and then starts jobs without the GPUs they
- * ask for.
- * @returns those that have not after `timeoutMs`.
+ * Waits until each node's slurmd, started no earlier than `since` (milliseconds since 1970), has
+ * reported the node's GPUs to slurmctld. After a crash, Slurm 22.05 believes a node's old state
+ * before that, and starts jobs without the GPUs they ask for.
+ * @returns the nodes that have not reported within `timeoutMs`
  */
 export async function waitForNodes(
   layout: Layout,

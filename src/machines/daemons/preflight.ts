@@ -14,12 +14,12 @@ import { errnoOf } from '../../errors.js';
 import type { Layout } from '../../config/layout.js';
 import { refuseTakenPort } from '../../config/taken-port.js';
 
-/** Below this the daemons' own logs and database would soon fail. */
+/** With less, the daemons' own logs and database would soon fail. */
 const minimumFreeBytes = 512 * 1024 ** 2;
 
 /**
- * Finds what would make the start fail half-way, before anything is started.
- * @throws ConfigError, one line with the remedy.
+ * Checks the causes of a start's failure before anything is started.
+ * @throws ConfigError, one line with the remedy
  */
 export async function preflight(config: Config, layout: Layout): Promise<void> {
   if (process.getuid?.() !== 0)
@@ -29,13 +29,13 @@ export async function preflight(config: Config, layout: Layout): Promise<void> {
   const { bavail, bsize } = statfsSync(config.root);
   if (bavail * bsize < minimumFreeBytes)
     throw new ConfigError(
-      `JR_ROOT: ${config.root} has ${Math.floor((bavail * bsize) / 1024 ** 2)} MiB free, at least 512 are needed; make room or set JR_ROOT elsewhere`,
+      `JR_ROOT: ${config.root} has ${Math.floor((bavail * bsize) / 1024 ** 2)} MiB free but needs 512; make room or set another JR_ROOT`,
     );
   if (config.templates !== undefined && !existsSync(config.templates))
-    throw new ConfigError(`JR_TEMPLATES: there is no folder ${config.templates}`);
+    throw new ConfigError(`JR_TEMPLATES: the folder ${config.templates} does not exist`);
   if (config.node.useCgroups) refuseReadOnlyCgroups();
 
-  // A worker listens at a port of its controller's choice alone.
+  // A worker listens only at a port of its controller's choice.
   if (config.role === 'worker') return;
   await refuseTakenPort('JR_PORT', config.host, config.port);
   await refuseTakenPort('JR_SLURMCTLD_PORT', '127.0.0.1', config.ports.slurmctld);
@@ -56,7 +56,7 @@ function makeRoot(root: string): void {
     mkdirSync(join(root, 'run'), { recursive: true, mode: 0o755 });
   } catch (cause) {
     throw new ConfigError(
-      `JR_ROOT: ${root} cannot be written (${errnoOf(cause) ?? String(cause)}); name another folder`,
+      `JR_ROOT: cannot write ${root} (${errnoOf(cause) ?? String(cause)}); name another folder`,
       { cause },
     );
   }
@@ -67,16 +67,16 @@ function refuseRunningStack(layout: Layout): void {
   if (!existsSync(pidFile)) return;
   const pid = Number(readFileSync(pidFile, 'utf8'));
   const commandLine = `/proc/${pid}/cmdline`;
-  // The number may be another process's by now; only ours was started with this configuration.
+  // Another process may have that number by now; only ours was started with this configuration.
   if (existsSync(commandLine) && readFileSync(commandLine, 'utf8').includes(layout.supervisorConf))
     throw new ConfigError(
-      `a JobRunner is already running over ${layout.root}: stop it with "kill ${pid}", or set another JR_ROOT`,
+      `a JobRunner already runs in ${layout.root}; stop it with "kill ${pid}", or set another JR_ROOT`,
     );
 }
 
 /**
- * Slurm makes its own groups below the controllers' roots (cgroup.conf(5)); a container without privileges mounts
- * them read-only.
+ * Checks that Slurm can make its groups below the controllers' roots (cgroup.conf(5)). A container
+ * without privileges mounts them read-only.
  */
 function refuseReadOnlyCgroups(): void {
   const unified = existsSync('/sys/fs/cgroup/cgroup.controllers');
@@ -92,7 +92,7 @@ function refuseReadOnlyCgroups(): void {
       rmdirSync(probe);
     } catch (cause) {
       throw new ConfigError(
-        `JR_USE_CGROUPS: ${folder} cannot be written (${errnoOf(cause) ?? String(cause)}); start the container with --privileged, or set JR_USE_CGROUPS=0`,
+        `JR_USE_CGROUPS: cannot write ${folder} (${errnoOf(cause) ?? String(cause)}); start the container with --privileged, or set JR_USE_CGROUPS=0`,
         { cause },
       );
     }

@@ -11,19 +11,19 @@ export interface Program {
   user: string;
   command: string[];
   environment?: Record<string, string>;
-  /** Seconds that a SIGTERM is given before SIGKILL. */
+  /** Seconds between SIGTERM and SIGKILL. */
   stopSeconds: number;
-  /** Those of a lower one start first and stop last. */
+  /** Lower values start first and stop last. */
   order: number;
 }
 
-/** The process that looks after the SSH hosts. */
+/** The process that watches the SSH hosts. */
 export const SSH_WATCH = 'remote-watch';
 
-/** Whatever stands for SSH hosts beside this machine's own slurmd. */
+/** The order of SSH hosts' slurmds and their watch, beside this machine's own slurmd. */
 export const slurmdOrder = 50;
 
-/** The daemons in the order in which they start; they stop in the reverse. */
+/** Returns the daemons in the order of their start; they stop in the reverse order. */
 export function programsOf(
   layout: Layout,
   { api, sshNodes, sshWatch }: { api: Program; sshNodes: string[]; sshWatch: Program },
@@ -40,11 +40,12 @@ export function programsOf(
         `--datadir=${layout.mysqlData}`,
         `--socket=${layout.mysqlSocket}`,
         `--pid-file=${join(layout.mysqlRun, 'mariadbd.pid')}`,
-        // A server that starts removes the temporary tables it finds: in /tmp those of every other server.
+        // A starting server removes the temporary tables it finds: in /tmp those of every other
+        // server.
         `--tmpdir=${layout.mysqlRun}`,
         `--init-file=${join(layout.slurmEtc, 'accounting.sql')}`,
         '--skip-networking',
-        // slurmdbd's advice (slurm.schedmd.com/accounting.html), scaled to one box.
+        // slurmdbd's advice (slurm.schedmd.com/accounting.html), scaled to one machine.
         '--innodb-buffer-pool-size=128M',
         '--innodb-lock-wait-timeout=900',
         '--performance-schema=OFF',
@@ -56,7 +57,7 @@ export function programsOf(
       name: 'slurmdbd',
       user: 'slurm',
       command: [locate('slurmdbd'), '-D'],
-      // libmariadb finds a socket away from the usual place only so.
+      // libmariadb finds a socket in an unusual place only by this variable.
       environment: { ...slurmConf, MYSQL_UNIX_PORT: layout.mysqlSocket },
       stopSeconds: 10,
       order: 30,
@@ -97,7 +98,7 @@ export function mungedProgram(layout: Layout): Program {
     command: [
       locate('munged'),
       '--foreground',
-      // Else it insists on a socket that everybody can reach, jobs too.
+      // Without it munged demands a socket that everybody can reach, jobs too.
       '--force',
       `--key-file=${join(layout.mungeFolder, 'munge.key')}`,
       `--seed-file=${join(layout.mungeFolder, 'munged.seed')}`,
@@ -110,7 +111,7 @@ export function mungedProgram(layout: Layout): Program {
   };
 }
 
-/** Writes the supervisor's configuration. Nothing secret stands in it: it is what `ps` and /proc show. */
+/** Writes the supervisor's configuration. It contains no secret: `ps` and /proc show it. */
 export function writeSupervisorConfig(layout: Layout, programs: readonly Program[]): void {
   const template = readFileSync(join(packageRoot, 'docker', 'supervisord.conf'), 'utf8');
   const values: Record<string, string> = {
@@ -135,7 +136,8 @@ function section(program: Program, layout: Layout): string {
     'autostart=false',
     'autorestart=true',
     'startsecs=1',
-    // A daemon waits for the one it leans on for as long as it takes; the pause between tries grows by a second each.
+    // A daemon waits as long as its dependency takes; the pause between tries grows by a second
+    // each.
     'startretries=100000',
     `stopwaitsecs=${program.stopSeconds}`,
     `environment=${environment}`,
@@ -148,9 +150,9 @@ function section(program: Program, layout: Layout): string {
   ].join('\n');
 }
 
-/** @throws ConfigError when a program is not installed. */
+/** Finds a program. @throws ConfigError when it is not installed. */
 export function locate(name: string): string {
-  // Debian's places; a root shell's PATH may lack the first.
+  // Debian's folders; a root shell's PATH may lack the first.
   const path = ['/usr/sbin', '/usr/bin'].map((folder) => join(folder, name)).find(existsSync);
   if (path === undefined)
     throw new ConfigError(`${name} is not installed: run docker/install-packages.sh`);

@@ -6,7 +6,7 @@ import { execa } from 'execa';
 import { localUrl, type Config } from '../../config/config.js';
 import { NODE_NAME, type Layout } from '../../config/layout.js';
 
-/** True when the part does its work, which is more than being there. */
+/** Returns whether the part does its work, beyond being there. */
 type Probe = () => Promise<boolean>;
 
 export function probesOf(layout: Layout, config: Config, node = NODE_NAME): Record<string, Probe> {
@@ -22,7 +22,8 @@ export function probesOf(layout: Layout, config: Config, node = NODE_NAME): Reco
   return {
     munged: () => answers('munge', ['--no-input', `--socket=${layout.mungeSocket}`]),
     mariadb: () => accepts(layout.mysqlSocket),
-    // slurmctld dies at its first boot when slurmdbd does not answer, so a process that is there is not enough.
+    // slurmctld dies at its first boot when slurmdbd does not answer, so a running process is not
+    // enough.
     slurmdbd: () => answers('sacctmgr', ['--noheader', 'list', 'cluster']),
     slurmctld: () => answers('scontrol', ['ping'], / is UP/),
     slurmd: () =>
@@ -33,7 +34,7 @@ export function probesOf(layout: Layout, config: Config, node = NODE_NAME): Reco
       ),
     api: () => {
       const url = `${localUrl(config)}/health`;
-      // A connection that is refused is an answer here: not yet. When it stays so, waitFor shows the log.
+      // A refused connection means "not yet" here. When that lasts, waitFor shows the log.
       return fetch(url).then(
         (reply) => reply.status === 200,
         () => false,
@@ -44,7 +45,7 @@ export function probesOf(layout: Layout, config: Config, node = NODE_NAME): Reco
 
 /**
  * Waits until the part answers.
- * @throws Error with the end of the part's log when it does not within `timeoutMs`.
+ * @throws Error with the end of the part's log after `timeoutMs`
  */
 export async function waitFor(
   name: string,
@@ -69,7 +70,7 @@ function tailOfLog(name: string, layout: Layout): string {
   return text.split('\n').slice(-12).join('\n');
 }
 
-/** Whether somebody listens at that Unix socket. */
+/** Returns whether a process listens at that Unix socket. */
 export function accepts(socketPath: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(socketPath);

@@ -18,19 +18,20 @@ import { sshGresLines, sshNodeLines, type SshNode } from './ssh-nodes.js';
 /** Year and month of a Slurm release, such as 24.11. */
 type SlurmRelease = { year: number; month: number };
 
-/** @param said what `slurmd -V` prints, such as `slurm-wlm 24.11.5` */
+/** Parses a release. @param said the output of `slurmd -V`, such as `slurm-wlm 24.11.5` */
 export function parseSlurmRelease(said: string): SlurmRelease {
   const [, year, month] = /^slurm\S* (\d+)\.(\d+)\./.exec(said) ?? [];
   if (year === undefined) throw new Error(`slurmd -V printed no release: ${said}`);
   return { year: Number(year), month: Number(month) };
 }
 
-/** The lines of cgroup.conf (cgroup.conf(5)). */
+/** Returns the lines of cgroup.conf (cgroup.conf(5)). */
 export function cgroupLines(useCgroups: boolean, release: SlurmRelease): string[] {
-  // 22.05 knows neither of the two settings of later releases, and refuses to start over what it does not know.
+  // 22.05 knows neither of these two settings, and refuses to start over an unknown one.
   const isNew = release.year >= 24;
   if (!useCgroups)
-    // Newer ones look for cgroups though nothing uses them, and slurmd ends where they are of version 2 and read-only.
+    // Newer releases look for cgroups even when nothing uses them; slurmd ends where they are of
+    // version 2 and read-only.
     return isNew ? ['CgroupPlugin=disabled'] : [];
   return [
     'ConstrainRAMSpace=yes',
@@ -40,26 +41,29 @@ export function cgroupLines(useCgroups: boolean, release: SlurmRelease): string[
   ];
 }
 
-/** What the configuration is made of, but for the SSH hosts, which may change while the daemons run. */
+/**
+ * The parts of the configuration, without the SSH hosts, which may change while the daemons run.
+ */
 export interface SlurmConfigParts {
   config: Config;
   hardware: Hardware;
   layout: Layout;
   accounts: Accounts;
   release: SlurmRelease;
-  /** Whether NoInAddrAny makes daemons listen on loopback here, see host-address.ts. */
+  /** True when NoInAddrAny makes daemons listen on loopback here, see host-address.ts. */
   onLoopback: boolean;
   app: Installation;
 }
 
 export interface SshPart {
   nodes: readonly SshNode[];
-  /** Whether the partition is there even without hosts. */
+  /** True when the partition exists even without hosts. */
   hasPartition: boolean;
 }
 
 /**
- * Writes what slurmctld, slurmd and slurmdbd read, from the settings, the hardware and the SSH hosts.
+ * Writes the files of slurmctld, slurmd and slurmdbd, from the settings, the hardware and the SSH
+ * hosts.
  * @param state of the partitions when slurmctld starts
  */
 export function writeSlurmConfig(
@@ -98,7 +102,7 @@ export function writeSlurmConfig(
     node_feature: hardware.gpus.length === 0 ? '' : ` Feature=${gpuMemoryFeatureOf(leastMb)}`,
     max_time: maxTime,
     partition_state: state,
-    // A job for the first place free need not fit all of them.
+    // A job for the first free target need not fit all partitions.
     enforce_limits: config.join || ssh.hasPartition ? 'ANY' : 'ALL',
     workers: workerLines(config.join, maxTime).join('\n'),
     ssh: sshNodeLines(ssh.nodes, names, maxTime, state, ssh.hasPartition).join('\n'),
@@ -107,11 +111,11 @@ export function writeSlurmConfig(
     ...common,
     proctrack: useCgroups ? 'proctrack/cgroup' : 'proctrack/linuxproc',
     task_plugin: useCgroups ? 'task/cgroup' : 'task/none',
-    // With cgroups the kernel holds a job to its memory; without, slurmd watches and kills.
+    // With cgroups the kernel enforces a job's memory; without, slurmd watches and kills.
     job_acct_gather_params: useCgroups ? '' : 'JobAcctGatherParams=OverMemoryKill',
     epilog: join(layout.slurmEtc, 'epilog.sh'),
   });
-  // What a job may have on its SSH host is no measure for what watches over it from here.
+  // A job's limits on its SSH host do not fit the process that watches it from here.
   const sshConf = {
     ...common,
     proctrack: 'proctrack/linuxproc',
@@ -147,7 +151,8 @@ export function writeSlurmConfig(
   chownSync(join(layout.slurmEtc, 'slurmdbd.conf'), accounts.slurm.uid, accounts.slurm.gid);
   render('accounting.sql', 0o644, {});
 
-  // A type for each GPU, so that a job, whole or share, can be given that one (gres.conf(5)). Shards stand after all GPUs.
+  // Each GPU has its own type, so that a job can be given that one, whole or a share
+  // (gres.conf(5)). Shards stand after all GPUs.
   const line = (name: string, gpu: Gpu, more = '') =>
     `NodeName=${NODE_NAME} Name=${name} Type=${typeOf(gpu)}${more} File=${gpu.device}\n`;
   const lines = [
@@ -168,7 +173,10 @@ export function writeSlurmConfig(
   }
 }
 
-/** What our own processes that reach SSH hosts are told of the settings; the caller's others are none of their business. */
+/**
+ * Returns the settings for our own processes that connect to SSH hosts, and no other variable of
+ * the caller's.
+ */
 export function sshEnvironment(config: Config): Record<string, string> {
   const passed = Object.entries(publicSettings()).filter(([name]) => name.startsWith('JR_SSH_'));
   return {
@@ -179,7 +187,7 @@ export function sshEnvironment(config: Config): Record<string, string> {
   };
 }
 
-/** What slurmd runs after each job on this machine. */
+/** Renders the script that slurmd runs after each job on this machine. */
 export function renderEpilog(layout: Layout): void {
   const afterJob = join(layout.slurmEtc, 'after-job.pl');
   renderFile('after-job.pl', afterJob, 0o644, {});
@@ -204,7 +212,7 @@ export function renderFile(
   replaceFile(path, mode, content);
 }
 
-/** By renaming: the daemons and their clients read these files at any time. */
+/** Replaces a file by renaming: the daemons and their clients read these files at any time. */
 export function replaceFile(path: string, mode: number, content: string): void {
   writeFileSync(`${path}.new`, content);
   chmodSync(`${path}.new`, mode);

@@ -10,13 +10,13 @@ import type { ResolvedHost } from '../../cluster/ssh-hosts/resolved-hosts.js';
 import { SSH_PARTITION } from '../../cluster/slurm/partitions.js';
 import { makeDevice } from './detect.js';
 
-/** Ports from the first one on that are tried. */
+/** Number of ports to try, from the first one on. */
 const portsTried = 2000;
 
 /** An SSH host as Slurm has it: a node whose slurmd runs here. */
 export interface SshNode {
   host: ResolvedHost;
-  /** Of its slurmd, on loopback. */
+  /** The loopback port of its slurmd. */
   port: number;
 }
 
@@ -27,14 +27,15 @@ interface GresNames {
 
 export const slurmdProgram = (name: string) => `slurmd-${name}`;
 
-/** The device that stands for a host's GPU here. */
+/** Returns the device that stands for a host's GPU here. */
 const deviceOf = (layout: Pick<Layout, 'sshGpus'>, name: string, index: number) =>
   join(layout.sshGpus, name, `gpu${index}`);
 
 /**
- * The lines of slurm.conf for the nodes and their partition, which takes the host with the most idle CPUs first
- * (slurm.conf(5), LLN).
- * @param hasPartition whether the partition is there even without hosts, so that what waits for one is kept
+ * Returns the lines of slurm.conf for the nodes and their partition, which prefers the host with
+ * the most idle CPUs (slurm.conf(5), LLN).
+ * @param hasPartition true when the partition exists even without hosts, so that waiting jobs are
+ *   kept
  */
 export function sshNodeLines(
   nodes: readonly SshNode[],
@@ -65,7 +66,7 @@ export function sshNodeLines(
   return lines;
 }
 
-/** Their lines of gres.conf; shards stand after all GPUs. */
+/** Returns their lines of gres.conf; shards stand after all GPUs. */
 export function sshGresLines(
   nodes: readonly SshNode[],
   layout: Pick<Layout, 'sshGpus'>,
@@ -81,7 +82,7 @@ export function sshGresLines(
   });
 }
 
-/** Makes what stands for the hosts' GPUs, and removes what stood for those of hosts that are gone. */
+/** Makes the devices that stand for the hosts' GPUs, and removes those of hosts that are gone. */
 export function makeSshGpus(layout: Pick<Layout, 'sshGpus'>, hosts: readonly ResolvedHost[]): void {
   for (const name of readdirSync(layout.sshGpus))
     if (!hosts.some((host) => host.name === name))
@@ -96,8 +97,8 @@ export function makeSshGpus(layout: Pick<Layout, 'sshGpus'>, hosts: readonly Res
 }
 
 /**
- * Gives each host a port for its slurmd; those that have one keep it.
- * @throws ConfigError when there are none left.
+ * Gives each host a port for its slurmd; a host with a port keeps it.
+ * @throws ConfigError when none are left
  */
 export async function withPorts(
   hosts: readonly ResolvedHost[],

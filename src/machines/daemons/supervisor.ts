@@ -9,7 +9,7 @@ import type { IncomingMessage } from 'node:http';
 import { errnoOf } from '../../errors.js';
 import type { Layout } from '../../config/layout.js';
 
-/** Debian's supervisord over one configuration; restarts what dies. */
+/** Debian's supervisord with one configuration; restarts daemons that die. */
 export class Supervisor {
   readonly #process: ChildProcess;
   readonly #layout: Layout;
@@ -21,18 +21,21 @@ export class Supervisor {
     this.exited = once(child, 'exit').then(() => undefined);
   }
 
-  /** Starts it in a session of its own, so that Ctrl-C reaches only us and the daemons stop in order. */
+  /**
+   * Starts it in a session of its own, so that Ctrl-C reaches only us and the daemons stop in
+   * order.
+   */
   static async start(layout: Layout): Promise<Supervisor> {
-    // One that was killed leaves its socket behind, at which nobody answers.
+    // A killed supervisord leaves its socket behind, where nothing answers.
     rmSync(layout.supervisorSocket, { force: true });
-    // Logs are root's alone: the API's may quote what a caller or a store said. supervisord's own setting for that does nothing
-    // in the foreground.
+    // Only root may read the logs: the API's may quote a caller or a store. supervisord's own umask
+    // setting has no effect in the foreground.
     const umask = ['-c', 'umask 027 && exec "$0" "$@"'];
     const command = ['/usr/bin/supervisord', '-n', '-c', layout.supervisorConf];
     const child = spawn('/bin/sh', [...umask, ...command], {
       detached: true,
       stdio: 'ignore',
-      // Nothing of ours is handed down: the settings hold secrets.
+      // Hand down no variable of ours: the settings contain secrets.
       env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8' },
     });
     await once(child, 'spawn');
@@ -45,39 +48,41 @@ export class Supervisor {
     return supervisor;
   }
 
-  /** Returns as soon as the program is started; whether it answers is another question. */
+  /** Starts a program and returns at once, before the program answers. */
   async startProgram(name: string): Promise<void> {
     await this.#call('supervisor.startProcess', name, false);
   }
 
-  /** One that runs is left as it is. */
+  /** Starts a program unless it runs. */
   async startIfStopped(name: string): Promise<void> {
     await this.startProgram(name).catch((error: unknown) => {
       if (!String(error).includes('ALREADY_STARTED')) throw error;
     });
   }
 
-  /** One that is not running is stopped already. */
+  /** Stops a program unless it is stopped. */
   async stopProgram(name: string): Promise<void> {
     await this.#call('supervisor.stopProcess', name, true).catch((error: unknown) => {
       if (!String(error).includes('NOT_RUNNING')) throw error;
     });
   }
 
-  /** @returns undefined while no process of the program runs. */
+  /** Returns the pid of a program. @returns undefined while none of its processes runs. */
   async pidOf(name: string): Promise<number | undefined> {
     const info = await this.#call('supervisor.getProcessInfo', name);
     const [, pid] = /<name>pid<\/name>\s*<value><int>(\d+)<\/int>/.exec(info) ?? [];
-    if (pid === undefined) throw new Error(`supervisord told no pid of ${name}: ${info}`);
+    if (pid === undefined) throw new Error(`supervisord reported no pid of ${name}: ${info}`);
     return Number(pid) || undefined;
   }
 
-  /** Reads its configuration anew; what runs goes on. */
+  /** Rereads its configuration; running programs go on. */
   async reload(): Promise<void> {
     await this.#call('supervisor.reloadConfig');
   }
 
-  /** Takes in a program that stands in the configuration since {@link reload}; one that it has is left as it is. */
+  /**
+   * Adds a program that the configuration has since {@link reload}; leaves a known one as it is.
+   */
   async addProgram(name: string): Promise<void> {
     await this.#call('supervisor.addProcessGroup', name).catch((error: unknown) => {
       if (!String(error).includes('ALREADY_ADDED')) throw error;
@@ -92,7 +97,7 @@ export class Supervisor {
 
   /** Stops these programs side by side, then all others, the last started first, and ends. */
   async shutdown(sideBySide: readonly string[] = []): Promise<void> {
-    // It looks for children that ended once a second, and whenever somebody calls.
+    // It looks for ended children once a second, and at every call.
     const knocking = setInterval(() => this.#knock(), 50);
     try {
       if (this.#process.exitCode === null && this.#process.signalCode === null) {
@@ -105,13 +110,13 @@ export class Supervisor {
     }
   }
 
-  /** Wakes it; one that has ended needs no waking. */
+  /** Wakes it; once it has ended, it needs no waking. */
   #knock(): void {
     const socket = connect(this.#layout.supervisorSocket);
     socket.on('error', () => socket.destroy()).end();
   }
 
-  /** Its socket is there a moment before it listens at it. */
+  /** Returns whether it answers: its socket exists a moment before it listens. */
   async #answers(): Promise<boolean> {
     try {
       await this.#call('supervisor.getState');
@@ -123,7 +128,10 @@ export class Supervisor {
     }
   }
 
-  /** XML-RPC as supervisord.org/api.html gives it; supervisorctl would start a Python for each call. */
+  /**
+   * Calls XML-RPC as supervisord.org/api.html describes it; supervisorctl would start a Python for
+   * each call.
+   */
   async #call(method: string, ...args: (string | boolean)[]): Promise<string> {
     const params = args.map((arg) => {
       const value =

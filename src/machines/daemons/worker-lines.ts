@@ -2,14 +2,17 @@ import type { Config } from '../../config/config.js';
 import { PLACEHOLDER_WORKERS_PARTITION } from '../../cluster/slurm/placeholder-jobs.js';
 import { WORKERS_PARTITION } from '../../cluster/slurm/partitions.js';
 
-/** More than workers and SSH hosts together; Slurm wants to know before it takes in nodes that it was not told of. */
+/**
+ * More than workers and SSH hosts together; Slurm needs the number before it adds dynamic nodes.
+ */
 const maxNodes = 1024;
-/** Until a worker has a job's dataset, the job has not begun; Slurm would take it for lost after 10 s. */
+/** A job begins only when the worker has its dataset; Slurm would call it lost after 10 s. */
 const longestPreparationSeconds = 12 * 60 * 60;
 
 /**
- * What slurm.conf says of workers, which are dynamic nodes (slurm.schedmd.com/dynamic_nodes.html); nothing when none may join.
- * A worker's GPUs stand in its own gres.conf alone (tried with 22.05).
+ * Returns the lines of slurm.conf for workers, which are dynamic nodes
+ * (slurm.schedmd.com/dynamic_nodes.html); none when no worker may join. Only a worker's own
+ * gres.conf lists its GPUs (tried with 22.05).
  */
 export function workerLines(join: Config['join'], maxTime: string): string[] {
   if (join === undefined) return [];
@@ -18,7 +21,8 @@ export function workerLines(join: Config['join'], maxTime: string): string[] {
     `SlurmdTimeout=${join.timeoutSeconds}`,
     `BatchStartTimeout=${longestPreparationSeconds}`,
     'Nodeset=workers Feature=worker',
-    // Opened once a slurmctld that starts has been told of the workers' GPUs, see worker-gpus.ts; a reconfiguration is not to close it.
+    // worker-gpus.ts opens it once a starting slurmctld knows the workers' GPUs; a reconfiguration
+    // must not close it.
     'ReconfigFlags=KeepPartState',
     `PartitionName=${WORKERS_PARTITION} Nodes=workers MaxTime=${maxTime} AllowGroups=runner State=DOWN`,
     `PartitionName=${PLACEHOLDER_WORKERS_PARTITION} Nodes=workers Hidden=YES PriorityTier=100 AllowGroups=jobrunner State=UP`,

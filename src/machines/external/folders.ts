@@ -13,14 +13,17 @@ import { errnoOf } from '../../errors.js';
 import type { Layout } from '../../config/layout.js';
 import { packageRoot } from '../../config/package-root.js';
 
-/** The built-in templates, whose programs jobs run on the external cluster's nodes. */
+/**
+ * Returns the folder of built-in templates, whose programs jobs run on the external cluster's
+ * nodes.
+ */
 export function externalTemplates(layout: Pick<Layout, 'app'>): string {
   return join(layout.app, 'templates');
 }
 
 /**
- * Makes all that is kept under `JR_ROOT`, as the API's user. What jobs write in belongs to the group; the database and the secrets are
- * the API's user's alone.
+ * Makes all folders under `JR_ROOT`, as the API's user. Folders where jobs write belong to the
+ * group; the database and the secrets belong to the API's user alone.
  * @param gid undefined for that user's own group
  * @throws ConfigError
  */
@@ -38,7 +41,7 @@ export function makeSiteFolders(layout: Layout, gid: number | undefined): void {
     cpSync(join(packageRoot, 'templates'), templates, { recursive: true });
   } catch (cause) {
     throw new ConfigError(
-      `JR_ROOT: ${layout.root} cannot be set up (${errnoOf(cause) ?? String(cause)}); name a folder of the shared file system that this user can write`,
+      `JR_ROOT: cannot set up ${layout.root} (${errnoOf(cause) ?? String(cause)}); name a folder of the shared file system that this user can write`,
       { cause },
     );
   }
@@ -46,7 +49,7 @@ export function makeSiteFolders(layout: Layout, gid: number | undefined): void {
   function folder(path: string, mode: number): void {
     if (!existsSync(path)) mkdirSync(path, { recursive: true, mode: 0o755 });
     if (gid !== undefined && (mode & 0o2000) !== 0) chownSync(path, process.getuid?.() ?? -1, gid);
-    // After chown, which clears the set-group-ID bit; and free of the umask.
+    // After chown, which clears the set-group-ID bit, and regardless of the umask.
     chmodSync(path, mode);
   }
 }

@@ -13,12 +13,12 @@ import { refuseTakenPort } from '../../config/taken-port.js';
 import { makeSiteFolders } from './folders.js';
 import { sharedGroup } from '../../cluster/external/group.js';
 
-/** As whom the API runs when root starts it. */
+/** The user that runs the API when root starts it. */
 const API_USER = 'jobrunner';
 
 /**
- * Makes what the API needs to run over an external Slurm: its folders, its token.
- * @returns the settings with the token, and that again if it was made just now
+ * Makes the folders and the token that the API needs over an external Slurm.
+ * @returns the settings with the token, and the token again if it was made just now
  * @throws ConfigError, one line with the remedy
  */
 export async function prepareSite(
@@ -31,7 +31,7 @@ export async function prepareSite(
   const user = access.kind === 'rest' ? (access.user ?? userOf(access.token())) : access.user;
   const gid = await sharedGroup(external.group, user);
   if (config.templates !== undefined && !existsSync(config.templates))
-    throw new ConfigError(`JR_TEMPLATES: there is no folder ${config.templates}`);
+    throw new ConfigError(`JR_TEMPLATES: the folder ${config.templates} does not exist`);
   await refuseTakenPort('JR_PORT', config.host, config.port);
   makeSiteFolders(layout, gid);
   if (config.authToken !== undefined) return { config, newToken: undefined };
@@ -40,22 +40,22 @@ export async function prepareSite(
   return { config: { ...config, authToken: newToken }, newToken };
 }
 
-/** The API reads archives that nobody vouches for; root has no business in that. */
+/** Gives up root's rights: the API reads archives from untrusted users. */
 function becomeApiUser(root: string): void {
   const { stdout, failed } = execaSync('/usr/bin/getent', ['passwd', API_USER], { reject: false });
   const [, , uid, gid] = stdout.split(':').map(Number);
   if (failed || uid === undefined || gid === undefined)
     throw new ConfigError(
-      `JR_SLURM_MODE: is external, and root does not run the API; start it as the user that jobs are to run as, or make a user ${API_USER}`,
+      `JR_SLURM_MODE: external does not run the API as root; start it as the user for jobs, or make a user ${API_USER}`,
     );
   if (!existsSync(root)) {
     try {
       mkdirSync(root, { mode: 0o755 });
       chownSync(root, uid, gid);
     } catch (cause) {
-      // A shared file system may trust no other machine's root.
+      // A shared file system may not trust another machine's root.
       throw new ConfigError(
-        `JR_ROOT: ${root} cannot be made (${errnoOf(cause) ?? String(cause)}); make it, and give it to ${API_USER}`,
+        `JR_ROOT: cannot make ${root} (${errnoOf(cause) ?? String(cause)}); make it, and give it to ${API_USER}`,
         { cause },
       );
     }
@@ -67,14 +67,14 @@ function becomeApiUser(root: string): void {
   refuseClosedProgram();
 }
 
-/** The API starts processes of its own from there. */
+/** Checks that the API can start its own programs from there. */
 function refuseClosedProgram(): void {
   for (const file of [join(packageRoot, 'dist', 'main.js'), process.execPath]) {
     try {
       accessSync(file, constants.R_OK);
     } catch (cause) {
       throw new ConfigError(
-        `JR_SLURM_MODE: is external, and the user ${API_USER} cannot read ${file}; put the program where all can, such as /opt`,
+        `JR_SLURM_MODE: external runs the API as ${API_USER}, which cannot read ${file}; move the program to a readable place, such as /opt`,
         { cause },
       );
     }

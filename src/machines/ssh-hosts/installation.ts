@@ -3,7 +3,9 @@ import { linkSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf } from '../../errors.js';
 
-/** Twelve characters that tell this JobRunner's folders on a host from another's; made at the first call. */
+/**
+ * Returns twelve characters that name this JobRunner's folders on a host; made at the first call.
+ */
 export function installationId(stateFolder: string): string {
   const path = join(stateFolder, 'installation');
   try {

@@ -6,12 +6,12 @@ import { packageRoot } from '../../config/package-root.js';
 import { hostsRecordSchema, type HostsRecord } from '../../cluster/ssh-hosts/resolved-hosts.js';
 import type { SshSettings } from './ssh/config.js';
 
-/** The SSH hosts as root has checked them. */
+/** Reads the SSH hosts as root has checked them. */
 export function readHosts(layout: Layout): HostsRecord {
   return hostsRecordSchema.parse(JSON.parse(readFileSync(layout.sshHosts, 'utf8')));
 }
 
-/** @param scratch see {@link makeScratch} */
+/** Makes the settings of ssh. @param scratch see {@link makeScratch} */
 export function sshSettings(
   config: SshProcessConfig,
   layout: Layout,

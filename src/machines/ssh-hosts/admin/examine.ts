@@ -6,22 +6,22 @@ import { packageRoot } from '../../../config/package-root.js';
 import { sshError, type SshError } from '../ssh/errors.js';
 import type { Visit } from './visit.js';
 
-/** What a host says of itself. */
+/** A host's report about itself. */
 export interface Found {
   cpus: number;
   memoryMb: number;
-  /** MiB of each GPU, and its model. */
+  /** Memory in MiB and model of each GPU. */
   gpus: { memoryMb: number; model: string }[];
   diskFreeBytes: number;
-  /** How far its clock is ahead of ours. */
+  /** Seconds by which its clock is ahead of ours. */
   clockSkewSeconds: number;
-  /** Programs that are not there. */
+  /** Missing programs. */
   missing: string[];
 }
 
 const script = readFileSync(join(packageRoot, 'libexec', 'examine-host.sh'), 'utf8');
 
-/** Logs in and looks around. */
+/** Logs in and examines the host. */
 export async function examine(host: SshHost, visit: Visit): Promise<Found | SshError> {
   const input = `workdir=${shellQuote(host.workdir)}\n${script}`;
   const before = Date.now();
@@ -33,7 +33,7 @@ export async function examine(host: SshHost, visit: Visit): Promise<Found | SshE
   const all = (key: string) => rows.filter((row) => row.key === key).map((row) => row.value);
   if (code !== 0 || all('done').length === 0) return sshError(resolved, code, stderr);
   const number = (key: string) => Number(all(key)[0] ?? 0);
-  // Half of the way there and back, at most, is not its clock's.
+  // Half of the round trip, at most, is not its clock's error.
   const now = (before + Date.now()) / 2000;
   return {
     cpus: number('cpus'),
@@ -48,7 +48,7 @@ export async function examine(host: SshHost, visit: Visit): Promise<Found | SshE
   };
 }
 
-/** One thing that was looked at. `warning`: jobs run all the same. */
+/** The result of one check. `warning`: jobs run all the same. */
 export interface Verdict {
   check: string;
   result: 'ok' | 'warning' | 'fails';
@@ -57,10 +57,10 @@ export interface Verdict {
 
 const lowDiskBytes = 5 * 1024 ** 3;
 const maxSkewSeconds = 5;
-/** Fractions of what the file says: a driver and a kernel keep some for themselves. */
+/** Fraction of the file's figures that suffices: a driver and a kernel keep some for themselves. */
 const enough = 0.93;
 
-/** Holds what was found against what the file says of the host. */
+/** Compares the findings with the file's figures for the host. */
 export function judgeHost(host: SshHost, found: Found | SshError): Verdict[] {
   if (found instanceof Error) {
     const check = { host_key: 'host key', denied: 'login', folder: 'workdir' }[
@@ -82,11 +82,11 @@ export function judgeHost(host: SshHost, found: Found | SshError): Verdict[] {
   const models = [...new Set(gpus.map((gpu) => gpu.model))].join(', ');
   return [
     verdict('reach', 'ok', `${host.user}@${host.host}:${host.port}`),
-    verdict('host key', 'ok', 'is the one that is known'),
+    verdict('host key', 'ok', 'matches known_hosts'),
     verdict('login', 'ok', host.identity_file ?? host.password_variable ?? ''),
     found.missing.length > 0
       ? verdict('tools', 'fails', `not there: ${found.missing.join(', ')}`)
-      : verdict('tools', 'ok', 'all are there'),
+      : verdict('tools', 'ok', 'all are installed'),
     verdict(
       'disk',
       found.diskFreeBytes < lowDiskBytes ? 'warning' : 'ok',

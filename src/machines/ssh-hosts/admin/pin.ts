@@ -4,9 +4,9 @@ import type { SshHost } from '../../../cluster/ssh-hosts/hosts.js';
 import { SshError, sshError } from '../ssh/errors.js';
 import type { Visit } from './visit.js';
 
-/** A machine's key as it showed itself, not yet believed. */
+/** A machine's key as the machine showed it, not yet trusted. */
 export interface ShownKey {
-  /** As known_hosts calls the machine: `10.0.0.1`, or `[10.0.0.1]:2222`. */
+  /** The machine's name in known_hosts: `10.0.0.1`, or `[10.0.0.1]:2222`. */
   machine: string;
   /** Lines of a known_hosts file. */
   lines: string[];
@@ -15,10 +15,10 @@ export interface ShownKey {
 }
 
 /**
- * Learns the keys of all machines on the way to a host, one after the other: no later one is called, and no login tried, before
- * `believe` has said yes to the one in front of it.
- * @returns the lines of known_hosts of them all
- * @throws SshError; what `believe` throws
+ * Learns the keys of all machines on the way to a host, one after the other. Contacts no later
+ * machine, and tries no login, before `believe` has accepted the one in front of it.
+ * @returns the lines of known_hosts of all machines
+ * @throws SshError; errors of `believe`
  */
 export async function pinKeys(
   host: SshHost,
@@ -30,7 +30,7 @@ export async function pinKeys(
   for (const [hop, login] of chain.entries()) {
     const here: SshHost = { ...host, ...login, proxy_jump: chain.slice(0, hop) };
     const before = new Set(linesOf(visit.knownHosts));
-    // Nothing is told to a machine that is not known yet, least of all a password.
+    // Send nothing to an unknown machine, least of all a password.
     const options = ['StrictHostKeyChecking=accept-new', 'PreferredAuthentications=none'];
     const { resolved, code, stderr } = await visit.call(
       here,
@@ -51,7 +51,7 @@ export async function pinKeys(
   return [...new Set(pinned)];
 }
 
-/** What stands there of that machine already. */
+/** Returns the lines of known_hosts about that machine. */
 async function knownLines(visit: Visit, machine: string): Promise<string[]> {
   const found = await execa('ssh-keygen', ['-F', machine, '-f', visit.knownHosts], {
     reject: false,

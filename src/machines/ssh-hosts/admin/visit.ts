@@ -10,7 +10,7 @@ import { passwordEnvironment, sshAlias, writeSshConfig, type SshSettings } from 
 /** Seconds in which a host has to answer. */
 const patienceSeconds = 40;
 
-/** A folder of our own for what ssh needs while the owner of the box looks at hosts; the keys are read where they lie. */
+/** A folder of our own for ssh while root checks hosts; the keys are read from their own places. */
 export class Visit {
   readonly #passwords: Readonly<Record<string, string>>;
 

@@ -24,19 +24,20 @@ export interface SendParts {
   signal: AbortSignal;
 }
 
-/** Times that a file is sent whose digest is another there. */
+/** Attempts to send a file that arrives with another digest. */
 const maxTries = 3;
 
-/** How far the sending has come: bytes of the original, parts of the tree. */
+/** The progress of sending: bytes of the original, parts of the tree. */
 interface Progress {
   bytes: number;
   parts: number;
 }
 
 /**
- * Brings a dataset to the host if it is not there yet: the original, whose digest the host computes from what it got, and our
- * tree of it; the host unpacks nothing that came from a stranger. Who else needs the same dataset there waits. After a break it goes
- * on where it stopped, in the original and in large files to the byte.
+ * Sends a dataset to the host unless it is there: the original, whose digest the host computes, and
+ * our tree of it. The host unpacks no archive of an untrusted user. Others who need the same
+ * dataset there wait. After a break it resumes where it stopped: in the original and in large
+ * files, at that byte.
  * @throws SshError
  */
 export async function sendDataset(dataset: Dataset, parts: SendParts): Promise<void> {
@@ -55,7 +56,7 @@ export async function sendDataset(dataset: Dataset, parts: SendParts): Promise<v
     const publish = ['publish', places.datasets, dataset.sha256, installation, sole ?? ''];
     await session.use((link) => link.call(publish, { signal }), signal);
   } catch (error) {
-    // What came so far must not be what fills the disk.
+    // The partial copy must not be the reason for the full disk.
     if (error instanceof SshError && error.fault === 'no_room') await forget(dataset, parts);
     throw error;
   } finally {
@@ -88,7 +89,7 @@ async function progressOver(
   if (bytes === undefined)
     throw new SshError(
       'other',
-      `SSH host ${link.host.name}: its answer about a dataset cannot be read`,
+      `SSH host ${link.host.name}: cannot read its answer about a dataset`,
     );
   return { bytes: Number(bytes), parts: Number(count) };
 }
@@ -99,15 +100,15 @@ async function sendOriginal(dataset: Dataset, size: number, parts: SendParts): P
     const digest = await session.use(async (link) => {
       const there = await progressOver(link, dataset, parts);
       if (there === 'ready') return dataset.sha256;
-      // More than there is came from something else; and what was wrong once is sent anew.
+      // A longer file came from another source; a damaged one is sent anew.
       const offset = tries > 1 || there.bytes > size ? 0 : there.bytes;
       return sendFile(link, dataset.original, 'original', offset, dataset, parts);
     }, signal);
     if (digest === dataset.sha256) return;
-    const what = `dataset ${dataset.sha256.slice(0, 12)}: what arrived at ${session.host.name} has another digest`;
+    const what = `dataset ${dataset.sha256.slice(0, 12)}: the copy on ${session.host.name} has another digest`;
     if (tries === maxTries)
-      throw new SshError('other', `${what}, ${maxTries} times; look after its disk and memory`);
-    log.say(`${what}; it is sent again`);
+      throw new SshError('other', `${what}, ${maxTries} times; check its disk and memory`);
+    log.say(`${what}; sending it again`);
   }
 }
 
@@ -144,7 +145,7 @@ async function sendLarge(
   await pipeline((await openUntrusted(path)).createReadStream(), hash, { signal });
   const expected = hash.digest('hex');
   const coming = `${places.datasets}/${dataset.sha256}.${installation}`;
-  // A name need not be UTF-8, and an argument must be: the file has a plain one until it is whole.
+  // A name need not be UTF-8, but an argument must be: the file has a plain name until it is whole.
   for (let tries = 1; ; tries++) {
     const digest = await session.use(async (link) => {
       const size =
@@ -155,7 +156,7 @@ async function sendLarge(
     if (tries === maxTries)
       throw new SshError(
         'other',
-        `SSH host ${session.host.name}: a file of the dataset arrives with another digest; look after its disk and memory`,
+        `SSH host ${session.host.name}: a file of the dataset arrives with another digest; check its disk and memory`,
       );
   }
   await session.use(
@@ -168,7 +169,7 @@ async function sendLarge(
   );
 }
 
-/** @returns the digest of the whole file as the host has it. */
+/** Sends a file. @returns the digest of the whole file on the host */
 async function sendFile(
   link: Link,
   path: string | Buffer,

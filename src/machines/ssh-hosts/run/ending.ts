@@ -1,9 +1,11 @@
 import { constants } from 'node:os';
 
-/** How a job's process here is to end, so that Slurm tells what happened there. */
+/** The end of the local process, by which Slurm learns the end of the job on the host. */
 export type Ending = { code: number } | { signal: number };
 
-/** EX_TEMPFAIL of sysexits.h: the host, and not the job, is why it came to nothing. What it was, `JobLog.hostFailed` was told. */
+/**
+ * EX_TEMPFAIL of sysexits.h: the host failed, and not the job. `JobLog.hostFailed` has the reason.
+ */
 export const HOST_FAILED = 75;
 
 /** Ends this process as the job ended: by the same signal, where that ends a process. */

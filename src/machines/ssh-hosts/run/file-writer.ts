@@ -19,21 +19,22 @@ import { openFolder, OwnFolders, within } from './own-folders.js';
 
 const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
 
-/** The API, a member of our group, reads and removes what is here. */
+/** The API, a member of our group, reads and removes these folders. */
 const folderMode = 0o2770;
 
 interface OpenFile {
   file: HostFile;
   fd: number;
-  /** What it is called in its folder until it is whole. */
+  /** The temporary name of an unfinished file. */
   part: string;
   hash: Hash;
   written: number;
 }
 
 /**
- * Writes a job's outputs as their bytes come, one file behind the other. A file has its name only once its digest is right. The host
- * chooses the names, and whose the folder is could put links into it: no folder is entered through one.
+ * Writes a job's outputs from one stream of bytes, file after file. A file gets its name only once
+ * its digest is right. The host chooses the names, and the folder's owner could put links into it:
+ * no folder is entered through a link.
  */
 export class FileWriter {
   readonly #listing: Listing;
@@ -44,11 +45,11 @@ export class FileWriter {
   /** Bytes of whole files. */
   bytes = 0;
 
-  /** To be ended with {@link end}. */
+  /** Opens the folder. {@link end} must follow. */
   constructor(folder: string, listing: Listing) {
     this.#listing = listing;
 
-    // Empty ones need no bytes to come.
+    // Empty files need no bytes.
     this.#waiting = listing.files.filter((file) => file.size > 0);
     this.#folders = new OwnFolders(folder);
     try {
@@ -60,14 +61,17 @@ export class FileWriter {
     }
   }
 
-  /** What is still to come: the names, and how many bytes of the first are here. */
+  /** The names that are still to come, and the bytes of the first that are here. */
   get missing(): { names: string[]; offset: number } {
     const open = this.#open;
     const names = [...(open ? [open.file] : []), ...this.#waiting].map(({ raw }) => raw);
     return { names, offset: open?.written ?? 0 };
   }
 
-  /** @throws HostProtocolError when a file is not what its digest says, or more comes than was told. */
+  /**
+   * Writes bytes. @throws HostProtocolError when a file differs from its digest, or too many bytes
+   * come
+   */
   write(chunk: Buffer): void {
     for (let at = 0; at < chunk.length;) {
       const open = (this.#open ??= this.#beginNext());
@@ -82,13 +86,13 @@ export class FileWriter {
     }
   }
 
-  /** To be called when nothing is missing any more. */
+  /** Makes the links. Must be called when no file is missing any more. */
   makeLinks(): void {
     for (const { raw, target } of this.#listing.links)
       symlinkSync(Buffer.from(target, 'latin1'), this.#pathOf(raw));
   }
 
-  /** Leaves out what has not come whole. */
+  /** Removes an unfinished file. */
   end(): void {
     if (this.#open !== undefined) {
       const { fd, file, part } = this.#open;
@@ -109,7 +113,8 @@ export class FileWriter {
 
   #beginNext(): OpenFile {
     const file = this.#waiting.shift();
-    if (file === undefined) throw new HostProtocolError('the host sent more than it had told');
+    if (file === undefined)
+      throw new HostProtocolError('the host sent more bytes than it had listed');
     return this.#begin(file);
   }
 
@@ -123,7 +128,7 @@ export class FileWriter {
 
   #close({ file, fd, part, hash }: OpenFile): void {
     const isRight = hash.digest('hex') === file.sha256;
-    // Times before 1970 or far ahead are mistakes that some file systems cannot keep.
+    // Times before 1970 or far ahead are mistakes that some file systems cannot store.
     if (file.mtime >= 0 && file.mtime < 2 ** 33) futimesSync(fd, file.mtime, file.mtime);
     closeSync(fd);
     const folder = this.#folders.enter(dirname(file.raw));

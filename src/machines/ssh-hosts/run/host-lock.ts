@@ -2,13 +2,14 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 
 /**
- * Waits until no other process here holds the lock, and holds it; the end of this process, however it comes, gives it back.
+ * Waits until no other local process holds the lock, and takes it. The end of this process, however
+ * it comes, releases it.
  * @param path of a file of ours, which is made
- * @returns what gives it back
+ * @returns a function that releases it
  */
 export async function hostLock(path: string, signal: AbortSignal): Promise<() => void> {
   signal.throwIfAborted();
-  // Node has no flock(2). The child holds it as long as we keep its input open.
+  // Node has no flock(2). The child holds the lock while we keep its input open.
   const child = spawn('flock', ['--no-fork', path, 'sh', '-c', 'echo held; exec cat'], {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { PATH: '/usr/bin:/bin' },

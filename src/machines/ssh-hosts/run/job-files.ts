@@ -11,7 +11,7 @@ import type { SshJobSpec } from '../../../jobs/ssh-job-spec.js';
 import type { HostFacts } from '../ssh/facts.js';
 import { copyFolder, copyUntrusted, rejectOwnFiles } from './untrusted-files.js';
 
-/** A job's places on the host, absolute paths there. */
+/** A job's paths on the host, all absolute. */
 export interface HostPaths {
   datasets: string;
   /** The dataset's folder. */
@@ -22,8 +22,9 @@ export interface HostPaths {
 }
 
 /**
- * @param installation tells this JobRunner's jobs from another's on the same host
- * @param restart how often Slurm has started the job anew
+ * Computes a job's paths on the host.
+ * @param installation distinguishes this JobRunner's jobs from another's on the same host
+ * @param restart number of times that Slurm has restarted the job
  */
 export function placesOf(
   spec: SshJobSpec,
@@ -42,24 +43,29 @@ export function placesOf(
   };
 }
 
-/** What a job's folder on the host is called. */
+/** Returns the name of a job's folder on the host. */
 export function jobFolderName(jobId: number, comment: string, restart: number): string {
   return `${jobId}-${shortComment(comment)}-${restart}`;
 }
 
-/** Names one start of a job on a host, by what Slurm knows of it: our job's number is not among that. */
+/**
+ * Names one start of a job on a host by data that Slurm has; Slurm does not have our job number.
+ */
 export function startName(host: string, comment: string, restart: number): string {
   return `${host} ${shortComment(comment)}-${restart}`;
 }
 
-/** The {@link startName} that a {@link jobFolderName} is of; `mktemp` adds to the latter while the folder is made. */
+/**
+ * Returns the {@link startName} of a {@link jobFolderName}, to which `mktemp` adds characters while
+ * the folder is made.
+ */
 export function startNameOfFolder(host: string, folder: string): string {
   return `${host} ${folder.slice(folder.indexOf('-') + 1).replace(/\.\w{6}$/, '')}`;
 }
 
 const shortComment = (comment: string) => comment.replace(/[^A-Za-z0-9]/g, '').slice(0, 12);
 
-/** The job's script as the host is to run it. */
+/** Renders the job's script for the host. */
 export function scriptForHost(
   spec: SshJobSpec,
   host: ResolvedHost,
@@ -84,15 +90,15 @@ export function scriptForHost(
       shardsPerGpu,
       gpuType: host.gpus.type,
     },
-    // What processes of the job are known by that have left its session.
+    // Identifies the job's processes that have left its session.
     account: { user: facts.user, home: facts.home, environment: { JR_REMOTE_JOB: job } },
   });
 }
 
 /**
- * Puts together what a job's folder on the host begins with.
- * @param scratch a folder of ours, where it is made
- * @returns a function that streams it as a tar, as often as wanted, and one that removes it.
+ * Packs the initial content of a job's folder on the host.
+ * @param scratch a folder of ours for the copies
+ * @returns a function that streams it as a tar, as often as needed, and one that removes it
  */
 export async function packJob(
   spec: SshJobSpec,
@@ -113,21 +119,24 @@ export async function packJob(
 }
 
 /**
- * A tar of files of ours.
+ * Makes a tar of our own files.
  * @param names relative to `folder`; bytes, since they need not be UTF-8
  */
 function localTar(folder: string, names: readonly string[]): Readable {
   return Readable.from(tarOf(folder, names, ['--owner=0', '--group=0']), { objectMode: false });
 }
 
-/** A tar of a dataset's files and folders, as {@link localTar}; breaks off at one that is our own. */
+/**
+ * Makes a tar of a dataset's files and folders, as {@link localTar}; fails at a file of our own
+ * user.
+ */
 export function datasetTar(folder: string, names: readonly Buffer[]): Readable {
   return Readable.from(rejectOwnFiles(tarOf(folder, names, ['--no-recursion'])), {
     objectMode: false,
   });
 }
 
-/** @throws Error at the end of the tar when something is missing from it. */
+/** Streams a tar. @throws Error at its end when a file is missing from it */
 async function* tarOf(
   folder: string,
   names: readonly (string | Buffer)[],
@@ -142,7 +151,7 @@ async function* tarOf(
   child.stderr.on('data', (chunk: Buffer) => {
     said = (said + chunk.toString()).slice(-2000);
   });
-  // tar has ended before it read all the names; its exit code says why.
+  // tar ended before it read all names; its exit code gives the reason.
   child.stdin.on('error', () => undefined);
   child.stdin.end(
     Buffer.concat(names.map((name) => Buffer.concat([Buffer.from(name), Buffer.from([0])]))),
@@ -151,7 +160,8 @@ async function* tarOf(
   closed.catch(() => undefined);
   try {
     for await (const chunk of child.stdout as AsyncIterable<Buffer>) yield chunk;
-    // The output ends before the exit code is known, and a tar that lacks a file would pass as whole.
+    // The output ends before the exit code is known, and a tar that lacks a file would pass as
+    // whole.
     const [code] = await closed;
     if (code !== 0) throw new Error(`tar ended with ${code}: ${said}`);
   } finally {

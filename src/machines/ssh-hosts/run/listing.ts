@@ -5,8 +5,8 @@ import { printable } from '../../../datasets/archive/printable.js';
 import { AppError } from '../../../errors.js';
 
 /*
- * What a job has left on its host, as the host tells. Nothing of it is believed before it was looked at: names are raw
- * (one character for one byte), and each is checked to lead to a place inside the outputs' folder.
+ * A job's outputs as its host lists them. Nothing in the list is trusted unchecked: names are raw
+ * (one character for one byte), and each must lead to a path inside the outputs' folder.
  */
 
 export interface HostFile {
@@ -22,30 +22,31 @@ export interface Listing {
   folders: string[];
   files: HostFile[];
   links: { raw: string; target: string }[];
-  /** What is not fetched, and why: sentences. */
+  /** Sentences that name the skipped outputs and the reasons. */
   leftOut: string[];
 }
 
-/** The host does not keep to what was agreed: its list or a file is not what it may be. */
+/** A breach of the protocol by the host: an invalid list, or a file that differs from the list. */
 export class HostProtocolError extends Error {
   override readonly name = 'HostProtocolError';
 }
 
-/** More than this is no output, but a mistake. */
+/** A longer list is a mistake, not outputs. */
 const maxEntries = 1_000_000;
-/** A longer list of what was left out helps nobody. */
+/** A longer list of skipped outputs helps nobody. */
 const maxWords = 20;
 
 /**
- * @param printed by `outputs` of libexec/ssh-host.sh
+ * Reads and checks the list of outputs.
+ * @param printed output of `outputs` of libexec/ssh-host.sh
  * @param hostFolder the outputs' folder there: links into it are kept
- * @param localFolder where they are to lie
+ * @param localFolder the folder for the outputs here
  * @throws HostProtocolError
  */
 export function readListing(printed: Buffer, hostFolder: string, localFolder: string): Listing {
   const records = printed.toString('latin1').split('\0');
   if (records.length > 3 * maxEntries)
-    throw new HostProtocolError(`there are more than ${maxEntries} outputs`);
+    throw new HostProtocolError(`the job left more than ${maxEntries} outputs`);
   if (records.at(-2) !== 'end' || records.at(-1) !== '')
     throw new HostProtocolError('the list of outputs is not complete');
   const limit = maxPathBytes(localFolder);
@@ -87,7 +88,9 @@ export function readListing(printed: Buffer, hostFolder: string, localFolder: st
   return { folders, files, links, leftOut: leftOut.sentences() };
 }
 
-/** A name that is a file or link must not be another's folder, whatever order they are made in. */
+/**
+ * Checks that no file or link has the name of another entry's folder, in whatever order they come.
+ */
 function refuseCollisions(
   folders: readonly string[],
   files: ReadonlyMap<string, unknown>,
@@ -105,7 +108,7 @@ function refuseCollisions(
       throw new HostProtocolError(`the list of outputs contradicts itself at "${printable(raw)}"`);
 }
 
-/** The links that stay inside; one that names its target absolutely gets a relative one. */
+/** Returns the links that stay inside; an absolute target becomes a relative one. */
 function insideLinks(
   targets: ReadonlyMap<string, string>,
   hostFolder: string,
@@ -129,7 +132,10 @@ function insideLinks(
     map.check();
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
-    leftOut.add('links', `: none is kept, since one leads out or in a circle (${error.message})`);
+    leftOut.add(
+      'links',
+      `: all are skipped, since one leads out or in a circle (${error.message})`,
+    );
     return [];
   }
   return [...map.entries()].map(([raw, target]) => ({ raw, target }));
@@ -141,23 +147,24 @@ function nameOf(name: string, limit: number): string {
     raw = entryPath(name, limit);
   } catch (error) {
     throw new HostProtocolError(
-      `the host names an output that cannot be one: "${printable(name)}"`,
+      `the host lists an output with an impossible name: "${printable(name)}"`,
       {
         cause: error,
       },
     );
   }
-  // The folder itself is none of its outputs. Ours have no `a//b` and no `a/./b`, so that two names are never one.
+  // The folder itself is no output. Our program prints no `a//b` and no `a/./b`, so two names never
+  // mean one file.
   if (raw === '' || name !== `./${raw}`)
     throw new HostProtocolError(
-      `the host names an output that cannot be one: "${printable(name)}"`,
+      `the host lists an output with an impossible name: "${printable(name)}"`,
     );
   return raw;
 }
 
 function unreadable(record: string | undefined): HostProtocolError {
   return new HostProtocolError(
-    `the list of outputs holds what cannot be read: "${printable(record ?? '')}"`,
+    `the list of outputs has an unreadable record: "${printable(record ?? '')}"`,
   );
 }
 

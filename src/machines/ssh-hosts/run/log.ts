@@ -6,33 +6,37 @@ import { openFolder, within } from './own-folders.js';
 
 const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants;
 
-/** The job's log here: our standard output and standard error, which are Slurm's files, or one file. */
+/**
+ * The job's log here: our standard output and standard error, which are Slurm's files, or one file.
+ */
 export class JobLog {
   readonly #folder: string;
 
-  /** Bytes that were taken from there. */
+  /** Bytes copied from the host's log. */
   stdoutBytes = 0;
   stderrBytes = 0;
 
-  /** @param folder holds the log. No link is followed. */
+  /** Opens the log. @param folder holds the log; no link is followed */
   constructor(folder: string) {
     this.#folder = folder;
 
     const fd = openFolder(folder);
     try {
-      // Of an earlier start of the same job.
+      // Left by an earlier start of the same job.
       rmSync(within(fd, HOST_FAILURE), { force: true });
     } finally {
       closeSync(fd);
     }
   }
 
-  /** Keeps what the host is given to run, for `GET /jobs/{id}/script`: its paths are that host's. */
+  /**
+   * Stores the host's version of the script, with that host's paths, for `GET /jobs/{id}/script`.
+   */
   keepScript(script: string): void {
     this.#keep(SENT_SCRIPT, script);
   }
 
-  /** Says why the host, and not the job, has failed; also where the job can say nothing, see `jobs/host-failure.ts`. */
+  /** Records that the host, and not the job, has failed; see `jobs/host-failure.ts`. */
   hostFailed(why: string): void {
     this.say(why);
     try {
@@ -71,15 +75,16 @@ export class JobLog {
     try {
       writeSync(2, `jobrunner: ${line}\n`);
     } catch (error) {
-      // For want of room for these words the job must not be given up.
+      // A disk too full for these words must not end the job.
       if (!isDiskFull(error)) throw error;
     }
   };
 }
 
 /**
- * Slurm gives a file, whose writes do not wait; a pipe in its place may be full for a while.
- * @param wrote is told of each part, since the next may find no room
+ * Writes all bytes. Slurm gives a file, whose writes never wait; a pipe in its place may be full
+ * for a while.
+ * @param wrote receives the size of each part, since the next may find no room
  */
 async function writeAll(fd: number, chunk: Buffer, wrote: (bytes: number) => void): Promise<void> {
   for (let at = 0; at < chunk.length;)

@@ -4,16 +4,17 @@ import { FileWriter } from './file-writer.js';
 import { readListing, HostProtocolError, type Listing } from './listing.js';
 import { NoRoom, roomIn } from './room.js';
 
-/** A million outputs with names of common length, and more than any job should leave. */
+/** A million outputs with names of common length; no job should leave more. */
 const maxListBytes = 256 * 2 ** 20;
-/** Times that all is fetched anew when a file does not arrive as its digest says. */
+/** Attempts to fetch everything anew when a file differs from its digest. */
 const maxTries = 3;
 
 /**
- * Fetches what a job has left in its folder on the host: files, folders and links that stay inside. Each file is here only if
- * its digest is the one that the host computed from its disk. After a break it goes on from the byte where it stopped.
+ * Fetches a job's outputs from its folder on the host: files, folders and links that stay inside. A
+ * file is kept only if it has the digest that the host computed from its disk. After a break it
+ * resumes at the byte where it stopped.
  * @param hostFolder the job's outputs there
- * @returns what was left out, as sentences
+ * @returns sentences about the skipped outputs
  * @throws SshError; HostProtocolError; NoRoom
  */
 export async function fetchOutputs(
@@ -57,7 +58,7 @@ async function fetchOnce(
           await link.call(['fetch', jobFolder, String(offset)], { input, onOutput, signal });
       }, signal);
       if (progressOf(writer) === before)
-        throw new HostProtocolError('the host sends less of the outputs than it had told');
+        throw new HostProtocolError('the host sent fewer bytes of the outputs than it had listed');
     }
     writer.makeLinks();
   } finally {
@@ -68,7 +69,7 @@ async function fetchOnce(
 
 const progressOf = ({ missing }: FileWriter) => `${missing.names.length} ${missing.offset}`;
 
-/** Of an earlier start of the same job, whose outputs are another's. Nobody else writes here. */
+/** Removes the outputs of an earlier start of the same job. No other process writes here. */
 async function emptyFolder(folder: string): Promise<void> {
   await execa('find', [folder, '-mindepth', '1', '-delete']);
 }

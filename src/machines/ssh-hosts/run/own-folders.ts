@@ -3,19 +3,19 @@ import { closeSync, constants, openSync } from 'node:fs';
 const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
 const folderFlags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
 
-/** A path by which what is in an open folder is reached; wherever that folder may lie by now (proc(5)). */
+/** Returns a path to an entry of an open folder, wherever that folder has moved (proc(5)). */
 export function within(fd: number, raw: string): Buffer {
   return Buffer.from(`/proc/self/fd/${fd}/${raw}`, 'latin1');
 }
 
-/** @throws Error when it is a link, or no folder. */
+/** Opens a folder. @throws Error for a link or anything but a folder */
 export function openFolder(path: string | Buffer): number {
   return openSync(path, folderFlags);
 }
 
 /**
- * The folders below one whose owner could put links in their places at any time: each is entered from the one above it, and
- * never through a link.
+ * The folders below one whose owner could put links in their places at any time. Each is entered
+ * from the one above it, never through a link.
  */
 export class OwnFolders {
   readonly #root: number;
@@ -28,7 +28,8 @@ export class OwnFolders {
   }
 
   /**
-   * @param raw below the root, `.` for itself; one character for one byte
+   * Opens a folder.
+   * @param raw path below the root, `.` for the root itself; one character for one byte
    * @returns the open folder; the next call closes it
    */
   enter(raw: string): number {

@@ -8,7 +8,10 @@ import { fieldsOf } from '../../../schema-problems.js';
 const maxBytes = 64 * 1024 ** 2;
 const absolute = z.string().regex(/^\/[^\0]*$/);
 
-/** What of it leads to anything on this machine. The rest ends up in the job's script, there. */
+/**
+ * The fields that lead to files on this machine. The others end up in the job's script, on the
+ * host.
+ */
 const shape = z.looseObject({
   job_id: z.number(),
   comment: z.string().regex(/^[\w:]{1,100}$/),
@@ -26,8 +29,8 @@ const shape = z.looseObject({
 });
 
 /**
- * Reads what the API has written down of a job. The API may be in the hands of somebody else: what is written goes into the job's own
- * folders and nowhere else, and an error repeats nothing of the file, which could be a link to another.
+ * Reads the API's spec of a job. An attacker may control the API: the spec may only name the job's
+ * own folders, and an error repeats nothing of the file, which could be a link to another.
  * @throws Error
  */
 export async function readSpec(
@@ -51,7 +54,7 @@ export async function readSpec(
   }
   const parsed = shape.safeParse(given);
   if (!parsed.success)
-    throw new Error(`${path}: cannot be used: ${fieldsOf(parsed.error).join(', ')}`);
+    throw new Error(`${path}: invalid fields: ${fieldsOf(parsed.error).join(', ')}`);
   const { job_id, output_dir, log_dir } = parsed.data;
   const isOwn =
     job_id === Number(jobId) &&

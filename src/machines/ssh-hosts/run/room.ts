@@ -2,7 +2,7 @@ import { statfs } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDiskFull } from '../../../errors.js';
 
-/** What a job has left does not fit on the disk here. */
+/** The outputs of a job do not fit on the disk here. */
 export class NoRoom extends Error {
   override readonly name = 'NoRoom';
   constructor(
@@ -10,25 +10,28 @@ export class NoRoom extends Error {
     readonly needed: number,
     free: number,
   ) {
-    super(`the outputs have ${needed} bytes, and ${free} are free in JR_ROOT`);
+    super(`the outputs need ${needed} bytes, but only ${free} are free in JR_ROOT`);
   }
 }
 
-/** Bytes that we may still write on the disk of that folder. */
+/** Returns the bytes that we may still write on the disk of that folder. */
 export async function roomIn(folder: string): Promise<number> {
   const { bavail, bsize } = await statfs(folder);
   return bavail * bsize;
 }
 
-/** Between two looks for room; twice as long after each that was in vain: a quota is full where the disk is not. */
+/**
+ * The pause between two checks for room, doubled after each vain one: a quota may be full where the
+ * disk is not.
+ */
 const shortestMs = 4000;
 const longestMs = 60_000;
 
 /**
- * Does something that writes below `folder`, which does no harm when it is done again: where there is no room for it, it is, once
- * there seems to be.
- * @param say is told once
- * @throws what else `work` throws; AbortError
+ * Does repeatable work that writes below `folder`. When the disk is full, repeats it once there
+ * seems to be room.
+ * @param say is called once
+ * @throws other errors of `work`; AbortError
  */
 export async function onceThereIsRoom<T>(
   folder: string,
@@ -43,7 +46,7 @@ export async function onceThereIsRoom<T>(
       if (!(error instanceof NoRoom) && !isDiskFull(error)) throw error;
       if (tries === 0)
         say(
-          `the disk of JR_ROOT is full (${(error as Error).message}); what the job leaves stays on its host until there is room, at most to its time limit: free some space`,
+          `the disk of JR_ROOT is full (${(error as Error).message}); the job’s outputs stay on its host until there is room, at most until its time limit; free some space`,
         );
       const needed = error instanceof NoRoom ? error.needed : 1;
       const wait = Math.min(shortestMs * 2 ** tries, longestMs);

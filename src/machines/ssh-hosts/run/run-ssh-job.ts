@@ -12,13 +12,13 @@ import { JobLog } from './log.js';
 import { readSpec } from './read-spec.js';
 import { SshJob } from './ssh-job.js';
 
-/** How long a host is waited for before its job has been started there. */
+/** Seconds to wait for a host before its job has started there. */
 const patienceSeconds = 60;
 
 /**
- * Runs a job on the SSH host that Slurm has chosen, from its start to its folder's removal there. SIGTERM ends it, within ten
- * seconds (Slurm's KillWait).
- * @throws ConfigError when it was not Slurm that called
+ * Runs a job on the SSH host that Slurm has chosen, from its start to the removal of its folder
+ * there. SIGTERM ends it, within ten seconds (Slurm's KillWait).
+ * @throws ConfigError when the caller is not Slurm
  */
 export async function runSshJob(
   jobId: string,
@@ -27,8 +27,8 @@ export async function runSshJob(
 ): Promise<Ending> {
   const { slurm } = config;
   if (slurm === undefined)
-    throw new ConfigError('SLURMD_NODENAME, SLURM_JOB_ID: not set; Slurm calls this, not you');
-  if (!/^\d{1,15}$/.test(jobId)) throw new ConfigError(`job_id: ${jobId} is no number`);
+    throw new ConfigError('SLURMD_NODENAME, SLURM_JOB_ID: not set; only Slurm runs this command');
+  if (!/^\d{1,15}$/.test(jobId)) throw new ConfigError(`job_id: ${jobId} is not a number`);
   // The API is a member of our group.
   process.umask(0o007);
   const spec = await readSpec(layout, jobId);
@@ -36,9 +36,7 @@ export async function runSshJob(
   const log = new JobLog(spec.log_dir);
   const host = hosts.find(({ name }) => name === slurm.node);
   if (host === undefined) {
-    log.hostFailed(
-      `SSH host ${slurm.node}: is not in the list of hosts any more; run the job again`,
-    );
+    log.hostFailed(`SSH host ${slurm.node}: has left the list of hosts; run the job again`);
     return { code: HOST_FAILED };
   }
   const scratch = makeScratch(layout.sshState);

@@ -11,9 +11,12 @@ import { fetchOutputs } from './outputs.js';
 import { onceThereIsRoom } from './room.js';
 import { readState, type HostJobProgress, type HostJobState } from './state.js';
 
-/** Slurm sends SIGKILL ten seconds after SIGTERM (KillWait in slurm.conf): all must be done by then. */
+/**
+ * Slurm sends SIGKILL ten seconds after SIGTERM (KillWait in slurm.conf); everything must be done
+ * before.
+ */
 const windUpMs = 9000;
-/** What the job is given to end by itself. */
+/** The time for the job to end by itself. */
 const graceMs = 5000;
 
 export interface SshJobParts {
@@ -22,13 +25,13 @@ export interface SshJobParts {
   session: HostSession;
   log: JobLog;
   shardsPerGpu: number;
-  /** A folder of ours for locks, and one for what lives as long as this process. */
+  /** A folder of ours for locks, and one for files that live as long as this process. */
   state: string;
   scratch: string;
   installation: string;
 }
 
-/** A job on an SSH host, from here. */
+/** A job on an SSH host, seen from here. */
 export class SshJob {
   readonly #parts: SshJobParts;
   #places: HostPaths | undefined;
@@ -38,7 +41,8 @@ export class SshJob {
   }
 
   /**
-   * @param cancelled aborts when the job is to end
+   * Runs the job.
+   * @param cancelled aborts when the job must end
    * @throws SshError, HostProtocolError
    */
   async run(cancelled: AbortSignal): Promise<Ending> {
@@ -54,7 +58,7 @@ export class SshJob {
     }
   }
 
-  /** Sends what the job needs, and starts it. */
+  /** Sends the job's files and starts it. */
   async #begin(signal: AbortSignal): Promise<void> {
     const { spec, slurm, session, log, shardsPerGpu, state, scratch, installation } = this.#parts;
     const facts = await session.use((link) => Promise.resolve(link.facts), signal);
@@ -72,18 +76,21 @@ export class SshJob {
     } finally {
       await files.remove();
     }
-    // From here on it runs there, whether it can be reached or not.
+    // From here on it runs there, reachable or not.
     session.patience = Infinity;
   }
 
-  /** What there is of the job is on the host alone: a full disk here is waited for, as a broken link is. */
+  /**
+   * Follows the job to its end. Its results are only on the host: a full disk here is waited out,
+   * as a broken link is.
+   */
   async #toItsEnd(signal: AbortSignal): Promise<Ending> {
     const { spec, log } = this.#parts;
     const work = async () => this.#finish(await this.#follow(signal), signal);
     return onceThereIsRoom(spec.output_dir, work, log.say, signal);
   }
 
-  /** Copies the job's log until it has ended and all of it is here. */
+  /** Copies the job's log until the job has ended and the whole log is here. */
   async #follow(signal: AbortSignal): Promise<HostJobState> {
     const { session, log } = this.#parts;
     const { job } = this.#given;
@@ -101,12 +108,12 @@ export class SshJob {
       const { state, stdout, stderr } = await this.#progress(signal);
       idle = before === log.stdoutBytes + log.stderrBytes ? idle + 1 : 0;
       if (state.kind === 'running') {
-        // One that ends each call at once is not to keep our processors busy.
+        // A host that ends each call at once must not keep our processors busy.
         if (idle > 0) await sleep(1000, undefined, { signal });
         continue;
       }
       const isComplete = log.stdoutBytes >= stdout && log.stderrBytes >= stderr;
-      // A job may have cut its own log short, or there is none left.
+      // A job may have shortened its own log, or removed it.
       if (isComplete || idle > 2) return state;
     }
   }
@@ -136,21 +143,21 @@ export class SshJob {
       case 'lost':
         log.hostFailed(
           state.why === 'rebooted'
-            ? `SSH host ${name}: was started anew while the job ran; the job is not started a second time`
-            : `SSH host ${name}: somebody there ended the job's processes without leaving how`,
+            ? `SSH host ${name}: rebooted while the job ran; the job is not started a second time`
+            : `SSH host ${name}: the job's processes were killed there, and left no exit code`,
         );
         return { code: HOST_FAILED };
       case 'none':
         log.hostFailed(
-          `SSH host ${name}: the job's folder is gone; was ${session.host.workdir} emptied, or the host started anew?`,
+          `SSH host ${name}: the job's folder is gone; was ${session.host.workdir} emptied, or the host set up anew?`,
         );
         return { code: HOST_FAILED };
       case 'running':
-        throw new Error('a job that runs was taken for one that has ended');
+        throw new Error('a running job was taken for an ended one');
     }
   }
 
-  /** Slurm ends the job: it is told, then killed, and what it has written is fetched as far as there is time. */
+  /** Ends the job for Slurm: warns it, kills it, and fetches its results as far as time allows. */
   async #windUp(): Promise<Ending> {
     const { session, log } = this.#parts;
     const ending = { code: 128 + 15 };
@@ -159,13 +166,13 @@ export class SshJob {
     session.patience = windUpMs;
     const deadline = new AbortController();
     const timer = setTimeout(() => {
-      deadline.abort(new Error('there is no time left'));
+      deadline.abort(new Error('the time is up'));
     }, windUpMs);
     const { signal } = deadline;
     const stop = (name: string) =>
       session.use((link) => link.call(['stop', places.job, name], { signal }), signal);
     const kill = setTimeout(() => {
-      // Whether it worked is seen by the job's end.
+      // The job's end will show whether it worked.
       stop('KILL').catch(() => undefined);
     }, graceMs);
     try {
@@ -173,7 +180,7 @@ export class SshJob {
       await this.#finish(await this.#follow(signal), signal);
     } catch (error) {
       log.say(
-        `SSH host ${session.host.name}: not all was cleared up in time, which is done later (${(error as Error).message})`,
+        `SSH host ${session.host.name}: not everything was cleared up in time; the rest follows later (${(error as Error).message})`,
       );
     } finally {
       clearTimeout(timer);
@@ -182,7 +189,7 @@ export class SshJob {
     return ending;
   }
 
-  /** After a failure of ours or the host's. What is left now, the watch finds. */
+  /** Clears up after a failure of ours or the host's. The watch removes the rest. */
   async #clearUp(signal: AbortSignal): Promise<void> {
     const { session } = this.#parts;
     const places = this.#places;
@@ -196,7 +203,7 @@ export class SshJob {
   }
 
   get #given(): HostPaths {
-    if (this.#places === undefined) throw new Error('the job has no place there yet');
+    if (this.#places === undefined) throw new Error('the job has no folder there yet');
     return this.#places;
   }
 }

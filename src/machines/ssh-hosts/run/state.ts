@@ -1,9 +1,9 @@
-/** How a job on a host is, as `job_state` of libexec/ssh-host.sh tells. */
+/** The state of a job on a host, as `job_state` of libexec/ssh-host.sh prints it. */
 export type HostJobState =
   | { kind: 'running' }
   | { kind: 'exit'; code: number }
   | { kind: 'signal'; number: number }
-  /** It ended without a word. */
+  /** It ended without an exit code. */
   | { kind: 'lost'; why: 'killed' | 'rebooted' }
   | { kind: 'none'; why: 'prepared' | 'gone' };
 
@@ -14,12 +14,12 @@ export interface HostJobProgress {
   stderr: number;
 }
 
-/** @throws Error on what cannot be read. */
+/** Parses a state. @throws Error on unreadable text */
 export function readState(printed: Buffer): HostJobProgress {
   const [word = '', sizes = ''] = printed.toString().split('\n');
   const [stdout = NaN, stderr = NaN] = sizes.split(' ').map(Number);
   if (!Number.isSafeInteger(stdout) || !Number.isSafeInteger(stderr))
-    throw new Error(`the host told a job's state that cannot be read: ${JSON.stringify(sizes)}`);
+    throw new Error(`the host reported an unreadable job state: ${JSON.stringify(sizes)}`);
   return { state: stateOf(word), stdout, stderr };
 }
 
@@ -32,5 +32,5 @@ function stateOf(word: string): HostJobState {
     return { kind: 'lost', why: word === 'lost killed' ? 'killed' : 'rebooted' };
   if (word === 'none prepared' || word === 'none gone')
     return { kind: 'none', why: word === 'none gone' ? 'gone' : 'prepared' };
-  throw new Error(`the host told a job's state that cannot be read: ${JSON.stringify(word)}`);
+  throw new Error(`the host reported an unreadable job state: ${JSON.stringify(word)}`);
 }

@@ -2,19 +2,22 @@ import type { Stats } from 'node:fs';
 import { lstat, opendir } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** A file of at least this many bytes goes by itself, and after a break from the byte where it stopped. */
+/**
+ * A file of at least this many bytes goes by itself, and resumes after a break at the byte where it
+ * stopped.
+ */
 const largeFile = 64 * 2 ** 20;
-/** What goes together, and after a break again: at most so many bytes or names. */
+/** The most bytes or names that go together, and again after a break. */
 const partBytes = 64 * 2 ** 20;
 const partNames = 5000;
 
-/** A dataset's tree in the parts it is sent in. Names are bytes, relative to the tree, `./` in front. */
+/** One part of a dataset's tree. Names are bytes, relative to the tree, with `./` in front. */
 export type TreePart =
   { kind: 'names'; names: Buffer[] } | { kind: 'file'; name: Buffer; executable: boolean };
 
 /**
- * Cuts a dataset's tree into parts: each time in the same way, since nobody changes a dataset, so that a part's number says
- * which it is.
+ * Cuts a dataset's tree into parts, always in the same way: nobody changes a dataset, so a part's
+ * number identifies it.
  */
 export async function* treeParts(tree: string): AsyncGenerator<TreePart, void, undefined> {
   let names: Buffer[] = [];
@@ -34,10 +37,11 @@ export async function* treeParts(tree: string): AsyncGenerator<TreePart, void, u
   if (names.length > 0) yield { kind: 'names', names };
 }
 
-/** Each folder before what is in it, by the bytes of the names. */
+/** Walks a tree: each folder before its content, ordered by the bytes of the names. */
 async function* walk(root: Buffer, at: Buffer): AsyncGenerator<[Buffer, Stats], void, undefined> {
   const names: Buffer[] = [];
-  // Node gives bytes here when asked to; its types know only strings (nodejs.org/api/fs.html#class-fsdirent).
+  // Node returns bytes here when asked to; its types know only strings
+  // (nodejs.org/api/fs.html#class-fsdirent).
   const dir = await opendir(joined(root, at), { encoding: 'buffer' as 'utf8' });
   for await (const entry of dir) names.push(entry.name as unknown as Buffer);
   for (const name of names.sort((a, b) => Buffer.compare(a, b))) {
@@ -51,8 +55,8 @@ async function* walk(root: Buffer, at: Buffer): AsyncGenerator<[Buffer, Stats], 
 const joined = (a: Buffer, b: Buffer) => Buffer.concat([a, Buffer.from('/'), b]);
 
 /**
- * The name of the one file of a tree that is the dataset's original itself, as it is for what is no archive; such a tree need
- * not be sent.
+ * Returns the name of a tree's only file when that is the dataset's original itself, as with a
+ * dataset that is no archive. Such a tree need not be sent.
  */
 export async function soleName(dataset: {
   original: string;

@@ -5,20 +5,24 @@ import { pipeline } from 'node:stream/promises';
 import { BLOCK, numeric } from '../../../datasets/archive/tar-header.js';
 
 /*
- * What the API says a job is made of is read here as jr-remote, and could be a link to what jr-remote alone can read: the keys and
- * passwords of hosts. Those are jr-remote's own, and nothing that a job is made of is. What counts is the file that was opened,
- * whatever path led to it and whoever changes that meanwhile.
+ * We read as jr-remote the files that the API names. They could be links to files that only
+ * jr-remote can read: the keys and passwords of hosts. Those belong to jr-remote, and no part of a
+ * job does. The check is on the opened file, whatever path led to it and whoever changes that path
+ * meanwhile.
  */
 
-/** Our own user; none for root, whose everything is. */
+/** Our own user; undefined for root, who owns files of every kind. */
 const ownUid = process.getuid?.() === 0 ? undefined : process.getuid?.();
 
 function refuseOwn(uid: number | undefined, what: string, own: number | undefined): void {
   if (own !== undefined && uid === own)
-    throw new Error(`${what}: belongs to this process's user, and is no part of a job`);
+    throw new Error(`${what}: belongs to this process's user, so it is no part of a job`);
 }
 
-/** Opens a file that the API names, to be read. @throws Error when it is no file, or one of our own. */
+/**
+ * Opens for reading a file that the API names. @throws Error for anything but a file, or for one of
+ * our own
+ */
 export async function openUntrusted(path: string | Buffer, own = ownUid): Promise<FileHandle> {
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
   try {
@@ -36,7 +40,7 @@ export async function openUntrusted(path: string | Buffer, own = ownUid): Promis
 export async function copyUntrusted(from: string, to: string): Promise<void> {
   const file = await openUntrusted(from);
   const copy = await open(to, 'wx', (await file.stat()).mode & 0o777);
-  // Both streams close what they are given.
+  // Both streams close their files.
   await pipeline(file.createReadStream(), copy.createWriteStream());
 }
 
@@ -52,7 +56,7 @@ export async function copyFolder(from: string, to: string): Promise<void> {
   }
 }
 
-/** Lets a tar of theirs pass, with the owners that tar(1) found, as long as nothing in it is our own. */
+/** Passes a tar on, with the owners that tar(1) found. @throws Error at a file of our own */
 export async function* rejectOwnFiles(
   tar: AsyncIterable<Buffer>,
   own = ownUid,

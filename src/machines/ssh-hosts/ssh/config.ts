@@ -10,21 +10,22 @@ export interface SshSettings {
   scratch: string;
   /** The program that prints a password. */
   askpass: string;
-  /** Seconds between two questions whether the other side is there; three without an answer end the connection. */
+  /** Seconds between two keep-alive messages; three unanswered ones end the connection. */
   aliveSeconds: number;
 }
 
-/** The name in the generated file; 0 is the first machine on the way. */
+/** Returns the name in the generated file; hop 0 is the first machine on the way. */
 const aliasOf = (host: ResolvedHost, hop: number) => `${host.name}-hop-${hop}`;
 
-/** What a host is called in its {@link sshConfig}. */
+/** Returns a host's name in its {@link sshConfig}. */
 export function sshAlias(host: ResolvedHost): string {
   return aliasOf(host, host.proxy_jump.length);
 }
 
 /**
- * A ssh_config(5) for one host and all machines on the way, each with its own key or password. In place of ProxyJump, which
- * would hand one environment to all of them, each step is a ProxyCommand that is told its own password's file.
+ * Makes a ssh_config(5) for one host and all machines on the way, each with its own key or
+ * password. ProxyJump would pass one environment to all of them; instead each step is a
+ * ProxyCommand with the path of its own password's file.
  */
 export function sshConfig(path: string, host: ResolvedHost, settings: SshSettings): string {
   const chain: ResolvedLogin[] = [...host.proxy_jump, host];
@@ -42,7 +43,8 @@ export function sshConfig(path: string, host: ResolvedHost, settings: SshSetting
   return [
     ...blocks.flat(),
     'Host *',
-    // In front of OpenSSH's own choice, ChaCha20: machines with GPUs have AES in their processors, and that takes two thirds of the time.
+    // Prefer this to OpenSSH's own choice, ChaCha20: GPU machines have AES in their processors; it
+    // needs a third of the time.
     '  Ciphers ^aes128-gcm@openssh.com',
     '  IdentitiesOnly yes',
     '  IdentityAgent none',
@@ -86,7 +88,10 @@ function stepTo(path: string, host: ResolvedHost, hop: number, settings: SshSett
   return words.join(' ');
 }
 
-/** What tells ssh to ask our program, and that one where to look. Empty for a login without a password. */
+/**
+ * Returns the environment that makes ssh ask our program for the password. Empty for a login
+ * without one.
+ */
 export function passwordEnvironment(
   passwordPath: string | null,
   { askpass }: SshSettings,
@@ -100,9 +105,10 @@ export function passwordEnvironment(
 }
 
 /**
- * Writes the host's configuration, which names programs to run. Each time anew, under a name that nobody can know before, and closed
- * to writing: Slurm opens a job's log as our user wherever the API tells it to, to write behind what is there.
- * @returns its path.
+ * Writes the host's configuration, which names programs to run. It has a new, unguessable name each
+ * time and is closed to writing: Slurm opens a job's log as our user wherever the API says, and
+ * appends to the file there.
+ * @returns its path
  */
 export function writeSshConfig(host: ResolvedHost, settings: SshSettings): { path: string } {
   const path = join(settings.scratch, `${randomBytes(8).toString('hex')}.conf`);
@@ -110,12 +116,12 @@ export function writeSshConfig(host: ResolvedHost, settings: SshSettings): { pat
   return { path };
 }
 
-/** An argument of ssh_config(5); none of ours holds a double quote. */
+/** Quotes an argument of ssh_config(5); none of ours contains a double quote. */
 function quoted(text: string): string {
   return `"${text}"`;
 }
 
-/** ssh replaces %h and the like. */
+/** Escapes `%`: ssh replaces %h and the like. */
 function percent(text: string): string {
   return text.replaceAll('%', '%%');
 }

@@ -1,13 +1,13 @@
 import type { ResolvedHost } from '../../../cluster/ssh-hosts/resolved-hosts.js';
 
 /**
- * Why nothing came of a call to an SSH host. `unreachable`: no connection, or it broke. `host_key`: it is not known to be that
- * host. `denied`: it does not let us in. `no_room`: its disk is full. `folder`: its working folder cannot be used. `other`: what
- * ran there failed.
+ * The cause of a failed call to an SSH host. `unreachable`: no connection, or it broke. `host_key`:
+ * the host key is not the known one. `denied`: the login failed. `no_room`: its disk is full.
+ * `folder`: its working folder is unusable. `other`: the program there failed.
  */
 export type SshFault = 'unreachable' | 'host_key' | 'denied' | 'no_room' | 'folder' | 'other';
 
-/** The message names the host and the remedy, and holds nothing secret. */
+/** An error whose message names the host and the remedy, and no secret. */
 export class SshError extends Error {
   override readonly name = 'SshError';
   constructor(
@@ -18,30 +18,31 @@ export class SshError extends Error {
     super(message, options);
   }
 
-  /** Whether the same call may succeed a little later. */
+  /** True when the same call may succeed a little later. */
   get mayPass(): boolean {
     return this.fault === 'unreachable';
   }
 }
 
-/** Exit code of ssh(1) when it failed itself. */
+/** Exit code of ssh(1) for its own failures. */
 const ownFailure = 255;
-/** Exit code of libexec/ssh-host.sh when the working folder cannot be used. */
+/** Exit code of libexec/ssh-host.sh for an unusable working folder. */
 const folderFailure = 72;
 
-// What OpenSSH's client prints (sshconnect.c, sshconnect2.c, packet.c, clientloop.c).
+// Messages of OpenSSH's client (sshconnect.c, sshconnect2.c, packet.c, clientloop.c).
 const hostKey =
   /host key verification failed|host key is known for|remote host identification has changed|host key for .* has changed|revoked host key/i;
 const denied =
   /permission denied|too many authentication failures|no supported authentication methods|unprotected private key|bad permissions|error in libcrypto|invalid format|no such identity|load key/i;
-/** Says more than what the steps after it say of it. */
+/** Tells more than the messages of the steps after it. */
 const noWay =
   /connection refused|timed out|no route to host|network is unreachable|could not resolve|not responding|open failed/i;
 const noRoom = /no space left on device|disk quota exceeded|file too large/i;
 
 /**
- * @param code what ssh ended with; null when a signal ended it
- * @param said what it, and what ran there, said on standard error
+ * Makes the error of a failed call.
+ * @param code exit code of ssh; null when a signal ended it
+ * @param said standard error of ssh and of the program there
  */
 export function sshError(host: ResolvedHost, code: number | null, said: string): SshError {
   const lines = said
@@ -58,14 +59,14 @@ export function sshError(host: ResolvedHost, code: number | null, said: string):
       const which = lastOf(/host key (is known )?for/i) ?? lastOf(hostKey) ?? '';
       return fail(
         'host_key',
-        `its key is not the one that is known (${brief(which)}). If the machine was set up anew, or is new, put its key into known_hosts: ssh-keyscan -p ${host.port} ${host.host}, and compare it with the machine's own /etc/ssh/ssh_host_*_key.pub`,
+        `its host key is not the known one (${brief(which)}). If the machine is new or was set up anew, put its key into known_hosts: run ssh-keyscan -p ${host.port} ${host.host}, and compare it with the machine's own /etc/ssh/ssh_host_*_key.pub`,
       );
     }
     const refusal = lastOf(denied);
     if (refusal !== undefined)
       return fail(
         'denied',
-        `it does not let us in (${brief(refusal)}). Look after user, identity_file and password_variable of the host and of its proxy_jump, and the authorized_keys there`,
+        `it refuses the login (${brief(refusal)}). Check user, identity_file and password_variable of the host and of its proxy_jump, and the authorized_keys there`,
       );
     const why = lastOf(noWay) ?? lines.at(-1) ?? 'the connection broke';
     return fail('unreachable', `cannot be reached (${brief(why)})`);
@@ -77,7 +78,7 @@ export function sshError(host: ResolvedHost, code: number | null, said: string):
   if (code === folderFailure)
     return fail(
       'folder',
-      `its working folder ${host.workdir} cannot be used (${last}); name another as workdir, or give it to ${host.user}`,
+      `its working folder ${host.workdir} is unusable (${last}); set another workdir, or give the folder to ${host.user}`,
     );
   return fail('other', `${last}; it needs bash 4.4, coreutils and tar`);
 }

@@ -1,4 +1,4 @@
-/** What a host says of itself when it is called. */
+/** A host's report about itself at each call. */
 export interface HostFacts {
   /** Absolute, without links. */
   workdir: string;
@@ -6,13 +6,13 @@ export interface HostFacts {
   user: string;
   /** Changes with each boot. */
   bootId: string;
-  /** How far its clock is ahead of ours, in seconds. */
+  /** Seconds by which its clock is ahead of ours. */
   clockSkew: number;
   /** Bytes that its user may still write below the working folder. */
   diskFree: number;
 }
 
-/** Reads what `hello` of libexec/ssh-host.sh prints; undefined while it is not complete. */
+/** Parses the output of `hello` of libexec/ssh-host.sh; undefined while it is incomplete. */
 export function readFacts(printed: Buffer, now = Date.now()): HostFacts | undefined {
   const [workdir, home, user, bootId, time, disk, end] = printed.toString().split('\0');
   // df -P: device, 1024-byte blocks, used, available, percent, place.

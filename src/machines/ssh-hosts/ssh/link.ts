@@ -11,24 +11,27 @@ import { SshError, sshError } from './errors.js';
 import { readFacts, type HostFacts } from './facts.js';
 import { afterMark, hostProgram } from './program.js';
 
-/** How much of what was said on standard error is kept for the message. */
+/** The bytes of standard error to keep for the message. */
 const keptWords = 16 * 1024;
-/** An answer that is longer is none of ours; the lists of a host's jobs and of a job's outputs may be. */
+/** Limit of a plain answer; the lists of a host's jobs and of a job's outputs may be longer. */
 const maxBytes = 2 ** 20;
-/** Paths, a name and a line of df. */
+/** Room for paths, a name and a line of df. */
 const maxFactBytes = 64 * 1024;
-/** ConnectTimeout ends with the other side's first words, and its keep-alive begins with the session. */
+/**
+ * ConnectTimeout ends with the other side's first words, and its keep-alive begins with the
+ * session.
+ */
 const connectMs = 90_000;
 
 export interface CallOptions {
   input?: Buffer | Readable;
-  /** More output ends the call: nothing that a host sends may fill our memory. */
+  /** More output ends the call: no host may fill our memory. */
   maxBytes?: number;
-  /** Takes the output as it comes, however much; the next is waited with until it has. */
+  /** Takes the output as it comes, without limit; the next chunk waits until it is done. */
   onOutput?: (chunk: Buffer) => void | Promise<void>;
-  /** Takes standard error as it comes: nothing of ssh's own is among it. */
+  /** Takes standard error as it comes, without ssh's own messages. */
   onError?: (chunk: Buffer) => void | Promise<void>;
-  /** Ends the call; it then rejects with the signal's reason. What runs there is not ended by that. */
+  /** Ends the call, which rejects with the signal's reason. The program there goes on. */
   signal?: AbortSignal;
 }
 
@@ -54,8 +57,9 @@ export class Link {
   }
 
   /**
-   * Connects (a ControlMaster, see ssh_config(5)) and makes the working folder there, if it is missing. The connection ends with
-   * this process, however that ends: what runs there waits for the end of our standard input.
+   * Connects (a ControlMaster, see ssh_config(5)) and makes a missing working folder there. The
+   * connection ends with this process, however that ends: the program there waits for the end of
+   * our standard input.
    * @throws SshError
    */
   static async connect(
@@ -64,7 +68,8 @@ export class Link {
     signal?: AbortSignal,
   ): Promise<Link> {
     const { path: config } = writeSshConfig(host, settings);
-    // ssh adds 17 characters while it makes it, and a socket's path has 107 bytes (unix(7)).
+    // ssh adds 17 characters while it makes the socket, and a socket's path has 107 bytes
+    // (unix(7)).
     const socket = join(settings.scratch, randomBytes(2).toString('hex'));
     const master = start(
       host,
@@ -85,12 +90,12 @@ export class Link {
         if (facts !== undefined || said.length > maxFactBytes) break;
       }
       if (facts !== undefined) {
-        // A break is noticed at the next call.
+        // The next call notices a break.
         master.ended.catch(() => undefined);
         return new Link(host, facts, settings, config, socket, master.child);
       }
       if (said.length <= maxFactBytes) await master.ended;
-      throw new SshError('other', `SSH host ${host.name}: said nothing that could be understood`);
+      throw new SshError('other', `SSH host ${host.name}: its first answer cannot be understood`);
     } catch (error) {
       master.child.kill('SIGKILL');
       for (const path of [socket, config]) rmSync(path, { force: true });
@@ -114,7 +119,7 @@ export class Link {
 
   /**
    * Calls a function of libexec/ssh-host.sh there.
-   * @returns what it printed, unless `onOutput` took it.
+   * @returns its output, unless `onOutput` took it
    * @throws SshError
    */
   async call(args: readonly string[], options: CallOptions = {}): Promise<Buffer> {
@@ -129,7 +134,8 @@ export class Link {
       options,
     );
     const stop = () => {
-      // Its ends of our pipes are with the master, too, which does not close them for its sake.
+      // The master also holds the child's ends of our pipes, and does not close them when the child
+      // is killed.
       call.child.kill('SIGKILL');
       call.child.stdout.destroy();
       call.child.stderr.destroy();
@@ -145,7 +151,7 @@ export class Link {
         if (onOutput === undefined && bytes > limit)
           throw new SshError(
             'other',
-            `SSH host ${this.host.name}: answers without end (more than ${limit} bytes to "${args[0] ?? ''}")`,
+            `SSH host ${this.host.name}: its answer has no end (more than ${limit} bytes to "${args[0] ?? ''}")`,
           );
       }
       await call.ended;
@@ -161,7 +167,7 @@ export class Link {
   }
 }
 
-/** Starts ssh and the program. `ended` rejects with an SshError, or with what a taker of standard error threw. */
+/** Starts ssh and the program. `ended` rejects with an SshError, or with an error of `onError`. */
 function start(
   host: ResolvedHost,
   settings: SshSettings,
@@ -185,7 +191,7 @@ function start(
     child.once('close', fulfil);
   });
   exited.catch(() => undefined);
-  // `hold` is told the end by the end of its input, which is ours.
+  // `hold` learns of our end by the end of its input.
   const isHeld = args[0] === 'hold';
   const fed = feed(child.stdin, program.text, input, !isHeld);
   fed.catch(() => undefined);
@@ -195,7 +201,7 @@ function start(
     const code = await exited;
     const said = await heard;
     if (code !== 0) throw sshError(host, code, said);
-    // It needs not read all it is given.
+    // The program need not read all its input.
     await fed.catch((error: unknown) => {
       if (errnoOf(error) !== 'EPIPE' && errnoOf(error) !== 'ERR_STREAM_PREMATURE_CLOSE')
         throw error;
@@ -224,7 +230,7 @@ async function feed(
   } else await pipeline(input, stdin);
 }
 
-/** @returns the last of what was said, for a message. */
+/** Listens to standard error. @returns the last of it, for a message */
 async function listen(
   stream: Readable,
   mark: string,

@@ -8,15 +8,17 @@ const hostScript = readFileSync(join(packageRoot, 'libexec', 'ssh-host.sh'), 'la
 
 /** One call of libexec/ssh-host.sh. */
 export interface Program {
-  /** For the user's login shell there, whichever it is; the same words in `ps` whatever is done. */
+  /**
+   * The command for the user's login shell there, whichever it is; always the same words in `ps`.
+   */
   command: string;
-  /** Comes first on standard input; what follows it is the program's own input. */
+  /** The program text, which precedes its own input on standard input. */
   text: Buffer;
-  /** A line that stands in front of what the program prints: login shells may print, too. */
+  /** The line in front of the program's output: login shells may print, too. */
   mark: string;
 }
 
-/** @param args a function of the script, and its arguments: without NUL */
+/** Makes a call. @param args a function of the script, and its arguments, without NUL */
 export function hostProgram(args: readonly string[]): Program {
   const mark = `jobrunner-${randomBytes(12).toString('hex')}`;
   const text = Buffer.concat([
@@ -31,10 +33,10 @@ export function hostProgram(args: readonly string[]): Program {
   };
 }
 
-/** Most bytes a login shell may print in front of our program. */
+/** The most bytes that a login shell may print in front of our program. */
 const maxNoise = 2 ** 20;
 
-/** What follows the mark. @throws Error when too much stands in front of it. */
+/** Yields the output after the mark. @throws Error when too many bytes precede it */
 export async function* afterMark(
   stream: AsyncIterable<Buffer>,
   mark: string,
@@ -54,7 +56,7 @@ export async function* afterMark(
       noise = undefined;
       if (rest.length > 0) yield rest;
     } else if (noise.length > maxNoise)
-      throw new Error('the login shell there prints without end: is something wrong in ~/.bashrc?');
+      throw new Error('the login shell there prints without end; check ~/.bashrc?');
   }
   if (noise !== undefined) onNoise(noise);
 }

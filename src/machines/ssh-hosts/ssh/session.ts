@@ -4,16 +4,16 @@ import { SshError } from './errors.js';
 import type { SshSettings } from './config.js';
 import { Link } from './link.js';
 
-/** Seconds between two tries; the last goes on. */
+/** Seconds between two tries; the last repeats. */
 const waits = [1, 2, 4, 8, 15, 30];
 
-/** A host as it is used by one job: over a connection that is made anew when it breaks. */
+/** A host in use by one job, over a connection that is renewed when it breaks. */
 export class HostSession {
   readonly #settings: SshSettings;
   readonly #say: (line: string) => void;
 
   #link: Link | undefined;
-  /** Milliseconds for which a broken connection is tried again; without end once a job runs there. */
+  /** Milliseconds for which a broken connection is retried; infinite once a job runs there. */
   patience: number;
 
   constructor(
@@ -29,7 +29,7 @@ export class HostSession {
   }
 
   /**
-   * Does something there that does no harm when it is done again: when the connection breaks, it is.
+   * Does repeatable work there, and repeats it when the connection breaks.
    * @throws SshError; the signal's reason
    */
   async use<T>(work: (link: Link) => Promise<T>, signal: AbortSignal): Promise<T> {

@@ -5,12 +5,12 @@ import { SshError } from '../ssh/errors.js';
 import { readFacts, type HostFacts } from '../ssh/facts.js';
 import { Link } from '../ssh/link.js';
 
-/** A host that cannot be reached is looked at twice before it counts as down: a packet may get lost. */
+/** Failed checks before a host counts as down: a packet may get lost. */
 const looksUntilDown = 2;
 /** With less, not even a job's log fits. */
 const leastDisk = 64 * 2 ** 20;
 
-/** Looks after one host, over a connection that stays open. */
+/** Watches one host, over a connection that stays open. */
 export class HostWatch {
   readonly #settings: SshSettings;
   readonly #now: () => number;
@@ -28,12 +28,12 @@ export class HostWatch {
     this.#now = now;
   }
 
-  /** Undefined before the first look that told something. */
+  /** The status; undefined before the first conclusive check. */
   get status(): HostStatus | undefined {
     return this.#status;
   }
 
-  /** @returns the connection, when the host is well. */
+  /** Checks the host. @returns the connection, when the host is well */
   async look(signal: AbortSignal): Promise<Link | undefined> {
     try {
       const { link, facts } = await this.#ask(signal);
@@ -61,7 +61,7 @@ export class HostWatch {
     const printed = await this.#link.call(['hello', this.host.workdir], { signal });
     const facts = readFacts(printed);
     if (facts === undefined)
-      throw new SshError('other', `SSH host ${this.host.name}: said what cannot be understood`);
+      throw new SshError('other', `SSH host ${this.host.name}: its answer cannot be understood`);
     return { link: this.#link, facts };
   }
 

@@ -9,19 +9,21 @@ const columns = [
   ['Comment', 120],
 ] as const;
 
-/** What Slurm has on one node or another now, by {@link startName}. @throws SlurmError when it does not answer. */
+/**
+ * Lists the jobs that Slurm runs now on any node, by {@link startName}. @throws SlurmError when it
+ * does not answer
+ */
 export async function liveStarts(slurmConf: string): Promise<Set<string>> {
   const run = commandRunner(slurmConf);
   return parseStarts(await run('squeue', ['--noheader', '--all', formatOf(columns)]));
 }
 
-/** @param output of squeue, which lists jobs that have not ended. @throws Error on a record that cannot be read. */
+/** Parses squeue's output, which lists unended jobs. @throws Error on an unreadable record */
 export function parseStarts(output: string): Set<string> {
   const starts = new Set<string>();
   for (const { State, RestartCnt, NodeList, Comment, line } of readRows(columns, output)) {
-    if (!/^\d+$/.test(RestartCnt))
-      throw new Error(`squeue printed a line that cannot be read: ${line}`);
-    // A job that waits has no folder anywhere; what is left of it is of an earlier start.
+    if (!/^\d+$/.test(RestartCnt)) throw new Error(`squeue printed an unreadable line: ${line}`);
+    // A waiting job has no folder anywhere; any folder of it is from an earlier start.
     if (State !== 'PENDING') starts.add(startName(NodeList, Comment, Number(RestartCnt)));
   }
   return starts;

@@ -4,21 +4,21 @@ import { errnoOf } from '../../../errors.js';
 import { startNameOfFolder } from '../run/job-files.js';
 import type { Link } from '../ssh/link.js';
 
-/** Jobs' and datasets' names: some hundred thousand. */
+/** Room for the names of some hundred thousand jobs and datasets. */
 const maxListBytes = 32 * 2 ** 20;
 
 export interface SweepParts {
   installation: string;
-  /** Where this machine keeps its datasets. */
+  /** The local folder of datasets. */
   datasets: string;
   /** See {@link liveStarts}. */
   live: () => Promise<Set<string>>;
 }
 
 /**
- * Removes from a host what is nobody's any more: folders of jobs that do not run, with their processes, and datasets that were
- * deleted here.
- * @returns what was removed
+ * Removes leftovers from a host: folders of jobs that do not run, with their processes, and
+ * datasets that were deleted here.
+ * @returns the removed names
  * @throws SshError, SlurmError
  */
 export async function sweep(
@@ -39,7 +39,7 @@ export async function sweep(
   const removed: string[] = [];
   const jobs = named('job').filter((name) => /^[\w.-]{1,100}$/.test(name));
   if (jobs.length > 0) {
-    // Asked after the folders were listed: whose folder is there and who does not run now, has ended.
+    // Ask after listing the folders: a job with a folder that does not run now has ended.
     const starts = await live();
     for (const name of jobs) {
       if (starts.has(startNameOfFolder(link.host.name, name))) continue;
@@ -56,7 +56,7 @@ export async function sweep(
   return removed;
 }
 
-/** Whether it was deleted here: not, when the disk it lies on is away. */
+/** Returns whether the dataset was deleted here; false when its disk is not mounted. */
 async function isGone(datasets: string, sha256: string): Promise<boolean> {
   await stat(datasets);
   try {

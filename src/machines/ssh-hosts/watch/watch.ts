@@ -17,20 +17,21 @@ import { liveStarts } from './live-starts.js';
 import { sweep, type SweepParts } from './sweep.js';
 import type { SshSettings } from '../ssh/config.js';
 
-/** More hosts at once than this would be a burst of logins for a jump host that they share. */
+/** More hosts at once would be a burst of logins for a jump host that they share. */
 const hostsAtOnce = 8;
 const lookMs = 60_000;
 /** A job may leave millions of files. */
 const sweepMs = 600_000;
 
 /**
- * Looks after the SSH hosts until SIGTERM: says in `remote/status/hosts.json` which can take jobs, and removes from them what ended
- * jobs have left.
+ * Watches the SSH hosts until SIGTERM: writes to `remote/status/hosts.json` which can take jobs,
+ * and removes ended jobs' leftovers from them.
  * @throws ConfigError
  */
 export async function watchSshHosts(config: SshProcessConfig, layout: Layout): Promise<void> {
   const { slurmConf } = config;
-  if (slurmConf === undefined) throw new ConfigError('SLURM_CONF: not set; the stack calls this');
+  if (slurmConf === undefined)
+    throw new ConfigError('SLURM_CONF: not set; only the stack runs this command');
   const log = pino();
   const stopping = new AbortController();
   const stop = () => {
@@ -70,17 +71,17 @@ async function round(
       const was = watch.status?.ok;
       try {
         const link = await within(lookMs, watch, signal, (limited) => watch.look(limited));
-        // Told at once: another host may keep us waiting.
+        // Write it at once: another host may keep us waiting.
         writeStatus(layout, watches);
         if (link === undefined) return;
         const swept = within(sweepMs, watch, signal, (limited) => sweep(link, parts, limited));
         for (const what of await swept)
-          log.info({ host: watch.host.name, what }, 'removed what was left on an SSH host');
+          log.info({ host: watch.host.name, what }, 'removed leftovers from an SSH host');
       } catch (error) {
         if (signal.aborted) return;
-        // Its next round comes.
+        // The next round follows.
         if (!(error instanceof SshError) && !(error instanceof SlurmError))
-          log.error({ err: error, host: watch.host.name }, 'looking after an SSH host failed');
+          log.error({ err: error, host: watch.host.name }, 'watching an SSH host failed');
         else log.warn({ err: error, host: watch.host.name }, 'an SSH host was not swept');
       } finally {
         const { status } = watch;
@@ -95,7 +96,10 @@ async function round(
   await Promise.all(looks);
 }
 
-/** No host may keep the others waiting: one whose disk hangs answers our keep-alive, and nothing else. */
+/**
+ * Limits the time of one host, so that it cannot delay the others: one whose disk hangs still
+ * answers keep-alive messages.
+ */
 async function within<T>(
   ms: number,
   { host }: HostWatch,
@@ -117,7 +121,7 @@ async function within<T>(
   }
 }
 
-/** Takes up hosts that are new or have changed, and lets go those that are not there any more. */
+/** Starts watching new and changed hosts, and stops watching those that are gone. */
 function follow(settings: SshSettings, layout: Layout, watches: Map<string, HostWatch>): void {
   const { hosts } = readHosts(layout);
   const wanted = new Map(hosts.map((host) => [host.name, host]));
