@@ -62,7 +62,7 @@ test('a dataset that is more than a worker may keep ends its job with the reason
   const ended = await use(sha);
   expect(ended).toMatchObject({ status: 'FAILED', exit_code: 2 });
   expect(ended.log).toMatch(
-    /could not get what the job needs: JR_CACHE_GB: the dataset takes 0\.0117 GiB of the 0\.0100 GiB/,
+    /could not fetch the job’s files: JR_CACHE_GB: the dataset needs 0\.0117 GiB of the 0\.0100 GiB/,
   );
 });
 
@@ -80,7 +80,7 @@ test('where the disk of a worker is full, other datasets make room; when none is
   const ended = await use(c);
   expect(ended).toMatchObject({ status: 'FAILED', exit_code: 2 });
   expect(ended.log).toMatch(
-    /the disk of this worker is too full for the dataset, which needs 0\.00781 GiB/,
+    /the disk of this worker is too full for the dataset, which needs at least 0\.00781 GiB/,
   );
   rmSync(filler);
   expect((await use(c)).log).toBe(`${c}  -\n`);

@@ -80,9 +80,9 @@ function runningHolds(): number {
 test('the join port leads to nothing of the API but what workers ask for', async () => {
   const answerTo = async (path: string, more = '') =>
     text(toJoinPort(`GET ${path} HTTP/1.1\r\nHost: x\r\n${more || 'Connection: close\r\n'}\r\n`));
-  expect(await answerTo('/workers/jobs/1')).toMatch(/this takes the token of a worker/);
+  expect(await answerTo('/workers/jobs/1')).toMatch(/this endpoint needs a worker’s token/);
   const upgrade = 'Connection: Upgrade, close\r\nUpgrade: websocket\r\n';
-  expect(await answerTo('/workers/jobs/1', upgrade)).toMatch(/this takes the token of a worker/);
+  expect(await answerTo('/workers/jobs/1', upgrade)).toMatch(/this endpoint needs a worker’s token/);
   for (const path of [
     ...[
       '/workers/../health',
@@ -112,7 +112,7 @@ test('a worker says whether it does its work', async () => {
   worker.setLink('down');
   const cut = await worker.jobrunner('health');
   worker.setLink('up');
-  expect(cut).toEqual({ code: 1, said: 'the controller’s slurmctld cannot be asked\n' });
+  expect(cut).toEqual({ code: 1, said: 'the controller’s slurmctld does not answer\n' });
   // Who asks is no message of Slurm's prolog.
   expect(readFileSync(join(worker.root, 'logs', 'worker-agent.log'), 'utf8')).not.toMatch(
     /came to noth/,
@@ -165,7 +165,7 @@ test('a worker that a slurmctld does not know any more comes back by itself', as
   const scontrol = (...args: string[]) => slurm('scontrol', ...args).status === 0;
   expect(scontrol('update', 'NodeName=worker1', 'State=DOWN', 'Reason=test')).toBe(true);
   await until('it is gone', () => scontrol('delete', 'NodeName=worker1'));
-  const timesUnknown = () => worker.said.split('slurmctld knew nothing of this worker').length;
+  const timesUnknown = () => worker.said.split('slurmctld had forgotten this worker').length;
   const before = timesUnknown();
   process.kill(await stack.pidOf('slurmctld'), 'SIGTERM');
   await until('it is asked to', () => timesUnknown() > before);

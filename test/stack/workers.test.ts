@@ -171,7 +171,7 @@ test('a job for which a worker cannot get what it needs ends with the reason, an
   rmSync(join(stack.root, 'datasets', sha.slice(0, 2), sha, 'original'));
   const job = await stack.shell('cat "$JR_DATASET_FILE"', { ...onWorker, dataset_sha: sha });
   expect(job).toMatchObject({ status: 'FAILED', exit_code: 2 });
-  expect(job.log).toMatch(/^jobrunner: this worker could not get what the job needs: /);
+  expect(job.log).toMatch(/^jobrunner: this worker could not fetch the job’s files: /);
   expect((await stack.shell('echo next', onWorker)).log).toBe('next\n');
 });
 
@@ -197,7 +197,7 @@ test('a worker without the token, or in front of another controller, does not ge
   );
   await stranger.remove();
   const misled = await TestWorker.start(stack, [form, 'A'.repeat(43), secret].join('.'));
-  expect(await misled.ended()).toMatch(/its certificate is not the one that JR_JOIN_TOKEN names/);
+  expect(await misled.ended()).toMatch(/its certificate is not the one in JR_JOIN_TOKEN/);
   await misled.remove();
   const names = (await stack.call<NodesReply>('GET', '/nodes')).json.nodes.map(({ name }) => name);
   expect(names).toEqual(['box0', 'worker1']);

@@ -5,10 +5,12 @@ import { errnoOf } from '../../errors.js';
 import type { Layout } from '../../config/layout.js';
 
 const againMs = 200;
-/** The agent is being restarted: it is back within that. */
+/** The longest time that a restart of the agent takes. */
 const maxMs = 30_000;
 
-/** Tells this worker's agent that a job begins or has ended, and waits until it has done what there is to do. */
+/**
+ * Reports to this worker's agent that a job begins or has ended, and waits until the agent is done.
+ */
 export async function tellAgent(
   layout: Layout,
   moment: string,
@@ -22,7 +24,9 @@ export async function tellAgent(
     try {
       const said = await ask(layout.workerSocket, line);
       if (said === 'done\n') return;
-      throw Object.assign(new Error(`the agent did not answer: ${said}`), { code: 'ECONNRESET' });
+      throw Object.assign(new Error(`unexpected answer of the agent: ${said}`), {
+        code: 'ECONNRESET',
+      });
     } catch (error) {
       const isAway = ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE'].includes(
         errnoOf(error) ?? '',

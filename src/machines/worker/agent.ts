@@ -20,9 +20,12 @@ import { Outbox } from './outbox.js';
 import { retryUntilReachable } from './retry-until-reachable.js';
 import { readIdentity } from './identity.js';
 
-/** How long a job's last words are waited for before its node is free again; they follow later then. */
+/**
+ * The longest wait for a job's last log lines before its node is free again; later ones still
+ * follow.
+ */
 const lastWordsMs = 10_000;
-/** How long a job waits for a controller that is not there, though its Slurm was. */
+/** The longest wait of a job for an unreachable controller, although its Slurm was reachable. */
 const beginMs = 5 * 60_000;
 
 const messageSchema = z.strictObject({
@@ -35,13 +38,16 @@ const messageSchema = z.strictObject({
 type Message = z.infer<typeof messageSchema>;
 
 export interface AgentSettings {
-  /** Most that copies of datasets may take; 0: the free disk. */
+  /** The most bytes that copies of datasets may take; 0 for the free disk. */
   cacheBytes: number;
-  /** How long a connection to the controller may be silent. */
+  /** The longest time that the connection to the controller may be silent. */
   silenceMs: number;
 }
 
-/** Runs until SIGTERM: gets what this worker's jobs need, and sends the controller what they leave. */
+/**
+ * Runs until SIGTERM: fetches the files that this worker's jobs need, and sends their results to
+ * the controller.
+ */
 export async function runAgent(layout: Layout, settings: AgentSettings): Promise<void> {
   process.umask(0o027);
   const agent = new WorkerAgent(layout, settings, pino({ level: 'info' }));
@@ -63,7 +69,7 @@ class WorkerAgent {
   readonly #datasets: DatasetFetcher;
   readonly #closing = new AbortController();
   readonly #deliveries = new Map<number, Delivery>();
-  /** The datasets of jobs that are about to run, by the job. */
+  /** The datasets of jobs that are about to run, by job. */
   readonly #preparing = new Map<number, string>();
   readonly #server = createServer({ allowHalfOpen: true }, (socket) => this.#hear(socket));
 
@@ -93,7 +99,7 @@ class WorkerAgent {
 
   async start(): Promise<void> {
     await this.#folders.sweep(this.#log);
-    // First, so that what they use is known.
+    // Deliver first, so that the datasets in use are known.
     for (const entry of this.#outbox.all()) this.#deliver(entry);
     await this.#datasets.start();
     rmSync(this.#layout.workerSocket, { force: true });
@@ -111,7 +117,7 @@ class WorkerAgent {
   #hear(socket: Socket): void {
     const answer = async () => {
       const line = await createInterface(socket)[Symbol.asyncIterator]().next();
-      // Somebody looked whether we are there.
+      // The health check has connected.
       if (line.done === true) {
         socket.end();
         return;
@@ -121,19 +127,21 @@ class WorkerAgent {
       else await this.#end(message);
       socket.end('done\n');
     };
-    socket.on('error', (error) => this.#log.warn({ err: error }, 'Slurm’s prolog or epilog went'));
+    socket.on('error', (error) =>
+      this.#log.warn({ err: error }, 'Slurm’s prolog or epilog closed the connection'),
+    );
     answer().catch((error: unknown) => {
       if (!this.#closing.signal.aborted)
-        this.#log.error({ err: error }, 'a message came to nothing');
+        this.#log.error({ err: error }, 'a message was not handled');
       socket.destroy();
     });
   }
 
-  /** Never fails: what went wrong is left for the job's script to say. */
+  /** Prepares a job. Never fails: the job's script reports an error. */
   async #begin({ job_id: id, slurm_job_id, unix_user: user }: Message): Promise<void> {
     const { signal } = this.#closing;
     const gid = readJobUsers().get(user)?.gid;
-    // Something of an earlier start of the same job, which the controller wants no more.
+    // An earlier start of the same job may have results left, which the controller no longer wants.
     await this.#deliveries.get(id)?.giveUp();
     this.#folders.make(id as JobId, undefined, 'job-user', gid);
     const problemFile = join(problemsFolder(this.#layout), String(slurm_job_id));
@@ -150,7 +158,7 @@ class WorkerAgent {
       if (signal.aborted) throw error;
       this.#log.error({ err: error, job_id: id }, 'a job could not be prepared');
       const why = error instanceof Error ? error.message : String(error);
-      const message = `this worker could not get what the job needs: ${why}`;
+      const message = `this worker could not fetch the job’s files: ${why}`;
       writeFileSync(problemFile, message, { mode: 0o640 });
       const body = JSON.stringify({ message: message.slice(0, 2000) });
       await this.#link
@@ -178,7 +186,7 @@ class WorkerAgent {
     await this.#datasets.fetch(job.dataset, signal);
   }
 
-  /** Returns once the controller has the whole log, or after a while. */
+  /** Ends a job. Returns once the controller has the whole log, or after a while. */
   async #end({ job_id: id }: Message): Promise<void> {
     const delivery = this.#deliveries.get(id);
     if (delivery === undefined) return;

@@ -7,12 +7,15 @@ import type { Duplex } from 'node:stream';
 import { connect } from 'node:tls';
 import { digestOf, isSameSecret } from '../../config/join-token.js';
 
-/** The controller was not reached, or the connection broke: what was asked for may or may not have been done. */
+/**
+ * The controller was unreachable, or the connection broke: the request may or may not have been
+ * done.
+ */
 export class LinkError extends Error {
   override readonly name = 'LinkError';
 }
 
-/** The controller, or whoever answers in its place, said no. */
+/** A refusal by the controller, or by a server in its place. */
 export class ControllerRefusal extends Error {
   override readonly name = 'ControllerRefusal';
   constructor(
@@ -29,11 +32,14 @@ export interface LinkTarget {
   port: number;
   /** SHA-256 of the certificate in DER. */
   fingerprint: Buffer;
-  /** A connection over which nothing comes or goes for so long is taken for broken. */
+  /** A connection that is silent for so long counts as broken. */
   silenceMs: number;
 }
 
-/** HTTPS to the join port. Nothing is sent before the certificate is found to be the very one that the join token names. */
+/**
+ * HTTPS to the join port. It sends nothing before it has checked that the certificate is the one in
+ * the join token.
+ */
 export class ControllerLink {
   readonly #target: LinkTarget;
   readonly #token: string;
@@ -47,7 +53,7 @@ export class ControllerLink {
     this.#agent = pinnedAgent(target);
   }
 
-  /** The reply's body, as a stream. @throws LinkError; ControllerRefusal */
+  /** Requests a reply's body, as a stream. @throws LinkError; ControllerRefusal */
   async open(
     method: string,
     path: string,
@@ -73,20 +79,22 @@ export class ControllerLink {
     outgoing.once('timeout', () => outgoing.destroy(silenceError(silenceMs)));
     const failed = once(outgoing, 'error').then(([error]) => error as Error);
     const answered = once(outgoing, 'response').then(([reply]) => reply as IncomingMessage);
-    // Else the one that comes second has nobody to catch it.
+    // Otherwise the second error of the two would be unhandled.
     failed.catch(() => undefined);
     answered.catch(() => undefined);
     outgoing.end(body);
     const reply = await Promise.race([answered, failed]).catch((error: unknown) => error as Error);
     if (reply instanceof Error)
-      throw new LinkError(`the controller at ${host}:${port} cannot be reached: ${reply.message}`, {
+      throw new LinkError(`the controller at ${host}:${port} is unreachable: ${reply.message}`, {
         cause: reply,
       });
     if (reply.statusCode !== undefined && reply.statusCode < 300) return reply;
     throw await refusalOf(reply);
   }
 
-  /** Hands on all of a reply's body. @throws LinkError when it is cut off; what `take` throws. */
+  /**
+   * Passes a reply's whole body to `take`. @throws LinkError when it is cut off; errors of `take`
+   */
   async drain(reply: IncomingMessage, take: (chunk: Buffer) => Promise<void>): Promise<void> {
     const chunks = reply[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
     for (;;) {
@@ -98,7 +106,7 @@ export class ControllerLink {
     }
   }
 
-  /** The reply's body, as JSON. @throws LinkError; ControllerRefusal */
+  /** Requests a reply's body, as JSON. @throws LinkError; ControllerRefusal */
   async call(method: string, path: string, options: CallOptions = {}): Promise<unknown> {
     const reply = await this.open(method, path, options);
     const said = await text(reply).catch((cause: unknown) => {
@@ -134,7 +142,7 @@ async function refusalOf(reply: IncomingMessage): Promise<Error> {
   return new ControllerRefusal(status, message, parsed.error?.details);
 }
 
-/** The name and date in the certificate say nothing here: it is that one, or no connection. */
+/** Makes an agent that accepts only that certificate, whatever its name and date. */
 function pinnedAgent({ host, port, fingerprint, silenceMs }: LinkTarget): Agent {
   const agent = new Agent({ keepAlive: true, maxSockets: 8 });
   agent.createConnection = (_options, callback) => {
@@ -152,7 +160,7 @@ function pinnedAgent({ host, port, fingerprint, silenceMs }: LinkTarget): Agent 
       socket.destroy();
       done?.(
         new Error(
-          'its certificate is not the one that JR_JOIN_TOKEN names; take the token from "jobrunner worker token" there',
+          'its certificate is not the one in JR_JOIN_TOKEN; take the token from "jobrunner worker token" there',
         ),
         socket,
       );

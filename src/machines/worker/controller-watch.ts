@@ -8,16 +8,17 @@ const lookMs = 1000;
 
 interface FarControllerParts {
   layout: Layout;
-  /** This worker's. */
+  /** The name of this worker. */
   name: string;
   restartSlurmd: () => Promise<void>;
   say: (line: string) => void;
 }
 
 /**
- * A slurmctld that was started again knows nothing of a node's shards until slurmd tells it anew (see stack/controller-watch.ts); here
- * it is another machine's, which says when it began. One that was killed before it had written down that the worker is there does not
- * know the node at all, and takes in only a slurmd that starts (tried with 22.05).
+ * Makes slurmd report its GPUs when the controller's slurmctld was restarted, which knows no node's
+ * shards until then (see controller/controller-watch.ts). `scontrol ping` there tells when it
+ * began. A slurmctld that was killed before it saved the worker does not know the node at all; only
+ * a starting slurmd makes it known (tried with 22.05).
  */
 export async function watchFarController(
   { layout, name, restartSlurmd, say }: FarControllerParts,
@@ -34,14 +35,16 @@ export async function watchFarController(
     if (nodes === undefined) continue;
     if (!new RegExp(`^NodeName=${name} `, 'm').test(nodes)) {
       await restartSlurmd();
-      say('slurmctld knew nothing of this worker any more; slurmd was started again');
+      say('slurmctld had forgotten this worker; slurmd was restarted');
     } else if (known !== undefined && tellAnew(layout, name))
-      say('slurmctld was restarted; slurmd was asked to tell it of this worker');
+      say('slurmctld was restarted; slurmd was asked to report this worker');
     known = began;
   }
 }
 
-/** @returns false when no slurmd runs: it is being started, and tells by that. */
+/**
+ * Makes slurmd report its GPUs. @returns false when none runs: a starting slurmd reports by itself
+ */
 function tellAnew(layout: Layout, name: string): boolean {
   try {
     process.kill(Number(readFileSync(slurmdPidFile(layout, name), 'utf8').trim()), 'SIGHUP');

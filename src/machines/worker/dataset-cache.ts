@@ -9,7 +9,7 @@ import { AppError, errnoOf } from '../../errors.js';
 
 interface Copy {
   sha256: Sha256;
-  /** On the disk, original and tree. */
+  /** Bytes on the disk, original and tree together. */
   bytes: number;
   /** Milliseconds since 1970. */
   usedAt: number;
@@ -17,15 +17,18 @@ interface Copy {
 
 export interface CacheParts {
   folders: DatasetFolders;
-  /** Most that all copies may take; 0: the free disk. */
+  /** The most bytes that all copies may take; 0 for the free disk. */
   maxBytes: number;
-  /** Whether a job runs there, or is about to, that needs it. */
+  /** Returns whether a running or starting job needs the dataset. */
   isInUse: (sha256: Sha256) => boolean;
   now: () => number;
   log: Logger;
 }
 
-/** The copies of datasets on a worker. The one that no job has used for longest goes first; one in use never does. */
+/**
+ * The copies of datasets on a worker. The least recently used copy is removed first; one in use
+ * stays.
+ */
 export class DatasetCache {
   readonly #parts: CacheParts;
 
@@ -35,7 +38,7 @@ export class DatasetCache {
     this.#parts = parts;
   }
 
-  /** Finds what is here from before. */
+  /** Finds the copies of an earlier run. */
   async start(): Promise<void> {
     const { folders } = this.#parts;
     await rm(folders.trash, { recursive: true, force: true });
@@ -48,12 +51,12 @@ export class DatasetCache {
         if (sha256.success) await this.#findOut(sha256.data);
       }
     await this.demand(0).catch((error: unknown) => {
-      // Jobs that run have more than may now be kept; the next dataset is told so.
+      // Running jobs use more than the new limit; the next dataset will be refused.
       if (!isDiskFull(error)) throw error;
     });
   }
 
-  /** A job is about to use it. */
+  /** Records that a job is about to use a copy. */
   async use(sha256: Sha256): Promise<void> {
     const copy = this.#copies.get(sha256);
     if (copy === undefined) return;
@@ -62,7 +65,7 @@ export class DatasetCache {
     await utimes(noteIn(this.#parts.folders.of(sha256)), at, at);
   }
 
-  /** A copy that was just made. */
+  /** Records a new copy. */
   async add(sha256: Sha256): Promise<void> {
     await this.#findOut(sha256);
   }
@@ -72,8 +75,8 @@ export class DatasetCache {
   }
 
   /**
-   * Makes room for that many bytes more, by removing other copies.
-   * @throws AppError disk_full when it cannot.
+   * Makes room for that many more bytes by removing other copies.
+   * @throws AppError disk_full when that is impossible
    */
   async makeRoom(bytes: number): Promise<void> {
     await this.demand(bytes);
@@ -81,8 +84,8 @@ export class DatasetCache {
   }
 
   /**
-   * Keeps all copies and that one, which may be on the disk already, to what they may take.
-   * @throws AppError disk_full when it cannot.
+   * Keeps all copies and the given one, which may be on the disk already, below their limit.
+   * @throws AppError disk_full when that is impossible
    */
   async demand(bytes: number): Promise<void> {
     const { maxBytes, isInUse } = this.#parts;
@@ -93,16 +96,16 @@ export class DatasetCache {
       if (copies.every(({ sha256 }) => isInUse(sha256)))
         throw new AppError(
           'disk_full',
-          `JR_CACHE_GB: the dataset takes ${gib(bytes)} of the ${gib(maxBytes)} that datasets may take on this worker${copies.length === 0 ? '' : ', and jobs that run there use the rest'}`,
+          `JR_CACHE_GB: the dataset needs ${gib(bytes)} of the ${gib(maxBytes)} for datasets on this worker${copies.length === 0 ? '' : ', and running jobs use the rest'}`,
         );
       await this.#evictOne(bytes);
     }
   }
 
   /**
-   * Does it again for as long as it fails because the disk is full and there is a copy to be removed.
-   * @param bytes that it needs, as far as that is known
-   * @throws AppError disk_full; what `work` throws.
+   * Does the work, and repeats it while the disk is full and another copy can be removed.
+   * @param bytes that it needs, as far as known
+   * @throws AppError disk_full; errors of `work`
    */
   async withRoom<T>(bytes: number, work: () => Promise<T>): Promise<T> {
     for (;;) {
@@ -115,7 +118,7 @@ export class DatasetCache {
     }
   }
 
-  /** @throws AppError disk_full when every other copy is in use. */
+  /** Removes one copy. @throws AppError disk_full when every other copy is in use */
   async #evictOne(bytes: number): Promise<void> {
     const { folders, isInUse, log } = this.#parts;
     const [oldest] = [...this.#copies.values()]
@@ -125,16 +128,19 @@ export class DatasetCache {
       const free = Math.max(0, await freeForDatasets(folders.root));
       throw new AppError(
         'disk_full',
-        `the disk of this worker is too full for the dataset, which needs ${gib(bytes)} or more: ${gib(free)} are free, and no other dataset is left here that no job uses`,
+        `the disk of this worker is too full for the dataset, which needs at least ${gib(bytes)}: ${gib(free)} are free, and jobs use all other datasets`,
       );
     }
     this.#copies.delete(oldest.sha256);
     const aside = folders.setAside(oldest.sha256);
     if (aside !== undefined) await rm(aside, { recursive: true, force: true });
-    log.info({ sha256: oldest.sha256, bytes: oldest.bytes }, 'a dataset made room for another');
+    log.info(
+      { sha256: oldest.sha256, bytes: oldest.bytes },
+      'removed a dataset to make room for another',
+    );
   }
 
-  /** A note beside the copy keeps its size; the note's own time is when it was last used. */
+  /** Records a copy. A note beside it has its size; the note's time is the copy's last use. */
   async #findOut(sha256: Sha256): Promise<void> {
     const paths = this.#parts.folders.of(sha256);
     const note = noteIn(paths);
@@ -151,7 +157,7 @@ export class DatasetCache {
 
 const noteIn = ({ folder }: DatasetPaths) => join(folder, 'bytes');
 
-/** Bytes on the disk below that folder. */
+/** Returns the bytes on the disk below that folder. */
 export async function bytesIn(folder: string): Promise<number> {
   const { stdout } = await execa('du', ['-s', '--block-size=1', folder]);
   return Number(stdout.split('\t')[0]);

@@ -8,11 +8,14 @@ import { LogSender } from './log-sender.js';
 import type { Outbox, OutboxEntry } from './outbox.js';
 import { packOutputs, sendOutputs } from './outputs.js';
 
-/** Between two looks at a running job's log. */
+/** The pause between two reads of a running job's log. */
 const lookMs = 200;
-/** After a break of the connection. */
+/** The pause after a break of the connection. */
 const againMs = 1000;
-/** Between two questions whether a job that runs here, for all we know, has ended there: after a restart of the worker it has. */
+/**
+ * The pause between two questions to the controller whether a job has ended: after a restart of the
+ * worker, a job that seems to run may have.
+ */
 const askMs = 15_000;
 
 export interface DeliveryParts {
@@ -23,11 +26,11 @@ export interface DeliveryParts {
   closing: AbortSignal;
 }
 
-/** Sends one job's log as it grows and, when it has ended, its outputs; then nothing of it is kept here. */
+/** Sends one job's log as it grows and, after its end, its outputs; then removes them here. */
 export class Delivery {
   readonly #parts: DeliveryParts;
 
-  /** Resolves when there is nothing more to do, or the agent stops. */
+  /** Resolves when everything is sent, or the agent stops. */
   readonly done: Promise<void>;
   /** Resolves when the job has ended and the controller has its whole log. */
   readonly logSent: Promise<void>;
@@ -46,18 +49,18 @@ export class Delivery {
     this.done = this.#run();
   }
 
-  /** Whether the job runs and uses that dataset. */
+  /** Returns whether the job runs and uses that dataset. */
   needs(sha256: string): boolean {
     return !this.#entry.ended && this.#entry.dataset === sha256;
   }
 
-  /** The job runs no more. */
+  /** Records that the job has ended. */
   end(): void {
     this.#note({ ended: true });
     this.#wake();
   }
 
-  /** Leaves it at that, and all that is here of the job. */
+  /** Gives up, and removes everything of the job here. */
   async giveUp(): Promise<void> {
     this.#stop();
     await this.done;
@@ -94,12 +97,15 @@ export class Delivery {
       } catch (error) {
         if (signal.aborted) return;
         if (error instanceof ControllerRefusal && [403, 404].includes(error.status)) {
-          log.warn({ err: error, job_id: id }, 'the controller wants nothing more of this job');
+          log.warn(
+            { err: error, job_id: id },
+            'the controller refuses further results of this job',
+          );
           await this.#clear();
           return;
         }
         if (!(error instanceof LinkError))
-          log.error({ err: error, job_id: id }, 'sending what a job left failed; trying again');
+          log.error({ err: error, job_id: id }, 'sending a job’s results failed; trying again');
         await this.#pause(error instanceof LinkError ? againMs : askMs);
       }
     }

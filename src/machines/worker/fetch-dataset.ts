@@ -19,14 +19,14 @@ const noLimits = { extractBytes: 0, extractFiles: 0 };
 export interface FetcherParts {
   root: string;
   link: ControllerLink;
-  /** Most that the copies may take, in bytes; 0: the free disk. */
+  /** The most bytes that the copies may take; 0 for the free disk. */
   maxBytes: number;
-  /** Whether a job here has it or waits for it: then it stays. */
+  /** Returns whether a job here uses or awaits the dataset, which then stays. */
   isInUse: (sha256: string) => boolean;
   log: Logger;
 }
 
-/** Brings datasets here by their digest, each once, in the folders that they have on the controller. */
+/** Fetches each dataset once, by its digest, into the folders that it has on the controller. */
 export class DatasetFetcher {
   readonly #parts: FetcherParts;
 
@@ -48,15 +48,15 @@ export class DatasetFetcher {
     });
   }
 
-  /** Removes what was cut off. */
+  /** Removes unfinished copies. */
   async start(): Promise<void> {
     await rm(this.#folders.incoming, { recursive: true, force: true });
     await this.#cache.start();
   }
 
   /**
-   * Other copies make room for it, those that no job has used for longest first.
-   * @throws AppError archive_refused, disk_full; Error when what came is not that dataset.
+   * Fetches a dataset, removing the least recently used copies to make room.
+   * @throws AppError archive_refused, disk_full; Error when another dataset arrives
    */
   fetch(dataset: WantedDataset, signal: AbortSignal): Promise<void> {
     return this.#locks.hold(dataset.sha256, async () => {
@@ -76,9 +76,9 @@ export class DatasetFetcher {
         const hash = createHash('sha256');
         await pipeline(createReadStream(incoming.original), hash, { signal });
         if (hash.digest('hex') !== sha256)
-          throw new Error(`dataset ${sha256} did not arrive as it is on the controller`);
+          throw new Error(`dataset ${sha256} differs from the controller’s after its transfer`);
         await withRoom(async () => {
-          // What a disk that was full has left of it.
+          // Left by a disk that was full.
           await rm(incoming.tree, { recursive: true, force: true });
           await unpack(incoming, dataset.name, noLimits, signal);
         });
@@ -91,7 +91,7 @@ export class DatasetFetcher {
     });
   }
 
-  /** Goes on from the byte where it was cut off. */
+  /** Receives the file, from the byte where an earlier try was cut off. */
   async #receive({ sha256 }: WantedDataset, path: string, signal: AbortSignal): Promise<void> {
     const { link } = this.#parts;
     const file = await open(path, 'a', 0o640);

@@ -31,7 +31,7 @@ import {
 } from '../daemons/slurm-config.js';
 import { readIdentity, type WorkerIdentity } from './identity.js';
 
-/** What a worker is made of. */
+/** The parts of a worker. */
 export interface WorkerParts {
   config: Config;
   worker: WorkerConfig;
@@ -39,14 +39,17 @@ export interface WorkerParts {
   accounts: Accounts;
   hardware: Hardware;
   app: Installation;
-  /** As `slurmd -V` says. */
+  /** As `slurmd -V` prints it. */
   slurm: string;
 }
 
-/** Files that say why a job could not be prepared, by Slurm's number of it; see node.sh. */
+/**
+ * Returns the folder of files that say why a job could not be prepared, by Slurm's job number; see
+ * node.sh.
+ */
 export const problemsFolder = (layout: Pick<Layout, 'run'>) => join(layout.run, 'worker-problems');
 
-/** The folders of a worker beside those of every stack. */
+/** Makes the folders of a worker, beside those of every stack. */
 export function makeWorkerFolders({ layout, accounts }: WorkerParts): void {
   const { jobrunner, jobsGroup } = accounts;
   const folder = (path: string, mode: number, uid: number, gid: number) => {
@@ -60,12 +63,13 @@ export function makeWorkerFolders({ layout, accounts }: WorkerParts): void {
   folder(problemsFolder(layout), 0o2750, jobrunner.uid, jobsGroup);
 }
 
-/** For the files of one job. */
+/** The limit for the files of one job. */
 const maxMs = 300_000;
 
 /**
- * Opens what jobs left that were cut off, as the epilog does it for those that end: else the agent could neither send nor remove what
- * they had closed to its group. As each job's user, so that no link leads to what is not that user's.
+ * Opens the files of cut-off jobs to the agent, as the epilog does for ended ones. Otherwise it
+ * could neither send nor remove files that a job has closed to its group. Each job's own user does
+ * it, so that no link leads to another's files.
  */
 export async function openLeftovers({ layout, accounts }: WorkerParts): Promise<void> {
   for (const name of readdirSync(layout.results)) {
@@ -75,21 +79,21 @@ export async function openLeftovers({ layout, accounts }: WorkerParts): Promise<
     if (user === undefined) continue;
     const as = [`--reuid=${user.name}`, `--regid=${gid}`, '--init-groups'];
     const command = [...as, 'chmod', '-R', 'u+rwX,g+rwX', '--', path];
-    // What is ours alone in it cannot be opened by that user, and need not be.
+    // That user cannot open our own files in it, and need not.
     const options = { reject: false, cwd: '/', stdio: 'ignore' } as const;
-    // Something that the user left running may have stopped it.
+    // A process that the user left running may have stopped it.
     await execa('setpriv', command, { ...options, timeout: maxMs, killSignal: 'SIGKILL' });
   }
 }
 
-/** The worker's own random name for itself, made once. */
+/** Returns the worker's own random id, made once. */
 export function workerIdOf({ layout }: Pick<WorkerParts, 'layout'>): string {
   return existsSync(layout.workerIdentity)
     ? readIdentity(layout.workerIdentity).worker_id
     : randomBytes(16).toString('hex');
 }
 
-/** The cluster's munge key where the worker was given it by file. @throws ConfigError */
+/** Reads the cluster's munge key where a setting names its file. @throws ConfigError */
 export function mungeKeyOf({ mungeKeyFile: path }: WorkerConfig): Buffer | undefined {
   if (path === undefined) return undefined;
   try {
@@ -100,8 +104,8 @@ export function mungeKeyOf({ mungeKeyFile: path }: WorkerConfig): Buffer | undef
 }
 
 /**
- * Keeps what the agent needs to reach the controller, and the munge key.
- * @param ownKey the one that the worker has by file
+ * Stores the munge key and the data by which the agent reaches the controller.
+ * @param ownKey the key that the worker has by file
  */
 export function keepSelf(
   { layout, worker, accounts }: WorkerParts,
@@ -122,7 +126,7 @@ export function keepSelf(
   privateFile(join(layout.mungeFolder, 'munge.key'), key, 0o600, accounts.munge);
 }
 
-/** What slurmd is told of this node, for the controller to make one of. */
+/** Returns slurmd's description of this node, from which the controller makes one. */
 export function nodeOptions({ hardware }: WorkerParts, reply: JoinReply): string {
   const { gpu_type: type, shards_per_gpu: shards } = reply;
   const gres = hardware.gpus
@@ -136,7 +140,7 @@ export function nodeOptions({ hardware }: WorkerParts, reply: JoinReply): string
   ].join(' ');
 }
 
-/** Writes what slurmd, its prolog and epilog, and the jobs' scripts read. */
+/** Writes the files that slurmd, its prolog and epilog, and the jobs' scripts read. */
 export function writeWorkerConfig(parts: WorkerParts, reply: JoinReply): void {
   const { config, worker, layout, hardware, app, slurm } = parts;
   const etc = (name: string) => join(layout.slurmEtc, name);
@@ -145,7 +149,7 @@ export function writeWorkerConfig(parts: WorkerParts, reply: JoinReply): void {
   renderFile('worker.conf', layout.slurmConf, 0o644, {
     controller: worker.controller.host,
     slurmctld_port: reply.slurmctld_port,
-    // slurmctld looks for all nodes that it was not told of at one port.
+    // slurmctld looks for all dynamic nodes at one port.
     slurmd_port: reply.slurmd_port,
     munge_socket: layout.mungeSocket,
     spool_dir: layout.slurmSpool,

@@ -9,8 +9,9 @@ import { readIdentity } from './identity.js';
 const maxMs = 8000;
 
 /**
- * Whether this worker can take jobs: its agent and its slurmd run, and the controller is reached and has heard of it lately.
- * @returns what is wrong, one line each; nothing when all is well.
+ * Checks whether this worker can take jobs: its agent and slurmd run, and the controller is
+ * reachable and has heard of it lately.
+ * @returns the problems, one line each
  */
 export async function problemsOfWorker(layout: Layout): Promise<string[]> {
   const name = nameOf(layout);
@@ -19,7 +20,7 @@ export async function problemsOfWorker(layout: Layout): Promise<string[]> {
   return [
     ...(agent ? [] : ['the agent (worker-agent) does not run']),
     ...(slurmdRuns(layout, name) ? [] : ['slurmd does not run']),
-    ...(state === undefined ? ['the controller’s slurmctld cannot be asked'] : []),
+    ...(state === undefined ? ['the controller’s slurmctld does not answer'] : []),
     ...(state !== undefined && !/^(idle|mixed|allocated|completing|draining|drained)$/.test(state)
       ? [`the controller says of ${name}: ${state || 'no such node'}`]
       : []),
@@ -35,7 +36,7 @@ function nameOf({ workerIdentity }: Layout): string | undefined {
   }
 }
 
-/** Whether this worker's agent listens. */
+/** Returns whether this worker's agent listens. */
 export function agentAnswers({ workerSocket }: Layout): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(workerSocket);
@@ -47,7 +48,10 @@ export function agentAnswers({ workerSocket }: Layout): Promise<boolean> {
   });
 }
 
-/** The file may be of one that was killed, and its number another's by now. */
+/**
+ * Returns whether slurmd runs. A killed one leaves its pid file, whose number may be another
+ * process's by now.
+ */
 function slurmdRuns(layout: Layout, name: string): boolean {
   try {
     const pid = readFileSync(slurmdPidFile(layout, name), 'utf8').trim();
@@ -58,7 +62,10 @@ function slurmdRuns(layout: Layout, name: string): boolean {
   }
 }
 
-/** The node's state with the controller, a `*` behind it when it does not answer; undefined when that cannot be asked. */
+/**
+ * Returns the node's state on the controller, with a `*` when the node does not answer; undefined
+ * when the controller does not.
+ */
 async function stateOf(layout: Layout, name: string): Promise<string | undefined> {
   const { failed, stdout } = await execa(
     'sinfo',

@@ -1,9 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 
-/** What a worker knows of itself and of its controller, in `workers/self.json`; root and its agent alone can read it. */
+/**
+ * A worker's data about itself and its controller, in `workers/self.json`, which only root and the
+ * agent can read.
+ */
 const identitySchema = z.strictObject({
-  /** Random; by it the controller knows the worker again. */
+  /** Random; the controller recognizes the worker by it. */
   worker_id: z.string(),
   /** Empty until the worker has joined for the first time. */
   name: z.string(),

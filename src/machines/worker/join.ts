@@ -7,8 +7,8 @@ import { ControllerLink, ControllerRefusal, LinkError } from './controller-link.
 const againMs = 2000;
 
 /**
- * Asks the controller to be taken in, for as long as nobody answers: it may be starting itself.
- * @throws ConfigError when it says no.
+ * Asks the controller for admission, for as long as nobody answers: it may be starting.
+ * @throws ConfigError when it refuses
  */
 export async function join(
   { controller, silenceMs, token }: WorkerConfig,

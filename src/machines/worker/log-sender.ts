@@ -7,13 +7,13 @@ import { ControllerRefusal, type ControllerLink } from './controller-link.js';
 const chunkBytes = 1024 * 1024;
 const streams: readonly LogStream[] = ['stdout', 'stderr'];
 
-/** Sends what a job adds to its logs, from the byte on that the controller has. */
+/** Sends a job's log, from the first byte that the controller lacks. */
 export class LogSender {
   readonly #jobId: number;
   readonly #logDir: string;
   readonly #link: ControllerLink;
 
-  /** Bytes that the controller has, as far as known here: it corrects us. */
+  /** Bytes that the controller has, as far as known; its replies correct us. */
   readonly #sent: Record<LogStream, number> = { stdout: 0, stderr: 0 };
 
   constructor(jobId: number, logDir: string, link: ControllerLink) {
@@ -22,7 +22,10 @@ export class LogSender {
     this.#link = link;
   }
 
-  /** Sends all there is now. @returns whether there was anything. @throws LinkError; ControllerRefusal */
+  /**
+   * Sends everything there is now. @returns whether there was anything. @throws LinkError;
+   * ControllerRefusal
+   */
   async send(signal: AbortSignal): Promise<boolean> {
     let any = false;
     for (const stream of streams) while (await this.#sendChunk(stream, signal)) any = true;
@@ -38,7 +41,7 @@ export class LogSender {
       await this.#link.call('PUT', path, { body: chunk, signal });
       this.#sent[stream] = offset + chunk.length;
     } catch (error) {
-      // It has more than we remember, from before a restart, or after a reply that was lost.
+      // It has more than we know of, from before a restart, or after a lost reply.
       if (!(error instanceof ControllerRefusal) || error.status !== 409) throw error;
       const { size } = error.details;
       if (typeof size !== 'number' || size === offset) throw error;
@@ -49,7 +52,10 @@ export class LogSender {
   }
 }
 
-/** Undefined when there is nothing after `offset`. The job owns the file and may have replaced it by anything. */
+/**
+ * Reads a chunk. @returns undefined when nothing follows `offset`. The job owns the file and may
+ * have replaced it.
+ */
 async function readChunk(dir: string, name: string, offset: number): Promise<Buffer | undefined> {
   const file = await openConfined(dir, name).catch((error: unknown) => {
     if (error instanceof AppError) return undefined;

@@ -5,7 +5,7 @@ import { z } from 'zod';
 const entrySchema = z.strictObject({
   job_id: z.number().int(),
   slurm_job_id: z.number().int(),
-  /** Whether it runs no more. */
+  /** True when it has ended. */
   ended: z.boolean(),
   /** SHA-256 of the archive of its outputs, once that is made. */
   archive: z.string().nullable(),
@@ -14,7 +14,7 @@ const entrySchema = z.strictObject({
 });
 export type OutboxEntry = z.infer<typeof entrySchema>;
 
-/** The jobs of which something is still to be sent, on the disk, so that a restart forgets none. */
+/** The jobs with results still to send, on the disk, so that a restart forgets none. */
 export class Outbox {
   readonly #folder: string;
 

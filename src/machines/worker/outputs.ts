@@ -8,8 +8,9 @@ import { ControllerRefusal, type ControllerLink } from './controller-link.js';
 const chunkBytes = 4 * 1024 * 1024;
 
 /**
- * Packs what a job has left: files and folders, links that stay inside as what they lead to; the rest is named in a file of its own.
- * @returns SHA-256 of the archive.
+ * Packs a job's outputs: files and folders, and the targets of links that stay inside. A file of
+ * its own lists the rest.
+ * @returns SHA-256 of the archive
  */
 export async function packOutputs(outputDir: string, path: string): Promise<string> {
   const hash = createHash('sha256');
@@ -28,8 +29,8 @@ export async function packOutputs(outputDir: string, path: string): Promise<stri
 }
 
 /**
- * Sends the archive from the byte on that the controller has, and tells it that it is whole.
- * @throws LinkError, to be called again; ControllerRefusal.
+ * Sends the archive, from the first byte that the controller lacks, and reports that it is whole.
+ * @throws LinkError, after which it must be called again; ControllerRefusal
  */
 export async function sendOutputs(
   link: ControllerLink,
@@ -57,7 +58,7 @@ export async function sendOutputs(
       await link.call('POST', `/workers/jobs/${jobId}/outputs`, { body, signal });
       return;
     } catch (error) {
-      // Damaged on the way: all of it once more.
+      // Damaged on the way: send all of it once more.
       if (!(error instanceof ControllerRefusal) || error.status !== 400 || tries === 2) throw error;
     }
   }

@@ -6,8 +6,8 @@ const firstMs = 500;
 const maxMs = 10_000;
 
 /**
- * Does it again for as long as the controller is not there.
- * @param forMs how long that may be
+ * Repeats the work while the controller is unreachable.
+ * @param forMs limit of that time
  */
 export async function retryUntilReachable<T>(
   work: () => Promise<T>,
@@ -21,7 +21,7 @@ export async function retryUntilReachable<T>(
       return await work();
     } catch (error) {
       if (!(error instanceof LinkError) || signal.aborted || Date.now() > deadline) throw error;
-      log.warn({ err: error }, 'the controller is not there; trying again');
+      log.warn({ err: error }, 'the controller is unreachable; trying again');
       await delay(waitMs, undefined, { signal });
     }
   }

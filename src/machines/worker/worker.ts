@@ -34,20 +34,22 @@ import {
 import { agentAnswers } from './health.js';
 import { join } from './join.js';
 
-/** From their SIGTERM on, as on the controller's own node. */
+/** Time after SIGTERM, as on the controller's own node. */
 const jobsGraceMs = 4000;
 const jobsEndMs = 15_000;
-/** How long their outputs are then waited for. */
+/** The longest wait for their outputs after that. */
 const outputsMs = 3000;
 
 /**
- * Joins the controller's cluster as one more node, stays until SIGINT or SIGTERM, and leaves it again.
- * @throws ConfigError when the worker cannot be one; Error when a part does not come up (all is stopped again first).
+ * Joins the controller's cluster as one more node, stays until SIGINT or SIGTERM, and leaves it
+ * again.
+ * @throws ConfigError when the worker cannot join; Error when a part does not come up (all is
+ *   stopped first)
  */
 export async function runWorker(say: (line: string) => void): Promise<void> {
   const config = readConfig();
   const worker = readWorkerConfig();
-  if (worker === undefined) throw new Error('this is no worker');
+  if (worker === undefined) throw new Error('this machine is not a worker');
   const layout = layoutOf(config.root);
   await preflight(config, layout);
   await makeJobUsers(config.jobUsers, say);
@@ -101,7 +103,7 @@ export async function runWorker(say: (line: string) => void): Promise<void> {
         if (signal.aborted) resolve(false);
         signal.addEventListener('abort', () => resolve(false));
       }),
-      // They end when they are told to; one that fails ends all.
+      // They end when told to; the failure of one ends all.
       Promise.all(watching).then(() => false),
     ]);
     if (ended)
@@ -121,7 +123,7 @@ export async function runWorker(say: (line: string) => void): Promise<void> {
   say('Stopped.');
 }
 
-/** Undefined when it was told to stop meanwhile. */
+/** Joins the cluster. @returns undefined when told to stop meanwhile */
 async function joinCluster(
   parts: WorkerParts,
   say: (line: string) => void,
@@ -189,7 +191,10 @@ function programsOf(parts: WorkerParts, reply: JoinReply): Program[] {
   ];
 }
 
-/** Its jobs end as NODE_FAIL, or are queued again if they were to be; then the node is no more. */
+/**
+ * Leaves the cluster. Its jobs end as NODE_FAIL, or are queued again where they asked for it; then
+ * the node is removed.
+ */
 async function leave(
   { layout, worker }: WorkerParts,
   { name, worker_token }: JoinReply,
@@ -204,7 +209,7 @@ async function leave(
     if (Date.now() - started > jobsGraceMs) killAll(pids);
     await delay(100);
   }
-  // What is not sent by then is sent after the next start.
+  // The next start sends the rest.
   const deadline = Date.now() + outputsMs;
   while (readdirSync(layout.workerOutbox).length > 0 && Date.now() < deadline) await delay(50);
   const link = new ControllerLink(
@@ -218,9 +223,9 @@ async function leave(
   try {
     await link.call('POST', '/leave', { body: '{}' });
   } catch (error) {
-    // A controller over a new volume refuses: it never knew this worker.
+    // A controller with a new volume refuses: it never knew this worker.
     if (!(error instanceof LinkError || error instanceof ControllerRefusal)) throw error;
-    say(`${error.message}; it will find this worker gone by itself`);
+    say(`${error.message}; it will notice by itself that this worker is gone`);
   } finally {
     link.close();
   }

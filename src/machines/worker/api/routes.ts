@@ -32,7 +32,7 @@ const jobReply = json(workerJobSchema.strict());
 const sizeReply = json(z.strictObject({ size: z.int().describe('Bytes that are here now.') }));
 const fileReply = streamedReply('application/octet-stream', { 200: 'The file, or its rest.' });
 
-/** Above what the agents of workers send at once. */
+/** More than the agents of workers send at once. */
 const chunk = bytes(16 * 1024 ** 2);
 
 interface WorkerRouteParts {
@@ -51,7 +51,7 @@ export function workerApi({ workers, service, datasets }: WorkerRouteParts): Api
       method: 'get',
       path: '/workers/jobs/{id}',
       role: 'worker',
-      summary: 'Tell a worker of a job that is its to run',
+      summary: 'Show a worker a job that it runs',
       params,
       reply: jobReply,
       errors: ['not_found'],
@@ -115,7 +115,7 @@ export function workerApi({ workers, service, datasets }: WorkerRouteParts): Api
       method: 'post',
       path: '/workers/jobs/{id}/outputs',
       role: 'worker',
-      summary: 'Deliver a job’s outputs, whose archive is whole',
+      summary: 'Deliver a job’s outputs after their whole archive',
       params,
       body: jsonBody(deliverBody),
       reply: json(z.strictObject({ delivered: z.literal(true) })),
@@ -141,7 +141,7 @@ export function workerApi({ workers, service, datasets }: WorkerRouteParts): Api
       method: 'post',
       path: '/workers/jobs/{id}/problem',
       role: 'worker',
-      summary: 'Tell what is wrong with a job on a worker',
+      summary: 'Report a problem of a job on a worker',
       params,
       body: jsonBody(problemBody),
       reply: json(z.strictObject({ noted: z.literal(true) })),
@@ -159,7 +159,7 @@ export function workerApi({ workers, service, datasets }: WorkerRouteParts): Api
       method: 'get',
       path: '/workers/jobs/{id}/script',
       role: 'worker',
-      summary: 'Download the file that a job runs',
+      summary: 'Download the script that came with a job',
       params,
       reply: fileReply,
       errors: ['not_found', 'forbidden', 'conflict'],
@@ -173,7 +173,7 @@ export function workerApi({ workers, service, datasets }: WorkerRouteParts): Api
       method: 'get',
       path: '/workers/datasets/{sha256}',
       role: 'worker',
-      summary: 'Download a dataset as it was sent',
+      summary: 'Download a dataset as it was uploaded',
       params: datasetParams,
       query: fromQuery,
       reply: fileReply,
@@ -191,7 +191,7 @@ function guardOf(workers: Pick<WorkerList, 'holderOf'>): Guard {
     const token = /^Bearer (\S+)$/.exec(req.get('authorization') ?? '')?.[1];
     const worker = token === undefined ? undefined : workers.holderOf(token);
     if (worker === undefined)
-      throw new AppError('unauthorized', 'this takes the token of a worker');
+      throw new AppError('unauthorized', 'this endpoint needs a worker’s token');
     res.locals['worker'] = worker.name;
   };
 }
@@ -207,7 +207,7 @@ async function sendFile(res: Response, path: string, from: number): Promise<void
     return;
   }
   await pipeline(createReadStream(path, { start: from }), res).catch((error: unknown) => {
-    // The worker comes again for the rest.
+    // The worker will ask for the rest.
     if (!res.destroyed) throw error;
   });
 }

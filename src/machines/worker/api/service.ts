@@ -18,20 +18,23 @@ import * as store from './store.js';
 export interface WorkerServiceParts {
   db: Database;
   folders: JobFolders;
-  /** Where what workers send lies until it is whole; beside the results, into which it is renamed. */
+  /** The folder of unfinished transfers; beside the results, into which they are renamed. */
   arrivals: string;
   datasets: {
     get(sha: Sha256): Dataset;
     forJob(sha: Sha256): { originalPath: string };
   };
   findJob: (id: JobId) => Job | undefined;
-  /** What is odd about a job. */
+  /** Reports a problem of a job. */
   warn: (id: JobId, message: string) => void;
   /** Called when a job's outputs have arrived. */
   onDelivered: (id: JobId) => void;
 }
 
-/** What arrives from workers, and what they get of jobs: no word of theirs is taken for a path. */
+/**
+ * Receives workers' results and gives them their jobs' files. No text from a worker is used as a
+ * path.
+ */
 export class WorkerService {
   readonly #parts: WorkerServiceParts;
 
@@ -54,8 +57,8 @@ export class WorkerService {
   }
 
   /**
-   * A worker is about to run that job.
-   * @throws AppError not_found, conflict when Slurm has not given it to anybody.
+   * Begins a job on a worker.
+   * @throws AppError not_found; conflict when Slurm has not given it the job
    */
   begin(worker: string, id: JobId, slurmJobId: number): Promise<WorkerJob> {
     return this.#alone(id, async () => {
@@ -64,7 +67,7 @@ export class WorkerService {
       if (job === undefined) throw new AppError('not_found', `there is no job ${id}`);
       // Slurm may start a job before we have its number from sbatch.
       if (job.terminal || (job.slurm_job_id !== null && job.slurm_job_id !== slurmJobId))
-        throw new AppError('conflict', `job ${id} is not to be run: it is ${job.state}`);
+        throw new AppError('conflict', `job ${id} must not run: it is ${job.state}`);
       await folders.makeForWorker(id);
       await rm(this.#archiveOf(id), { force: true });
       store.takeUp(db, id, worker);
@@ -72,7 +75,7 @@ export class WorkerService {
     });
   }
 
-  /** @throws AppError not_found */
+  /** Returns a job of that worker. @throws AppError not_found */
   async look(worker: string, id: JobId): Promise<WorkerJob> {
     const job = this.#parts.findJob(id);
     if (job === undefined) throw new AppError('not_found', `there is no job ${id}`);
@@ -85,7 +88,8 @@ export class WorkerService {
   }
 
   /**
-   * Appends to a job's log. @throws AppError conflict, with the `size` it has, when that is not `offset`.
+   * Appends to a job's log.
+   * @throws AppError conflict, with the present `size`, when that is not `offset`
    */
   appendLog(worker: string, id: JobId, stream: LogStream, offset: number, bytes: Buffer) {
     this.#demandOwn(worker, id);
@@ -100,8 +104,8 @@ export class WorkerService {
   }
 
   /**
-   * The archive is whole: its files become the job's outputs.
-   * @throws AppError sha256_mismatch (send it anew), archive_refused, disk_full.
+   * Unpacks the whole archive: its files become the job's outputs.
+   * @throws AppError sha256_mismatch (send it anew), archive_refused, disk_full
    */
   deliver(worker: string, id: JobId, sha256: string): Promise<void> {
     return this.#alone(id, async () => {
@@ -113,13 +117,13 @@ export class WorkerService {
       await rm(tree, { recursive: true, force: true });
       if ((await digestOf(archive)) !== sha256) {
         await rm(archive, { force: true });
-        throw new AppError('sha256_mismatch', 'the outputs arrived damaged: send them again');
+        throw new AppError('sha256_mismatch', 'the outputs arrived damaged; send them again');
       }
       const { gid } = await stat(outputDir);
       const limits = { maxBytes: 0, maxFiles: 0 };
       const { signal } = this.#closing;
       await extractArchive(archive, tree, limits, { signal, fileGroup: gid, durable: true });
-      // Over the folder of before, which we alone write and which is empty.
+      // Replace the old folder, which is empty and which only we write.
       await rename(join(tree, 'outputs'), outputDir);
       await chmod(outputDir, 0o2750);
       store.markDelivered(db, id);
@@ -129,7 +133,10 @@ export class WorkerService {
     });
   }
 
-  /** To be called after each look at the jobs: what waits again may run here next time, or on another worker. */
+  /**
+   * Releases requeued jobs, which may next run here or on another worker. Must be called after each
+   * poll of the jobs.
+   */
   async releaseQueued(): Promise<void> {
     const { db, folders } = this.#parts;
     for (const id of store.queuedAgain(db))
@@ -139,7 +146,7 @@ export class WorkerService {
       });
   }
 
-  /** The path of the script that came with the job. @throws AppError not_found */
+  /** Returns the path of the script that came with the job. @throws AppError not_found */
   scriptOf(worker: string, id: JobId): string {
     this.#demandOwn(worker, id);
     const name = this.#parts.findJob(id)?.request.script_name;
@@ -164,7 +171,7 @@ export class WorkerService {
     };
   }
 
-  /** One thing at a time for each job. @throws AppError shutting_down */
+  /** Does one thing at a time for each job. @throws AppError shutting_down */
   #alone<T>(id: JobId, work: () => Promise<T>): Promise<T> {
     if (this.#closing.signal.aborted)
       throw new AppError('shutting_down', 'the service is stopping; ask again once it is back');
@@ -192,7 +199,7 @@ async function append(path: string, offset: number, bytes: Buffer, mode: number)
   try {
     const { size } = await file.stat();
     if (size !== offset)
-      throw new AppError('conflict', `offset: ${size} bytes are here`, { details: { size } });
+      throw new AppError('conflict', `offset: the file has ${size} bytes`, { details: { size } });
     await file.write(bytes, 0, bytes.length, offset);
     return { size: size + bytes.length };
   } finally {
@@ -214,7 +221,7 @@ async function digestOf(path: string): Promise<string> {
   try {
     await pipeline(createReadStream(path), hash);
   } catch (error) {
-    // It was told to be whole before anything had come.
+    // The worker called it whole before any byte had come.
     if (errnoOf(error) !== 'ENOENT') throw error;
   }
   return hash.digest('hex');

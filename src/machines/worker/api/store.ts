@@ -4,7 +4,7 @@ import type { Database } from '../../../db/database.js';
 export interface WorkerJobRow {
   job_id: number;
   worker: string;
-  /** Whether its outputs have arrived. */
+  /** True when its outputs have arrived. */
   delivered: boolean;
 }
 
@@ -16,7 +16,7 @@ interface StoredRow {
 
 const toRow = (row: StoredRow): WorkerJobRow => ({ ...row, delivered: row.delivered === 1 });
 
-/** A worker takes the job up; whatever another one had of it counts no more. */
+/** Records that a worker runs the job; results of another worker no longer count. */
 export function takeUp(db: Database, jobId: number, worker: string): void {
   db.prepare(
     `INSERT INTO worker_jobs (job_id, worker, started, delivered) VALUES (?, ?, 0, 0)
@@ -41,9 +41,12 @@ export function forget(db: Database, jobId: number): void {
   db.prepare('DELETE FROM worker_jobs WHERE job_id = ?').run(jobId);
 }
 
-/** Those that wait in the queue again, of which no worker is to bring anything any more. To be called after each look at the jobs. */
+/**
+ * Returns and forgets jobs that are queued again, whose workers must bring nothing more. Must be
+ * called after each poll of the jobs.
+ */
 export function queuedAgain(db: Database): number[] {
-  // A worker may take a job up before we know that it has started.
+  // A worker may begin a job before we know that it has started.
   db.prepare(
     `UPDATE worker_jobs SET started = 1
      WHERE started = 0 AND (SELECT state FROM jobs WHERE jobs.job_id = worker_jobs.job_id) != 'PENDING'`,
