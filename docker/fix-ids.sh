@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# In an image, before anything is installed: makes the users of make-users.sh under numbers of our own. An image built anew must
-# still own what an older one left in the volume. Debian hands out 100 upwards and 999 downwards, and keeps 64030 for slurm.
+# Runs in an image before any installation: makes the users of make-users.sh with fixed numbers. A
+# new image must still own the files that an older one left in the volume. Debian assigns 100
+# upwards and 999 downwards, and reserves 64030 for slurm.
 set -euo pipefail
 
 user() { # name, number, home, shell, extra useradd options

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Puts PyTorch where jobs find it, by the value of TORCH:
-#   auto    Debian's package, unless the Python of jobs finds a PyTorch already; a failure is told and is no error
+# Installs PyTorch where jobs find it, by the value of TORCH:
+#   auto    Debian's package, unless the jobs' Python finds a PyTorch; a failure is printed and is no error
 #   debian  Debian's python3-torch, for CPUs
 #   pip     PyTorch with CUDA from TORCH_INDEX, in the virtual environment /opt/torch
 #   none    nothing

@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
-# Makes the users that the daemons, the API and the jobs run as. Does nothing the second time.
+# Makes the users of the daemons, the API and the jobs. Changes nothing when run again.
 set -euo pipefail
-# Several stacks of one machine may start at once.
+# Several stacks on one machine may start at once.
 exec 9<"$0"
 flock 9
 
-# The jobs of everybody but the owner: the API gives each user one of jr-job1 …, for good. Their numbers are fixed, since Slurm and what
-# is kept in a volume know users by number, and workers must have the same. They are the last of those of ordinary users, downwards:
-# useradd gives the one after the highest, and begins below again where that is the last.
+# The users of all jobs but the owner's: the API gives each user one of jr-job1 … for good. Their
+# numbers are fixed, since Slurm and the files in a volume know users by number, and workers need
+# the same. They count downwards from the last number of ordinary users: useradd continues after the
+# highest number, and starts again below when that is the last.
 most=${JR_JOB_USERS:-100} last=60000
 [[ $most =~ ^[1-9][0-9]{0,2}$ ]] || { echo 'JR_JOB_USERS: expected 1 to 999, the number of users besides the owner' >&2; exit 2; }
-# What stands in the way, before anything is made: somebody else with one of these numbers or groups, and one of these names without a
-# group of its own.
+# Finds obstacles before anything is made: other users with one of these numbers or groups, or one
+# of these names without a group of its own.
 for database in passwd group; do
   getent "$database" | awk -F: -v last="$last" -v most="$most" -v database="$database" '
     function is_taken(number) { return number > last - most && number <= last }
@@ -30,29 +31,33 @@ user() { # name, home, extra useradd options
 user munge /nonexistent
 user mysql /nonexistent
 user slurm /nonexistent
-# The jobs of the box's owner. Through its group all that runs jobs reads datasets; what is the owner's alone has a group of its own.
+# The owner's jobs. All users of jobs read datasets through its group; the owner's own files have
+# another group.
 user runner /home/runner --create-home --shell /bin/bash
 getent group jr-owner >/dev/null || groupadd --system jr-owner
 [ "$(id -gn runner)" = jr-owner ] || usermod --gid jr-owner --append --groups runner,jr-owner runner
 chmod 0700 /home/runner
 user jobrunner /nonexistent
-# Runs our own program for jobs on SSH hosts, and alone can read the keys to them. Slurm starts a job through a login shell.
+# Runs our program for jobs on SSH hosts, and only it can read their keys. Slurm starts a job
+# through a login shell.
 user jr-remote /nonexistent --shell /bin/bash
 
-# Who may talk to Slurm: what is not in it cannot reach munge's socket, jobs above all.
+# The users who may talk to Slurm: all others, jobs above all, cannot reach munge's socket.
 getent group jr-slurm >/dev/null || groupadd --system jr-slurm
 
-# The API reads what jobs leave behind, through their groups; nothing more.
+# The API reads jobs' files through their groups, and has no other rights there.
 member() { id -nG "$1" | tr ' ' '\n' | grep -qx "$2" || usermod -aG "$2" "$1"; }
 member jobrunner runner
 member jobrunner jr-owner
-# It reads what comes back from SSH hosts; jr-remote reads datasets and scripts as jobs do. No job is in either's group.
+# The API reads the results from SSH hosts; jr-remote reads datasets and scripts as jobs do. No job
+# is in either's group.
 member jobrunner jr-remote
 member jr-remote runner
 member jr-remote jr-owner
 
-# Expired, so that what a job leaves in its home (SSH keys) or at cron's or at's lets nobody in outside of Slurm. Without numbers of their
-# own for user namespaces: what ran or wrote files as one of those would be out of everybody's reach.
+# Expired: files that a job leaves in its home (SSH keys) or for cron or at let nobody in outside of
+# Slurm. Without subordinate ids for user namespaces: nobody could reach a process or a file of such
+# an id.
 install -d -m 0755 /home/jr-jobs
 for ((n = 1; n <= most; n++)); do
   name=jr-job$n id=$((last + 1 - n)) home=/home/jr-jobs/$n

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Stands in for nvidia-smi where GPUs are simulated: the same CSV for the queries that JobRunner makes. It is copied into the
-# folder of the simulated devices, gpu0 gpu1 …, and reads what they are to be doing from files beside them:
+# Stands in for nvidia-smi where GPUs are simulated: prints the same CSV for JobRunner's queries. A
+# copy lies in the folder of the simulated devices, gpu0 gpu1 …, and reads their state from files
+# beside them:
 #   gpu0.usage      "memory_used_mb load temperature"; without it, an idle GPU
 #   gpu0.processes  one "pid,memory_mb,name" a line
 #   gpu0.lost       this GPU is not listed

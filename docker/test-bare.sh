@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# README's first screen on a bare Debian 12 without PyTorch: its two commands and five calls, as they stand in README.md.
-# A container has a clean checkout and what README asks for: Node.js, and curl for the calls. Its network is its own, so port 8080 is free.
+# Tests README's first screen on a bare Debian 12 without PyTorch: its two commands and five calls,
+# as README.md has them. A container has a clean checkout and README's requirements: Node.js, and
+# curl for the calls. It has its own network, so port 8080 is free.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 
@@ -60,7 +61,7 @@ passed 'it starts, with PyTorch'
 phase 'the five calls'
 engine exec -w /root "$name" bash -euo pipefail -c "$calls" >"$work/replies" 2>"$work/stderr" ||
   fail 'a call failed' "$(cat "$work/replies" "$work/stderr")"
-# README shows the replies with "…" for what is left out; digest and size change with the archive's date.
+# README shows omitted text as "…"; digest and size change with the archive's date.
 rest=$(tr '\n' ' ' <"$work/replies")
 while read -r part; do
   [[ $rest == *"$part"* ]] || fail "README.md shows this in a reply, which is not there: $part" "$(cat "$work/replies")"

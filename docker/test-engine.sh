@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Sourced by test-image.sh and test-bare.sh: containers, with Docker where a daemon answers, else with buildah and podman (installed as
-# needed; root). JR_TEST_CACHE (/var/cache/jobrunner-test) holds base images and layers: a second run takes a fraction of the time.
-# Expects in name what the container is called; a volume may have the same name.
-# Shares its variables and functions with the script that sources it.
+# test-image.sh and test-bare.sh source this. It runs containers with Docker where a daemon answers,
+# else with buildah and podman (installed when missing, as root). JR_TEST_CACHE
+# (/var/cache/jobrunner-test) holds base images and layers, which make a second run much faster. The
+# variable `name` names the container; a volume may have the same name. It shares its variables and
+# functions with the script that sources it.
 # shellcheck disable=SC2034,SC2154,SC2317
 
 test_name=$(basename "$0" .sh)
@@ -33,10 +34,12 @@ prepare_podman() {
   # Podman 5 knows only netavark.
   [ "${version:-4}" -lt 5 ] || network=netavark
   docker/install-packages.sh <(printf '%s\n' buildah podman runc iptables curl jq xz-utils openssh-server "$network")
-  # On a file system that a reboot empties, at a place that stays the same: Podman keeps it in its database.
+  # Podman keeps this path in its database, so it must stay the same, on a file system that a reboot
+  # empties.
   run=/run/jobrunner-test-$(cksum <<<"$cache" | cut -d' ' -f1)
   mkdir -p "$run/networks"
-  # The user's own containers and settings are not touched. A default of limits above the machine's own would be refused.
+  # The user's own containers and settings stay as they are. Podman refuses default limits above the
+  # machine's own.
   cat >"$work/containers.conf" <<CONF
 [containers]
 default_ulimits = []
@@ -53,9 +56,9 @@ CONF
   export CONTAINERS_CONF=$work/containers.conf
   storage=(--root "$cache/storage" --runroot "$run/storage")
   engine_command=(podman "${storage[@]}" --runtime runc)
-  # Without the lock: what watches over a container that is kept would hold it.
+  # Without the lock, which the monitor of a kept container would hold.
   engine() { "${engine_command[@]}" "$@" 9>&-; }
-  # runc and a kernel's namespaces are not needed to build: a chroot does.
+  # A build needs no runc and no kernel namespaces: a chroot is enough.
   build() {
     buildah "${storage[@]}" bud --isolation chroot --layers --jobs 2 --format docker \
       --signature-policy "$work/policy.json" --pull-never "$@"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Sourced by test-image.sh and test-bare.sh: base images of our own making, where no image registry answers.
-# Shares its variables with the script that sources it.
+# test-image.sh and test-bare.sh source this. It makes base images where no image registry answers,
+# and shares its variables with the script that sources it.
 # shellcheck disable=SC2034,SC2154
 
-# A mirror from the machine's own sources, in either of apt's formats.
+# Finds a mirror in the machine's own sources, in either of apt's formats.
 mirror() {
   grep -hsE '^(deb |URIs:)' /etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources} |
     grep -oE 'https?://[^ ]+/debian(/| |$)' | head -n 1 | tr -d ' ' || true
@@ -18,7 +18,7 @@ make_debian_base() { # release
     echo "no registry answers: making a base of Debian $1 from $from"
     debootstrap --variant=minbase "$1" "$root" "$from" >"$work/debootstrap.log" 2>&1 ||
       fail 'debootstrap did not succeed' "$(tail -n 20 "$work/debootstrap.log")"
-    # As the official images have it: nothing is kept for a crash in the middle of a build.
+    # As in the official images: nothing is kept for a crash in the middle of a build.
     echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/unsafe-io"
     printf 'path-exclude /usr/share/doc/*\npath-exclude /usr/share/man/*\n' >"$root/etc/dpkg/dpkg.cfg.d/slim"
     rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/archives/*.deb "$root"/usr/share/doc/* "$root"/usr/share/man/*
@@ -30,7 +30,8 @@ make_debian_base() { # release
     engine import "$tarball" "localhost/$1:own" >/dev/null 2>&1
 }
 
-# The same with this machine's Node, where the official image has its own, and what npm needs to reach its registry from here.
+# The same with this machine's Node, as in the official image, and npm's settings to reach its
+# registry.
 make_node_base() { # release; sets node_image
   local node=$work/node npm stamp
   make_debian_base "$1"

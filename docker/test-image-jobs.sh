@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Sourced by test-image.sh: jobs whose course depends on what the image's release of Slurm prints and does. The native tests have
-# another release, and look closer. Needs three GPUs.
-# Shares its variables with the script that sources it.
+# test-image.sh sources this: jobs that depend on the behaviour of the image's Slurm release. The
+# native tests have another release, and check more. It needs three GPUs, and shares its variables
+# with the script that sources it.
 # shellcheck disable=SC2034,SC2154
 
 awaits() { # job, condition in jq's words, what is waited for
@@ -13,7 +13,7 @@ awaits() { # job, condition in jq's words, what is waited for
 }
 awaits_nodes() { # condition in jq's words, what to say when it does not come true
   local deadline=$((SECONDS + 120))
-  # There is no answer while slurmctld takes nodes in or out.
+  # slurmctld does not answer while it adds or removes nodes.
   until api /nodes 2>/dev/null | jq -e "$1" >/dev/null; do
     ((SECONDS < deadline)) || fail "$2" "$(api /nodes)"
     sleep 0.2
@@ -70,7 +70,7 @@ check_pause() {
 start_sshd() { # folder
   mkdir -p "$1" && ssh-keygen -q -t ed25519 -N '' -f "$1/id" && ssh-keygen -q -t ed25519 -N '' -f "$1/host_key"
   cp "$1/id.pub" "$1/authorized_keys"
-  # Its place of privilege separation, fixed when sshd was built.
+  # Its folder for privilege separation, fixed when sshd was built.
   [ "$(id -u)" != 0 ] || mkdir -p /run/sshd
   cat >"$1/sshd_config" <<CONF
 ListenAddress $host_address:$host_port

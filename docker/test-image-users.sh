@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Sourced by test-image.sh: jobs of several users, each as a Unix user of its own, where nobody has CAP_SYS_PTRACE to look into
-# others' processes.
-# Shares its variables with the script that sources it.
+# test-image.sh sources this: jobs of several users, each as its own Unix user, where nobody has
+# CAP_SYS_PTRACE to inspect others' processes. It shares its variables with the script that sources
+# it.
 # shellcheck disable=SC2034,SC2154
 
 declare -A token_of
@@ -17,7 +17,8 @@ as() { # user, command: with that user's token
 }
 weights() { api "/outputs/download_by_job?job_id=$1&rel_path=models/weights.pt"; }
 
-# Runs a job on this machine that closes its files to all others and leaves a process behind; sets `id` and `unix_user`.
+# Runs a job on this machine that closes its files to all others and leaves a process behind; sets
+# `id` and `unix_user`.
 run_untidy() { # user, further options of submit
   local user=$1 deadline=$((SECONDS + 60)) left log
   id=$(as "$user" submit 'umask 077; mkdir models; echo "secret of $JR_JOB_ID" >models/weights.pt; (setsid sleep 601 &)
@@ -53,7 +54,7 @@ check_users() {
   users_job=$id
 }
 
-# With the SSH host that check_ssh_host has added.
+# Uses the SSH host that check_ssh_host has added.
 check_users_any_place() { # the host's node, its user
   local id unix_user log
   make_tokens alice
@@ -69,7 +70,7 @@ check_users_any_place() { # the host's node, its user
   passed 'a user’s job for any place runs here as their Unix user, and leaves nothing running; on an SSH host as its account'
 }
 
-# As the API's user, whose all is that SQLite makes beside the file.
+# Runs as the API's user, who owns the files that SQLite makes beside the database.
 in_database() { # SQL, command that runs another in a container, its standard input, too
   "${@:2}" setpriv --reuid=jobrunner --regid=jobrunner --init-groups python3 - "$1" <<'PYTHON'
 import sqlite3, sys
@@ -80,7 +81,7 @@ db.close()
 PYTHON
 }
 
-# All Unix users of the image are given away; JR_JOB_USERS at the next start makes more.
+# All Unix users of the image are in use; JR_JOB_USERS at the next start makes more.
 check_too_few_users() {
   local said
   make_tokens carol
@@ -97,7 +98,7 @@ check_more_users() {
   passed 'JR_JOB_USERS makes more'
 }
 
-# Puts the volume of a stopped container into the state of a time when all jobs ran as one user.
+# Resets the volume of a stopped container to a state from when all jobs ran as one user.
 age_volume() {
   local run=(engine run --rm -i --no-healthcheck -v "$name:/opt/jobrunner" --entrypoint /usr/bin/env "$image")
   "${run[@]}" -C /opt/jobrunner sh -e <<'SH' || fail 'the volume could not be put back'
@@ -119,7 +120,7 @@ check_aged_volume() { # a job of alice's from then
   passed 'what jobs left when all ran as one user is served, kept from other users, and can be deleted'
 }
 
-# Container runtimes give a container 65,536 numbers of users; those of jobs are to be among them.
+# Container runtimes give a container 65,536 user numbers, which must include those of jobs.
 check_user_namespace() {
   local mapping=0:100000:65536
   phase 'a user namespace'

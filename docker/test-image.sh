@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Builds the image, runs it without privileges, and puts the acceptance through its published port.
+# Builds the image, runs it without privileges, and runs the acceptance test through its published
+# port.
 #
 #   docker/test-image.sh [--torch debian|none|pip] [--port 38080] [--keep]
 #
-# --keep leaves the last container running. docker/test-engine.sh says what it needs and where it keeps its layers.
+# --keep leaves the last container running. docker/test-engine.sh lists its requirements and the
+# folder of its layers.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 
@@ -43,7 +45,7 @@ trap cleanup EXIT
 # --- the service in a container ---
 
 start() { # further options of "run"
-  # The health check is run below by hand: Podman would want systemd for it.
+  # A later step runs the health check by hand: Podman would need systemd for it.
   engine run -d --no-healthcheck --name "$name" -p "$port:8080" -v "$name:/opt/jobrunner" \
     -e "JR_AUTH_TOKEN=$token" -e JR_SIMULATE_GPUS=3 -e JR_NUM_CPUS=8 "$@" "$image" >/dev/null
   local deadline=$((SECONDS + 90))
@@ -71,8 +73,9 @@ ended() { # waits for a job, prints its state
   echo "$state"
 }
 
-# Every process that has the token in its environment, as "uid command line". Privileged, since root in a container may not
-# read what is another user's; with the token taken out of its own environment.
+# Lists every process with the token in its environment, as "uid command line". It runs privileged,
+# since root in a container may not read other users' environments, and without the token in its
+# own.
 holders_of_token() {
   engine exec --privileged -e JR_AUTH_TOKEN= "$name" sh -c '
     for environ in /proc/[0-9]*/environ; do
@@ -129,7 +132,7 @@ equals_empty 'the token stands in the environment of other processes than the st
   "$(grep -vE '^0 (/usr/bin/tini|node) ' <<<"$holders" || true)"
 passed 'no daemon, and not the API, has the token in its environment'
 
-# The token is given in two halves: it must not stand in the job's own script.
+# Gives the token in two halves: it must not appear in the job's own script.
 id=$(submit 'cat /proc/[0-9]*/environ /opt/jobrunner/secrets/* /opt/jobrunner/db/* /opt/jobrunner/munge/* 2>/dev/null | grep -ac "$1$2"' \
   --form-string "args=[\"${token%??????}\",\"${token: -6}\"]")
 state=$(ended "$id")
@@ -143,7 +146,7 @@ code=$(api "/jobs/$id" | jq -c '[.status, .exit_code, .failure]')
 [ "$code" = '["FAILED",3,"user_code"]' ] || fail "job $id: expected exit code 3" "$code"
 passed 'a job’s exit code is told'
 
-# Root in a container may not look into other users' processes as Slurm wants to.
+# Root in a container may not inspect other users' processes as Slurm tries to.
 id=$(submit 'x=$(head -c 600M /dev/zero | tr "\0" x); sleep 30')
 ended "$id" >/dev/null
 failure=$(api "/jobs/$id" | jq -c '[.status, .failure]')
@@ -168,7 +171,7 @@ mapfile -t check < <(engine image inspect "$image" | jq -r '.[0] | (.Config.Heal
 engine exec "$name" "${check[@]}" || fail 'the image’s health check fails'
 passed 'the health check succeeds'
 
-# What has just ended is one for a moment.
+# A process that has just ended is a zombie for a moment.
 zombies() { engine exec "$name" sh -c 'grep -lE "^State:\s+Z" /proc/[0-9]*/status 2>/dev/null' || true; }
 stay=$(zombies)
 for ((i = 0; i < 10; i++)); do
@@ -185,7 +188,7 @@ printf '%s\n' "$slurm" | sed 's/^/       /'
 phase 'stop and start'
 id=$(submit 'echo output >kept.bin; echo done' -F gpus=1)
 [ "$(ended "$id")" = COMPLETED ] || fail "job $id did not complete" "$(api "/jobs/$id/log")"
-# One that does not end when told to.
+# A job that ignores SIGTERM.
 running=$(submit 'trap "" TERM; echo started; while :; do sleep 1; done')
 until api "/jobs/$running" | jq -e '.status == "RUNNING"' >/dev/null; do sleep 0.2; done
 before=$(api "/jobs/$id" | jq -c '[.job_id, .slurm_job_id, .status, .experiment_id]')
@@ -195,7 +198,8 @@ stop 'with a stubborn job running'
 engine rm "$name" >/dev/null
 
 age_volume
-# A new container over the same volume, with what a careful host takes away and a limit on its memory.
+# A new container over the same volume, without the rights that a careful host removes, and with a
+# memory limit.
 start -e JR_JOB_USERS=103 -m 3g --cap-drop MKNOD --cap-drop NET_RAW --cap-drop SYS_CHROOT --cap-drop SETFCAP --cap-drop NET_BIND_SERVICE
 passed 'it starts again over the same volume, with fewer capabilities and 3 GiB'
 after=$(api "/jobs/$id" | jq -c '[.job_id, .slurm_job_id, .status, .experiment_id]')

@@ -30,6 +30,7 @@ while read -r owner mode; do
 done < <(stat --format='%U %a' -- "${paths[@]}")
 [ "$n" = ${#paths[@]} ] || refuse 'SLURM_CONF: its folders cannot be looked at'
 
-# The options of sbatch that any job may have, as an extended regular expression: submit-job and submit-remote pass no others.
+# The options of sbatch that any job may have, as an extended regular expression. submit-job and
+# submit-remote pass no others.
 # shellcheck disable=SC2034
 job_options='comment=jobrunner:[0-9a-f]+|account=jr-[a-z0-9_.@-]+|cpus-per-task=[0-9]+|mem=[0-9]+M|gres=[a-z0-9_:,]+|nice=[0-9]+|time=(UNLIMITED|[0-9:-]+)|constraint=[a-z0-9|]+'

@@ -1,8 +1,8 @@
 #!/usr/bin/perl -w
-# Run by slurm/epilog.sh, as root: USER GROUP FOLDER JOB SLURM_CONF SCREENS. Does what is to be done with the rights of the job's user:
-# ends the processes that the job left behind, opens its files to their group, removes its screen's socket. Of perl's modules those alone
-# that every Debian has.
-# -w: the module of warnings takes as long to load as all that is done here.
+# slurm/epilog.sh runs this as root: USER GROUP FOLDER JOB SLURM_CONF SCREENS. It works with the
+# rights of the job's user: it ends processes that the job left behind, opens its files to their
+# group, and removes its screen's socket. It uses only perl modules that every Debian has.
+# -w: the module of warnings takes as long to load as everything this script does.
 use strict;
 
 my ($user, $group, $folder, $job, $slurm_conf, $screens) = @ARGV;
@@ -10,29 +10,32 @@ my $uid = getpwnam $user   // die "after-job: there is no user $user\n";
 my $gid = getgrnam $group  // die "after-job: there is no group $group\n";
 my $jobs = getgrnam 'runner' // die "after-job: there is no group runner\n";
 
-# The job's GPUs are held until this ends, and the user may go on making files. Seconds.
+# Seconds. The job's GPUs stay busy until this ends, and the user may go on making files.
 alarm 300;
 
-# In effect alone, so that no link of a job's leads to what its user cannot change, and so that root in a container without
-# CAP_SYS_PTRACE may read that user's environments. For signals and ptrace this process stays root's (kill(2), credentials(7)): another
-# job of that user's could else stop it, or lead it to end somebody else's process.
+# Only the effective ids change. So no link of a job leads to files that its user cannot change, and
+# root in a container without CAP_SYS_PTRACE may read that user's environments. For signals and
+# ptrace this process stays root's (kill(2), credentials(7)): otherwise another job of that user
+# could stop it, or make it end another user's process.
 $) = "$gid $gid $jobs";
 $> = $uid;
 die "after-job: cannot act as $user: $!\n" unless $> == $uid && (split ' ', $))[0] == $gid;
 
-# What ends one may have been too late for another that it started.
+# A process that ended in the first round may have started another one.
 for (1 .. 20) { last unless end_left_behind() }
-# Nobody is left to close them again.
+# No process is left to close them again.
 chdir $folder and open_to_group();
 remove_socket();
 
-# Without cgroups, Slurm loses sight of a process whose parent has ended. None may go on, holding memory or a GPU.
+# Without cgroups, Slurm loses sight of a process whose parent has ended. None may go on, holding
+# memory or a GPU.
 sub end_left_behind {
   my $found = 0;
   opendir my $proc, '/proc' or return 0;
   while (defined(my $pid = readdir $proc)) {
     next unless $pid =~ /^\d+$/ && ((stat "/proc/$pid")[4] // -1) == $uid;
-    # pidfd_open(2), 0 where there is none: what is ended is what was looked at, and none that has its number by then.
+    # pidfd_open(2), 0 where it is missing: only the examined process is ended, not a later one with
+    # the same number.
     my $held = syscall 434, $pid + 0, 0;
     open my $keep, '<&=', $held if $held >= 0;
     next unless is_of_job("/proc/$pid/environ");
@@ -50,10 +53,10 @@ sub is_of_job {
   return $has{"SLURM_JOB_ID=$job"} && $has{"SLURM_CONF=$slurm_conf"};
 }
 
-# In the working directory: chmod -R u+rwX,g+rwX of what is that user's. A job may have closed its files with a strict umask, and they
-# are to be downloaded and removed.
+# In the working directory: chmod -R u+rwX,g+rwX on that user's files. A job may have closed its
+# files with a strict umask, but users download them and the API removes them.
 sub open_to_group {
-  # Folders may lie as deep as they like.
+  # Folders may be of any depth.
   local $^W = 0;
   opendir my $here, '.' or return;
   while (defined(my $name = readdir $here)) {
@@ -69,7 +72,8 @@ sub open_to_group {
   }
 }
 
-# screen, once killed, leaves it, and would be listed as a dead session. Its name ends with our number of the job.
+# A killed screen leaves its socket, which would be listed as a dead session. Its name ends with our
+# job number.
 sub remove_socket {
   my ($number) = $folder =~ m{([^/]+)$};
   opendir my $sockets, "$screens/$user" or return;

@@ -1,11 +1,12 @@
 #!/bin/sh
-# Rendered at each start from slurm/epilog.sh. Run by slurmd, as root, after every job however it ended. The next job waits for it:
-# each process that it starts counts.
+# Rendered at each start from slurm/epilog.sh. slurmd runs it as root after every job, however the
+# job ended. The next job waits for it, so each process that it starts counts.
 group=
 user=$SLURM_JOB_USER
 case $SLURM_JOB_WORK_DIR in
   {{results_dir}}/*)
-    # A job for the first place free runs here as another than Slurm knows of. The API alone can change the folder's group.
+    # A job for the first free target runs here as another user than Slurm knows. Only the API can
+    # change the folder's group.
     [ "$user" != jr-remote ] || user=$(stat -c %G -- "$SLURM_JOB_WORK_DIR")
     case $user in
       runner | jr-owner) user=runner group=jr-owner ;;
@@ -15,6 +16,6 @@ case $SLURM_JOB_WORK_DIR in
 esac
 [ -z "$group" ] ||
   /usr/bin/perl {{after_job}} "$user" "$group" "$SLURM_JOB_WORK_DIR" "$SLURM_JOB_ID" '{{slurm_conf}}' '{{screen_dir}}'
-# The API watches this file and asks for the job's state at once.
+# The API watches this file and polls the job's state at once.
 : >{{job_ended_file}}
 exit 0

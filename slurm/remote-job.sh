@@ -1,5 +1,6 @@
 #!/bin/bash
-# Rendered at each start from slurm/remote-job.sh. A job on an SSH host as Slurm runs it here, as jr-remote: $1 is our number of it.
+# Rendered at each start from slurm/remote-job.sh: a job on an SSH host, as Slurm runs it here, as
+# jr-remote. $1 is our job number.
 # shellcheck source=own-log.sh
 . {{own_log}} "$1"
 umask 007

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Rendered at each start of a worker from slurm/worker-epilog.sh. Run by slurmd, as root, after each job, once epilog.sh is through:
-# when this ends, the controller has the job's whole log. Its outputs follow.
+# Rendered at each start of a worker from slurm/worker-epilog.sh. slurmd runs it as root after each
+# job, after epilog.sh. When it ends, the controller has the job's whole log; the outputs follow.
 {{epilog}}
 case $SLURM_JOB_WORK_DIR in
   {{results_dir}}/*) ;;

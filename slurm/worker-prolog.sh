@@ -1,6 +1,7 @@
 #!/bin/sh
-# Rendered at each start of a worker from slurm/worker-prolog.sh. Run by slurmd, as root, before a job's script: gets here what the job
-# needs. Never fails, which would drain the worker: what went wrong ends the job alone, see node.sh.
+# Rendered at each start of a worker from slurm/worker-prolog.sh. slurmd runs it as root before a
+# job's script; it fetches the job's files. It never fails, since that would drain the worker: an
+# error ends only the job, see node.sh.
 case $SLURM_JOB_WORK_DIR in
   {{results_dir}}/*) ;;
   *) exit 0 ;;
