@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import { openApp } from './app.js';
 import { localUrl, readConfig, type Config } from '../config/config.js';
 import { layoutOf } from '../config/layout.js';
-import { prepareSite } from '../machines/external/prepare.js';
+import { prepareExternal } from '../machines/external/prepare.js';
 
 /** Runs the API until SIGTERM or SIGINT. @param say is told where it is once it answers */
 export async function serve(say?: (line: string) => void): Promise<void> {
@@ -10,7 +10,7 @@ export async function serve(say?: (line: string) => void): Promise<void> {
   process.umask(0o027);
   const read = readConfig();
   const { config, newToken } = read.external
-    ? await prepareSite(read, read.external)
+    ? await prepareExternal(read, read.external)
     : { config: read, newToken: undefined };
   // On standard error where somebody is told the rest.
   const log = pino({ level: config.logLevel }, pino.destination(say === undefined ? 1 : 2));

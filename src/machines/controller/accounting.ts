@@ -8,7 +8,7 @@ import type { Layout } from '../../config/layout.js';
  * Adds the cluster and its users to slurmdbd. The API's user becomes an Operator: it may cancel,
  * hold and requeue any job and drain nodes, without root (slurm.schedmd.com/user_permissions.html).
  */
-export async function makeAccounts(layout: Layout): Promise<void> {
+export async function makeSlurmAccounts(layout: Layout): Promise<void> {
   const listed = async (what: string, format: string) =>
     (await sacctmgr('--noheader', '--parsable2', 'list', what, `format=${format}`)).split('\n');
   const [clusters, accounts, users] = await Promise.all([

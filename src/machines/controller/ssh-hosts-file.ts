@@ -16,7 +16,7 @@ import type {
   ResolvedHost,
   ResolvedLogin,
 } from '../../cluster/ssh-hosts/resolved-hosts.js';
-import type { Accounts } from '../daemons/accounts.js';
+import type { UnixUsers } from '../daemons/unix-users.js';
 import { privateFile } from '../daemons/folders.js';
 
 const maxBytes = 4 * 1024 ** 2;
@@ -69,7 +69,7 @@ export async function layOutHosts(
   kept: readonly ResolvedHost[],
   passwords: Readonly<Record<string, string>>,
   layout: Layout,
-  accounts: Accounts,
+  unixUsers: UnixUsers,
 ): Promise<ResolvedHost[]> {
   const files = new Map<string, string>();
   const checked = new Map<string, string>();
@@ -96,7 +96,7 @@ export async function layOutHosts(
   }
   const known = [...new Set(hosts.map((host) => knownHostsOf(host)))].filter((text) => text !== '');
 
-  const { 'jr-remote': remote } = accounts;
+  const { 'jr-remote': remote } = unixUsers;
   // ssh(1) takes a user's key only if no other user can read it.
   for (const [path, content] of files) privateFile(path, content, 0o400, remote);
   const knownText = known.map((text) => `${text}\n`).join('');
@@ -163,8 +163,8 @@ export function removeOtherKeys(hosts: readonly ResolvedHost[], layout: Layout):
 }
 
 /** Writes the record of hosts for the API and `jr-remote`. */
-export function writeHostsRecord(record: HostsRecord, layout: Layout, accounts: Accounts): void {
-  const owner = { uid: 0, gid: accounts['jr-remote'].gid };
+export function writeHostsRecord(record: HostsRecord, layout: Layout, unixUsers: UnixUsers): void {
+  const owner = { uid: 0, gid: unixUsers['jr-remote'].gid };
   privateFile(layout.sshHosts, `${JSON.stringify(record, null, 2)}\n`, 0o440, owner);
 }
 

@@ -56,10 +56,10 @@ export class SshNodes {
    */
   static async open(hosts: readonly SshHost[], parts: SshNodesParts): Promise<SshNodes> {
     const ssh = new SshNodes(parts);
-    const { config, layout, accounts } = parts.slurm;
+    const { config, layout, unixUsers } = parts.slurm;
     try {
       ssh.#seen = readHostsFile(config.ssh) ?? '';
-      ssh.#wanted = await layOutHosts(hosts, [], config.ssh.passwords, layout, accounts);
+      ssh.#wanted = await layOutHosts(hosts, [], config.ssh.passwords, layout, unixUsers);
     } catch (error) {
       if (!(error instanceof HostsFileError)) throw error;
       throw new ConfigError(hostsFileProblem(config.ssh, error));
@@ -102,14 +102,14 @@ export class SshNodes {
 
   /** Reads the file. An unusable one changes nothing but the reported problem. */
   async #read(): Promise<void> {
-    const { config, layout, accounts } = this.#parts.slurm;
+    const { config, layout, unixUsers } = this.#parts.slurm;
     try {
       const seen = readHostsFile(config.ssh) ?? '';
       if (seen === this.#seen) return;
       const hosts = parseHosts(seen);
       const leaving = this.#nodes.map(({ host }) => host);
       const { passwords } = config.ssh;
-      this.#wanted = await layOutHosts(hosts, leaving, passwords, layout, accounts);
+      this.#wanted = await layOutHosts(hosts, leaving, passwords, layout, unixUsers);
       this.#seen = seen;
       this.#problem = null;
       this.#tell();
@@ -213,9 +213,9 @@ export class SshNodes {
   }
 
   #tell(): void {
-    const { layout, accounts } = this.#parts.slurm;
+    const { layout, unixUsers } = this.#parts.slurm;
     const hosts = this.#nodes.map(({ host }) => host);
-    writeHostsRecord({ hosts, problem: this.#problem }, layout, accounts);
+    writeHostsRecord({ hosts, problem: this.#problem }, layout, unixUsers);
   }
 }
 

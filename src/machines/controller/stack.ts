@@ -3,8 +3,8 @@ import { execa } from 'execa';
 import { localUrl, readConfig, type Config } from '../../config/config.js';
 import { publicSettings } from '../../config/secrets.js';
 import { layoutOf, NODE_NAME, type Layout } from '../../config/layout.js';
-import { makeAccounts, makeDatabase } from './accounting.js';
-import { findAccounts } from '../daemons/accounts.js';
+import { makeSlurmAccounts, makeDatabase } from './accounting.js';
+import { findUnixUsers } from '../daemons/unix-users.js';
 import { watchAccounting } from './accounting-watch.js';
 import { WorkerGpus } from './worker-gpus.js';
 import { WorkerRegister } from './worker-register.js';
@@ -44,20 +44,20 @@ export async function runStack(say: (line: string) => void): Promise<void> {
   await preflight(config, layout);
   const sshHosts = hostsOrConfigError(config.ssh);
   await makeJobUsers(config.jobUsers, say);
-  const accounts = findAccounts();
-  makeFolders(layout, accounts, {
+  const unixUsers = findUnixUsers();
+  makeFolders(layout, unixUsers, {
     jobsFile: config.jobsFile.path,
     stateFile: config.gpus.stateFile,
   });
   const hardware = await detectHardware(config.node, layout.simulatedGpus);
-  const { token, isNew } = keepSecrets(config, layout, accounts);
+  const { token, isNew } = keepSecrets(config, layout, unixUsers);
   const { stdout: release } = await execa('/usr/sbin/slurmd', ['-V']);
   const app = await installApp(layout);
   const slurm = {
     config,
     hardware,
     layout,
-    accounts,
+    unixUsers,
     release: parseSlurmRelease(release),
     onLoopback: await nameIsLoopback(),
     app,
@@ -147,7 +147,7 @@ async function startInOrder(
   await Promise.all(['munged', 'mariadb'].map(ready));
   await supervisor.startProgram('slurmdbd');
   await ready('slurmdbd');
-  await makeAccounts(layout);
+  await makeSlurmAccounts(layout);
   await supervisor.startProgram('slurmctld');
   await ready('slurmctld');
   await closePartitions(layout);

@@ -17,7 +17,7 @@ import {
   PLACEHOLDER_WORKERS_PARTITION,
   placeholderNameOf,
 } from '../../cluster/slurm/placeholder-jobs.js';
-import { idsOfJobUsers } from '../daemons/accounts.js';
+import { idsOfJobUsers } from '../daemons/unix-users.js';
 import { privateFile } from '../daemons/folders.js';
 import { scontrol } from '../daemons/job-processes.js';
 import type { SlurmConfigParts } from '../daemons/slurm-config.js';
@@ -32,7 +32,7 @@ const maxSkewMs = 2 * 60_000;
 
 /** The record of workers. It is root's, since only root can send the munge key. */
 export class WorkerRegister {
-  readonly #parts: Pick<SlurmConfigParts, 'config' | 'layout' | 'accounts' | 'app'> & {
+  readonly #parts: Pick<SlurmConfigParts, 'config' | 'layout' | 'unixUsers' | 'app'> & {
     /** As `slurmd -V` prints it. */
     slurm: string;
     timeoutSeconds: number;
@@ -43,7 +43,7 @@ export class WorkerRegister {
   readonly #turns = new KeyLock<'record'>();
 
   constructor(
-    parts: Pick<SlurmConfigParts, 'config' | 'layout' | 'accounts' | 'app'> & {
+    parts: Pick<SlurmConfigParts, 'config' | 'layout' | 'unixUsers' | 'app'> & {
       /** As `slurmd -V` prints it. */
       slurm: string;
       timeoutSeconds: number;
@@ -158,7 +158,7 @@ export class WorkerRegister {
   }
 
   #refuse(asked: JoinRequest): void {
-    const { accounts, app, slurm } = this.#parts;
+    const { unixUsers, app, slurm } = this.#parts;
     const { root } = this.#layout;
     if (asked.root !== root)
       throw new JoinRefusal(
@@ -172,12 +172,12 @@ export class WorkerRegister {
       throw new JoinRefusal(
         `Slurm is ${asked.slurm} on the worker and ${slurm} on the controller; run the same version on both`,
       );
-    const { uid, gid } = accounts.slurm;
+    const { uid, gid } = unixUsers.slurm;
     if (asked.ids.slurm !== `${uid}:${gid}`)
       throw new JoinRefusal(
         `the user slurm is ${asked.ids.slurm} on the worker and ${uid}:${gid} on the controller; Slurm knows users by number, so make them the same, as the image does`,
       );
-    if (asked.ids.jobs !== idsOfJobUsers(accounts))
+    if (asked.ids.jobs !== idsOfJobUsers(unixUsers))
       throw new JoinRefusal(
         'the users of jobs (runner, jr-job1 …) differ in number or uid between the worker and the controller (getent passwd); Slurm knows users by number, so make them the same, as the image does with the same JR_JOB_USERS',
       );
@@ -205,7 +205,7 @@ export class WorkerRegister {
   }
 
   #write(workers: WorkerRecord[]): void {
-    const { jobrunner } = this.#parts.accounts;
+    const { jobrunner } = this.#parts.unixUsers;
     const text = `${JSON.stringify({ workers }, null, 2)}\n`;
     privateFile(this.#layout.workersRecord, text, 0o640, { uid: 0, gid: jobrunner.gid });
   }

@@ -25,7 +25,7 @@ import { ConfigError } from '../../config/config-error.js';
 import type { Config } from '../../config/config.js';
 import { readGitQueueSecrets } from '../../config/git-queue.js';
 import { GITLAB_TOKEN_SECRET } from '../../config/gitlab.js';
-import type { Account, Accounts } from './accounts.js';
+import type { Owner, UnixUsers } from './unix-users.js';
 import type { Layout } from '../../config/layout.js';
 
 /**
@@ -34,12 +34,12 @@ import type { Layout } from '../../config/layout.js';
  */
 export function makeFolders(
   layout: Layout,
-  accounts: Accounts,
+  unixUsers: UnixUsers,
   { jobsFile, stateFile }: { jobsFile: string; stateFile: string },
 ): void {
-  const { jobrunner, slurm, mysql, munge, 'jr-remote': remote, jobsGroup } = accounts;
-  const root: Account = { uid: 0, gid: 0 };
-  const sharedWithJobs: Account = { uid: jobrunner.uid, gid: jobsGroup };
+  const { jobrunner, slurm, mysql, munge, 'jr-remote': remote, jobsGroup } = unixUsers;
+  const root: Owner = { uid: 0, gid: 0 };
+  const sharedWithJobs: Owner = { uid: jobrunner.uid, gid: jobsGroup };
 
   folder(layout.root, 0o755, root);
   refuseClosedParents(layout.root);
@@ -53,7 +53,7 @@ export function makeFolders(
   folder(layout.datasets, 0o2750, sharedWithJobs);
   // The content belongs to one user each, and a job knows its own path.
   for (const path of [layout.results, layout.jobLogs, layout.jobScripts]) {
-    giveToOwner(path, accounts);
+    giveToOwner(path, unixUsers);
     folder(path, 0o710, sharedWithJobs);
   }
   folder(join(layout.root, 'slurm'), 0o755, root);
@@ -63,12 +63,12 @@ export function makeFolders(
   folder(layout.mungeFolder, 0o700, munge);
   // Closed to jobs: with munge's credentials they could submit, change and cancel under any account
   // of their Unix user.
-  folder(layout.mungeRun, 0o750, { uid: munge.uid, gid: accounts.slurmGroup });
+  folder(layout.mungeRun, 0o750, { uid: munge.uid, gid: unixUsers.slurmGroup });
   folder(layout.mysqlRun, 0o755, mysql);
   folder(join(layout.jobEnded, '..'), 0o755, root);
   folder(layout.screens, 0o711, root);
   // screen(1) refuses a folder that is open to others.
-  for (const user of accounts.jobs) folder(join(layout.screens, user.name), 0o700, user);
+  for (const user of unixUsers.jobs) folder(join(layout.screens, user.name), 0o700, user);
 
   folder(layout.gitQueue, 0o700, jobrunner);
 
@@ -106,7 +106,7 @@ export function makeFolders(
 export function keepSecrets(
   config: Config,
   layout: Layout,
-  accounts: Accounts,
+  unixUsers: UnixUsers,
 ): { token: string; isNew: boolean } {
   const isNew = config.authToken === undefined;
   const token = config.authToken ?? randomBytes(24).toString('base64url');
@@ -116,13 +116,13 @@ export function keepSecrets(
   for (const [name, value] of Object.entries(readGitQueueSecrets())) secret(name, value);
 
   const mungeKey = join(layout.mungeFolder, 'munge.key');
-  if (!existsSync(mungeKey)) privateFile(mungeKey, randomBytes(128), 0o600, accounts.munge);
+  if (!existsSync(mungeKey)) privateFile(mungeKey, randomBytes(128), 0o600, unixUsers.munge);
   return { token, isNew };
 
   function secret(name: string, value: string): void {
     const path = join(layout.secrets, name);
     if (existsSync(path) && readFileSync(path, 'utf8') === `${value}\n`) return;
-    privateFile(path, `${value}\n`, 0o640, { uid: 0, gid: accounts.jobrunner.gid });
+    privateFile(path, `${value}\n`, 0o640, { uid: 0, gid: unixUsers.jobrunner.gid });
   }
 }
 
@@ -134,7 +134,7 @@ const setGroupId = 0o2000;
  * handed its own group on. jr-remote's stay: the owner's jobs could put links in the way of one
  * that an SSH host still runs.
  */
-function giveToOwner(path: string, { runner, jobsGroup }: Accounts): void {
+function giveToOwner(path: string, { runner, jobsGroup }: UnixUsers): void {
   if (!existsSync(path) || (statSync(path).mode & setGroupId) === 0) return;
   for (const entry of readdirSync(path, { withFileTypes: true })) {
     if (!entry.isDirectory()) continue;
@@ -157,7 +157,7 @@ function refuseClosedParents(path: string): void {
   }
 }
 
-function folder(path: string, mode: number, owner: Account): void {
+function folder(path: string, mode: number, owner: Owner): void {
   mkdirSync(path, { recursive: true });
   chownSync(path, owner.uid, owner.gid);
   // After chown, which clears the set-group-ID bit, and regardless of the umask.
@@ -169,7 +169,7 @@ export function privateFile(
   path: string,
   content: string | Buffer,
   mode: number,
-  owner: Account,
+  owner: Owner,
 ): void {
   const fresh = `${path}.new`;
   rmSync(fresh, { force: true });

@@ -10,7 +10,7 @@ import { fillPlaceholders } from '../../jobs/templates/placeholders.js';
 import type { Hardware } from './detect.js';
 import { NODE_NAME, type Layout } from '../../config/layout.js';
 import { shellQuote } from '../../jobs/script/shell-quote.js';
-import type { Accounts } from './accounts.js';
+import type { UnixUsers } from './unix-users.js';
 import { workerLines } from './worker-lines.js';
 import type { Installation } from './install-app.js';
 import { sshGresLines, sshNodeLines, type SshNode } from './ssh-nodes.js';
@@ -48,7 +48,7 @@ export interface SlurmConfigParts {
   config: Config;
   hardware: Hardware;
   layout: Layout;
-  accounts: Accounts;
+  unixUsers: UnixUsers;
   release: SlurmRelease;
   /** True when NoInAddrAny makes daemons listen on loopback here, see host-address.ts. */
   onLoopback: boolean;
@@ -71,7 +71,7 @@ export function writeSlurmConfig(
   ssh: SshPart,
   state: 'UP' | 'DOWN' = 'UP',
 ): void {
-  const { config, hardware, layout, accounts, release, onLoopback, app } = parts;
+  const { config, hardware, layout, unixUsers, release, onLoopback, app } = parts;
   mkdirSync(layout.slurmEtc, { recursive: true, mode: 0o755 });
   const { useCgroups, gpuType, maxTime } = config.node;
   const { shardsPerGpu } = config.gpus;
@@ -148,7 +148,7 @@ export function writeSlurmConfig(
     slurmdbd_port: config.ports.slurmdbd,
     state_dir: layout.slurmState,
   });
-  chownSync(join(layout.slurmEtc, 'slurmdbd.conf'), accounts.slurm.uid, accounts.slurm.gid);
+  chownSync(join(layout.slurmEtc, 'slurmdbd.conf'), unixUsers.slurm.uid, unixUsers.slurm.gid);
   render('accounting.sql', 0o644, {});
 
   // Each GPU has its own type, so that a job can be given that one, whole or a share

@@ -27,7 +27,7 @@ export function externalTemplates(layout: Pick<Layout, 'app'>): string {
  * @param gid undefined for that user's own group
  * @throws ConfigError
  */
-export function makeSiteFolders(layout: Layout, gid: number | undefined): void {
+export function makeExternalFolders(layout: Layout, gid: number | undefined): void {
   const closed = [layout.databaseFolder, layout.secrets];
   const shared = [layout.datasets, layout.results, layout.jobLogs, layout.jobScripts];
   try {

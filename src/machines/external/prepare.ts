@@ -10,7 +10,7 @@ import { layoutOf } from '../../config/layout.js';
 import { packageRoot } from '../../config/package-root.js';
 import { userOf } from '../../cluster/slurm/rest/token.js';
 import { refuseTakenPort } from '../../config/taken-port.js';
-import { makeSiteFolders } from './folders.js';
+import { makeExternalFolders } from './folders.js';
 import { sharedGroup } from '../../cluster/external/group.js';
 
 /** The user that runs the API when root starts it. */
@@ -21,7 +21,7 @@ const API_USER = 'jobrunner';
  * @returns the settings with the token, and the token again if it was made just now
  * @throws ConfigError, one line with the remedy
  */
-export async function prepareSite(
+export async function prepareExternal(
   config: Config,
   external: ExternalSlurm,
 ): Promise<{ config: Config; newToken: string | undefined }> {
@@ -33,7 +33,7 @@ export async function prepareSite(
   if (config.templates !== undefined && !existsSync(config.templates))
     throw new ConfigError(`JR_TEMPLATES: the folder ${config.templates} does not exist`);
   await refuseTakenPort('JR_PORT', config.host, config.port);
-  makeSiteFolders(layout, gid);
+  makeExternalFolders(layout, gid);
   if (config.authToken !== undefined) return { config, newToken: undefined };
   const newToken = randomBytes(24).toString('base64url');
   writeFileSync(join(layout.secrets, 'auth-token'), `${newToken}\n`, { mode: 0o600, flag: 'wx' });

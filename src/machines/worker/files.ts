@@ -18,7 +18,7 @@ import type { Gpu } from '../../cluster/gpus/gpu.js';
 import { gpuAssignments } from '../../jobs/script/gpus.js';
 import { shellQuote } from '../../jobs/script/shell-quote.js';
 import type { Layout } from '../../config/layout.js';
-import type { Accounts } from '../daemons/accounts.js';
+import type { UnixUsers } from '../daemons/unix-users.js';
 import type { Hardware } from '../daemons/detect.js';
 import { privateFile } from '../daemons/folders.js';
 import type { Installation } from '../daemons/install-app.js';
@@ -36,7 +36,7 @@ export interface WorkerParts {
   config: Config;
   worker: WorkerConfig;
   layout: Layout;
-  accounts: Accounts;
+  unixUsers: UnixUsers;
   hardware: Hardware;
   app: Installation;
   /** As `slurmd -V` prints it. */
@@ -50,8 +50,8 @@ export interface WorkerParts {
 export const problemsFolder = (layout: Pick<Layout, 'run'>) => join(layout.run, 'worker-problems');
 
 /** Makes the folders of a worker, beside those of every stack. */
-export function makeWorkerFolders({ layout, accounts }: WorkerParts): void {
-  const { jobrunner, jobsGroup } = accounts;
+export function makeWorkerFolders({ layout, unixUsers }: WorkerParts): void {
+  const { jobrunner, jobsGroup } = unixUsers;
   const folder = (path: string, mode: number, uid: number, gid: number) => {
     mkdirSync(path, { recursive: true });
     chownSync(path, uid, gid);
@@ -71,11 +71,11 @@ const maxMs = 300_000;
  * could neither send nor remove files that a job has closed to its group. Each job's own user does
  * it, so that no link leads to another's files.
  */
-export async function openLeftovers({ layout, accounts }: WorkerParts): Promise<void> {
+export async function openLeftovers({ layout, unixUsers }: WorkerParts): Promise<void> {
   for (const name of readdirSync(layout.results)) {
     const path = join(layout.results, name);
     const { gid } = lstatSync(path);
-    const user = accounts.jobs.find((one) => one.gid === gid);
+    const user = unixUsers.jobs.find((one) => one.gid === gid);
     if (user === undefined) continue;
     const as = [`--reuid=${user.name}`, `--regid=${gid}`, '--init-groups'];
     const command = [...as, 'chmod', '-R', 'u+rwX,g+rwX', '--', path];
@@ -108,7 +108,7 @@ export function mungeKeyOf({ mungeKeyFile: path }: WorkerConfig): Buffer | undef
  * @param ownKey the key that the worker has by file
  */
 export function keepSelf(
-  { layout, worker, accounts }: WorkerParts,
+  { layout, worker, unixUsers }: WorkerParts,
   id: string,
   reply: JoinReply,
   ownKey: Buffer | undefined,
@@ -120,10 +120,10 @@ export function keepSelf(
     controller: worker.controller,
     fingerprint: worker.token.fingerprint.toString('base64url'),
   };
-  const owner = { uid: 0, gid: accounts.jobrunner.gid };
+  const owner = { uid: 0, gid: unixUsers.jobrunner.gid };
   privateFile(layout.workerIdentity, `${JSON.stringify(self, null, 2)}\n`, 0o640, owner);
   const key = ownKey ?? Buffer.from(reply.munge_key ?? '', 'base64');
-  privateFile(join(layout.mungeFolder, 'munge.key'), key, 0o600, accounts.munge);
+  privateFile(join(layout.mungeFolder, 'munge.key'), key, 0o600, unixUsers.munge);
 }
 
 /** Returns slurmd's description of this node, from which the controller makes one. */

@@ -8,7 +8,7 @@ import { readWorkerConfig } from '../../config/worker.js';
 import { digestOf } from '../../config/join-token.js';
 import type { JoinReply } from '../../cluster/workers/record.js';
 import { layoutOf } from '../../config/layout.js';
-import { findAccounts, idsOfJobUsers } from '../daemons/accounts.js';
+import { findUnixUsers, idsOfJobUsers } from '../daemons/unix-users.js';
 import { detectHardware } from '../daemons/detect.js';
 import { makeFolders } from '../daemons/folders.js';
 import { installApp } from '../daemons/install-app.js';
@@ -53,12 +53,12 @@ export async function runWorker(say: (line: string) => void): Promise<void> {
   const layout = layoutOf(config.root);
   await preflight(config, layout);
   await makeJobUsers(config.jobUsers, say);
-  const accounts = findAccounts();
-  makeFolders(layout, accounts, { jobsFile: '', stateFile: '' });
+  const unixUsers = findUnixUsers();
+  makeFolders(layout, unixUsers, { jobsFile: '', stateFile: '' });
   const hardware = await detectHardware(config.node, layout.simulatedGpus);
   const { stdout: slurm } = await execa('/usr/sbin/slurmd', ['-V']);
   const app = await installApp(layout);
-  const parts: WorkerParts = { config, worker, layout, accounts, hardware, app, slurm };
+  const parts: WorkerParts = { config, worker, layout, unixUsers, hardware, app, slurm };
   makeWorkerFolders(parts);
 
   const stopping = new AbortController();
@@ -129,7 +129,7 @@ async function joinCluster(
   say: (line: string) => void,
   signal: AbortSignal,
 ): Promise<JoinReply | undefined> {
-  const { layout, accounts, hardware, app, slurm, worker } = parts;
+  const { layout, unixUsers, hardware, app, slurm, worker } = parts;
   say(`Joining ${worker.controller.host}:${worker.controller.port} …`);
   const id = workerIdOf(parts);
   const ownKey = mungeKeyOf(worker);
@@ -139,7 +139,7 @@ async function joinCluster(
     root: layout.root,
     app_root: app.root,
     slurm,
-    ids: { jobs: idsOfJobUsers(accounts), slurm: idsOf(accounts.slurm) },
+    ids: { jobs: idsOfJobUsers(unixUsers), slurm: idsOf(unixUsers.slurm) },
     cpus: hardware.cpus,
     memory_mb: hardware.memoryMb,
     gpus: hardware.gpus.map(({ model, memoryMb }) => ({ model, memory_mb: memoryMb })),

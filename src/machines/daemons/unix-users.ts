@@ -2,12 +2,12 @@ import { createHash } from 'node:crypto';
 import { ConfigError } from '../../config/config-error.js';
 import { readGroups, readJobUsers, readUnixUsers, type UnixUser } from '../../config/unix-users.js';
 
-export type Account = Pick<UnixUser, 'uid' | 'gid'>;
+export type Owner = Pick<UnixUser, 'uid' | 'gid'>;
 
 /** The Unix users of the stack; docker/make-users.sh makes them. */
-export type Accounts = Record<
+export type UnixUsers = Record<
   'munge' | 'mysql' | 'slurm' | 'jobrunner' | 'runner' | 'jr-remote',
-  Account
+  Owner
 > & {
   /** The users of jobs, `runner` among them; each one's group is for its own files. */
   jobs: UnixUser[];
@@ -18,10 +18,10 @@ export type Accounts = Record<
 };
 
 /** Finds the Unix users. @throws ConfigError when one is missing. */
-export function findAccounts(): Accounts {
+export function findUnixUsers(): UnixUsers {
   const users = readUnixUsers();
   const groups = readGroups();
-  const user = (name: string): Account => users.get(name) ?? missing('user', name);
+  const user = (name: string): Owner => users.get(name) ?? missing('user', name);
   const group = (name: string): number => groups.get(name) ?? missing('group', name);
   user('jr-job1');
   const runner = user('runner');
@@ -43,7 +43,7 @@ export function findAccounts(): Accounts {
 /**
  * Digests the numbers of all users of jobs, which must be the same on all machines of a cluster.
  */
-export function idsOfJobUsers({ jobs }: Pick<Accounts, 'jobs'>): string {
+export function idsOfJobUsers({ jobs }: Pick<UnixUsers, 'jobs'>): string {
   const lines = jobs.map(({ name, uid, gid }) => `${name}:${uid}:${gid}\n`).sort();
   return createHash('sha256').update(lines.join('')).digest('hex').slice(0, 16);
 }
