@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing, then starts Slurm and the API here and stays until Ctrl-C.
+# Installs missing packages, then starts Slurm and the API here and stays until Ctrl-C.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")"
 
@@ -31,7 +31,7 @@ command -v node >/dev/null || fail 'needs Node.js 20.19 or newer'
 node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' ||
   fail "needs Node.js 20.19 or newer; this is $(node --version)"
 
-# Over a Slurm that others run, no job runs here.
+# Over an external cluster, no job runs here.
 [ "${JR_SLURM_MODE:-}" != external ] || JR_TORCH=${JR_TORCH:-none}
 case ${JR_TORCH:=auto} in
   auto | debian | pip | none) ;;

@@ -115,7 +115,7 @@ check_aged_volume() { # a job of alice's from then
   cannot_reach bob "$1"
   id=$(submit "cat /opt/jobrunner/results/$1/models/weights.pt; id -un")
   awaits "$id" '.status == "COMPLETED"' 'expected it to complete'
-  [ "$(api "/jobs/$id/log")" = "secret of $1"$'\nrunner' ] || fail "job $id: expected the box’s owner to have what job $1 left" "$(api "/jobs/$id/log")"
+  [ "$(api "/jobs/$id/log")" = "secret of $1"$'\nrunner' ] || fail "job $id: expected the owner to have what job $1 left" "$(api "/jobs/$id/log")"
   as alice api "/jobs/$1" -X DELETE || fail "job $1 cannot be deleted"
   passed 'what jobs left when all ran as one user is served, kept from other users, and can be deleted'
 }

@@ -82,7 +82,9 @@ test('the join port leads to nothing of the API but what workers ask for', async
     text(toJoinPort(`GET ${path} HTTP/1.1\r\nHost: x\r\n${more || 'Connection: close\r\n'}\r\n`));
   expect(await answerTo('/workers/jobs/1')).toMatch(/this endpoint needs a worker’s token/);
   const upgrade = 'Connection: Upgrade, close\r\nUpgrade: websocket\r\n';
-  expect(await answerTo('/workers/jobs/1', upgrade)).toMatch(/this endpoint needs a worker’s token/);
+  expect(await answerTo('/workers/jobs/1', upgrade)).toMatch(
+    /this endpoint needs a worker’s token/,
+  );
   for (const path of [
     ...[
       '/workers/../health',
