@@ -1,10 +1,11 @@
 import type { Response } from 'express';
 import { z } from 'zod';
 import type { ErrorCode } from '../errors.js';
+import { nodeEnv } from '../node-env.js';
 import type { Endpoint, Role } from './api.js';
 
 /** Whether replies are held against what their endpoint says of them. In production that costs nothing. */
-export const checksReplies = process.env['NODE_ENV'] === 'test';
+export const checksReplies = nodeEnv === 'test';
 
 /** @throws Error when an answer is not what its endpoint promises. */
 export function checkReply(spec: Endpoint, res: Response, answer: unknown): void {

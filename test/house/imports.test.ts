@@ -11,7 +11,17 @@ const floors = [
   ['outputs', 'datasets', 'cluster'],
   ['auth'],
   ['http', 'storage', 'config', 'db'],
-  ['errors', 'abort', 'brand', 'every', 'iso-time', 'key-lock', 'schema-problems', 'slices'],
+  [
+    'errors',
+    'abort',
+    'brand',
+    'every',
+    'iso-time',
+    'key-lock',
+    'node-env',
+    'schema-problems',
+    'slices',
+  ],
 ];
 
 interface Import {

@@ -49,7 +49,7 @@ function launch(env: Record<string, string>, through: string[] = []): ChildProce
   const [command = '', ...args] = [...through, process.execPath, mainJs, 'stack'];
   return spawn(command, args, {
     // Nothing of the tester's own settings may leak in.
-    env: { PATH: process.env['PATH'] ?? '', ...env },
+    env: { PATH: process.env['PATH'] ?? '', NODE_ENV: 'test', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { nodeEnv } from '../../node-env.js';
 import { localUrl, readConfig, type Config } from '../../config/config.js';
 import { publicSettings } from '../../config/secrets.js';
 import { layoutOf, NODE_NAME, type Layout } from '../../config/layout.js';
@@ -168,7 +169,7 @@ async function startInOrder(
 const plainEnvironment = {
   PATH: '/usr/local/bin:/usr/bin:/bin',
   LANG: 'C.UTF-8',
-  NODE_ENV: 'production',
+  NODE_ENV: nodeEnv,
 };
 
 /**
