@@ -2,6 +2,7 @@ import type { Limits } from '../auth/user-limits.js';
 import { ModelNeeds } from '../cluster/gpus/models.js';
 import type { GpuService } from '../cluster/gpus/service.js';
 import { JobControl } from '../jobs/control.js';
+import { JobEndings } from '../jobs/job-endings.js';
 import { Submitter } from '../jobs/submission.js';
 import { hostFailure } from '../jobs/host-failure.js';
 import type { JobId } from '../jobs/job.js';
@@ -41,8 +42,10 @@ export async function openJobs(
   const { slurm, jobSubmitter, targets, own } = cluster;
   const models = new ModelNeeds(config.gpus.llmConfig, log);
   const policy = policyOf(base, userLimits, cluster);
+  const endings = new JobEndings(db);
   const submitter = new Submitter({
     db,
+    endings,
     liveJobs,
     slurm,
     jobSubmitter,
@@ -60,6 +63,7 @@ export async function openJobs(
   const placements = own && openPlacements(base, own, submitter, turns);
   const tracker = new Tracker({
     db,
+    endings,
     liveJobs,
     slurm,
     submitter,
@@ -103,6 +107,7 @@ export async function openJobs(
     folders,
     submitter,
     tracker,
+    endings,
     targets,
     checkUserLimits: (user, request, target) => {
       const { max_gpus: maxGpus } = userLimits.of(user);

@@ -14,6 +14,7 @@ import { sshJobSpec } from './remote-job-spec.js';
 import type { SubmitFields } from './request.js';
 import { sentScript, withoutHost } from './script/sent-script.js';
 import * as store from './store.js';
+import type { JobEndings } from './job-endings.js';
 import type { Tracker } from './tracker.js';
 
 export interface JobServiceParts {
@@ -24,6 +25,7 @@ export interface JobServiceParts {
   folders: JobFolders;
   submitter: Submitter;
   tracker: Tracker;
+  endings: JobEndings;
   targets: Targets;
   /** @throws AppError limit_reached; unprocessable for more GPUs than the user may have at once */
   checkUserLimits: (user: string, request: JobRequest, target: Target) => void;
@@ -107,7 +109,7 @@ export class JobService {
   /** The job once it has ended, or as it is when `signal` fires. */
   async wait(id: JobId, signal: AbortSignal): Promise<Job> {
     this.get(id);
-    await this.#parts.tracker.ended(id, signal);
+    await this.#parts.endings.wait(id, signal);
     return this.get(id);
   }
 

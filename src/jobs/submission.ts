@@ -6,6 +6,7 @@ import type { JobSubmitter, SubmitSpec } from '../cluster/slurm/submit/job-submi
 import { parseTimeLimit } from '../config/time-limit.js';
 import { OWNER_UNIX_USER } from '../config/unix-users.js';
 import type { Job, JobId } from './job.js';
+import type { JobEndings } from './job-endings.js';
 import type { JobFolders } from './job-folders.js';
 import type { LiveJobs } from './live-jobs.js';
 import { memoryMbOf } from './placement/limits.js';
@@ -23,6 +24,7 @@ const unclearForMs = 20_000;
 
 export interface SubmitterParts {
   db: Database;
+  endings: JobEndings;
   liveJobs: LiveJobs;
   slurm: Pick<SlurmClient, 'cancel' | 'queue'>;
   jobSubmitter: JobSubmitter;
@@ -104,6 +106,7 @@ export class Submitter {
       message: 'was cancelled before Slurm got it',
       ended_at: now(),
     });
+    this.#parts.endings.tell(id);
   }
 
   /** @throws SlurmError unless Slurm neither has the job nor may still take it in. */
@@ -156,6 +159,7 @@ export class Submitter {
         message: `${error.message}${asked}`,
         ended_at: now(),
       });
+      this.#parts.endings.tell(id);
     }
   }
 

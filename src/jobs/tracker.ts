@@ -9,6 +9,7 @@ import { forEachInSlices } from '../slices.js';
 import { judge } from './failure.js';
 import type { Submitter } from './submission.js';
 import type { Job, JobId } from './job.js';
+import type { JobEndings } from './job-endings.js';
 import type { LiveJobs } from './live-jobs.js';
 import type { PollIntervals } from './polling.js';
 import { askAccounting, recordFinder, type FindRecord, type WorkDirOf } from './slurm-records.js';
@@ -19,6 +20,7 @@ const lostAfterMs = 60_000;
 
 export interface TrackerParts {
   db: Database;
+  endings: JobEndings;
   liveJobs: LiveJobs;
   slurm: SlurmClient;
   submitter: Submitter;
@@ -44,7 +46,6 @@ export interface TrackerParts {
  */
 export class Tracker {
   readonly #parts: TrackerParts;
-  readonly #endings = new EventEmitter<{ ended: [JobId] }>().setMaxListeners(0);
   readonly #wake = new EventEmitter<{ poke: [] }>();
   readonly #closing = new AbortController();
   #polling: Promise<void> | undefined;
@@ -85,23 +86,6 @@ export class Tracker {
   /** Looks as soon as it can. */
   poke(): void {
     this.#wake.emit('poke');
-  }
-
-  /** Resolves once the job has ended or `signal` fires; which of them, the job's row tells. */
-  async ended(id: JobId, signal: AbortSignal): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const done = () => {
-        this.#endings.off('ended', onEnded);
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      const onEnded = (ended: JobId) => {
-        if (ended === id) done();
-      };
-      this.#endings.on('ended', onEnded);
-      signal.addEventListener('abort', done);
-      if (signal.aborted || store.findJob(this.#parts.db, id)?.terminal !== false) done();
-    });
   }
 
   /** Asks Slurm now. A call during another waits for the look after that one, which alone is sure to be newer. */
@@ -266,6 +250,6 @@ export class Tracker {
     const { now, intervals } = this.#parts;
     this.#burstUntil = Math.min(this.#burstUntil, now() + intervals.burstAfterEndMs);
     this.#parts.onEnded(id);
-    this.#endings.emit('ended', id);
+    this.#parts.endings.tell(id);
   }
 }

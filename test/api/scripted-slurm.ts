@@ -32,6 +32,8 @@ export class ScriptedSlurm implements OperatorClient, JobSubmitter {
   readonly nodeList: SlurmNode[] = [{ ...node }];
   readonly placed = new Map<number, GpuPlacement>();
   readonly accounts: string[] = [];
+  /** Thrown by each submission while it is set. */
+  refusal: SlurmError | undefined;
   /** Thrown by every call while it is set. */
   failure: SlurmError | undefined;
   #lastId = 0;
@@ -56,6 +58,7 @@ export class ScriptedSlurm implements OperatorClient, JobSubmitter {
 
   submit(spec: SubmitSpec, script: string): Promise<number> {
     return this.#answer(() => {
+      if (this.refusal) throw this.refusal;
       const slurmJobId = ++this.#lastId;
       this.jobs.set(slurmJobId, {
         slurmJobId,
