@@ -19,7 +19,7 @@ export interface DatasetPaths {
 /** A dataset's description in its own folder, from which a missing row is written again. */
 const metaSchema = z.strictObject({
   sha256: sha256Schema,
-  // Folders from before there were users have no owner.
+  // Folders of versions without users have no owner.
   owner: z.string().default(BOX_OWNER),
   name: z.string(),
   format: z.string(),
@@ -54,8 +54,7 @@ export class DatasetFolders {
 
   /**
    * Makes a folder for a dataset that is being received; no job can reach it. Its path is at least
-   * as
-   * long as the final one, so that every path that fits here fits there.
+   * as long as the final one, so that every path that fits here fits there.
    */
   async makeIncoming(): Promise<IncomingFolder> {
     const holder = join(this.incoming, randomBytes(32).toString('hex'));
@@ -68,8 +67,7 @@ export class DatasetFolders {
 
   /**
    * Gives a finished folder its final name in one rename, after moving any older folder of that
-   * name
-   * aside. Once this resolves, a power cut does not undo it.
+   * name aside. Once this resolves, a power cut does not undo it.
    */
   async publish(incoming: IncomingFolder, sha256: Sha256): Promise<void> {
     const { folder } = this.of(sha256);
@@ -104,9 +102,9 @@ export class DatasetFolders {
 }
 
 export interface IncomingFolder extends DatasetPaths {
-  /** The outer folder, to be removed in the end. */
+  /** Outer folder, which the receiver removes in the end. */
   holder: string;
-  /** The group that may read the dataset. */
+  /** Group that may read the dataset. */
   gid: number;
 }
 
@@ -117,7 +115,7 @@ export async function seal(paths: DatasetPaths, dataset: Dataset): Promise<void>
   await syncFolder(paths.folder);
 }
 
-/** @throws when the description is missing, unreadable, or of another digest */
+/** Reads a folder's description. @throws if it is missing, unreadable, or of another digest */
 export async function readMeta(paths: DatasetPaths, sha256: Sha256): Promise<Dataset> {
   const meta = metaSchema.parse(JSON.parse(await readFile(paths.meta, 'utf8')));
   if (meta.sha256 !== sha256) throw new Error(`${paths.meta} describes ${meta.sha256}`);

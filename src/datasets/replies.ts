@@ -6,11 +6,11 @@ export const datasetReplySchema = z
   .strictObject({
     sha256: z.string(),
     name: z.string(),
-    format: z.string().describe('Of the file that was sent, such as `tar.gz`.'),
-    size: z.int().describe('Bytes of the file that was sent.'),
+    format: z.string().describe('Format of the uploaded file, such as `tar.gz`.'),
+    size: z.int().describe('Bytes of the uploaded file.'),
     files: z.int(),
     bytes: z.int().describe('Bytes of all files in it.'),
-    source: z.string().describe('How it came: `upload`, `put`, or the place it was imported from.'),
+    source: z.string().describe('Origin: `upload`, `put`, or the URI of the import.'),
     owner: z.string(),
     corrupt: z.boolean().describe('Whether its stored bytes are damaged.'),
     created_at: timeSchema,
@@ -23,7 +23,7 @@ export const datasetsReplySchema = z.strictObject({ datasets: z.array(datasetRep
 
 export const keptReplySchema = z.strictObject({
   ...datasetReplySchema.shape,
-  created: z.boolean().describe('False where it was there already.'),
+  created: z.boolean().describe('False if the dataset was stored already.'),
 });
 
 export const existsReplySchema = z.strictObject({ exists: z.boolean(), sha256: z.string() });
@@ -31,7 +31,7 @@ export const existsReplySchema = z.strictObject({ exists: z.boolean(), sha256: z
 const fileReplySchema = z.strictObject({
   path: z.string(),
   size: z.int(),
-  link: z.string().optional().describe('Where it points, for a link.'),
+  link: z.string().optional().describe('Target of a link.'),
 });
 
 export const filesReplySchema = z.strictObject({
@@ -41,7 +41,7 @@ export const filesReplySchema = z.strictObject({
 
 export const verifyReplySchema = z.strictObject({
   ok: z.boolean(),
-  problem: z.string().optional().describe('What is damaged.'),
+  problem: z.string().optional().describe('The damage in words.'),
   ...datasetReplySchema.shape,
 });
 

@@ -24,7 +24,7 @@ const pageQuery = z.strictObject({
     .default('1000')
     .transform(Number)
     .refine((n) => n >= 1 && n <= 10_000, 'expected a whole number from 1 to 10000'),
-  after: z.string().optional().describe('The `next` of the page before.'),
+  after: z.string().optional().describe('The `next` of the previous page.'),
 });
 const uploadForm = z.strictObject({
   file: file('An archive, or any other file.'),
@@ -33,7 +33,7 @@ const uploadForm = z.strictObject({
 });
 
 const kept = greppableJson(replies.keptReplySchema, {
-  200: 'It was there already.',
+  200: 'Stored already.',
   201: 'Stored.',
 });
 const keepErrors: ErrorCode[] = [
@@ -44,7 +44,7 @@ const keepErrors: ErrorCode[] = [
   'shutting_down',
 ];
 
-/** Mounts all of `/datasets` but imports, which have to be mounted first. */
+/** Mounts `/datasets` except imports, which must be mounted first. */
 export function datasetRoutes(api: Api, service: DatasetService): void {
   endpoint(
     api,

@@ -198,6 +198,7 @@ export class DatasetService {
   }
 
   /**
+   * Deletes a dataset.
    * @param mayDelete tells whether the caller may delete that owner's datasets
    * @throws AppError not_found, forbidden; conflict while an unfinished job uses the dataset
    */

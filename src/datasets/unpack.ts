@@ -32,16 +32,15 @@ export async function unpack(
     { maxBytes: limits.extractBytes, maxFiles: limits.extractFiles },
     { originalName, signal, fileGroup: incoming.gid },
   );
-  // One syncfs(2) replaces an fsync for each file. A tree of just the original needs none of its
-  // own.
+  // One syncfs(2) replaces an fsync for each file. A tree of just the original needs none.
   if (result.format !== 'file') await execa('sync', ['-f', incoming.tree]);
   return result;
 }
 
 /**
  * Makes the tree of a file that is surely no archive. This spares the start of the extractor, a
- * tenth
- * of a second. Returns undefined when the extractor must decide.
+ * tenth of a second.
+ * @returns undefined if the extractor must decide
  */
 async function keepPlainFile(
   { original, tree }: IncomingFolder,

@@ -19,8 +19,7 @@ export interface TreeSurvey {
 
 /**
  * Yields the objects under a prefix as paths, in the order of their keys. An empty object whose key
- * ends in `/` is a folder, as storage consoles make it. However long the listing is, this holds
- * only
+ * ends in `/` is a folder, as storage consoles make it. For any length of listing, this keeps only
  * the files whose keys begin the current key.
  * @throws AppError unprocessable naming the key that cannot be a path; any error of the store
  */
@@ -98,8 +97,8 @@ function toEntry(object: StoredObject, place: ImportPlace): TreeEntry | undefine
 }
 
 /**
- * @param files the earlier file keys that may begin this one; in key order, such keys are
- * neighbours
+ * Refuses a key that lies below a file.
+ * @param files earlier file keys that may begin this one; in key order they are neighbours
  */
 function refuseFileAsFolder(files: string[], key: string, bucket: string): void {
   while (files.length > 0 && !key.startsWith(files.at(-1) ?? '')) files.pop();

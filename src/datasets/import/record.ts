@@ -16,7 +16,10 @@ export class InterruptedImport extends Error {
   }
 }
 
-/** @param live this process's state of an import that has not ended */
+/**
+ * Shows an import as the API does.
+ * @param live this process's state of an import that has not ended
+ */
 export function viewImport(
   row: ImportRow,
   live: { started: boolean; progress: Progress } | undefined,

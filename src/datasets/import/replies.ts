@@ -8,7 +8,7 @@ export const importReplySchema = z
     uri: z.string(),
     state: z.enum(['QUEUED', 'RUNNING', 'COMPLETED', 'FAILED']),
     bytes_done: z.int(),
-    bytes_total: z.int().nullable().describe('Null until it is known.'),
+    bytes_total: z.int().nullable().describe('Null until known.'),
     sha256: z.string().nullable().describe('The dataset, once it is stored.'),
     error: z
       .strictObject({

@@ -35,7 +35,10 @@ const waitQuery = z.strictObject({
     .default(0),
 });
 
-/** Mounts `/datasets/import` and `/datasets/imports`, before the routes that take a digest in their place. */
+/**
+ * Mounts `/datasets/import` and `/datasets/imports`; must precede the routes that take a digest
+ * there.
+ */
 export function importRoutes(api: Api, imports: ImportService, stopping: AbortSignal): void {
   endpoint(
     api,

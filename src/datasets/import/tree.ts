@@ -6,7 +6,7 @@ import { listTree, Surveyor, type TreeEntry, type TreeSurvey } from './listing.j
 import { tarEnd, tarHeader, tarPadding } from './tar.js';
 import { formatPlace, type ImportPlace } from './uri.js';
 
-/** Objects up to this many bytes are fetched ahead: their requests take longer than their bytes. */
+/** Largest object that is fetched ahead: requests for small ones take longer than their bytes. */
 const smallBytes = 256 * 1024;
 const fetchedAhead = 16;
 
@@ -19,11 +19,10 @@ interface Ready {
 
 /**
  * Streams the objects under a prefix as one tar, in the order of their keys: the same objects
- * always
- * give the same bytes. Holds a few small objects in memory, never a large one.
+ * always give the same bytes. Holds a few small objects in memory, never a large one.
  * @param survey of the same prefix
  * @param onBytes receives each object's bytes once, as they pass
- * @throws AppError conflict when the prefix has changed since the survey
+ * @throws AppError conflict if the prefix has changed since the survey
  */
 export async function* tarOfTree(
   store: ObjectStore,

@@ -10,8 +10,7 @@ export interface ImportPlace {
 
 /**
  * Reads `s3://bucket/key`, `b2://bucket/key`, or an absolute path under the mount point of the
- * default
- * bucket. Keys are not decoded. An empty key, or one that ends in `/`, means a tree.
+ * default bucket. Keys are not decoded. An empty key, or one that ends in `/`, means a tree.
  * @throws AppError bad_request
  */
 export function parseImportUri(
