@@ -47,20 +47,20 @@ import { queueRoutes } from '../queue-api/routes.js';
 import { QueueService } from '../queue-api/service.js';
 import { commandRoutes } from '../jobs/templates/routes.js';
 
-/** How long requests under way are given when the service stops. */
+/** Time that running requests get when the service stops. */
 const graceMs = 10_000;
 
 export interface App {
   server: Server;
-  /** All that the service answers, workers’ too. */
+  /** All endpoints of the service, including those of workers. */
   endpoints: readonly Endpoint[];
-  /** Takes nothing new, waits for what is under way, closes all. */
+  /** Refuses new requests, waits for running ones, and closes everything. */
   close(): Promise<void>;
 }
 
 /**
- * Opens everything, in the order in which one part needs another; what fails half-way is closed again.
- * @param given stands in for the Slurm of our own, in tests
+ * Opens all parts in the order of their dependencies; after a failure, closes those opened.
+ * @param given stands in for our own Slurm, in tests
  */
 export async function openApp(
   config: Config,
@@ -87,16 +87,14 @@ async function open(
 ): Promise<Omit<App, 'close'>> {
   const { authToken } = config;
   if (authToken === undefined)
-    throw new ConfigError(
-      'JR_AUTH_TOKEN: not set, and the stack has left none in its secrets folder',
-    );
+    throw new ConfigError('JR_AUTH_TOKEN: not set, and the stack’s secrets folder has none');
   const now = Date.now;
   const db = openDatabase(layout.database, config.external !== undefined);
   closing.add(() => void db.close());
   const liveJobs = new LiveJobs(db);
   const base: Base = { config, layout, log, db, liveJobs, now, onClose: closing.add };
   const stopping = new AbortController();
-  // Every reply that is waited for listens to it.
+  // Every waiting reply listens to this signal.
   setMaxListeners(0, stopping.signal);
 
   const tokens = new Tokens({ db, authToken, log, now });
@@ -135,7 +133,7 @@ async function open(
   });
 
   const health = new HealthCheck({ db, slurm, root: layout.root, now, ...views.health });
-  const whyHeldBack = (job: Job) => (gpus && mayUseLocalGpus(job) ? gpus.whyClosed(job) : null);
+  const whyClosed = (job: Job) => (gpus && mayUseLocalGpus(job) ? gpus.whyClosed(job) : null);
   const workers =
     own?.workers &&
     workerService &&
@@ -150,8 +148,8 @@ async function open(
   importRoutes(api, imports, stopping.signal);
   datasetRoutes(api, datasets);
   commandRoutes(api, templates);
-  jobRoutes(api, jobs, control, stopping.signal, whyHeldBack);
-  logRoutes(api, { jobs, outputs, folders, stopping: stopping.signal, whyHeldBack });
+  jobRoutes(api, jobs, control, stopping.signal, whyClosed);
+  logRoutes(api, { jobs, outputs, folders, stopping: stopping.signal, whyClosed });
   screenRoutes(api, liveJobs);
   outputRoutes(api, outputs);
   jobsFileRoutes(api, jobsFile);
@@ -172,7 +170,7 @@ async function open(
   });
   const server = await listen(app, config.host, config.port);
   closing.add(() => closeServer(server, graceMs));
-  // First of all: who waits for a job to end is answered with how it stands.
+  // Runs first: requests that wait for a job's end get its present state.
   closing.add(() => stopping.abort());
   return { server, endpoints: [...api.endpoints, ...workerEndpoints] };
 }

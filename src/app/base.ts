@@ -4,7 +4,7 @@ import type { Database } from '../db/database.js';
 import type { Layout } from '../config/layout.js';
 import type { LiveJobs } from '../jobs/live-jobs.js';
 
-/** What every part of the service is given. */
+/** Dependencies of every part of the service. */
 export interface Base {
   config: Config;
   layout: Layout;
@@ -12,6 +12,6 @@ export interface Base {
   db: Database;
   liveJobs: LiveJobs;
   now: () => number;
-  /** Registers how a part that was opened is closed; called in reverse order. */
+  /** Registers a function that closes an opened part; called in reverse order. */
   onClose: (release: () => Promise<void> | void) => void;
 }

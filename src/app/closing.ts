@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 
 type Release = () => Promise<void> | void;
 
-/** How what was opened is closed again: in reverse order, each part even if another fails. */
+/** Closes opened parts in reverse order, each part even if another fails. */
 export class Closing {
   readonly #releases: Release[] = [];
 

@@ -12,7 +12,7 @@ import type { Base } from './base.js';
 import type { Cluster, OwnCluster } from './cluster.js';
 import { externalPolicy } from './external-cluster.js';
 
-/** How jobs are handled differently in our own cluster and on an external one. */
+/** Rules for jobs that differ between our own cluster and an external one. */
 export type ClusterPolicy = ReturnType<typeof ownPolicy> | ReturnType<typeof externalPolicy>;
 
 export function policyOf(
@@ -22,7 +22,7 @@ export function policyOf(
 ): ClusterPolicy {
   if (own) return ownPolicy(base, userLimits, own);
   if (external) return externalPolicy(base, external);
-  throw new Error('there is neither a cluster of our own nor an external cluster');
+  throw new Error('neither our own cluster nor an external one is open');
 }
 
 function ownPolicy(
@@ -32,8 +32,8 @@ function ownPolicy(
 ) {
   const accounts = new UserAccounts(slurm, (user) => {
     if (isOfTheBox(user)) return undefined;
-    const { max_running: running, max_gpus: most } = userLimits.of(user);
-    const shards = shardsOf(most, here.fleet.shardsPerGpu);
+    const { max_running: running, max_gpus: maxGpus } = userLimits.of(user);
+    const shards = shardsOf(maxGpus, here.fleet.shardsPerGpu);
     return { running: running || null, shards: shards || null };
   });
   return {
@@ -43,7 +43,7 @@ function ownPolicy(
     ranking: new OperatorRanking(db, slurm),
     intervals: ownPollIntervals(config.pollSeconds),
     watchEndings: watchEpilog(layout.jobEnded),
-    /** Whether Slurm's accounting may have no comment of a job. */
+    /** Whether Slurm's accounting may lack a job's comment. */
     knowsByFolder: false,
     templates: join(packageRoot, 'templates'),
     script: undefined,

@@ -22,23 +22,23 @@ export interface Cluster {
   external: ExternalCluster | undefined;
 }
 
-/** What can be changed and looked into where the cluster is ours. */
+/** Parts of our own cluster, which the API can watch and change. */
 export interface OwnCluster {
   slurm: OperatorClient;
-  /** Whose jobs run as which Unix user. */
+  /** Unix users of the users' jobs. */
   jobUsers: JobUsers;
-  /** This machine. */
+  /** Limits and GPUs of this machine. */
   here: { limits: NodeLimits; fleet: GpuFleet };
-  /** This machine's GPUs. */
+  /** Service of this machine's GPUs. */
   gpus: GpuService;
   sshHosts: HostList;
   nodeWatch: NodeWatch;
-  /** Undefined where no worker may join. */
+  /** Workers; undefined if no worker may join. */
   workers: WorkerList | undefined;
   workerPauses: WorkerPauses | undefined;
 }
 
-/** A Slurm that others run, and what of it is known. */
+/** An external cluster and the known facts about it. */
 export interface ExternalCluster {
   slurm: ExternalClient;
   inventory: ExternalInventory;
@@ -49,7 +49,7 @@ export interface ExternalCluster {
   sharesByGroup: boolean;
 }
 
-/** GPUs that a job can have at most, where it does not say where it runs. */
+/** Returns the most GPUs that a job can have if it names no target. */
 export function gpuCountOf({ own, external }: Cluster): number {
   return own ? own.here.fleet.gpus.length : (external?.targets.gpusByDefault() ?? 0);
 }

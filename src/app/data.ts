@@ -10,7 +10,7 @@ export interface Data {
   imports: ImportService;
 }
 
-/** Datasets, and where they come from. */
+/** Opens datasets and imports. */
 export async function openData(base: Base, userLimits: Limits): Promise<Data> {
   const { config, layout, log, db, now, onClose } = base;
   const { limits } = config;

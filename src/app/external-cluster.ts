@@ -24,7 +24,7 @@ import { parseTimeLimit } from '../config/time-limit.js';
 import type { Base } from './base.js';
 import type { Cluster, ExternalCluster } from './cluster.js';
 
-/** @throws ConfigError naming what is missing, in one line. */
+/** Connects to an external cluster. @throws ConfigError naming the missing setting, in one line */
 export async function openExternalCluster(base: Base, settings: ExternalSlurm): Promise<Cluster> {
   const { config, log, onClose } = base;
   const { access } = settings;
@@ -42,11 +42,11 @@ export async function openExternalCluster(base: Base, settings: ExternalSlurm): 
   const there = inventory.partitions().map((one) => one.name);
   if (settings.partition !== undefined && !there.includes(settings.partition))
     throw new ConfigError(
-      `JR_SLURM_PARTITION: there is no ${settings.partition} on the external cluster; there is ${there.join(', ')}`,
+      `JR_SLURM_PARTITION: unknown partition ${settings.partition}; available: ${there.join(', ')}`,
     );
   if (!hasAccounting)
     log.warn(
-      'the external cluster keeps no history of jobs (accounting): what ends while the API is away for longer than MinJobAge is lost sight of',
+      'the external cluster keeps no history of jobs (accounting); the API loses track of jobs that end while it is down for longer than MinJobAge',
     );
   const user = access.kind === 'rest' ? (access.user ?? userOf(access.token())) : access.user;
   const maxTime = parseTimeLimit(config.node.maxTime) ?? 'UNLIMITED';
@@ -57,7 +57,7 @@ export async function openExternalCluster(base: Base, settings: ExternalSlurm): 
   return { slurm, jobSubmitter, targets, own: undefined, external };
 }
 
-/** In what jobs are dealt with on an external cluster, see jobs.ts. */
+/** Defines how jobs are handled on an external cluster; see jobs.ts. */
 export function externalPolicy(
   { config, layout, db }: Base,
   { slurm, sharesByGroup }: ExternalCluster,
@@ -69,18 +69,18 @@ export function externalPolicy(
     ranking: new NiceRanking(db, slurm),
     intervals: externalPollIntervals(config.pollSeconds),
     watchEndings: watchShared(layout.jobEnded),
-    /** Its accounting keeps comments only where the external cluster has asked for it (AccountingStoreFlags). */
+    /** Accounting keeps comments only if the cluster is configured to (AccountingStoreFlags). */
     knowsByFolder: true,
     templates: externalTemplates(layout),
     script: { jobEndedFile: layout.jobEnded, sharesByGroup },
   };
 }
 
-/** Which setting is to blame when the external cluster cannot be asked. */
+/** Names the setting to blame if the external cluster cannot be asked. */
 function settingOf(access: ExternalAccess): string {
   if (access.kind === 'rest') return 'JR_SLURMRESTD_URL';
   return access.slurmConf === undefined
-    ? 'JR_SLURM_MODE: is external, and the external cluster cannot be asked; JR_SLURM_CONF names its slurm.conf where Slurm finds none'
+    ? 'JR_SLURM_MODE: is external, and its Slurm cannot be asked; set JR_SLURM_CONF if Slurm does not find its slurm.conf'
     : 'JR_SLURM_CONF';
 }
 
@@ -104,7 +104,7 @@ async function connect(
   const ask = restTransport({ url, user, token, now });
   try {
     const onUnread = (unread: UnreadField) =>
-      log.error({ unread }, 'slurmrestd tells of this in a way that is not known here; said once');
+      log.error({ unread }, 'slurmrestd sent a field in an unknown format; logged once');
     const found = await findVersion(ask);
     const jobSubmitter = restSubmitter(ask, found.version, defaults);
     return { slurm: restClient({ ask, ...found, user, onUnread }), jobSubmitter };

@@ -13,11 +13,14 @@ import { gpuCountOf, type Cluster } from './cluster.js';
 
 const MB = 1024 ** 2;
 
-/** Of what a repository says of its files, nothing changes what a job's checkout holds. */
+/** Overrides the repository's attributes, so that none changes the files of a job's checkout. */
 const plainAttributes =
   '* -text -eol -ident -filter -export-ignore -export-subst -working-tree-encoding\n';
 
-/** The queue of the settings, with a copy of its repository in the service's folder. @throws GitError */
+/**
+ * Opens the configured queue, with a copy of its repository in the service's folder.
+ * @throws GitError
+ */
 export async function openGitQueue(
   { config, layout, now }: Base,
   cluster: Cluster,

@@ -8,17 +8,17 @@ import { errorReply } from '../http/error-reply.js';
 
 export interface HttpParts {
   log: Logger;
-  /** How many proxies stand in front; the address of the caller comes from the last of them. */
+  /** Number of trusted proxies in front; the last of them gives the caller's address. */
   trustedProxies: number;
   audit: RequestHandler;
   api: Api;
-  /** Undefined where no worker may join. */
+  /** API of workers; undefined if no worker may join. */
   workerApi: Api | undefined;
-  /** Guards the paths that no endpoint has. */
+  /** Guard of the paths without an endpoint. */
   guard: Guard;
 }
 
-/** All that requests go through, in order. */
+/** Builds the chain that handles every request, in order. */
 export function createHttpApp(parts: HttpParts): Express {
   const app = express();
   app.disable('x-powered-by');
@@ -27,7 +27,7 @@ export function createHttpApp(parts: HttpParts): Express {
   app.use(
     pinoHttp({
       logger: parts.log,
-      // Only what is safe to keep: no header, no query, no body.
+      // Logs only safe fields: no header, query or body.
       serializers: {
         req: (req: { method: string; url: string }) => ({
           method: req.method,
@@ -35,26 +35,27 @@ export function createHttpApp(parts: HttpParts): Express {
         }),
         res: (res: { statusCode: number }) => ({ status: res.statusCode }),
       },
-      // What fails is logged with its cause where it becomes a reply.
+      // The error reply logs failures with their cause.
       customLogLevel: () => 'debug',
     }),
   );
   app.use(helmet());
-  // A script holds its job's variables, a log whatever the job printed: no browser's disk is to keep them.
+  // Scripts contain variables of jobs, and logs anything that jobs print: browsers must not store
+  // them.
   app.use((_req, res, next) => {
     res.set('Cache-Control', 'no-store');
     next();
   });
-  // Above the audit log: workers call all the time, and are no users.
+  // Before the audit log: workers call all the time, and are not users.
   if (parts.workerApi) app.use(parts.workerApi.router);
   app.use(parts.audit);
   app.use(parts.api.router);
 
   app.use(async (req, res) => {
-    // Strangers learn nothing of which paths there are.
+    // Callers without a token must not learn which paths exist.
     await parts.guard(req, res);
     if (req.path.split('/').includes('..'))
-      throw new AppError('bad_request', 'the path: holds "..", which names nothing here');
+      throw new AppError('bad_request', 'the path: ".." is not allowed');
     throw new AppError('not_found', `${req.method} ${req.path}: no such endpoint; see docs/api.md`);
   });
   app.use(errorReply());

@@ -22,7 +22,7 @@ import { policyOf } from './cluster-policy.js';
 export interface Jobs {
   jobs: JobService;
   control: JobControl;
-  /** Undefined on an external cluster, whose GPUs are not ours to watch and to pause. */
+  /** GPUs that the API watches and pauses; undefined on an external cluster. */
   gpus: GpuService | undefined;
   models: ModelNeeds;
   templates: TemplateLibrary;
@@ -30,7 +30,7 @@ export interface Jobs {
   limitsChanged: (user: string) => Promise<void>;
 }
 
-/** Opens what carries a job through its life: submission, tracking, and the choice of GPUs. */
+/** Opens the parts that submit and track jobs, and choose their GPUs. */
 export async function openJobs(
   base: Base,
   userLimits: Limits,

@@ -11,7 +11,7 @@ const packageSchema = z.object({ version: z.string() });
 
 const documentReplySchema = z.looseObject({ openapi: z.string(), paths: z.looseObject({}) });
 
-/** Mounts `GET /openapi.json`, which describes the endpoints of `api` and those others. */
+/** Mounts `GET /openapi.json`, which describes the endpoints of `api` and `others`. */
 export function openapiRoutes(api: Api, others: readonly Endpoint[]): void {
   const { version } = packageSchema.parse(
     JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')),

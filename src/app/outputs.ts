@@ -11,9 +11,9 @@ import type { Data } from './data.js';
 export interface Outputs {
   folders: JobFolders;
   outputs: OutputService;
-  /** Receives what workers send; undefined where none may join. */
+  /** Receives logs and outputs from workers; undefined if no worker may join. */
   workerService: WorkerService | undefined;
-  /** Says that a job's outputs are still to come from its worker. */
+  /** Says whether a job's worker is still to send its outputs. */
   onTheWay: (id: number) => string | undefined;
   /** Starts to index an ended job's outputs. */
   index: (id: JobId) => void;
@@ -39,7 +39,10 @@ export async function openOutputs(base: Base, data: Data, cluster: Cluster): Pro
   onClose(() => outputs.close());
   const index = (id: JobId) => {
     outputs.indexJob(id).catch((error: unknown) => {
-      log.warn({ err: error, job_id: id }, 'indexing failed; it is tried again when asked for');
+      log.warn(
+        { err: error, job_id: id },
+        'could not index outputs; the next request for them tries again',
+      );
     });
   };
   const workerService = hasWorkers

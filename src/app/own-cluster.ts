@@ -16,10 +16,11 @@ import type { Base } from './base.js';
 import type { Cluster } from './cluster.js';
 import { openOwnGpus } from './own-gpus.js';
 
-/** A Slurm of our own, as tests write one. */
+/** A stand-in for our own Slurm, in tests. */
 export type GivenSlurm = OperatorClient & JobSubmitter;
 
 /**
+ * Opens our own cluster.
  * @param given stands in for Slurm's own commands
  * @throws ConfigError
  */

@@ -7,7 +7,7 @@ import { mayUseLocalGpus } from '../jobs/placement/target.js';
 import * as jobStore from '../jobs/store.js';
 import type { Base } from './base.js';
 
-/** Makes the service of this machine's GPUs, which is still to be started. */
+/** Makes the service of this machine's GPUs; the caller starts it. */
 export function openOwnGpus(
   { config, layout, log, db, liveJobs, now }: Base,
   slurm: OperatorClient,

@@ -7,7 +7,7 @@ import type { Base } from './base.js';
 import type { OwnCluster } from './cluster.js';
 
 export interface Placements {
-  /** Records which GPUs jobs have, and gives waiting jobs others that are free. */
+  /** Records the GPUs of jobs, and moves waiting jobs to free GPUs. */
   update: () => Promise<void>;
 }
 

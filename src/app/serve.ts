@@ -4,15 +4,18 @@ import { localUrl, readConfig, type Config } from '../config/config.js';
 import { layoutOf } from '../config/layout.js';
 import { prepareExternal } from '../machines/external/prepare.js';
 
-/** Runs the API until SIGTERM or SIGINT. @param say is told where it is once it answers */
+/**
+ * Runs the API until SIGTERM, SIGINT or SIGHUP.
+ * @param say receives the URL once the API answers
+ */
 export async function serve(say?: (line: string) => void): Promise<void> {
-  // What is made here is for this user and, in the shared folders, for the jobs' group to read.
+  // New files are readable by this user only and, in shared folders, by the jobs' group.
   process.umask(0o027);
   const read = readConfig();
   const { config, newToken } = read.external
     ? await prepareExternal(read, read.external)
     : { config: read, newToken: undefined };
-  // On standard error where somebody is told the rest.
+  // Logs go to standard error if standard output shows messages for people.
   const log = pino({ level: config.logLevel }, pino.destination(say === undefined ? 1 : 2));
   const app = await openApp(config, layoutOf(config.root), log);
   log.info(`listening on ${localUrl(config)}`);
@@ -29,11 +32,11 @@ export async function serve(say?: (line: string) => void): Promise<void> {
 
 function banner(config: Config, newToken: string | undefined): string {
   return [
-    'JobRunner is ready, over the external Slurm',
+    'JobRunner is ready on the external cluster',
     `  URL    ${localUrl(config)}`,
     newToken === undefined
-      ? '  token  the one you set, or was printed at the first start'
+      ? '  token  the one that you set, or that the first start printed'
       : `  token  ${newToken}   (printed this once)`,
-    '  Ctrl-C stops it; jobs on the external cluster run on.',
+    '  Ctrl-C stops JobRunner; jobs on the external cluster continue.',
   ].join('\n');
 }

@@ -13,14 +13,14 @@ import type { SlurmNode } from '../cluster/slurm/nodes.js';
 import type { Base } from './base.js';
 import type { Cluster } from './cluster.js';
 
-/** What is shown of the cluster, which is ours or an external cluster's. */
+/** Parts that show the cluster, ours or an external one. */
 export interface Views {
   queueTargets: QueueTargets;
   health: Pick<HealthParts, 'nodeState' | 'hasAccounting' | 'rememberedMs'>;
 }
 
 /**
- * Mounts what shows the cluster.
+ * Mounts the routes that show the cluster.
  * @param gpus undefined on an external cluster
  */
 export function openViews(
@@ -40,7 +40,8 @@ export function openViews(
       health: { nodeState: bestState, hasAccounting, rememberedMs },
     };
   }
-  if (own === undefined || gpus === undefined) throw new Error('there is no cluster');
+  if (own === undefined || gpus === undefined)
+    throw new Error('neither our own cluster nor an external one is open');
   const { workers, workerPauses: pauses, here, sshHosts } = own;
   const { shardsPerGpu } = here.fleet;
   const viewWorkers =
@@ -59,7 +60,7 @@ export function openViews(
 const ownState: HealthParts['nodeState'] = (nodes) =>
   nodes.find(({ name }) => name === NODE_NAME)?.state;
 
-/** Of an external cluster's nodes, the state of one that can run jobs where there is one. */
+/** Returns the state of an external node that can run jobs, if there is one; else of any node. */
 function bestState(nodes: readonly SlurmNode[]): string | undefined {
   const running = nodes.find(({ state }) => /^(idle|mixed|allocated|completing)$/.test(state));
   return (running ?? nodes[0])?.state;

@@ -74,13 +74,8 @@ export function viewRequest(request: JobRequest, showsEnv: boolean): RequestView
   return { ...(view as RequestView), ...(!showsEnv && { env: maskEnv(request.env) }) };
 }
 
-/**
- * A job as the API shows it. Outside of `params` and `env`, exactly one key is named "status":
- * scripts look for it with grep.
- * @param heldBack why the GPUs it waits for are kept from it, if they are
- * @param showsEnv whether the values in `env` are shown, see `seesEnv`
- */
-export function viewJob(job: Job, heldBack: string | null, showsEnv: boolean): JobReply {
+/** @param whyClosed why the GPUs it waits for are closed, if they are */
+export function viewJob(job: Job, whyClosed: string | null, showsEnv: boolean): JobReply {
   return {
     job_id: job.job_id,
     slurm_job_id: job.slurm_job_id,
@@ -92,7 +87,7 @@ export function viewJob(job: Job, heldBack: string | null, showsEnv: boolean): J
     gres: job.gres,
     gpu_indices: job.gpu_indices,
     reason: job.reason,
-    reason_text: reasonText(job, heldBack),
+    reason_text: reasonText(job, whyClosed),
     exit_code: job.exit_code,
     signal: job.signal,
     failure: job.failure,
@@ -105,11 +100,11 @@ export function viewJob(job: Job, heldBack: string | null, showsEnv: boolean): J
   };
 }
 
-function reasonText(job: Job, heldBack: string | null): string | null {
+function reasonText(job: Job, whyClosed: string | null): string | null {
   if (job.state === 'SUBMITTING' && job.attempts > 0)
     return `Slurm cannot take it now (${job.message ?? ''}); it is handed over again in a while`;
   if (job.state === 'SUBMITTING')
     return 'is written down and goes to Slurm as soon as its controller answers';
   if (job.reason === null || job.state !== 'PENDING') return null;
-  return waitsForRoom(job.reason) && heldBack !== null ? heldBack : explainReason(job.reason);
+  return waitsForRoom(job.reason) && whyClosed !== null ? whyClosed : explainReason(job.reason);
 }

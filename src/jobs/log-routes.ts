@@ -49,13 +49,13 @@ interface LogRoutesParts {
   outputs: OutputService;
   folders: JobFolders;
   stopping: AbortSignal;
-  whyHeldBack: (job: Job) => string | null;
+  whyClosed: (job: Job) => string | null;
 }
 
 /** Mounts what a job leaves: its log, result and script under `/jobs/{id}`. */
 export function logRoutes(
   api: Api,
-  { jobs, outputs, folders, stopping, whyHeldBack }: LogRoutesParts,
+  { jobs, outputs, folders, stopping, whyClosed }: LogRoutesParts,
 ): void {
   /** Another user's job is not there for the caller. */
   const own = (res: Response, id: JobId) => jobs.get(id, scopeOf(callerOf(res)));
@@ -126,7 +126,7 @@ export function logRoutes(
     },
     async ({ params: { id }, res }) => {
       const job = own(res, id);
-      const view = viewJob(job, whyHeldBack(job), seesEnv(callerOf(res), job.user));
+      const view = viewJob(job, whyClosed(job), seesEnv(callerOf(res), job.user));
       // Hashing what a large job left takes longer than a connection may else be silent.
       noTimeout(res);
       return { ...view, ...viewJobOutputs(await outputs.indexJob(id)) };

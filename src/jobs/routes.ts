@@ -67,10 +67,10 @@ export function jobRoutes(
   jobs: JobService,
   control: JobControl,
   stopping: AbortSignal,
-  whyHeldBack: (job: Job) => string | null,
+  whyClosed: (job: Job) => string | null,
 ): void {
   const viewFor = (res: Response) => (job: Job) =>
-    viewJob(job, whyHeldBack(job), seesEnv(callerOf(res), job.user));
+    viewJob(job, whyClosed(job), seesEnv(callerOf(res), job.user));
   /** Another user's job is not there for the caller. */
   const own = (res: Response, id: JobId) => jobs.get(id, scopeOf(callerOf(res))).job_id;
 

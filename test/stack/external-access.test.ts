@@ -272,7 +272,7 @@ test('what is missing stops the start with one line', async () => {
     'jobrunner: JR_SLURM_CONF: there is no file /nowhere/slurm.conf',
   );
   expect(await refused({ SLURM_CONF: '/nowhere/slurm.conf' })).toMatch(
-    /^jobrunner: JR_SLURM_MODE: is external, .*; JR_SLURM_CONF names its slurm.conf where Slurm finds none: /,
+    /^jobrunner: JR_SLURM_MODE: is external, .*; set JR_SLURM_CONF if Slurm does not find its slurm.conf: /,
   );
   expect(await refused({ ...api.viaRest(), JR_SLURM_GROUP: '' })).toMatch(
     /JR_SLURM_GROUP: must be/,
@@ -280,7 +280,9 @@ test('what is missing stops the start with one line', async () => {
   expect(await refused({ ...api.viaRest(), JR_SLURM_GROUP: 'root' })).toMatch(
     /JR_SLURM_GROUP: the API's user is not in root/,
   );
-  expect(await refused({ ...api.viaRest(), JR_SLURM_PARTITION: 'x' })).toMatch(/there is no x/);
+  expect(await refused({ ...api.viaRest(), JR_SLURM_PARTITION: 'x' })).toMatch(
+    /unknown partition x/,
+  );
   expect(await refused({ ...api.viaRest(), JR_SLURMRESTD_URL: 'http://127.0.0.1:1' })).toMatch(
     /^jobrunner: JR_SLURMRESTD_URL: slurmrestd does not answer \(ECONNREFUSED\)$/,
   );

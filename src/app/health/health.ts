@@ -5,7 +5,7 @@ import type { SlurmClient } from '../../cluster/slurm/client.js';
 import { countLive } from '../../jobs/store.js';
 import type { SlurmNode } from '../../cluster/slurm/nodes.js';
 
-/** Below this a job's output or an upload would soon fail. */
+/** Free bytes below which a job's output or an upload would soon fail. */
 const minimumFreeBytes = 512 * 1024 ** 2;
 
 export const healthReplySchema = z
@@ -25,16 +25,16 @@ export type Health = z.infer<typeof healthReplySchema>;
 export interface HealthParts {
   db: Database;
   slurm: SlurmClient;
-  /** One word for all nodes; undefined where the one that counts is not among them. */
+  /** Returns one word for all nodes; undefined if the decisive node is missing. */
   nodeState: (nodes: readonly SlurmNode[]) => string | undefined;
   hasAccounting: boolean;
-  /** Anybody may ask; Slurm is asked at most this often. */
+  /** Interval between two requests to Slurm, since anybody may ask for the health. */
   rememberedMs: number;
   root: string;
   now: () => number;
 }
 
-/** What Slurm says of itself. */
+/** Slurm's own part of the health. */
 interface SlurmHealth {
   node: string;
   slurmdbd: Health['slurmdbd'];
@@ -46,7 +46,10 @@ export class HealthCheck {
 
   constructor(private readonly parts: HealthParts) {}
 
-  /** Never throws: a part that cannot be asked is `down`. Slurm's part may be a second old, the others are of now. */
+  /**
+   * Checks all parts; never throws: a part that does not answer is `down`. Slurm's state may be a
+   * second old.
+   */
   async check(): Promise<Health> {
     const [{ node, slurmdbd }, disk, database] = await Promise.all([
       this.#rememberedSlurm(),
@@ -88,7 +91,7 @@ export class HealthCheck {
   }
 }
 
-/** The answer, or `otherwise` when the part fails: that it failed is what health has to tell. */
+/** Returns the answer, or `otherwise` if the part fails: the health itself reports the failure. */
 async function answer<T>(ask: () => Promise<T>, otherwise: T): Promise<T> {
   try {
     return await ask();

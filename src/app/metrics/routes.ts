@@ -13,7 +13,7 @@ import type { RunningSources } from '../../ingest/running-sources.js';
 
 /**
  * Mounts `GET /metrics` for Prometheus (prometheus.io/docs/practices/naming).
- * @param gpus those of this machine; none on an external cluster
+ * @param gpus GPUs of this machine; none on an external cluster
  */
 export function metricsRoutes(
   api: Api,
@@ -57,7 +57,7 @@ export function metricsRoutes(
       labelNames: ['gpu'],
       registers: [registry],
       collect() {
-        // What is not known now is left out, not left at what it was.
+        // An unknown value is left out instead of keeping the last one.
         this.reset();
         for (const gpu of gpus()) {
           const value = valueOf(gpu);
