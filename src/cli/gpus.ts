@@ -35,7 +35,7 @@ export async function resumeGpu(api: Api, index: number, node?: string): Promise
   const { held } = await api.post(`${pathOf(index, node)}/resume`, {}, resumedSchema);
   say(
     held
-      ? `GPU ${index} is resumed, but still held back: ${plain(held.reason)}`
+      ? `GPU ${index} is resumed, but still closed: ${plain(held.reason)}`
       : `GPU ${index}${on(node)} takes jobs again`,
   );
 }
@@ -70,7 +70,7 @@ function row(gpu: GpuView): string[] {
 function stateOf(gpu: GpuView): string {
   const { paused, held } = gpu;
   if (paused) return `paused by ${paused.by}: ${paused.reason}`;
-  if (held) return `held back: ${held.reason}`;
+  if (held) return `closed: ${held.reason}`;
   return gpu.state.replaceAll('_', ' ');
 }
 

@@ -216,6 +216,6 @@ test('what only one of the places has is had there', async () => {
   const refused = await stack.submit({ ...fields, command: 'true', gpus: 3 });
   expect([refused.status, refused.json.error.message]).toEqual([
     422,
-    expect.stringMatching(/^gpus: 3 asked for, 2 is the most/),
+    expect.stringMatching(/^gpus: 3 requested; 2 is the most/),
   ]);
 });

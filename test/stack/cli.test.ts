@@ -314,7 +314,7 @@ describe('pausing a GPU', () => {
     });
     expect(await cli(['gpu', 'pause', '7'])).toMatchObject({
       code: 1,
-      err: expect.stringContaining('there is no GPU 7'),
+      err: expect.stringContaining('unknown GPU 7'),
     });
   });
 });

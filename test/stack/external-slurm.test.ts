@@ -169,12 +169,12 @@ describe('whichever way', () => {
   });
 
   test.each([
-    [{ gpus: 0.5, partition: 'gpu' }, /gpus: .*whole GPUs only/],
-    [{ gpus: 3, partition: 'gpu' }, /gpus: 3 asked for, 2 is the most/],
-    [{ gpus: 1 }, /gpus: 1 asked for, 0 is the most a node of cpu/],
+    [{ gpus: 0.5, partition: 'gpu' }, /gpus: .*only whole GPUs/],
+    [{ gpus: 3, partition: 'gpu' }, /gpus: 3 requested; 2 is the most/],
+    [{ gpus: 1 }, /gpus: 1 requested; 0 is the most a node of cpu/],
     [{ time_limit: '3:00:00' }, /time_limit: .*0-02:00:00 is the most/],
-    [{ mem_gb: 3.5, partition: 'gpu' }, /mem_gb: 3.5 asked for, 2.92 GiB/],
-    [{ cpus: 9 }, /cpus: 9 asked for, 8 is the most/],
+    [{ mem_gb: 3.5, partition: 'gpu' }, /mem_gb: 3.5 requested; 2.92 GiB/],
+    [{ cpus: 9 }, /cpus: 9 requested; 8 is the most/],
     [{ partition: 'x' }, /partition: unknown partition "x"; available: cpu, gpu, all, main/],
     [{ cpus: 6, gpus: 1, partition: 'all' }, /partition: no node of all has/],
     [{ screen: true }, /screen: /],

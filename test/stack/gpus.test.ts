@@ -96,7 +96,7 @@ describe('a paused GPU', () => {
     };
     await noneStarted();
     await until('they say why', async () =>
-      /every GPU it could use is held back: GPU 0 is paused by admin \(a fan is loud\)/.test(
+      /every GPU it could use is closed: GPU 0 is paused by admin \(a fan is loud\)/.test(
         (await show(waiting[0] ?? 0)).reason_text ?? '',
       ),
     );
@@ -154,13 +154,15 @@ describe('a paused GPU', () => {
     await until('both say why', async () => {
       const texts = [(await show(any)).reason_text, (await show(two)).reason_text];
       return texts.every((text) =>
-        /every GPU it could use is held back: GPU 0.*GPU 1.*GPU 2/.test(text ?? ''),
+        /every GPU it could use is closed: GPU 0.*GPU 1.*GPU 2/.test(text ?? ''),
       );
     });
     expect((await look()).waiting_anywhere).toBe(1);
     await resume(1);
     await stack.until(any, 'RUNNING');
-    expect((await show(two)).reason_text).toMatch(/too many are held back for the 2 it needs/);
+    expect((await show(two)).reason_text).toMatch(
+      /needs 2 GPUs, and too many of those it could use are closed/,
+    );
     await resume(0);
     await end(any);
     await stack.until(two, 'RUNNING');
@@ -169,8 +171,8 @@ describe('a paused GPU', () => {
   });
 
   test.each([
-    ['pause', '7', 404, /there is no GPU 7; there are 0 to 2/],
-    ['resume', '7', 404, /there is no GPU 7/],
+    ['pause', '7', 404, /unknown GPU 7; available: 0 to 2/],
+    ['resume', '7', 404, /unknown GPU 7/],
     ['resume', '1', 409, /GPU 1 is not paused/],
     ['pause', 'x', 400, /index/],
     ['pause', '-1', 400, /index/],
@@ -253,7 +255,7 @@ describe('strangers', () => {
     const job = await submit({ gpus: 0.5, allowed_gpus: '1', time_limit: '1' });
     await slurmHasLooked();
     await until('it says why', async () =>
-      /every GPU it could use is held back: GPU 1: 75000 of 81920 MiB.*nobody/.test(
+      /every GPU it could use is closed: GPU 1: 75000 of 81920 MiB.*nobody/.test(
         (await show(job)).reason_text ?? '',
       ),
     );
@@ -327,7 +329,7 @@ describe('a job whose GPU does nothing', () => {
       if ((await show(idle)).warning !== null) break;
       await setTimeout(200);
     }
-    expect((await show(idle)).warning).toBe('its GPU has done nothing for 1 minute');
+    expect((await show(idle)).warning).toBe('its GPU has been idle for 1 minute');
     await writeFile(join(stack.root, 'slurm', 'gpus', 'gpu2.usage'), '500 7 40');
     await until('it works', async () => (await show(idle)).warning === null);
     const history = await stack.call<{ samples: { at: string; load: number }[] }>(

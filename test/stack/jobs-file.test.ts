@@ -151,7 +151,7 @@ describe('the jobs file', () => {
     expect(found.problems).toEqual([
       { line: 2, message: expect.stringContaining('this has no comma') },
       { line: 3, message: expect.stringMatching(/^script_path: .*none\.py" is not there$/) },
-      { line: 4, message: expect.stringContaining('allowed_gpus: there is no GPU 9 here') },
+      { line: 4, message: expect.stringContaining('allowed_gpus: unknown GPU 9') },
       { line: 5, message: expect.stringContaining('allowed_gpus: expected GPU indices') },
       { line: 6, message: 'not text in UTF-8' },
       { line: 7, message: expect.stringContaining('priority: expected a whole number') },

@@ -175,9 +175,9 @@ describe('a job of the partition ssh', () => {
 
   test.each([
     [{ partition: 'nowhere' }, /^partition: unknown partition "nowhere"; available: main, ssh/],
-    [{ partition: 'ssh', cpus: 5 }, /^cpus: 5 asked for, 4 is the most/],
-    [{ partition: 'ssh', gpus: 3 }, /^gpus: 3 asked for, 2 is the most/],
-    [{ partition: 'ssh', gpu_mem_gb: 81 }, /^gpu_mem_gb: 81 asked for, 80 GiB/],
+    [{ partition: 'ssh', cpus: 5 }, /^cpus: 5 requested; 4 is the most/],
+    [{ partition: 'ssh', gpus: 3 }, /^gpus: 3 requested; 2 is the most/],
+    [{ partition: 'ssh', gpu_mem_gb: 81 }, /^gpu_mem_gb: 81 requested; 80 GiB/],
     [{ partition: 'ssh', screen: true }, /^screen: /],
   ])('that asks for %j is refused', async (fields, message) => {
     const reply = await stack.submit({ command_key: 'shell', command: 'true', ...fields });
@@ -260,7 +260,7 @@ describe('jobrunner node', () => {
     expect(cli('drain', 'gpu-0')).toMatchObject({ code: 0 });
     expect((await node('gpu-0'))?.state).toBe('drained');
     expect(cli('resume', 'gpu-0').out).toMatch(/^gpu-0 is idle/);
-    expect(cli('drain', 'none').err).toMatch(/there is no node none/);
+    expect(cli('drain', 'none').err).toMatch(/unknown node none/);
   });
 
   test('test looks at each host, and fails for what jobs would miss', () => {

@@ -317,7 +317,7 @@ describe('limits', () => {
     const never = await as(alice, 'POST', '/jobs', { ...sleep, gpus: 2 });
     expect(never.status).toBe(422);
     expect(never.json.error.message).toBe(
-      'gpus: 2 asked for, 1.5 is the most you may have at once',
+      'gpus: 2 requested; 1.5 is the most you may have at once',
     );
     const half = await as(alice, 'POST', '/jobs', { ...sleep, gpus: 0.5 });
     await stack.until(half.json.job_id, 'RUNNING');

@@ -146,10 +146,10 @@ describe('a place on an external cluster', () => {
     expect(gres({ gpus: 2, gpu_type: 'a100' })).toBe('gpu:a100:2');
     expect(gres({ gpus: 0.25 })).toBe('shard:3');
     expect(() => gres({ gpus: 3, gpu_type: 'a100' })).toThrow(/2 is the most/);
-    expect(() => gres({ gpus: 0.5, gpu_type: 't4' })).toThrow(/whole t4s only/);
+    expect(() => gres({ gpus: 0.5, gpu_type: 't4' })).toThrow(/only whole t4s/);
     expect(() => gres({ gpu_mem_gb: 4 })).toThrow(AppError);
     const whole = places('p', partition('p', node('b', 'gpu:t4:4'))).forPartition('p');
-    expect(whole.problemWith({ ...plainRequest, gpus: 0.5 })?.message).toMatch(/whole GPUs only/);
+    expect(whole.problemWith({ ...plainRequest, gpus: 0.5 })?.message).toMatch(/only whole GPUs/);
   });
 
   test('gives shares of a type, and nothing that no node has all at once', () => {

@@ -29,10 +29,10 @@ describe('a limit on GPUs', () => {
   });
 
   test.each([
-    [{ gpus: 2 }, 1, 'gpus: 2 asked for, 1 is the most you may have at once'],
-    [{ gpus: 0.3 }, 0.25, 'gpus: 0.3 asked for, 0.25 is the most you may have at once'],
-    [{ gpu_mem_gb: 25 }, 0.25, 'gpu_mem_gb: 25 asked for, 20 GiB is the most you may have at once'],
-    [{ gpu_mem_gb: 15, allowed_gpus: [0] }, 0.25, 'gpu_mem_gb: 15 asked for, 10 GiB is the most'],
+    [{ gpus: 2 }, 1, 'gpus: 2 requested; 1 is the most you may have at once'],
+    [{ gpus: 0.3 }, 0.25, 'gpus: 0.3 requested; 0.25 is the most you may have at once'],
+    [{ gpu_mem_gb: 25 }, 0.25, 'gpu_mem_gb: 25 requested; 20 GiB is the most you may have at once'],
+    [{ gpu_mem_gb: 15, allowed_gpus: [0] }, 0.25, 'gpu_mem_gb: 15 requested; 10 GiB is the most'],
   ])('refuses what could never start under it: %j, %d', (wish, most, message) => {
     expect(checkUserGpuQuota(most, gpus, { gpus: 0, ...wish })?.message).toMatch(message);
   });

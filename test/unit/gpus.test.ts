@@ -150,10 +150,10 @@ describe('the monitor', () => {
     memoryMb: 81920,
   }));
   const put = (name: string, text: string) => writeFileSync(join(folder, name), text);
-  const look = async (times = 1) => {
+  const poll = async (times = 1) => {
     for (let i = 0; i < times; i++) {
       at += 1000;
-      await monitor.look();
+      await monitor.poll();
     }
   };
   const reason = (index: number) => monitor.closure(index)?.reason;
@@ -177,21 +177,21 @@ describe('the monitor', () => {
 
   test('keeps what the GPUs do for a day', async () => {
     put('gpu1.usage', '4096 55 70');
-    await look();
+    await poll();
     expect(usageSince(db, 1, 0)).toEqual([{ at, memory_mb: 4096, load: 55, temperature: 70 }]);
     at += 24 * 60 * 60 * 1000;
-    await look();
+    await poll();
     expect(usageSince(db, 1, 0)).toHaveLength(1);
     expect(monitor.usage(0)?.usage).toMatchObject({ memoryUsedMb: 0, load: 0 });
   });
 
   test('holds a GPU back after two looks, and gives it back after two', async () => {
-    await look();
+    await poll();
     put('gpu1.usage', '80000 99 80');
     put('gpu1.processes', `${process.pid},79000,node\u0007 jest\n`);
-    await look();
+    await poll();
     expect(reason(1)).toBeUndefined();
-    await look();
+    await poll();
     expect(reason(1)).toMatch(
       new RegExp(`80000 of 81920 MiB.*node jest \\(pid ${process.pid}, root\\)`),
     );
@@ -200,40 +200,40 @@ describe('the monitor', () => {
     ]);
     expect(reason(0)).toBeUndefined();
     put('gpu1.usage', '0 0 30');
-    await look();
+    await poll();
     put('gpu1.usage', '80000 99 80');
-    await look();
+    await poll();
     put('gpu1.usage', '0 0 30');
-    await look();
+    await poll();
     expect(reason(1)).toBeDefined();
-    await look();
+    await poll();
     expect(reason(1)).toBeUndefined();
   });
 
-  test('the very first look decides at once', async () => {
+  test('the very first poll decides at once', async () => {
     put('gpu0.usage', '80000 0 80');
-    await look();
+    await poll();
     expect(reason(0)).toMatch(/cannot be seen from here/);
   });
 
   test('a GPU that is lost, or a driver that fails, is held back in its own words', async () => {
-    await look();
+    await poll();
     put('gpu0.lost', '');
-    await look(2);
+    await poll(2);
     expect(reason(0)).toMatch(/^does not answer: Unable to determine the device handle for GPU 0/);
     expect(reason(1)).toBeUndefined();
     put('broken', '');
-    await look(2);
+    await poll(2);
     expect(reason(1)).toMatch(/^does not answer: NVIDIA-SMI has failed/);
     rmSync(join(folder, 'broken'));
     rmSync(join(folder, 'gpu0.lost'));
-    await look(2);
+    await poll(2);
     expect([reason(0), reason(1)]).toEqual([undefined, undefined]);
   });
 
   test('an nvidia-smi that is not there is no end of the service', async () => {
     rmSync(simulatedSmi(folder));
-    await look();
+    await poll();
     expect(reason(0)).toMatch(/^does not answer: .*ENOENT/);
   });
 });
@@ -283,7 +283,7 @@ describe('placeholders', () => {
 
 describe('an idle GPU', () => {
   const minute = 60_000;
-  const times = { now: 100 * minute, idleMs: 30 * minute, lookMs: 10_000 };
+  const times = { now: 100 * minute, idleMs: 30 * minute, pollMs: 10_000 };
   const job = { startedAt: 60 * minute, gpus: [0] };
   const worked = (load: number | null, from = 70 * minute) => {
     for (let at = from; at <= times.now; at += minute)
@@ -291,7 +291,7 @@ describe('an idle GPU', () => {
     insertUsage(db, 0, { at: 90 * minute, memory_mb: 1, load, temperature: null });
   };
 
-  test('is one that no look found at work', () => {
+  test('is one that no poll found at work', () => {
     worked(0);
     expect(isIdle(db, job, times)).toBe(true);
     expect(isIdle(db, { ...job, gpus: [0, 1] }, times)).toBe(false);
@@ -336,8 +336,8 @@ describe('the state file', () => {
     ['[0]', /expected object/],
     ['{"paused_gpus": "0"}', /paused_gpus/],
     ['{"paused_gpus": [1.5]}', /paused_gpus/],
-    ['{"paused_gpus": [-1]}', /there is no GPU -1/],
-    ['{"paused_gpus": [4]}', /there is no GPU 4/],
+    ['{"paused_gpus": [-1]}', /unknown GPU -1/],
+    ['{"paused_gpus": [4]}', /unknown GPU 4/],
     ['\0\0\0', /JSON/],
   ])('%j changes nothing, is told, and is not written over', async (text, problem) => {
     const file = open();
@@ -362,11 +362,11 @@ describe('the state file', () => {
     rmSync(path());
     execFileSync('mkfifo', [path()]);
     expect(await file.read([])).toEqual(none);
-    expect(file.problem).toMatch(/is no file/);
+    expect(file.problem).toMatch(/not a regular file/);
     rmSync(path());
     execFileSync('mkdir', [path()]);
     await file.write([1]);
-    expect(file.problem).toMatch(/is no file|EISDIR/);
+    expect(file.problem).toMatch(/not a regular file|EISDIR/);
   });
 
   test('that is not there is made, and one that is deleted changes nothing', async () => {

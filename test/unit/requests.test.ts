@@ -73,7 +73,7 @@ test('a job at the limit is let through, one above is not', () => {
   } as JobRequest;
   expect(checkLimits(request, limits)).toBeUndefined();
   expect(checkLimits({ ...request, mem_gb: 1.001 }, limits)?.message).toMatch(
-    /mem_gb: 1.001 asked for, 1 GiB/,
+    /mem_gb: 1.001 requested; 1 GiB/,
   );
   expect(checkLimits({ ...request, time_limit: '61' }, limits)?.message).toMatch(/time_limit/);
 });

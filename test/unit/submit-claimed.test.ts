@@ -43,7 +43,7 @@ describe('submitting is tried again', () => {
     [
       'while no worker that has joined has such GPUs',
       () => throwIt(checkGpus([], { gpus: 1 }, 100)),
-      /gpus: 1 asked for/,
+      /gpus: 1 requested/,
     ],
     [
       'while the Unix users are used up',
@@ -71,7 +71,7 @@ describe('refused for good', () => {
   test('is what the item’s own fields ask for', async () => {
     const tooLong = () => throwIt(checkLimits(ask({ timeout: 3601 }), limits));
     expect(await submitClaimed(steps(tooLong))).toEqual({
-      refusal: 'timeout: 3601 asked for, 3600 s is the most a job can have here',
+      refusal: 'timeout: 3601 requested; 3600 s is the most a job can have here',
     });
     const badParams = raise(new AppError('bad_request', 'params.epochs: must be number'));
     expect(await submitClaimed(steps(badParams))).toEqual({

@@ -75,12 +75,12 @@ describe('a job on SSH hosts', () => {
   const a10 = host('small', { cpus: 32, gpus: { count: 2, type: 'A10', memory_gb: 24 } });
 
   test.each([
-    [{ cpus: 33 }, /^cpus: 33 asked for, 32 is the most/],
-    [{ mem_gb: 65 }, /^mem_gb: 65 asked for, 64 GiB is the most/],
+    [{ cpus: 33 }, /^cpus: 33 requested; 32 is the most/],
+    [{ mem_gb: 65 }, /^mem_gb: 65 requested; 64 GiB is the most/],
     [{ time_limit: '2-00:00:00' }, /^time_limit/],
-    [{ gpus: 9 }, /^gpus: 9 asked for, 8 is the most/],
-    [{ gpu_mem_gb: 81 }, /^gpu_mem_gb: 81 asked for, 80 GiB is the most/],
-    [{ gpus: 1, allowed_gpus: [8] }, /^allowed_gpus: there is no GPU 8 here; there are 0 to 7/],
+    [{ gpus: 9 }, /^gpus: 9 requested; 8 is the most/],
+    [{ gpu_mem_gb: 81 }, /^gpu_mem_gb: 81 requested; 80 GiB is the most/],
+    [{ gpus: 1, allowed_gpus: [8] }, /^allowed_gpus: unknown GPU 8; available: 0 to 7/],
     [{ cpus: 32, gpus: 8 }, /^partition: no SSH host has 32 CPU/],
     [{ screen: true }, /^screen: /],
   ])('that asks for %j is refused', (fields, message) => {
@@ -192,8 +192,8 @@ describe('a job for any place', () => {
   });
 
   test.each<[Partial<JobRequest>, RegExp]>([
-    [{ cpus: 9 }, /^cpus: 9 asked for/],
-    [{ gpus: 9 }, /^gpus: 9 asked for, 8 is the most/],
+    [{ cpus: 9 }, /^cpus: 9 requested/],
+    [{ gpus: 9 }, /^gpus: 9 requested; 8 is the most/],
     [{ screen: true, cpus: 5 }, /^screen: /],
   ])('that asks for %j is refused', (fields, message) => {
     expect(() => sent(any(fields), [h100])).toThrow(message);

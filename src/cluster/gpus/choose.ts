@@ -8,20 +8,20 @@ import {
   type GpuShards,
 } from './request.js';
 
-/** How much of which GPU a job has or waits for. */
+/** The GPUs, and the shares of them, that a job has or waits for. */
 export interface GpuClaim {
-  /** Null for a job without GPUs of ours. */
+  /** Shards that the job requests; null for a job without our GPUs. */
   gpu_shards: GpuShards | null;
-  /** Null until it starts. */
+  /** Indices of the job's GPUs; null until it starts. */
   gpu_indices: number[] | null;
 }
 
-/** What is to be known of a job that has not ended, to say what is on the GPUs and who waits for them. */
+/** The facts about a live job that are needed to show GPUs and waiting jobs. */
 export interface GpuJob extends GpuClaim {
   job_id: number;
-  /** Whose it is. */
+  /** The job's user. */
   user: string;
-  /** Slurm's, or SUBMITTING. */
+  /** Slurm's state, or SUBMITTING. */
   state: string;
   started_at: number | null;
   warning: string | null;
@@ -31,11 +31,11 @@ export interface GpuJob extends GpuClaim {
 export interface GpuFleet {
   gpus: readonly Gpu[];
   shardsPerGpu: number;
-  /** The GRES type of GPU N is this and N. */
+  /** GRES type of GPU N, without the N. */
   gpuType: string;
 }
 
-/** How many GPUs' worth of work, running and waiting, is bound to each GPU. */
+/** Sums up the work, running and waiting, that is bound to each GPU, in GPUs. */
 export function boundWork(claims: readonly GpuClaim[], fleet: GpuFleet): Map<number, number> {
   const work = new Map(fleet.gpus.map((gpu) => [gpu.index, 0]));
   for (const { gpu_shards: asked, gpu_indices: indices } of claims) {
@@ -48,9 +48,9 @@ export function boundWork(claims: readonly GpuClaim[], fleet: GpuFleet): Map<num
 }
 
 /**
- * Chooses what to ask Slurm for. Where any GPU will do, Slurm chooses. Otherwise those with the least
- * work are taken: among the open ones, or among all that are possible where all of these are closed.
- * @throws Error when no GPU can give it, see checkGpus.
+ * Chooses the GPUs to request from Slurm. If any GPU will do, Slurm chooses. Otherwise takes the
+ * GPUs with the least work: among the open ones, or among all possible ones if all are closed.
+ * @throws Error if no GPU can meet the request; see checkGpus
  */
 export function chooseGpus(
   request: GpuRequest,
@@ -67,7 +67,7 @@ export function chooseGpus(
     possible.length === gpus.length &&
     first?.count === 1 &&
     requests.every(({ shards }) => shards === first.shards);
-  // Decided first: the work is counted over all live jobs.
+  // Returns before the count of work, which goes over all live jobs.
   if (anyWillDo) return choiceOf(first, [], gpuType);
   const work = boundWork(claims, fleet);
   const byWork = (a: Gpu, b: Gpu) => (work.get(a.index) ?? 0) - (work.get(b.index) ?? 0);
@@ -75,7 +75,7 @@ export function chooseGpus(
     (a, b) => Number(isClosed(a.index)) - Number(isClosed(b.index)) || byWork(a, b),
   );
   const shards = best[0] && shardRequestFor(best[0], request, shardsPerGpu);
-  if (shards === undefined) throw new Error(`no GPU can give ${JSON.stringify(request)}`);
+  if (shards === undefined) throw new Error(`no GPU can meet ${JSON.stringify(request)}`);
   const chosen = best.slice(0, shards.count).map((gpu) => gpu.index);
   return choiceOf(
     shards,

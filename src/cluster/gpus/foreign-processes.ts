@@ -1,7 +1,7 @@
 import { isJobUser } from '../../config/unix-users.js';
 import type { SmiProcess, SmiUsage } from './nvidia-smi-output.js';
 
-/** Fractions of 1. */
+/** Thresholds as fractions of 1. */
 export interface Thresholds {
   memory: number;
   load: number;
@@ -11,7 +11,7 @@ export interface GpuProcess {
   pid: number;
   name: string;
   memory_mb: number | null;
-  /** Null when it is not known, as for a process of the host. */
+  /** User; null if unknown, as for a process of the host. */
   user: string | null;
 }
 
@@ -33,8 +33,8 @@ export function withOwner(
 }
 
 /**
- * Why a busy GPU is held back, or undefined when it is our own jobs that keep it busy. Where nvidia-smi lists no process that
- * can be found here, whoever is on a GPU without a job of ours is a stranger.
+ * Returns why a busy GPU is to be closed; undefined if our own jobs keep it busy. If nvidia-smi
+ * lists no process that exists here, a GPU without our jobs is in foreign use.
  */
 export function foreignProcessesOn(
   usage: SmiUsage,
@@ -43,12 +43,13 @@ export function foreignProcessesOn(
   thresholds: Thresholds,
 ): string | undefined {
   if (!isBusy(usage, thresholds)) return undefined;
-  const strangers = processes.filter((process) => process.user !== null && !isOurs(process));
+  const foreign = processes.filter((process) => process.user !== null && !isOurs(process));
   const unseen = processes.filter(({ user }) => user === null);
   const areOurs = hasJobs || processes.some(isOurs);
-  const blamed = strangers.length > 0 ? strangers : areOurs ? [] : unseen;
+  const blamed = foreign.length > 0 ? foreign : areOurs ? [] : unseen;
   if (blamed.length === 0 && areOurs) return undefined;
-  // Beside jobs of ours, strangers answer for no more memory than is theirs. Whose the load is, nobody says.
+  // Beside our jobs, only the memory of the foreign processes counts. Nobody reports whose the load
+  // is.
   const { memoryUsedMb: used, memoryTotalMb: total } = usage;
   const theirs = areOurs ? blamed.reduce((sum, { memory_mb: mb }) => sum + (mb ?? 0), 0) : used;
   if (!isBusy({ ...usage, memoryUsedMb: theirs, memoryTotalMb: total }, thresholds))
@@ -62,10 +63,10 @@ function figures({ memoryUsedMb: used, memoryTotalMb: total, load }: SmiUsage): 
 }
 
 function words(processes: readonly GpuProcess[]): string {
-  const most = [...processes].sort((a, b) => (b.memory_mb ?? 0) - (a.memory_mb ?? 0));
-  const shown = most
+  const bySize = [...processes].sort((a, b) => (b.memory_mb ?? 0) - (a.memory_mb ?? 0));
+  const shown = bySize
     .slice(0, 3)
     .map(({ pid, name, user }) => `${name} (pid ${pid}, ${user ?? 'user unknown'})`);
-  const more = most.length > 3 ? ` and ${most.length - 3} more` : '';
+  const more = bySize.length > 3 ? ` and ${bySize.length - 3} more` : '';
   return `${shown.join(', ')}${more}`;
 }

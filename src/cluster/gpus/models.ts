@@ -5,7 +5,7 @@ import { errnoOf } from '../../errors.js';
 
 const need = z.number().positive().max(1024);
 
-/** `llm_config.json`: how many GPUs, or what part of one, each model needs. */
+/** Schema of `llm_config.json`: the GPUs, or the part of one, that each model needs. */
 const schema = z.object({
   default_requirement: need.default(1),
   models: z.record(z.string(), need).default({}),
@@ -13,7 +13,10 @@ const schema = z.object({
 
 type ModelTable = z.infer<typeof schema>;
 
-/** The table of models, read again whenever its file changes; a broken file leaves the last good one in force. */
+/**
+ * The table of models, read again whenever its file changes; a broken file leaves the last good
+ * table in use.
+ */
 export class ModelNeeds {
   #table: ModelTable = { default_requirement: 1, models: {} };
   #stamp = '';
@@ -24,13 +27,15 @@ export class ModelNeeds {
     private readonly log: Logger,
   ) {}
 
-  /** Why the file as it is now is not used; null when it is, or is not there. */
+  /** Returns why the current file is not used; null if it is used, or does not exist. */
   get problem(): string | null {
     this.#refresh();
     return this.#problem;
   }
 
-  /** GPUs for that model: a fraction, or a whole number (a model over 1 gets whole GPUs, rounded up). */
+  /**
+   * Returns the GPUs for that model: a fraction of one, or a whole number (above 1, rounded up).
+   */
   gpusFor(model: string): number {
     this.#refresh();
     const { models, default_requirement: usual } = this.#table;
@@ -67,7 +72,10 @@ export class ModelNeeds {
   }
 }
 
-/** The model that a command line names: `--llm X` or `--llm=X`; the last one counts, as with most parsers. */
+/**
+ * Finds the model that a command line names, `--llm X` or `--llm=X`; the last one counts, as in
+ * most parsers.
+ */
 export function modelInArguments(args: readonly string[]): string | undefined {
   let model: string | undefined;
   args.forEach((arg, i) => {

@@ -13,10 +13,13 @@ import {
 } from './foreign-processes.js';
 
 const dayMs = 24 * 60 * 60 * 1000;
-/** So that what flickers around a threshold does not take a GPU away and give it back all the time. */
-const looksInARow = 2;
+/**
+ * Polls in a row that must agree, so that a GPU near a threshold is not closed and opened all the
+ * time.
+ */
+const agreeingPolls = 2;
 
-/** Why the monitor holds a GPU back, and since when (milliseconds since 1970). */
+/** Reason why the monitor closes a GPU, and since when (milliseconds since 1970). */
 export interface Closure {
   reason: string;
   since: number;
@@ -27,7 +30,7 @@ interface Watched {
   seenAt: number | null;
   usage: SmiUsage | undefined;
   closure: Closure | undefined;
-  /** Looks in a row that would change whether it is held. */
+  /** Polls in a row that contradict the present verdict. */
   against: number;
 }
 
@@ -36,17 +39,19 @@ export interface MonitorParts {
   gpus: readonly Gpu[];
   smi: NvidiaSmi;
   thresholds: Thresholds;
-  /** GPUs that running jobs of ours have. */
+  /** GPUs of our running jobs. */
   gpusWithJobs: () => ReadonlySet<number>;
   ownerOf: (pid: number) => string | undefined;
   now: () => number;
   log: Logger;
 }
 
-/** Looks at the GPUs with nvidia-smi: keeps what they do for a day, and tells which are to be held back. */
+/**
+ * Polls the GPUs with nvidia-smi, keeps their figures for a day, and decides which GPUs to close.
+ */
 export class Monitor {
   readonly #watched = new Map<number, Watched>();
-  #looked = false;
+  #hasPolled = false;
 
   constructor(private readonly parts: MonitorParts) {
     for (const { index } of parts.gpus)
@@ -62,7 +67,7 @@ export class Monitor {
     return this.#watched.get(index)?.closure;
   }
 
-  async look(): Promise<void> {
+  async poll(): Promise<void> {
     const { db, gpus, smi, thresholds, gpusWithJobs, now } = this.parts;
     const { usage, problem } = await smi.usage();
     const busy = [...usage.values()].some((one) => isBusy(one, thresholds));
@@ -86,7 +91,7 @@ export class Monitor {
       const reason = this.#reasonToClose(seen, problem, on, withJobs.has(index));
       this.#judge(index, seen, at, reason === undefined ? undefined : { reason, processes: on });
     }
-    this.#looked = true;
+    this.#hasPolled = true;
   }
 
   #reasonToClose(
@@ -112,16 +117,17 @@ export class Monitor {
     const { closure } = watched;
     if ((closure === undefined) === (verdict === undefined)) {
       watched.against = 0;
-      // The reason may be another by now.
+      // The reason may have changed.
       if (closure && verdict) watched.closure = { ...verdict, since: closure.since };
       return;
     }
     watched.against += 1;
-    // The first look has none before it, and a GPU that was held before a restart is not to be given away by it.
-    if (this.#looked && watched.against < looksInARow) return;
+    // The first poll decides alone: a restart must not open a GPU that was closed before it.
+    if (this.#hasPolled && watched.against < agreeingPolls) return;
     watched.against = 0;
     watched.closure = verdict && { ...verdict, since: at };
-    if (verdict) this.parts.log.warn({ gpu: index, reason: verdict.reason }, 'a GPU is held back');
-    else this.parts.log.info({ gpu: index }, 'a GPU is held back no more');
+    if (verdict)
+      this.parts.log.warn({ gpu: index, reason: verdict.reason }, 'closed a GPU to jobs');
+    else this.parts.log.info({ gpu: index }, 'opened a GPU to jobs again');
   }
 }

@@ -1,8 +1,11 @@
-/** One row of `nvidia-smi --query-gpu=index,uuid,pci.bus_id,memory.total,name --format=csv,noheader,nounits`. */
+/**
+ * One row of `nvidia-smi --query-gpu=index,uuid,pci.bus_id,memory.total,name
+ * --format=csv,noheader,nounits`.
+ */
 export interface SmiRow {
   index: number;
   uuid: string;
-  /** As the driver's folder under /proc names it: `0000:3b:00.0`. */
+  /** Bus ID as the driver's folder under /proc names it: `0000:3b:00.0`. */
   busId: string;
   memoryMb: number;
   model: string;
@@ -14,7 +17,7 @@ export const smiArguments = [
   '--format=csv,noheader,nounits',
 ] as const;
 
-/** @throws Error on a row that cannot be read. */
+/** Reads the rows of {@link smiArguments}. @throws Error on a row that cannot be read. */
 export function parseSmi(output: string): SmiRow[] {
   return output
     .split('\n')
@@ -36,25 +39,27 @@ export function parseSmi(output: string): SmiRow[] {
     });
 }
 
-/** nvidia-smi writes the PCI domain with eight digits, the kernel with four, in lower case. */
+/** Converts nvidia-smi's PCI domain of eight digits to the kernel's four, in lower case. */
 function normalizeBusId(busId: string): string {
   return busId.toLowerCase().replace(/^0000(?=[0-9a-f]{4}:)/, '');
 }
 
-/** The minor number N of /dev/nvidiaN in a `/proc/driver/nvidia/gpus/<bus id>/information` file. */
+/**
+ * Reads the minor number N of /dev/nvidiaN from `/proc/driver/nvidia/gpus/<bus id>/information`.
+ */
 export function parseDeviceMinor(information: string): number | undefined {
   const minor = /^Device Minor:\s*(\d+)\s*$/m.exec(information)?.[1];
   return minor === undefined ? undefined : Number(minor);
 }
 
-/** What a GPU is doing. Null where the driver does not say, as it does not for every figure of every model. */
+/** Figures of a GPU; null if the driver does not report that figure for that model. */
 export interface SmiUsage {
   uuid: string;
   memoryUsedMb: number | null;
   memoryTotalMb: number | null;
-  /** Percent of the time. */
+  /** Percent of the time in use. */
   load: number | null;
-  /** Degrees Celsius. */
+  /** Temperature in degrees Celsius. */
   temperature: number | null;
 }
 
@@ -64,8 +69,8 @@ export const usageArguments = [
 ] as const;
 
 /**
- * Rows of {@link usageArguments}. A GPU that is lost has a line of words instead, or none: such lines are left out, and the
- * caller misses the GPU.
+ * Reads the rows of {@link usageArguments}. A lost GPU has a line of words instead, or no line:
+ * such lines are left out, so the GPU is missing.
  */
 export function parseUsage(output: string): SmiUsage[] {
   const rows = output.matchAll(
@@ -84,7 +89,7 @@ export function parseUsage(output: string): SmiUsage[] {
 export interface SmiProcess {
   uuid: string;
   pid: number;
-  /** Without control characters, at most 100 long: a process chooses its name itself. */
+  /** Name without control characters, at most 100 long: a process chooses its own name. */
   name: string;
   memoryMb: number | null;
 }
@@ -95,7 +100,7 @@ export const processArguments = [
   '--format=csv,noheader,nounits',
 ] as const;
 
-/** Rows of {@link processArguments}; what a line break in a name leaves behind is left out. */
+/** Reads the rows of {@link processArguments}; drops the rest of a name that has a line break. */
 export function parseProcesses(output: string): SmiProcess[] {
   const rows = output.matchAll(/^(GPU-[0-9a-f-]+), *(\d{1,10}), *([^,\n]+), *(.*)$/gm);
   return [...rows].map(([, uuid = '', pid, memory, name = '']) => ({
@@ -111,7 +116,7 @@ function plainName(name: string): string {
   return [...plain].slice(0, 100).join('') || 'unnamed';
 }
 
-/** Null for `[N/A]`, `[Not Supported]`, `[Unknown Error]` and their like. */
+/** Reads a number; null for `[N/A]`, `[Not Supported]`, `[Unknown Error]` and the like. */
 function numberOrNull(text: string | undefined): number | null {
   return text !== undefined && /^\d+(\.\d+)?$/.test(text.trim()) ? Math.round(Number(text)) : null;
 }

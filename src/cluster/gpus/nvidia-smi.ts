@@ -10,17 +10,20 @@ import {
 } from './nvidia-smi-output.js';
 import { smiUuid } from './simulated.js';
 
-/** A driver with a sick GPU can take this long to say so. */
+/** A driver with a failing GPU can take this long to report it. */
 const timeoutMs = 20_000;
 
 export interface Usage {
-  /** By the GPU's index; who is missing did not answer. */
+  /** Figures by the GPU's index; a missing GPU did not answer. */
   usage: Map<number, SmiUsage>;
-  /** Why some or all are missing, in nvidia-smi's words. */
+  /** Reason in nvidia-smi's words why some or all are missing. */
   problem: string;
 }
 
-/** Asks nvidia-smi about all GPUs, one process for all of them. Nothing it does is an error here: a GPU may well be lost. */
+/**
+ * Asks nvidia-smi about all GPUs, in one process. A failure of nvidia-smi is no error here: a GPU
+ * may be lost.
+ */
 export class NvidiaSmi {
   constructor(
     private readonly command: string,
@@ -32,7 +35,7 @@ export class NvidiaSmi {
     return { usage: this.#byIndex(parseUsage(stdout)), problem };
   }
 
-  /** The processes on each GPU. */
+  /** Lists the processes on each GPU. */
   async processes(): Promise<Map<number, SmiProcess[]>> {
     const { stdout } = await this.#ask(processArguments);
     const listed = parseProcesses(stdout);

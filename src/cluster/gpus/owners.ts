@@ -3,8 +3,8 @@ import { errnoOf } from '../../errors.js';
 import { readUnixUsers } from '../../config/unix-users.js';
 
 /**
- * Whose process that is: a user's name, or `uid N` where it has none here. Undefined when there is no such process in this
- * container, as for a process of the host.
+ * Returns the user of a process: a name, or `uid N` if it has none here. Undefined if there is no
+ * such process in this container, as for a process of the host.
  */
 export function ownerOf(pid: number): string | undefined {
   const uid = /^Uid:\s*(\d+)/m.exec(readOrEmpty(`/proc/${pid}/status`))?.[1];

@@ -5,36 +5,41 @@ import type { Placeholder } from '../slurm/placeholder-jobs.js';
 import type { GpuPlacement } from '../slurm/placements.js';
 import type { GpuFleet } from './choose.js';
 
-/** A GPU's placeholders bear its index and a random part, so that each can be told from the others; those of a worker its name, too. */
+/**
+ * Matches a placeholder's comment: the worker's name if any, the GPU's index, and a random part
+ * that identifies the placeholder.
+ */
 const commentPattern = /^jobrunner-hold:(?:(\w+)\/)?(\d{1,4}):[0-9a-f]+$/;
 
 /**
- * Those for a part of a GPU start after the one for the whole: when everything on the GPU ends at once, as in a crash, that one
- * is to get it, and not one that leaves room beside it. Less than between two of the users' levels.
+ * Lets placeholders for a part of a GPU start after the one for the whole GPU. If everything on the
+ * GPU ends at once, as in a crash, the whole one must get it. A smaller one would leave room for a
+ * job. Less than the distance between two levels of users' priorities.
  */
 const partNice = 50_000;
 
-/** How often placeholders are put right in one go; a job may start while they are being submitted. */
-const rounds = 5;
+/** Rounds of one reconciliation; a job may start while placeholders are being submitted. */
+const maxRounds = 5;
 
 /**
- * The placeholders that a held GPU lacks, as shards. There must be: one for the part nobody has, which starts at once; one for
- * each job there, of that job's size, which starts when it ends, before anything else can; and one more for all of
- * the GPU that waits for good, and gets it when all others are lost. A placeholder too many is harmless and stays; to cancel it
- * might give away what it just got.
+ * Returns the placeholders that a closed GPU lacks, as shards. There must be one for the free part,
+ * which starts at once. There must be one for each job there, of that job's size, which starts when
+ * the job ends, before anything else. One more for the whole GPU always waits, and gets the GPU
+ * when all others are lost. A surplus placeholder is harmless and stays; cancelling it might
+ * release what it just got.
  *
  * @param jobs shards of the jobs that run there; all of the GPU's for a whole one
  */
 export function missingPlaceholders(
   shardsPerGpu: number,
   jobs: readonly number[],
-  holds: { running: readonly number[]; pending: readonly number[] },
+  placeholders: { running: readonly number[]; pending: readonly number[] },
 ): number[] {
-  const held = [...jobs, ...holds.running].reduce((sum, shards) => sum + shards, 0);
-  // The free part's first: one that is meant for a running job's would start there in its place.
-  const free = held < shardsPerGpu ? [shardsPerGpu - held] : [];
+  const taken = [...jobs, ...placeholders.running].reduce((sum, shards) => sum + shards, 0);
+  // The free part's comes first: one meant for a running job would start in its place.
+  const free = taken < shardsPerGpu ? [shardsPerGpu - taken] : [];
   const wanted = [...free, ...jobs.filter((shards) => shards < shardsPerGpu), shardsPerGpu];
-  const waiting = [...holds.pending];
+  const waiting = [...placeholders.pending];
   return wanted.filter((shards) => {
     const found = waiting.indexOf(shards);
     if (found !== -1) waiting.splice(found, 1);
@@ -43,33 +48,35 @@ export function missingPlaceholders(
 }
 
 /**
- * Keeps jobs off held GPUs with placeholders: jobs of the API's user, in a partition that comes before all others, that take
- * what running jobs leave.
+ * Closes GPUs with placeholders: jobs of the API's user, in a partition that precedes all others.
+ * They take what running jobs leave.
  */
 export class Placeholders {
   constructor(
     private readonly slurm: OperatorClient,
     private readonly fleet: Pick<GpuFleet, 'shardsPerGpu' | 'gpuType'>,
-    /** Whose GPUs they are. */
+    /** Node of the GPUs. */
     private readonly node = NODE_NAME,
   ) {}
 
   /**
-   * Brings the placeholders in step with the GPUs that are to be held. Placeholders of an earlier run are taken over.
-   * @throws SlurmError; calling again goes on where it stopped.
+   * Makes the placeholders match the GPUs that are to be closed. Takes over placeholders of an
+   * earlier process.
+   * @throws SlurmError; another call continues where this one stopped
    */
-  async reconcile(held: ReadonlySet<number>): Promise<void> {
-    for (let round = 0; round < rounds; round++) {
-      const holds = await this.#own();
-      // Asked for after the placeholders: one that starts in between is known to be none of the jobs.
-      const placements = held.size === 0 ? new Map<number, GpuPlacement>() : await this.#here();
-      for (const hold of this.#surplus(holds, held, placements))
-        await this.slurm.cancel(hold.slurmJobId);
-      if (held.size === 0) return;
-      const ours = new Set(holds.map(({ slurmJobId }) => slurmJobId));
+  async reconcile(closed: ReadonlySet<number>): Promise<void> {
+    for (let round = 0; round < maxRounds; round++) {
+      const placeholders = await this.#own();
+      // Asks after listing the placeholders, so that one that starts in between is not taken for a
+      // job.
+      const placements = closed.size === 0 ? new Map<number, GpuPlacement>() : await this.#here();
+      for (const surplus of this.#surplus(placeholders, closed, placements))
+        await this.slurm.cancel(surplus.slurmJobId);
+      if (closed.size === 0) return;
+      const ours = new Set(placeholders.map(({ slurmJobId }) => slurmJobId));
       let submitted = 0;
-      for (const index of held) {
-        for (const shards of this.#missing(index, holds, placements, ours)) {
+      for (const index of closed) {
+        for (const shards of this.#missing(index, placeholders, placements, ours)) {
           const whose = this.node === NODE_NAME ? '' : `${this.node}/`;
           const comment = `jobrunner-hold:${whose}${index}:${randomBytes(8).toString('hex')}`;
           const { gpuType, shardsPerGpu } = this.fleet;
@@ -83,35 +90,36 @@ export class Placeholders {
     }
   }
 
-  /** Without those of other workers. */
+  /** Lists this node's placeholders, without those of other workers. */
   async #own(): Promise<Placeholder[]> {
-    const holds = await this.slurm.placeholders(this.node);
-    return holds.filter(
+    const placeholders = await this.slurm.placeholders(this.node);
+    return placeholders.filter(
       ({ comment }) => (commentPattern.exec(comment)?.[1] ?? NODE_NAME) === this.node,
     );
   }
 
-  /** Of the jobs on that node. */
+  /** Returns the GPUs of the jobs on this node. */
   async #here(): Promise<Map<number, GpuPlacement>> {
     const placements = await this.slurm.placements();
     return new Map([...placements].filter(([, { node }]) => node === this.node));
   }
 
   /**
-   * Placeholders of GPUs that are not held, larger than a GPU now is, or started by Slurm without what they ask for. The
-   * waiting ones first: they would start in place of those that hold.
+   * Finds placeholders of open GPUs, those larger than a GPU now is, and those that Slurm started
+   * without their GPU. Waiting ones come first: otherwise they would start in place of cancelled
+   * ones.
    */
   #surplus(
-    holds: readonly Placeholder[],
-    held: ReadonlySet<number>,
+    placeholders: readonly Placeholder[],
+    closed: ReadonlySet<number>,
     placements: ReadonlyMap<number, GpuPlacement>,
   ): Placeholder[] {
-    const unwanted = holds.filter(
-      (hold) =>
-        isLive(hold) &&
-        (!held.has(gpuOf(hold) ?? -1) ||
-          hold.shards > this.fleet.shardsPerGpu ||
-          (hold.state === 'RUNNING' && !placements.has(hold.slurmJobId))),
+    const unwanted = placeholders.filter(
+      (one) =>
+        isLive(one) &&
+        (!closed.has(gpuOf(one) ?? -1) ||
+          one.shards > this.fleet.shardsPerGpu ||
+          (one.state === 'RUNNING' && !placements.has(one.slurmJobId))),
     );
     const rank = ({ state }: Placeholder) => (state === 'PENDING' ? 0 : 1);
     return unwanted.sort((a, b) => rank(a) - rank(b));
@@ -119,12 +127,12 @@ export class Placeholders {
 
   #missing(
     index: number,
-    holds: readonly Placeholder[],
+    placeholders: readonly Placeholder[],
     placements: ReadonlyMap<number, GpuPlacement>,
     ours: ReadonlySet<number>,
   ): number[] {
     const { shardsPerGpu } = this.fleet;
-    const here = holds.filter((hold) => gpuOf(hold) === index && isLive(hold));
+    const here = placeholders.filter((one) => gpuOf(one) === index && isLive(one));
     const [pending, running] = [
       here.filter(({ state }) => state === 'PENDING'),
       here.filter(({ state, slurmJobId }) => state !== 'PENDING' && placements.has(slurmJobId)),
@@ -145,7 +153,7 @@ function gpuOf({ comment }: Placeholder): number | undefined {
   return index === undefined ? undefined : Number(index);
 }
 
-/** One on its way out holds nothing any more that could be counted on. */
+/** Tells whether a placeholder counts; one that is ending closes nothing reliably. */
 function isLive({ state }: Placeholder): boolean {
   return state === 'PENDING' || state === 'RUNNING' || state === 'CONFIGURING';
 }

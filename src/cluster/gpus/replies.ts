@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { timeSchema } from '../../http/times.js';
 
-const share = z.number().describe('How many GPUs it has; a fraction is a part of one.');
+const share = z.number().describe('Number of GPUs; a fraction is a part of one.');
 
 const pauseReplySchema = z.strictObject({
   by: z.string(),
@@ -13,7 +13,7 @@ const processReplySchema = z.strictObject({
   pid: z.int(),
   name: z.string(),
   memory_mb: z.number().nullable(),
-  user: z.string().nullable().describe('Null when it is not known.'),
+  user: z.string().nullable().describe('Null if unknown.'),
 });
 
 const heldReplySchema = z.strictObject({
@@ -43,7 +43,7 @@ export const gpuReplySchema = z
     temperature: z.number().nullable(),
     state: gpuStateSchema,
     paused: pauseReplySchema.nullable(),
-    held: heldReplySchema.nullable().describe('Why jobs are kept off it while others use it.'),
+    held: heldReplySchema.nullable().describe('The foreign use that closes the GPU to jobs.'),
     jobs: z.array(runningReplySchema),
     waiting: z.array(z.strictObject({ job_id: z.int(), share })),
     seen_at: timeSchema.nullable(),
@@ -73,7 +73,7 @@ export const gpusReplySchema = z.strictObject({
   gpus: z.array(gpuReplySchema),
   waiting_anywhere: z.int().describe('Jobs that wait for any GPU.'),
   state_file_problem: z.string().nullable(),
-  workers: z.array(workerGpusReplySchema).optional().describe('Those of workers.'),
+  workers: z.array(workerGpusReplySchema).optional().describe('GPUs of workers.'),
 });
 export type GpusView = z.infer<typeof gpusReplySchema>;
 

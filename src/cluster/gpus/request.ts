@@ -1,19 +1,20 @@
 import { AppError } from '../../errors.js';
 import type { Gpu } from './gpu.js';
 
-/** What a job wants of the GPUs, before one of them is chosen. */
+/** A job's request for GPUs, before any is chosen. */
 export interface GpuRequest {
   /** Whole GPUs, or a fraction of one. */
   gpus: number;
   /** GiB of one GPU's memory, instead of a fraction. */
   gpu_mem_gb?: number | undefined;
-  /** Undefined: any. */
+  /** Indices of the allowed GPUs; undefined for any. */
   allowed_gpus?: number[] | undefined;
 }
 
 /**
- * So many shards of each of `count` GPUs. A whole GPU is all of its shards: `gres/gpu` is not used beside `gres/shard`, since
- * Slurm takes a GPU for free as soon as one of the jobs that share it has ended (22.05, tried; reported for later ones).
+ * A request for `shards` shards of each of `count` GPUs. A whole GPU is all of its shards.
+ * `gres/gpu` is not used beside `gres/shard`: Slurm considers a shared GPU free as soon as one of
+ * its jobs ends (22.05, tried; reported for later ones).
  */
 export interface ShardRequest {
   shards: number;
@@ -21,8 +22,8 @@ export interface ShardRequest {
 }
 
 /**
- * What the request comes to on that GPU. Memory is rounded up to whole shards, so that the jobs on one GPU fit its memory.
- * Undefined when that GPU is too small for it.
+ * Converts the request to shards of that GPU; undefined if the GPU is too small. Memory is rounded
+ * up to whole shards, so that the jobs on one GPU fit its memory.
  */
 export function shardRequestFor(
   gpu: Gpu,
@@ -36,13 +37,16 @@ export function shardRequestFor(
   return shards > shardsPerGpu ? undefined : { shards, count: 1 };
 }
 
-/** Whole shards for so many GPUs: of a job as of a limit, so that who asks for as much as they may is not kept waiting. */
+/**
+ * Converts GPUs to whole shards. Jobs and limits use the same rounding, so that a request for the
+ * whole limit is not kept waiting.
+ */
 export function shardsOf(gpus: number, shardsPerGpu: number): number {
-  // A product such as 0.07 * 100 is a little over 7; that is no reason for an eighth shard.
+  // A product such as 0.07 * 100 is slightly over 7, which must not add an eighth shard.
   return Math.ceil(gpus * shardsPerGpu - 1e-9);
 }
 
-/** GPUs on which the request can be met. */
+/** Returns the GPUs that can meet the request. */
 export function eligibleGpus(
   gpus: readonly Gpu[],
   request: GpuRequest,
@@ -56,7 +60,7 @@ export function eligibleGpus(
   );
 }
 
-/** Returns why these GPUs can never give what the request asks for; undefined when they can. */
+/** Returns why these GPUs can never meet the request; undefined if they can. */
 export function checkGpus(
   gpus: readonly Gpu[],
   request: GpuRequest,
@@ -68,29 +72,26 @@ export function checkGpus(
   const unknown = allowed?.filter((index) => !gpus.some((gpu) => gpu.index === index)) ?? [];
   const there = gpus.length === 0 ? 'none' : `0 to ${gpus.length - 1}`;
   if (unknown.length > 0)
-    return problem(
-      'allowed_gpus',
-      `there is no GPU ${unknown.join(', ')} here; there are ${there}`,
-    );
+    return problem('allowed_gpus', `unknown GPU ${unknown.join(', ')}; available: ${there}`);
   const among = allowed === undefined ? '' : ' among the allowed ones';
   if (memory !== undefined && eligibleGpus(gpus, request, shardsPerGpu).length === 0)
     return problem(
       'gpu_mem_gb',
-      `${memory} asked for, ${tenths(largestGb(gpus, allowed))} GiB is the most a GPU${among} has`,
+      `${memory} requested; ${tenths(largestGb(gpus, allowed))} GiB is the most a GPU${among} has`,
     );
   const limit = allowed?.length ?? gpus.length;
   if (Math.ceil(request.gpus) > limit)
     return problem(
       'gpus',
-      `${request.gpus} asked for, ${limit}${among} is the most a job can have here`,
+      `${request.gpus} requested; ${limit}${among} is the most a job can have here`,
       { asked: request.gpus, limit },
     );
   return undefined;
 }
 
 /**
- * Returns why one request exceeds the user's quota by itself, and would wait for ever; else undefined.
- * @param maxGpus that the user may have at once
+ * Returns why one request alone exceeds the user's quota and would wait forever; else undefined.
+ * @param maxGpus GPUs that the user may have at once
  */
 export function checkUserGpuQuota(
   maxGpus: number,
@@ -105,7 +106,7 @@ export function checkUserGpuQuota(
   const [field, told] = inMemory ? ['gpu_mem_gb', `${tenths(limit)} GiB`] : ['gpus', limit];
   return new AppError(
     'unprocessable',
-    `${field}: ${asked} asked for, ${told} is the most you may have at once`,
+    `${field}: ${asked} requested; ${told} is the most you may have at once`,
     { details: { field, asked, limit } },
   );
 }
@@ -121,23 +122,23 @@ function tenths(gb: number): number {
   return Math.floor(gb * 10) / 10;
 }
 
-/** The shards that a job asks for: so many of each GPU that it names, or of any one if it names none. */
+/** The shards that a job requests of each GPU in `on`, or of any one GPU if `on` is empty. */
 export interface GpuShards {
   on: readonly number[];
   shards: number;
 }
 
-/** The GPUs that Slurm is asked for. */
+/** The GPUs to request from Slurm. */
 export interface GpuChoice {
-  /** As `--gres` takes it, such as `shard:nvidia2:60`. */
+  /** GPUs as `--gres` takes them, such as `shard:nvidia2:60`. */
   gres: string;
-  /** The same as data; null where an external Slurm counts its own GPUs. */
+  /** The same as data; null if an external Slurm counts its own GPUs. */
   gpu_shards: GpuShards | null;
 }
 
 /**
- * Makes the choice of those GPUs; of none by name, Slurm takes any one. Slurm takes all shards of such a
- * job from one GPU, so several GPUs must be named.
+ * Builds the choice of the GPUs in `on`. If `on` is empty, Slurm takes all shards from any one GPU;
+ * several GPUs must therefore be named.
  */
 export function choiceOf(
   { shards }: ShardRequest,

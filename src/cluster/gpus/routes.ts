@@ -41,7 +41,7 @@ const historyQuery = z.strictObject({
     .describe('Milliseconds since 1970, or a time such as 2026-01-31T12:00:00Z.'),
 });
 
-/** The endpoints of one GPU, which an external Slurm's GPUs have only in name. */
+/** Endpoints of one GPU; those of an external cluster only refuse. */
 export const gpuEndpoints = {
   history: {
     method: 'get',
@@ -76,8 +76,8 @@ export const gpuEndpoints = {
 } as const satisfies Record<string, Endpoint>;
 
 /**
- * Mounts `/gpus`: what is on them, pausing and resuming.
- * @param onWorkers what is on those of workers; undefined where there are none
+ * Mounts `/gpus`, which shows, pauses and resumes GPUs.
+ * @param onWorkers shows the GPUs of workers; undefined if no worker may join
  */
 export function gpuRoutes(api: Api, gpus: GpuService, onWorkers?: () => WorkerGpusView[]): void {
   endpoint(

@@ -22,28 +22,31 @@ export interface GpuServiceParts {
   db: Database;
   slurm: OperatorClient;
   fleet: GpuFleet;
-  /** nvidia-smi, or what stands in for it. */
+  /** Command nvidia-smi, or its stand-in. */
   smiCommand: string;
   thresholds: Thresholds;
   monitorSeconds: number;
-  /** 0: never warn. */
+  /** Minutes after which an idle job gets a warning; 0 for never. */
   idleWarnMinutes: number;
   stateFile: string;
   stateSeconds: number;
-  /** Jobs that have not ended. */
+  /** Returns the jobs that have not ended. */
   liveJobs: () => readonly GpuJob[];
   setWarning: (id: number, warning: string | null) => void;
   now: () => number;
   log: Logger;
 }
 
-/** The GPUs: what is on them, and which of them jobs are kept off, because somebody paused them or strangers use them. */
+/**
+ * The GPUs of this machine and their jobs. A GPU is closed to jobs while somebody has paused it or
+ * foreign processes use it.
+ */
 export class GpuService {
   readonly #parts: GpuServiceParts;
   readonly #monitor: Monitor;
   readonly #placeholders: Placeholders;
   readonly #file: StateFile;
-  /** One change at a time. */
+  /** Runs one change at a time. */
   readonly #inTurn = pLimit(1);
   readonly #closing = new AbortController();
   #loops: Promise<void>[] = [];
@@ -66,12 +69,15 @@ export class GpuService {
     });
   }
 
-  /** Resolves once what was paused before is held again, or Slurm was found not to answer; then goes on by itself. */
+  /**
+   * Resolves once the GPUs paused before are closed again, or Slurm did not answer; polling then
+   * continues.
+   */
   async start(): Promise<void> {
     if (this.#parts.fleet.gpus.length === 0) return;
     try {
-      // Before anything else: until then nobody knows which GPUs strangers have.
-      await this.#monitor.look();
+      // Polls first: only the poll finds the GPUs that foreign processes use.
+      await this.#monitor.poll();
       await this.#inTurn(async () => {
         await this.#readFile();
         await this.#file.write(this.#pausedIndices());
@@ -81,7 +87,7 @@ export class GpuService {
       this.#parts.log.error({ err: error }, 'looking after the GPUs failed');
     }
     this.#loops = [
-      this.#every(this.#parts.monitorSeconds, () => this.#look()),
+      this.#every(this.#parts.monitorSeconds, () => this.#poll()),
       this.#every(this.#parts.stateSeconds, () => this.#inTurn(() => this.#readFile())),
     ];
   }
@@ -91,13 +97,13 @@ export class GpuService {
     await Promise.all(this.#loops);
   }
 
-  /** Whether no job is to start on that GPU now. */
+  /** Tells whether no job may start on that GPU now. */
   isClosed = (index: number): boolean =>
     this.#monitor.closure(index) !== undefined || this.#pausedIndices().includes(index);
 
   /**
-   * Lets what runs on the GPU end, and nothing start.
-   * @throws AppError not_found, conflict when it is paused already.
+   * Lets running jobs on the GPU end, and no other start.
+   * @throws AppError not_found; conflict if it is paused already
    */
   async pause(index: number, by: string, reason: string): Promise<void> {
     this.#refuseUnknown(index);
@@ -110,14 +116,14 @@ export class GpuService {
           'conflict',
           `GPU ${index} is paused already, by ${present.paused_by} (${present.reason})`,
         );
-      // The file first: cut off here, the pause is found in it.
+      // Writes the file first: after a crash here, the pause is found in it.
       await this.#file.write([...paused.map((pause) => pause.gpu_index), index]);
       this.#insertPause(index, by, reason);
       await this.#reconcile();
     });
   }
 
-  /** @throws AppError not_found, conflict when it is not paused. */
+  /** Lets jobs start on the GPU again. @throws AppError not_found; conflict if it is not paused */
   async resume(index: number): Promise<void> {
     this.#refuseUnknown(index);
     await this.#inTurn(async () => {
@@ -129,7 +135,10 @@ export class GpuService {
     });
   }
 
-  /** @param scope whose jobs are told by name; undefined for everybody's */
+  /**
+   * Shows all GPUs.
+   * @param scope the user whose jobs are shown with names; undefined for all users
+   */
   view(scope?: string): GpusView {
     const { db, fleet } = this.#parts;
     return {
@@ -138,26 +147,33 @@ export class GpuService {
     };
   }
 
-  /** @param since milliseconds since 1970. @throws AppError not_found. */
+  /**
+   * Returns the GPU's figures since then, oldest first.
+   * @param since milliseconds since 1970
+   * @throws AppError not_found
+   */
   history(index: number, since: number): store.UsageRow[] {
     this.#refuseUnknown(index);
     return store.usageSince(this.#parts.db, index, since);
   }
 
-  /** Why a waiting job cannot start though Slurm would let it: all GPUs it could use, or too many of them, are held. */
+  /**
+   * Returns why a waiting job cannot start although Slurm would let it: too few of its possible
+   * GPUs are open.
+   */
   whyClosed(job: GpuJob): string | null {
     if (job.state !== 'PENDING' || job.gpu_shards === null) return null;
     const { gpus, shardsPerGpu } = this.#parts.fleet;
     const possible = eligibleGpus(gpus, job.request, shardsPerGpu).map((gpu) => gpu.index);
-    const held = possible.filter((index) => this.isClosed(index));
+    const closed = possible.filter((index) => this.isClosed(index));
     const needed = Math.max(1, Math.ceil(job.request.gpus));
-    if (held.length === 0 || possible.length - held.length >= needed) return null;
-    const whys = held.slice(0, 4).map((index) => this.#whyGpuClosed(index));
-    const more = held.length > 4 ? `; and ${held.length - 4} more` : '';
+    if (closed.length === 0 || possible.length - closed.length >= needed) return null;
+    const whys = closed.slice(0, 4).map((index) => this.#whyGpuClosed(index));
+    const more = closed.length > 4 ? `; and ${closed.length - 4} more` : '';
     const lead =
-      held.length === possible.length
-        ? 'waits: every GPU it could use is held back'
-        : `waits: of the GPUs it could use, too many are held back for the ${needed} it needs`;
+      closed.length === possible.length
+        ? 'waits: every GPU it could use is closed'
+        : `waits: needs ${needed} GPUs, and too many of those it could use are closed`;
     return `${lead}: ${whys.join('; ')}${more}`;
   }
 
@@ -167,23 +183,26 @@ export class GpuService {
     return `GPU ${index}: ${this.#monitor.closure(index)?.reason ?? ''}`;
   }
 
-  async #look(): Promise<void> {
-    await this.#monitor.look();
+  async #poll(): Promise<void> {
+    await this.#monitor.poll();
     this.#warnOfIdle();
     await this.#inTurn(() => this.#reconcile());
   }
 
-  /** Slurm may be away; what was decided is written down, and carried out when it is back. */
+  /**
+   * Tells Slurm which GPUs are closed. Decisions are recorded, so they are carried out later if
+   * Slurm does not answer.
+   */
   async #reconcile(): Promise<void> {
     const { fleet, log } = this.#parts;
-    const held = fleet.gpus.map((gpu) => gpu.index).filter(this.isClosed);
+    const closed = fleet.gpus.map((gpu) => gpu.index).filter(this.isClosed);
     try {
-      await this.#placeholders.reconcile(new Set(held));
+      await this.#placeholders.reconcile(new Set(closed));
       this.#slurmAnswers = true;
     } catch (error) {
       if (!(error instanceof SlurmError)) throw error;
       if (this.#slurmAnswers)
-        log.warn({ err: error, held }, 'GPUs could not be held or given back; trying again');
+        log.warn({ err: error, closed }, 'GPUs could not be closed or opened; trying again');
       this.#slurmAnswers = false;
     }
   }
@@ -207,7 +226,7 @@ export class GpuService {
   #warnOfIdle(): void {
     const { db, idleWarnMinutes: minutes, monitorSeconds, now, setWarning } = this.#parts;
     if (minutes === 0) return;
-    const times = { now: now(), idleMs: minutes * 60_000, lookMs: monitorSeconds * 1000 };
+    const times = { now: now(), idleMs: minutes * 60_000, pollMs: monitorSeconds * 1000 };
     for (const job of this.#running()) {
       const gpus = job.gpu_indices ?? [];
       const warning = idleWarning(minutes, gpus.length);
@@ -235,8 +254,8 @@ export class GpuService {
   #refuseUnknown(index: number): void {
     const { gpus } = this.#parts.fleet;
     if (gpus.some((gpu) => gpu.index === index)) return;
-    const there = gpus.length === 0 ? 'there are none here' : `there are 0 to ${gpus.length - 1}`;
-    throw new AppError('not_found', `there is no GPU ${index}; ${there}`);
+    const there = gpus.length === 0 ? 'none' : `0 to ${gpus.length - 1}`;
+    throw new AppError('not_found', `unknown GPU ${index}; available: ${there}`);
   }
 
   #every(seconds: number, act: () => Promise<void>): Promise<void> {

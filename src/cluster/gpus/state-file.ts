@@ -11,21 +11,21 @@ const schema = z.looseObject({
   paused_gpus: z.array(z.number().int()).optional(),
 });
 
-/** What changed in the file since it was last read or written. */
+/** Changes in the file since it was last read or written. */
 export interface StateChange {
   pause: number[];
   resume: number[];
 }
 
 /**
- * `gpu_scheduler_state.json`: an object whose `paused_gpus` lists the indices of paused GPUs. Who edits the list pauses and
- * resumes; what we pause and resume is written into it. Its other keys are other programs'. A file that cannot be used changes
- * nothing; {@link problem} says why.
+ * The file `gpu_scheduler_state.json`, an object whose `paused_gpus` lists the indices of paused
+ * GPUs. Editing the list pauses and resumes GPUs; the API's own pauses are written into it. Its
+ * other keys belong to other programs. An unusable file changes nothing; {@link problem} says why.
  */
 export class StateFile {
   #problem: string | null = null;
   #text: string | undefined;
-  /** The list as last read or written. */
+  /** List as last read or written. */
   #listed: number[] | undefined;
 
   constructor(
@@ -38,7 +38,10 @@ export class StateFile {
     return this.#problem;
   }
 
-  /** @param paused what is paused now, against which a file seen for the first time is held */
+  /**
+   * Reads the file, and returns how its list changed.
+   * @param paused the GPUs paused now, with which the first list is compared
+   */
   async read(paused: readonly number[]): Promise<StateChange> {
     const none = { pause: [], resume: [] };
     const text = await this.#readText();
@@ -52,7 +55,7 @@ export class StateFile {
     return change;
   }
 
-  /** Leaves a file alone that it cannot read, and one that lists just these. */
+  /** Writes the list; leaves alone an unreadable file, and a file that lists exactly these. */
   async write(paused: readonly number[]): Promise<void> {
     const text = await this.#readText();
     const isThere = text !== undefined;
@@ -74,7 +77,7 @@ export class StateFile {
 
   async #changeTo(listed: readonly number[], paused: readonly number[]): Promise<StateChange> {
     const before = this.#listed ?? paused;
-    // A file that we cannot write does not list what was paused over the API: that says nothing.
+    // A file that we cannot write does not list the API's pauses, so their absence means nothing.
     const isOurs = this.#listed !== undefined || (await isWritable(this.path));
     return {
       pause: listed.filter((index) => !before.includes(index)),
@@ -85,7 +88,7 @@ export class StateFile {
   #parse(text: string): z.infer<typeof schema> | undefined {
     let parsed: z.infer<typeof schema>;
     try {
-      // An empty file is one that somebody has just made.
+      // Somebody may have just made an empty file.
       parsed = schema.parse(text.trim() === '' ? {} : JSON.parse(text));
     } catch (error) {
       const why = error instanceof z.ZodError ? z.prettifyError(error) : (error as Error).message;
@@ -94,14 +97,14 @@ export class StateFile {
     }
     const unknown = parsed.paused_gpus?.filter((i) => i < 0 || i >= this.gpuCount) ?? [];
     if (unknown.length > 0) {
-      this.#report(`paused_gpus: there is no GPU ${unknown.slice(0, 10).join(', ')}`);
+      this.#report(`paused_gpus: unknown GPU ${unknown.slice(0, 10).join(', ')}`);
       return undefined;
     }
     this.#problem = null;
     return parsed;
   }
 
-  /** Undefined when it is not there or cannot be read, which is reported. */
+  /** Returns undefined if the file does not exist, or cannot be read, which is reported. */
   async #readText(): Promise<string | undefined> {
     try {
       return await readText(this.path);
@@ -126,11 +129,11 @@ function sameIndices(listed: readonly number[] | undefined, sorted: readonly num
 }
 
 async function readText(path: string): Promise<string> {
-  // Not to wait for a writer, should it be a pipe.
+  // O_NONBLOCK: a pipe would otherwise wait for a writer.
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     const stat = await file.stat();
-    if (!stat.isFile()) throw new Error('is no file');
+    if (!stat.isFile()) throw new Error('not a regular file');
     if (stat.size > maxBytes) throw new Error(`larger than ${maxBytes} bytes`);
     return await readAll(file);
   } finally {
@@ -153,7 +156,10 @@ async function isWritable(path: string): Promise<boolean> {
   }
 }
 
-/** Whole or not at all; where the folder is closed to us, in place, which a reader may see half-done. */
+/**
+ * Writes the file by renaming, as a whole or not at all. Without write access to the folder, writes
+ * in place, which a reader may see half-done.
+ */
 async function writeText(path: string, text: string): Promise<void> {
   const fresh = `${path}.${randomBytes(6).toString('hex')}.new`;
   try {

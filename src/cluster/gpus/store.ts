@@ -1,6 +1,6 @@
 import type { Database } from '../../db/database.js';
 
-/** Who keeps jobs off a GPU, why, and since when (milliseconds since 1970). */
+/** A pause of a GPU: by whom, why, and since when (milliseconds since 1970). */
 export interface Pause {
   gpu_index: number;
   reason: string;
@@ -16,7 +16,7 @@ export function listPauses(db: Database): Pause[] {
     .all();
 }
 
-/** @returns false when it was paused already. */
+/** Records a pause. @returns false if the GPU was paused already */
 export function insertPause(db: Database, pause: Pause): boolean {
   const { changes } = db
     .prepare(
@@ -27,12 +27,14 @@ export function insertPause(db: Database, pause: Pause): boolean {
   return changes === 1;
 }
 
-/** @returns false when it was not paused. */
+/** Deletes a pause. @returns false if the GPU was not paused */
 export function deletePause(db: Database, index: number): boolean {
   return db.prepare('DELETE FROM gpu_pauses WHERE gpu_index = ?').run(index).changes === 1;
 }
 
-/** What one GPU did at one time. Load in percent, memory in MiB, temperature in degrees Celsius. */
+/**
+ * Figures of one GPU at one time. Load in percent, memory in MiB, temperature in degrees Celsius.
+ */
 export interface UsageRow {
   at: number;
   memory_mb: number;
@@ -51,7 +53,7 @@ export function deleteUsageBefore(db: Database, at: number): void {
   db.prepare('DELETE FROM gpu_usage WHERE at < ?').run(at);
 }
 
-/** Oldest first. */
+/** Lists the GPU's figures since then, oldest first. */
 export function usageSince(db: Database, index: number, since: number): UsageRow[] {
   return db
     .prepare<[number, number], UsageRow>(
@@ -61,7 +63,10 @@ export function usageSince(db: Database, index: number, since: number): UsageRow
     .all(index, since);
 }
 
-/** The first look since then, and whether any found the GPU at work, or could not tell. Undefined without a look. */
+/**
+ * Returns the time of the first poll since then, and whether every poll found the GPU idle. An
+ * unknown load counts as busy. Returns undefined without a poll.
+ */
 export function workSince(
   db: Database,
   index: number,

@@ -5,8 +5,9 @@ import type { Pause } from './store.js';
 import { isoTime } from '../../iso-time.js';
 
 /**
- * What is on the GPUs, as the API shows it. Memory in MiB, load in percent, temperature in degrees Celsius.
- * @param scope whose jobs are told by name; undefined for everybody's
+ * Shows the GPUs and their jobs as the API does. Memory in MiB, load in percent, temperature in
+ * degrees Celsius.
+ * @param scope the user whose jobs are shown with names; undefined for all users
  */
 export function viewGpus(
   fleet: GpuFleet,
@@ -27,7 +28,7 @@ export function viewGpus(
   const gpus = fleet.gpus.map((gpu): GpuView => {
     const { index } = gpu;
     const pause = pauses.find((one) => one.gpu_index === index);
-    const held = monitor.closure(index);
+    const closure = monitor.closure(index);
     const seen = monitor.usage(index);
     const here = running.filter(({ job, on }) => (job.gpu_indices ?? on).includes(index));
     return {
@@ -38,17 +39,15 @@ export function viewGpus(
       memory_used_mb: seen?.usage.memoryUsedMb ?? null,
       load: seen?.usage.load ?? null,
       temperature: seen?.usage.temperature ?? null,
-      state: pause ? 'paused' : held ? 'held' : here.length > 0 ? 'in_use' : 'free',
+      state: pause ? 'paused' : closure ? 'held' : here.length > 0 ? 'in_use' : 'free',
       paused: pause
         ? { by: pause.paused_by, reason: pause.reason, since: isoTime(pause.paused_at) }
         : null,
-      held: held
-        ? { reason: held.reason, since: isoTime(held.since), processes: held.processes }
-        : null,
+      held: closure ? { ...closure, since: isoTime(closure.since) } : null,
       jobs: here.map(({ job, share }) => ({
         job_id: job.job_id,
         share,
-        // What others call their jobs is their business.
+        // The names of other users' jobs are private.
         ...(scope === undefined || scope === job.user
           ? { user: job.user, name: job.request.name }
           : { user: null, name: null }),

@@ -1,17 +1,17 @@
 import { z } from 'zod';
 import { timeSchema } from '../../http/times.js';
 
-/** How an SSH host was last found. */
+/** Last status of an SSH host. */
 const sshReplySchema = z.strictObject({
-  host: z.string().optional().describe('For admins alone, as the next three.'),
+  host: z.string().optional().describe('Only for admins, as are the next three.'),
   port: z.int().optional(),
   user: z.string().optional(),
   proxy_jump: z.array(z.string()).optional(),
   gpus: z.strictObject({ count: z.int(), type: z.string(), memory_gb: z.number() }),
   labels: z.record(z.string(), z.string()),
   leaving: z.boolean().describe('Whether it takes no new job.'),
-  reachable: z.boolean().nullable().describe('Null until it was looked at.'),
-  problem: z.string().nullable().describe('For admins alone.'),
+  reachable: z.boolean().nullable().describe('Null until the first check.'),
+  problem: z.string().nullable().describe('Only for admins.'),
   since: timeSchema.nullable(),
   checked_at: timeSchema.nullable(),
   disk_free_bytes: z.number().nullable(),
@@ -28,9 +28,9 @@ export const nodeReplySchema = z
     cpusAllocated: z.int(),
     memoryMb: z.number(),
     memoryAllocatedMb: z.number(),
-    gres: z.string().nullable().describe('As Slurm writes it; null for no GPU.'),
+    gres: z.string().nullable().describe('In Slurm’s format; null for no GPU.'),
     gresUsed: z.string().nullable(),
-    reason: z.string().nullable().describe('Why it is drained or down.'),
+    reason: z.string().nullable().describe('Reason why the node is drained or down.'),
     ssh: sshReplySchema.nullable().describe('For a node that stands for an SSH host.'),
   })
   .meta({ id: 'Node' });
@@ -38,7 +38,7 @@ export type NodeView = z.infer<typeof nodeReplySchema>;
 
 export const nodesReplySchema = z.strictObject({
   nodes: z.array(nodeReplySchema),
-  hosts_file_problem: z.string().nullable().describe('For admins alone.'),
+  hosts_file_problem: z.string().nullable().describe('Only for admins.'),
 });
 
 /** A partition of our own cluster. */

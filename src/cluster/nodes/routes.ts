@@ -29,8 +29,8 @@ const actions = {
 } as const;
 
 /**
- * Mounts `/nodes`: where jobs run.
- * @param own what drains nodes, and the SSH hosts; undefined over an external Slurm
+ * Mounts `/nodes`, the machines that run jobs.
+ * @param own drains nodes and knows the SSH hosts; undefined on an external cluster
  */
 export function nodeRoutes(api: Api, slurm: SlurmClient, own?: OwnNodes): void {
   const isAdmin = (res: Response) => callerOf(res).role === 'admin';
@@ -75,18 +75,14 @@ export function nodeRoutes(api: Api, slurm: SlurmClient, own?: OwnNodes): void {
         const { slurm: operator } = own;
         const known = (await asked(() => slurm.nodes())).map((node) => node.name);
         if (!known.includes(name))
-          throw new AppError(
-            'not_found',
-            `there is no node ${name}; there are ${known.join(', ')}`,
-          );
+          throw new AppError('not_found', `unknown node ${name}; available: ${known.join(', ')}`);
         await asked(() =>
           action === 'drain'
             ? operator.drainNode(name, 'drained over the API')
             : operator.resumeNode(name),
         );
         const node = (await asked(() => slurm.nodes())).find((one) => one.name === name);
-        if (node === undefined)
-          throw new AppError('not_found', `there is no node ${name} any more`);
+        if (node === undefined) throw new AppError('not_found', `node ${name} is gone`);
         return viewFor(res)(node);
       },
     );

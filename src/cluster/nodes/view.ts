@@ -5,8 +5,8 @@ import { isoTime } from '../../iso-time.js';
 import type { NodeView } from './replies.js';
 
 /**
- * A node as the API shows it; for one that stands for an SSH host also how it was last found.
- * @param showLogin whether the caller may see where and as whom it is logged in to
+ * Shows a node as the API does; for an SSH host, also its last status.
+ * @param showLogin whether the caller may see the host's address and user
  */
 export function viewNode(
   node: SlurmNode,
@@ -29,9 +29,9 @@ export function viewNode(
       gpus,
       labels,
       leaving,
-      /** Null until it was looked at. */
+      /** Null until the first check. */
       reachable: status?.ok ?? null,
-      // It may quote ssh, which names the machines on the way.
+      // The problem may quote ssh, which names the jump hosts.
       problem: showLogin ? (status?.reason ?? null) : null,
       since: status ? isoTime(status.since) : null,
       checked_at: status ? isoTime(status.checked_at) : null,

@@ -46,7 +46,7 @@ export function chooseExternalGpus(
   if (Math.ceil(gpus) > most)
     return problem(
       'gpus',
-      `${gpus} asked for, ${most} is the most a node of ${partition.name} has`,
+      `${gpus} requested; ${most} is the most a node of ${partition.name} has`,
       {
         asked: gpus,
         limit: most,
@@ -58,7 +58,7 @@ export function chooseExternalGpus(
   if (shares === 0)
     return problem(
       'gpus',
-      `${gpus} of a GPU asked for, and partition ${partition.name} gives whole ${type ?? 'GPU'}s only (its Slurm has no shards of them); ask for 1`,
+      `${gpus} of a GPU requested, but partition ${partition.name} gives only whole ${type ?? 'GPU'}s (its Slurm has no shards of them); ask for 1`,
     );
   return { gres: `shard:${named}${shares}`, gpu_shards: null };
 }

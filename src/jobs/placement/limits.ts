@@ -20,7 +20,7 @@ export function checkLimits(request: JobRequest, limits: NodeLimits): AppError |
   const over = (field: string, asked: number | string, limit: number | string, unit = '') =>
     new AppError(
       'unprocessable',
-      `${field}: ${asked} asked for, ${limit}${unit} is the most a job can have here`,
+      `${field}: ${asked} requested; ${limit}${unit} is the most a job can have here`,
       { details: { field, asked, limit } },
     );
   const maxSeconds = secondsOf(limits.maxTime);
