@@ -11,7 +11,7 @@ import { plain, say, table } from './terminal.js';
 export const gpuListSchema = gpusReplySchema.pick({ gpus: true });
 /** A worker’s GPU tells less. */
 const pausedSchema = workerGpuReplySchema.pick({ jobs: true });
-const resumedSchema = gpuReplySchema.pick({ held: true }).partial();
+const resumedSchema = gpuReplySchema.pick({ closed: true }).partial();
 
 export async function listGpus(api: Api, { json }: { json?: boolean }): Promise<void> {
   const reply = await api.get('/gpus', gpuListSchema);
@@ -32,10 +32,10 @@ export async function pauseGpu(
 }
 
 export async function resumeGpu(api: Api, index: number, node?: string): Promise<void> {
-  const { held } = await api.post(`${pathOf(index, node)}/resume`, {}, resumedSchema);
+  const { closed } = await api.post(`${pathOf(index, node)}/resume`, {}, resumedSchema);
   say(
-    held
-      ? `GPU ${index} is resumed, but still closed: ${plain(held.reason)}`
+    closed
+      ? `GPU ${index} is resumed, but still closed: ${plain(closed.reason)}`
       : `GPU ${index}${on(node)} takes jobs again`,
   );
 }
@@ -68,9 +68,9 @@ function row(gpu: GpuView): string[] {
 }
 
 function stateOf(gpu: GpuView): string {
-  const { paused, held } = gpu;
+  const { paused, closed } = gpu;
   if (paused) return `paused by ${paused.by}: ${paused.reason}`;
-  if (held) return `closed: ${held.reason}`;
+  if (closed) return `closed: ${closed.reason}`;
   return gpu.state.replaceAll('_', ' ');
 }
 

@@ -34,7 +34,7 @@ interface GpuReply {
   load: number | null;
   state: string;
   paused: { by: string; reason: string; since: string } | null;
-  held: { reason: string; processes: { pid: number; name: string; user: string }[] } | null;
+  closed: { reason: string; processes: { pid: number; name: string; user: string }[] } | null;
   jobs: { job_id: number; share: number; name: string }[];
   waiting: { job_id: number; share: number }[];
   error: { code: string; message: string };
@@ -241,15 +241,15 @@ describe('strangers', () => {
   test('on a GPU hold it back, by name, until they are gone', async () => {
     await put('gpu1.processes', `${stranger.pid},70000,miner\u001b[2J\n`);
     await put('gpu1.usage', '75000 99 88');
-    await until('it is held back', async () => (await gpu(1)).state === 'held');
+    await until('it is closed', async () => (await gpu(1)).state === 'closed');
     // Seen at once, and kept from jobs as soon as Slurm has given it to a placeholder.
     await until('the placeholder has it', () =>
       slurm('R').includes('hold RUNNING gres:shard:nvidia1:100'),
     );
-    const { held, ...shown } = await gpu(1);
+    const { closed, ...shown } = await gpu(1);
     expect(shown).toMatchObject({ memory_used_mb: 75000, load: 99, paused: null });
-    expect(held?.reason).toContain(`miner[2J (pid ${stranger.pid}, nobody)`);
-    expect(held?.processes).toEqual([
+    expect(closed?.reason).toContain(`miner[2J (pid ${stranger.pid}, nobody)`);
+    expect(closed?.processes).toEqual([
       { pid: stranger.pid, name: 'miner[2J', memory_mb: 70000, user: 'nobody' },
     ]);
     const job = await submit({ gpus: 0.5, allowed_gpus: '1', time_limit: '1' });
@@ -260,11 +260,11 @@ describe('strangers', () => {
       ),
     );
     const metrics = await stack.call('GET', '/metrics');
-    expect(metrics.text).toMatch(/^jobrunner_gpu_held{gpu="1"} 1$/m);
-    expect(metrics.text).toMatch(/^jobrunner_gpu_held{gpu="0"} 0$/m);
+    expect(metrics.text).toMatch(/^jobrunner_gpu_closed{gpu="1"} 1$/m);
+    expect(metrics.text).toMatch(/^jobrunner_gpu_closed{gpu="0"} 0$/m);
     await put('gpu1.usage', '100 3 40');
     await stack.until(job, 'RUNNING');
-    expect(await gpu(1)).toMatchObject({ state: 'in_use', held: null });
+    expect(await gpu(1)).toMatchObject({ state: 'in_use', closed: null });
     await end(job);
     await remove('gpu1.processes');
     await remove('gpu1.usage');
@@ -294,17 +294,17 @@ describe('strangers', () => {
       );
       return json.samples.filter(({ load }) => load === 100).length >= 4;
     });
-    expect(await gpu(1)).toMatchObject({ state: 'in_use', held: null });
+    expect(await gpu(1)).toMatchObject({ state: 'in_use', closed: null });
     await remove('gpu1.usage');
     await remove('gpu1.processes');
     await end(job);
   });
 
-  test('are not confused with a driver that fails: its GPUs are held back until it answers', async () => {
+  test('are not confused with a driver that fails: its GPUs are closed until it answers', async () => {
     await put('broken', '');
-    await until('all are held back', async () =>
-      (await look()).gpus.every(({ held }) =>
-        /^does not answer: NVIDIA-SMI has failed/.test(held?.reason ?? ''),
+    await until('all are closed', async () =>
+      (await look()).gpus.every(({ closed }) =>
+        /^does not answer: NVIDIA-SMI has failed/.test(closed?.reason ?? ''),
       ),
     );
     await until('placeholders have those that nobody else has a part of', () =>

@@ -216,7 +216,7 @@ describe('the monitor', () => {
     expect(reason(0)).toMatch(/cannot be seen from here/);
   });
 
-  test('a GPU that is lost, or a driver that fails, is held back in its own words', async () => {
+  test('a GPU that is lost, or a driver that fails, is closed in its own words', async () => {
     await poll();
     put('gpu0.lost', '');
     await poll(2);
@@ -253,7 +253,7 @@ describe('placeholders', () => {
     expect(missing([100], [], [100])).toEqual([]);
   });
 
-  test('the free part is held at once, and each share has one of its size waiting for it', () => {
+  test('the free part is closed at once, and each share has one of its size waiting for it', () => {
     expect(missing([30, 20], [], [])).toEqual([50, 30, 20, 100]);
     expect(missing([30, 20], [50], [30, 20, 100])).toEqual([]);
     // The job of 30 has ended: its own has started, or is about to.

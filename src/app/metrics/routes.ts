@@ -71,8 +71,8 @@ export function metricsRoutes(
   gpuGauge('jobrunner_gpu_load_ratio', 'Part of the time that the GPU works', (gpu) =>
     gpu.load === null ? null : gpu.load / 100,
   );
-  gpuGauge('jobrunner_gpu_held', '1 when no job is to start on the GPU', (gpu) =>
-    gpu.paused === null && gpu.held === null ? 0 : 1,
+  gpuGauge('jobrunner_gpu_closed', '1 when no job may start on the GPU', (gpu) =>
+    gpu.paused === null && gpu.closed === null ? 0 : 1,
   );
 
   ingestMetrics(registry, sources);

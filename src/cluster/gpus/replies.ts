@@ -16,7 +16,7 @@ const processReplySchema = z.strictObject({
   user: z.string().nullable().describe('Null if unknown.'),
 });
 
-const heldReplySchema = z.strictObject({
+const closedReplySchema = z.strictObject({
   reason: z.string(),
   since: timeSchema,
   processes: z.array(processReplySchema),
@@ -29,7 +29,7 @@ const runningReplySchema = z.strictObject({
   name: z.string().nullable().describe('Null for another user’s job.'),
 });
 
-const gpuStateSchema = z.enum(['free', 'in_use', 'paused', 'held']);
+const gpuStateSchema = z.enum(['free', 'in_use', 'paused', 'closed']);
 
 /** A GPU of this machine. Memory in MiB, load in percent, temperature in degrees Celsius. */
 export const gpuReplySchema = z
@@ -43,7 +43,7 @@ export const gpuReplySchema = z
     temperature: z.number().nullable(),
     state: gpuStateSchema,
     paused: pauseReplySchema.nullable(),
-    held: heldReplySchema.nullable().describe('The foreign use that closes the GPU to jobs.'),
+    closed: closedReplySchema.nullable().describe('The foreign use that closes the GPU to jobs.'),
     jobs: z.array(runningReplySchema),
     waiting: z.array(z.strictObject({ job_id: z.int(), share })),
     seen_at: timeSchema.nullable(),

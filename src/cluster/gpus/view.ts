@@ -39,11 +39,11 @@ export function viewGpus(
       memory_used_mb: seen?.usage.memoryUsedMb ?? null,
       load: seen?.usage.load ?? null,
       temperature: seen?.usage.temperature ?? null,
-      state: pause ? 'paused' : closure ? 'held' : here.length > 0 ? 'in_use' : 'free',
+      state: pause ? 'paused' : closure ? 'closed' : here.length > 0 ? 'in_use' : 'free',
       paused: pause
         ? { by: pause.paused_by, reason: pause.reason, since: isoTime(pause.paused_at) }
         : null,
-      held: closure ? { ...closure, since: isoTime(closure.since) } : null,
+      closed: closure ? { ...closure, since: isoTime(closure.since) } : null,
       jobs: here.map(({ job, share }) => ({
         job_id: job.job_id,
         share,
