@@ -12,20 +12,20 @@ import { until, untilTold } from './gpu-jobs.js';
 import type { LiveStack } from './live-stack.js';
 import { freePorts } from '../free-ports.js';
 import { runStackOnce } from './live-stack.js';
-import { ownedRoot, SiteApi } from './site-api.js';
-import { SiteSlurm } from './site-slurm.js';
+import { ownedRoot, ExternalApi } from './external-api.js';
+import { ExternalCluster } from './external-cluster.js';
 
-let site: SiteSlurm;
-let api: SiteApi;
+let cluster: ExternalCluster;
+let api: ExternalApi;
 
 beforeAll(async () => {
-  site = await SiteSlurm.start();
-  api = new SiteApi(site);
+  cluster = await ExternalCluster.start();
+  api = new ExternalApi(cluster);
   await api.putGoodToken();
 });
 
 afterAll(async () => {
-  await site?.remove();
+  await cluster?.remove();
 });
 
 /** Starts the API, and removes it again. */
@@ -53,7 +53,7 @@ describe('over slurmrestd', () => {
     [
       'an expired token',
       async () => {
-        const token = await site.token('runner', 1);
+        const token = await cluster.token('runner', 1);
         const claims = JSON.parse(
           Buffer.from(token.split('.')[1] ?? '', 'base64url').toString(),
         ) as { exp: number };
@@ -84,10 +84,10 @@ describe('over slurmrestd', () => {
   );
 
   test('while it is down jobs wait, and go once when it is back', async () => {
-    await site.stop('slurmrestd');
+    await cluster.stop('slurmrestd');
     const waiting = await submit();
     expect(waiting.status).toBe(202);
-    await site.startRest();
+    await cluster.startRest();
     expect(await rest.finish(waiting.json.job_id)).toMatchObject({ log: 'once\n' });
   });
 
@@ -101,7 +101,7 @@ describe('over slurmrestd', () => {
   });
 
   test('it is asked at a socket', async () => {
-    const settings = { ...api.viaRest(), JR_SLURMRESTD_URL: `unix:${site.restSocket}` };
+    const settings = { ...api.viaRest(), JR_SLURMRESTD_URL: `unix:${cluster.restSocket}` };
     await withStack(settings, async (stack) => {
       expect(await stack.shell('id -un')).toMatchObject({ log: 'runner\n', status: 'COMPLETED' });
     });
@@ -119,7 +119,7 @@ describe('over slurmrestd', () => {
     };
     const proxy = createPlainServer((req, res) => {
       const headers = { ...req.headers, connection: 'keep-alive' };
-      const url = site.restUrl + (req.url ?? '/');
+      const url = cluster.restUrl + (req.url ?? '/');
       const passed = request(url, { method: req.method, headers, agent: false }, (reply) => {
         const told = readText(reply).then((text) => (req.method === 'GET' ? change(text) : text));
         told.then(
@@ -141,7 +141,7 @@ describe('over slurmrestd', () => {
         await stack.until(odd.job_id, 'RUNNING');
         strange = odd.slurm_job_id;
         writeFileSync(join(stack.root, 'results', String(odd.job_id), 'end'), '');
-        const inSlurm = () => site.command('squeue', '-h', '-j', String(strange), '-o', '%T');
+        const inSlurm = () => cluster.command('squeue', '-h', '-j', String(strange), '-o', '%T');
         await until('it has ended', async () => (await inSlurm()) === '');
         expect(await stack.shell('true')).toMatchObject({ status: 'COMPLETED' });
         await until('it is told of', () => stack.stderr.includes('job_state'));
@@ -158,7 +158,7 @@ describe('over slurmrestd', () => {
   });
 
   test('it is asked behind TLS, of a server whose certificate holds, and of no other', async () => {
-    const [key, cert] = [join(site.root, 'tls.key'), join(site.root, 'tls.crt')];
+    const [key, cert] = [join(cluster.root, 'tls.key'), join(cluster.root, 'tls.crt')];
     execFileSync(
       'openssl',
       [
@@ -170,7 +170,7 @@ describe('over slurmrestd', () => {
     const proxy = createServer({ key: readFileSync(key), cert: readFileSync(cert) }, (req, res) => {
       const { method, headers } = req;
       const options = { method, headers: { ...headers, connection: 'keep-alive' }, agent: false };
-      const passed = request(site.restUrl + (req.url ?? '/'), options, (reply) => {
+      const passed = request(cluster.restUrl + (req.url ?? '/'), options, (reply) => {
         res.writeHead(reply.statusCode ?? 500, reply.headers);
         reply.pipe(res);
       });
@@ -195,7 +195,7 @@ describe('over slurmrestd', () => {
 });
 
 describe('with JR_SLURM_USER, by sudo', () => {
-  const rule = () => join('/etc/sudoers.d', basename(site.root));
+  const rule = () => join('/etc/sudoers.d', basename(cluster.root));
   let stack: LiveStack;
 
   beforeAll(async () => {
@@ -243,7 +243,7 @@ describe('with JR_SLURM_USER, by sudo', () => {
     const act = async (what: string) =>
       (await stack.call('POST', `/jobs/${job.job_id}/${what}`)).status;
     const inSlurm = () =>
-      site.command('squeue', '-h', '-j', String(job.slurm_job_id), '-o', '%u %T %r %y');
+      cluster.command('squeue', '-h', '-j', String(job.slurm_job_id), '-o', '%u %T %r %y');
     expect(await act('requeue')).toBe(200);
     await stack.until(job.job_id, 'PENDING');
     expect(await act('hold')).toBe(200);

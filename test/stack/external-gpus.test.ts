@@ -3,27 +3,27 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { until, untilTold } from './gpu-jobs.js';
 import type { LiveStack } from './live-stack.js';
-import { SiteApi } from './site-api.js';
-import { mixedSite } from './site-plan.js';
-import { SiteSlurm } from './site-slurm.js';
+import { ExternalApi } from './external-api.js';
+import { mixedPlan } from './external-plan.js';
+import { ExternalCluster } from './external-cluster.js';
 
-let site: SiteSlurm;
+let cluster: ExternalCluster;
 let stacks: Record<string, LiveStack>;
 
 beforeAll(async () => {
-  site = await SiteSlurm.start(mixedSite);
-  const api = new SiteApi(site);
+  cluster = await ExternalCluster.start(mixedPlan);
+  const api = new ExternalApi(cluster);
   await api.putGoodToken();
   stacks = await api.startBothWays();
 });
 
 afterAll(async () => {
   await Promise.all(Object.values(stacks ?? {}).map((stack) => stack.remove()));
-  await site?.remove();
+  await cluster?.remove();
 });
 
 describe.each(['commands', 'rest'])(
-  'over the %s of a site without accounting, with GPUs of several types and shares of them',
+  'over the %s of an external cluster without accounting, with GPUs of several types and shares of them',
   (way) => {
     const stack = () => stacks[way] as LiveStack;
     const slow = async (fields: object) => {
@@ -121,7 +121,7 @@ describe.each(['commands', 'rest'])(
       for (const one of [id, failing.json.job_id])
         writeFileSync(join(stack().root, 'results', String(one), 'end'), '');
       const live = () =>
-        site.command('squeue', '-h', '-u', way === 'rest' ? 'runner' : 'jobrunner');
+        cluster.command('squeue', '-h', '-u', way === 'rest' ? 'runner' : 'jobrunner');
       await until('they have ended', async () => (await live()) === '');
       await stack().up();
       expect(await stack().finish(id)).toMatchObject({ status: 'COMPLETED', exit_code: 0 });

@@ -6,12 +6,12 @@ import { join } from 'node:path';
 import { alternatingLines, printAlternating } from '../alternating-lines.js';
 import { until, untilTold } from './gpu-jobs.js';
 import type { JobReply, LiveStack } from './live-stack.js';
-import { SiteApi } from './site-api.js';
-import { namesOfOurs } from './site-plan.js';
-import { SiteSlurm } from './site-slurm.js';
+import { ExternalApi } from './external-api.js';
+import { namesOfOurs } from './external-plan.js';
+import { ExternalCluster } from './external-cluster.js';
 
-let site: SiteSlurm;
-let api: SiteApi;
+let cluster: ExternalCluster;
+let api: ExternalApi;
 let stacks: Record<string, LiveStack>;
 
 const slow = (stack: LiveStack, fields: object = {}) =>
@@ -20,15 +20,15 @@ const tellToEnd = (stack: LiveStack, id: number) =>
   writeFileSync(join(stack.root, 'results', String(id), 'end'), '');
 
 beforeAll(async () => {
-  site = await SiteSlurm.start();
-  api = new SiteApi(site);
+  cluster = await ExternalCluster.start();
+  api = new ExternalApi(cluster);
   await api.putGoodToken();
   stacks = await api.startBothWays();
 });
 
 afterAll(async () => {
   await Promise.all(Object.values(stacks ?? {}).map((stack) => stack.remove()));
-  await site?.remove();
+  await cluster?.remove();
 });
 
 describe.each([
@@ -101,7 +101,7 @@ describe.each([
         }),
       });
     const inSlurm = () =>
-      site.command('squeue', '-h', '-j', String(second.slurm_job_id), '-O', 'Nice:12,Reason:20');
+      cluster.command('squeue', '-h', '-j', String(second.slurm_job_id), '-O', 'Nice:12,Reason:20');
     expect(await inSlurm()).toMatch(/^700 /);
     expect((await act('hold')).status).toBe(200);
     expect(await inSlurm()).toMatch(/JobHeldUser/);
@@ -130,7 +130,7 @@ describe.each([
   });
 
   test('others’ jobs of the external cluster are neither shown nor touched, and ours are the external cluster’s to see', async () => {
-    const theirs = await site.command(
+    const theirs = await cluster.command(
       ...['sbatch', '--parsable', '--uid=runner', '-p', 'all', '--mem=50', '-o', '/dev/null'],
       ...['--wrap', 'sleep 300'],
     );
@@ -140,8 +140,10 @@ describe.each([
     expect(json.jobs.map((job) => job.slurm_job_id)).not.toContain(Number(theirs));
     tellToEnd(stack(), ours.job_id);
     await stack().finish(ours.job_id);
-    expect(await site.command('squeue', '-h', '-j', theirs, '-o', '%T')).toMatch(/RUNNING|PENDING/);
-    await site.command('scancel', theirs);
+    expect(await cluster.command('squeue', '-h', '-j', theirs, '-o', '%T')).toMatch(
+      /RUNNING|PENDING/,
+    );
+    await cluster.command('scancel', theirs);
   });
 });
 
@@ -190,9 +192,9 @@ describe('whichever way', () => {
       const { json: job } = await slow(stack(), { partition, timeout: 60 });
       await stack().until(job.job_id, 'RUNNING');
       const id = String(job.slurm_job_id);
-      const listed = await site.command('squeue', '-h', '-j', id, '-o', '%P %l %u');
+      const listed = await cluster.command('squeue', '-h', '-j', id, '-o', '%P %l %u');
       const { text: script } = await stack().call('GET', `/jobs/${job.job_id}/script`);
-      const batch = await site.command('scontrol', 'write', 'batch_script', id, '-');
+      const batch = await cluster.command('scontrol', 'write', 'batch_script', id, '-');
       expect(batch.trim()).toBe(script.trim());
       const requeued = await stack().call('POST', `/jobs/${job.job_id}/requeue`);
       const cancelled = await stack().call('POST', `/jobs/${job.job_id}/cancel`);
@@ -220,19 +222,19 @@ describe('whichever way', () => {
   });
 
   test('while the external cluster’s slurmctld is away jobs are taken, and handed over once when it is back', async () => {
-    await site.stop('slurmctld');
+    await cluster.stop('slurmctld');
     const command = 'echo once >>n; cat n';
     const waiting = await Promise.all(
       ways().map((one) => one.submit({ command_key: 'shell', command })),
     );
     expect(waiting.map(({ status }) => status)).toEqual([202, 202]);
-    await site.startController();
+    await cluster.startController();
     const jobs = await Promise.all(
       ways().map((one, at) => one.finish(waiting[at]?.json.job_id ?? 0)),
     );
     const own = ways().map((one, at) => join(one.root, 'results', String(jobs[at]?.job_id)));
     for (const job of jobs) expect(job).toMatchObject({ status: 'COMPLETED', log: 'once\n' });
-    const listed = await site.command('squeue', '-h', '-t', 'all', '-O', 'WorkDir:200');
+    const listed = await cluster.command('squeue', '-h', '-t', 'all', '-O', 'WorkDir:200');
     const folders = listed.split('\n').map((line) => line.trim());
     expect(folders.filter((folder) => own.includes(folder)).sort()).toEqual([...own].sort());
   });
@@ -247,32 +249,32 @@ describe('whichever way', () => {
       }),
     );
     await Promise.all(ways().map((one) => one.down()));
-    await site.rememberFor(2);
+    await cluster.rememberFor(2);
     for (const [at, one] of ways().entries()) {
       const [, again, waiting] = (jobs[at] ?? []).map((job) => String(job.slurm_job_id));
       tellToEnd(one, jobs[at]?.[0]?.job_id ?? 0);
       // Two that by time accounting does not list: they would have been eligible only in a while.
-      await site.command('scontrol', 'update', `JobId=${waiting}`, 'StartTime=now+1hour');
-      await site.command('scontrol', 'update', `JobId=${again}`, 'Requeue=1');
-      await site.command('scontrol', 'requeue', again ?? '');
-      const state = () => site.command('squeue', '-h', '-j', again ?? '', '-o', '%T');
+      await cluster.command('scontrol', 'update', `JobId=${waiting}`, 'StartTime=now+1hour');
+      await cluster.command('scontrol', 'update', `JobId=${again}`, 'Requeue=1');
+      await cluster.command('scontrol', 'requeue', again ?? '');
+      const state = () => cluster.command('squeue', '-h', '-j', again ?? '', '-o', '%T');
       await until('it is queued again', async () => (await state()) === 'PENDING');
-      await site.command('scancel', waiting ?? '', again ?? '');
+      await cluster.command('scancel', waiting ?? '', again ?? '');
     }
     const numbers = jobs.flat().map((job) => String(job.slurm_job_id));
     await until('they are forgotten', async () => {
-      const known = (await site.command('squeue', '-h', '-t', 'all', '-o', '%i')).split('\n');
+      const known = (await cluster.command('squeue', '-h', '-t', 'all', '-o', '%i')).split('\n');
       return !numbers.some((number) => known.includes(number));
     });
-    await site.rememberFor(300);
-    await site.stop('slurmdbd');
+    await cluster.rememberFor(300);
+    await cluster.stop('slurmdbd');
     await Promise.all(ways().map((one) => one.up()));
     for (const one of ways()) {
       const { status, json } = await one.call('GET', '/health');
       expect([status, json]).toMatchObject([200, { status: 'degraded', slurmdbd: 'down' }]);
       await until('accounting was asked in vain', () => one.stderr.includes('slurmdbd does not'));
     }
-    await site.startAccounting();
+    await cluster.startAccounting();
     for (const [at, one] of ways().entries()) {
       const ids = (jobs[at] ?? []).map((job) => job.job_id);
       const found = await Promise.all(ids.map((id) => one.finish(id)));
@@ -297,9 +299,9 @@ describe('whichever way', () => {
 });
 
 test('nothing was written to the external cluster’s configuration', async () => {
-  const conf = await readFile(site.slurmConf, 'utf8');
+  const conf = await readFile(cluster.slurmConf, 'utf8');
   expect(conf).not.toMatch(/jr-test-.*results|jobrunner:/);
-  expect(await site.command('sacctmgr', '-nP', 'list', 'account', 'format=account')).not.toMatch(
+  expect(await cluster.command('sacctmgr', '-nP', 'list', 'account', 'format=account')).not.toMatch(
     /jr-/,
   );
 });

@@ -8,7 +8,7 @@ import { execa } from 'execa';
 import { until } from './gpu-jobs.js';
 import { freePorts } from '../free-ports.js';
 import { makeRoot } from './live-stack.js';
-import { siteFiles, usualSite, type SitePlan, type SitePorts } from './site-plan.js';
+import { configFiles, usualPlan, type ClusterPlan, type ClusterPorts } from './external-plan.js';
 
 const numberOf = (flag: '-u' | '-g', user: string) =>
   Number(execFileSync('id', [flag, user], { encoding: 'utf8' }));
@@ -16,26 +16,26 @@ const numberOf = (flag: '-u' | '-g', user: string) =>
 /** Files that stand for GPUs. */
 const gpuFiles = 5;
 
-/** A Slurm as a site would run it, with nothing of ours in it, and slurmrestd. */
-export class SiteSlurm {
+/** A Slurm with slurmrestd as others would run it, without any part of JobRunner. */
+export class ExternalCluster {
   readonly #running = new Map<string, ChildProcess>();
 
   private constructor(
     readonly root: string,
-    private readonly ports: SitePorts,
-    private readonly plan: SitePlan,
+    private readonly ports: ClusterPorts,
+    private readonly plan: ClusterPlan,
   ) {}
 
-  static async start(plan: SitePlan = usualSite): Promise<SiteSlurm> {
+  static async start(plan: ClusterPlan = usualPlan): Promise<ExternalCluster> {
     const [ctld = 0, dbd = 0, rest = 0, ...nodes] = await freePorts(3 + plan.nodes.length);
-    const site = new SiteSlurm(await makeRoot(), { ctld, dbd, rest, nodes }, plan);
+    const cluster = new ExternalCluster(await makeRoot(), { ctld, dbd, rest, nodes }, plan);
     try {
-      await site.#up();
+      await cluster.#up();
     } catch (error) {
-      await site.remove();
+      await cluster.remove();
       throw error;
     }
-    return site;
+    return cluster;
   }
 
   get slurmConf(): string {
@@ -50,7 +50,7 @@ export class SiteSlurm {
     return join(this.root, 'rest-run', 'socket');
   }
 
-  /** Runs one of the site's commands as root. @returns what it printed. */
+  /** Runs one of the cluster's commands as root. @returns its output */
   async command(name: string, ...args: string[]): Promise<string> {
     const env = { PATH: '/usr/bin:/bin:/usr/sbin', SLURM_CONF: this.slurmConf };
     return (await execa(name, args, { env, extendEnv: false })).stdout;
@@ -82,7 +82,8 @@ export class SiteSlurm {
   async startRest(): Promise<void> {
     const listen = [`127.0.0.1:${this.ports.rest}`, `unix:${this.restSocket}`];
     await rm(this.restSocket, { force: true });
-    // 22.05 does not start with a plugin for an accounting that is not there; later ones leave it out by themselves.
+    // 22.05 does not start with a plugin for missing accounting; later versions leave it out by
+    // themselves.
     const isOld = (await this.command('slurmrestd', '-V')).includes(' 22.05');
     const plugins = isOld && !this.plan.hasAccounting ? ['-s', 'v0.0.38'] : [];
     const command = [
@@ -94,7 +95,7 @@ export class SiteSlurm {
       ...plugins,
       ...listen,
     ];
-    // Whoever asks brings a token: it has none of its own that would do.
+    // Every request brings a token: slurmrestd has none that would do.
     this.#launch('slurmrestd', 'nobody', command, { SLURM_JWT: 'daemon' });
     await until('slurmrestd answers', () =>
       fetch(`${this.restUrl}/openapi/v3`).then(
@@ -102,11 +103,11 @@ export class SiteSlurm {
         () => false,
       ),
     );
-    // Whoever may write to it may ask; what then counts is the token.
+    // Anyone who may write to the socket may ask; only the token counts.
     await chmod(this.restSocket, 0o666);
   }
 
-  /** Lets slurmctld forget jobs so soon after their end. @param seconds 300 unless told */
+  /** Sets how soon slurmctld forgets ended jobs. @param seconds 300 by default */
   async rememberFor(seconds: number): Promise<void> {
     const conf = await readFile(this.slurmConf, 'utf8');
     const others = conf.replace(/^MinJobAge=.*\n/m, '');
@@ -124,7 +125,7 @@ export class SiteSlurm {
   }
 
   async remove(): Promise<void> {
-    // What a test that failed has left running would outlive its slurmd.
+    // Jobs that a failed test left running would outlive their slurmd.
     const jobs = () => this.command('squeue', '-hao', '%i');
     if (this.#running.has('slurmctld') && (await this.#answers('scontrol', 'ping'))) {
       for (const id of (await jobs()).split('\n').filter((line) => line !== ''))
@@ -207,7 +208,7 @@ export class SiteSlurm {
     own('jwt.key', randomBytes(32), 'slurm');
     for (let gpu = 0; gpu < gpuFiles; gpu++) own(`gpu${gpu}`, '', 'root', 0o666);
     own('cgroup.conf', '', 'root', 0o644);
-    const files = siteFiles(root, this.ports, this.plan);
+    const files = configFiles(root, this.ports, this.plan);
     own('slurm.conf', files.slurmConf, 'root', 0o644);
     own('gres.conf', files.gresConf, 'root', 0o644);
     own('slurmdbd.conf', files.slurmdbdConf, 'slurm');

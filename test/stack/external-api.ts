@@ -2,9 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { chownSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LiveStack, makeRoot } from './live-stack.js';
-import type { SiteSlurm } from './site-slurm.js';
+import type { ExternalCluster } from './external-cluster.js';
 
-/** What a live stack of our own would be told, and a site's must not be. */
+/** Settings of our own live stack that the API on an external cluster must not get. */
 const common = {
   JR_SIMULATE_GPUS: '',
   JR_NUM_CPUS: '',
@@ -12,7 +12,7 @@ const common = {
   JR_SLURM_MODE: 'external',
 };
 
-/** A folder as somebody gives it to the API's user. */
+/** Makes a folder that belongs to the API's user. */
 export async function ownedRoot(): Promise<string> {
   const root = await makeRoot();
   const idOf = (flag: string) =>
@@ -21,12 +21,12 @@ export async function ownedRoot(): Promise<string> {
   return root;
 }
 
-/** The API over a site, in each of the ways there. */
-export class SiteApi {
-  constructor(readonly site: SiteSlurm) {}
+/** Settings of the API on an external cluster, for both kinds of access. */
+export class ExternalApi {
+  constructor(readonly cluster: ExternalCluster) {}
 
   get tokenFile(): string {
-    return join(this.site.root, 'token');
+    return join(this.cluster.root, 'token');
   }
 
   putToken(token: string): void {
@@ -34,17 +34,17 @@ export class SiteApi {
   }
 
   async putGoodToken(): Promise<void> {
-    this.putToken(await this.site.token('runner'));
+    this.putToken(await this.cluster.token('runner'));
   }
 
   viaCommands(): Record<string, string> {
-    return { ...common, JR_SLURM_CONF: this.site.slurmConf, JR_SLURM_ACCOUNT: 'phys' };
+    return { ...common, JR_SLURM_CONF: this.cluster.slurmConf, JR_SLURM_ACCOUNT: 'phys' };
   }
 
   viaRest(): Record<string, string> {
     return {
       ...common,
-      JR_SLURMRESTD_URL: this.site.restUrl,
+      JR_SLURMRESTD_URL: this.cluster.restUrl,
       JR_SLURM_JWT_FILE: this.tokenFile,
       JR_SLURM_GROUP: 'runner',
       JR_SLURM_PARTITION: 'cpu',
@@ -55,7 +55,7 @@ export class SiteApi {
     return LiveStack.start({ ...settings, JR_ROOT: await ownedRoot() });
   }
 
-  /** One that asks the site by its commands, and one that asks slurmrestd. */
+  /** Starts one API that uses the cluster's commands, and one that uses slurmrestd. */
   async startBothWays(): Promise<{ commands: LiveStack; rest: LiveStack }> {
     const [commands, rest] = await Promise.all([
       this.start(this.viaCommands()),

@@ -1,24 +1,27 @@
-/** What a site has. */
-export interface SitePlan {
-  nodes: SiteNode[];
+/** Nodes, partitions and accounting of an external cluster. */
+export interface ClusterPlan {
+  nodes: PlannedNode[];
   /** Lines of slurm.conf without `PartitionName=`; one of them is the default. */
   partitions: string[];
   hasAccounting: boolean;
 }
 
-interface SiteNode {
+interface PlannedNode {
   name: string;
-  /** As slurm.conf says it. */
+  /** Text of the node in slurm.conf. */
   has: string;
-  /** Lines of gres.conf without the node; `gpu0` and the like stand for files that are there. */
+  /** Lines of gres.conf without the node; `gpu0` and the like stand for existing files. */
   gres?: string[];
 }
 
-/** Partitions that mean something else in a cluster of our own. */
+/** Partitions whose names mean something else in our own cluster. */
 export const namesOfOurs = ['main', 'ssh', 'any', 'workers'];
 
-/** A node with two whole GPUs of a type and no shards, and one without; accounting that keeps no comments. */
-export const usualSite: SitePlan = {
+/**
+ * One node with two whole GPUs of a type and no shards, and one without GPUs; accounting keeps no
+ * comments.
+ */
+export const usualPlan: ClusterPlan = {
   nodes: [
     {
       name: 'g1',
@@ -36,8 +39,11 @@ export const usualSite: SitePlan = {
   hasAccounting: true,
 };
 
-/** GPUs of several types on one node, each cut into another number of shares; some of no type on the other; no accounting. */
-export const mixedSite: SitePlan = {
+/**
+ * One node with GPUs of several types, each with another number of shards; one with GPUs of no
+ * type; no accounting.
+ */
+export const mixedPlan: ClusterPlan = {
   nodes: [
     {
       name: 'm1',
@@ -58,16 +64,16 @@ export const mixedSite: SitePlan = {
   hasAccounting: false,
 };
 
-export interface SitePorts {
+export interface ClusterPorts {
   ctld: number;
   dbd: number;
   rest: number;
-  /** In the order of the nodes. */
+  /** Ports in the order of the nodes. */
   nodes: number[];
 }
 
-/** The site's configuration files. @param root its folder */
-export function siteFiles(root: string, ports: SitePorts, plan: SitePlan) {
+/** Writes the cluster's configuration files. @param root folder of the cluster */
+export function configFiles(root: string, ports: ClusterPorts, plan: ClusterPlan) {
   const common = [
     'SlurmUser=slurm',
     'AuthType=auth/munge',
@@ -99,7 +105,7 @@ export function siteFiles(root: string, ports: SitePorts, plan: SitePlan) {
     'SlurmdParameters=config_overrides',
     'ReturnToService=2',
     'KillWait=2',
-    // Jobs start when there is room, not up to 3 s later: nothing here is about a busy site's sparing itself.
+    // Jobs start as soon as there is room, not up to 3 s later as on a busy cluster.
     'SchedulerParameters=batch_sched_delay=0,sched_min_interval=0,bf_interval=1',
     'SelectType=select/cons_tres',
     'SelectTypeParameters=CR_Core_Memory',
