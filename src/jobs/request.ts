@@ -22,8 +22,8 @@ export const prioritySchema = number(
   z
     .number({ error: 'expected a whole number' })
     .int('expected a whole number')
-    .min(priorityRange.least)
-    .max(priorityRange.most),
+    .min(priorityRange.min)
+    .max(priorityRange.max),
 );
 
 /**
@@ -65,7 +65,7 @@ export const submitSchema = z.strictObject({
     .optional()
     .describe('A model whose need decides `gpus`; by default the one after `--llm` in `args`'),
   priority: prioritySchema
-    .default(priorityRange.usual)
+    .default(priorityRange.default)
     .describe('0 to 1000; jobs with lower numbers start first'),
   conda_env: z
     .string()

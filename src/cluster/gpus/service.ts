@@ -84,7 +84,7 @@ export class GpuService {
         await this.#reconcile();
       });
     } catch (error) {
-      this.#parts.log.error({ err: error }, 'looking after the GPUs failed');
+      this.#parts.log.error({ err: error }, 'could not check the GPUs');
     }
     this.#loops = [
       this.#every(this.#parts.monitorSeconds, () => this.#poll()),
@@ -260,7 +260,7 @@ export class GpuService {
 
   #every(seconds: number, act: () => Promise<void>): Promise<void> {
     return every(seconds * 1000, this.#closing.signal, act, (error) => {
-      this.#parts.log.error({ err: error }, 'looking after the GPUs failed');
+      this.#parts.log.error({ err: error }, 'could not check the GPUs');
     });
   }
 }

@@ -1,5 +1,5 @@
 /** Range of a job's priority; lower runs first. */
-export const priorityRange = { least: 0, most: 1000, usual: 100 } as const;
+export const priorityRange = { min: 0, max: 1000, default: 100 } as const;
 
 /**
  * Converts a priority to a nice value. `priority/basic` gives each job one less than the job
