@@ -9,17 +9,17 @@ flock 9
 # numbers are fixed, since Slurm and the files in a volume know users by number, and workers need
 # the same. They count downwards from the last number of ordinary users: useradd continues after the
 # highest number, and starts again below when that is the last.
-most=${JR_JOB_USERS:-100} last=60000
-[[ $most =~ ^[1-9][0-9]{0,2}$ ]] || { echo 'JR_JOB_USERS: expected 1 to 999, the number of users besides the owner' >&2; exit 2; }
+max=${JR_JOB_USERS:-100} last=60000
+[[ $max =~ ^[1-9][0-9]{0,2}$ ]] || { echo 'JR_JOB_USERS: expected 1 to 999, the number of users besides the owner' >&2; exit 2; }
 # Finds obstacles before anything is made: other users with one of these numbers or groups, or one
 # of these names without a group of its own.
 for database in passwd group; do
-  getent "$database" | awk -F: -v last="$last" -v most="$most" -v database="$database" '
-    function is_taken(number) { return number > last - most && number <= last }
+  getent "$database" | awk -F: -v last="$last" -v max="$max" -v database="$database" '
+    function is_taken(number) { return number > last - max && number <= last }
     { is_user = database == "passwd" }
     $1 ~ /^jr-job[1-9][0-9]*$/ ? is_user && $3 != $4 : is_taken($3) || (is_user && is_taken($4)) { print "/etc/" database ": " $0 }'
 done | { ! grep . >&2; } || {
-  echo "in the way: jr-job1 to jr-job$most are to be the users and groups $last down to $((last + 1 - most)); give those above other numbers" >&2
+  echo "in the way: jr-job1 to jr-job$max are to be the users and groups $last down to $((last + 1 - max)); give those above other numbers" >&2
   exit 1
 }
 
@@ -59,7 +59,7 @@ member jr-remote jr-owner
 # Slurm. Without subordinate ids for user namespaces: nobody could reach a process or a file of such
 # an id.
 install -d -m 0755 /home/jr-jobs
-for ((n = 1; n <= most; n++)); do
+for ((n = 1; n <= max; n++)); do
   name=jr-job$n id=$((last + 1 - n)) home=/home/jr-jobs/$n
   if ! getent passwd "$name" >/dev/null; then
     getent group "$name" >/dev/null || groupadd --gid "$id" "$name"

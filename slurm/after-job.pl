@@ -1,7 +1,7 @@
 #!/usr/bin/perl -w
-# slurm/epilog.sh runs this as root: USER GROUP FOLDER JOB SLURM_CONF SCREENS. It works with the
-# rights of the job's user: it ends processes that the job left behind, opens its files to their
-# group, and removes its screen's socket. It uses only perl modules that every Debian has.
+# slurm/epilog.sh runs this as root: USER GROUP FOLDER JOB SLURM_CONF SCREENS. With the rights
+# of the job's user, it ends processes that the job left behind, opens its files to their group, and
+# removes its screen's socket. It uses only perl modules that every Debian has.
 # -w: the module of warnings takes as long to load as everything this script does.
 use strict;
 

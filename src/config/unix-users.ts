@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 export const OWNER_UNIX_USER = 'runner';
 
 /** The most that docker/make-users.sh makes besides the owner's. */
-export const MOST_JOB_USERS = 999;
+export const MAX_JOB_USERS = 999;
 
 /** Returns the name of a Unix user for another user's jobs. @param number from 1 */
 export const unixUserName = (number: number) => `jr-job${number}`;

@@ -2,7 +2,7 @@ import { BOX_OWNER } from '../auth/caller.js';
 import type { Database } from '../db/database.js';
 import { AppError } from '../errors.js';
 import {
-  MOST_JOB_USERS,
+  MAX_JOB_USERS,
   OWNER_UNIX_USER,
   unixUserName,
   type UnixUser,
@@ -10,9 +10,9 @@ import {
 
 /** @param number of the Unix user that there is not */
 function remedyFor(number: number): string {
-  return number > MOST_JOB_USERS
-    ? `there can be no more than ${MOST_JOB_USERS}`
-    : `its administrator starts JobRunner with JR_JOB_USERS=${Math.min(number + 99, MOST_JOB_USERS)}, workers too`;
+  return number > MAX_JOB_USERS
+    ? `there can be no more than ${MAX_JOB_USERS}`
+    : `its administrator starts JobRunner with JR_JOB_USERS=${Math.min(number + 99, MAX_JOB_USERS)}, workers too`;
 }
 
 /**

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { openDatabase, type Database } from '../../src/db/database.js';
 import { JobUsers } from '../../src/jobs/job-users.js';
-import { MOST_JOB_USERS, unixUserName, type UnixUser } from '../../src/config/unix-users.js';
+import { MAX_JOB_USERS, unixUserName, type UnixUser } from '../../src/config/unix-users.js';
 
 let db: Database;
 
@@ -35,8 +35,8 @@ test('when all have been given away, the remedy is a setting with room for a hun
 });
 
 test('there is none where there can be no more', () => {
-  give(MOST_JOB_USERS);
-  expect(() => usersOf(MOST_JOB_USERS).of('alice')).toThrow(/: there can be no more than 999$/);
+  give(MAX_JOB_USERS);
+  expect(() => usersOf(MAX_JOB_USERS).of('alice')).toThrow(/: there can be no more than 999$/);
 });
 
 test('who was given one finds it again, or hears what brings it back where it is not made any more', () => {

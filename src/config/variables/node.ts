@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { MOST_JOB_USERS } from '../unix-users.js';
+import { MAX_JOB_USERS } from '../unix-users.js';
 import { flag, port, timeLimit, wholeNumber } from '../kinds.js';
 
 /** Node resources and cluster. */
@@ -24,7 +24,7 @@ export const nodeVariables = {
   JR_USE_CGROUPS: flag('0').meta({
     description: 'Limit jobs to their memory and devices with cgroups (needs writable cgroups)',
   }),
-  JR_JOB_USERS: wholeNumber(1, MOST_JOB_USERS).default(100).meta({
+  JR_JOB_USERS: wholeNumber(1, MAX_JOB_USERS).default(100).meta({
     description:
       'Unix users for jobs besides the owner’s; each start makes the missing ones and removes none',
   }),

@@ -130,9 +130,9 @@ export function keepSecrets(
 const setGroupId = 0o2000;
 
 /**
- * Gives job folders from before each user had a group to the owner's group; the folder above then
- * handed its own group on. jr-remote's stay: the owner's jobs could put links in the way of one
- * that an SSH host still runs.
+ * Gives job folders to the owner's group that date from before each user had a group, when the
+ * folder above handed its own group on. jr-remote's folders stay: the owner's jobs could put links
+ * in the way of a job that still runs on an SSH host.
  */
 function giveToOwner(path: string, { runner, jobsGroup }: UnixUsers): void {
   if (!existsSync(path) || (statSync(path).mode & setGroupId) === 0) return;

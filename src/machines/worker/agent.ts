@@ -163,7 +163,7 @@ class WorkerAgent {
       const body = JSON.stringify({ message: message.slice(0, 2000) });
       await this.#link
         .call('POST', `/workers/jobs/${id}/problem`, { body })
-        .catch((err: unknown) => this.#log.warn({ err }, 'the controller was not told'));
+        .catch((err: unknown) => this.#log.warn({ err }, 'the report to the controller failed'));
     }
     const dataset = this.#preparing.get(id) ?? null;
     this.#deliver({ job_id: id, slurm_job_id, ended: false, archive: null, dataset });

@@ -16,9 +16,9 @@ interface FarControllerParts {
 
 /**
  * Makes slurmd report its GPUs when the controller's slurmctld was restarted, which knows no node's
- * shards until then (see controller/controller-watch.ts). `scontrol ping` there tells when it
- * began. A slurmctld that was killed before it saved the worker does not know the node at all; only
- * a starting slurmd makes it known (tried with 22.05).
+ * shards until then (see controller/controller-watch.ts). Its configuration shows when it began. A
+ * slurmctld that was killed before it saved the worker does not know the node at all; only a
+ * starting slurmd makes it known (tried with 22.05).
  */
 export async function watchFarController(
   { layout, name, restartSlurmd, say }: FarControllerParts,

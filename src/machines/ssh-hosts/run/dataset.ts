@@ -20,7 +20,7 @@ export interface SendParts {
   /** A folder of ours for locks. */
   state: string;
   installation: string;
-  places: HostPaths;
+  paths: HostPaths;
   signal: AbortSignal;
 }
 
@@ -52,8 +52,8 @@ export async function sendDataset(dataset: Dataset, parts: SendParts): Promise<v
     await sendOriginal(dataset, size, parts);
     const sole = await soleName(dataset);
     if (sole === undefined) await sendTree(dataset, parts);
-    const { places, installation } = parts;
-    const publish = ['publish', places.datasets, dataset.sha256, installation, sole ?? ''];
+    const { paths, installation } = parts;
+    const publish = ['publish', paths.datasets, dataset.sha256, installation, sole ?? ''];
     await session.use((link) => link.call(publish, { signal }), signal);
   } catch (error) {
     // The partial copy must not be the reason for the full disk.
@@ -65,8 +65,8 @@ export async function sendDataset(dataset: Dataset, parts: SendParts): Promise<v
 }
 
 async function forget({ sha256 }: Dataset, parts: SendParts): Promise<void> {
-  const { session, places, installation, signal } = parts;
-  const coming = `${places.datasets}/${sha256}.${installation}`;
+  const { session, paths, installation, signal } = parts;
+  const coming = `${paths.datasets}/${sha256}.${installation}`;
   await session.use((link) => link.call(['take_away', coming], { signal }), signal);
 }
 
@@ -78,9 +78,9 @@ async function progress(dataset: Dataset, parts: SendParts): Promise<Progress | 
 async function progressOver(
   link: Link,
   { sha256 }: Dataset,
-  { places, installation, signal }: SendParts,
+  { paths, installation, signal }: SendParts,
 ): Promise<Progress | 'ready'> {
-  const said = await link.call(['dataset_state', places.datasets, sha256, installation], {
+  const said = await link.call(['dataset_state', paths.datasets, sha256, installation], {
     signal,
   });
   const text = said.toString().trim();
@@ -113,8 +113,8 @@ async function sendOriginal(dataset: Dataset, size: number, parts: SendParts): P
 }
 
 async function sendTree(dataset: Dataset, parts: SendParts): Promise<void> {
-  const { session, installation, places, signal } = parts;
-  const coming = `${places.datasets}/${dataset.sha256}.${installation}`;
+  const { session, installation, paths, signal } = parts;
+  const coming = `${paths.datasets}/${dataset.sha256}.${installation}`;
   const there = await progress(dataset, parts);
   if (there === 'ready') return;
   let number = 0;
@@ -139,12 +139,12 @@ async function sendLarge(
   part: Extract<TreePart, { kind: 'file' }>,
   parts: SendParts,
 ): Promise<void> {
-  const { session, installation, places, signal } = parts;
+  const { session, installation, paths, signal } = parts;
   const path = Buffer.concat([Buffer.from(`${dataset.tree}/`), part.name]);
   const hash = createHash('sha256');
   await pipeline((await openUntrusted(path)).createReadStream(), hash, { signal });
   const expected = hash.digest('hex');
-  const coming = `${places.datasets}/${dataset.sha256}.${installation}`;
+  const coming = `${paths.datasets}/${dataset.sha256}.${installation}`;
   // A name need not be UTF-8, but an argument must be: the file has a plain name until it is whole.
   for (let tries = 1; ; tries++) {
     const digest = await session.use(async (link) => {
@@ -176,9 +176,9 @@ async function sendFile(
   name: string,
   offset: number,
   { sha256 }: Dataset,
-  { places, installation, signal }: SendParts,
+  { paths, installation, signal }: SendParts,
 ): Promise<string> {
-  const coming = `${places.datasets}/${sha256}.${installation}`;
+  const coming = `${paths.datasets}/${sha256}.${installation}`;
   const file = await openUntrusted(path);
   const input = file.createReadStream({ start: offset, highWaterMark: 2 ** 20 });
   try {

@@ -26,7 +26,7 @@ export interface HostPaths {
  * @param installation distinguishes this JobRunner's jobs from another's on the same host
  * @param restart number of times that Slurm has restarted the job
  */
-export function placesOf(
+export function pathsOnHost(
   spec: SshJobSpec,
   { workdir }: HostFacts,
   installation: string,
@@ -70,10 +70,10 @@ export function scriptForHost(
   spec: SshJobSpec,
   host: ResolvedHost,
   facts: HostFacts,
-  places: HostPaths,
+  paths: HostPaths,
   shardsPerGpu: number,
 ): string {
-  const { job, dataset } = places;
+  const { job, dataset } = paths;
   return renderScript({
     jobId: spec.job_id as JobId,
     experimentId: spec.experiment_id,
@@ -84,7 +84,7 @@ export function scriptForHost(
     outputDir: `${job}/out`,
     logDir: job,
     scriptPath: spec.script ? `${job}/script/${spec.script.name}` : undefined,
-    screenDir: places.screen,
+    screenDir: paths.screen,
     fleet: {
       gpus: gpusOfHost(host),
       shardsPerGpu,

@@ -29,8 +29,8 @@ const shape = z.looseObject({
 });
 
 /**
- * Reads the API's spec of a job. An attacker may control the API: the spec may only name the job's
- * own folders, and an error repeats nothing of the file, which could be a link to another.
+ * Reads the API's spec of a job. An attacker may control the API, so the spec may only name the
+ * job's own folders. An error repeats nothing of the file, which could be a link to another.
  * @throws Error
  */
 export async function readSpec(

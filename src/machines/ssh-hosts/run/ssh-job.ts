@@ -5,7 +5,7 @@ import { SshError } from '../ssh/errors.js';
 import type { HostSession } from '../ssh/session.js';
 import { sendDataset } from './dataset.js';
 import { HOST_FAILED, type Ending } from './ending.js';
-import { packJob, placesOf, scriptForHost, type HostPaths } from './job-files.js';
+import { packJob, pathsOnHost, scriptForHost, type HostPaths } from './job-files.js';
 import type { JobLog } from './log.js';
 import { fetchOutputs } from './outputs.js';
 import { onceThereIsRoom } from './room.js';
@@ -34,7 +34,7 @@ export interface SshJobParts {
 /** A job on an SSH host, seen from here. */
 export class SshJob {
   readonly #parts: SshJobParts;
-  #places: HostPaths | undefined;
+  #paths: HostPaths | undefined;
 
   constructor(parts: SshJobParts) {
     this.#parts = parts;
@@ -62,15 +62,15 @@ export class SshJob {
   async #begin(signal: AbortSignal): Promise<void> {
     const { spec, slurm, session, log, shardsPerGpu, state, scratch, installation } = this.#parts;
     const facts = await session.use((link) => Promise.resolve(link.facts), signal);
-    const places = placesOf(spec, facts, installation, slurm.restart);
-    this.#places = places;
+    const paths = pathsOnHost(spec, facts, installation, slurm.restart);
+    this.#paths = paths;
     if (spec.dataset)
-      await sendDataset(spec.dataset, { session, log, state, installation, places, signal });
-    const script = scriptForHost(spec, session.host, facts, places, shardsPerGpu);
+      await sendDataset(spec.dataset, { session, log, state, installation, paths, signal });
+    const script = scriptForHost(spec, session.host, facts, paths, shardsPerGpu);
     log.keepScript(script);
     const files = await packJob(spec, script, scratch);
     const logs = spec.request.split_log ? 'split' : 'one';
-    const begin = ['begin', places.job, slurm.gpus, slurm.shards, slurm.jobId, logs];
+    const begin = ['begin', paths.job, slurm.gpus, slurm.shards, slurm.jobId, logs];
     try {
       await session.use((link) => link.call(begin, { input: files.tar(), signal }), signal);
     } finally {
@@ -161,8 +161,8 @@ export class SshJob {
   async #windUp(): Promise<Ending> {
     const { session, log } = this.#parts;
     const ending = { code: 128 + 15 };
-    const places = this.#places;
-    if (places === undefined) return ending;
+    const paths = this.#paths;
+    if (paths === undefined) return ending;
     session.patience = windUpMs;
     const deadline = new AbortController();
     const timer = setTimeout(() => {
@@ -170,7 +170,7 @@ export class SshJob {
     }, windUpMs);
     const { signal } = deadline;
     const stop = (name: string) =>
-      session.use((link) => link.call(['stop', places.job, name], { signal }), signal);
+      session.use((link) => link.call(['stop', paths.job, name], { signal }), signal);
     const kill = setTimeout(() => {
       // The job's end will show whether it worked.
       stop('KILL').catch(() => undefined);
@@ -192,18 +192,18 @@ export class SshJob {
   /** Clears up after a failure of ours or the host's. The watch removes the rest. */
   async #clearUp(signal: AbortSignal): Promise<void> {
     const { session } = this.#parts;
-    const places = this.#places;
-    if (places === undefined) return;
+    const paths = this.#paths;
+    if (paths === undefined) return;
     session.patience = 0;
     try {
-      await session.use((link) => link.call(['remove', places.job], { signal }), signal);
+      await session.use((link) => link.call(['remove', paths.job], { signal }), signal);
     } catch (error) {
       if (!(error instanceof SshError)) throw error;
     }
   }
 
   get #given(): HostPaths {
-    if (this.#places === undefined) throw new Error('the job has no folder there yet');
-    return this.#places;
+    if (this.#paths === undefined) throw new Error('the job has no folder there yet');
+    return this.#paths;
   }
 }

@@ -42,8 +42,8 @@ export function forget(db: Database, jobId: number): void {
 }
 
 /**
- * Returns and forgets jobs that are queued again, whose workers must bring nothing more. Must be
- * called after each poll of the jobs.
+ * Returns jobs that are queued again, whose workers must bring nothing more. Must be called after
+ * each poll of the jobs.
  */
 export function queuedAgain(db: Database): number[] {
   // A worker may begin a job before we know that it has started.
