@@ -31,7 +31,6 @@ import { openapiRoutes } from './openapi-routes.js';
 import { Api, type Endpoint } from '../http/api.js';
 import { closeServer, listen } from '../http/server.js';
 import { ingestRoutes } from '../ingest/http-routes.js';
-import { jobsFileRoutes } from '../ingest/jobs-file/http-routes.js';
 import { JobUsers } from '../jobs/job-users.js';
 import { LiveJobs } from '../jobs/live-jobs.js';
 import { mayUseLocalGpus } from '../jobs/placement/target.js';
@@ -119,7 +118,7 @@ async function open(
   const guards = guardsOf(authenticator);
   const api = new Api(guards);
   const views = openViews(api, base, cluster, gpus);
-  const { jobsFile, sources } = await openIngest(base, cluster, work, results);
+  const sources = await openIngest(base, cluster, work, results);
   const queue = new QueueService({
     db,
     jobs,
@@ -152,7 +151,6 @@ async function open(
   logRoutes(api, { jobs, outputs, folders, stopping: stopping.signal, whyClosed });
   screenRoutes(api, liveJobs);
   outputRoutes(api, outputs);
-  jobsFileRoutes(api, jobsFile);
   ingestRoutes(api, sources);
   metricsRoutes(api, db, health, () => gpus?.view().gpus ?? [], sources);
   tokenRoutes(api, tokens);

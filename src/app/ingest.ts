@@ -1,53 +1,36 @@
-import { JobsFile } from '../ingest/jobs-file/jobs-file.js';
-import { ProcessedLines } from '../ingest/jobs-file/processed-lines.js';
-import { JOBS_FILE, JobsFileSource } from '../ingest/jobs-file/source.js';
-import { Pauses } from '../ingest/pauses.js';
+import type { IngestContext } from '../ingest/open-source.js';
+import { readOutcome } from '../ingest/read-outcome.js';
 import { RunningSources } from '../ingest/running-sources.js';
-import type { JobId } from '../jobs/job.js';
-import * as jobStore from '../jobs/store.js';
+import { ingestSources } from '../ingest/sources.js';
 import type { Base } from './base.js';
 import { gpuCountOf, type Cluster } from './cluster.js';
-import { openRoutes } from './ingest-routes.js';
 import type { Jobs } from './jobs.js';
 import type { Outputs } from './outputs.js';
 
-export interface Ingest {
-  jobsFile: JobsFile;
-  sources: RunningSources;
-}
-
-/** The ways in besides HTTP. */
+/** Opens the ingest sources that the settings name. */
 export async function openIngest(
   base: Base,
   cluster: Cluster,
-  work: Jobs,
-  results: Outputs,
-): Promise<Ingest> {
-  const pauses = new Pauses(base.db, base.now);
-  const { jobsFile, wayIn } = openJobsFile(base, cluster, work, pauses);
-  const routes = await openRoutes(base, cluster, work, results);
-  return { jobsFile, sources: new RunningSources([wayIn, ...routes]) };
-}
-
-function openJobsFile(base: Base, cluster: Cluster, { jobs, models }: Jobs, pauses: Pauses) {
-  const { config, log, db, now, onClose } = base;
-  const { seconds } = config.jobsFile;
-  const processed = new ProcessedLines(db, config.jobsFile.path, now);
-  const jobsFile = new JobsFile({
-    ...config.jobsFile,
+  { jobs, control, models }: Jobs,
+  { outputs, folders, onTheWay }: Outputs,
+): Promise<RunningSources> {
+  const { config, layout, log, db, now, onClose } = base;
+  const { publicUrl } = config.ingest;
+  const outcomeParts = { jobs, outputs, folders, onTheWay, publicUrl, now };
+  const context: IngestContext = {
+    config,
+    layout,
+    log,
+    db,
     jobs,
+    control,
     models,
     gpuCount: gpuCountOf(cluster),
-    processed,
-    isPaused: () => pauses.of(JOBS_FILE) !== undefined,
+    outcomeOf: (id, signal) => readOutcome(outcomeParts, id, signal),
     now,
-    log,
-  });
-  onClose(() => jobsFile.close());
-  jobsFile.start();
-  const countStates = (ids: JobId[]) => jobStore.countStates(db, ids);
-  return {
-    jobsFile,
-    wayIn: new JobsFileSource({ jobsFile, processed, seconds, pauses, countStates }),
+    onClose,
   };
+  const opened = [];
+  for (const open of ingestSources) opened.push(await open(context));
+  return new RunningSources(opened.filter((source) => source !== undefined));
 }

@@ -10,8 +10,10 @@ import type { RunningSources } from './running-sources.js';
 const params = z.object({ route: z.string() });
 const reply = json(sourceReplySchema);
 
-/** Mounts `/ingest`, for admins: how each source stands, pausing and resuming. */
+/** Mounts `/ingest`, for admins, and the endpoints of single sources. */
 export function ingestRoutes(api: Api, ingest: RunningSources): void {
+  for (const source of ingest.all) source.mount?.(api);
+
   endpoint(
     api,
     {

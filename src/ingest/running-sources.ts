@@ -1,36 +1,39 @@
 import { AppError } from '../errors.js';
+import type { Api } from '../http/api.js';
 import type { IngestSourceStatus } from './source-status.js';
 
-/** What every source in has in common, for those who look at it and pause it. */
+/** An open ingest source, to be shown, paused and resumed. */
 export interface RunningSource {
   readonly name: string;
   status(): IngestSourceStatus;
-  /** Takes nothing more; what was taken goes on. Paused already, it stays as it was. */
+  /** Stops taking jobs; jobs already taken go on. A source that is paused already stays unchanged. */
   pause(by: string): void;
   resume(): void;
+  /** Mounts the source's own endpoints, if it has any. */
+  mount?(api: Api): void;
 }
 
-/** The sources in that this service has, by their names. */
+/** The ingest sources of this service, by name. */
 export class RunningSources {
-  readonly #sources: readonly RunningSource[];
+  readonly all: readonly RunningSource[];
 
-  constructor(sources: readonly RunningSource[]) {
-    this.#sources = sources;
+  constructor(all: readonly RunningSource[]) {
+    this.all = all;
   }
 
   list(): IngestSourceStatus[] {
-    return this.#sources.map((source) => source.status());
+    return this.all.map((source) => source.status());
   }
 
-  /** @throws AppError not_found with the names there are. */
+  /** @throws AppError not_found naming the available sources. */
   get(name: string): RunningSource {
-    const source = this.#sources.find((each) => each.name === name);
+    const source = this.all.find((each) => each.name === name);
     if (source) return source;
-    const there = this.#sources.map((each) => each.name);
+    const available = this.all.map((each) => each.name);
     throw new AppError(
       'not_found',
-      `there is no route ${JSON.stringify(name.slice(0, 64))}; there are ${there.join(', ')}`,
-      { details: { routes: there } },
+      `unknown ingest source ${JSON.stringify(name.slice(0, 64))}; available: ${available.join(', ')}`,
+      { details: { routes: available } },
     );
   }
 }

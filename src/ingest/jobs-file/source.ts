@@ -2,6 +2,8 @@ import type { JobId, JobState } from '../../jobs/job.js';
 import type { Pauses } from '../pauses.js';
 import type { IngestSourceStatus } from '../source-status.js';
 import type { RunningSource } from '../running-sources.js';
+import type { Api } from '../../http/api.js';
+import { jobsFileRoutes } from './http-routes.js';
 import type { JobsFile } from './jobs-file.js';
 import type { ProcessedLines } from './processed-lines.js';
 
@@ -17,7 +19,7 @@ export interface JobsFileSourceParts {
   countStates: (ids: JobId[]) => { state: JobState; terminal: boolean; count: number }[];
 }
 
-/** The jobs file as one of the ways in. Nobody else takes from it: a line that became a job is claimed and done here alone. */
+/** The jobs file as an ingest source. No other server takes from it, so its lines need no claims. */
 export class JobsFileSource implements RunningSource {
   readonly #parts: JobsFileSourceParts;
 
@@ -34,6 +36,10 @@ export class JobsFileSource implements RunningSource {
   resume(): void {
     this.#parts.pauses.resume(this.name);
     this.#parts.jobsFile.resumed();
+  }
+
+  mount(api: Api): void {
+    jobsFileRoutes(api, this.#parts.jobsFile);
   }
 
   status(): IngestSourceStatus {

@@ -1,29 +1,33 @@
 import { createHash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { GitQueueConfig } from '../config/git-queue.js';
-import { runGit } from '../ingest/git-queue/git.js';
-import { Queue } from '../ingest/git-queue/queue.js';
-import { Repository } from '../ingest/git-queue/repository.js';
-import { GitQueueSource } from '../ingest/git-queue/source.js';
-import { serviceGit } from '../ingest/git-queue/transport.js';
-import { packageRoot } from '../config/package-root.js';
-import type { Base } from './base.js';
-import { gpuCountOf, type Cluster } from './cluster.js';
+import type { GitQueueConfig } from '../../config/git-queue.js';
+import { packageRoot } from '../../config/package-root.js';
+import { openLoop } from '../open-loop.js';
+import type { IngestContext } from '../open-source.js';
+import type { RunningSource } from '../running-sources.js';
+import { runGit } from './git.js';
+import { Queue } from './queue.js';
+import { Repository } from './repository.js';
+import { GitQueueSource } from './source.js';
+import { serviceGit } from './transport.js';
 
 const MB = 1024 ** 2;
 
-/** Overrides the repository's attributes, so that none changes the files of a job's checkout. */
+/** Overrides a repository's own attributes, so that a job's checkout holds the committed bytes. */
 const plainAttributes =
   '* -text -eol -ident -filter -export-ignore -export-subst -working-tree-encoding\n';
 
-/**
- * Opens the configured queue, with a copy of its repository in the service's folder.
- * @throws GitError
- */
-export async function openGitQueue(
-  { config, layout, now }: Base,
-  cluster: Cluster,
+/** Opens the git queue of the settings; undefined where they name none. @throws GitError */
+export async function openGitQueue(context: IngestContext): Promise<RunningSource | undefined> {
+  const { gitQueue } = context.config;
+  if (gitQueue === undefined) return undefined;
+  return openLoop(context, await openSource(context, gitQueue), gitQueue);
+}
+
+/** Keeps a copy of the repository in the service's folder. */
+async function openSource(
+  { config, layout, gpuCount, now }: IngestContext,
   settings: GitQueueConfig,
 ): Promise<GitQueueSource> {
   const { url, branch, queueFile, by, credentials } = settings;
@@ -43,7 +47,7 @@ export async function openGitQueue(
     limits: { fileBytes: settings.maxResultBytes, totalBytes: 100 * MB, files: 1000 },
     maxJobAttempts: settings.maxJobAttempts,
     leaseMs: config.ingest.leaseMs,
-    gpus: settings.gpus ?? Math.min(1, gpuCountOf(cluster)),
+    gpus: settings.gpus ?? Math.min(1, gpuCount),
     now,
   });
 }

@@ -1,0 +1,20 @@
+import { ExpiredLeases } from '../expired-leases.js';
+import { openLoop } from '../open-loop.js';
+import type { IngestContext } from '../open-source.js';
+import type { RunningSource } from '../running-sources.js';
+import { GitLabClient } from './client.js';
+import { GitLabSource } from './source.js';
+
+/** Opens the GitLab of the settings; undefined where they name none. */
+export function openGitLab(context: IngestContext): RunningSource | undefined {
+  const { config, log, now } = context;
+  const { gitlab } = config;
+  if (gitlab === undefined) return undefined;
+  const { url, token, maxRetries, jobTypesFile, projects = [] } = gitlab;
+  const onRetry = (why: string, waitMs: number) =>
+    log.debug({ route: 'gitlab', why, waitMs }, 'ingest: retrying a request to GitLab');
+  const client = new GitLabClient({ url, token, maxRetries, onRetry });
+  const expired = new ExpiredLeases(config.ingest.leaseMs, now);
+  const source = new GitLabSource({ client, expired, jobTypesFile, projects, now });
+  return openLoop(context, source, gitlab);
+}
