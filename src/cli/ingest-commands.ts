@@ -9,11 +9,11 @@ DONE     ended and reported, whether the job completed or failed
 FAILED   could not become a job, and was reported so
 LOST     taken over by another server, or taken away`;
 
-/** `jobrunner ingest`: the ways in besides the API. */
+/** `jobrunner ingest`: the ingest sources besides the API. */
 export function addIngestCommands(program: Command): void {
   const ingest = program
     .command('ingest')
-    .description('list, pause and resume the ways in: GitLab, git queue, jobs file');
+    .description('list, pause and resume the ingest sources: GitLab, git queue, jobs file');
   ingest
     .command('list')
     .description('show what each has found, claimed and done, and what is wrong')
@@ -21,25 +21,25 @@ export function addIngestCommands(program: Command): void {
     .addOption(url())
     .addHelpText('after', columns)
     .action(async (options: Common) => {
-      const { listRoutes } = await import('./ingest.js');
-      await listRoutes(await openApi(options), options);
+      const { listSources } = await import('./ingest.js');
+      await listSources(await openApi(options), options);
     });
   ingest
     .command('pause')
-    .description('take nothing more from it; what was taken goes on')
-    .argument('<route>', 'gitlab, git-queue or jobs-file')
+    .description('take no more jobs from it; jobs already taken go on')
+    .argument('<source>', 'gitlab, git-queue or jobs-file')
     .addOption(url())
     .action(async (name: string, options: Common) => {
-      const { pauseRoute } = await import('./ingest.js');
-      await pauseRoute(await openApi(options), name);
+      const { pauseSource } = await import('./ingest.js');
+      await pauseSource(await openApi(options), name);
     });
   ingest
     .command('resume')
     .description('take jobs from it again')
-    .argument('<route>', 'gitlab, git-queue or jobs-file')
+    .argument('<source>', 'gitlab, git-queue or jobs-file')
     .addOption(url())
     .action(async (name: string, options: Common) => {
-      const { resumeRoute } = await import('./ingest.js');
-      await resumeRoute(await openApi(options), name);
+      const { resumeSource } = await import('./ingest.js');
+      await resumeSource(await openApi(options), name);
     });
 }

@@ -2,7 +2,10 @@ import type { Database } from '../db/database.js';
 import * as claims from './claims.js';
 import type { Claim, IngestItem } from './source.js';
 
-/** A claim's row, with the item that it is for. Whoever changes it does so here, so that all see it as the database has it. */
+/**
+ * A claim’s row and its item. Every change goes through this handle, so all readers see the state
+ * of the database.
+ */
 export class ClaimHandle<Item extends IngestItem> {
   readonly #db: Database;
   readonly #now: () => number;
@@ -25,7 +28,7 @@ export class ClaimHandle<Item extends IngestItem> {
     return this.#row;
   }
 
-  /** As its people call the item. */
+  /** Name of the item for its users. */
   get title(): string {
     return this.item.title ?? this.item.key;
   }
@@ -40,7 +43,7 @@ export class ClaimHandle<Item extends IngestItem> {
     this.#row = claims.getClaim(this.#db, this.#row.claim_id);
   }
 
-  /** To be called when a change may have been taken back with the transaction it was made in. */
+  /** Reloads the row; call this when a rolled-back transaction may have undone a change. */
   reread(): void {
     this.#row = claims.getClaim(this.#db, this.#row.claim_id);
   }

@@ -18,31 +18,31 @@ export interface ClaimRunnerParts<Item extends IngestItem> {
   db: Database;
   jobs: Pick<JobService, 'submit' | 'wait' | 'get'>;
   control: Pick<JobControl, 'cancel'>;
-  /** What became of a job that has ended. */
+  /** Reads the outcome of an ended job. */
   outcomeOf: (id: JobId, signal: AbortSignal) => Promise<Outcome>;
-  /** Whose the jobs are. */
+  /** Owner of the jobs. */
   owner: string;
   leaseMs: number;
   now: () => number;
   log: Logger;
-  /** Told of what goes wrong and is tried again. */
+  /** Receives each failure that is retried. */
   failed: (where: string, error: unknown) => void;
-  /** Told when it no longer takes up one of the jobs that this server may have at once. */
+  /** Called when the claim no longer counts towards `max_jobs`. */
   freed: () => void;
 }
 
-/** An outcome that cannot be written is given up after this long. */
+/** A runner stops trying to report an outcome after this time. */
 const reportForMs = 7 * 24 * 3600_000;
 
 /**
- * Looks after one claim from before it is made until its outcome is out there. Each step is in the database before the next one
- * begins: after a crash, another keeper goes on from there.
+ * Runs one claim, from before it is made until its outcome is reported. Each step is in the
+ * database before the next one begins, so another runner can continue after a crash.
  */
 export class ClaimRunner<Item extends IngestItem> {
   readonly #parts: ClaimRunnerParts<Item>;
   readonly #claim: ClaimHandle<Item>;
   readonly #lease: Lease<Item>;
-  /** Fires when there is nothing left to keep: it is finished or lost, or the service stops. */
+  /** Fires when the claim is finished or lost, or when the service stops. */
   readonly #over = new AbortController();
   #cancelling: Promise<void> | undefined;
 
@@ -79,7 +79,7 @@ export class ClaimRunner<Item extends IngestItem> {
       renewing = this.#lease.keep();
       await this.#live();
     } catch (error) {
-      // Left for the next start, or for the step below.
+      // The next start continues, or the step below does.
       if (!this.#over.signal.aborted) throw error;
     } finally {
       this.#over.abort();
@@ -90,16 +90,16 @@ export class ClaimRunner<Item extends IngestItem> {
     if (this.#lease.isLost) await this.#giveUp(closing);
   }
 
-  /** The item was called off: ends its job, which is then reported as any other. */
+  /** Cancels the item’s job. Its outcome is reported like any other. */
   cancel(): void {
     const { state, cancelled } = this.#claim.row;
     if (cancelled || !['claimed', 'submitted'].includes(state)) return;
     this.#claim.put({ cancelled: true });
-    this.#parts.log.info({ item: this.#claim.title }, 'ingest: cancelled out there');
+    this.#parts.log.info({ item: this.#claim.title }, 'ingest: cancelled at the source');
     if (state === 'submitted') this.#cancelJob();
   }
 
-  /** @returns whether it is ours. */
+  /** @returns whether the claim is ours */
   async #makeClaim(): Promise<boolean> {
     const { source, now, leaseMs } = this.#parts;
     const claim = this.#claim;
@@ -135,7 +135,7 @@ export class ClaimRunner<Item extends IngestItem> {
     const { source, owner, jobs } = this.#parts;
     const claim = this.#claim;
     claim.reread();
-    // What failed may have been the word that it was done.
+    // The failed step may have been the confirmation alone.
     if (claim.row.state !== 'claimed') return;
     if (claim.row.cancelled) {
       this.#ended();
@@ -144,7 +144,7 @@ export class ClaimRunner<Item extends IngestItem> {
     const { route, nonce } = claim.row;
     const result = await submitClaimed({
       request: () => source.request(claim.item, claim.asClaim, this.#over.signal),
-      // It may have taken long, and nothing starts that is not known to be ours.
+      // Preparing may have taken long, and only a claim that is certainly ours may start a job.
       beforeSubmit: () => this.#lease.ensureValid(),
       submit: ({ fields, script, contentHash }) =>
         jobs.submit(fields, {
@@ -168,7 +168,7 @@ export class ClaimRunner<Item extends IngestItem> {
       const job = await jobs.wait(jobId, this.#over.signal);
       if (!job.terminal) this.#over.signal.throwIfAborted();
     } catch (error) {
-      // Somebody has deleted it, which only ended ones can be.
+      // The job was deleted, which is only possible after its end.
       if (!(error instanceof AppError) || error.code !== 'not_found') throw error;
     }
     this.#ended();
@@ -192,7 +192,7 @@ export class ClaimRunner<Item extends IngestItem> {
     if (isOurs) await this.#persist(() => claim.put({ state }));
   }
 
-  /** Another has it, or it is gone: our job is ended, and theirs left alone. */
+  /** Ends our job and leaves the other server’s claim alone. */
   async #giveUp(closing: AbortSignal): Promise<void> {
     const claim = this.#claim;
     const { job_id: jobId } = claim.row;
@@ -212,7 +212,7 @@ export class ClaimRunner<Item extends IngestItem> {
     });
   }
 
-  /** @throws while the job goes on. */
+  /** @throws as long as the job is still live */
   async #end(jobId: JobId): Promise<void> {
     const { control, jobs } = this.#parts;
     try {

@@ -3,8 +3,10 @@ import type { Database } from '../db/database.js';
 import type { JobId } from '../jobs/job.js';
 
 /**
- * `claiming`: written down, and may be out there. `claimed`: ours, not yet a job. `submitted`: a job. `ended`: its outcome is to be
- * reported. Then `done`; `failed`: it could not become a job, and that was reported; `lost`: another has it now.
+ * States of a claim. `claiming`: recorded here, possibly also at the source. `claimed`: ours, not
+ * yet a job. `submitted`: a job. `ended`: its outcome is still to be reported.
+ * The final states: `done`; `failed`: it could not become a job, and that was reported; `lost`:
+ * another server has it now.
  */
 export type ClaimState =
   'claiming' | 'claimed' | 'submitted' | 'ended' | 'done' | 'failed' | 'lost';
@@ -19,11 +21,11 @@ export interface ClaimRow {
   state: ClaimState;
   job_id: JobId | null;
   lease_until: number;
-  /** The item, in JSON. */
+  /** The item as JSON. */
   data: string;
-  /** Why it never became a job. */
+  /** The reason why no job came of it. */
   error: string | null;
-  /** Whether it was called off out there. */
+  /** Whether the source cancelled it. */
   cancelled: boolean;
   created_at: number;
   updated_at: number;
@@ -35,7 +37,10 @@ type Stored = Omit<ClaimRow, 'cancelled'> & { cancelled: number };
 
 const toRow = (stored: Stored): ClaimRow => ({ ...stored, cancelled: stored.cancelled === 1 });
 
-/** Writes down that an item is about to be claimed, under a new nonce. @throws SqliteError when it is claimed already. */
+/**
+ * Records, under a new nonce, that an item is about to be claimed.
+ * @throws SqliteError when it is claimed already
+ */
 export function beginClaim(
   db: Database,
   claim: Pick<ClaimRow, 'route' | 'item' | 'worker' | 'lease_until' | 'data'>,
@@ -50,7 +55,7 @@ export function beginClaim(
   return getClaim(db, Number(lastInsertRowid));
 }
 
-/** @throws Error when there is none. */
+/** @throws Error when the claim does not exist */
 export function getClaim(db: Database, id: number): ClaimRow {
   const stored = db
     .prepare<[number], Stored>('SELECT * FROM ingest_claims WHERE claim_id = ?')
@@ -73,12 +78,12 @@ export function updateClaim(
   ).run({ ...values, now, id });
 }
 
-/** Of a claim that another won, there is nothing to remember. */
+/** Deletes a claim that another server won. */
 export function dropClaim(db: Database, id: number): void {
   db.prepare('DELETE FROM ingest_claims WHERE claim_id = ?').run(id);
 }
 
-/** What is not finished, oldest first. */
+/** Lists unfinished claims, oldest first. */
 export function liveClaims(db: Database, route: string): ClaimRow[] {
   return db
     .prepare<[string], Stored>(
@@ -116,7 +121,7 @@ export function countClaims(db: Database, route: string): Record<ClaimState, num
   return counts;
 }
 
-/** How many of the jobs that this server may have at once are taken up. */
+/** Counts the claims that use up `max_jobs`. */
 export function countBusy(db: Database, route: string): number {
   const { claiming, claimed, submitted } = countClaims(db, route);
   return claiming + claimed + submitted;
@@ -150,7 +155,9 @@ export function setPause(db: Database, route: string, pause: Pause | undefined):
   ).run(route, pause?.by ?? null, pause?.at ?? null);
 }
 
-/** Eight hexadecimal digits that stay this server's for as long as its database does. */
+/**
+ * Returns eight hexadecimal digits that identify this server for as long as its database exists.
+ */
 export function serverSuffix(db: Database): string {
   const stored = db.prepare<[], { suffix: string }>('SELECT suffix FROM ingest_server').get();
   if (stored) return stored.suffix;

@@ -1,15 +1,19 @@
 import type { Claim } from './source.js';
 
 /**
- * Tells when another server's claim may be taken over: its lease has run out by our clock, and has since been seen unchanged for a
- * third of a lease more. Clocks differ; and where the source itself was out of reach for longer than a lease, whoever lives has
- * that long to renew.
+ * Decides when another server's claim may be taken over: our clock is past its lease, and we then
+ * saw it unchanged for another third of a lease.
+ * Clocks differ, and the source may have been unreachable for longer than a lease. The extra third
+ * gives a live server time to renew.
  */
 export class ExpiredLeases {
   readonly #leaseMs: number;
   readonly #now: () => number;
 
-  /** By item, the claim last seen to have run out, since when, and the scan that last asked for it. */
+  /**
+   * Expired claims by item: the claim, the time it was first seen expired, and the last scan that
+   * asked for it.
+   */
   readonly #seen = new Map<string, { claim: string; since: number; scan: number }>();
   #scan = 0;
 
@@ -18,21 +22,21 @@ export class ExpiredLeases {
     this.#now = now;
   }
 
-  /** Of how many claims it remembers something. */
+  /** Number of remembered claims. */
   get size(): number {
     return this.#seen.size;
   }
 
   /**
-   * To be called as each scan begins, however rare they are: forgets what the two before it have not asked for. Whoever writes the claims
-   * could else fill the memory with them.
+   * Starts a scan. Forgets each claim that the last two scans did not ask for; otherwise the
+   * writers of claims could fill the memory.
    */
   beginScan(): void {
     for (const [key, { scan }] of this.#seen) if (scan < this.#scan - 1) this.#seen.delete(key);
     this.#scan += 1;
   }
 
-  /** To be asked at each scan, with the claim as it stands out there. */
+  /** Checks a claim as the source shows it. Call this at each scan. */
   mayTakeOver(key: string, { nonce, leaseUntil }: Pick<Claim, 'nonce' | 'leaseUntil'>): boolean {
     const now = this.#now();
     if (now <= leaseUntil) {

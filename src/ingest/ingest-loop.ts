@@ -9,10 +9,10 @@ import { ScanIssues } from './scan-issues.js';
 import type { RunningSource } from './running-sources.js';
 import { sleep } from '../every.js';
 
-/** Found items that wait for one of ours to end; the rest is found again by the next scan. */
+/** Maximum of found items that wait for a free slot; the next scan finds the others again. */
 const maxWaiting = 1000;
 const maxKeyLength = 500;
-/** How long finished claims are remembered. */
+/** Time for which finished claims are kept. */
 const rememberMs = 90 * 24 * 3600_000;
 
 export interface IngestLoopParts<Item extends IngestItem> extends Omit<
@@ -21,16 +21,16 @@ export interface IngestLoopParts<Item extends IngestItem> extends Omit<
 > {
   worker: string;
   pauses: Pauses;
-  /** Between the starts of two scans. */
+  /** Seconds between the starts of two scans. */
   seconds: number;
-  /** Claimed jobs of this route that have not ended, at most. */
+  /** Maximum of claimed jobs of this source that have not ended. */
   maxJobs: number;
   findJob: (id: number) => Pick<Job, 'started_at' | 'terminal'> | undefined;
 }
 
 /**
- * One way in: scans its source, claims what this server has room for, and keeps each claim until its outcome is reported. Paused, it
- * claims nothing more; what is claimed goes on.
+ * The loop of one ingest source: it scans, claims jobs while this server has room, and runs each
+ * claim until its outcome is reported. While paused it makes no new claims; existing ones go on.
  */
 export class IngestLoop<Item extends IngestItem> implements RunningSource {
   readonly name: string;
@@ -55,7 +55,7 @@ export class IngestLoop<Item extends IngestItem> implements RunningSource {
     };
   }
 
-  /** Takes up what a process before this one left, and scans from then on. */
+  /** Continues the claims that an earlier process left, and starts scanning. */
   start(): void {
     const { db, source, log } = this.#parts;
     for (const row of claims.liveClaims(db, this.name)) {
@@ -66,7 +66,7 @@ export class IngestLoop<Item extends IngestItem> implements RunningSource {
     this.#loop = this.#run();
   }
 
-  /** Ends what is under way; the next start goes on with it. */
+  /** Stops the work in progress; the next start continues it. */
   async close(): Promise<void> {
     this.#closing.abort();
     await this.#loop;
@@ -82,7 +82,7 @@ export class IngestLoop<Item extends IngestItem> implements RunningSource {
     this.#fill();
   }
 
-  /** How it stands; times are milliseconds since 1970. */
+  /** Reports the status; times are milliseconds since 1970. */
   status(): IngestSourceStatus {
     const { db, seconds, maxJobs, worker, findJob } = this.#parts;
     const counts = claims.countClaims(db, this.name);
@@ -144,7 +144,7 @@ export class IngestLoop<Item extends IngestItem> implements RunningSource {
     };
     for await (const item of source.scan(notes, this.#closing.signal)) {
       found += 1;
-      if (item.key.length > maxKeyLength) notes.problem(item.key, 'its name is too long');
+      if (item.key.length > maxKeyLength) notes.problem(item.key, 'the key is too long');
       else if (waiting.size < maxWaiting) {
         waiting.set(item.key, item);
         this.#waiting.set(item.key, item);
@@ -156,7 +156,7 @@ export class IngestLoop<Item extends IngestItem> implements RunningSource {
     this.#last = { at: from, ms: now() - from, found };
   }
 
-  /** Claims of what waits as many as there is room for. */
+  /** Claims waiting items while there is room. */
   #fill(): void {
     const { db, maxJobs, worker, leaseMs, now } = this.#parts;
     for (const [key, item] of this.#waiting) {
@@ -179,7 +179,7 @@ export class IngestLoop<Item extends IngestItem> implements RunningSource {
     }
   }
 
-  /** {@link #fill} where nobody could mend it: what cannot be claimed now is found again. */
+  /** Calls {@link #fill} and records its failure: the next scan finds the same items again. */
   readonly #refill = (): void => {
     try {
       this.#fill();

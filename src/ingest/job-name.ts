@@ -1,5 +1,5 @@
-/** The end of a text, as far as a job's name can hold it; undefined when nothing is left. */
+/** Makes a job name from the end of a text; undefined when nothing usable is left. */
 export function jobName(text: string): string | undefined {
-  // What is cut in two would be no character any more.
+  // A surrogate pair that was cut in two is no character any more.
   return text.slice(-128).replace(/[\p{Cc}\p{Cs}\u2028\u2029]/gu, '') || undefined;
 }

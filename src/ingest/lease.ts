@@ -4,7 +4,7 @@ import type { ClaimHandle } from './claim-handle.js';
 import { persist } from './persist.js';
 import type { IngestItem, IngestSource, Progress } from './source.js';
 
-/** A lease is put off when half of it is over: each time is a commit where people work. */
+/** A lease is renewed after half its time: each renewal is a commit where people work. */
 const renewAfter = 1 / 2;
 
 export interface LeaseParts<Item extends IngestItem> {
@@ -12,16 +12,19 @@ export interface LeaseParts<Item extends IngestItem> {
   handle: ClaimHandle<Item>;
   leaseMs: number;
   now: () => number;
-  /** How the job stands. */
+  /** Reports the state of the job. */
   progress: () => Progress;
-  /** Told when the item was called off out there. */
+  /** Called when the source has cancelled the item. */
   onCancelled: () => void;
   failed: (error: unknown) => void;
-  /** Fires when there is nothing left to keep; fired from here when the claim is lost. */
+  /** Fires when the claim is over. The lease fires it when the claim is lost. */
   over: AbortController;
 }
 
-/** Keeps a claim from running out, and tells whether it is still ours. What is written out there is written in turn. */
+/**
+ * Renews a claim in time and knows whether it is still ours. Writes to the source follow one
+ * another.
+ */
 export class Lease<Item extends IngestItem> {
   readonly #parts: LeaseParts<Item>;
   #isUncertain: boolean;
@@ -30,7 +33,7 @@ export class Lease<Item extends IngestItem> {
   #hasEnded = false;
   readonly #turns = new KeyLock<'write'>();
 
-  /** @param isUncertain whether nothing is known of how the claim stands out there, as after a crash */
+  /** @param isUncertain whether the claim’s state at the source is unknown, as after a crash */
   constructor(parts: LeaseParts<Item>, isUncertain: boolean) {
     this.#parts = parts;
     this.#isUncertain = isUncertain;
@@ -40,30 +43,36 @@ export class Lease<Item extends IngestItem> {
     return this.#isLost;
   }
 
-  /** To be called when it is not known what came of a call: nothing is believed until it has been renewed. */
+  /**
+   * Call this when a request’s outcome is unknown; the lease stays unverified until the next
+   * renewal.
+   */
   markUncertain(): void {
     this.#isUncertain = true;
   }
 
-  /** @throws when it is not known to be ours now */
+  /** @throws when the claim is not certainly ours */
   async ensureValid(): Promise<void> {
     const { handle, now, over } = this.#parts;
     if (this.#isUncertain || now() >= handle.row.lease_until) await this.#renew();
     over.signal.throwIfAborted();
   }
 
-  /** Writes what ends the claim. @returns false when it is not ours any more */
+  /**
+   * Writes the end of the claim.
+   * @returns false when the claim is no longer ours
+   */
   async end(write: () => Promise<'written' | 'lost'>): Promise<boolean> {
     return this.#turns.hold('write', async () => {
       this.#parts.over.signal.throwIfAborted();
       this.#isLost = (await write()) === 'lost';
-      // A renewal that waits for its turn must not write over it.
+      // A renewal that waits for its turn must not overwrite the end.
       this.#hasEnded = true;
       return !this.#isLost;
     });
   }
 
-  /** Renews it whenever that is due, until it is over. */
+  /** Renews the claim whenever that is due, until the claim is over. */
   async keep(): Promise<void> {
     const { now, failed } = this.#parts;
     const { signal } = this.#parts.over;
@@ -77,7 +86,7 @@ export class Lease<Item extends IngestItem> {
     }
   }
 
-  /** When it is to be put off, in milliseconds since 1970. */
+  /** Time of the next renewal, in milliseconds since 1970. */
   get #due(): number {
     const { handle, leaseMs } = this.#parts;
     return this.#isUncertain ? 0 : handle.row.lease_until - leaseMs * (1 - renewAfter);

@@ -4,14 +4,14 @@ import type { IngestSourceStatus } from './source-status.js';
 
 const counted = {
   found: 'Jobs that the last scan found to be claimed',
-  claimed: 'Claimed jobs that do not run now: on their way, waiting or to be reported',
-  running: 'Claimed jobs that run',
+  claimed: 'Claimed jobs that are not running: being submitted, waiting or to be reported',
+  running: 'Claimed jobs that are running',
   done: 'Claimed jobs whose outcome was reported',
-  failed: 'Claimed jobs that could not be submitted, and were reported so',
-  lost: 'Claims that another server took over, or that were taken away',
+  failed: 'Claimed jobs that could not be submitted and were reported as failed',
+  lost: 'Claims that another server took over or that were removed',
 } satisfies Partial<Record<keyof IngestSourceStatus, string>>;
 
-/** `jobrunner_ingest_…`, by route. */
+/** Registers `jobrunner_ingest_…`, by ingest source. */
 export function ingestMetrics(registry: Registry, ingest: RunningSources): void {
   const common = { labelNames: ['route'], registers: [registry] };
   for (const [field, help] of Object.entries(counted))
@@ -28,7 +28,7 @@ export function ingestMetrics(registry: Registry, ingest: RunningSources): void 
   new Gauge({
     ...common,
     name: 'jobrunner_ingest_paused',
-    help: '1 when nothing more is taken',
+    help: '1 while the source is paused',
     collect() {
       this.reset();
       for (const { name, paused } of ingest.list()) this.set({ route: name }, paused ? 1 : 0);
@@ -37,7 +37,7 @@ export function ingestMetrics(registry: Registry, ingest: RunningSources): void 
   new Gauge({
     ...common,
     name: 'jobrunner_ingest_last_scan_timestamp_seconds',
-    help: 'When the last scan that came to its end began',
+    help: 'Start time of the last complete scan',
     collect() {
       this.reset();
       for (const { name, last_scan: at } of ingest.list())
@@ -47,7 +47,7 @@ export function ingestMetrics(registry: Registry, ingest: RunningSources): void 
   new Counter({
     ...common,
     name: 'jobrunner_ingest_errors_total',
-    help: 'Failures that are tried again, and new problems of what was found',
+    help: 'Failures that are retried, and new problems in scanned items',
     collect() {
       this.reset();
       for (const status of ingest.list()) this.inc({ route: status.name }, status.error_count);

@@ -1,42 +1,45 @@
 import type { Failure, JobId, JobState } from '../jobs/job.js';
 
-/** What became of a claimed item. Times are milliseconds since 1970. */
+/** Outcome of a claimed item. Times are milliseconds since 1970. */
 export interface Outcome {
-  /** Slurm's state of the ended job. Of what never became one: `REJECTED`, or `CANCELLED` when it was called off before. */
+  /**
+   * Slurm’s state of the ended job. An item without a job has `REJECTED`, or `CANCELLED` if it was
+   * cancelled first.
+   */
   status: JobState;
   jobId: JobId | null;
   experimentId: string | null;
   exitCode: number | null;
   signal: number | null;
   failure: Failure | null;
-  /** Why it did not complete. */
+  /** Reason why the job did not complete. */
   message: string | null;
   submittedAt: number | null;
   startedAt: number | null;
   endedAt: number | null;
   outputs: OutcomeOutput[];
-  /** About the outputs. */
+  /** Warnings about the outputs. */
   warnings: string[];
-  /** The end of its log as the job wrote it: any bytes, read as UTF-8. */
+  /** End of the job’s log: any bytes, read as UTF-8. */
   log: string;
-  /** Where the outputs lie; a job owns it, and may have put anything there. */
+  /** Folder of the outputs. The job owns it and may have put anything there. */
   outputDir: string | null;
 }
 
 export interface OutcomeOutput {
   id: string;
-  /** Below `outputDir`. */
+  /** Path below `outputDir`. */
   path: string;
   kind: 'file' | 'folder';
   /** Bytes. */
   size: number;
-  /** Of a file. */
+  /** Digest of a file; null for a folder. */
   sha256: string | null;
-  /** Where it can be downloaded with a token of this service; null unless `JR_PUBLIC_URL` says where that is. */
+  /** Download URL, for a caller with a token of this service; null without `JR_PUBLIC_URL`. */
   url: string | null;
 }
 
-/** The outcome of what never became a job. */
+/** Makes the outcome of an item that never became a job. */
 export function neverRun(isCancelled: boolean, message: string): Outcome {
   return {
     status: isCancelled ? 'CANCELLED' : 'REJECTED',

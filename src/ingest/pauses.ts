@@ -1,7 +1,7 @@
 import type { Database } from '../db/database.js';
 import * as claims from './claims.js';
 
-/** Which ways in are paused; kept in the database, so that a restart changes nothing about it. */
+/** Pauses of ingest sources, kept in the database so that they survive a restart. */
 export class Pauses {
   readonly #db: Database;
   readonly #now: () => number;
@@ -11,16 +11,16 @@ export class Pauses {
     this.#now = now;
   }
 
-  of(route: string): claims.Pause | undefined {
-    return claims.pauseOf(this.#db, route);
+  of(source: string): claims.Pause | undefined {
+    return claims.pauseOf(this.#db, source);
   }
 
-  /** One that is paused stays as it was. */
-  pause(route: string, by: string): void {
-    if (!this.of(route)) claims.setPause(this.#db, route, { by, at: this.#now() });
+  /** Pauses a source; an earlier pause stays unchanged. */
+  pause(source: string, by: string): void {
+    if (!this.of(source)) claims.setPause(this.#db, source, { by, at: this.#now() });
   }
 
-  resume(route: string): void {
-    claims.setPause(this.#db, route, undefined);
+  resume(source: string): void {
+    claims.setPause(this.#db, source, undefined);
   }
 }

@@ -4,8 +4,9 @@ const firstMs = 1000;
 const maxMs = 60_000;
 
 /**
- * Does it again until it succeeds: after 1 s at first, then after twice as long each time, at most a minute.
- * @param failed told of each failure
+ * Repeats `work` until it succeeds: after 1 s at first, then after twice as long each time, at most
+ * a minute.
+ * @param failed receives each failure
  * @throws only once `signal` has fired
  */
 export async function persist<T>(

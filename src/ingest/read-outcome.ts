@@ -7,7 +7,9 @@ import type { JobService } from '../jobs/service.js';
 import type { JobOutputs, OutputService } from '../outputs/service.js';
 import { neverRun, type Outcome, type OutcomeOutput } from './outcome.js';
 
-/** How long outputs that are still on another worker are waited for, and how often they are looked for. */
+/**
+ * Maximum wait for outputs that a worker has yet to deliver, and the interval between two checks.
+ */
 const maxWaitMs = 10 * 60_000;
 const pollMs = 2000;
 
@@ -15,14 +17,19 @@ export interface OutcomeParts {
   jobs: Pick<JobService, 'get'>;
   outputs: Pick<OutputService, 'indexJob'>;
   folders: JobFolders;
-  /** Says what is still to come of an ended job's outputs, if anything is. */
+  /**
+   * Describes the outputs of an ended job that are still to arrive; undefined when all are here.
+   */
   onTheWay: (id: JobId) => string | undefined;
-  /** Where users reach this service, without a slash at its end. */
+  /** URL of this service for its users, without a slash at its end. */
   publicUrl: string | undefined;
   now: () => number;
 }
 
-/** What became of an ended job; its outputs are indexed first. @throws AppError as `outputs.indexJob` does. */
+/**
+ * Reads the outcome of an ended job, after indexing its outputs.
+ * @throws AppError as `outputs.indexJob` does
+ */
 export async function readOutcome(
   parts: OutcomeParts,
   id: JobId,

@@ -6,7 +6,9 @@ import type { IngestSourceStatus } from './source-status.js';
 export interface RunningSource {
   readonly name: string;
   status(): IngestSourceStatus;
-  /** Stops taking jobs; jobs already taken go on. A source that is paused already stays unchanged. */
+  /**
+   * Stops taking jobs; jobs already taken go on. A source that is paused already stays unchanged.
+   */
   pause(by: string): void;
   resume(): void;
   /** Mounts the source's own endpoints, if it has any. */

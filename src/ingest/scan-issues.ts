@@ -1,22 +1,25 @@
 import type { Logger } from 'pino';
 import { AppError } from '../errors.js';
 
-/** Most that is kept of each kind, and logged of one scan. */
+/** Maximum of errors kept and problems shown; maximum of problems logged for one scan. */
 const shown = 100;
 const logged = 20;
-/** Problems that are kept of one scan; the others are counted. Whoever writes manifests could else fill the memory with them. */
+/**
+ * Problems kept of one scan; further ones are only counted. Otherwise the writers of manifests
+ * could fill the memory.
+ */
 const maxProblems = 1000;
 const maxCharacters = 500;
 
 export interface ScanIssue {
   /** Milliseconds since 1970. */
   at: number;
-  /** The project, file or job that it is about; null for the route as a whole. */
+  /** The project, file or job; null for the source as a whole. */
   where: string | null;
   message: string;
 }
 
-/** What a scan found; `more` is how many are not kept. */
+/** Problems of a scan; `more` counts those that are not kept. */
 interface Problems {
   first: ScanIssue[];
   more: number;
@@ -24,7 +27,10 @@ interface Problems {
 
 const none = (): Problems => ({ first: [], more: 0 });
 
-/** What goes wrong on one route: what its last scan found, and what failed since the start and is tried again. */
+/**
+ * Collects what goes wrong in one ingest source: problems of the last scan, and failures since the
+ * start that are retried.
+ */
 export class ScanIssues {
   readonly #source: string;
   readonly #now: () => number;
@@ -41,27 +47,27 @@ export class ScanIssues {
     this.#log = log;
   }
 
-  /** All there were since the start, problems of a scan and failures alike. */
+  /** Number of problems and failures since the start. */
   get total(): number {
     return this.#total;
   }
 
-  /** The newest first, at most 100. */
+  /** Failures, newest first; at most 100. */
   get errors(): readonly ScanIssue[] {
     return this.#errors.toReversed();
   }
 
-  /** The first of the last scan that came to its end, at most 100. */
+  /** Problems of the last complete scan; at most 100. */
   get problems(): readonly ScanIssue[] {
     return this.#found.first.slice(0, shown);
   }
 
-  /** All of that scan. */
+  /** Number of problems of that scan. */
   get problemCount(): number {
     return this.#found.first.length + this.#found.more;
   }
 
-  /** Something failed, and is tried again. */
+  /** Records a failure that is retried. */
   failed(where: string | null, error: unknown): void {
     const issue = this.#issue(where, textOf(error));
     this.#total += 1;
@@ -80,7 +86,7 @@ export class ScanIssues {
     else this.#finding.more += 1;
   }
 
-  /** Logs what was not so the last time. */
+  /** Ends the scan and logs the problems that the scan before did not have. */
   endScan(): void {
     const known = new Set(this.#found.first.map(nameOf));
     const fresh = this.#finding.first.filter((issue) => !known.has(nameOf(issue)));
@@ -113,7 +119,7 @@ function textOf(error: unknown): string {
   return String(error);
 }
 
-/** One line of bounded length: what stands out there is not ours. */
+/** Makes one line of bounded length: the text comes from outside. */
 function plain(text: string): string {
   const line = text.replace(/[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]+/gu, ' ').trim();
   return line.length > maxCharacters ? `${line.slice(0, maxCharacters)}…` : line;

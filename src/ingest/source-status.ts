@@ -3,41 +3,41 @@ import { isoTime } from '../iso-time.js';
 import type { IngestSourceView } from './replies.js';
 import type { ScanIssue } from './scan-issues.js';
 
-/** How a way in stands. Times are milliseconds since 1970. */
+/** Status of an ingest source. Times are milliseconds since 1970. */
 export interface IngestSourceStatus {
   name: string;
-  /** As which it claims; null where nobody else could. */
+  /** Name it claims under; null where no other server claims. */
   worker: string | null;
   paused: Pause | null;
-  /** Between the starts of two scans. */
+  /** Seconds between the starts of two scans. */
   interval_seconds: number;
-  /** Taken and not ended, at most; null for no limit. */
+  /** Maximum of jobs taken and not ended; null for no limit. */
   max_jobs: number | null;
   last_scan: number | null;
   last_scan_seconds: number | null;
-  /** Why a scan could not be made, the last time that this was so. */
+  /** Error of the last scan that failed. */
   last_error: { at: number; message: string } | null;
-  /** What failed and is tried again, newest first. */
+  /** Failures that are retried, newest first. */
   errors: readonly ScanIssue[];
-  /** Of errors and new problems, since the start. */
+  /** Number of errors and new problems since the start. */
   error_count: number;
-  /** What the last scan found wrong out there. */
+  /** Problems found by the last scan. */
   problems: readonly ScanIssue[];
   problem_count: number;
-  /** What the last scan found that may be claimed. */
+  /** Claimable jobs found by the last scan. */
   found: number;
-  /** Ours, and not running: on its way to Slurm, waiting there, or to be reported. */
+  /** Jobs of this server that are being submitted, waiting in Slurm, or to be reported. */
   claimed: number;
   running: number;
-  /** Reported, however the job ended. */
+  /** Jobs that ended and were reported. */
   done: number;
-  /** Could not become a job, and was reported so. */
+  /** Items reported as impossible to submit. */
   failed: number;
-  /** Taken over by another, or taken away. */
+  /** Claims that another server took over, or that were removed. */
   lost: number;
 }
 
-/** As the API shows it. */
+/** Converts a status to its reply. */
 export function viewSource(status: IngestSourceStatus): IngestSourceView {
   const { paused, last_scan: scanned, last_error: error } = status;
   const view = (issue: ScanIssue) => ({ ...issue, at: isoTime(issue.at) });

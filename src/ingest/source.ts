@@ -4,36 +4,44 @@ import type { ScriptFile, SubmitFields } from '../jobs/request.js';
 import type { Outcome } from './outcome.js';
 
 /**
- * Somewhere outside where jobs are written down: finds them, claims each for this server, writes back what became of it. Every
- * method may be called for several items at once, and ends early, by an error, when `signal` fires. An error that is thrown
- * means that it may be tried again; what is final is said by the result.
+ * An outside place where users record jobs. The source finds jobs, claims each for this server and
+ * writes back the outcome.
+ * Every method may run for several items at once, and throws early when `signal` fires. A thrown
+ * error means “try again”; a final answer is a result.
  */
 export interface IngestSource<Item extends IngestItem> {
-  /** The route's name in the API, in metrics and in the database, such as `gitlab`. */
+  /** Name of the source in the API, in metrics and in the database, such as `gitlab`. */
   readonly name: string;
-  /** Reads an item back from the database: after a restart it is renewed and reported without a scan. */
+  /**
+   * Reads an item back from the database. After a restart the claim is renewed and reported without
+   * a scan.
+   */
   readonly itemSchema: z.ZodType<Item>;
   /**
-   * Everything that may be claimed now: what nobody has claimed, and what a dead server's lease has run out on (see
-   * expired-leases.ts). What has been claimed by the time it is yielded does no harm: {@link claim} decides.
-   * @throws when the scan as a whole cannot be made; what is wrong with a project or an item goes to `notes`
+   * Finds every claimable item: unclaimed ones, and those whose server is dead and whose lease ran
+   * out (see expired-leases.ts). An item that is claimed by the time it is yielded does no harm, as
+   * {@link claim} decides.
+   * @throws when the whole scan fails; problems of one project or item go to `notes`
    */
   scan(notes: ScanNotes, signal: AbortSignal): AsyncIterable<Item>;
   /**
-   * Tries to make it ours. Called again with the same claim after a crash or a lost reply, and then tells by the nonce out there
-   * whether the first call came through.
-   * @throws AppError it is certainly not claimed, and trying again now is pointless: shown, and left to a later scan. Any other
-   *   error: nobody knows; asked again.
+   * Tries to claim an item for this server. After a crash or a lost reply the same claim is tried
+   * again; the nonce at the source then tells whether the first try succeeded.
+   * @throws AppError when the item is certainly not claimed and trying again now is pointless: the
+   *   error is shown, and a later scan tries again. After any other error the outcome is unknown,
+   *   and the same claim is repeated.
    */
   claim(item: Item, claim: Claim, signal: AbortSignal): Promise<'won' | 'lost'>;
   /**
-   * What to submit for a claimed item.
-   * @throws AppError what is wrong with it, for good: reported as refused, never run. Any other error: tried again.
+   * Makes the request to submit for a claimed item.
+   * @throws AppError when the item itself is wrong: it is reported as refused and never runs. After
+   *   any other error the call is repeated.
    */
   request(item: Item, claim: Claim, signal: AbortSignal): Promise<IngestRequest>;
   /**
-   * Writes `claim.leaseUntil`, which is later than before, and how the job stands. `cancelled`: it is still ours, but to be ended;
-   * its outcome is reported as any other. `lost`: somebody else has it, or it is gone; nothing is written any more.
+   * Writes `claim.leaseUntil`, which is later than before, and the job’s state. `cancelled`: the
+   * claim is still ours, but its job must end; its outcome is reported like any other. `lost`:
+   * another server has it, or it is gone; nothing more is written.
    */
   renew(
     item: Item,
@@ -41,7 +49,10 @@ export interface IngestSource<Item extends IngestItem> {
     progress: Progress,
     signal: AbortSignal,
   ): Promise<'kept' | 'cancelled' | 'lost'>;
-  /** Writes the outcome back, which ends the claim. Never over another's; called again when it is not known to have come through. */
+  /**
+   * Writes the outcome, which ends the claim. Never overwrites another server’s claim. The call is
+   * repeated while its success is unknown.
+   */
   report(
     item: Item,
     claim: Claim,
@@ -50,41 +61,44 @@ export interface IngestSource<Item extends IngestItem> {
   ): Promise<'written' | 'lost'>;
 }
 
-/** A job as it stands out there; JSON, kept with its claim. */
+/** A job as recorded at the source; JSON, kept with its claim. */
 export interface IngestItem {
-  /** Tells it from all others of its source, for as long as the source is there: `<project>/<job>`. At most 500 characters. */
+  /** Permanent identity within the source, such as `<project>/<job>`; at most 500 characters. */
   key: string;
-  /** As its people call it, where that is not the key. */
+  /** Name for its users, where that differs from the key. */
   title?: string | undefined;
 }
 
-/** This server's hold on one item. */
+/** A server’s claim on one item. */
 export interface Claim {
-  /** Who claims; see `JR_WORKER_ID`. */
+  /** Name of the claiming server or runner; see `JR_WORKER_ID`. */
   worker: string;
-  /** Random, new for each claim: two workers of one name, or one worker twice, are told apart by it. */
+  /**
+   * Random value, new for each claim. It distinguishes two servers of one name, and two claims of
+   * one server.
+   */
   nonce: string;
   /** Milliseconds since 1970. */
   leaseUntil: number;
 }
 
-/** Both null until the job is written down here. */
+/** State of the job; both members are null until the job is recorded here. */
 export interface Progress {
   jobId: JobId | null;
   state: JobState | null;
 }
 
-/** What a scan says beside its items. */
+/** Receives the findings of a scan besides its items. */
 export interface ScanNotes {
-  /** @param where the project, file or job that it is about, as its people call it */
+  /** @param where name of the project, file or job for its users */
   problem(where: string, message: string): void;
-  /** The item of that key was called off: if it is ours, its job is ended, and reported so. */
+  /** Reports a cancelled item. If it is ours, its job ends and is reported as cancelled. */
   cancelled(key: string): void;
 }
 
 export interface IngestRequest {
   fields: SubmitFields;
   script?: ScriptFile | undefined;
-  /** Digest of a file that the job runs where it lies. */
+  /** Digest of a file that the job runs in place. */
   contentHash?: string | undefined;
 }

@@ -4,16 +4,18 @@ import type { Submitted } from '../jobs/service.js';
 import type { IngestRequest } from './source.js';
 
 export interface SubmitSteps {
-  /** What to submit. */
+  /** Makes the request. */
   request: () => Promise<IngestRequest>;
-  /** Throws when the claim is not known to be ours. */
+  /** Throws when the claim is not certainly ours. */
   beforeSubmit: () => Promise<void>;
   submit: (request: IngestRequest) => Promise<Submitted>;
 }
 
 /**
- * @returns the job, or why there is none; where Slurm itself refused, there is a job all the same, which was written down before.
- * @throws what may be tried again
+ * Submits a claimed item.
+ * @returns the job, or the reason why there is none. When Slurm refuses, the job exists all the
+ *   same, since it was recorded first.
+ * @throws an error after which the call may be repeated
  */
 export async function submitClaimed(
   steps: SubmitSteps,
@@ -28,7 +30,8 @@ export async function submitClaimed(
   await steps.beforeSubmit();
   try {
     const submitted = await steps.submit(request);
-    if (submitted.kind === 'dry_run') throw new Error('a source asks for no dry run');
+    if (submitted.kind === 'dry_run')
+      throw new Error('an ingest source must not request a dry run');
     return { jobId: submitted.job.job_id };
   } catch (error) {
     if (!(error instanceof AppError) || !isFinal(error)) throw error;
@@ -37,8 +40,9 @@ export async function submitClaimed(
 }
 
 /**
- * Whether it is what the item says itself: its parameters, arguments and timeout. All else is as whoever runs this box has set it, or
- * there is none of it just now, as while the workers of a partition are away: the same request is made again.
+ * Whether the item itself is wrong: its parameters, arguments or timeout.
+ * Any other refusal comes from this server’s settings or from a passing state, such as a partition
+ * whose workers are away. The same request is then made again.
  */
 function isFinal({ code, details }: AppError): boolean {
   return code === 'bad_request' || code === 'slurm_refused' || details?.['field'] === 'timeout';

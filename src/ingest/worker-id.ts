@@ -2,7 +2,10 @@ import { hostname } from 'node:os';
 import type { Database } from '../db/database.js';
 import { serverSuffix } from './claims.js';
 
-/** The name this server claims under, where none is set: two boxes may have one host name, and a restart keeps it. */
+/**
+ * Makes this server’s name for claims where the settings have none. The suffix separates hosts of
+ * one name and survives a restart.
+ */
 export function workerIdOf(db: Database): string {
   const host = hostname()
     .replace(/[^A-Za-z0-9.-]/g, '')

@@ -1,20 +1,24 @@
 import { AppError } from '../errors.js';
 
-/** So many forms of callers that are not known yet are read at once, in all and of one network; each takes up to a megabyte. */
+/**
+ * Maximum of forms of unidentified callers read at once, in total and per network; each takes up to
+ * a megabyte.
+ */
 const maxTotal = 16;
 const maxPerNetwork = 4;
-/** And no longer than this, so that one who sends slowly does not keep a place. */
+/** Maximum time for one form, so that a slow sender does not keep its slot. */
 const maxMs = 60_000;
 
-/** Bounds what callers cost who have shown no token yet: theirs stands in the form itself. */
+/** Limits the cost of callers without a known token: theirs is in the form itself. */
 export class AnonymousUploads {
   #inAll = 0;
   readonly #ofNetwork = new Map<string, number>();
 
   /**
-   * @param network the caller's, see `networkOf`
+   * Reads a form within the limits.
+   * @param network the caller’s network, see `networkOf`
    * @param read reads the form, until the signal fires
-   * @throws AppError too_many_attempts when too many are being read; the signal's reason.
+   * @throws AppError too_many_attempts when too many forms are being read; the signal’s reason
    */
   async hold<T>(network: string, read: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const ofNetwork = this.#ofNetwork.get(network) ?? 0;

@@ -22,16 +22,16 @@ const configSchema = z.strictObject({
     .regex(/^\d{1,12}(\.\d{1,6})?$/, 'expected a number of seconds such as 10')
     .transform(Number)
     .refine((seconds) => seconds > 0, 'expected more than 0 seconds'),
-  /** Left out when the request carries it in its header. */
+  /** Missing when the request has the token in its header. */
   token: z.string().min(1, 'is empty').max(512, 'is longer than 512 characters').optional(),
 });
 
-/** What a user says of a job; `expected_time` in seconds. */
+/** A user’s description of a job; `expected_time` in seconds. */
 export type QueueConfig = z.infer<typeof configSchema>;
 
 /**
- * Reads `config_file`. All scalars are taken as the text that stands there: a project `007` is not 7.
- * @throws AppError bad_request naming the field; never with a value, which may be the token.
+ * Parses `config_file`. Every scalar keeps its text: project `007` is not 7.
+ * @throws AppError bad_request naming the field; never with a value, which may be the token
  */
 export function parseConfigFile(content: Buffer): QueueConfig {
   const refuse = (message: string, cause?: unknown): never => {
@@ -58,11 +58,11 @@ function readYaml(text: string, refuse: (message: string, cause?: unknown) => ne
   try {
     const document = parseDocument(text, { schema: 'failsafe', merge: false, logLevel: 'silent' });
     const [fault] = document.errors;
-    // Only the first line: those below quote the file.
+    // Only the first line of the message; later lines quote the file.
     if (fault) refuse(`is not YAML: ${fault.message.split('\n')[0]?.replace(/:$/, '')}`);
     visit(document, {
-      // A few lines of aliases can stand for gigabytes.
-      Alias: () => refuse('YAML aliases are not used here: write it out'),
+      // A few lines of aliases can expand to gigabytes.
+      Alias: () => refuse('YAML aliases are not allowed: write the value out'),
     });
     return document.toJS();
   } catch (error) {

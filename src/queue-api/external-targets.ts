@@ -4,7 +4,10 @@ import type { Share } from './share.js';
 import type { ExternalInventory } from '../cluster/external/inventory.js';
 import type { ExternalTargets } from '../jobs/placement/external.js';
 
-/** Jobs of the queue server's API on an external cluster: in the default partition, with its usual CPUs and memory. */
+/**
+ * Targets of the queue server’s API on an external cluster: the default partition, with its default
+ * CPUs and memory.
+ */
 export class ExternalQueueTargets implements QueueTargets {
   readonly #targets: ExternalTargets;
   readonly #inventory: Pick<ExternalInventory, 'partitions'>;
@@ -15,7 +18,7 @@ export class ExternalQueueTargets implements QueueTargets {
   }
 
   share(gpus: number): Share {
-    // Never more than a node has; the queue server's files do not say what a job needs.
+    // At most the GPUs of one node; the queue server’s files do not state the needs of a job.
     const max = this.#targets.gpusByDefault();
     return { partition: undefined, gpus: Math.min(gpus, max), cpus: 1, mem_gb: undefined };
   }

@@ -4,9 +4,9 @@ import type { QueueNode } from './replies.js';
 import { queueStateOf } from './state.js';
 
 export interface NodeFacts {
-  /** All that have not ended. */
+  /** Jobs that have not ended. */
   live: readonly Job[];
-  /** What the users say that jobs take, in seconds. */
+  /** Durations that users expect, in seconds. */
   expected: ReadonlyMap<JobId, number>;
   now: number;
   partitionOf: (job: Job) => string | undefined;

@@ -3,21 +3,21 @@ import type { Job } from '../jobs/job.js';
 import type { JobFolders } from '../jobs/job-folders.js';
 import { openLog, type LogStream } from '../jobs/log-file.js';
 
-/** The most that is shown of each; the end is what tells how a job went. */
+/** Maximum of bytes shown of each log; the end tells how the job went. */
 const maxBytes = 10 * 1024 ** 2;
 
-/** Each takes several times its size in memory. */
+/** Two at a time: each takes several times its size in memory. */
 const oneAtATime = pLimit(2);
 
 export interface JobOutput {
   stdout: string;
   stderr: string;
-  /** Whether their beginning was left out. */
+  /** Whether the beginning was left out. */
   stdout_truncated: boolean;
   stderr_truncated: boolean;
 }
 
-/** What the job has printed so far. @throws AppError as {@link openLog} does. */
+/** Reads the job’s output so far. @throws AppError as {@link openLog} does */
 export function outputOf(folders: JobFolders, job: Job): Promise<JobOutput> {
   return oneAtATime(async () => {
     const stdout = await endOf(folders, job, 'stdout');
@@ -40,7 +40,7 @@ async function endOf(folders: JobFolders, job: Job, stream: LogStream) {
     const bytes = Buffer.alloc(length);
     const { bytesRead } = await log.handle.read(bytes, 0, length, log.size - length);
     let from = 0;
-    // Not in the middle of a character: what follows its first byte is 10xxxxxx (RFC 3629).
+    // Start at a whole character: bytes after its first are 10xxxxxx (RFC 3629).
     while (isCut && from < 3 && ((bytes[from] ?? 0) & 0xc0) === 0x80) from++;
     return { text: bytes.toString('utf8', from, bytesRead), isCut };
   } finally {

@@ -14,7 +14,9 @@ import type { Asker, QueueService } from './service.js';
 import { queueStates } from './state.js';
 import { Submissions } from './submission.js';
 
-/** Slurm kills a job ten seconds after it told it to end. */
+/**
+ * Maximum wait for the end of a cancelled job; Slurm kills it ten seconds after it asked it to end.
+ */
 const cancelWaitMs = 15_000;
 
 const params = z.object({
@@ -42,7 +44,7 @@ const submitForm = z.strictObject({
 export interface QueueRoutesParts {
   queue: QueueService;
   authenticator: Authenticator;
-  /** Whether reading needs no token. */
+  /** Whether reading works without a token. */
   isPublic: boolean;
   stopping: AbortSignal;
 }

@@ -41,12 +41,12 @@ export interface QueueSubmission {
   idempotencyKey: string | undefined;
 }
 
-/** Who asks: a caller, or everybody where reading is open to all. */
+/** The reader of a job: a caller, or everybody where reading is public. */
 export type Asker = Caller | 'everybody';
 
 const scopeOfAsker = (asker: Asker) => (asker === 'everybody' ? undefined : scopeOf(asker));
 
-/** The queue server's jobs: JobRunner's own, by other numbers and names. */
+/** The queue server’s view of JobRunner’s jobs, with other ids and names. */
 export class QueueService {
   readonly #parts: QueueServiceParts;
 
@@ -58,16 +58,20 @@ export class QueueService {
     this.#line = new WaitingLine(parts.slurm);
   }
 
-  /** @throws AppError forbidden (another's user_id), unprocessable (expected_time), and as `jobs.submit` does. */
+  /**
+   * Submits a job.
+   * @throws AppError forbidden (another user’s user_id), unprocessable (expected_time), and as
+   *   `jobs.submit` does
+   */
   async submit({ code, config, caller, idempotencyKey }: QueueSubmission) {
     const { db, jobs, settings, targets } = this.#parts;
     const { user_id: user, expected_time: expected, competition_id, project_id } = config;
     if (caller.role === 'reader')
-      throw new AppError('forbidden', 'token: it is a reader’s, who submits nothing; use another');
+      throw new AppError('forbidden', 'token: a reader’s token cannot submit jobs; use another');
     if (caller.role !== 'admin' && caller.user !== user)
       throw new AppError(
         'forbidden',
-        `user_id: the token is not that user’s, but ${caller.user}’s`,
+        `user_id: the token belongs to ${caller.user}, not to this user`,
       );
     const timeout = Math.max(0.1, expected * settings.timeoutMultiplier);
     const longest = parseTimeLimit(targets.maxTime());
@@ -102,12 +106,12 @@ export class QueueService {
     if (row === undefined)
       throw new AppError(
         'conflict',
-        'Idempotency-Key: was used for a job of POST /jobs; use a new one',
+        'Idempotency-Key: already used for a job of POST /jobs; use a new one',
       );
     return { job: submitted.job, view: await this.#view(row, submitted.job) };
   }
 
-  /** @throws AppError not_found, for another user's job, too. */
+  /** Reads a job. @throws AppError not_found, also for another user’s job */
   async status(uuid: string, asker: Asker) {
     const { row, job } = this.#find(uuid, asker);
     return this.#view(row, job);
@@ -121,18 +125,18 @@ export class QueueService {
   }
 
   /**
-   * Ends a job, and answers once it has ended; a cancelled one is left as it is.
-   * @param signal ends the waiting
-   * @throws AppError not_found; forbidden; conflict when it has ended by itself.
+   * Cancels a job and returns it once it has ended. A cancelled job stays unchanged.
+   * @param signal ends the wait
+   * @throws AppError not_found; forbidden; conflict when the job has already ended by itself
    */
   async cancel(uuid: string, caller: Caller, signal: AbortSignal) {
     const { jobs, control } = this.#parts;
     const { row, job } = this.#find(uuid, caller);
     if (caller.role === 'reader')
-      throw new AppError('forbidden', 'the token of a reader cancels nothing; use another');
+      throw new AppError('forbidden', 'a reader’s token cannot cancel jobs; use another');
     if (queueStateOf(job) !== 'cancelled') {
       if (job.terminal)
-        throw new AppError('conflict', `job_id: ${uuid} has ended already: ${queueStateOf(job)}`);
+        throw new AppError('conflict', `job_id: ${uuid} has already ended: ${queueStateOf(job)}`);
       await control.cancel(job.job_id);
     }
     return { job, view: await this.#view(row, await jobs.wait(job.job_id, signal)) };
@@ -174,7 +178,7 @@ export class QueueService {
     const scope = scopeOfAsker(asker);
     const job = row && this.#parts.jobs.get(row.job_id);
     if (row === undefined || job === undefined || (scope !== undefined && job.user !== scope))
-      throw new AppError('not_found', `job_id: there is no job ${uuid}`);
+      throw new AppError('not_found', `job_id: no job ${uuid}`);
     return { row, job };
   }
 
@@ -183,7 +187,7 @@ export class QueueService {
     return this.#viewAmong(row, job, waits ? await this.#line.now() : []);
   }
 
-  /** @param pending what waits; undefined when that is not known */
+  /** @param pending the waiting jobs; undefined when they are unknown */
   #viewAmong(row: store.QueueRow, job: Job, pending: PendingJob[] | undefined) {
     const state = queueStateOf(job);
     const partition = this.#parts.targets.partitionOf(job);
@@ -195,7 +199,10 @@ export class QueueService {
     return viewQueueJob(row, job, position, this.#nodeOf(job));
   }
 
-  /** The number of the node it runs or ran on, or will where there is only one; null while nobody can know. */
+  /**
+   * Returns the number of the job’s node, past, present or certain future; null while it is
+   * unknown.
+   */
   #nodeOf(job: Job): number | null {
     const { targets } = this.#parts;
     const names = targets.nodeNames();

@@ -4,13 +4,13 @@ import { memoryMbOf } from '../cluster/ssh-hosts/capacity.js';
 import type { ResolvedHost } from '../cluster/ssh-hosts/resolved-hosts.js';
 import { MAIN_PARTITION, SSH_PARTITION } from '../cluster/slurm/partitions.js';
 
-/** What a job of the queue server's API asks for: those files say nothing of it. */
+/** Resources that a job of the queue server’s API requests, since its files state none. */
 export interface Share {
-  /** Undefined for the default. */
+  /** Undefined for the default partition. */
   partition: string | undefined;
   gpus: number;
   cpus: number;
-  /** GiB; undefined for what a job gets that does not say. */
+  /** GiB; undefined for the default memory. */
   mem_gb: number | undefined;
 }
 
@@ -20,13 +20,17 @@ interface Machine {
   memoryMb: number;
 }
 
-/** So much of a GPU's share of CPUs and memory goes with it: small jobs without a GPU still run beside it. */
+/**
+ * Part of a GPU’s share of CPUs and memory that a job takes, so that small jobs without a GPU still
+ * fit beside it.
+ */
 const withGpu = 0.9;
 
 /**
- * So many GPUs, fewer where no machine has them, and the part of CPUs and memory that goes with them on the machine where that is
- * least: the SSH hosts' when there are any, else this machine's.
- * @param gpus as JR_QUEUE_GPUS says
+ * Computes the resources of a job: the GPUs, or fewer where no machine has that many, and their
+ * part of CPUs and memory. The machine with the smallest part decides: of the SSH hosts if there
+ * are any, else this one.
+ * @param gpus value of JR_QUEUE_GPUS
  */
 export function shareOf(
   gpus: number,

@@ -3,7 +3,7 @@ import type { Job } from '../jobs/job.js';
 export const queueStates = ['pending', 'running', 'completed', 'failed', 'cancelled'] as const;
 export type QueueState = (typeof queueStates)[number];
 
-/** Slurm's states, and ours, of jobs that have not started, or wait to start again. */
+/** States, Slurm’s and ours, of jobs that wait to start or to start again. */
 const waiting = [
   'SUBMITTING',
   'PENDING',
@@ -16,7 +16,7 @@ const waiting = [
 ];
 const stopped = ['CANCELLED', 'PREEMPTED', 'REVOKED'];
 
-/** How the queue server calls it. */
+/** Converts a job’s state to the queue server’s. */
 export function queueStateOf({ state, terminal }: Pick<Job, 'state' | 'terminal'>): QueueState {
   if (!terminal) return waiting.includes(state) ? 'pending' : 'running';
   if (state === 'COMPLETED') return 'completed';
@@ -25,7 +25,7 @@ export function queueStateOf({ state, terminal }: Pick<Job, 'state' | 'terminal'
 
 const list = (states: string[]) => states.map((state) => `'${state}'`).join(', ');
 
-/** The same, of a row of jobs. */
+/** The same conversion in SQL, for a row of jobs. */
 export const queueStateSql = `CASE
   WHEN terminal = 0 THEN CASE WHEN state IN (${list(waiting)}) THEN 'pending' ELSE 'running' END
   WHEN state = 'COMPLETED' THEN 'completed'

@@ -2,7 +2,7 @@ import type { Database } from '../db/database.js';
 import type { JobId } from '../jobs/job.js';
 import { queueStateSql, type QueueState } from './state.js';
 
-/** What the queue server's API knows of a job beside the job itself. */
+/** Data that the queue server’s API keeps beside the job itself. */
 export interface QueueRow {
   uuid: string;
   job_id: JobId;
@@ -33,13 +33,13 @@ export function findByJob(db: Database, id: JobId): QueueRow | undefined {
 }
 
 export interface QueueFilter {
-  /** Undefined: everybody's. */
+  /** Undefined: all users. */
   user?: string | undefined;
   status?: QueueState | undefined;
   limit: number;
 }
 
-/** Newest first. */
+/** Lists jobs, newest first. */
 export function listRows(db: Database, filter: QueueFilter): QueueRow[] {
   return db
     .prepare<[Record<string, unknown>], QueueRow>(
@@ -50,7 +50,7 @@ export function listRows(db: Database, filter: QueueFilter): QueueRow[] {
     .all({ user: filter.user ?? null, status: filter.status ?? null, limit: filter.limit });
 }
 
-/** What the users say that jobs which have not ended take, in seconds. */
+/** Reads the users’ expected times of jobs that have not ended, in seconds. */
 export function expectedTimes(db: Database): Map<JobId, number> {
   const rows = db
     .prepare<[], QueueRow>(

@@ -6,7 +6,7 @@ import { AppError } from '../errors.js';
 import { AnonymousUploads } from './anonymous-uploads.js';
 import { readSubmitForm, submittedParts } from './upload.js';
 
-/** Reads the forms of `/api/submit`, whose token stands in the header or in the form itself. */
+/** Reads the forms of `/api/submit`, whose token is in the header or in the form itself. */
 export class Submissions {
   readonly #authenticator: Authenticator;
 
@@ -16,14 +16,18 @@ export class Submissions {
     this.#authenticator = authenticator;
   }
 
-  /** @throws AppError unauthorized, too_many_attempts; as `readSubmitForm` and `submittedParts` do */
+  /**
+   * Reads a form and finds its caller.
+   * @throws AppError unauthorized, too_many_attempts; as `readSubmitForm` and `submittedParts` do
+   */
   async read(req: Request, res: Response) {
     const bearer = bearerOf(req);
     if (bearer === undefined)
       return this.#anonymous.hold(networkOf(req.ip ?? ''), (signal) =>
         this.#readForm(req, res, signal),
       );
-    // Before the form is read. Whose the job is, the form's own token says, if it has one.
+    // Check the header before reading the form. If the form has a token of its own, that one
+    // decides the job’s owner.
     await this.#callerOf(req, bearer);
     return this.#readForm(req, res);
   }
@@ -44,7 +48,7 @@ export class Submissions {
       if (!(error instanceof AppError) || error.code !== 'unauthorized') throw error;
       throw new AppError(
         'unauthorized',
-        'token: expected a valid one, in config_file or as "Authorization: Bearer <token>"',
+        'token: invalid or missing; send it in config_file or as "Authorization: Bearer <token>"',
       );
     }
   }

@@ -6,23 +6,23 @@ import type { HostList } from '../cluster/ssh-hosts/host-list.js';
 import { MAIN_PARTITION } from '../cluster/slurm/partitions.js';
 import { shareOf, type Share } from './share.js';
 
-/** Where the queue server's jobs run, and with what. */
+/** Target of the queue server’s jobs, and their resources. */
 export interface QueueTargets {
   /**
-   * What each job asks for.
-   * @param gpus as JR_QUEUE_GPUS says
+   * Returns the resources that each job requests.
+   * @param gpus value of JR_QUEUE_GPUS
    */
   share(gpus: number): Share;
-  /** The longest that one may run, in Slurm's format. */
+  /** Returns the longest permitted run time, in Slurm’s format. */
   maxTime(): string;
-  /** Nodes in the order of their numbers. */
+  /** Lists the nodes in the order of their numbers. */
   nodeNames(): string[];
   partitionOf(job: Job): string | undefined;
-  /** The node that a job will run at where there is only one. */
+  /** Returns the only node that a job can run on; undefined if there are several. */
   onlyNodeOf(job: Job): string | undefined;
 }
 
-/** This machine, and the SSH hosts as their file has them. */
+/** This machine and the SSH hosts of the hosts file. */
 export class OwnQueueTargets implements QueueTargets {
   readonly #here: { limits: NodeLimits; fleet: GpuFleet };
   readonly #hosts: Pick<HostList, 'all' | 'open'>;

@@ -6,22 +6,23 @@ import type { ScriptFile } from '../jobs/request.js';
 import { toScriptFile } from '../jobs/script/upload.js';
 import { configBytes, parseConfigFile, type QueueConfig } from './config-file.js';
 
-/** Larger code belongs into a dataset. */
+/** Larger code belongs in a dataset. */
 const codeBytes = 1024 ** 2;
 
 const parts = ['code', 'config_file'] as const;
 
-/** All of a form: its two files, and what stands around them. */
+/** Maximum size of a form: its two files and the multipart headers. */
 const formBytes = codeBytes + configBytes + 16 * 1024;
 
-/** multer 2.5's own option, which its types lack. */
+/** An option of multer 2.5 that its types lack. */
 type MulterOptions = multer.Options & {
   streamHandler: (body: Request, busboy: Writable) => void;
 };
 
 /**
- * Reads a form with the files `code` and `config_file`. Rejects as soon as there is too much of it, with the rest unread.
- * @throws AppError too_large; MulterError; the signal's reason.
+ * Reads a form with the files `code` and `config_file`. Rejects as soon as the form is too large
+ * and leaves the rest unread.
+ * @throws AppError too_large; MulterError; the signal’s reason
  */
 export async function readSubmitForm(
   req: Request,
@@ -31,7 +32,7 @@ export async function readSubmitForm(
   if (Number(req.get('content-length') ?? 0) > formBytes) throw tooLarge();
   await new Promise<void>((resolve, reject) => {
     signal?.addEventListener('abort', () => reject(signal.reason as Error));
-    // multer would wait for the rest of what was cut off.
+    // multer would wait for the rest of an aborted request.
     req.once('aborted', () => reject(cutOff()));
     const options: MulterOptions = {
       storage: multer.memoryStorage(),
@@ -67,10 +68,13 @@ function tooLarge(): AppError {
 }
 
 function cutOff(): AppError {
-  return new AppError('bad_request', 'the form was cut off before its end; send it again');
+  return new AppError('bad_request', 'the form is incomplete; send it again');
 }
 
-/** @throws AppError bad_request, too_large; the message names the part. */
+/**
+ * Returns the parts of a form.
+ * @throws AppError bad_request, too_large; the message names the part
+ */
 export function submittedParts(req: Request): { code: ScriptFile; config: QueueConfig } {
   const files = (req.files ?? {}) as Record<string, Express.Multer.File[] | undefined>;
   const texts = Object.keys((req.body ?? {}) as object);
@@ -89,6 +93,6 @@ export function submittedParts(req: Request): { code: ScriptFile; config: QueueC
   if (config.size > configBytes)
     throw new AppError('too_large', `config_file: larger than ${configBytes / 1024} KiB`);
   const script = toScriptFile(code);
-  if (script === undefined) throw new Error('a file that is there was taken for none');
+  if (script === undefined) throw new Error('an uploaded file was not recognized');
   return { code: script, config: parseConfigFile(config.buffer) };
 }

@@ -5,9 +5,10 @@ import { queueStateOf } from './state.js';
 import type { QueueRow } from './store.js';
 
 /**
- * A job as the queue server shows it.
- * @param position how many jobs start before it; null once it has ended, and while that is not known
- * @param nodeId null while nobody can know
+ * Converts a job to the queue server’s form.
+ * @param position number of jobs that start before it; null once it has ended, and while it is
+ *   unknown
+ * @param nodeId null while it is unknown
  */
 export function viewQueueJob(
   row: QueueRow,
@@ -35,7 +36,10 @@ export function viewQueueJob(
   };
 }
 
-/** As a shell has it: 128 and the signal for a job that one ended; null until it has ended, and for one that never ran. */
+/**
+ * Computes the exit code as a shell does: 128 plus the signal if one ended the job. Null until the
+ * job ends, and for a job that never ran.
+ */
 function exitCodeOf({ exit_code: code, signal, started_at: startedAt, terminal }: Job) {
   if (!terminal || startedAt === null) return null;
   return code ?? (signal !== null && signal > 0 ? 128 + signal : null);

@@ -2,7 +2,7 @@ import type { SlurmClient } from '../cluster/slurm/client.js';
 import { SlurmError } from '../cluster/slurm/command.js';
 import type { PendingJob } from '../cluster/slurm/pending.js';
 
-/** Slurm's queue as it is now. However many ask at once, Slurm is asked once at a time. */
+/** Slurm’s current queue. Concurrent callers share one query at a time. */
 export class WaitingLine {
   readonly #slurm: Pick<SlurmClient, 'pending'>;
 
@@ -13,7 +13,10 @@ export class WaitingLine {
     this.#slurm = slurm;
   }
 
-  /** What waits; undefined while Slurm does not answer. A call during another gets the answer after that one, which alone is sure to be newer. */
+  /**
+   * Lists the waiting jobs; undefined while Slurm does not answer. A call during a running query
+   * gets the result of the next one, since only that one is certainly newer.
+   */
   now(): Promise<PendingJob[] | undefined> {
     if (this.#asking === undefined) return this.#ask();
     this.#next ??= this.#asking.then(

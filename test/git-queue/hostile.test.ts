@@ -285,7 +285,7 @@ os.chmod(os.environ["RESULTS_DIR"] + "/closed", 0)
     expect(await worker.ended).toMatchObject({ code: 0 });
     expect(repo.statuses()).toEqual(['run', 'run']);
     expect(repo.show('results/a.txt')).toBe('a');
-    expect(worker.said()).toContain('1 files of results are left out');
+    expect(worker.said()).toContain('1 result files are left out');
     expect(readFileSync(join(repo.clone, 'job.py'), 'utf8')).toContain('closed');
   });
 });

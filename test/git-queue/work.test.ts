@@ -92,8 +92,8 @@ describe('the commands', () => {
     expect(errors.map(({ code }) => code)).toEqual(errors.map(() => 1));
     expect(errors.map(({ stderr }) => stderr)).toEqual([
       'jobrunner: --queue-file: ../x.csv is not in the repository; name a path from its root\n',
-      'jobrunner: none.csv: there is no such file in the repository\n',
-      'jobrunner: the repository has no branch none; name another, or push it\n',
+      'jobrunner: none.csv: not found in the repository\n',
+      'jobrunner: the repository has no branch none; choose another branch, or push this one\n',
       'jobrunner: --repo: the repository’s address contains a blank\n',
       'jobrunner: --repo: the repository’s address contains a password; name a file with the token instead\n',
       'jobrunner: there is no job in line 9\n',
@@ -328,9 +328,9 @@ describe('what a repository brings along', () => {
       ),
     );
     expect(errors.map(({ stderr }) => stderr)).toEqual([
-      'jobrunner: queue.csv: is no regular file in the repository\n',
+      'jobrunner: queue.csv: is not a regular file in the repository\n',
       'jobrunner: big.csv: is larger than 16 MiB\n',
-      'jobrunner: behind/queue.csv: there is no such file in the repository\n',
+      'jobrunner: behind/queue.csv: not found in the repository\n',
     ]);
   });
 

@@ -184,7 +184,7 @@ describe('a claim', () => {
     open();
     const errors = () => one.loop?.status().errors.filter(({ where }) => where === 'a/one: a');
     const isTold = (why: RegExp) => errors()?.some(({ message }) => why.test(message)) ?? false;
-    await until(() => isTold(/JR_GITLAB_JOB_TYPES: the file cannot be used/));
+    await until(() => isTold(/JR_GITLAB_JOB_TYPES: unusable file/));
     one.mapTypes('inference: shell\n');
     await until(() => isTold(/"training" has no command key here/));
     one.mapTypes('training: shell\n');

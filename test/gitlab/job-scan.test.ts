@@ -75,5 +75,7 @@ test('of very many jobs of a type that is not mapped some are told of, and how m
   expect(keys).toEqual([]);
   expect(problems).toHaveLength(101);
   expect(problems[0]).toMatch(/^a\/one: 0: job_type: "unknown" has no command key here/);
-  expect(problems[100]).toBe('a/one: job_type: 19900 more jobs’ have no command key here');
+  expect(problems[100]).toBe(
+    'a/one: job_type: the types of 19900 more jobs have no command key here',
+  );
 });

@@ -176,7 +176,7 @@ describe('what is wrong with a project is told of it, and the others are scanned
     ],
     [404, '{"message":"404 Project Not Found"}', 'not found (404: 404 Project Not Found)'],
     [500, '{"message":"500 Internal Server Error"}', 'cannot answer now (500'],
-    [200, '<html></html>', 'what answers is no GitLab'],
+    [200, '<html></html>', 'the server is no GitLab'],
   ])('%d for it alone', async (status, body, message) => {
     await gitlab.addProject({ path: 'group/bad', files: withManifest('j2') });
     gitlab.fail({ url: /projects\/2\//, times: 99 }, { kind: 'answer', status, body });

@@ -141,7 +141,7 @@ describe('jobrunner add', () => {
     const add = (...args: string[]) => cli(['add', ...args, '--output-file', file]);
     expect(await add('none.py')).toMatchObject({
       code: 1,
-      err: expect.stringMatching(/^jobrunner: script_path: .*none\.py" is not there$/),
+      err: expect.stringMatching(/^jobrunner: script_path: .*none\.py" does not exist$/),
     });
     for (const [option, value, field] of [
       ['--priority', '-1', 'priority'],

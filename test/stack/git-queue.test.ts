@@ -94,7 +94,7 @@ test('a script that is out of the repository is never run', async () => {
     .filter(({ status, job_id: id }) => status === 'failed' && id === undefined)
     .map(({ message }) => message);
   expect(messages.sort()).toEqual([
-    'script: ../../etc/x.py is out of the repository; name a path from its root',
+    'script: ../../etc/x.py is outside the repository; give a path from its root',
     'script: none.py is not in the repository',
   ]);
 });

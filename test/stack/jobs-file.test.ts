@@ -150,10 +150,10 @@ describe('the jobs file', () => {
     expect(found).toMatchObject({ present: true, lines: 7, submitted: 2 });
     expect(found.problems).toEqual([
       { line: 2, message: expect.stringContaining('this has no comma') },
-      { line: 3, message: expect.stringMatching(/^script_path: .*none\.py" is not there$/) },
+      { line: 3, message: expect.stringMatching(/^script_path: .*none\.py" does not exist$/) },
       { line: 4, message: expect.stringContaining('allowed_gpus: unknown GPU 9') },
       { line: 5, message: expect.stringContaining('allowed_gpus: expected GPU indices') },
-      { line: 6, message: 'not text in UTF-8' },
+      { line: 6, message: 'not UTF-8 text' },
       { line: 7, message: expect.stringContaining('priority: expected a whole number') },
     ]);
     await stack.finish(await onlyJob('one'));
@@ -253,7 +253,7 @@ describe('the jobs file', () => {
 
     rmSync(file);
     mkdirSync(file);
-    await until((s) => s.problems[0]?.message === 'this is no regular file');
+    await until((s) => s.problems[0]?.message === 'not a regular file');
     rmSync(file, { recursive: true });
 
     writeFileSync(file, '', { mode: 0o600 });

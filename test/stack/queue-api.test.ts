@@ -153,7 +153,7 @@ test('the queue server’s own lines do what they did', async () => {
   -H "Authorization: Bearer my-secret-token"`,
     uuid,
   );
-  expect(late.detail).toMatch(/has ended already: completed/);
+  expect(late.detail).toMatch(/has already ended: completed/);
   for (const [query, isThere] of [
     ['', true],
     ['?user_id=myuser', true],

@@ -227,7 +227,7 @@ test('a script is known by its content', async () => {
   const first = await scriptDigest(path);
   writeFileSync(path, 'print(2)\n');
   expect(await scriptDigest(path)).not.toBe(first);
-  await expect(scriptDigest(join(work, 'none.py'))).rejects.toThrow('is not there');
-  await expect(scriptDigest(work)).rejects.toThrow('is no regular file');
-  await expect(scriptDigest('/dev/zero')).rejects.toThrow('is no regular file');
+  await expect(scriptDigest(join(work, 'none.py'))).rejects.toThrow('does not exist');
+  await expect(scriptDigest(work)).rejects.toThrow('is not a regular file');
+  await expect(scriptDigest('/dev/zero')).rejects.toThrow('is not a regular file');
 });

@@ -113,7 +113,7 @@ test('of jobs with the same id none is listed, also when one is a number', async
     'version: 1\njobs:\n  - job_id: 7\n  - job_id: "7"\n  - job_id: 8\n  - job_id: "7"\n',
   );
   expect(jobs.map(({ id }) => id)).toEqual(['8']);
-  expect(problems).toEqual(['7: the id of 3 jobs; none of them is listed']);
+  expect(problems).toEqual(['7: 3 jobs have this id; none of them is listed']);
 });
 
 test('a manifest without jobs is no error', async () => {
@@ -141,7 +141,7 @@ test.each([
     `version: 1\njobs: ${'['.repeat(20_000)}`,
     'not YAML that can be used: Maximum call stack',
   ],
-  ['bytes that are no text', Buffer.from([0xff, 0xfe, 0x00]), 'not text in UTF-8'],
+  ['bytes that are no text', Buffer.from([0xff, 0xfe, 0x00]), 'not UTF-8 text'],
   ['five megabytes', `version: 1\njobs: [] #${'x'.repeat(5e6)}`, 'larger than 2 MiB'],
 ])('a file with %s is refused', async (_, text, message) => {
   expect(await refusal(text)).toContain(message);

@@ -183,7 +183,7 @@ export class HeldJob {
       filesBelow(folder),
       limits,
     );
-    if (stored.left > 0) this.#log.warn(`${stored.left} files of results are left out`);
+    if (stored.left > 0) this.#log.warn(`${stored.left} result files are left out`);
     for (const { path, committed } of stored.results) {
       if (committed) continue;
       const below = path.slice(results.inside.length + 1);

@@ -3,13 +3,16 @@ import { AppError } from '../../errors.js';
 import { digestOf, rowStatuses } from './queue-file.js';
 import { firstProblem } from '../../schema-problems.js';
 
-/** Where the claims lie in the repository, beside the queue, which has no room for them. */
+/** Folder of the claims in the repository; the queue’s CSV has no room for them. */
 export const claimsFolder = '.jobrunner';
 export const maxRecordBytes = 256 * 1024;
 
 const time = z.iso.datetime({ offset: true }).nullable();
 
-/** A result of a job: committed below the results folder, or named here with its digest where it is too large for that. */
+/**
+ * A result of a job: committed below the results folder, or only listed here with its digest when
+ * it is too large.
+ */
 export const resultSchema = z.object({
   path: z.string(),
   /** Bytes. */
@@ -19,16 +22,16 @@ export const resultSchema = z.object({
 });
 export type ResultEntry = z.infer<typeof resultSchema>;
 
-/** One file in {@link claimsFolder}: who has a job, until when, and what became of it. */
+/** One file in {@link claimsFolder}: the runner of a job, its lease and the outcome. */
 export const claimRecordSchema = z.looseObject({
   version: z.literal(1),
   script: z.string(),
   args: z.string(),
   kwargs: z.string(),
-  /** Which of the rows that ask for the same, from 1. */
+  /** Number of the row among rows that ask for the same, from 1. */
   copy: z.number().int().min(1),
   status: z.enum(rowStatuses),
-  /** Times it was begun and not given back. */
+  /** Number of starts, not counting those that were given back. */
   attempts: z.number().int().min(0),
   worker: z.string().max(300).nullable(),
   nonce: z.string().max(128).nullable(),
@@ -43,7 +46,7 @@ export const claimRecordSchema = z.looseObject({
 });
 export type ClaimRecord = z.infer<typeof claimRecordSchema>;
 
-/** A job's name in the queue: what its row asks for, and which of the equal ones it is. */
+/** Makes a job’s key from the digest of its row and its number among equal rows. */
 export function keyOf(digest: string, copy: number): string {
   return `${digest.slice(0, 16)}-${copy}`;
 }
@@ -52,7 +55,10 @@ export function recordPath(key: string): string {
   return `${claimsFolder}/${key}.json`;
 }
 
-/** @returns undefined for what is no claim's file. */
+/**
+ * Parses the path of a claim’s file.
+ * @returns undefined for any other path
+ */
 export function keyOfPath(path: string): { key: string; group: string; copy: number } | undefined {
   const [, key, group, copy] =
     /^\.jobrunner\/(([0-9a-f]{16})-([1-9]\d{0,5}))\.json$/.exec(path) ?? [];
@@ -60,12 +66,12 @@ export function keyOfPath(path: string): { key: string; group: string; copy: num
   return { key, group, copy: Number(copy) };
 }
 
-/** @throws AppError unprocessable naming the file. */
+/** Parses a claim’s file. @throws AppError unprocessable naming the file */
 export function parseRecord(key: string, bytes: Buffer): ClaimRecord {
   const refuse = (why: string, cause?: unknown) =>
     new AppError(
       'unprocessable',
-      `${recordPath(key)}: ${why}; remove the file to have it made anew`,
+      `${recordPath(key)}: ${why}; remove the file, and it is written again`,
       {
         cause,
       },
@@ -79,7 +85,7 @@ export function parseRecord(key: string, bytes: Buffer): ClaimRecord {
   const parsed = claimRecordSchema.safeParse(value);
   if (!parsed.success) throw refuse(firstProblem(parsed.error));
   if (keyOf(digestOf(parsed.data), parsed.data.copy) !== key)
-    throw refuse('tells of another job than its name');
+    throw refuse('describes another job than its name says');
   return parsed.data;
 }
 

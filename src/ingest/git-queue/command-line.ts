@@ -2,9 +2,11 @@ import { AppError } from '../../errors.js';
 import { readKwargs, type Kwargs } from './row-arguments.js';
 
 /**
- * A command line as it is typed, to the columns of a row. A leading `python` (or `python3`) is left out. `--name=value` and
- * `--name value` become options, `--name` alone a switch, everything else an argument; so does all that follows `--`.
- * @throws AppError bad_request naming what no row can hold.
+ * Converts a typed command line to the columns of a row. A leading `python` (or `python3`) is
+ * dropped.
+ * `--name=value` and `--name value` become options, `--name` alone becomes a switch. All other
+ * words become arguments, as do all words after `--`.
+ * @throws AppError bad_request naming the part that no row can hold
  */
 export function parseCommandLine(text: string): { script: string; args: string; kwargs: string } {
   const words = shellWords(text);
@@ -37,8 +39,9 @@ export function parseCommandLine(text: string): { script: string; args: string; 
 }
 
 /**
- * Splits a text into words as POSIX sh does (2.2 Quoting): quotes of both kinds and backslashes, nothing is expanded.
- * @throws AppError bad_request for a quote that is never closed.
+ * Splits a text into words as POSIX sh does (2.2 Quoting): both kinds of quotes and backslashes,
+ * without expansion.
+ * @throws AppError bad_request for an open quote
  */
 export function shellWords(text: string): string[] {
   const words: string[] = [];
@@ -72,13 +75,16 @@ export function shellWords(text: string): string[] {
 }
 
 function addOption(kwargs: Kwargs, name: string, value: string | true): void {
-  // `__proto__` would else be lost without a word.
+  // A plain assignment would silently drop `__proto__`.
   const old = Object.hasOwn(kwargs, name) ? kwargs[name] : undefined;
   const all = old === undefined ? value : [...(Array.isArray(old) ? old : [old]), value];
   Object.defineProperty(kwargs, name, { value: all, enumerable: true, configurable: true });
 }
 
-/** As Python's json.dumps writes it, with a blank after commas and colons: the old tool's rows look like that. */
+/**
+ * Writes JSON as Python’s json.dumps does, with a blank after commas and colons, like the rows of
+ * the older tool.
+ */
 function pythonJson(value: string[] | Kwargs): string {
   const one = (item: unknown) =>
     Array.isArray(item) ? pythonJson(item as string[]) : JSON.stringify(item);

@@ -3,10 +3,16 @@ import { openConfined } from '../../storage/confined-fs/confined-files.js';
 import { walkConfined } from '../../storage/confined-fs/confined-walk.js';
 import type { ResultFile } from './results.js';
 
-/** What a job of the template `git_queue` leaves its results in, whatever the repository calls the folder. */
+/**
+ * Folder in which a job of the template `git_queue` leaves its results, whatever the repository
+ * calls it.
+ */
 const folder = 'results';
 
-/** The results in a job's own folder, where it may have put anything: links out of it are not followed. */
+/**
+ * Lists the results in a job’s own folder. The job may have put anything there, so links out of it
+ * are not followed.
+ */
 export async function* confinedResults(outputDir: string): AsyncGenerator<ResultFile> {
   const walk = walkConfined(outputDir, { under: folder, maxEntries: 20_000 });
   try {
@@ -23,7 +29,7 @@ export async function* confinedResults(outputDir: string): AsyncGenerator<Result
       };
     }
   } catch (error) {
-    // A job that never began has none.
+    // A job that never started has no results.
     if (!(error instanceof AppError) || error.code !== 'not_found') throw error;
   }
 }

@@ -1,12 +1,12 @@
 import { isUtf8 } from 'node:buffer';
 
 /*
- * A reader of our own, since no library says where in the file a field stands, and all but the one field that changes is to
- * stay as it is, byte for byte: quotes, blanks, line ends. The tests hold it against Python's csv module, which the queue's
- * older readers use.
+ * We have our own reader because no library reports the position of a field in the file.
+ * A change must keep every other byte as it is: quotes, blanks, line ends.
+ * The tests compare it with Python's csv module, which the queue's older readers use.
  */
 
-/** A field by its place in the file, quotes included. */
+/** A field by its position in the file, quotes included. */
 export interface CsvField {
   start: number;
   end: number;
@@ -20,11 +20,11 @@ export interface CsvRow {
   fields: CsvField[];
   /** Empty for the last row of a file without a final line end. */
   lineEnd: '\n' | '\r\n' | '\r' | '';
-  /** What keeps it from being read. */
+  /** Reason why the row cannot be read. */
   problem?: string;
 }
 
-/** Of a row: more than that is no table of anybody's, and each takes memory. */
+/** Maximum of fields in a row: each takes memory, and no real table has more. */
 const maxFields = 1000;
 
 const quote = 0x22;
@@ -37,9 +37,9 @@ export function bomLength(file: Buffer): number {
 }
 
 /**
- * Reads CSV as RFC 4180 has it, with any one-byte delimiter and any line end; a quote inside a field that does not begin with
- * one is a character like any other. Lines that are empty are left out.
- * @param maxRows rows, after which it stops
+ * Reads CSV by RFC 4180, with any one-byte delimiter and any line end. A quote inside an unquoted
+ * field is an ordinary character. Empty lines are left out.
+ * @param maxRows number of rows after which reading stops
  */
 export function readCsv(file: Buffer, delimiter: number, maxRows = Infinity): CsvRow[] {
   const rows: CsvRow[] = [];
@@ -78,13 +78,16 @@ export function readCsv(file: Buffer, delimiter: number, maxRows = Infinity): Cs
   return rows;
 }
 
-/** One field as CSV: in quotes only where it must be. */
+/** Writes one field as CSV, with quotes only where they are needed. */
 export function formatField(text: string, delimiter: string): string {
   const isPlain = !/["\r\n]/.test(text) && !text.includes(delimiter);
   return isPlain ? text : `"${text.replaceAll('"', '""')}"`;
 }
 
-/** @returns -1 when there is none. */
+/**
+ * Finds the closing quote.
+ * @returns -1 when the quote stays open
+ */
 function closingQuote(file: Buffer, open: number): number {
   for (let at = open + 1; ; at += 2) {
     at = file.indexOf(quote, at);

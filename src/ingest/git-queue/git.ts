@@ -1,19 +1,19 @@
 import { Readable } from 'node:stream';
 import { execa } from 'execa';
 
-/** Longest that a fetch or a push may take, and what git may say in reply. */
+/** Maximum time of a git command, and maximum size of its output. */
 const timeoutMs = 300_000;
 const maxOutputBytes = 64 * 1024 ** 2;
 
-/** What git could not do; its message is git's own, without credentials. */
+/** A failed git command; the message is git’s own, without credentials. */
 export class GitError extends Error {
   override readonly name = 'GitError';
 }
 
-/** Git had more to give than it was to. */
+/** Git’s output was larger than permitted. */
 export class TooLargeError extends GitError {}
 
-/** How git is run: its whole environment, and settings that override those of files. */
+/** Git’s whole environment, and settings that override those of files. */
 export interface GitSetup {
   env: Readonly<Record<string, string>>;
   config: Readonly<Record<string, string>>;
@@ -23,17 +23,17 @@ export interface GitCall {
   /** The repository on this machine. */
   gitDir?: string;
   input?: Buffer | AsyncIterable<Buffer>;
-  /** For this call alone. */
+  /** Variables of this call alone. */
   env?: Record<string, string>;
-  /** Exit codes besides 0 that are answers. */
+  /** Exit codes, besides 0, that are valid answers. */
   answers?: readonly number[];
   maxBytes?: number;
   signal?: AbortSignal | undefined;
 }
 
 /**
- * Whatever a repository brings along, nothing in it runs: no hooks, no file-system monitor, no submodules, no signing, no
- * pager, no protocol but those named; and git asks nobody anything.
+ * Makes settings that keep a repository from running anything: no hooks, file-system monitor,
+ * submodules, signing or pager, and only the named protocols. Git never prompts.
  * @param protocols such as `['https', 'ssh']`
  */
 export function safeConfig(protocols: readonly string[]): Record<string, string> {
@@ -49,7 +49,8 @@ export function safeConfig(protocols: readonly string[]): Record<string, string>
     'submodule.recurse': 'false',
     'fetch.recurseSubmodules': 'false',
     'fetch.fsckObjects': 'true',
-    // An old tree with modes that no git writes today does no harm here, and its queue shall work.
+    // Old trees may have modes that git no longer writes. They do no harm here, and their queue
+    // shall work.
     'fetch.fsck.zeroPaddedFilemode': 'ignore',
     'http.followRedirects': 'false',
     'gc.autoDetach': 'false',
@@ -61,8 +62,8 @@ export function safeConfig(protocols: readonly string[]): Record<string, string>
 
 /**
  * Runs git once.
- * @returns what it wrote to its standard output, and its exit code: 0 or one of `answers`
- * @throws GitError with what it said on standard error
+ * @returns its standard output and its exit code: 0 or one of `answers`
+ * @throws GitError with its standard error
  */
 export async function runGit(
   setup: GitSetup,
@@ -108,19 +109,19 @@ export async function runGit(
   if (result.timedOut) throw new GitError(`git ${command} took more than ${timeoutMs / 1000} s`);
   if (result.code === 'ENOENT') throw new GitError('git is not installed: install it');
   if (result.isMaxBuffer)
-    throw new TooLargeError(`git ${command}: gave more than ${maxBytes} bytes`);
+    throw new TooLargeError(`git ${command}: the output exceeds ${maxBytes} bytes`);
   const said = Buffer.from(result.stderr).toString() || result.shortMessage || '';
   throw new GitError(`git ${command}: ${plainWords(said)}`, {
     cause: new Error(withoutCredentials(said)),
   });
 }
 
-/** A URL's user and password, wherever git repeats them. */
+/** Removes the user and password of URLs, wherever git repeats them. */
 export function withoutCredentials(text: string): string {
   return text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^/\s@'"]*@/gi, '$1');
 }
 
-/** What matters of git's words, in one line. */
+/** Extracts the essential part of git’s messages, on one line. */
 function plainWords(said: string): string {
   const lines = withoutCredentials(said)
     .replace(/[\0-\x08\x0b-\x1f\x7f]/g, '')

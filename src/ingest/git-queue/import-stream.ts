@@ -1,16 +1,16 @@
 import { isUnfitPath } from './git-names.js';
 
-/** A file of a new commit: its content, or the object that has it already. */
+/** A file of a new commit: its content, or the id of an object that already holds it. */
 export type FileChange = { path: string } & ({ content: Buffer } | { oid: string });
 
-/** Who made a commit, and when, in milliseconds since 1970. */
+/** Author of a commit, and its time in milliseconds since 1970. */
 export interface Signature {
   name: string;
   email: string;
   at: number;
 }
 
-/** What git-fast-import(1) reads to make one commit and to print its name. */
+/** Makes the input with which git-fast-import(1) creates one commit and prints its id. */
 export function importStream(commit: {
   ref: string;
   parent: string | undefined;
@@ -34,7 +34,10 @@ export function importStream(commit: {
   return Buffer.concat(parts.map((part) => Buffer.from(part)));
 }
 
-/** What it reads to keep one file's bytes and to print the name of the object. `size` is what `bytes` come to. */
+/**
+ * Makes the input with which git-fast-import(1) stores one file and prints the object's id.
+ * @param size length of `bytes`
+ */
 export async function* blobStream(
   size: number,
   bytes: AsyncIterable<Buffer>,
@@ -54,12 +57,12 @@ function data(bytes: Buffer): [string, Buffer, string] {
   return [`data ${bytes.length}\n`, bytes, '\n'];
 }
 
-/** A name that ends neither its line nor its place in it. */
+/** Removes the characters that would end a name or its line. */
 function word(text: string): string {
   return text.replace(/[<>\0-\x1f\x7f]/g, '').trim();
 }
 
-/** @throws Error for what no tree may hold. */
+/** Quotes a path. @throws Error for a path that no tree may hold */
 function quotePath(path: string): string {
   if (isUnfitPath(path) || path.includes('\0'))
     throw new Error(`${JSON.stringify(path)} cannot be the path of a file in git`);

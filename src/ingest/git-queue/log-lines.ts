@@ -1,7 +1,7 @@
 const keptLines = 20;
 const maxLineLength = 500;
 
-/** The last lines of a job's log, as they may stand in a file that others read. */
+/** Takes the last lines of a job’s log, without characters that do not belong in a shared file. */
 export function logLines(log: string): string[] {
   return log
     .split(/\r\n|[\r\n]/)

@@ -1,31 +1,33 @@
-/** Dozens of workers; more would only make the pauses of the few that are left at the end longer. */
+/** Enough for dozens of runners; a higher level would only delay the last few. */
 const maxLevel = 5;
-/** Never longer, in milliseconds. */
+/** Maximum pause, in milliseconds. */
 const maxMs = 15_000;
 
 /**
- * Keeps those who push to one branch out of each other's way without a word between them: as in Ethernet, each waits a random time
- * before a try, of a length that grows with the refusals it meets. It is measured in how long a try takes here, since that is for
- * how long another can come first; and it is remembered from one change to the next, so that once it has settled every second push is taken, however many there are.
+ * Spaces out the pushes of runners that share a branch and do not communicate. As in Ethernet, each
+ * waits a random time before a try, and the range grows with each refusal.
+ * The unit is the duration of a try here, since a rival can be faster during that time. The level
+ * carries over from one change to the next. Once it has settled, about every second push succeeds,
+ * however many runners there are.
  */
 export class PushBackoff {
   readonly #random: () => number;
 
   #level = 0;
   #tryMs = 0;
-  /** So far: those that were taken, and those that others were faster than or the repository refused. */
+  /** Counts of successful pushes, and of pushes that a rival overtook or the repository refused. */
   readonly pushes = { taken: 0, refused: 0 };
 
   constructor(random: () => number = Math.random) {
     this.#random = random;
   }
 
-  /** How long to wait before the next try, in milliseconds; 0 while nobody is in the way. */
+  /** Returns the pause before the next try, in milliseconds; 0 without rivals. */
   pauseMs(): number {
     return this.#random() * Math.min(maxMs, this.#tryMs * (2 ** this.#level - 1));
   }
 
-  /** The last refusal was nobody's doing. */
+  /** Lowers the level: no rival caused the last refusal. */
   refusedByRule(): void {
     this.#level = Math.max(0, this.#level - 1);
   }

@@ -3,28 +3,28 @@ import { AppError } from '../../errors.js';
 import { bomLength, formatField, readCsv, type CsvField, type CsvRow } from './csv-rows.js';
 import { readArgs, readKwargs } from './row-arguments.js';
 
-/** `done` is what some older tools write for `run`; we read it and never write it. */
+/** Some older tools write `done` for `run`; we read it and never write it. */
 export const rowStatuses = ['ready', 'running', 'run', 'failed', 'done'] as const;
 export type RowStatus = (typeof rowStatuses)[number];
 
 export const maxQueueBytes = 16 * 1024 ** 2;
 export const maxRows = 100_000;
-/** All that a row says of its job must fit into the job's claim, whose quotes are escaped. */
+/** Maximum length of a row’s job. It must fit into the job’s claim, where quotes are escaped. */
 const maxJobBytes = 32 * 1024;
-/** More bad rows than this are counted and not shown. */
+/** Maximum of bad rows shown; further ones are only counted. */
 export const maxShownProblems = 100;
 
 const columns = ['script', 'args', 'kwargs', 'status'] as const;
 type Column = (typeof columns)[number];
 
 export interface QueueRow {
-  /** Of its first line in the file, from 1. */
+  /** Number of its first line in the file, from 1. */
   line: number;
   script: string;
   args: string;
   kwargs: string;
   status: RowStatus;
-  /** What the row asks for, whatever its place: rows of one digest can stand in for each other. */
+  /** Digest of the job, independent of its position: rows of one digest are interchangeable. */
   digest: string;
 }
 
@@ -32,7 +32,7 @@ interface PlacedRow extends QueueRow {
   statusField: CsvField;
 }
 
-/** The queue: a CSV file, of which nothing but single statuses ever changes, and to which rows are added. */
+/** The queue’s CSV file. Only single statuses ever change, and rows are only added. */
 export class QueueFile {
   readonly #dialect: {
     delimiter: string;
@@ -55,7 +55,7 @@ export class QueueFile {
     this.#dialect = dialect;
   }
 
-  /** @throws AppError unprocessable for what is no queue file at all. */
+  /** Parses a queue file. @throws AppError unprocessable when the bytes are not a queue file */
   static read(bytes: Buffer): QueueFile {
     if (bytes.length > maxQueueBytes)
       throw unreadable(`is larger than ${maxQueueBytes / 1024 ** 2} MiB`);
@@ -78,17 +78,20 @@ export class QueueFile {
     return new QueueFile(bytes, dialect, rows, problems);
   }
 
-  /** A file that holds no job yet. */
+  /** Makes a file without jobs. */
   static empty(): QueueFile {
     return QueueFile.read(Buffer.from(`${columns.join(',')}\n`));
   }
 
-  /** The file with one row's status changed, and not one byte besides. */
+  /** Returns the file with one row's status changed and every other byte unchanged. */
   withStatus(row: QueueRow, status: RowStatus): QueueFile {
     return this.withStatuses([row], status);
   }
 
-  /** The same for many, read anew once. @param rows of this file, in its order */
+  /**
+   * Changes the status of many rows and parses the file once.
+   * @param rows rows of this file, in its order
+   */
   withStatuses(rows: readonly QueueRow[], status: RowStatus): QueueFile {
     const parts: Buffer[] = [];
     let at = 0;
@@ -102,10 +105,13 @@ export class QueueFile {
     return QueueFile.read(Buffer.concat([...parts, this.bytes.subarray(at)]));
   }
 
-  /** The file with a `ready` row at its end, in the file's own dialect; columns that are not ours stay empty. */
+  /**
+   * Returns the file with a `ready` row added in its own dialect. Columns that are not ours stay
+   * empty.
+   */
   withJob(job: { script: string; args: string; kwargs: string }): QueueFile {
     if (this.problems.some(({ message }) => message.includes('never closed')))
-      throw unreadable('has a quote that is never closed: a row at its end would be swallowed');
+      throw unreadable('has a quote that is never closed, which would swallow a row at its end');
     refuseTooLong(job);
     const values: Record<Column, string> = { ...job, status: 'ready' };
     const { delimiter, header, lineEnd, endsOpen } = this.#dialect;
@@ -117,7 +123,7 @@ export class QueueFile {
   }
 }
 
-/** SHA-256 of what a row asks for, in hex. */
+/** Computes the SHA-256, in hex, of the job that a row asks for. */
 export function digestOf({ script, args, kwargs }: Record<'script' | 'args' | 'kwargs', string>) {
   return createHash('sha256')
     .update(JSON.stringify([script, args, kwargs]))
@@ -143,7 +149,7 @@ function toQueueRow(row: CsvRow, header: string[]): PlacedRow {
   const read = (name: Column) => {
     const field = row.fields[header.indexOf(name)];
     if (field === undefined) throw bad(`${name}: is missing; the row has too few columns`);
-    if (field.text === null) throw bad(`${name}: is not text in UTF-8`);
+    if (field.text === null) throw bad(`${name}: is not UTF-8 text`);
     return { field, text: field.text };
   };
   const status = read('status');
@@ -156,7 +162,7 @@ function toQueueRow(row: CsvRow, header: string[]): PlacedRow {
     kwargs: read('kwargs').text,
   };
   if (job.script === '') throw bad('script: is empty');
-  if (/[\0-\x1f\x7f]/.test(job.script)) throw bad('script: holds a control character');
+  if (/[\0-\x1f\x7f]/.test(job.script)) throw bad('script: contains a control character');
   refuseTooLong(job);
   readArgs(job.args);
   readKwargs(job.kwargs);
@@ -173,7 +179,7 @@ function refuseTooLong(job: { script: string; args: string; kwargs: string }): v
   const bytes = Buffer.byteLength(JSON.stringify([job.script, job.args, job.kwargs]));
   if (bytes > maxJobBytes)
     throw bad(
-      `args: the row is longer than ${maxJobBytes / 1024} KiB; put what is long into a file of the repository`,
+      `args: the row is longer than ${maxJobBytes / 1024} KiB; put long values into a file of the repository`,
     );
 }
 

@@ -1,14 +1,14 @@
 import { keyOf, type ClaimRecord } from './claim-record.js';
 import type { QueueFile, QueueRow } from './queue-file.js';
 
-/** The queue as one commit has it. */
+/** State of the queue at one commit. */
 export interface QueueState {
   /** Undefined while the branch has no commit. */
   commit: string | undefined;
   file: QueueFile;
-  /** By key; null for one that cannot be read, which keeps its number taken. */
+  /** Claims by key; null for an unreadable claim, which keeps its number occupied. */
   records: ReadonlyMap<string, ClaimRecord | null>;
-  /** What is wrong with single rows and claims. */
+  /** Problems of single rows and claims. */
   problems: readonly { where: string; message: string }[];
 }
 
@@ -16,7 +16,7 @@ export interface QueueState {
 export interface OpenJob {
   key: string;
   row: QueueRow;
-  /** The claim that has to be out of the way; undefined where there is none. */
+  /** The claim that a new one replaces; undefined where there is none. */
   replaces: ClaimRecord | undefined;
 }
 
@@ -27,9 +27,10 @@ interface Slot {
 }
 
 /**
- * The jobs nobody has. Equal rows can stand in for each other, so a claim is of one of them, not of a place in the file: rows may
- * be inserted, moved and removed meanwhile. The claims of a group are numbered; one that was given back is taken up again with its
- * attempts, else the next number is used.
+ * Lists the unclaimed jobs.
+ * Equal rows are interchangeable: a claim belongs to one of them, not to a position, so rows may be
+ * inserted, moved and removed. The claims of a group are numbered. A job takes a claim that was
+ * given back, with its attempts; otherwise it takes the next number.
  */
 export function readyJobs(state: QueueState): OpenJob[] {
   const slots = slotsByGroup(state);
@@ -50,7 +51,7 @@ export function readyJobs(state: QueueState): OpenJob[] {
       );
     let key = names.pop();
     if (key === undefined) {
-      // In the order of their numbers.
+      // The claims are sorted by number.
       const copy = (mine.at(-1)?.copy ?? 0) + 1;
       key = keyOf(row.digest, copy);
       mine.push({ key, copy, record: null });
@@ -60,7 +61,10 @@ export function readyJobs(state: QueueState): OpenJob[] {
   return jobs;
 }
 
-/** The jobs somebody has, whose row still says so; whether their lease has run out is for the caller to tell. */
+/**
+ * Lists the claimed jobs whose row still says `running`. The caller decides whether their lease has
+ * run out.
+ */
 export function runningJobs(state: QueueState): (OpenJob & { replaces: ClaimRecord })[] {
   const rows = new Map<string, QueueRow[]>();
   for (const row of state.file.rows)
@@ -88,7 +92,10 @@ function slotsByGroup({ records }: QueueState): Map<string, Slot[]> {
   return groups;
 }
 
-/** One list for all of a key, made when first asked for: whoever writes the rows may well write the same one 100,000 times. */
+/**
+ * Returns the list of a key and creates it on first use. A file may repeat one row 100,000 times,
+ * so lists are extended in place.
+ */
 export function listIn<T>(lists: Map<string, T[]>, key: string): T[] {
   let list = lists.get(key);
   if (list === undefined) lists.set(key, (list = []));

@@ -18,10 +18,13 @@ import type { QueueState } from './queue-state.js';
 import type { PushResult, Repository, TreeEntry } from './repository.js';
 import { PushBackoff } from './push-backoff.js';
 
-/** Refusals in a row, the branch standing still meanwhile, after which it is no race but a rule of the repository. */
+/**
+ * Number of refusals after which, on a branch that stands still, a rule of the repository must be
+ * the cause.
+ */
 const maxRefusals = 8;
 
-/** All claims of a queue are held in memory. */
+/** Memory limits: all claims of a queue, and one batch that is read. */
 const maxClaimsBytes = 512 * 1024 ** 2;
 const maxBatchBytes = 16 * 1024 ** 2;
 
@@ -29,13 +32,15 @@ export interface QueueParts {
   repository: Repository;
   /** The queue's path in the repository. */
   queueFile: string;
-  /** Whether a queue that is not there is an empty one, to be made by the first change. */
+  /** Whether a missing queue counts as empty; the first change then creates it. */
   mayCreate?: boolean;
   by: { name: string; email: string };
   now: () => number;
 }
 
-/** The queue in its repository: looked at, and changed by a commit at a time that is never merged, rebased or forced. */
+/**
+ * The queue in its repository. Each change is one commit, which is never merged, rebased or forced.
+ */
 export class Queue {
   readonly #lock = new KeyLock<'queue'>();
   readonly #records = new Map<string, ClaimRecord | AppError>();
@@ -44,15 +49,15 @@ export class Queue {
 
   constructor(readonly parts: QueueParts) {}
 
-  /** The queue as its repository has it now. @throws GitError, AppError when it cannot be read */
+  /** Fetches the current queue. @throws GitError, AppError when the queue cannot be read */
   look(signal?: AbortSignal): Promise<QueueState> {
     return this.#lock.hold('queue', () => this.#fetch(signal));
   }
 
   /**
-   * Makes a decision on the newest state and pushes it; when another's push came first, again on the state after that. A push of which
-   * only the reply was lost is found in the branch.
-   * @throws GitError, AppError conflict when the repository takes none of our pushes
+   * Computes a transition on the newest state and pushes it. If another push came first, repeats
+   * this on the new state. A push whose reply was lost is found in the branch.
+   * @throws GitError; AppError conflict when the repository refuses every push
    */
   change<T>(decide: (state: QueueState) => Transition<T>, signal?: AbortSignal): Promise<T> {
     return this.#lock.hold('queue', async () => {
@@ -64,7 +69,8 @@ export class Queue {
         const from = performance.now();
         const state = await this.#fetch(signal);
         if (last && (await this.#holds(state, last.commit, signal))) return last.result;
-        // Where the branch stood still, nobody was faster: a rule or a fault of the repository refused it.
+        // On a branch that stood still no rival was faster: a rule or a fault of the repository
+        // refused the push.
         const isRule = refused !== undefined && (state.commit ?? '') === refused;
         refusals = isRule ? refusals + 1 : 0;
         if (isRule) this.#backoff.refusedByRule();
@@ -117,7 +123,8 @@ export class Queue {
       ...(file ? [{ path: queueFile, content: file.bytes }] : []),
     ];
     const signature = { ...by, at: now() };
-    // Else two who make the same change at the same second make the same commit, and both believe that they have pushed it.
+    // Otherwise two runners that make the same change in one second make the same commit, and both
+    // believe their push succeeded.
     const own = `${message}\n\nJobRunner-Push: ${randomBytes(8).toString('hex')}\n`;
     return repository.commit(state.commit, changed, own, signature, signal);
   }
@@ -136,7 +143,7 @@ export class Queue {
       if (!mayCreate)
         throw new AppError(
           'not_found',
-          `the repository has no branch ${branch}; name another, or push it`,
+          `the repository has no branch ${branch}; choose another branch, or push this one`,
         );
       return { commit, file: QueueFile.empty(), records: new Map(), problems: [] };
     }
@@ -157,10 +164,10 @@ export class Queue {
     const { queueFile } = this.parts;
     if (entry === undefined) {
       if (mayCreate) return QueueFile.empty();
-      throw new AppError('not_found', `${queueFile}: there is no such file in the repository`);
+      throw new AppError('not_found', `${queueFile}: not found in the repository`);
     }
     if (!isRegular(entry))
-      throw new AppError('unprocessable', `${queueFile}: is no regular file in the repository`);
+      throw new AppError('unprocessable', `${queueFile}: is not a regular file in the repository`);
     if ((entry.size ?? 0) > maxQueueBytes)
       throw new AppError(
         'unprocessable',
@@ -175,7 +182,7 @@ export class Queue {
     }
   }
 
-  /** Those that were read before are known by their object, and not read again. */
+  /** Reads the claims; objects that are known already are not read again. */
   async #readRecords(entries: readonly TreeEntry[], signal?: AbortSignal) {
     const records = new Map<string, ClaimRecord | null>();
     const problems: { where: string; message: string }[] = [];
@@ -206,13 +213,19 @@ export class Queue {
       records.set(key, record === undefined || record instanceof AppError ? null : record);
       if (record instanceof AppError) problems.push({ where: path, message: record.message });
       else if (record === undefined)
-        problems.push({ where: path, message: 'is no regular file, or too large for a claim' });
+        problems.push({
+          where: path,
+          message: 'is not a regular file, or is too large for a claim',
+        });
     }
     return { records, problems };
   }
 }
 
-/** Each of no more bytes than git is let write at once: who begins with a queue that is old has many to read. */
+/**
+ * Splits entries into batches within git’s output limit: a first read of an old queue has many
+ * claims.
+ */
 function batches<Entry extends Pick<TreeEntry, 'size'>>(entries: readonly Entry[]): Entry[][] {
   const all: Entry[][] = [];
   let bytes = Infinity;

@@ -2,9 +2,9 @@ import { AppError } from '../../errors.js';
 import type { Ending } from './transitions.js';
 
 /**
- * Writes down what became of a job. Where the repository refuses its results, as a host does that takes no secrets or no large files,
- * that is done without them: the job's outcome is not to be lost with them.
- * @param write makes the commit that ends the job, of the ending that it is given
+ * Records a job’s outcome. If the repository refuses the results, records the outcome without them;
+ * a host may reject secrets or large files.
+ * @param write makes the commit for the given ending
  */
 export async function writeEnding<T>(
   ending: Ending,

@@ -6,35 +6,37 @@ import { blobStream, importStream, type FileChange, type Signature } from './imp
 /** An entry of a commit's tree. */
 export interface TreeEntry {
   path: string;
-  /** `100644`, `100755`; `120000` is a symbolic link, `160000` a submodule. */
+  /** `100644` or `100755`; `120000` is a symbolic link, `160000` a submodule. */
   mode: string;
   oid: string;
-  /** Bytes; null for what is no file. */
+  /** Bytes; null for anything but a file. */
   size: number | null;
 }
 
 export interface RepositoryParts {
   git: GitSetup;
-  /** Where it is fetched from and pushed to. */
+  /** URL for fetching and pushing. */
   url: string;
   /** Such as `main`. */
   branch: string;
-  /** On this machine: a bare repository, or the one of a clone. Of it nothing changes but `refs/jobrunner/`. */
+  /** Local repository: a bare one, or that of a clone. Only its `refs/jobrunner/` ever change. */
   gitDir: string;
-  /** Whether the first fetch may leave history out. */
+  /** Whether the first fetch may omit history. */
   shallow: boolean;
-  /** Tells the refs of those who share `gitDir` apart. */
+  /** Name that separates the refs of several users of one `gitDir`. */
   name: string;
 }
 
-/** Git looks then whether there are too many loose objects: each claim and each renewal makes some. */
+/**
+ * Number of fetches between two checks for loose objects; each claim and each renewal makes some.
+ */
 const fetchesPerTidying = 100;
 
 export type PushResult = { kind: 'pushed' } | { kind: 'refused'; reason: string };
 
 /**
- * One branch of a repository elsewhere. Files are read from git's objects, and commits made of them, without a working tree: there
- * is nothing for links, filters and hooks of the repository to act on.
+ * One branch of a remote repository. It reads git’s objects and makes commits of them without a
+ * working tree, so links, filters and hooks of the repository have nothing to act on.
  */
 export class Repository {
   readonly #ref: string;
@@ -44,17 +46,20 @@ export class Repository {
     this.#ref = `refs/jobrunner/${parts.name}`;
   }
 
-  /** For people. */
+  /** URL for messages, without credentials. */
   get shownUrl(): string {
     return withoutCredentials(this.parts.url);
   }
 
-  /** The branch's newest commit; undefined when the repository has no such branch. @throws GitError */
+  /**
+   * Fetches the branch’s newest commit; undefined when the repository has no such branch.
+   * @throws GitError
+   */
   async fetch(signal?: AbortSignal): Promise<string | undefined> {
     const { url, branch, shallow } = this.parts;
     const isFirst = shallow && !(await this.#hasObjects(signal));
     const options = ['--quiet', '--no-tags', '--no-recurse-submodules', '--no-write-fetch-head'];
-    // Now and then is enough; it takes longer than the rest.
+    // Once in a while is enough; maintenance takes longer than the fetch itself.
     if (this.#fetches++ % fetchesPerTidying > 0) options.push('--no-auto-maintenance');
     const refspec = `+refs/heads/${branch}:${this.#ref}/tip`;
     try {
@@ -64,7 +69,8 @@ export class Repository {
       );
     } catch (error) {
       if (!(error instanceof GitError)) throw error;
-      // Whether it is only the branch that is missing, its exit code tells; the words of the first do not bind it.
+      // Only the exit code of ls-remote reliably tells a missing branch; the messages of fetch may
+      // change.
       const { code } = await this.#git(
         ['ls-remote', '--exit-code', '--', url, `refs/heads/${branch}`],
         {
@@ -78,7 +84,7 @@ export class Repository {
     return this.#tip(signal);
   }
 
-  /** Everything below these paths, folders followed into. @throws GitError */
+  /** Lists all files below these paths, recursively. @throws GitError */
   async list(commit: string, paths: readonly string[], signal?: AbortSignal): Promise<TreeEntry[]> {
     const { stdout } = await this.#git(
       ['ls-tree', '-r', '-z', '--long', '--full-tree', commit, '--', ...paths],
@@ -96,7 +102,7 @@ export class Repository {
       });
   }
 
-  /** The contents of blobs, in their order. @throws GitError */
+  /** Reads blobs, in their order. @throws GitError */
   async read(oids: readonly string[], signal?: AbortSignal): Promise<Buffer[]> {
     if (oids.length === 0) return [];
     const input = Buffer.from(oids.map((oid) => `${oid}\n`).join(''));
@@ -113,8 +119,8 @@ export class Repository {
   }
 
   /**
-   * Makes a commit of a few files on top of another; nothing is pushed yet.
-   * @param parent undefined for the first of a branch
+   * Commits a few files on top of another commit, without pushing.
+   * @param parent undefined for the first commit of a branch
    */
   async commit(
     parent: string | undefined,
@@ -133,7 +139,7 @@ export class Repository {
     return oid;
   }
 
-  /** Whether the one commit is the other or stands behind it. @throws GitError */
+  /** Whether `commit` is `tip` or an ancestor of it. @throws GitError */
   async isAncestor(commit: string, tip: string, signal?: AbortSignal): Promise<boolean> {
     const { code } = await this.#git(['merge-base', '--is-ancestor', commit, tip], {
       answers: [1],
@@ -142,14 +148,14 @@ export class Repository {
     return code === 0;
   }
 
-  /** Offers a commit as the branch's newest, never by force. @throws GitError when nobody knows whether it was taken. */
+  /** Pushes a commit to the branch, never by force. @throws GitError when the outcome is unknown */
   async push(commit: string, signal?: AbortSignal): Promise<PushResult> {
     const { url, branch } = this.parts;
     const { stdout, code } = await this.#git(
       ['push', '--porcelain', '--no-verify', '--', url, `${commit}:refs/heads/${branch}`],
       { answers: [1], signal },
     );
-    // git-push(1), OUTPUT: a flag, a tab, the refs, a tab, and in words why.
+    // git-push(1), OUTPUT: a flag, a tab, the refs, a tab, the reason.
     const line = stdout
       .toString()
       .split('\n')
@@ -159,13 +165,19 @@ export class Repository {
     return { kind: 'refused', reason: withoutCredentials(reason).slice(0, 300) };
   }
 
-  /** A tar of a commit's files as they are in it, links and all; nothing that it says in `.gitattributes` counts. */
+  /**
+   * Makes a tar of a commit’s files exactly as committed, links included; its `.gitattributes` have
+   * no effect.
+   */
   async archive(commit: string, maxBytes: number, signal?: AbortSignal): Promise<Buffer> {
     const { stdout } = await this.#git(['archive', '--format=tar', commit], { signal, maxBytes });
     return stdout;
   }
 
-  /** Keeps a file's bytes as an object, for a later {@link commit}. @returns its name */
+  /**
+   * Stores a file as an object for a later {@link commit}.
+   * @returns the object’s id
+   */
   async store(size: number, bytes: AsyncIterable<Buffer>, signal?: AbortSignal): Promise<string> {
     const { stdout } = await this.#git(['fast-import', '--quiet', '--done'], {
       input: blobStream(size, bytes),
@@ -174,7 +186,7 @@ export class Repository {
     return stdout.toString().trim();
   }
 
-  /** Writes a commit's files into an empty folder, as `git clone` would. */
+  /** Writes a commit’s files into an empty folder, as `git clone` would. */
   async checkOut(commit: string, folder: string, signal?: AbortSignal): Promise<void> {
     const index = `${folder}.index`;
     const env = { GIT_INDEX_FILE: index, GIT_WORK_TREE: folder };
@@ -182,7 +194,7 @@ export class Repository {
     await this.#git(['checkout-index', '--all', '--quiet'], { env, signal });
   }
 
-  /** Forgets what it has fetched; git's own cleaning removes the objects in time. */
+  /** Deletes its refs; git’s own maintenance removes the objects later. */
   async close(): Promise<void> {
     for (const name of ['tip', 'next'])
       await this.#git(['update-ref', '-d', `${this.#ref}/${name}`], { answers: [1] });
@@ -190,7 +202,7 @@ export class Repository {
 
   async #tip(signal?: AbortSignal): Promise<string> {
     const ref = `${this.#ref}/tip`;
-    // Where git keeps refs as files, that saves a process.
+    // Saves a process where git stores refs as files.
     const text = await readFile(join(this.parts.gitDir, ref), 'utf8').catch(() => '');
     if (/^[0-9a-f]{40,64}\n$/.test(text)) return text.trim();
     const { stdout } = await this.#git(['rev-parse', '--verify', `${ref}^{commit}`], { signal });

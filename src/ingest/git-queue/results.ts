@@ -5,16 +5,16 @@ import { isUnfitPath } from './git-names.js';
 import type { FileChange } from './import-stream.js';
 import type { Repository } from './repository.js';
 
-/** A larger result stays where it is, and only its size and digest are committed. */
+/** Limits for committed results. Of a larger result only the size and the digest are committed. */
 export interface ResultLimits {
   fileBytes: number;
   totalBytes: number;
   files: number;
 }
 
-/** The list of them stands in the claim, which holds more besides. */
+/** Maximum length of the list of results; it must fit into the claim. */
 const maxListBytes = 96 * 1024;
-/** A job can claim exabytes with one ftruncate(2); of all its results no more than this is read. */
+/** Maximum of bytes read of a job’s results: one ftruncate(2) can make a file of exabytes. */
 const maxReadBytes = 16 * 1024 ** 3;
 
 /** A file that a job left; `path` is below the results folder. */
@@ -26,11 +26,12 @@ export interface ResultFile {
 }
 
 /**
- * Puts the files that a job left among the repository's objects, in their order until a limit is reached, for the commit that ends
- * the job. What the repository has already, byte for byte, is left out.
+ * Stores the files that a job left as objects of the repository, in their order until a limit is
+ * reached. The commit that ends the job then includes them. Files that the repository already has,
+ * byte for byte, are skipped.
  * @param resultsDir the folder in the repository
- * @returns `left`: how many were left out, since there are too many, they are too large to be read, cannot be read, or have names that
- *   no tree may hold
+ * @returns `left`: number of files left out because they are too many, too large to read,
+ *   unreadable, or have names that no tree may hold
  */
 export async function storeResults(
   repository: Repository,
@@ -81,7 +82,10 @@ export async function storeResults(
   return { results, files: changes, left };
 }
 
-/** Why one file is left out, and the others are not: whose it was may still change it, or has closed it to us. */
+/**
+ * An error that leaves out one file only: its owner may still change it, or may have closed it to
+ * us.
+ */
 class Fault {
   constructor(readonly error: unknown) {}
 }
@@ -124,7 +128,7 @@ async function storeFile(
   }
 }
 
-/** The bytes as they come. @throws Changed when they are not as many as they were to be */
+/** Passes the bytes on. @throws Changed when their number differs from `size` */
 async function* ofSize(bytes: AsyncIterable<Buffer>, size: number): AsyncGenerator<Buffer> {
   let seen = 0;
   for await (const chunk of bytes) {
@@ -135,7 +139,7 @@ async function* ofSize(bytes: AsyncIterable<Buffer>, size: number): AsyncGenerat
   if (seen !== size) throw new Changed('a file changed while it was read');
 }
 
-/** Of a file's content, and of the object that git would make of it. */
+/** Computes the digest of a file’s content, and the id of the git object that it would become. */
 async function digestsOf(
   file: ResultFile,
   signal?: AbortSignal,

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { AppError } from '../../errors.js';
 
-/** execve(2) takes no single argument above 128 KiB. */
+/** execve(2) accepts no single argument above 128 KiB. */
 const maxWordBytes = 100 * 1024;
 
 const scalar = z.union([z.string(), z.number(), z.boolean(), z.null()]);
@@ -11,12 +11,18 @@ const kwargsSchema = z.record(z.string(), z.union([scalar, z.array(scalar).max(1
 export type Args = z.infer<typeof argsSchema>;
 export type Kwargs = z.infer<typeof kwargsSchema>;
 
-/** @throws AppError bad_request when it is not a list of plain values in JSON. */
+/**
+ * Parses the column `args`.
+ * @throws AppError bad_request unless it is a JSON list of plain values
+ */
 export function readArgs(text: string): Args {
   return read('args', text, argsSchema, '["1", "two"]') ?? [];
 }
 
-/** @throws AppError bad_request when it is not an object of plain values, or of lists of them, in JSON. */
+/**
+ * Parses the column `kwargs`.
+ * @throws AppError bad_request unless it is a JSON object of plain values or lists of them
+ */
 export function readKwargs(text: string): Kwargs {
   const kwargs = read('kwargs', text, kwargsSchema, '{"cheese": "on,toast"}') ?? {};
   for (const name of Object.keys(kwargs))
@@ -26,8 +32,8 @@ export function readKwargs(text: string): Kwargs {
 }
 
 /**
- * The words after `python <script>`: the arguments, then `--name=value` for each option. `true` stands for the option alone,
- * `false` and `null` for its absence, a list for the option once for each value.
+ * Makes the words after `python <script>`: the arguments, then `--name=value` for each option.
+ * `true` gives the bare option, `false` and `null` omit it, and a list repeats it for each value.
  */
 export function toWords(args: Args, kwargs: Kwargs): string[] {
   const options = Object.entries(kwargs).flatMap(([name, value]) =>
@@ -38,7 +44,7 @@ export function toWords(args: Args, kwargs: Kwargs): string[] {
   );
   const words = [...args.map((arg) => (arg === null ? '' : String(arg))), ...options];
   for (const word of words) {
-    if (word.includes('\0')) throw bad('args: hold a NUL character');
+    if (word.includes('\0')) throw bad('args: contains a NUL character');
     if (Buffer.byteLength(word) > maxWordBytes)
       throw bad(`args: one is longer than ${maxWordBytes / 1024} KiB`);
   }

@@ -21,10 +21,10 @@ import { firstProblem } from '../../schema-problems.js';
 
 export const GIT_QUEUE = 'git-queue';
 
-/** A larger repository is no place for jobs to come from; the service holds the archive in memory. */
+/** Maximum size of a checkout; the service holds the archive in memory. */
 const maxCheckoutBytes = 256 * 1024 ** 2;
 
-/** In characters, of a message in a claim. */
+/** Maximum length of a message in a claim, in characters. */
 const maxMessageLength = 2000;
 
 const itemSchema = z.object({
@@ -33,32 +33,37 @@ const itemSchema = z.object({
   script: z.string(),
   args: z.string(),
   kwargs: z.string(),
-  /** The commit that it runs in a checkout of. */
+  /** Commit whose checkout the job runs in. */
   commit: z.string(),
-  /** The nonce of the claim that has run out, if there is one. */
+  /** Nonce of the expired claim; null without one. */
   replaces: z.string().nullable(),
 });
 type GitQueueItem = z.infer<typeof itemSchema> & IngestItem;
 
 export interface GitQueueParts {
   queue: Queue;
-  /** From the repository's root. */
+  /** Results folder, from the repository’s root. */
   resultsDir: string;
   limits: ResultLimits;
   maxJobAttempts: number;
   leaseMs: number;
-  /** For each job. */
+  /** GPUs of each job. */
   gpus: number;
   now: () => number;
 }
 
-/** A queue in a git repository as a way in: its rows become jobs of Slurm, in a checkout of the commit they were found in. */
+/**
+ * A queue in a git repository as an ingest source. Its rows become Slurm jobs, each in a checkout
+ * of the commit in which the row was found.
+ */
 export class GitQueueSource implements IngestSource<GitQueueItem> {
   readonly name = GIT_QUEUE;
   readonly itemSchema = itemSchema;
   readonly #parts: GitQueueParts;
   readonly #leases: ExpiredLeases;
-  /** Archives are packed in memory, and all jobs may be claimed in the same second. */
+  /**
+   * Packs one archive at a time: this happens in memory, and all jobs may be claimed in one second.
+   */
   readonly #oneByOne = pLimit(1);
 
   constructor(parts: GitQueueParts) {
@@ -75,7 +80,7 @@ export class GitQueueSource implements IngestSource<GitQueueItem> {
     const kept = new Set(running.map(({ key }) => key));
     for (const [key, record] of state.records)
       if (record?.status === 'running' && !kept.has(key)) notes.cancelled(key);
-    // In any order: several servers that all begin with the first would be in each other's way.
+    // Random order: servers that all begin with the first row would collide.
     for (const job of shuffled(readyJobs(state))) yield toItem(state, job);
     for (const job of running) {
       const { nonce, attempts } = job.replaces;
@@ -100,7 +105,7 @@ export class GitQueueSource implements IngestSource<GitQueueItem> {
     );
   }
 
-  /** @throws AppError unprocessable for what no checkout can run */
+  /** @throws AppError unprocessable when no checkout can run the row */
   async request(item: GitQueueItem, _claim: Claim, signal: AbortSignal): Promise<IngestRequest> {
     const { resultsDir, gpus } = this.#parts;
     await this.#checkScript(item, signal);
@@ -124,7 +129,7 @@ export class GitQueueSource implements IngestSource<GitQueueItem> {
       if (!(error instanceof TooLargeError)) throw error;
       throw new AppError(
         'unprocessable',
-        `the repository’s files come to more than ${maxCheckoutBytes / 1024 ** 2} MiB: keep data out of it`,
+        `the repository’s files exceed ${maxCheckoutBytes / 1024 ** 2} MiB: keep data out of it`,
       );
     }
   }
@@ -148,11 +153,11 @@ export class GitQueueSource implements IngestSource<GitQueueItem> {
   async #checkScript({ script, commit }: GitQueueItem, signal: AbortSignal): Promise<void> {
     const refuse = (why: string) => new AppError('unprocessable', `script: ${script} ${why}`);
     if (script.startsWith('/') || script.split('/').includes('..'))
-      throw refuse('is out of the repository; name a path from its root');
+      throw refuse('is outside the repository; give a path from its root');
     const path = script.replace(/^(\.\/)+/, '');
     const [entry] = await this.#parts.queue.parts.repository.list(commit, [path], signal);
     if (entry?.path !== path) throw refuse('is not in the repository');
-    if (!entry.mode.startsWith('100')) throw refuse('is no regular file in the repository');
+    if (!entry.mode.startsWith('100')) throw refuse('is not a regular file in the repository');
   }
 
   async #endingOf(item: GitQueueItem, outcome: Outcome, signal: AbortSignal): Promise<Ending> {
@@ -174,7 +179,7 @@ export class GitQueueSource implements IngestSource<GitQueueItem> {
       message: outcome.message && outcome.message.slice(0, maxMessageLength),
       log: [
         ...logLines(outcome.log),
-        ...(stored.left > 0 ? [`jobrunner: ${stored.left} files of results are left out`] : []),
+        ...(stored.left > 0 ? [`jobrunner: ${stored.left} result files are left out`] : []),
       ],
       results: stored.results,
       files: stored.files,
@@ -185,7 +190,7 @@ export class GitQueueSource implements IngestSource<GitQueueItem> {
 
 function kindOf(status: Outcome['status']): Ending['kind'] {
   if (status === 'COMPLETED') return 'succeeded';
-  // What was called off, or can be no job at all, is not tried again.
+  // A cancelled or impossible job is not tried again.
   return status === 'CANCELLED' || status === 'REJECTED' ? 'refused' : 'failed';
 }
 

@@ -5,30 +5,33 @@ import type { QueueFile, QueueRow, RowStatus } from './queue-file.js';
 import { listIn, readyJobs, runningJobs, type QueueState } from './queue-state.js';
 import { isoTime } from '../../iso-time.js';
 
-/** What a commit changes. */
+/** Changes that one commit makes. */
 export interface Change {
   message: string;
-  /** By key. */
+  /** Changed claims, by key. */
   records: ReadonlyMap<string, ClaimRecord>;
   file?: QueueFile;
-  /** Results. */
+  /** Results to commit. */
   files?: readonly FileChange[];
 }
 
-/** What is to become of the queue as it is: nothing, or a commit. Made anew for each state that it is tried on. */
+/**
+ * The result of an operation on the queue, and the commit that it needs, if any. It is computed
+ * anew for each state that it is tried on.
+ */
 export interface Transition<T> {
   result: T;
   change?: Change;
 }
 
-/** The queue as it will be. */
+/** Applies a change to a state. */
 export function after(state: QueueState, change: Change | undefined): QueueState {
   if (change === undefined) return state;
   const records = new Map([...state.records, ...change.records]);
   return { ...state, records, file: change.file ?? state.file };
 }
 
-/** Two changes as one, the second of which was decided {@link after} the first. */
+/** Merges two changes, the second of which was computed {@link after} the first. */
 export function together(
   first: Change | undefined,
   second: Change | undefined,
@@ -42,23 +45,26 @@ export function together(
   };
 }
 
-/** What became of a job: `again` was not its own fault, and does not count as an attempt. */
+/**
+ * Outcome of a job. `again`: the job was not to blame, and this start does not count as an attempt.
+ */
 export interface Ending {
   kind: 'succeeded' | 'failed' | 'refused' | 'again';
   exitCode: number | null;
   message: string | null;
   log: string[];
   results: ResultEntry[];
-  /** Files below the results folder. */
+  /** Files to commit below the results folder. */
   files: FileChange[];
-  /** At the server that ran it. */
+  /** Id of the job at the server that ran it. */
   jobId?: number | null;
 }
 
 /**
- * Takes a job: its row says `running`, its claim names the worker. `won` too when that is so already, by an earlier try whose reply was
- * lost: two workers that make the same edit both see their push succeed, and only the nonce tells whose it was.
- * @param replaces the nonce of the claim that was seen to have run out
+ * Claims a job: its row becomes `running`, and its claim names the runner.
+ * Returns `won` also if an earlier try succeeded whose reply was lost. Two runners that make the
+ * same edit both see their push succeed; only the nonce tells them apart.
+ * @param replaces the nonce of the expired claim
  */
 export function claimJob(
   state: QueueState,
@@ -102,7 +108,7 @@ export function claimJob(
   };
 }
 
-/** Puts the lease off. `cancelled`: somebody has taken the row out or changed it by hand. */
+/** Renews the lease. `cancelled`: somebody removed the row or changed it by hand. */
 export function renewJob(
   state: QueueState,
   key: string,
@@ -117,7 +123,7 @@ export function renewJob(
   return { result: 'kept', change: change(state, key, renewed, undefined, message) };
 }
 
-/** Writes down what became of a job; the row is left as it is where somebody has changed it by hand. */
+/** Records a job’s outcome. A row that somebody changed by hand stays as it is. */
 export function endJob(
   state: QueueState,
   key: string,
@@ -146,21 +152,22 @@ export function endJob(
   return { result: 'written', change: { ...made, files: ending.files } };
 }
 
-/** Gives up a job whose workers died, one after the other, as often as it may be tried. */
+/** Gives up a job whose runners died at each permitted attempt. */
 export function giveUpJob(
   state: QueueState,
   key: string,
   nonce: string,
   limits: { maxAttempts: number; now: number },
 ): Transition<'written' | 'lost'> {
-  const message = 'its worker went away, each time that it was tried';
+  const message = 'its runner disappeared at every attempt';
   const nothing = { exitCode: null, log: [], results: [], files: [] };
   return endJob(state, key, { nonce }, { kind: 'refused', message, ...nothing }, limits);
 }
 
 /**
- * Puts stuck or failed rows back to `ready`, with all their attempts before them. Whoever has such a job loses it.
- * @param isMeant which rows
+ * Sets stuck or failed rows back to `ready`, with all their attempts. A runner that still has such
+ * a job loses it.
+ * @param isMeant selects the rows
  */
 export function resetJobs(
   state: QueueState,
@@ -172,7 +179,7 @@ export function resetJobs(
   const claims = new Map<string, [string, ClaimRecord][]>();
   for (const [key, record] of state.records)
     if (record) listIn(claims, `${key.slice(0, 16)} ${record.status}`).push([key, record]);
-  // Of equal rows that are running, the one whose worker has been silent for longest is meant.
+  // Among equal running rows, take the one whose runner has been silent for longest.
   for (const equal of claims.values()) equal.sort(([, a], [, b]) => leaseOf(b) - leaseOf(a));
   const records = new Map<string, ClaimRecord>();
   for (const row of rows) {
@@ -185,7 +192,7 @@ export function resetJobs(
   return { result: rows, change: { message: `Reset ${what}`, records, file } };
 }
 
-/** When a claim's lease runs out, in milliseconds since 1970; 0 where it has none. */
+/** Returns the end of a claim’s lease, in milliseconds since 1970; 0 without a lease. */
 export function leaseOf(record: ClaimRecord | undefined | null): number {
   return record?.status === 'running' && record.lease_until !== null
     ? Date.parse(record.lease_until)

@@ -3,9 +3,9 @@ import { shellQuote } from '../../jobs/script/shell-quote.js';
 import { safeConfig, type GitSetup } from './git.js';
 
 /**
- * Git for a service: nothing of any user's settings or keys, and of credentials only those given.
- * @param askpass the program that hands git the token
- * @param mayUseFiles whether a repository on this machine will do
+ * Makes git’s setup for a service: no user’s settings or keys, and only the given credentials.
+ * @param askpass program that passes the token to git
+ * @param mayUseFiles whether a repository on this machine is permitted
  */
 export function serviceGit(parts: {
   url: string;
@@ -47,14 +47,16 @@ export function serviceGit(parts: {
 }
 
 /**
- * Git for somebody at a terminal: their own settings, agent and helpers, as their own `git push` has them.
+ * Makes git’s setup for a user at a terminal, with the settings, agent and helpers of their own
+ * `git push`.
  * @param env their whole environment
  */
 export function userGit(env: Readonly<Record<string, string | undefined>>): GitSetup {
   const kept = Object.entries(env).filter(
     (entry): entry is [string, string] =>
       entry[1] !== undefined &&
-      // What a hook of the clone would leave behind, and what would lead git to other files than ours.
+      // Drops variables that a hook of the clone may have set and that would lead git to other
+      // files.
       !/^GIT_(DIR|WORK_TREE|INDEX_FILE|OBJECT_DIRECTORY|ALTERNATE_OBJECT_DIRECTORIES|COMMON_DIR|NAMESPACE|PREFIX|TRACE.*|ALLOW_PROTOCOL)$/.test(
         entry[0],
       ),

@@ -1,7 +1,9 @@
 /**
- * What `work` makes of each item, as soon as it is made, with at most `limit` of them under way: the source is asked for no more, so that it may be endless.
- * An error of either ends it. Nothing is under way any more when it has ended, whichever way.
- * @param stop called before what is under way is waited for at an early end
+ * Runs `work` on each item, at most `limit` at a time, and yields each result as soon as it is
+ * there. It asks the source for no more items than it can start, so the source may be endless.
+ * An error of the source or of `work` ends the iteration. When the iteration has ended, for
+ * whatever reason, no work is still running.
+ * @param stop called at an early end, before the wait for running work
  */
 export async function* bounded<Item, Result>(
   source: AsyncIterable<Item>,
@@ -43,7 +45,7 @@ export async function* bounded<Item, Result>(
 type Event<Item, Result> =
   { item: IteratorResult<Item> } | { result: Result; working: Promise<Event<Item, Result>> };
 
-/** It may fail before it is waited for. */
+/** Marks a rejection as handled: the promise may fail before anybody awaits it. */
 function handled<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => undefined);
   return promise;

@@ -19,24 +19,32 @@ export type { GitLabFile, GitLabProject, TreeEntry } from './replies.js';
 export type { GitLabOptions } from './request.js';
 export type { CreateOptions, NewContent } from './write-file.js';
 
-/** Most that GitLab puts on a page (docs.gitlab.com/api/rest, “Pagination”). */
+/** Maximum page size of GitLab (docs.gitlab.com/api/rest, “Pagination”). */
 const perPage = 100;
 
-/** As GitLab's API says it (its source: lib/api/files.rb, branches.rb, repositories.rb). */
+/** Messages of GitLab’s API (its source: lib/api/files.rb, branches.rb, repositories.rb). */
 const missingInProject =
   /^404 (?:File|Commit|Tree|Branch|Repository|invalid revision or path) Not Found$/i;
 
-/** Which of the projects that the token can see. */
+/** Selects among the projects that the token can see. */
 export interface ProjectFilter {
-  /** Only those that its user is a member of. On gitlab.com, all others are every public project there. */
+  /**
+   * Only projects that its user is a member of. On gitlab.com the others are all its public
+   * projects.
+   */
   membership?: boolean;
-  /** Only those where its user has at least that role; 30 is Developer, who may write (docs.gitlab.com/api/access_requests). */
+  /**
+   * Only projects where its user has at least this role; 30 is Developer, who may write
+   * (docs.gitlab.com/api/access_requests).
+   */
   minAccessLevel?: number;
 }
 
 /**
- * GitLab's REST API (v4), as far as jobs in repositories need it. Every method tries again by itself (see `GitLabRequests`), takes a signal whose reason it
- * throws, and throws GitLabAuthenticationError (401, 403), GitLabConnectionError (out of reach, or all retries spent) and GitLabError (anything else).
+ * Client of GitLab’s REST API (v4), as far as jobs in repositories need it. Every method retries by
+ * itself (see `GitLabRequests`) and takes a signal, whose reason it throws.
+ * Every method throws GitLabAuthenticationError (401, 403), GitLabConnectionError (GitLab
+ * unreachable, or all retries failed) and GitLabError (anything else).
  */
 export class GitLabClient {
   readonly #requests: GitLabRequests;
@@ -46,7 +54,10 @@ export class GitLabClient {
     this.#requests = new GitLabRequests(options);
   }
 
-  /** All projects that the token can see, by rising id, a page at a time (docs.gitlab.com/api/rest, “Keyset-based pagination”). */
+  /**
+   * Lists all projects that the token can see, by rising id, a page at a time
+   * (docs.gitlab.com/api/rest, “Keyset-based pagination”).
+   */
   async *projects(filter: ProjectFilter = {}, signal?: AbortSignal): AsyncGenerator<GitLabProject> {
     const url = this.#requests.url('/projects', {
       pagination: 'keyset',
@@ -59,13 +70,16 @@ export class GitLabClient {
     yield* this.#pages(url, z.array(projectSchema), signal);
   }
 
-  /** @throws GitLabNotFoundError when there is none, or none for this token. */
+  /**
+   * Reads a project.
+   * @throws GitLabNotFoundError when it does not exist or is hidden from this token
+   */
   async project(id: number, signal?: AbortSignal): Promise<GitLabProject> {
     const url = this.#requests.url(`/projects/${id}`);
     return parse(await this.#requests.send({ method: 'GET', url }, { signal }), projectSchema);
   }
 
-  /** A branch's last commit; undefined when there is no such branch, or no repository. */
+  /** Reads a branch’s last commit; undefined without such a branch or without a repository. */
   async lastCommit(
     projectId: number,
     branch: string,
@@ -77,10 +91,11 @@ export class GitLabClient {
   }
 
   /**
-   * A file with its content.
-   * @param ref best a commit, or `HEAD` for the default branch: a tag of a branch's name would come before that branch
-   * @returns undefined when it is not there, in an empty repository for one.
-   * @throws GitLabNotFoundError when the project is not there, or not for this token.
+   * Reads a file with its content.
+   * @param ref preferably a commit, or `HEAD` for the default branch: a tag takes precedence over a
+   *   branch of the same name
+   * @returns undefined when the file does not exist, as in an empty repository
+   * @throws GitLabNotFoundError when the project does not exist or is hidden from this token
    */
   async readFile(
     projectId: number,
@@ -93,8 +108,8 @@ export class GitLabClient {
   }
 
   /**
-   * All that is below a folder, however deep; nothing when there is no such folder.
-   * @param ref best a commit: a branch may move between two pages
+   * Lists everything below a folder, recursively; nothing when the folder does not exist.
+   * @param ref preferably a commit: a branch may move between two pages
    */
   async *tree(
     projectId: number,
@@ -113,9 +128,9 @@ export class GitLabClient {
   }
 
   /**
-   * Commits a new file to a branch, and to no file that is there. A reply that got lost is made up for by reading the file, so content that must be told
-   * from others' holds a nonce.
-   * @throws GitLabFileExistsError when there is one already, and it is not the one of this call
+   * Commits a new file to a branch; never overwrites a file. After a lost reply it reads the file
+   * to learn the outcome, so content that must be told from others’ needs a nonce.
+   * @throws GitLabFileExistsError when the file exists and does not come from this call
    */
   async createFile(
     projectId: number,
@@ -127,10 +142,11 @@ export class GitLabClient {
   }
 
   /**
-   * Commits new content to a file that is as it was read. GitLab compares before it commits, not while it does: of two updates at the same moment both may
-   * be told that they succeeded, and only one's content stays. Whoever must know reads the file once more.
+   * Commits new content to a file that has not changed since it was read.
+   * GitLab compares before it commits, not during it. Two simultaneous updates may both be reported
+   * as successful, although only one’s content stays. A caller that must know reads the file again.
    * @param lastCommitId of {@link readFile}
-   * @throws GitLabFileChangedError when it has been changed or removed since
+   * @throws GitLabFileChangedError when the file was changed or removed since
    */
   async updateFile(
     projectId: number,
@@ -147,7 +163,7 @@ export class GitLabClient {
       url: this.#requests.url(fileUrl(projectId, file.path)),
       file,
       read: async () => {
-        // By the commit: a tag may have the branch's name, and would come first.
+        // Read by commit: a tag takes precedence over a branch of the same name.
         const commit = await this.lastCommit(projectId, file.branch, signal);
         return commit === undefined
           ? undefined
@@ -173,7 +189,11 @@ export class GitLabClient {
     }
   }
 
-  /** @returns undefined for what is not in a project that is there. A 404 in other words is the project's, or none of GitLab's. */
+  /**
+   * Sends a GET request.
+   * @returns undefined when an existing project lacks the requested object; a 404 with another
+   *   message concerns the project itself, or does not come from GitLab
+   */
   async #find(url: URL, signal: AbortSignal | undefined): Promise<Reply | undefined> {
     try {
       return await this.#requests.send({ method: 'GET', url }, { signal });
@@ -189,14 +209,18 @@ function fileUrl(projectId: number, path: string): string {
   return `/projects/${projectId}/repository/files/${encodeURIComponent(path)}`;
 }
 
-/** @throws GitLabError for a reply that is not as GitLab documents it: another program answers there, or another version. */
+/**
+ * Parses a reply.
+ * @throws GitLabError when the reply differs from GitLab’s documentation: another program or
+ *   another version answers
+ */
 function parse<T>({ body, status }: Reply, schema: z.ZodType<T>): T {
   let value: unknown;
   try {
     value = JSON.parse(body);
   } catch (cause) {
     if (!(cause instanceof SyntaxError)) throw cause;
-    throw new GitLabError('what answers is no GitLab: its reply is no JSON', { status });
+    throw new GitLabError('the server is no GitLab: its reply is not JSON', { status });
   }
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;

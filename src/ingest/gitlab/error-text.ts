@@ -5,9 +5,10 @@ const maxLength = 300;
 const errorSchema = z.object({ message: z.unknown().optional(), error: z.unknown().optional() });
 
 /**
- * GitLab's own words for an error, on one line: its JSON's `message` or `error`, or a plain text, as a proxy before it writes.
- * @param secret taken out, should they repeat it
- * @returns an empty text when there is nothing fit to show.
+ * Extracts GitLab’s own error message as one line: `message` or `error` of its JSON, or a plain
+ * text, as a proxy in front of it sends.
+ * @param secret removed from the message
+ * @returns an empty text when the body contains no readable message
  */
 export function errorTextOf(body: string, secret: string): string {
   const text = textOf(body);

@@ -1,9 +1,11 @@
-/** Something GitLab did, or did not, that nothing here can mend. The message holds no token and no control character. */
+/**
+ * A final failure of a request to GitLab. The message contains no token and no control character.
+ */
 export class GitLabError extends Error {
   override readonly name: string = 'GitLabError';
-  /** What GitLab answered; undefined when it did not. */
+  /** GitLab’s HTTP status; undefined without a reply. */
   readonly status: number | undefined;
-  /** In its own words; empty when it had none. */
+  /** GitLab’s own message; empty if it gave none. */
   readonly words: string;
 
   constructor(
@@ -24,15 +26,18 @@ export class NoTokenProvidedError extends GitLabError {
   }
 }
 
-/** 401: the token is none. 403: it may not do this; of one project, when it was asked about one. Never tried again. */
+/**
+ * 401: the token is invalid. 403: the token lacks a permission, in general or for one project.
+ * Never retried.
+ */
 export class GitLabAuthenticationError extends GitLabError {
   override readonly name = 'GitLabAuthenticationError';
 }
 
-/** Nothing usable came, also after all retries: no connection, no reply in time, 5xx, 429. */
+/** No usable reply after all retries: no connection, no reply in time, 5xx or 429. */
 export class GitLabConnectionError extends GitLabError {
   override readonly name = 'GitLabConnectionError';
-  /** Whether it would be the same the next time: nothing is tried again. */
+  /** Whether a retry would fail in the same way, so that none is made. */
   readonly isFinal: boolean;
 
   constructor(
@@ -47,17 +52,17 @@ export class GitLabConnectionError extends GitLabError {
   }
 }
 
-/** 404: it is not there, or hidden from this token; GitLab does not tell which. */
+/** 404: the object does not exist or is hidden from this token; GitLab does not tell which. */
 export class GitLabNotFoundError extends GitLabError {
   override readonly name = 'GitLabNotFoundError';
 }
 
-/** A file was to be created that is there, and is not ours. */
+/** The file to create already exists and is not ours. */
 export class GitLabFileExistsError extends GitLabError {
   override readonly name = 'GitLabFileExistsError';
 }
 
-/** A file was to be updated that is no longer as it was read, or no longer there. */
+/** The file to update was changed or removed since it was read. */
 export class GitLabFileChangedError extends GitLabError {
   override readonly name = 'GitLabFileChangedError';
 }

@@ -6,28 +6,31 @@ import { readResponseFile } from './response-file.js';
 import type { Claimed } from './response.js';
 import type { Found } from './scanner.js';
 
-/** Responses that are read of one project in one scan: there may be thousands of jobs. */
+/** Maximum of responses read of one project in one scan: there may be thousands of jobs. */
 const readAtOnce = 20;
 
 export interface ForeignClaimsParts {
   client: GitLabClient;
   expired: ExpiredLeases;
-  /** Whether a job is claimed by this server. */
+  /** Whether this server has claimed the job. */
   isOurs: (key: string) => boolean;
 }
 
-/** The claims of other servers, each response read once for as long as it stays as it is. */
+/** The claims of other servers. Each response is read once, until it changes. */
 export class ForeignClaims {
   readonly #parts: ForeignClaimsParts;
 
-  /** By project, by the object that a response is; null for a claim that never ends. */
+  /**
+   * Known claims, by project and by the object id of the response; null for a claim that never
+   * ends.
+   */
   #known = new Map<number, Map<string, Claimed | null>>();
 
   constructor(parts: ForeignClaimsParts) {
     this.#parts = parts;
   }
 
-  /** Those of a project that may be taken over, by the ids of their jobs. @throws GitLabError */
+  /** Finds the claims of a project that may be taken over, by job id. @throws GitLabError */
   async expiredIn(
     projectId: number,
     { commit, manifest, responses }: Found,
@@ -58,7 +61,7 @@ export class ForeignClaims {
     return found;
   }
 
-  /** Those of other projects have been deleted, or are no longer for this token. */
+  /** Forgets all other projects: they were deleted or are hidden from this token now. */
   keepOnly(projectIds: ReadonlySet<number>): void {
     for (const id of this.#known.keys()) if (!projectIds.has(id)) this.#known.delete(id);
   }

@@ -2,7 +2,7 @@ import { abortWith } from '../../abort.js';
 import { errnoOf } from '../../errors.js';
 import { GitLabConnectionError, GitLabError } from './errors.js';
 
-/** A reply that arrived whole, whatever it says. */
+/** A complete reply, whatever its status. */
 export interface Reply {
   status: number;
   headers: Headers;
@@ -14,21 +14,25 @@ export interface HttpExchange {
   url: URL;
   headers: Record<string, string>;
   body?: string;
-  /** From the first byte sent to the last one received, in milliseconds. */
+  /** Maximum time from the first byte sent to the last one received, in milliseconds. */
   timeoutMs: number;
-  /** A longer reply is refused. */
+  /** Maximum length of the reply; a longer one is rejected. */
   maxBytes: number;
 }
 
-/** Codes of OpenSSL and Node for a certificate that does not hold (nodejs.org/api/tls, “X509 certificate error codes”). */
+/**
+ * Codes of OpenSSL and Node for an invalid certificate (nodejs.org/api/tls, “X509 certificate error
+ * codes”).
+ */
 const untrusted = /CERT|^UNABLE_TO_VERIFY|^HOSTNAME_MISMATCH$|^INVALID_PURPOSE$/;
 
 /**
- * One request and its reply, with Node's own `fetch`: it leaves redirections and retries to us, and its body can be counted as it comes.
- * No redirection is followed: the token would go along.
- * @throws GitLabConnectionError when there is no whole reply; whether the request arrived is then unknown
- * @throws GitLabError for one that is too long
- * @throws the signal's reason when it fires.
+ * Sends one request and reads its reply, with Node’s own `fetch`. We handle redirections and
+ * retries, and count the body as it arrives.
+ * No redirection is followed, since the token would go along.
+ * @throws GitLabConnectionError without a complete reply; the request may have arrived all the same
+ * @throws GitLabError when the reply is too long
+ * @throws the signal’s reason when it fires
  */
 export async function httpExchange(
   request: HttpExchange,
@@ -59,7 +63,7 @@ export async function httpExchange(
     const { cause } = error as Error;
     const code = errnoOf(cause);
     const why = timedOut
-      ? `no whole reply in ${timeoutMs / 1000} s`
+      ? `no complete reply within ${timeoutMs / 1000} s`
       : (code ?? (cause instanceof Error ? cause.message : 'the connection broke'));
     throw new GitLabConnectionError(
       `Unable to connect to GitLab server at ${url.origin} (${why})`,

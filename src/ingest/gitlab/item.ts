@@ -1,20 +1,20 @@
 import { z } from 'zod';
 
-/** A job of a manifest, with what it takes to claim it and to write back. */
+/** A job of a manifest, with everything needed to claim and report it. */
 export const gitLabItemSchema = z.object({
-  /** `<project id>/<job id>`; the project's path may change. */
+  /** `<project id>/<job id>`; the project’s path may change, its id does not. */
   key: z.string(),
   title: z.string(),
   projectId: z.number(),
   projectPath: z.string(),
-  /** The default branch, which the response is committed to. */
+  /** Default branch, to which the response is committed. */
   branch: z.string(),
   jobId: z.string(),
-  /** The job as it stands in the manifest. */
+  /** The job as written in the manifest. */
   fields: z.record(z.string(), z.unknown()),
-  /** The commit in which it stood so. */
+  /** Commit whose manifest contains the job. */
   commit: z.string(),
-  /** The claim whose lease has run out; null for a job without a response. */
+  /** The expired claim; null for a job without a response. */
   expired: z.object({ nonce: z.string(), leaseUntil: z.number() }).nullable(),
 });
 

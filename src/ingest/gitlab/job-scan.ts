@@ -8,18 +8,24 @@ import { whyPassedBy } from './scan-project.js';
 import { ProjectScanner, type Found } from './scanner.js';
 import { whyUnmapped } from './submit-fields.js';
 
-/** Who may write into a repository (docs.gitlab.com/api/access_requests, “Developer”); others could claim nothing. */
+/**
+ * Lowest role that may write into a repository (docs.gitlab.com/api/access_requests, “Developer”).
+ * Other users could claim nothing.
+ */
 const developer = 30;
-/** Jobs of one project that are told of, where their types are not mapped: others have problems, too. */
+/**
+ * Maximum of jobs with unmapped types reported for one project, so that other problems stay
+ * visible.
+ */
 const maxUnmapped = 100;
 
 export interface JobScanParts extends ForeignClaimsParts {
   jobTypesFile: string;
-  /** Paths, globs or numbers of projects; none: all. */
+  /** Paths, globs or ids of projects; an empty list means all. */
   projects: readonly string[];
 }
 
-/** Goes through the projects for jobs that may be claimed. */
+/** Scans the projects for claimable jobs. */
 export class JobScan {
   readonly #parts: JobScanParts;
 
@@ -38,7 +44,11 @@ export class JobScan {
     this.#foreign = new ForeignClaims(parts);
   }
 
-  /** @throws GitLabError when GitLab as a whole cannot be used; another Error when the mapping of types cannot. */
+  /**
+   * Yields the claimable jobs.
+   * @throws GitLabError when GitLab as a whole is unusable; another Error when the mapping of types
+   *   is unusable
+   */
   async *run(notes: ScanNotes, signal: AbortSignal): AsyncGenerator<GitLabItem> {
     const types = await readJobTypes(this.#parts.jobTypesFile);
     this.#parts.expired.beginScan();
@@ -89,7 +99,8 @@ export class JobScan {
       });
     }
     const more = unmapped - maxUnmapped;
-    if (more > 0) notes.problem(path, `job_type: ${more} more jobs’ have no command key here`);
+    if (more > 0)
+      notes.problem(path, `job_type: the types of ${more} more jobs have no command key here`);
     return items;
   }
 

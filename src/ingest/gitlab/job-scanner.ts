@@ -5,33 +5,39 @@ import { availableJobs, projectScan, type AvailableJob, type ProjectScan } from 
 import { ProjectScanner, type ScannedProject } from './scanner.js';
 
 export interface GitLabJobScannerOptions {
-  /** An access token with the scope `read_api`; to create files, `api`. When not given: `GITLAB_TOKEN` of the environment, then `JR_GITLAB_TOKEN`. */
+  /**
+   * Access token with the scope `read_api`; creating files needs `api`. Default: `GITLAB_TOKEN` of
+   * the environment, then `JR_GITLAB_TOKEN`.
+   */
   token?: string | undefined;
-  /** When not given: `JR_GITLAB_URL` of the environment, then https://gitlab.com. */
+  /** Default: `JR_GITLAB_URL` of the environment, then https://gitlab.com. */
   gitlabUrl?: string | undefined;
-  /** How often a request is tried again; 10 when not given. */
+  /** Maximum of retries of a request; 10 by default. */
   maxRetries?: number | undefined;
-  /** Paths, globs or numbers of the projects to look at; all when not given. */
+  /** Paths, globs or ids of the projects to scan; all by default. */
   projects?: readonly string[] | undefined;
-  /** Says on stderr what it is doing, unless `onProgress` is told. */
+  /** Reports progress on stderr, unless `onProgress` is set. */
   verbose?: boolean | undefined;
-  /** A line about what goes on: a `note` is about a problem or a wait, a `detail` about each project. */
+  /** Receives progress lines: a `note` concerns a problem or a wait, a `detail` one project. */
   onProgress?: ((line: string, kind: 'note' | 'detail') => void) | undefined;
 }
 
 export interface NewFile {
   projectId: number;
-  /** In the repository. */
+  /** Path in the repository. */
   filePath: string;
   content: string | Buffer;
-  /** `Create <filePath>` when not given. */
+  /** Default: `Create <filePath>`. */
   commitMessage?: string | undefined;
 }
 
 /**
- * Finds the GPU jobs that GitLab projects have written into `gpu_jobs/manifest.yaml`. All projects are looked at that the token can see; on gitlab.com, where
- * those are every public one, those that its user is a member of. Each method may be given a signal that ends it, whose reason it then throws, and throws
- * GitLabAuthenticationError when the token is refused and GitLabConnectionError when GitLab cannot be reached. What is wrong with one project ends nothing.
+ * Finds the GPU jobs that GitLab projects list in `gpu_jobs/manifest.yaml`. It scans all projects
+ * that the token can see; on gitlab.com only those whose member its user is, since all public
+ * projects are visible there.
+ * Each method takes a signal that ends it, and then throws the signal’s reason. It throws
+ * GitLabAuthenticationError when GitLab rejects the token, and GitLabConnectionError when GitLab is
+ * unreachable. A problem of one project does not end the scan.
  */
 export class GitLabJobScanner {
   readonly #client: GitLabClient;
@@ -60,21 +66,22 @@ export class GitLabJobScanner {
     });
   }
 
-  /** The jobs that are neither claimed nor canceled. */
+  /** Lists the jobs that are neither claimed nor canceled. */
   async listAvailableJobs(signal?: AbortSignal): Promise<AvailableJob[]> {
     const jobs = await this.#collect((scanned) => availableJobs(scanned), signal);
     this.#say(`${jobs.length} available jobs`, 'note');
     return jobs;
   }
 
-  /** Every project, with its manifest, its jobs, and what is wrong with it. */
+  /** Scans every project: its manifest, its jobs and their problems. */
   async scanAllProjects(signal?: AbortSignal): Promise<ProjectScan[]> {
     return this.#collect((scanned) => [projectScan(scanned)], signal);
   }
 
   /**
-   * Commits a new file to a project's default branch.
-   * @throws GitLabFileExistsError when there is one of that name; GitLabNotFoundError when there is no such project; GitLabError when it has no branch
+   * Commits a new file to a project’s default branch.
+   * @throws GitLabFileExistsError when the file exists; GitLabNotFoundError when the project does
+   *   not; GitLabError when it has no branch
    */
   async createFile(
     { projectId, filePath, content, commitMessage }: NewFile,
@@ -92,7 +99,7 @@ export class GitLabJobScanner {
     return { project_id: projectId, file_path: filePath, branch: defaultBranch };
   }
 
-  /** By rising project number, whichever was answered first. */
+  /** Collects rows and sorts them by project id. */
   async #collect<Row extends { project_id: number }>(
     rowsOf: (scanned: ScannedProject) => Row[],
     signal: AbortSignal | undefined,

@@ -5,8 +5,8 @@ import { errnoOf } from '../../errors.js';
 import { submitSchema } from '../../jobs/request.js';
 
 /**
- * The fields that the operator may set for a `job_type`: all but those that a manifest's job decides, or
- * that concern a single call. A manifest itself can set none of them but the timeout.
+ * Fields that the operator may set for a `job_type`: all but those that a manifest’s job decides,
+ * or that concern a single call. A manifest itself can only set the timeout.
  */
 export const jobTypeSchema = submitSchema
   .omit({ name: true, experiment_id: true, dedup: true, dry_run: true })
@@ -25,8 +25,10 @@ const fileSchema = z.record(
 export type JobTypes = Readonly<Record<string, z.infer<typeof jobTypeSchema>>>;
 
 /**
- * The file that ties each `job_type` to what runs it, read anew each time. None of them is there when the file is not.
- * @throws Error when it cannot be used, as while it is being written: no job is to blame, so no AppError. The message names the setting.
+ * Reads the file that maps each `job_type` to its settings, anew at each call. A missing file maps
+ * nothing.
+ * @throws Error naming the setting when the file is unusable, as while it is being written. It is
+ *   no AppError, since no job is to blame.
  */
 export async function readJobTypes(path: string): Promise<JobTypes> {
   let text: string;
@@ -54,5 +56,5 @@ export function parseJobTypes(text: string): JobTypes {
 }
 
 function refusal(why: string, cause: unknown): Error {
-  return new Error(`JR_GITLAB_JOB_TYPES: the file cannot be used: ${why}`, { cause });
+  return new Error(`JR_GITLAB_JOB_TYPES: unusable file: ${why}`, { cause });
 }

@@ -3,8 +3,10 @@ const maxCharacters = 400;
 const maxTotal = 8000;
 
 /**
- * The last lines of a log as a terminal would show them, at most 50 and 8,000 characters. What a progress bar has overwritten with
- * carriage returns is left out; other control characters, which no YAML may hold (yaml.org/spec/1.2.2, 5.1), are written as `\x1b`.
+ * Takes the last lines of a log as a terminal would show them: at most 50 lines and 8,000
+ * characters.
+ * Leaves out text that a progress bar overwrote with carriage returns. Writes other control
+ * characters, which YAML forbids (yaml.org/spec/1.2.2, 5.1), as `\x1b`.
  */
 export function lastLines(log: string): string {
   const lines = log
@@ -20,11 +22,11 @@ export function lastLines(log: string): string {
 
 function shorten(line: string): string {
   if (line.length <= maxCharacters) return line;
-  // Half of a character is none that YAML may hold.
+  // YAML forbids half of a surrogate pair.
   return `${line.slice(0, maxCharacters).replace(/[\ud800-\udbff]$/, '')}…`;
 }
 
-/** The same text in characters that every reader of YAML takes. */
+/** Replaces the characters that some reader of YAML rejects. */
 export function visible(text: string): string {
   return text
     .replace(/[^\P{Cc}\t]|[\p{Cf}\p{Cs}\u2028\u2029\ufffe\uffff]/gu, (char) => {

@@ -3,10 +3,13 @@ import { AppError } from '../../errors.js';
 import type { YamlThread } from './yaml-thread.js';
 import { firstProblem } from '../../schema-problems.js';
 
-/** Where a project writes its jobs down. */
+/** Path of the manifest, in which a project lists its jobs. */
 export const manifestPath = 'gpu_jobs/manifest.yaml';
 
-/** The file whose being there means that a job is claimed. @param jobId of {@link parseManifest}, which lets through none with a slash */
+/**
+ * Path of a job’s response; its existence means that the job is claimed.
+ * @param jobId of {@link parseManifest}, which rejects slashes
+ */
 export function responsePath(jobId: string): string {
   return `gpu_jobs/job_${jobId}/response.yaml`;
 }
@@ -15,28 +18,31 @@ const maxBytes = 2 * 1024 ** 2;
 const maxJobs = 20_000;
 const maxProblems = 100;
 const maxIdLength = 128;
-/** Of one job as JSON; its parameters have less room. Aliases make more of a small file. */
+/**
+ * Maximum length of one job as JSON; its parameters have less room. Aliases can make a small file
+ * large.
+ */
 const maxJobLength = 128 * 1024;
 
-/** Highest manifest version that is understood. */
+/** Highest supported version of the manifest. */
 const latestVersion = 1;
 
 export interface ManifestJob {
   id: string;
   canceled: boolean;
-  /** The job as it is written, `job_id` and `canceled` included; what can be said in JSON, and nothing else. */
+  /** The job as written, including `job_id` and `canceled`, as far as JSON can express it. */
   fields: Record<string, unknown>;
 }
 
 export interface Manifest {
   version: number;
-  /** Those that can be used; of several with the same id none. */
+  /** Usable jobs; none of several jobs with the same id. */
   jobs: ManifestJob[];
-  /** What is wrong with the others, one line each. */
+  /** Problems of the other jobs, one line each. */
   problems: string[];
-  /** All that the file says. */
+  /** Content of the whole file. */
   data: Record<string, unknown>;
-  /** Of that, in characters of JSON. */
+  /** Length of `data` as JSON, in characters. */
   length: number;
 }
 
@@ -45,14 +51,14 @@ const jobId = z
   .refine((id) => id.length > 0 && id.length <= maxIdLength, {
     error: `expected 1 to ${maxIdLength} characters`,
   })
-  // It becomes a part of a path, of a branch's listing and of a line in a log.
+  // The id becomes part of a path, of a branch’s listing and of a log line.
   .refine((id) => !/[/\\\p{C}\p{Zl}\p{Zp}]|\.\.|^\s|\s$/u.test(id), {
     error: 'expected no slash, no "..", no control character and no space around it',
   });
 
 const jobSchema = z.looseObject({
   job_id: jobId,
-  // Anything else might be meant to cancel it.
+  // Any other value might be meant as a cancellation.
   canceled: z.boolean({ error: 'expected true or false' }).nullish(),
 });
 
@@ -67,8 +73,9 @@ const manifestSchema = z.looseObject({
 });
 
 /**
- * Reads `gpu_jobs/manifest.yaml`. A job that cannot be used is a problem, and the others are listed.
- * @throws AppError unprocessable when the file as a whole cannot be used.
+ * Parses `gpu_jobs/manifest.yaml`. An unusable job becomes a problem and does not affect the
+ * others.
+ * @throws AppError unprocessable when the whole file is unusable
  */
 export async function parseManifest(bytes: Buffer, yaml: YamlThread): Promise<Manifest> {
   if (bytes.length > maxBytes) refuse(`larger than ${maxBytes / 1024 ** 2} MiB`);
@@ -109,7 +116,7 @@ function readJobs(written: readonly unknown[]): Pick<Manifest, 'jobs' | 'problem
   const jobs: ManifestJob[] = [];
   for (const { job, count } of byId.values())
     if (count === 1) jobs.push(job);
-    else problems.push(`${job.id}: the id of ${count} jobs; none of them is listed`);
+    else problems.push(`${job.id}: ${count} jobs have this id; none of them is listed`);
   if (problems.length > maxProblems) {
     const more = problems.length - maxProblems;
     problems.splice(maxProblems, more, `and ${more} more`);
@@ -117,12 +124,12 @@ function readJobs(written: readonly unknown[]): Pick<Manifest, 'jobs' | 'problem
   return { jobs, problems };
 }
 
-/** In characters of JSON. */
+/** Measures a value as JSON, in characters. */
 function lengthOf(value: unknown): number {
   try {
     return JSON.stringify(value).length;
   } catch (error) {
-    // What is nested so deeply that it parses can overflow the stack on the way back.
+    // Very deep nesting may parse and still overflow the stack on the way back.
     if (error instanceof RangeError) return Infinity;
     throw error;
   }
@@ -132,7 +139,7 @@ function toText(bytes: Buffer): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {
-    return refuse('not text in UTF-8', cause);
+    return refuse('not UTF-8 text', cause);
   }
 }
 

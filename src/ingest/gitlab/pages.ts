@@ -1,10 +1,11 @@
 import { GitLabError } from './errors.js';
 
 /**
- * The page after this one, as its `Link` header (RFC 8288) has it: GitLab's links are to be followed as they stand
- * (docs.gitlab.com/api/rest, “Pagination `Link` header”).
- * @param from the page's own URL; a link elsewhere is an error, since the token would go there.
- * @returns undefined after the last page.
+ * Reads the next page’s URL from the `Link` header (RFC 8288). GitLab asks clients to follow its
+ * links unchanged (docs.gitlab.com/api/rest, “Pagination `Link` header”).
+ * @param from the page’s own URL; a link to another origin is an error, since the token would go
+ *   there
+ * @returns undefined after the last page
  */
 export function nextPage(headers: Headers, from: URL): URL | undefined {
   const link = headers.get('link');
@@ -12,13 +13,14 @@ export function nextPage(headers: Headers, from: URL): URL | undefined {
   for (const [, target = '', parameters = ''] of link.matchAll(/<([^<>]*)>((?:\s*;[^,<]*)*)/g)) {
     if (!/;\s*rel\s*=\s*(?:"next"|next\s*(?:;|$))/i.test(parameters)) continue;
     if (!URL.canParse(target, from.href))
-      throw new GitLabError('GitLab names a next page that is no URL');
+      throw new GitLabError('GitLab’s link to the next page is not a URL');
     const next = new URL(target, from.href);
     if (next.origin !== from.origin)
       throw new GitLabError(
         `GitLab at ${from.origin} names ${next.origin} for its next page: use that as its URL (JR_GITLAB_URL or --gitlab-url)`,
       );
-    if (next.href === from.href) throw new GitLabError('GitLab names a page as its own next one');
+    if (next.href === from.href)
+      throw new GitLabError('GitLab’s link to the next page points to the same page');
     return next;
   }
   return undefined;

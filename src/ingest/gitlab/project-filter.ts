@@ -2,8 +2,9 @@ import { Minimatch } from 'minimatch';
 import type { GitLabProject } from './replies.js';
 
 /**
- * Whether a project is one of those that are named: by its path, such as `group/project`, by a glob over it (`group/**`, in which `*` stands within one
- * part and `**` for any number of them), or by its number. Upper and lower case are the same, as they are to GitLab. No name stands for all projects.
+ * Makes a filter of project names. A name is a path such as `group/project`, a glob, or a project’s
+ * id. In a glob (`group/**`), `*` stays within one part and `**` crosses slashes.
+ * The filter ignores case, as GitLab does. An empty list matches all projects.
  */
 export function projectFilter(names: readonly string[]): (project: GitLabProject) => boolean {
   if (names.length === 0) return () => true;

@@ -1,22 +1,25 @@
 import { z } from 'zod';
 
-/** A digest as git writes it: SHA-1 or SHA-256. */
+/** An object id of git: SHA-1 or SHA-256. */
 const objectId = z.string().regex(/^[0-9a-f]{40}(?:[0-9a-f]{24})?$/, 'expected an object id');
 
-/** GitLab sends null where a switch was never set, and means false (docs.gitlab.com/api/rest, “null vs false”). */
+/**
+ * GitLab sends null for a switch that was never set; null means false (docs.gitlab.com/api/rest,
+ * “null vs false”).
+ */
 const flag = z
   .boolean()
   .nullish()
   .transform((value) => value ?? false);
 
-/** docs.gitlab.com/api/projects, as far as it is used here. What GitLab adds is passed by. */
+/** The used fields of docs.gitlab.com/api/projects; other fields are ignored. */
 export const projectSchema = z
   .object({
     id: z.int().positive(),
     name: z.string(),
     path_with_namespace: z.string(),
     web_url: z.string(),
-    /** Null where there is no repository, or nothing in it. */
+    /** Null without a repository, or for an empty one. */
     default_branch: z.string().min(1).nullish().catch(null),
     archived: flag,
     empty_repo: flag,
@@ -45,11 +48,13 @@ export const fileSchema = z
   })
   .transform((file) => ({
     content: Buffer.from(file.content, 'base64'),
-    /** Of the content alone: the same file has the same. */
+    /** Id of the content: equal files have the same id. */
     blobId: file.blob_id,
-    /** That the `ref` stood for: of a branch, its last one. */
+    /** Commit that `ref` resolved to: for a branch, its last one. */
     commitId: file.commit_id,
-    /** The last one, up to `commitId`, that changed this file; what an update is made conditional on. */
+    /**
+     * Last commit, up to `commitId`, that changed this file. Updates are made conditional on it.
+     */
     lastCommitId: file.last_commit_id,
   }));
 export type GitLabFile = z.infer<typeof fileSchema>;

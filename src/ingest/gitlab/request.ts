@@ -17,16 +17,19 @@ import {
 import { errorTextOf } from './error-text.js';
 
 export interface GitLabOptions {
-  /** Where GitLab is, such as https://gitlab.example.com; a path below it for one that is installed there. */
+  /**
+   * URL of GitLab, such as https://gitlab.example.com; with a path if GitLab is installed below
+   * one.
+   */
   url: string;
-  /** A personal, group or project access token, or an OAuth access token. */
+  /** Personal, group or project access token, or OAuth access token. */
   token: string | undefined;
-  /** How often a request is tried again, 10 when not given. */
+  /** Maximum of retries of a request; 10 by default. */
   maxRetries?: number | undefined;
-  /** For each try, 30 s when not given. */
+  /** Time limit of each try; 30 s by default. */
   timeoutMs?: number | undefined;
   clock?: Clock | undefined;
-  /** Told before each wait: why, and for how many milliseconds. */
+  /** Called before each wait with the reason and the milliseconds. */
   onRetry?: ((why: string, waitMs: number) => void) | undefined;
 }
 
@@ -34,11 +37,11 @@ type Request = Pick<HttpExchange, 'method' | 'url'> & { body?: object };
 
 export interface Sending {
   signal?: AbortSignal | undefined;
-  /** Statuses other than 2xx that are no error; with `judge`, only if it takes them. */
+  /** Statuses besides 2xx that are no error; with `judge`, only if it accepts the reply. */
   expected?: readonly number[];
-  /** Asked about each reply with an expected status: false to try again. */
+  /** Judges each reply with an expected status; false means a retry. */
   judge?: (reply: Reply) => Promise<boolean>;
-  /** Told of each failure after which the request may have been carried out. */
+  /** Called after each failure for which GitLab may have executed the request. */
   onLost?: () => void;
 }
 
@@ -47,14 +50,17 @@ type Tried =
 
 const maxReplyBytes = 16 * 1024 ** 2;
 
-/** Sends requests to one GitLab, again and again where that may help. The token goes into a header, and to that GitLab alone. */
+/**
+ * Sends requests to one GitLab and retries where that may help. The token goes into a header, and
+ * only to that GitLab.
+ */
 export class GitLabRequests {
   readonly #options: GitLabOptions;
 
   readonly #base: string;
   readonly #token: string;
   readonly #clock: Clock;
-  /** GitLab has asked to be left alone until then. */
+  /** Time before which GitLab has asked for no more requests. */
   #notBefore = 0;
 
   /** @throws NoTokenProvidedError; GitLabError when the URL or the token cannot be used. */
@@ -65,7 +71,7 @@ export class GitLabRequests {
     if (token === '') throw new NoTokenProvidedError();
     if (!/^[\x21-\x7e]{1,1024}$/.test(token))
       throw new GitLabError('the GitLab token: expected printable characters without spaces');
-    // What is wrong with it is not repeated: it may hold a password.
+    // The message does not repeat the URL, which may contain a password.
     if (!URL.canParse(url)) throw new GitLabError('the GitLab URL: expected an http(s) URL');
     const { protocol, username, password, search, hash } = new URL(url);
     if (!/^https?:$/.test(protocol) || `${username}${password}${search}${hash}` !== '')
@@ -75,7 +81,10 @@ export class GitLabRequests {
     this.#clock = options.clock ?? systemClock;
   }
 
-  /** @param path below /api/v4, its parts encoded */
+  /**
+   * Makes a URL.
+   * @param path below /api/v4, its parts encoded
+   */
   url(path: string, query: Record<string, string | number> = {}): URL {
     const url = new URL(`${this.#base}${path}`);
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, String(value));
@@ -83,9 +92,10 @@ export class GitLabRequests {
   }
 
   /**
-   * A reply with a 2xx, or with one of `expected`, after at most `maxRetries` retries: of broken connections, late replies, 5xx, 409 and 429.
-   * @throws GitLabAuthenticationError (401, 403), GitLabNotFoundError (404), GitLabConnectionError (all retries spent), GitLabError
-   *   (another refusal), the signal's reason.
+   * Sends a request and returns a reply with 2xx or with one of `expected`. Makes at most
+   * `maxRetries` retries: after broken connections, late replies, 5xx, 409 and 429.
+   * @throws GitLabAuthenticationError (401, 403), GitLabNotFoundError (404), GitLabConnectionError
+   *   (all retries failed), GitLabError (another refusal), the signal’s reason
    */
   async send(request: Request, sending: Sending = {}): Promise<Reply> {
     const { maxRetries = 10 } = this.#options;
@@ -142,7 +152,10 @@ export class GitLabRequests {
     };
   }
 
-  /** Keeps all requests back for as long as GitLab asks. @returns that, in milliseconds. */
+  /**
+   * Delays all requests for as long as GitLab asks.
+   * @returns that time, in milliseconds
+   */
   #heed(status: number, headers: Headers): number | undefined {
     const now = this.#clock.now();
     const retryAfter = retryAfterMs(status, headers, now);
@@ -152,7 +165,8 @@ export class GitLabRequests {
   }
 
   #headers(hasBody: boolean): Record<string, string> {
-    // An OAuth token is 64 hexadecimal digits, which no access token of GitLab's is; only Bearer takes those.
+    // An OAuth token is 64 hexadecimal digits, unlike any access token of GitLab, and only Bearer
+    // accepts it.
     const isOauth = /^[0-9a-f]{64}$/.test(this.#token);
     return {
       Accept: 'application/json',
@@ -162,7 +176,10 @@ export class GitLabRequests {
     };
   }
 
-  /** What a reply that is no success means. @param waitMs how long it asks to be left alone */
+  /**
+   * Makes the error for an unsuccessful reply.
+   * @param waitMs time for which GitLab asks for no more requests
+   */
   errorOf({ status, headers, body }: Reply, url: URL, waitMs?: number): GitLabError {
     const words = errorTextOf(body, this.#token);
     const said = words === '' ? `${status}` : `${status}: ${words}`;

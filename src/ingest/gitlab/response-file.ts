@@ -3,15 +3,16 @@ import type { GitLabItem } from './item.js';
 import { responsePath } from './manifest.js';
 import { readResponse, type Claimed } from './response.js';
 
-/** A job's `response.yaml` as it stands; `claim` is undefined for what another program wrote. */
+/** A job’s current `response.yaml`; `claim` is undefined if another program wrote the file. */
 export interface ResponseFile {
   lastCommitId: string;
   claim: Claimed | undefined;
 }
 
 /**
+ * Reads a job’s response.
  * @param ref a branch or a commit
- * @returns undefined when there is none: the job is not claimed
+ * @returns undefined without a response: the job is not claimed
  */
 export async function readResponseFile(
   client: GitLabClient,

@@ -4,7 +4,7 @@ import type { Claim, Progress } from '../source.js';
 import { lastLines, visible } from './log-lines.js';
 import { isoTime } from '../../iso-time.js';
 
-/** What is larger is none of ours. */
+/** A larger file is not one of ours. */
 const maxResponseBytes = 256 * 1024;
 const maxOutputs = 200;
 const maxWarnings = 20;
@@ -14,14 +14,14 @@ export interface Claimed {
   worker: string;
   /** ISO 8601. */
   claimedAt: string | undefined;
-  /** Milliseconds since 1970; undefined when the outcome has been reported. */
+  /** Milliseconds since 1970; undefined once the outcome is reported. */
   leaseUntil: number | undefined;
 }
 
 /**
- * Reads who claims from a `response.yaml`. Only lines at its top are looked at, as they are written here: it may be anybody's, and to read
- * YAML in full takes a thread.
- * @returns undefined for what another program wrote: that is a claim which never ends.
+ * Reads the claim in a `response.yaml`. It only reads top-level lines in the form that we write.
+ * The file may come from anybody, and parsing YAML in full takes a thread.
+ * @returns undefined for another program’s file, which counts as a claim that never ends
  */
 export function readResponse(content: Buffer): Claimed | undefined {
   if (content.length > maxResponseBytes) return undefined;
@@ -34,7 +34,7 @@ export function readResponse(content: Buffer): Claimed | undefined {
   return Number.isNaN(leaseUntil) ? undefined : { nonce, worker, claimedAt, leaseUntil };
 }
 
-/** The value of a top-level key; undefined when it is not there, or twice. */
+/** Finds the value of a top-level key; undefined if the key is missing or occurs twice. */
 function valueOf(text: string, key: string): string | undefined {
   const lines = [
     ...text.matchAll(new RegExp(`^${key}: *(["']?)([\\w.:+-]{0,300})\\1 *\\r?$`, 'gm')),
@@ -43,7 +43,7 @@ function valueOf(text: string, key: string): string | undefined {
 }
 
 /**
- * `response.yaml` while the job is ours and not ended.
+ * Writes `response.yaml` of a job that is ours and has not ended.
  * @param claimedAt ISO 8601
  */
 export function claimedResponse(
@@ -63,7 +63,7 @@ export function claimedResponse(
   });
 }
 
-/** `response.yaml` for good. */
+/** Writes the final `response.yaml`. */
 export function reportedResponse(
   jobId: string,
   claim: Claim,
@@ -104,7 +104,7 @@ export function reportedResponse(
   });
 }
 
-/** Readable by YAML 1.1, too, which PyYAML is. */
+/** Writes YAML 1.1, which PyYAML also reads. */
 function write(response: object): string {
   return stringify(response, { version: '1.1', lineWidth: 0, blockQuote: 'literal' });
 }

@@ -1,6 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Time as the client sees it, so that tests need not wait. Milliseconds, since 1970 for `now`. */
+/**
+ * Clock of the client, replaceable so that tests need not wait. Milliseconds; `now` counts from
+ * 1970.
+ */
 export interface Clock {
   now(): number;
   /** @throws the signal's reason when it fires. */
@@ -15,23 +18,28 @@ export const systemClock: Clock = {
 const firstMs = 1_000;
 const maxMs = 60_000;
 
-/** Longer than this nobody waits in one place: the error then says until when. */
+/** Maximum wait on GitLab’s request; a longer one becomes an error that names the time. */
 export const maxRetryAfterMs = 3_600_000;
 
-/** How long to wait after so many failures in a row, counted from 1: 1 s, doubled each time, at most 60 s. */
+/**
+ * Computes the wait after a number of failures in a row, counted from 1: 1 s, doubled each time, at
+ * most 60 s.
+ */
 export function backoffMs(failures: number): number {
   return Math.min(maxMs, firstMs * 2 ** (failures - 1));
 }
 
-/** Whether the same request may do better later: 409 (a lock), 429 and what the server did wrong. */
+/** Whether the same request may succeed later: after 409 (a lock), 429 and errors of the server. */
 export function isPassing(status: number): boolean {
   return status === 409 || status === 429 || status >= 500;
 }
 
 /**
- * How long GitLab asks to be left alone, in milliseconds; undefined when it does not say. `Retry-After` is seconds or a date
- * (RFC 9110, 10.2.3). `RateLimit-Reset` is seconds since 1970 (docs.gitlab.com/administration/settings/user_and_ip_rate_limits),
- * by the server's clock, which `Date` tells. It counts when there is nothing left (`RateLimit-Remaining: 0`, or a 429).
+ * Reads the time for which GitLab asks for no more requests, in milliseconds; undefined if it does
+ * not say.
+ * `Retry-After` is seconds or a date (RFC 9110, 10.2.3). `RateLimit-Reset` is seconds since 1970
+ * (docs.gitlab.com/administration/settings/user_and_ip_rate_limits) by the server’s clock, which
+ * `Date` tells. It counts only when no request is left (`RateLimit-Remaining: 0`, or a 429).
  */
 export function retryAfterMs(status: number, headers: Headers, now: number): number | undefined {
   const date = Date.parse(headers.get('date') ?? '');

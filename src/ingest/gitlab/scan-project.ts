@@ -4,31 +4,37 @@ import { GitLabError } from './errors.js';
 import { manifestPath, parseManifest, responsePath, type Manifest } from './manifest.js';
 import type { YamlThread } from './yaml-thread.js';
 
-/** More than that below `gpu_jobs/` is not looked through. */
+/** Maximum of entries below `gpu_jobs/` that are read. */
 const maxEntries = 200_000;
 
 /** A project's manifest and claims, as of one commit. */
 export interface Found {
-  /** The default branch's last commit, of which all of this is read. */
+  /** Last commit of the default branch, from which all of this was read. */
   commit: string;
-  /** Of the manifest's content. */
+  /** Object id of the manifest. */
   blobId: string;
   manifest: Manifest;
-  /** By the id of a job of the manifest, the blob of its `response.yaml`: a job that has one is claimed. */
+  /** Object ids of each `response.yaml`, by job id; a job that has one is claimed. */
   responses: ReadonlyMap<string, string>;
 }
 
 export interface ScannedProject {
   project: GitLabProject;
-  /** Undefined when there is no manifest, or none that can be used. */
+  /** Undefined without a usable manifest. */
   found: Found | undefined;
-  /** Why there is none, or what is wrong with some of its jobs; one line each. No manifest at all is no problem. */
+  /**
+   * Reasons why there is none, or problems of some jobs; one line each. A missing manifest is no
+   * problem.
+   */
   problems: string[];
-  /** Whether its default branch has not moved since the scan before. */
+  /** Whether the default branch is unchanged since the last scan. */
   isUnchanged: boolean;
 }
 
-/** Why nothing can be claimed in a project, by what the list of projects says of it; undefined when something may. */
+/**
+ * Explains, from the list of projects alone, why no job of a project can be claimed; undefined if
+ * one may.
+ */
 export function whyPassedBy(project: GitLabProject): string | undefined {
   if (!project.hasRepository) return 'its repository is switched off';
   if (project.isEmpty) return 'its repository is empty';
@@ -38,10 +44,11 @@ export function whyPassedBy(project: GitLabProject): string | undefined {
 }
 
 /**
- * Looks for jobs in one project. The manifest is asked for at `HEAD`, whose reply names the branch's last commit as well: as long as that is the one known,
- * this is all, and a project without a manifest never takes more than it. The list of projects has no date that would save it: `last_activity_at`
- * may be up to an hour behind (GitLab's app/models/event.rb, RESET_PROJECT_ACTIVITY_INTERVAL).
- * @throws GitLabError what the project's requests failed of; the signal's reason
+ * Looks for jobs in one project. It requests the manifest at `HEAD`; the reply also names the
+ * branch’s last commit. One request is enough if that commit is known or if there is no manifest.
+ * No date in the list of projects could save this request: `last_activity_at` may be up to an hour
+ * late (GitLab’s app/models/event.rb, RESET_PROJECT_ACTIVITY_INTERVAL).
+ * @throws GitLabError when a request fails; the signal’s reason
  */
 export async function scanProject(
   { client, yaml }: { client: GitLabClient; yaml: YamlThread },
@@ -69,7 +76,10 @@ export async function scanProject(
   }
 }
 
-/** In one listing, whatever the number of jobs; at a commit, so that no page is of another state. */
+/**
+ * Lists the responses in one listing, however many jobs there are. It lists a commit, so all pages
+ * show the same state.
+ */
 async function readResponses(
   client: GitLabClient,
   projectId: number,

@@ -1,18 +1,18 @@
 import { manifestPath, type ManifestJob } from './manifest.js';
 import type { ScannedProject } from './scan-project.js';
 
-/** A job that nobody has claimed or called off. */
+/** A job that is neither claimed nor canceled. */
 export interface AvailableJob {
   job_id: string;
   project_id: number;
   project_name: string;
-  /** The manifest's page. */
+  /** URL of the manifest’s page. */
   project_url: string;
-  /** As the manifest has it. */
+  /** The job as written in the manifest. */
   job_data: Record<string, unknown>;
 }
 
-/** A job with all that the manifest says of it. */
+/** A job with all its fields in the manifest. */
 export interface ScannedJob {
   job_id: string;
   is_claimed: boolean;
@@ -20,17 +20,17 @@ export interface ScannedJob {
   [field: string]: unknown;
 }
 
-/** What a scan found in one project. */
+/** Result of a scan of one project. */
 export interface ProjectScan {
   project_id: number;
   project_name: string;
   project_path: string;
   default_branch: string | null;
-  /** These two are null where there is no manifest that can be used. */
+  /** The manifest’s URL and content; both are null without a usable manifest. */
   manifest_url: string | null;
   manifest_data: Record<string, unknown> | null;
   jobs: ScannedJob[];
-  /** Why it was passed by, what is wrong with its manifest, or with some of its jobs. */
+  /** Reason why the project was skipped, or problems of its manifest or its jobs. */
   error: string | null;
 }
 

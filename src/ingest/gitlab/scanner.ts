@@ -9,25 +9,26 @@ import { YamlThread } from './yaml-thread.js';
 
 export type { Found, ScannedProject } from './scan-project.js';
 
-/** So many projects in a row that cannot be reached mean that GitLab cannot. */
+/** Number of unreachable projects in a row after which GitLab itself counts as unreachable. */
 const maxFailuresInRow = 5;
-/** What is kept of manifests holds at most so many jobs; others are read again at each scan. */
+/** Maximum of jobs in kept manifests; other manifests are read again at each scan. */
 const maxKeptJobs = 100_000;
-/** And so many characters of JSON: anybody may add the token's user to projects of theirs. */
+/** Maximum length of kept manifests as JSON: anybody may add the token’s user to their projects. */
 const maxKeptLength = 64 * 1024 ** 2;
 
 export interface ScannerOptions {
   client: GitLabClient;
-  /** Paths, globs or numbers of projects, see {@link projectFilter}; none: all. */
+  /** Paths, globs or ids of projects, see {@link projectFilter}; an empty list means all. */
   projects?: readonly string[];
   filter?: ProjectFilter;
-  /** Projects looked at at once. */
+  /** Number of projects scanned at once. */
   concurrency?: number;
 }
 
 /**
- * Looks for manifests in projects, again and again, and remembers what it found: an unchanged project costs one request. Takes no more memory for more
- * projects, but for their manifests' jobs.
+ * Scans projects for manifests repeatedly and keeps its findings, so that an unchanged project
+ * costs one request. Memory grows only with the jobs of the manifests, not with the number of
+ * projects.
  */
 export class ProjectScanner {
   readonly #options: ScannerOptions;
@@ -39,8 +40,10 @@ export class ProjectScanner {
   }
 
   /**
-   * Each project, in no order. What is wrong with one is in its `problems`, and the others are looked at all the same. Not to be called again before it has ended.
-   * @throws GitLabAuthenticationError when the token is refused; GitLabConnectionError when GitLab is out of reach; the signal's reason
+   * Yields each project, in no particular order. Problems of one project are in its `problems` and
+   * do not affect the others. Do not call it again before it has ended.
+   * @throws GitLabAuthenticationError when GitLab rejects the token; GitLabConnectionError when
+   *   GitLab is unreachable; the signal’s reason
    */
   async *scan(signal?: AbortSignal): AsyncGenerator<ScannedProject> {
     const { client, filter, projects = [], concurrency = 8 } = this.#options;
@@ -87,7 +90,7 @@ export class ProjectScanner {
   }
 }
 
-/** Whether the next project would fare no better. */
+/** Whether the next project would fail in the same way. */
 function isOfAll(error: GitLabError): boolean {
   return error instanceof GitLabAuthenticationError && error.status === 401;
 }

@@ -24,8 +24,9 @@ export interface GitLabSourceParts extends Omit<JobScanParts, 'isOurs'> {
 const untouched: Progress = { jobId: null, state: null };
 
 /**
- * Jobs in the manifests of GitLab projects. A job is claimed by creating its `response.yaml`, which only one can; every later change of
- * it is made on the condition that nobody else has changed it. Commits start no pipeline.
+ * Jobs in the manifests of GitLab projects as an ingest source. A server claims a job by creating
+ * its `response.yaml`, which only one can. Every later change is conditional on the file being
+ * unchanged. The commits start no pipeline.
  */
 export class GitLabSource implements IngestSource<GitLabItem> {
   readonly #parts: GitLabSourceParts;
@@ -33,9 +34,12 @@ export class GitLabSource implements IngestSource<GitLabItem> {
   readonly name = 'gitlab';
   readonly itemSchema = gitLabItemSchema;
   readonly #scan: JobScan;
-  /** What this server has claimed, and when: ISO 8601. */
+  /** Claims of this server, with their times in ISO 8601. */
   readonly #ours = new Map<string, string>();
-  /** Commits of one project, one after another: GitLab refuses one that another overtakes. */
+  /**
+   * Makes the commits of one project one after another: GitLab refuses a commit that another
+   * overtakes.
+   */
   readonly #writes = new KeyLock<number>();
 
   constructor(parts: GitLabSourceParts) {
@@ -65,7 +69,7 @@ export class GitLabSource implements IngestSource<GitLabItem> {
       if (isRefused)
         throw new AppError('forbidden', `cannot be claimed: ${error.message}`, { cause: error });
     }
-    // GitLab may tell two who update at one moment that both have: what is there tells.
+    // GitLab may report success to two simultaneous updates; only the file tells who won.
     const there = await this.#read(item, signal);
     return there?.claim?.nonce === claim.nonce ? this.#won(item, at) : this.#lost(item);
   }
@@ -82,7 +86,7 @@ export class GitLabSource implements IngestSource<GitLabItem> {
   ): Promise<'kept' | 'lost'> {
     const there = await this.#read(item, signal);
     if (there?.claim?.nonce !== claim.nonce) return this.#lost(item);
-    // The outcome is there already.
+    // The outcome is already reported.
     if (there.claim.leaseUntil === undefined) return 'kept';
     const at = there.claim.claimedAt ?? isoTime(this.#parts.now());
     this.#ours.set(item.key, at);
@@ -99,7 +103,7 @@ export class GitLabSource implements IngestSource<GitLabItem> {
   ): Promise<'written' | 'lost'> {
     const there = await this.#read(item, signal);
     if (there?.claim?.nonce !== claim.nonce) return this.#lost(item);
-    // Without a lease it is the outcome that is there.
+    // A response without a lease already contains the outcome.
     if (there.claim.leaseUntil !== undefined) {
       const content = reportedResponse(item.jobId, claim, outcome, {
         claimedAt: there.claim.claimedAt,
@@ -129,7 +133,7 @@ export class GitLabSource implements IngestSource<GitLabItem> {
     );
   }
 
-  /** Nothing is written over a claim that is not the one that was seen to have run out. */
+  /** Takes over the expired claim, and overwrites no other. */
   async #takeOver(
     item: GitLabItem,
     claim: Claim,
@@ -158,7 +162,8 @@ export class GitLabSource implements IngestSource<GitLabItem> {
   }
 
   #file({ jobId, branch }: GitLabItem, content: string, message: string) {
-    // GitLab starts no pipeline for such a commit (docs.gitlab.com/ci/pipelines, “Skip a pipeline”).
+    // GitLab starts no pipeline for such a commit (docs.gitlab.com/ci/pipelines, “Skip a
+    // pipeline”).
     return { path: responsePath(jobId), branch, content, message: `${message} [skip ci]` };
   }
 

@@ -5,12 +5,12 @@ import type { GitLabItem } from './item.js';
 import type { JobTypes } from './job-types.js';
 import { problemsOf } from '../../schema-problems.js';
 
-/** What says whether to run it, not how. */
+/** Fields that decide whether the job runs, not how. */
 const notParams = ['job_id', 'canceled'];
 
 /**
- * Why a manifest's job cannot be run here; undefined when its type is mapped.
- * @param types as JR_GITLAB_JOB_TYPES has them
+ * Explains why a manifest’s job has no command here; undefined when its type is mapped.
+ * @param types the mapping of JR_GITLAB_JOB_TYPES
  */
 export function whyUnmapped(fields: Record<string, unknown>, types: JobTypes): string | undefined {
   const { job_type: type } = fields;
@@ -20,10 +20,10 @@ export function whyUnmapped(fields: Record<string, unknown>, types: JobTypes): s
 }
 
 /**
- * What a manifest's job is submitted as. It chooses parameters and a timeout, and nothing else: what runs, and on how much, says the
- * mapping.
- * @throws AppError bad_request naming each field that cannot be used; any other Error when its type is mapped no more, as while the
- *   file is replaced.
+ * Makes the request of a manifest’s job. The job chooses only its parameters and a timeout; the
+ * mapping decides the command and the resources.
+ * @throws AppError bad_request naming each invalid field; another Error when the type is no longer
+ *   mapped, as while the file is being replaced
  */
 export function submitFieldsOf(item: GitLabItem, types: JobTypes): SubmitFields {
   const why = whyUnmapped(item.fields, types);

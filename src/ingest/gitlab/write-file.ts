@@ -11,8 +11,8 @@ export interface NewContent {
 
 export interface CreateOptions {
   /**
-   * Takes a file that is there with exactly this content for the one to be created, whoever asked for it: for a second try of a call whose outcome nobody
-   * knows any more. Only sound when the content holds a nonce.
+   * Treats an existing file with exactly this content as ours. Use it to repeat a call whose
+   * outcome is unknown, and only if the content contains a nonce.
    */
   sameIsOurs?: boolean;
 }
@@ -21,19 +21,20 @@ export interface Writing {
   requests: GitLabRequests;
   url: URL;
   file: NewContent;
-  /** The file as it is on the branch now. */
+  /** Reads the file from the branch as it is now. */
   read: () => Promise<GitLabFile | undefined>;
   signal: AbortSignal | undefined;
 }
 
 /**
- * A 400 that means that the branch moved, or was locked, while the commit was made: GitLab's and Gitaly's words (app/models, lib/gitlab/git; Gitaly's
- * updateref). All other 400s are final: a protected branch, a hook's refusal.
+ * Messages of a 400 which mean that the branch moved or was locked during the commit: GitLab’s and
+ * Gitaly’s (app/models, lib/gitlab/git; Gitaly’s updateref). All other 400s are final, such as a
+ * protected branch or a hook’s refusal.
  */
 const branchMoved =
   /refresh and try again|reference (?:update|is already locked|does not point)|cannot lock ref|expected object|could not update refs|did not match expected/i;
 
-/** What the file that is there tells about a request that was refused. */
+/** Conclusion about a refused request, drawn from the existing file. */
 type Finding = 'ours' | 'not-ours' | 'nothing';
 
 /** @throws GitLabFileExistsError see `GitLabClient.createFile` */
@@ -50,7 +51,7 @@ export async function createFile(
     },
   });
   if (outcome === 'not-ours')
-    throw new GitLabFileExistsError(`${writing.file.path}: a file of that name is there already`, {
+    throw new GitLabFileExistsError(`${writing.file.path}: the file already exists`, {
       status: 400,
     });
 }
@@ -67,15 +68,15 @@ export async function updateFile(writing: Writing, lastCommitId: string): Promis
     },
   });
   if (outcome === 'not-ours')
-    throw new GitLabFileChangedError(
-      `${file.path}: the file has been changed or removed meanwhile`,
-      { status: 400 },
-    );
+    throw new GitLabFileChangedError(`${file.path}: the file was changed or removed meanwhile`, {
+      status: 400,
+    });
 }
 
 /**
- * Asks for a commit. GitLab answers 400 to most of what can go wrong, in words that may be in the user's language, so the file itself is looked at first.
- * @throws GitLabError when the file tells nothing and the refusal is final
+ * Requests a commit. GitLab answers 400 to most failures, with a message that may be in the user’s
+ * language, so the file itself is examined first.
+ * @throws GitLabError when the file decides nothing and the refusal is final
  */
 async function write(
   { requests, url, file, read, signal }: Writing,

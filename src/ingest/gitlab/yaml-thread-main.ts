@@ -1,25 +1,25 @@
 import { parentPort } from 'node:worker_threads';
 import { isScalar, parseDocument, visit, type ScalarTag, type Tags } from 'yaml';
 
-// The thread that reads YAML: it takes one text after the other and answers each with a YamlAnswer.
+// Main module of the thread that parses YAML. It answers each text with a YamlAnswer.
 
 export type YamlAnswer = { json: string } | { error: string };
 
-/** Characters of JSON that a file may unfold to. */
+/** Maximum length of the result as JSON, in characters. */
 const maxUnfolded = 16 * 1024 ** 2;
-/** Values that aliases may stand for; the parser counts nested ones too. */
+/** Maximum of values that aliases may stand for; the parser counts nested ones too. */
 const maxAliases = 100;
 
 /**
- * Booleans as PyYAML reads them, which other readers and writers of these files use: `yes` is true,
- * but `y` is a text (pyyaml.org/wiki/PyYAMLDocumentation).
+ * Booleans as PyYAML reads them, which other programs use for these files: `yes` is true, but `y`
+ * is a text (pyyaml.org/wiki/PyYAMLDocumentation).
  */
 const booleans = [
   booleanTag(true, /^(?:yes|Yes|YES|true|True|TRUE|on|On|ON)$/),
   booleanTag(false, /^(?:no|No|NO|false|False|FALSE|off|Off|OFF)$/),
 ];
 
-/** Tags of values that JSON cannot express, and of dates, which stay as they are written. */
+/** Tags of values that JSON cannot express, and of dates, which stay as written. */
 const dropped = /:(?:bool|timestamp|binary|set|omap|pairs)$/;
 
 parentPort?.on('message', (text: string) => {
@@ -39,7 +39,7 @@ function toJson(text: string): string {
     version: '1.1',
     customTags,
     logLevel: 'error',
-    // The parser would compare each key with each; `checkKeys` does not.
+    // The parser would compare every key with every other; `checkKeys` is linear.
     uniqueKeys: false,
   });
   const [problem] = document.errors;

@@ -5,12 +5,12 @@ import { AppError, errnoOf } from '../../errors.js';
 import type { YamlAnswer } from './yaml-thread-main.js';
 
 const PROGRAM = compiledProgram('ingest/gitlab/yaml-thread-main.js');
-/** Bounds for one text: a small one from elsewhere can take the parser minutes, or all memory. */
+/** Limits for one text: even a small one can keep the parser busy for minutes or use all memory. */
 const defaultLimits = { ms: 20_000, heapMb: 256 };
 
 /**
- * Reads YAML on a thread of its own, one text after the other. The thread starts with the first
- * text, and again after one that took too much.
+ * Parses YAML on a separate thread, one text after another. The thread starts with the first text,
+ * and again after a text that exceeded a limit.
  */
 export class YamlThread {
   readonly #limits: { ms: number; heapMb: number };
@@ -24,9 +24,10 @@ export class YamlThread {
   }
 
   /**
-   * @returns the text's value, as far as JSON can express it
-   * @throws AppError unprocessable when the text is not YAML, holds a key twice, or takes too much
-   *   time or memory
+   * Parses a text.
+   * @returns its value, as far as JSON can express it
+   * @throws AppError unprocessable when the text is not YAML, repeats a key, or takes too much time
+   *   or memory
    */
   read(text: string): Promise<unknown> {
     const turn = this.#last.then(() => this.#ask(text));
@@ -34,7 +35,7 @@ export class YamlThread {
     return turn;
   }
 
-  /** Ends the thread at once; reads under way and later ones fail. */
+  /** Ends the thread at once; running and later reads fail. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#end();

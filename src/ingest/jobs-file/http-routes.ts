@@ -4,7 +4,7 @@ import { json } from '../../http/reply.js';
 import { jobsFileReplySchema } from '../replies.js';
 import type { JobsFile } from './jobs-file.js';
 
-/** Mounts `/ingest/jobs-file`, for admins: what became of its lines. */
+/** Mounts `/ingest/jobs-file`, for admins: the status of its lines. */
 export function jobsFileRoutes(api: Api, jobsFile: JobsFile): void {
   endpoint(
     api,
@@ -12,7 +12,7 @@ export function jobsFileRoutes(api: Api, jobsFile: JobsFile): void {
       method: 'get',
       path: '/ingest/jobs-file',
       role: 'admin',
-      summary: 'Show what became of the jobs file’s lines',
+      summary: 'Show the status of the jobs file’s lines',
       reply: json(jobsFileReplySchema),
       errors: [],
     },

@@ -2,12 +2,12 @@ import { parseArgsStringToArgv } from 'string-argv';
 import { AppError } from '../../errors.js';
 import { parseIndexList } from '../../jobs/field-types.js';
 
-/** Longest line, in bytes; what a command line may hold is far below it. */
+/** Maximum length of a line, in bytes; command lines are far shorter. */
 export const maxLineBytes = 64 * 1024;
 
 /** One line of the jobs file: `priority,script_path,conda_env,arguments,allowed_gpus`. */
 export interface JobLine {
-  /** As written; undefined when left empty. */
+  /** Text as written; undefined when the field is empty. */
   priority: string | undefined;
   script: string;
   condaEnv: string | undefined;
@@ -16,7 +16,7 @@ export interface JobLine {
   allowedGpus: number[] | undefined;
 }
 
-/** The fields of a line as a person gives them to `jobrunner add`. */
+/** Fields of a line as a user gives them to `jobrunner add`. */
 export interface JobLineTexts {
   priority: string;
   script: string;
@@ -25,17 +25,17 @@ export interface JobLineTexts {
   allowedGpus: string;
 }
 
-/** True for an empty line and for a comment. */
+/** Whether a line is empty or a comment. */
 export function isBlank(line: string): boolean {
   return /^\s*(#|$)/.test(line);
 }
 
 /**
- * Reads one line that is not blank. A comma between quotes, double or single, is no border. A field that is one
- * double-quoted text as in CSV (RFC 4180: `""` stands for a quote) loses those quotes; in all others they stay, for the
- * arguments to be split as a shell would. Every field after the fourth belongs to `allowed_gpus`, which may so hold
- * commas of its own.
- * @throws AppError bad_request naming the field.
+ * Reads one line that is not blank. Commas inside quotes, double or single, do not separate fields.
+ * A field that is one double-quoted text as in CSV (RFC 4180: `""` stands for a quote) loses those
+ * quotes. Other fields keep theirs, so that the arguments can be split as a shell would.
+ * All fields after the fourth belong to `allowed_gpus`, which may therefore contain commas.
+ * @throws AppError bad_request naming the field
  */
 export function parseJobLine(line: string): JobLine {
   const fields = splitFields(line);
@@ -54,8 +54,8 @@ export function parseJobLine(line: string): JobLine {
 }
 
 /**
- * The line that {@link parseJobLine} reads back as these fields, without a line end.
- * @throws AppError bad_request when no line can hold them.
+ * Writes the line, without a line end, that {@link parseJobLine} reads back as these fields.
+ * @throws AppError bad_request when no line can hold them
  */
 export function formatJobLine(texts: JobLineTexts): string {
   const { priority, script, condaEnv, args, allowedGpus } = texts;
@@ -79,7 +79,10 @@ function splitFields(line: string): string[] {
   return [...fields, line.slice(start)];
 }
 
-/** @returns the quote that is still open at the end. */
+/**
+ * Visits each character outside quotes.
+ * @returns the quote that is still open at the end
+ */
 function eachUnquoted(
   text: string,
   visit: (char: string, i: number) => void,
@@ -126,7 +129,7 @@ function bad(message: string): AppError {
   return new AppError('bad_request', message);
 }
 
-/** Safe for a log line, whatever the file holds. */
+/** Shortens and quotes a text for a message, whatever the file contains. */
 export function excerpt(text: string): string {
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
 }

@@ -6,23 +6,27 @@ import type { JobsFileView } from '../replies.js';
 import { scan, type ScanParts, type ScanResult } from './scan.js';
 import { isoTime } from '../../iso-time.js';
 
-/** Most problems that are shown, and of new ones logged at a time. */
+/** Maximum of problems shown, and of new problems logged at a time. */
 const shownProblems = 100;
 const loggedProblems = 20;
-/** Several writes in a row are one event's worth of reading; a file that takes long to read is read less often. */
+/**
+ * Minimum pause before a scan, so that several writes in a row cause one. The pause grows with the
+ * time that the last scan took.
+ */
 const pauseMs = 50;
 const pausePerScanTime = 5;
 
 export interface JobsFileParts extends Omit<ScanParts, 'forgetAfterMs'> {
   seconds: number;
-  /** While it is so, no line is taken. */
+  /** While this is true, no line is submitted. */
   isPaused: () => boolean;
   now: () => number;
 }
 
 /**
- * Makes appended lines of the jobs file jobs. The folder is watched, not the file, which may be replaced, removed or not
- * there yet; and it is looked at every `seconds` in any case, since not every file system tells.
+ * Submits the lines that users append to the jobs file.
+ * Watches the folder, since the file may be replaced, removed or not yet there. Also polls every
+ * `seconds`, since some file systems send no events.
  */
 export class JobsFile {
   readonly #parts: JobsFileParts;
@@ -46,7 +50,7 @@ export class JobsFile {
     void this.#poll();
   }
 
-  /** Ends after the line that is being submitted. */
+  /** Stops after the line that is being submitted. */
   async close(): Promise<void> {
     this.#closing.abort();
     clearInterval(this.#timer);
@@ -55,12 +59,12 @@ export class JobsFile {
     await this.#running;
   }
 
-  /** To be called once it is no longer paused. */
+  /** Call this when a pause ends. */
   resumed(): void {
     void this.#poll();
   }
 
-  /** Problems of lines since the start, each counted once for as long as it stays. */
+  /** Number of line problems since the start; a lasting problem counts once. */
   get problemTotal(): number {
     return this.#problemTotal;
   }
@@ -84,7 +88,7 @@ export class JobsFile {
     };
   }
 
-  /** Scans when the file has changed, or when something waits that time may settle. */
+  /** Scans if the file has changed, or if time may settle something. */
   async #poll(): Promise<void> {
     if (this.#parts.isPaused()) return;
     try {
@@ -93,7 +97,7 @@ export class JobsFile {
       const settled = this.#last?.worthRetrying === false && !this.#parts.processed.hasGone;
       if (stamp !== this.#stamp || !settled) this.#scanSoon();
     } catch (error) {
-      this.#parts.log.error({ err: error }, 'jobs file: cannot be looked at');
+      this.#parts.log.error({ err: error }, 'jobs file: polling failed');
     }
   }
 
@@ -106,7 +110,7 @@ export class JobsFile {
     this.#soon ??= setTimeout(
       () => {
         this.#soon = undefined;
-        // Looked at again when it is resumed: what was seen is no longer what was read.
+        // Forget the stamp, so that the poll after the pause reads the file.
         if (this.#parts.isPaused()) {
           this.#stamp = '';
           return;
@@ -129,7 +133,7 @@ export class JobsFile {
     const { path, seconds, now, log } = this.#parts;
     const at = now();
     try {
-      // Taken before reading: what is written meanwhile changes it again.
+      // Read before the file is: a write in between then changes the stamp.
       this.#stamp = await stampOf(path);
       const result = await scan(
         { ...this.#parts, forgetAfterMs: seconds * 1000 },
@@ -138,13 +142,13 @@ export class JobsFile {
       this.#report(result);
       this.#last = { ...result, at, ms: now() - at };
     } catch (error) {
-      // Looked at again after the interval.
+      // Read again after the interval.
       this.#stamp = '';
-      log.error({ err: error }, 'jobs file: cannot be read');
+      log.error({ err: error }, 'jobs file: reading failed');
     }
   }
 
-  /** Logs what was not so the last time. */
+  /** Logs the problems that the last scan did not have. */
   #report(result: ScanResult): void {
     const known = new Set(this.#last?.problems.map((p) => `${p.line} ${p.message}`));
     const fresh = result.problems.filter((p) => !known.has(`${p.line} ${p.message}`));
@@ -174,7 +178,7 @@ export class JobsFile {
     }
   }
 
-  /** inotify has its limits; the interval goes on without. */
+  /** inotify may run out of watches; polling goes on without it. */
   #unwatched(error: unknown): void {
     this.#watcher?.watcher.close();
     this.#watcher = undefined;
@@ -183,12 +187,15 @@ export class JobsFile {
     this.#watchProblem = problem;
     this.#parts.log.warn(
       { err: error },
-      'jobs file: its folder cannot be watched, only looked at each interval',
+      'jobs file: watching the folder failed; the file is still polled at each interval',
     );
   }
 }
 
-/** Changes whenever the file does. Empty when it cannot be seen; reading it then says why. */
+/**
+ * Makes a stamp that changes with the file. Empty when the file is out of reach; reading it then
+ * gives the reason.
+ */
 async function stampOf(path: string): Promise<string> {
   try {
     const { dev, ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });

@@ -2,7 +2,10 @@ import { createHash, randomUUID } from 'node:crypto';
 import type { Database } from '../../db/database.js';
 import type { JobId } from '../../jobs/job.js';
 
-/** A line by its text's SHA-256, and by its place among the equal ones, from 1: one written twice is two. */
+/**
+ * A line, identified by the SHA-256 of its text and its number among equal lines, from 1. Two equal
+ * lines are two jobs.
+ */
 export interface LineId {
   digest: string;
   nth: number;
@@ -19,8 +22,9 @@ export function digestOfLine(text: string): string {
 }
 
 /**
- * Which lines of the jobs file were made jobs, kept in the database. A line is written down before its job is submitted,
- * under the idempotency key that it is submitted with: one that a crash cut short is submitted under the same key again.
+ * The processed lines of the jobs file, kept in the database. A line is recorded before its job is
+ * submitted, with the idempotency key of the submission. After a crash it is submitted again under
+ * the same key.
  */
 export class ProcessedLines {
   readonly #db: Database;
@@ -46,12 +50,15 @@ export class ProcessedLines {
     return typeof this.#rows.get(nameOf(line))?.job_id === 'number';
   }
 
-  /** The jobs that lines in the file, or just gone from it, became. */
+  /** Jobs of the lines that are in the file, or were just removed. */
   get jobIds(): JobId[] {
     return [...this.#rows.values()].flatMap(({ job_id: id }) => (id === null ? [] : [id as JobId]));
   }
 
-  /** Writes down that the line is about to become a job. @returns the key to submit it under. */
+  /**
+   * Records that the line is about to become a job.
+   * @returns the key to submit it under
+   */
   begin(line: LineId): string {
     const known = this.#rows.get(nameOf(line));
     if (known) return known.key;
@@ -67,7 +74,7 @@ export class ProcessedLines {
     this.#change(line, { job_id: jobId });
   }
 
-  /** No job came of it: it may be tried again. */
+  /** Forgets a line that became no job, so that it can be tried again. */
   abandon(line: LineId): void {
     this.#db
       .prepare('DELETE FROM jobs_file_lines WHERE path = ? AND digest = ? AND nth = ?')
@@ -75,15 +82,15 @@ export class ProcessedLines {
     this.#rows.delete(nameOf(line));
   }
 
-  /** True while lines are remembered that are no longer in the file. */
+  /** Whether removed lines are still remembered. */
   get hasGone(): boolean {
     return [...this.#rows.values()].some((row) => row.gone_at !== null);
   }
 
   /**
-   * Forgets what has been out of the file for that long, in milliseconds. Not at once: many editors write a file by emptying
-   * it first, and what is seen half-way must not run again.
-   * @param counts how often each digest stands in the file
+   * Forgets lines that have been missing for `forgetAfterMs`. Waiting matters: many editors empty a
+   * file before they write it, and its lines must not run again.
+   * @param counts number of lines in the file, by digest
    */
   sweep(counts: ReadonlyMap<string, number>, forgetAfterMs: number): void {
     const now = this.#now();
@@ -99,7 +106,7 @@ export class ProcessedLines {
 
   #change(line: LineId, change: Partial<Pick<Row, 'job_id' | 'gone_at'>>): void {
     const row = this.#rows.get(nameOf(line));
-    if (row === undefined) throw new Error('the line was not begun');
+    if (row === undefined) throw new Error('the line has no record');
     Object.assign(row, change);
     this.#db
       .prepare(

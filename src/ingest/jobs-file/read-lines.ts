@@ -2,22 +2,26 @@ import type { FileHandle } from 'node:fs/promises';
 import { maxLineBytes } from './job-line.js';
 
 const chunkBytes = 64 * 1024;
-/** What follows in a larger file is not read. */
+/** The part of a larger file beyond this size is not read. */
 export const maxFileBytes = 64 * 1024 ** 2;
 
 export interface RawLine {
   /** From 1. */
   number: number;
-  /** Without its end; undefined when it is longer than a line can be. */
+  /** Bytes without the line end; undefined for a line that is too long. */
   bytes: Buffer | undefined;
 }
 
-/** Why reading ended: at the end of the file, at {@link maxFileBytes}, or because `take` had enough. */
+/**
+ * Reason why reading ended: the end of the file, {@link maxFileBytes}, or a `take` that returned
+ * false.
+ */
 export type ReadEnd = 'end' | 'too_large' | 'stopped';
 
 /**
- * Hands every finished line to `take`, until that returns false. No more than one line and one chunk is held in memory.
- * @returns how it ended, and the number of the last line if its end is not written yet.
+ * Passes every finished line to `take` until that returns false. Holds at most one line and one
+ * chunk in memory.
+ * @returns the reason for the end, and the number of the last line if its line end is missing
  */
 export async function readLines(
   file: FileHandle,
@@ -48,7 +52,7 @@ export async function readLines(
 
   function add(bytes: Buffer): void {
     length += bytes.length;
-    // Copied, since the chunk is filled anew.
+    // Copied, since the next read overwrites the chunk.
     if (length <= maxLineBytes) parts.push(Buffer.from(bytes));
     else parts = [];
   }

@@ -12,7 +12,7 @@ import { scriptDigest } from './script-digest.js';
 import { submitFieldsOf } from './submit-fields.js';
 import { digestOfLine, type LineId, type ProcessedLines } from './processed-lines.js';
 
-/** A file with more bad lines than this is hardly a jobs file; what follows is not read. */
+/** Maximum of bad lines. A file with more is hardly a jobs file, and its rest is not read. */
 const maxProblems = 1000;
 
 export interface Problem {
@@ -23,14 +23,14 @@ export interface Problem {
 
 export interface ScanResult {
   present: boolean;
-  /** Lines that are neither empty nor comments, as far as the file was read. */
+  /** Number of lines that are neither empty nor comments, as far as the file was read. */
   lines: number;
-  /** Those of them that became jobs, now or before. */
+  /** Number of those lines that became jobs, now or before. */
   submitted: number;
   problems: Problem[];
-  /** The last line's number while its end is not written yet. */
+  /** Number of the last line while its line end is missing. */
   unfinished: number | null;
-  /** Whether a line that is refused now may be accepted later, with the file as it is. */
+  /** Whether a refused line may be accepted later, without a change of the file. */
   worthRetrying: boolean;
 }
 
@@ -38,11 +38,11 @@ export interface ScanParts {
   path: string;
   jobs: Pick<JobService, 'submit'>;
   models: ModelNeeds;
-  /** GPUs of this box. */
+  /** GPUs of this machine. */
   gpuCount: number;
   screen: boolean;
   processed: ProcessedLines;
-  /** How long a line must be out of the file to be new when it comes back. */
+  /** Time after which a removed line counts as new when it comes back. */
   forgetAfterMs: number;
   log: Logger;
 }
@@ -53,7 +53,7 @@ interface FreshLine {
   line: JobLine;
 }
 
-/** Reads the file once and submits, in their order, the lines that are not jobs yet. Ends early when `signal` fires. */
+/** Reads the file once and submits its new lines in order. Ends early when `signal` fires. */
 export async function scan(parts: ScanParts, signal: AbortSignal): Promise<ScanResult> {
   const result: ScanResult = {
     present: false,
@@ -82,11 +82,15 @@ export async function scan(parts: ScanParts, signal: AbortSignal): Promise<ScanR
   return result;
 }
 
-/** @returns undefined when there is none to read; the reason is in the result's problems, unless it is not there. */
+/**
+ * Opens the file.
+ * @returns undefined when there is nothing to read; a missing file is no problem, any other reason
+ *   is in `result.problems`
+ */
 async function openFile(path: string, result: ScanResult): Promise<FileHandle | undefined> {
   let file: FileHandle;
   try {
-    // Without waiting for a writer, should it be a pipe.
+    // O_NONBLOCK: a pipe would otherwise wait for a writer.
     file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     const code = errnoOf(error);
@@ -102,7 +106,7 @@ async function openFile(path: string, result: ScanResult): Promise<FileHandle | 
   result.present = true;
   if ((await file.stat()).isFile()) return file;
   await file.close();
-  result.problems.push({ line: null, message: 'this is no regular file' });
+  result.problems.push({ line: null, message: 'not a regular file' });
   return undefined;
 }
 
@@ -136,15 +140,15 @@ async function readFresh(
       line: null,
       message:
         end === 'stopped'
-          ? `more than ${maxProblems} bad lines: this is hardly a jobs file, and the rest is not read`
-          : `larger than ${maxFileBytes / 1024 ** 2} MiB: the rest is not read; begin a new file`,
+          ? `more than ${maxProblems} bad lines: this is hardly a jobs file, so the rest is not read`
+          : `larger than ${maxFileBytes / 1024 ** 2} MiB: the rest is not read; start a new file`,
     });
   return fresh;
 }
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** @throws AppError bad_request for what is no line of text. */
+/** Decodes and trims a line. @throws AppError bad_request when the bytes are not a line of text */
 function toText(bytes: Buffer | undefined, number: number): string {
   if (bytes === undefined)
     throw new AppError('bad_request', `longer than ${maxLineBytes / 1024} KiB`);
@@ -152,12 +156,12 @@ function toText(bytes: Buffer | undefined, number: number): string {
   try {
     text = decoder.decode(bytes);
   } catch (cause) {
-    throw new AppError('bad_request', 'not text in UTF-8', { cause });
+    throw new AppError('bad_request', 'not UTF-8 text', { cause });
   }
   if (number === 1) text = text.replace(/^\ufeff/, '');
   text = text.trim();
   if (/[\0-\x08\x0a-\x1f\x7f]/.test(text))
-    throw new AppError('bad_request', 'holds a control character');
+    throw new AppError('bad_request', 'contains a control character');
   return text;
 }
 
@@ -175,7 +179,7 @@ async function submit(fresh: FreshLine, parts: ScanParts, result: ScanResult): P
       contentHash,
       idempotencyKey,
     });
-    if (submitted.kind === 'dry_run') throw new Error('a line cannot ask for a dry run');
+    if (submitted.kind === 'dry_run') throw new Error('a line cannot request a dry run');
     const { job_id: jobId } = submitted.job;
     processed.finish(id, jobId);
     result.submitted += 1;
@@ -186,17 +190,20 @@ async function submit(fresh: FreshLine, parts: ScanParts, result: ScanResult): P
   } catch (error) {
     result.problems.push({ line: number, message: messageOf(error, parts.log) });
     const jobId = error instanceof AppError ? error.details?.['job_id'] : undefined;
-    // Slurm's no is final, and its job is kept as REJECTED.
+    // Slurm’s refusal is final, and its job stays as REJECTED.
     if (typeof jobId === 'number') processed.finish(id, jobId as JobId);
     else {
       result.worthRetrying = true;
-      // Of any other error nobody knows whether a job was written down: the key tells, the next time.
+      // After any other error the job may exist; its key shows this at the next try.
       if (begun && error instanceof AppError) processed.abandon(id);
     }
   }
 }
 
-/** A job of this file is about GPUs: without a model it needs what the table says by default, if there are any. */
+/**
+ * A job without a model in its arguments needs the default number of GPUs of the table, if this
+ * machine has GPUs.
+ */
 function gpusFor(line: JobLine, { models, gpuCount }: ScanParts): number | undefined {
   if (gpuCount === 0) return 0;
   return modelInArguments(line.args) === undefined ? models.gpusFor('') : undefined;
@@ -204,6 +211,6 @@ function gpusFor(line: JobLine, { models, gpuCount }: ScanParts): number | undef
 
 function messageOf(error: unknown, log: Logger): string {
   if (error instanceof AppError) return error.message;
-  log.error({ err: error }, 'jobs file: a line could not be submitted');
-  return 'an internal error; the log has it, and it is tried again';
+  log.error({ err: error }, 'jobs file: submitting a line failed');
+  return 'internal error, see the log; the line is tried again';
 }

@@ -4,12 +4,13 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { AppError, errnoOf } from '../../errors.js';
 import { excerpt } from './job-line.js';
 
-/** What is larger is hardly a script. */
+/** A larger file is hardly a script. */
 const maxScriptBytes = 64 * 1024 ** 2;
 
 /**
- * SHA-256 of a script's content, in hex: a changed script is another job.
- * @throws AppError unprocessable when it is missing, no file, too large, or closed to the service.
+ * Computes the SHA-256 of a script’s content, in hex: a changed script makes another job.
+ * @throws AppError unprocessable when the script is missing, not a file, too large, or unreadable
+ *   for the service
  */
 export async function scriptDigest(path: string): Promise<string> {
   const refuse = (why: string, cause?: unknown): never => {
@@ -17,11 +18,11 @@ export async function scriptDigest(path: string): Promise<string> {
   };
   let file: FileHandle;
   try {
-    // Without waiting for a writer, should it be a pipe.
+    // O_NONBLOCK: a pipe would otherwise wait for a writer.
     file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     const code = errnoOf(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR') return refuse('is not there');
+    if (code === 'ENOENT' || code === 'ENOTDIR') return refuse('does not exist');
     if (code === 'EACCES')
       return refuse(
         'cannot be read by the service: make it readable (chmod o+r), and the folders above it open (chmod o+x)',
@@ -30,7 +31,7 @@ export async function scriptDigest(path: string): Promise<string> {
   }
   try {
     const stat = await file.stat();
-    if (!stat.isFile()) return refuse('is no regular file');
+    if (!stat.isFile()) return refuse('is not a regular file');
     if (stat.size > maxScriptBytes)
       return refuse(`is larger than ${maxScriptBytes / 1024 ** 2} MiB; is it a script?`);
     const hash = createHash('sha256');

@@ -19,7 +19,9 @@ export interface JobsFileSourceParts {
   countStates: (ids: JobId[]) => { state: JobState; terminal: boolean; count: number }[];
 }
 
-/** The jobs file as an ingest source. No other server takes from it, so its lines need no claims. */
+/**
+ * The jobs file as an ingest source. No other server takes from it, so its lines need no claims.
+ */
 export class JobsFileSource implements RunningSource {
   readonly #parts: JobsFileSourceParts;
 

@@ -3,13 +3,14 @@ import { AppError } from '../../errors.js';
 import { submitSchema, type SubmitFields } from '../../jobs/request.js';
 import type { JobLine } from './job-line.js';
 
-/** How the jobs file calls what `POST /jobs` calls otherwise. */
+/** Names of columns that differ from the fields of `POST /jobs`. */
 const columnOf: Record<string, string> = { args: 'arguments', params: 'script_path' };
 
 /**
- * The request that a line stands for. `--cuda` is added to its arguments, and a line that was there already returns its job.
- * @param gpus what the job needs; undefined when the model in its arguments decides
- * @throws AppError bad_request naming each column that cannot be used.
+ * Makes the request of a line. It adds `--cuda` to the arguments, and a repeated line returns its
+ * earlier job.
+ * @param gpus GPUs that the job needs; undefined when the model in its arguments decides
+ * @throws AppError bad_request naming each column that is invalid
  */
 export function submitFieldsOf(
   line: JobLine,
@@ -36,7 +37,7 @@ export function submitFieldsOf(
   throw new AppError('bad_request', [...new Set(problems)].join('; '));
 }
 
-/** The file's name, as far as a job's name can hold it. */
+/** Makes a job name of the file’s name. */
 function nameOf(path: string): string | undefined {
   const name = basename(path)
     .replace(/[\p{Cc}\p{Cs}\u2028\u2029]/gu, '')
