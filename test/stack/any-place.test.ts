@@ -156,7 +156,7 @@ test('one that waits is one job, which starts at the first place that gets free'
   await openOnly();
   const { json } = await stack.submit({ ...fields, command: 'echo "$SLURM_JOB_PARTITION"' });
   const waiting = await stack.call('GET', `/jobs/${json.job_id}/script`);
-  expect(waiting.text).toContain('# No SSH host has been given this job yet.');
+  expect(waiting.text).toContain('# No SSH host has this job yet.');
   expect((await stack.call('GET', `/jobs/${json.job_id}`)).json.status).toBe('PENDING');
   await openOnly('box0');
   expect(await stack.finish(json.job_id)).toMatchObject({

@@ -416,7 +416,7 @@ describe('a request that cannot be met', () => {
       'command_key',
       { command_key: 'nothing' },
       404,
-      /there are echo_params, git_queue, python_script, pytorch_example/,
+      /available: echo_params, git_queue, python_script, pytorch_example/,
     ],
     ['command_key', { command_key: '../shell', command: 'x' }, 404, /command_key/],
     ['dataset_sha', { dataset_sha: 'A'.repeat(64) }, 400, /dataset_sha/],

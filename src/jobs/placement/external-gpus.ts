@@ -22,7 +22,7 @@ export function chooseExternalGpus(
   if (request.gpu_mem_gb !== undefined)
     return problem(
       'gpu_mem_gb',
-      'the external cluster does not tell how much memory its GPUs have; ask with gpus',
+      'the external cluster does not report the memory of its GPUs; ask with gpus',
     );
   if (request.allowed_gpus !== undefined)
     return problem(
@@ -36,20 +36,17 @@ export function chooseExternalGpus(
   const nodes = partition.nodes.map((node) => readNodeGres(node.gres));
   const types = [...new Set(nodes.flatMap((node) => [...node.whole.keys()]))].filter(Boolean);
   if (type !== undefined && !types.includes(type)) {
-    const there = types.length === 0 ? 'no types of GPU' : types.join(', ');
-    return problem(
-      'gpu_type',
-      `there is no ${type} in partition ${partition.name}; there are ${there}`,
-    );
+    const there = types.length === 0 ? 'no type of GPU' : types.join(', ');
+    return problem('gpu_type', `partition ${partition.name} has no ${type}; available: ${there}`);
   }
-  const most = Math.max(0, ...nodes.map((node) => countOf(node, type)));
-  if (Math.ceil(gpus) > most)
+  const max = Math.max(0, ...nodes.map((node) => countOf(node, type)));
+  if (Math.ceil(gpus) > max)
     return problem(
       'gpus',
-      `${gpus} requested; ${most} is the most a node of ${partition.name} has`,
+      `${gpus} requested; ${max} is the most a node of ${partition.name} has`,
       {
         asked: gpus,
-        limit: most,
+        limit: max,
       },
     );
   const named = type === undefined ? '' : `${type}:`;
@@ -63,13 +60,19 @@ export function chooseExternalGpus(
   return { gres: `shard:${named}${shares}`, gpu_shards: null };
 }
 
-/** Where GPUs are cut into different numbers of shares, never less than what was asked for; 0 where they are not cut. */
+/**
+ * Counts the shards for a share of a GPU; 0 where GPUs have no shards. Where GPUs have different
+ * numbers of them, the share is never smaller than requested.
+ */
 function sharesFor({ gpus, gpu_type: type }: JobRequest, nodes: NodeGpus[]): number {
-  const most = Math.max(0, ...nodes.flatMap((node) => sharesPerGpu(node, type)));
-  return Math.ceil(gpus * most - 1e-9);
+  const max = Math.max(0, ...nodes.flatMap((node) => sharesPerGpu(node, type)));
+  return Math.ceil(gpus * max - 1e-9);
 }
 
-/** Those nodes of the partition that can give the GPUs, for a request that {@link chooseExternalGpus} takes. */
+/**
+ * Returns the nodes of the partition that have the GPUs, for a request that
+ * {@link chooseExternalGpus} accepts.
+ */
 export function nodesWith(request: JobRequest, { nodes }: ExternalPartition): SlurmNode[] {
   const { gpus, gpu_type: type } = request;
   const read = nodes.map((node) => readNodeGres(node.gres));
@@ -86,7 +89,7 @@ function countOf({ whole }: NodeGpus, type: string | undefined): number {
   return type === undefined ? sumOf(whole) : (whole.get(type) ?? 0);
 }
 
-/** The most whole GPUs that a job can have there. */
-export function mostGpus(partition: ExternalPartition): number {
+/** Counts the most whole GPUs that a job can have there. */
+export function maxGpus(partition: ExternalPartition): number {
   return Math.max(0, ...partition.nodes.map((node) => sumOf(readNodeGres(node.gres).whole)));
 }

@@ -4,20 +4,20 @@ import { checkLimits, memoryMbOf, type NodeLimits } from './limits.js';
 import type { Targets, Target } from './target.js';
 import type { SlurmNode } from '../../cluster/slurm/nodes.js';
 import { formatTimeLimit } from '../../config/time-limit.js';
-import { chooseExternalGpus, mostGpus, nodesWith } from './external-gpus.js';
+import { chooseExternalGpus, maxGpus, nodesWith } from './external-gpus.js';
 import type { ExternalInventory, ExternalPartition } from '../../cluster/external/inventory.js';
 
-/** A node whose memory the external cluster has not told Slurm has 1 MiB there (slurm.conf(5), RealMemory). */
-const untoldMb = 1;
+/** RealMemory, in MiB, of a node whose slurm.conf does not state it (slurm.conf(5), RealMemory). */
+const unsetMemoryMb = 1;
 
-/** The external cluster's partitions, each with the limits it sets a job. */
+/** The external cluster's partitions, each with its limits for a job. */
 export class ExternalTargets implements Targets {
   constructor(
     private readonly inventory: Pick<ExternalInventory, 'partitions'>,
     private readonly settings: {
-      /** Of jobs that name none; undefined for the external cluster's default. */
+      /** Partition of jobs that name none; undefined for the external cluster's default. */
       partition: string | undefined;
-      /** In seconds; the external cluster's own may be less. */
+      /** In seconds; the external cluster's own limit may be lower. */
       maxTime: number | 'UNLIMITED';
     },
   ) {}
@@ -67,13 +67,13 @@ export class ExternalTargets implements Targets {
     return undefined;
   }
 
-  /** The most whole GPUs of a job that names no partition; 0 where it would have to. */
+  /** Counts the most whole GPUs of a job that names no partition; 0 where it must name one. */
   gpusByDefault(): number {
     const found = this.find(undefined);
-    return found ? mostGpus(found) : 0;
+    return found ? maxGpus(found) : 0;
   }
 
-  /** That of a job; undefined where there is no such partition any more, or no default. */
+  /** Finds a job's partition; undefined where it is gone, or where there is no default. */
   find(name: string | undefined): ExternalPartition | undefined {
     const wanted = name ?? this.settings.partition;
     return this.inventory
@@ -81,7 +81,7 @@ export class ExternalTargets implements Targets {
       .find((one) => (wanted === undefined ? one.isDefault === true : one.name === wanted));
   }
 
-  /** @throws AppError unprocessable where there is no such partition, or no default. */
+  /** Finds a job's partition. @throws AppError unprocessable where {@link find} finds none */
   partition(name: string | undefined): ExternalPartition {
     const found = this.find(name);
     if (found) return found;
@@ -89,7 +89,7 @@ export class ExternalTargets implements Targets {
     const names = this.inventory.partitions().map((one) => one.name);
     const message =
       wanted === undefined
-        ? `name one of ${names.join(', ')}; the external cluster tells no default (JR_SLURM_PARTITION sets one)`
+        ? `name one of ${names.join(', ')}; the external cluster has no default (JR_SLURM_PARTITION sets one)`
         : `unknown partition "${wanted}"; available: ${names.join(', ')}`;
     throw new AppError('unprocessable', `partition: ${message}`, {
       details: { field: 'partition', partitions: names },
@@ -111,14 +111,14 @@ export class ExternalTargets implements Targets {
 }
 
 function memoryOf(node: SlurmNode): number {
-  return node.memoryMb === untoldMb ? Infinity : node.memoryMb;
+  return node.memoryMb === unsetMemoryMb ? Infinity : node.memoryMb;
 }
 
 function checkScreen({ screen }: JobRequest): AppError | undefined {
   if (!screen) return undefined;
   return new AppError(
     'unprocessable',
-    'screen: a session on a node of the external cluster could not be attached to from here; leave it out, and follow the log',
+    'screen: a session on an external cluster cannot be attached to from here; leave it out and follow the log',
     { details: { field: 'screen' } },
   );
 }

@@ -3,15 +3,15 @@ import type { JobRequest } from '../job.js';
 import { choosingOf, type FleetTarget, type LocalResources } from './fleet-target.js';
 import type { Target } from './target.js';
 
-/** Whichever is free first, this machine or an SSH host; see {@link Targets.resolvePartition}. */
+/** This machine or an SSH host, whichever is free first; see {@link Targets.resolvePartition}. */
 export interface FirstFreeTarget extends Target {
   /** Returns the partitions that can run the job; none when it can run nowhere. */
   partitionsFor(request: JobRequest): string[];
 }
 
 /**
- * Makes GPUs mean the same wherever the job starts: a share that is enough on the smallest GPU that
- * Slurm may take, and indices that both sides have.
+ * Makes GPUs mean the same wherever the job starts. A share is enough on the smallest GPU that Slurm
+ * may take, and both sides have the indices.
  */
 export function firstFreeTarget(
   here: FleetTarget,
@@ -38,7 +38,7 @@ export function firstFreeTarget(
     partitionsFor,
     problemWith: (request) => {
       if (partitionsFor(request).length > 0) return undefined;
-      // Tell the problem of the side with the higher limit: the other's limit could be exceeded.
+      // Report the problem of the side with the higher limit: the job could exceed the other's.
       const hasMoreThere =
         there.limits.cpus >= request.cpus && there.limits.memoryMb >= request.mem_gb * 1024;
       return (hasMoreThere ? there.problemWith(request) : undefined) ?? here.problemWith(request);

@@ -4,7 +4,7 @@ import type { Job, JobRequest } from '../job.js';
 import type { NodeLimits } from './limits.js';
 import type { Target } from './target.js';
 
-/** This machine: what jobs can have of it, and which of its GPUs take no new job now. */
+/** This machine's limits and GPUs, and which of the GPUs take no new job now. */
 export interface LocalResources {
   limits: NodeLimits;
   fleet: GpuFleet;
@@ -19,7 +19,7 @@ export interface FleetTarget extends Target {
 
 export interface FleetParts {
   gpusFor: (request: JobRequest) => GpuFleet;
-  /** Those of `gpusFor` when left out. */
+  /** The GPUs of `gpusFor` when left out. */
   scriptGpus?: (request: JobRequest) => GpuFleet;
   /** Whether that job has or waits for the same GPUs. */
   competes: (job: Job) => boolean;

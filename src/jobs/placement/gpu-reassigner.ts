@@ -25,18 +25,19 @@ export interface GpuReassignerParts {
   fleet: GpuFleet;
   submitter: Submitter;
   /**
-   * Taken by whatever changes a job in Slurm: a move swaps the job's record there for another, and who cancelled or changed the
-   * former meanwhile would have done so in vain.
+   * Held by whatever changes a job in Slurm. A move swaps the job's record there for another, so a
+   * cancel or a change of the former record would be lost.
    */
   turns: KeyLock<JobId>;
-  /** Whether no job is to start on that GPU now. */
+  /** Whether no job may start on that GPU now. */
   isClosed: (gpuIndex: number) => boolean;
   log: Logger;
 }
 
 /**
- * A job that may run on some GPUs only waits for one of them. When another of them is free and its own is not, it is moved
- * there: Slurm alone would let it wait. When it starts, and before whom, stays Slurm's affair.
+ * Moves waiting jobs to other GPUs. A job that may run on some GPUs only waits for one of them. Slurm
+ * alone would let it wait even when that one is busy and another is free. The start, and the order of
+ * jobs, stay Slurm's decision.
  */
 export class GpuReassigner {
   readonly #parts: GpuReassignerParts;
@@ -61,9 +62,9 @@ export class GpuReassigner {
   }
 
   /**
-   * Hands the job over anew, in its old place of the queue. Slurm has no way to change the GPU itself: an update of
-   * `TresPerNode` adds the new one to the old (22.05, tried). Each step is written down before it is taken: cut off at any
-   * point, the next look goes on from there.
+   * Submits the job anew with its old priority. Slurm cannot change the GPU itself: an update of
+   * `TresPerNode` adds the new one to the old (22.05, tried). Each step is stored before it is
+   * taken, so that the next poll continues after a crash at any point.
    */
   async #resubmit(seen: Job, choice: GpuChoice): Promise<void> {
     const { db, slurm, submitter, log } = this.#parts;
@@ -71,22 +72,22 @@ export class GpuReassigner {
     const { state, slurm_job_id: current } = store.findJob(db, id) ?? {};
     if (former === null || current !== former || state !== 'PENDING') return;
     try {
-      const place = await slurm.priorityOf(former);
-      // Somebody holds it, since the look.
-      if (place === 0) return;
-      store.updateJob(db, id, { moved_from: former, slurm_priority: place });
-      // So that it cannot start meanwhile.
+      const priority = await slurm.priorityOf(former);
+      // Somebody has held the job since the poll.
+      if (priority === 0) return;
+      store.updateJob(db, id, { moved_from: former, slurm_priority: priority });
+      // Keep the former record from starting meanwhile.
       await slurm.hold(former);
-      // One that has started just now is held, too, and ends where it is (22.05, tried).
+      // Slurm also holds a job that has just started, which then ends where it is (22.05, tried).
       if (!(await slurm.pending()).some(({ slurmJobId }) => slurmJobId === former)) {
         store.updateJob(db, id, { moved_from: null, slurm_priority: null });
-        // Else it would stay so when it is requeued.
+        // Otherwise the job would stay held after a requeue.
         await slurm.release(former);
         return;
       }
     } catch (error) {
       if (!(error instanceof SlurmError)) throw error;
-      // It has ended just now, or was cancelled: the next look tells.
+      // The job has just ended, or was cancelled; the next poll shows it.
       log.info({ err: error, job_id: id, gres: choice.gres }, 'the job could not be moved');
       return;
     }
@@ -101,24 +102,27 @@ export class GpuReassigner {
     await this.#finish(id);
   }
 
-  /** Gives a job that has reached Slurm its old place there; one that was held for a move that did not come about, is released. */
+  /**
+   * Gives a job that has reached Slurm its old priority there. Releases one that was held for a
+   * move that did not happen.
+   */
   async #finish(id: JobId): Promise<void> {
     const { db, slurm, log } = this.#parts;
     const job = store.findJob(db, id);
     if (job === undefined || job.slurm_job_id === null || job.moved_from === null) return;
-    const { slurm_job_id: slurmJobId, slurm_priority: place } = job;
+    const { slurm_job_id: slurmJobId, slurm_priority: priority } = job;
     try {
       if (job.state === 'PENDING') {
         if (job.moved_from === slurmJobId) await slurm.release(slurmJobId);
-        // A held one has no place: any number would release it.
-        if (place !== null && (await slurm.priorityOf(slurmJobId)) !== 0)
-          await slurm.setPriority(slurmJobId, place);
+        // A held job has the priority 0: any other would release it.
+        if (priority !== null && (await slurm.priorityOf(slurmJobId)) !== 0)
+          await slurm.setPriority(slurmJobId, priority);
       }
       store.updateJob(db, id, { moved_from: null, slurm_priority: null });
     } catch (error) {
       if (!(error instanceof SlurmError)) throw error;
-      // Most often because it has started meanwhile, which the next look tells.
-      log.info({ err: error, job_id: id }, 'the job could not be given its place');
+      // Most often the job has started meanwhile; the next poll shows it.
+      log.info({ err: error, job_id: id }, 'the job could not be given its old priority');
     }
   }
 
@@ -136,14 +140,14 @@ export class GpuReassigner {
     );
     for (const job of jobs) {
       const { on, shards } = job.gpu_shards;
-      const places = job.gpu_indices ?? (on.length > 0 ? on : undefined);
-      if (places === undefined) return undefined;
-      for (const index of places) free.set(index, (free.get(index) ?? 0) - shards);
+      const indices = job.gpu_indices ?? (on.length > 0 ? on : undefined);
+      if (indices === undefined) return undefined;
+      for (const index of indices) free.set(index, (free.get(index) ?? 0) - shards);
     }
     return free;
   }
 
-  /** What to ask for instead; undefined when its own GPUs are free, or no others are. */
+  /** Chooses other GPUs; undefined when the job's own are free, or no others are. */
   #better(job: JobWithGpus, free: ReadonlyMap<number, number>): GpuChoice | undefined {
     const { gpus, shardsPerGpu, gpuType } = this.#parts.fleet;
     const { on, shards } = job.gpu_shards;
@@ -171,7 +175,7 @@ function asksForGpus(job: Job): job is JobWithGpus {
   return job.gpu_shards !== null;
 }
 
-/** Sorts out the jobs with GPUs of our own: those in a move, those that have GPUs, those that wait. */
+/** Sorts the jobs with GPUs of our own: those in a move, those that have GPUs, those that wait. */
 async function sortOut(jobs: readonly Job[]) {
   const onTheWay: Job[] = [];
   const started: JobWithGpus[] = [];
@@ -190,7 +194,7 @@ function hasRoom(free: ReadonlyMap<number, number>): boolean {
   return [...free.values()].some((shards) => shards > 0);
 }
 
-/** Excludes a job that somebody holds, as it would start when submitted anew, and one in a move. */
+/** Excludes a job in a move, and one that somebody holds: submitted anew, it would start. */
 function isWaiting({ state, reason, moved_from: former }: Job): boolean {
   return state === 'PENDING' && reason?.startsWith('JobHeld') !== true && former === null;
 }

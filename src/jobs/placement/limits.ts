@@ -2,17 +2,17 @@ import { AppError } from '../../errors.js';
 import { formatTimeLimit, parseTimeLimit } from '../../config/time-limit.js';
 import type { JobRequest } from '../job.js';
 
-/** The most one job can have on this cluster. */
+/** The most that one job can have on a target. */
 export interface NodeLimits {
   cpus: number;
   memoryMb: number;
-  /** Slurm's format. */
+  /** In Slurm's format. */
   maxTime: string;
-  /** Of a job that says none, where that is less; in Slurm's format. */
+  /** Time limit of a job that names none, in Slurm's format; by default `maxTime`. */
   defaultTime?: string;
 }
 
-/** What a job is given that does not say, unless the machine has less. */
+/** Memory of a job that names none, unless the machine has less. */
 export const defaultMemoryGb = 2;
 
 /** Returns which limit the request exceeds, so that Slurm is not asked for the impossible. */
@@ -34,7 +34,7 @@ export function checkLimits(request: JobRequest, limits: NodeLimits): AppError |
   return undefined;
 }
 
-/** Slurm counts whole MiB. */
+/** Returns the job's memory in MiB; Slurm counts whole ones. */
 export function memoryMbOf(request: Pick<JobRequest, 'mem_gb'>): number {
   return Math.max(1, Math.round(request.mem_gb * 1024));
 }

@@ -6,7 +6,9 @@ import type { Job } from '../job.js';
 import type { LiveJobs } from '../live-jobs.js';
 import * as store from '../store.js';
 
-/** Records the GPUs that jobs run on: asks Slurm once, for all that have just started on any GPU. */
+/**
+ * Records the GPUs that jobs run on: asks Slurm once, for all that have just started on any GPU.
+ */
 export async function recordPlacements(
   db: Database,
   liveJobs: LiveJobs,
@@ -34,9 +36,6 @@ export async function recordPlacements(
     }
   } catch (error) {
     if (!(error instanceof SlurmError)) throw error;
-    log.warn(
-      { err: error },
-      'Slurm did not say where jobs run; it is asked again at the next look',
-    );
+    log.warn({ err: error }, 'Slurm did not report the GPUs of jobs; the next poll asks again');
   }
 }

@@ -57,13 +57,13 @@ function checkOptions({ requeue, screen }: JobRequest): AppError | undefined {
   if (requeue)
     return new AppError(
       'unprocessable',
-      'requeue: a job on an SSH host goes on there while it is not reached; leave it out',
+      'requeue: a job on an SSH host keeps running while the host is unreachable; leave it out',
       { details: { field: 'requeue' } },
     );
   if (screen)
     return new AppError(
       'unprocessable',
-      'screen: a session on an SSH host could not be attached to from here; leave it out, and follow the log',
+      'screen: a session on an SSH host cannot be attached to from here; leave it out and follow the log',
       { details: { field: 'screen' } },
     );
   return undefined;
@@ -85,7 +85,7 @@ function hasGpus(host: ResolvedHost, request: JobRequest, shardsPerGpu: number):
   return ask !== undefined && possible.length >= ask.count;
 }
 
-/** For the words of a refusal: those of the host that has most of what is asked for. */
+/** Returns the GPUs of the host that comes closest to the request, for the error message. */
 function largestFleet(hosts: readonly ResolvedHost[], request: JobRequest) {
   const size = (host: ResolvedHost) =>
     request.gpu_mem_gb === undefined

@@ -6,8 +6,8 @@ import type { AppError } from '../../errors.js';
 import type { Job, JobRequest } from '../job.js';
 import type { NodeLimits } from './limits.js';
 
-// These are for jobs in a cluster of our own: an external cluster may give its partitions the same
-// names, see Targets.
+// These functions are for jobs in our own cluster: an external cluster may have partitions with the
+// same names, see Targets.
 
 /** Tells whether the job is for an SSH host alone, not for this machine and its GPUs. */
 export function isRemote({ partition }: Pick<JobRequest, 'partition'>): boolean {
@@ -28,9 +28,9 @@ export function mayUseLocalGpus({
   return node_list === null || node_list === NODE_NAME;
 }
 
-/** A place where jobs may run: its limits, and its choice of GPUs. */
+/** A target that jobs may run on: its limits, and its choice of GPUs. */
 export interface Target {
-  /** Runs the job and writes in its folders: the user's Unix user, or `jr-remote` for SSH hosts. */
+  /** The user who writes in the job's folders: the job's own, or `jr-remote` for SSH hosts. */
   folderOwner: 'job-user' | 'jr-remote' | 'either';
   /** Whether the job may start on an SSH host. */
   mayBeRemote: boolean;
@@ -60,8 +60,12 @@ export interface Targets {
   mayBeRemote(job: Pick<Job, 'request' | 'node_list'>): boolean;
   /** Tells whether this machine or an SSH host takes the job, whichever is free first. */
   isForFirstFree(request: JobRequest): boolean;
-  /** Returns Slurm's partitions for the job; where there are several, the first free one takes it. */
+  /**
+   * Returns Slurm's partitions for the job; where there are several, the first free one takes it.
+   */
   partitionOf(request: JobRequest): string | undefined;
-  /** Returns the nodes' features, one of which is needed, as sbatch takes them; undefined for any. */
+  /**
+   * Returns the nodes' features, one of which is needed, as sbatch takes them; undefined for any.
+   */
   constraintOf(request: JobRequest, asked: GpuShards | null): string | undefined;
 }

@@ -62,13 +62,13 @@ function checkScreen({ screen }: JobRequest): AppError | undefined {
   if (!screen) return undefined;
   return new AppError(
     'unprocessable',
-    'screen: a session on another worker could not be attached to from here; leave it out, and follow the log',
+    'screen: a session on a worker cannot be attached to from here; leave it out and follow the log',
     { details: { field: 'screen' } },
   );
 }
 
 /**
- * Returns as many GPUs as the largest worker has, each as small as the smallest: on a larger one the
+ * Returns as many GPUs as the largest worker has, each as small as the smallest. On a larger one the
  * same share is more memory, never less.
  */
 function gpusOf(machines: readonly WorkerRecord[]): Gpu[] {

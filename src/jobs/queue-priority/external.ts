@@ -5,14 +5,17 @@ import * as store from '../store.js';
 import type { ExternalClient } from '../../cluster/slurm/external/client.js';
 
 /**
- * What a priority of ours takes off a job's on an external cluster: it tells our jobs apart and hardly moves them among everybody's, whose
- * priorities are thousands where the external cluster has multifactor ones.
+ * Returns the nice value of a priority of ours on an external cluster. It tells our jobs apart and
+ * hardly moves them among other users' jobs: multifactor priorities are in the thousands.
  */
 export function externalNiceOf(priority: number): number {
   return priority;
 }
 
-/** On an external cluster, whose Operator we are not: a job can be made nicer than others, and its place is Slurm's affair. */
+/**
+ * Ranking on an external cluster, whose Operator we are not. A job can be made nicer than others;
+ * its queue position is left to Slurm.
+ */
 export class NiceRanking implements Ranking {
   constructor(
     private readonly db: Database,
@@ -23,14 +26,15 @@ export class NiceRanking implements Ranking {
     await this.slurm.hold(slurmJobId);
   }
 
-  /** With what its priority has come to meanwhile. */
+  /** Releases the job with its current priority, which may have changed since the hold. */
   async release(job: Job, slurmJobId: number): Promise<void> {
     await this.slurm.release(slurmJobId);
     await this.slurm.setNice(slurmJobId, externalNiceOf(job.priority));
   }
 
   async setPriority(job: Job, slurmJobId: number, priority: number): Promise<void> {
-    // One that is held gets its nice value when it is released: Slurm 22.05 would give it a priority, and so let it start (tried).
+    // A held job gets its nice value at its release: now, Slurm 22.05 would give it a priority and
+    // so let it start (tried).
     if (!/^JobHeld/.test(job.reason ?? ''))
       await this.slurm.setNice(slurmJobId, externalNiceOf(priority));
     store.updateJob(this.db, job.job_id, { priority });

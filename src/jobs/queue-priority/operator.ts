@@ -6,7 +6,8 @@ import type { Job } from '../job.js';
 import * as store from '../store.js';
 
 /**
- * How a waiting job's place among the others is kept and changed. Every method brings the job's row up to date with what Slurm has.
+ * Keeps and changes a waiting job's queue position. Every method updates the job's row to match
+ * Slurm.
  * @throws SlurmError
  */
 export interface Ranking {
@@ -14,11 +15,11 @@ export interface Ranking {
   release(job: Job, slurmJobId: number): Promise<void>;
   /** @param priority ours; lower runs first */
   setPriority(job: Job, slurmJobId: number, priority: number): Promise<void>;
-  /** What the row of a job becomes that Slurm is told of another time. */
+  /** Returns the row's update for a priority that Slurm is told later. */
   later(job: Job, priority: number): store.JobUpdate;
 }
 
-/** In a cluster of our own: as its Operator we give each job its very priority. */
+/** Ranking in a cluster of our own: as its Operator we set each job's exact priority. */
 export class OperatorRanking implements Ranking {
   constructor(
     private readonly db: Database,
@@ -26,21 +27,22 @@ export class OperatorRanking implements Ranking {
   ) {}
 
   async hold({ job_id: id }: Job, slurmJobId: number): Promise<void> {
-    const place = await this.slurm.priorityOf(slurmJobId);
+    const former = await this.slurm.priorityOf(slurmJobId);
     await this.slurm.hold(slurmJobId);
-    if (place !== 0) store.updateJob(this.db, id, { slurm_priority: place });
+    if (former !== 0) store.updateJob(this.db, id, { slurm_priority: former });
   }
 
   async release(job: Job, slurmJobId: number): Promise<void> {
     const { db, slurm } = this;
-    // Slurm gives a released job a place as if it had no nice value (22.05, tried), also one that was not held.
+    // Slurm gives a released job a priority as if it had no nice value, even if it was not held
+    // (22.05, tried).
     if ((await slurm.priorityOf(slurmJobId)) !== 0) return;
     await slurm.release(slurmJobId);
     const last = (await slurm.priorityOf(slurmJobId)) - niceOf(job.priority);
     try {
       await slurm.setPriority(slurmJobId, job.slurm_priority ?? last);
     } catch (error) {
-      // It has started at once.
+      // The job has started at once.
       if (!(error instanceof SlurmError) || error.kind !== 'refused') throw error;
     }
     store.updateJob(db, job.job_id, { slurm_priority: null });
@@ -48,18 +50,18 @@ export class OperatorRanking implements Ranking {
 
   async setPriority(job: Job, slurmJobId: number, priority: number): Promise<void> {
     const { db, slurm } = this;
-    const place = await slurm.priorityOf(slurmJobId);
-    // A held one gets its place when it is released: any number would release it.
-    if (place === 0) {
+    const current = await slurm.priorityOf(slurmJobId);
+    // A held job gets its priority at its release: any number would release it now.
+    if (current === 0) {
       store.updateJob(db, job.job_id, this.later(job, priority));
       return;
     }
-    await slurm.setPriority(slurmJobId, place + niceOf(job.priority) - niceOf(priority));
+    await slurm.setPriority(slurmJobId, current + niceOf(job.priority) - niceOf(priority));
     store.updateJob(db, job.job_id, { priority });
   }
 
-  later({ priority: former, slurm_priority: place }: Job, priority: number): store.JobUpdate {
+  later({ priority: former, slurm_priority: kept }: Job, priority: number): store.JobUpdate {
     const rise = niceOf(former) - niceOf(priority);
-    return { priority, slurm_priority: place === null ? null : place + rise };
+    return { priority, slurm_priority: kept === null ? null : kept + rise };
   }
 }

@@ -28,7 +28,7 @@ type GpuFacts = Pick<
   'index' | 'uuid' | 'memoryMb' | 'device'
 >;
 
-/** What `jr_export_gpus` reads of the node's GPUs. */
+/** Assigns the variables that `jr_export_gpus` reads. */
 export function gpuAssignments(gpus: readonly GpuFacts[]): string[] {
   const withUuid = gpus.filter((gpu) => gpu.uuid !== null);
   const uuids = withUuid.map((gpu) => `[${gpu.index}]=${shellQuote(gpu.uuid ?? '')}`);

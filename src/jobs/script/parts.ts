@@ -13,7 +13,7 @@ export interface ScriptParts {
   /** Holds the job's log, and files that the script keeps while it runs. */
   logDir: string;
   scriptPath: string | undefined;
-  /** Where GNU screen keeps the sockets of that user's sessions. */
+  /** Folder of the sockets of that user's GNU screen sessions. */
   screenDir: string;
   fleet: GpuFleet;
   /**

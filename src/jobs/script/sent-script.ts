@@ -3,18 +3,18 @@ import type { Job } from '../job.js';
 import type { JobFolders } from '../job-folders.js';
 import { readBesideLog } from '../log-file.js';
 
-/** Slurm takes no larger scripts, and a host's script is hardly longer. */
-const mostBytes = 8 * 1024 ** 2;
+/** Size limit: Slurm takes no larger script, and a host's is hardly longer. */
+const maxBytes = 8 * 1024 ** 2;
 
 /** Reads the script that the job's SSH host was given; undefined while no host has it. */
 export function sentScript(folders: JobFolders, job: Job): Promise<string | undefined> {
-  return readBesideLog(folders, job, SENT_SCRIPT, mostBytes);
+  return readBesideLog(folders, job, SENT_SCRIPT, maxBytes);
 }
 
 /** Adds to the script a line that says which parts depend on the SSH host. */
 export function withoutHost(script: string): string {
   return script.replace(
     '\n',
-    '\n# No SSH host has been given this job yet. One that is gets this script with its own GPUs, and its own paths instead of those below.\n',
+    '\n# No SSH host has this job yet. The host that gets it has GPUs and paths of its own instead of those below.\n',
   );
 }

@@ -1,15 +1,13 @@
 import { shellQuote } from './shell-quote.js';
 
-/**
- * The script's exit code once it has ended its command for its time; timeout(1) returns the same.
- */
+/** Exit code of a script that ended its command at the timeout; timeout(1) returns the same. */
 export const TIMED_OUT = 124;
 
-/** The line on standard error that tells it from a command that returned the same by itself. */
+/** Line on standard error that tells a timeout from a command that returned the same code. */
 export const timedOutLine = (seconds: number) =>
   `jobrunner: timeout: the command had its ${seconds} s and was ended`;
 
-/** From SIGTERM to SIGKILL, seconds. */
+/** Seconds from SIGTERM to SIGKILL. */
 const killAfter = 5;
 
 /** Runs `body` and ends it after so many seconds, see libexec/job-script/timeout.sh. */

@@ -3,7 +3,7 @@ import type { RequestHandler } from 'express';
 import { AppError } from '../../errors.js';
 import type { ScriptFile } from '../request.js';
 
-/** Larger code belongs in a dataset. */
+/** Size limit of a script; larger code belongs in a dataset. */
 const scriptBytes = 1024 ** 2;
 const fieldBytes = 1024 ** 2;
 

@@ -6,8 +6,8 @@ import { templateFileSchema, type Template } from './template.js';
 const keyPattern = /^[a-z][a-z0-9_-]{0,63}$/;
 
 /**
- * The templates in the given folders; a later folder's wins over an earlier one's of the same key. Read anew at each call,
- * so that adding one means adding its folder and nothing else.
+ * The templates in the given folders; a later folder overrides an earlier one with the same key.
+ * Each call reads them anew, so that a new template needs nothing but its folder.
  */
 export class TemplateLibrary {
   readonly #folders: readonly string[];
@@ -16,19 +16,22 @@ export class TemplateLibrary {
     this.#folders = folders;
   }
 
-  /** Every command key, sorted. */
+  /** Lists every command key, sorted. */
   async keys(): Promise<string[]> {
     const lists = await Promise.all(this.#folders.map(subfolders));
     return [...new Set(lists.flat())].sort();
   }
 
-  /** @throws AppError not_found with the keys there are; unprocessable when its files are broken. */
+  /**
+   * Reads a template.
+   * @throws AppError not_found with the available keys; unprocessable when its files are broken
+   */
   async get(commandKey: string): Promise<Template> {
     const keys = await this.keys();
     if (!keys.includes(commandKey))
       throw new AppError(
         'not_found',
-        `command_key: there is no ${JSON.stringify(commandKey.slice(0, 64))}; there are ${keys.join(', ')}`,
+        `command_key: unknown template ${JSON.stringify(commandKey.slice(0, 64))}; available: ${keys.join(', ')}`,
         { details: { command_keys: keys } },
       );
     for (const folder of [...this.#folders].reverse()) {

@@ -4,12 +4,15 @@ import type { Template } from './template.js';
 
 const options = { allErrors: true, useDefaults: true, coerceTypes: true, strict: false };
 
-/** Each template's by its key, for as long as its schema is the same: the template is read anew for every job. */
+/**
+ * Validators by command key, kept while the schema is the same: each job reads its template anew.
+ */
 const validators = new Map<string, { schema: string; validate: ValidateFunction }>();
 
 /**
- * `params` checked against the template's schema, its defaults filled in.
- * @throws AppError bad_request naming each parameter; unprocessable when the template's schema is broken.
+ * Checks `params` against the template's schema, and fills in its defaults.
+ * @throws AppError bad_request naming each parameter; unprocessable when the template's schema is
+ *   broken.
  */
 export function checkParams(
   template: Template,
@@ -34,7 +37,8 @@ function validatorOf({ commandKey, params }: Template): ValidateFunction {
   const known = validators.get(commandKey);
   if (known?.schema === schema) return known.validate;
   try {
-    // An Ajv of its own: one for all would keep each schema for good, and refuse an `$id` that it has seen.
+    // Use an Ajv of its own: a shared one would keep every schema for good, and refuse an `$id`
+    // that it has seen.
     const validate = new Ajv2020(options).compile(params);
     validators.set(commandKey, { schema, validate });
     return validate;

@@ -1,5 +1,5 @@
 /**
- * Fills each `{{name}}` in a text by what `valueOf` says.
+ * Replaces each `{{name}}` in a text by its value from `valueOf`.
  * @throws Error for a name without a value, so that a template and its caller cannot drift apart.
  */
 export function fillPlaceholders(

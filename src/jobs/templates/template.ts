@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 const use = z.enum(['required', 'optional', 'none']);
 
-/** `template.json`: what a command takes. Its script stands beside it in `job.sh`. */
+/** Schema of `template.json`, the inputs of a command; its script is `job.sh` beside it. */
 export const templateFileSchema = z.strictObject({
   description: z.string(),
   dataset: use.default('optional'),
@@ -21,7 +21,7 @@ export type TemplateFile = z.infer<typeof templateFileSchema>;
 
 export interface Template extends TemplateFile {
   commandKey: string;
-  /** Where the template's own files are; jobs can read it. */
+  /** Folder of the template's own files, which jobs can read. */
   folder: string;
   /** The text of `job.sh`. */
   body: string;
