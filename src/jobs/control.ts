@@ -17,20 +17,20 @@ export interface JobControlParts {
   submitter: Submitter;
   targets: Pick<Targets, 'isForFirstFree'>;
   tracker: Tracker;
-  /** What changes a job in Slurm, one after another; see gpu-reassigner.ts. */
+  /** Serializes all changes of a job in Slurm; see gpu-reassigner.ts. */
   turns: KeyLock<JobId>;
   /** @throws AppError not_found. */
   get: (id: JobId) => Job;
 }
 
 /**
- * What is done to a job that was submitted. Every method gives the job as Slurm has it afterwards.
+ * Changes submitted jobs. Every method returns the job as Slurm has it afterwards.
  * @throws AppError not_found; conflict when the job has ended, or Slurm refuses; slurm_unavailable.
  */
 export class JobControl {
   constructor(private readonly parts: JobControlParts) {}
 
-  /** Ends a job; what it wrote so far stays. */
+  /** Ends a job; its files stay. */
   async cancel(id: JobId): Promise<Job> {
     const { submitter, slurm } = this.parts;
     return this.#change(id, async ({ slurm_job_id: slurmJobId }) => {
@@ -43,7 +43,7 @@ export class JobControl {
     return this.#change(id, (job) => this.parts.ranking.hold(job, inSlurm(job)));
   }
 
-  /** In its old place; one that was held by others than us comes last of its level. */
+  /** Restores the queue position; a job that others held comes last of its priority level. */
   async release(id: JobId): Promise<Job> {
     return this.#change(id, (job) => this.parts.ranking.release(job, inSlurm(job)));
   }
@@ -51,38 +51,45 @@ export class JobControl {
   /** Stops a running job and puts it back into the queue under its number. */
   async requeue(id: JobId): Promise<Job> {
     return this.#change(id, async (job) => {
-      // What one machine's user has written, the other's could not go on with.
+      // Another target's Unix user could not continue with the files that this one's user wrote.
       if (this.parts.targets.isForFirstFree(job.request))
         throw new AppError(
           'conflict',
-          `job ${id} was for the first place free, and might start at another now: cancel it and rerun it`,
+          `job ${id} is for the first free target and may start elsewhere next time: cancel it and rerun it`,
         );
       await this.parts.slurm.requeue(inSlurm(job), job.request.requeue === true);
     });
   }
 
-  /** Among those of its new level it keeps its place by age. @throws AppError conflict once the job does not wait any more. */
+  /**
+   * Moves the job to another priority level, ordered by age there.
+   * @throws AppError conflict once the job no longer waits
+   */
   async setPriority(id: JobId, priority: number): Promise<Job> {
     const { db, ranking } = this.parts;
     return this.#change(id, async (job) => {
       if (job.state !== 'PENDING' && job.state !== 'SUBMITTING')
-        throw new AppError('conflict', `job ${id} is ${job.state}: only a waiting job has a place`);
+        throw new AppError(
+          'conflict',
+          `job ${id} is ${job.state}: only a waiting job can change its priority`,
+        );
       if (job.slurm_job_id === null) store.updateJob(db, id, ranking.later(job, priority));
       else await ranking.setPriority(job, job.slurm_job_id, priority);
     });
   }
 
-  /** Acts on the job as it stands once nothing else changes it. */
+  /** Runs `act` on the current row while nothing else changes the job. */
   async #change(id: JobId, act: (job: Job) => Promise<void>): Promise<Job> {
     const { turns, submitter, tracker, get } = this.parts;
     await turns.hold(id, async () => {
-      // Asked again each time, and nothing awaited between that and the look at the row: another attempt may have begun.
+      // Another attempt may begin during the wait, so check again. Read the row right after the
+      // check.
       while (submitter.inFlight(id)) await submitter.inFlight(id);
       const job = get(id);
       if (job.terminal) throw new AppError('conflict', `job ${id} has ended already: ${job.state}`);
       await inOurWords(() => act(job));
     });
-    // Outside of the turn: the look that it waits for may be moving this job.
+    // Release the lock first: a poll under way may need it to move this job.
     await tracker.poll();
     return get(id);
   }

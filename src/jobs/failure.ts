@@ -18,7 +18,7 @@ const node: Verdict = {
   failure: 'node',
   message: 'was cut off because its node went down or JobRunner was stopped; rerun it',
 };
-/** Of a node that is not this machine. */
+/** Returns the verdict on a node other than this machine. */
 const farNode = (name: string): Verdict => ({
   failure: 'node',
   message: `was cut off because its node ${name} left or is gone; rerun it`,
@@ -34,10 +34,12 @@ const verdicts: Partial<Record<SlurmState, Verdict>> = {
 };
 
 /**
- * Says in plain words why a job did not complete. `logTail` is the end of its log, where Slurm leaves word when it kills
- * for memory without cgroups, and the job's script when it ended the command for its time: the state alone is FAILED then.
- * `hostFailure` is why its SSH host failed, if it did.
- * @returns undefined for a job that completed.
+ * Explains in plain words why a job did not complete.
+ * @param logTail the end of its log. Without cgroups, Slurm reports there that it killed the job
+ *   for its memory; the script reports there that it ended the command at its timeout. The state
+ *   alone is FAILED then.
+ * @param hostFailure why the job's SSH host failed, if it did
+ * @returns undefined for a completed job
  */
 export function judge(
   job: SlurmJob,
@@ -78,7 +80,7 @@ export function judge(
   if (job.exitCode === 0)
     return {
       failure: 'user_code',
-      message: 'failed, with an exit code that Slurm does not tell; its log says more',
+      message: 'failed with an exit code that Slurm does not report; its log says more',
     };
   return {
     failure: 'user_code',
@@ -87,8 +89,9 @@ export function judge(
 }
 
 /**
- * Slurm kills the script's children before the script, which may just have the time to end by itself with an exit code: then only
- * slurmstepd's own line about this very job counts.
+ * Tells whether Slurm killed the job for its memory. Slurm kills the script's children first, and
+ * the script may then end by itself with an exit code. In that case only slurmstepd's own line
+ * about this very job counts.
  */
 function saysOverMemory({ signal, slurmJobId }: SlurmJob, logTail: string): boolean {
   const words =

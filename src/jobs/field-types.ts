@@ -4,7 +4,9 @@ import { z } from 'zod';
 export const maxWordBytes = 100 * 1024;
 export const maxTotalBytes = 512 * 1024;
 
-/** Counts bytes as JSON; Infinity for a value nested so deeply that writing it overflows the stack. */
+/**
+ * Counts bytes as JSON; Infinity for a value nested so deeply that writing it overflows the stack.
+ */
 export function bytesOf(value: unknown): number {
   try {
     return Buffer.byteLength(typeof value === 'string' ? value : JSON.stringify(value));
@@ -14,7 +16,10 @@ export function bytesOf(value: unknown): number {
   }
 }
 
-/** Form fields are text, and JSON may hold texts, too; the schema refuses text that `parse` leaves. */
+/**
+ * Parses text before the schema checks the value: form fields are text, and JSON may hold text,
+ * too. The schema rejects text that `parse` returns unchanged.
+ */
 export const fromText = <S extends z.ZodType>(schema: S, parse: (text: string) => unknown) =>
   z.preprocess((value) => (typeof value === 'string' ? parse(value) : value), schema);
 
@@ -22,7 +27,7 @@ export const parseJson = (text: string): unknown => {
   try {
     return JSON.parse(text);
   } catch (error) {
-    // Left as it is, the text fails the schema, whose message names the field.
+    // The unchanged text fails the schema, whose message names the field.
     if (error instanceof SyntaxError) return text;
     throw error;
   }
@@ -78,7 +83,7 @@ export const gpuIndices = z.preprocess(
     .transform((indices) => [...new Set(indices)].sort((a, b) => a - b)),
 );
 
-/** Reads `0,2-3`; returns the text itself if it is no list of indices, for a schema to refuse. */
+/** Reads `0,2-3`; returns any other text unchanged, for the schema to reject. */
 export function parseIndexList(text: string): number[] | string {
   const indices: number[] = [];
   for (const part of text.split(',')) {

@@ -4,20 +4,21 @@ import type { JobFolders } from './job-folders.js';
 import { readBesideLog } from './log-file.js';
 import type { Targets } from './placement/target.js';
 
-/** A sentence. */
-const mostBytes = 4096;
+/** Size limit; the file holds one sentence. */
+const maxBytes = 4096;
 
 /**
- * Why the SSH host, and not its job, failed, as the process here says that ran the job there; undefined when it does not.
- * The log and the exit code could not tell: the job makes both. What it cannot make is a file in the folder of its log, which is
- * `jr-remote`'s. It may still bring the host's failure about: the processes and the folder that are watched there are its own user's.
+ * Reads why the SSH host, and not its job, failed, as `jobrunner remote-run` recorded it; undefined
+ * when it recorded nothing. The log and the exit code cannot tell, since the job makes both. The
+ * job cannot make a file in its log's folder, which is `jr-remote`'s. The job may still cause the
+ * host's failure: the processes and the folder that are watched there are its own user's.
  */
 export async function hostFailure(
   folders: JobFolders,
-  places: Pick<Targets, 'mayBeRemote'>,
+  targets: Pick<Targets, 'mayBeRemote'>,
   job: Job,
 ): Promise<string | undefined> {
-  // Any other job may write where its log is.
-  if (!places.mayBeRemote(job)) return undefined;
-  return (await readBesideLog(folders, job, HOST_FAILURE, mostBytes)) || undefined;
+  // Any other job can write in its log's folder.
+  if (!targets.mayBeRemote(job)) return undefined;
+  return (await readBesideLog(folders, job, HOST_FAILURE, maxBytes)) || undefined;
 }

@@ -3,15 +3,15 @@ import { exportLine } from './script/shell-quote.js';
 
 type Env = Readonly<Record<string, string>>;
 
-/** Stands for a value that the caller does not see. */
+/** Replacement for a value that the caller may not see. */
 const masked = '***';
 
-/** Whether the caller sees the values of a job's variables: its owner and admins, no reader. */
+/** Tells whether the caller sees a job's variables: its owner and admins do, readers do not. */
 export function seesEnv(caller: Caller, owner: string): boolean {
   return caller.role !== 'reader' && mayUse(caller, owner);
 }
 
-/** Keeps the names alone. */
+/** Masks the values and keeps the names. */
 export function maskEnv(env: Env): Record<string, string> {
   return Object.fromEntries(Object.keys(env).map((name) => [name, masked]));
 }

@@ -18,19 +18,22 @@ import type { JobId } from './job.js';
 import type { Target } from './placement/target.js';
 
 export interface JobPaths {
-  /** Where the job starts; it alone writes there. */
+  /** The job's working directory; only the job writes there. */
   outputDir: string;
   logDir: string;
   stdoutPath: string;
   stderrPath: string;
-  /** The uploaded script's folder; the job can read it and not write. */
+  /** Folder of the uploaded script, which the job can read but not write. */
   scriptDir: string;
 }
 
-/** What the folders of jobs that were never written down are called until the next start. */
+/** Prefix of folders that were set aside; the next start removes those that remain. */
 const leftover = '.left-';
 
-/** The folders of each job. Each one's set-group-ID bit puts all that is made in it into the group of the job's user. */
+/**
+ * The folders of each job. Their set-group-ID bit gives everything made in them the group of the
+ * job's user.
+ */
 export class JobFolders {
   readonly resultsDir: string;
   readonly #logsDir: string;
@@ -56,11 +59,14 @@ export class JobFolders {
   }
 
   /**
-   * Makes them, synchronously, so that it can stand in the transaction that writes the job down.
-   * @param writers who runs it: the log of `jr-remote`'s is in no folder in which a job could put a link in its way. One for any place,
-   *   which `either` of them runs, leaves its outputs as a job of this machine does.
-   * @param gid the group of the job's user; undefined on an external cluster, where the parents' is handed on
-   * @returns the path of the uploaded script, if there is one.
+   * Makes the job's folders, synchronously, so that it can run in the transaction that stores the
+   * job.
+   * @param writers the user who writes in the folders. The log of `jr-remote` lies in a folder
+   *   where no job can put a link in its way. For `either`, the outputs' folder is the job's
+   *   user's.
+   * @param gid the group of the job's user; undefined on an external cluster, where folders inherit
+   *   their parents' group
+   * @returns the path of the uploaded script, if there is one
    */
   make(
     id: JobId,
@@ -70,7 +76,8 @@ export class JobFolders {
   ): string | undefined {
     const paths = this.of(id);
     for (const folder of [paths.outputDir, paths.logDir]) {
-      // A number whose row was rolled back may have left some. Jobs may have been there since: see `sweep`.
+      // A row that was rolled back may have left a folder, and jobs may have written there: see
+      // `sweep`.
       if (existsSync(folder))
         renameSync(folder, join(dirname(folder), `${leftover}${randomUUID()}`));
       mkdirSync(folder);
@@ -78,7 +85,7 @@ export class JobFolders {
       if (writers === 'jr-remote' || (writers === 'either' && isLog))
         chownSync(folder, -1, statSync(this.#sshJobsDir).gid);
       else if (gid !== undefined) chownSync(folder, -1, gid);
-      // The job's user writes here through its group; chmod, since the umask would take that away.
+      // The job's user writes here through its group; under the umask, mkdir would not allow that.
       chmodSync(folder, 0o2770);
     }
     if (script === undefined) return undefined;
@@ -92,14 +99,16 @@ export class JobFolders {
   }
 
   /**
-   * Makes the folders anew for a job that a worker runs: we alone write there what it sends. A local job could have put links
-   * into the old ones.
+   * Replaces the folders of a job that a worker runs: a local job could have put links into the old
+   * ones. Only JobRunner writes in the new ones, from what the worker sends.
    */
   makeForWorker(id: JobId): Promise<void> {
     return this.#makeAnew(id, 0o2750);
   }
 
-  /** For a job that a worker has not brought to its end, and that may run on this machine next time. */
+  /**
+   * Replaces the folders of a job that a worker did not finish, and that may run here next time.
+   */
   makeAgain(id: JobId): Promise<void> {
     return this.#makeAnew(id, 0o2770);
   }
@@ -117,10 +126,10 @@ export class JobFolders {
     }
   }
 
-  /** Leaves word of what the job is made of, in a folder of its own, for what runs it on an SSH host. */
+  /** Writes the job's spec, in a folder of its own, for the process that runs it on an SSH host. */
   writeSshJobSpec(spec: SshJobSpec): void {
     const folder = this.#sshJobDir(spec.job_id);
-    // A number whose row was rolled back may have left one; nobody but us can write there.
+    // A row that was rolled back may have left a folder; only JobRunner can write there.
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { mode: 0o750 });
     const text = `${JSON.stringify(spec, null, 2)}\n`;
@@ -131,20 +140,26 @@ export class JobFolders {
     return join(this.#sshJobsDir, String(id));
   }
 
-  /** @throws AppError as {@link removeConfined} does: jobs write in these folders while they are removed. */
+  /**
+   * Removes the job's folders; jobs may write in them meanwhile.
+   * @throws AppError as {@link removeConfined} does
+   */
   async remove(id: JobId): Promise<void> {
     const { outputDir, logDir, scriptDir } = this.of(id);
     for (const folder of [outputDir, logDir, scriptDir, this.#sshJobDir(id)])
       await removeConfined(folder);
   }
 
-  /** Removes what {@link make} found in its way. To be called before any job is submitted. */
+  /** Removes the folders that {@link make} set aside. Call it before any job is submitted. */
   async sweep(log: Logger): Promise<void> {
     for (const parent of [this.resultsDir, this.#logsDir])
       for (const name of await readdir(parent)) {
         if (!name.startsWith(leftover)) continue;
         await removeConfined(join(parent, name)).catch((error: unknown) => {
-          log.warn({ err: error, name }, 'a folder of a job that never was cannot be removed');
+          log.warn(
+            { err: error, name },
+            'a folder of a job that was never stored cannot be removed',
+          );
         });
       }
   }

@@ -3,8 +3,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { requestDefaults, type JobRequest, type ScriptFile, type SubmitFields } from './request.js';
 
 /**
- * Equal for requests that are the same in every field of the job, as sent: what an idempotency key stands for. What the box fills in may be
- * otherwise when the same is sent again.
+ * Hashes the fields of a request as they were sent, for its idempotency key. Fields that JobRunner
+ * fills in are not hashed: their values may differ when the same request is sent again.
  */
 export function requestHashOf(fields: SubmitFields, script: ScriptFile | undefined): string {
   const sent = { ...fields, dedup: undefined, dry_run: undefined, script_name: script?.name };
@@ -14,7 +14,7 @@ export function requestHashOf(fields: SubmitFields, script: ScriptFile | undefin
     .digest('hex');
 }
 
-/** Fields that give the same work other resources, another place, another name or another log. */
+/** Fields that give the same work other resources, another target, name or log. */
 const notWork: ReadonlySet<string> = new Set<keyof JobRequest>([
   'gpus',
   'gpu_mem_gb',
@@ -49,8 +49,8 @@ const inStoredHashes = [
 ] as const;
 
 /**
- * Picks the fields that decide what a job does. A newer one is left out at its default, so that stored
- * hashes still match.
+ * Picks the fields that decide what a job does. A newer one is left out at its default, so that
+ * stored hashes still match.
  */
 function workOf(request: JobRequest): Record<string, unknown> {
   const newer = Object.entries(request).filter(
@@ -66,8 +66,8 @@ function workOf(request: JobRequest): Record<string, unknown> {
 }
 
 /**
- * Equal for jobs that do the same, whatever they are given for it, when, and under what name.
- * @param contentHash digest of a file that the job runs where it lies
+ * Hashes the work of a job, apart from its resources, time and name.
+ * @param contentHash digest of a file that the job runs in place
  */
 export function dedupHashOf(
   request: JobRequest,

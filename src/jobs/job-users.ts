@@ -8,32 +8,33 @@ import {
   type UnixUser,
 } from '../config/unix-users.js';
 
-/** @param number of the Unix user that there is not */
+/** Says how to get more Unix users. @param number of the missing one */
 function remedyFor(number: number): string {
   return number > MAX_JOB_USERS
     ? `there can be no more than ${MAX_JOB_USERS}`
-    : `its administrator starts JobRunner with JR_JOB_USERS=${Math.min(number + 99, MAX_JOB_USERS)}, workers too`;
+    : `restart JobRunner and its workers with JR_JOB_USERS=${Math.min(number + 99, MAX_JOB_USERS)}`;
 }
 
 /**
- * Which Unix user each of our users' jobs run as: what keeps them out of one another's folders and processes. The box's owner's is
- * `runner`; everybody else, and each way in, is given one of those of docker/make-users.sh with their first job, for good.
+ * Assigns the Unix user that each user's jobs run as, which keeps users out of one another's
+ * folders and processes. The owner's jobs run as `runner`. Every other user, and each ingest
+ * source, gets a user of docker/make-users.sh with the first job, for good.
  */
 export class JobUsers {
-  /** @param users those there are on this machine, by name */
+  /** @param users the Unix users of this machine, by name */
   constructor(
     private readonly db: Database,
     private readonly users: ReadonlyMap<string, UnixUser>,
   ) {}
 
-  /** @throws AppError unprocessable when all have been given away. */
+  /** Assigns one at the user's first job. @throws AppError unprocessable when all are taken */
   of(user: string): UnixUser {
     if (user === BOX_OWNER) return this.named(OWNER_UNIX_USER);
     const number = this.#numberOf(user) ?? this.#give(user);
     return this.named(unixUserName(number));
   }
 
-  /** Null for a user who has had no job yet. */
+  /** Returns null before the user's first job. */
   nameOf(user: string): string | null {
     if (user === BOX_OWNER) return OWNER_UNIX_USER;
     const number = this.#numberOf(user);
@@ -45,7 +46,7 @@ export class JobUsers {
     if (found === undefined)
       throw new AppError(
         'unprocessable',
-        `the Unix user ${name}, which this job is to run as, is not there: its machine’s administrator starts JobRunner with JR_JOB_USERS as large as before`,
+        `the job’s Unix user ${name} does not exist: restart JobRunner with JR_JOB_USERS as large as before`,
       );
     return found;
   }
@@ -65,7 +66,7 @@ export class JobUsers {
     if (!this.users.has(unixUserName(number)))
       throw new AppError(
         'unprocessable',
-        `the ${number - 1} Unix users of this machine that jobs run as have all been given to others: ${remedyFor(number)}`,
+        `other users have all ${number - 1} Unix users that jobs run as: ${remedyFor(number)}`,
       );
     db.prepare('INSERT INTO job_users (user, number) VALUES (?, ?)').run(user, number);
     return number;

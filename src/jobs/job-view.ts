@@ -15,7 +15,7 @@ type RequestView = {
 
 const requestNames = Object.keys(jobRequestSchema.shape) as (keyof JobRequest)[];
 
-/** Drops what reads a field from text, changes it, or fills it in: the schema of a value that is kept. */
+/** Returns the schema of the stored value, without parsing, transformation and default. */
 function valueSchema(schema: z.core.$ZodType): z.core.$ZodType {
   if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault)
     return valueSchema(schema.unwrap());
@@ -50,15 +50,15 @@ export const jobReplySchema = z
     ...requestReplyShape,
     experiment_id: z.string(),
     priority: z.number().describe('Jobs with lower numbers start first'),
-    gres: z.string().nullable().describe('What Slurm is asked for, such as `shard:nvidia2:60`'),
-    gpu_indices: z.array(z.number().int()).nullable().describe('The GPUs it was given'),
-    reason: z.string().nullable().describe('Slurm’s word for why it waits'),
+    gres: z.string().nullable().describe('The GPUs requested of Slurm, such as `shard:nvidia2:60`'),
+    gpu_indices: z.array(z.number().int()).nullable().describe('The GPUs of the job'),
+    reason: z.string().nullable().describe('Slurm’s reason why the job waits'),
     reason_text: z.string().nullable().describe('The same in a sentence'),
     exit_code: z.number().int().nullable(),
     signal: z.number().int().nullable(),
-    failure: z.enum(failures).nullable().describe('Why it did not complete'),
+    failure: z.enum(failures).nullable().describe('Why the job did not complete'),
     message: z.string().nullable().describe('The same in a sentence'),
-    warning: z.string().nullable().describe('What is odd about it while it runs'),
+    warning: z.string().nullable().describe('A problem noticed while the job runs'),
     node: z.string().nullable(),
     submitted_at: time.unwrap(),
     started_at: time,
@@ -68,13 +68,18 @@ export const jobReplySchema = z
 
 export type JobReply = z.infer<typeof jobReplySchema>;
 
-/** @param showsEnv whether the values in `env` are shown, see `seesEnv` */
+/** Shows every field. @param showsEnv whether the values in `env` are shown, see `seesEnv` */
 export function viewRequest(request: JobRequest, showsEnv: boolean): RequestView {
   const view = Object.fromEntries(requestNames.map((name) => [name, request[name] ?? null]));
   return { ...(view as RequestView), ...(!showsEnv && { env: maskEnv(request.env) }) };
 }
 
-/** @param whyClosed why the GPUs it waits for are closed, if they are */
+/**
+ * Shows a job as the API does. Outside of `params` and `env`, exactly one key is named "status":
+ * scripts look for it with grep.
+ * @param whyClosed why the GPUs that the job waits for are closed, if they are
+ * @param showsEnv whether the values in `env` are shown, see `seesEnv`
+ */
 export function viewJob(job: Job, whyClosed: string | null, showsEnv: boolean): JobReply {
   return {
     job_id: job.job_id,
@@ -102,9 +107,9 @@ export function viewJob(job: Job, whyClosed: string | null, showsEnv: boolean): 
 
 function reasonText(job: Job, whyClosed: string | null): string | null {
   if (job.state === 'SUBMITTING' && job.attempts > 0)
-    return `Slurm cannot take it now (${job.message ?? ''}); it is handed over again in a while`;
+    return `Slurm cannot take it now (${job.message ?? ''}); JobRunner submits it again later`;
   if (job.state === 'SUBMITTING')
-    return 'is written down and goes to Slurm as soon as its controller answers';
+    return 'is stored; JobRunner submits it as soon as Slurm’s controller answers';
   if (job.reason === null || job.state !== 'PENDING') return null;
   return waitsForRoom(job.reason) && whyClosed !== null ? whyClosed : explainReason(job.reason);
 }

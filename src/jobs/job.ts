@@ -5,7 +5,7 @@ import type { JobRequest } from './request.js';
 
 export type { JobRequest } from './request.js';
 
-/** Our number of a job; Slurm's own starts again at 1 with every fresh Slurm. */
+/** Our number of a job; Slurm's own numbers restart at 1 with every fresh Slurm. */
 export type JobId = Brand<number, 'JobId'>;
 
 /** Slurm's states, and two of ours: stored but not yet accepted, and refused by Slurm. */
@@ -26,9 +26,12 @@ export type Failure = (typeof failures)[number];
 /** A job as SQLite keeps it. Times are milliseconds since 1970. */
 export interface Job {
   job_id: JobId;
-  /** Whose it is. */
+  /** The user whose job it is. */
   user: string;
-  /** The Unix user that it runs as; null on an external cluster, and for jobs of a time when all ran as that of the box's owner. */
+  /**
+   * The Unix user that the job runs as. Null on an external cluster, and for jobs stored when all
+   * ran as the owner's.
+   */
   unix_user: string | null;
   slurm_job_id: number | null;
   /** Random; ties the row to Slurm's record of the job. */
@@ -48,22 +51,23 @@ export interface Job {
   ended_at: number | null;
   /** Lower runs first. */
   priority: number;
-  /** What Slurm is asked for, such as `shard:nvidia2:60` or `shard:50`; null for no GPU. */
+  /** The GPUs as `--gres` takes them, such as `shard:nvidia2:60` or `shard:50`; null for none. */
   gres: string | null;
   /** The same as data; null for no GPU, and where an external Slurm counts its own GPUs. */
   gpu_shards: GpuShards | null;
-  /** The GPUs it was given; null until it starts. */
+  /** The job's GPUs; null until it starts. */
   gpu_indices: number[] | null;
-  /** What is odd about it while it runs. */
+  /** A problem noticed while the job runs. */
   warning: string | null;
   /**
-   * While it is being moved: Slurm's number of the job it takes the place of, and that one's priority there. As long as this is
-   * `slurm_job_id` itself, that job may be held and is to be released; while SUBMITTING, it is to be cancelled first. While a
-   * job is held over the API, the second is the place it had.
+   * In a move: Slurm's number of the record that this job replaces, and that record's priority.
+   * While `moved_from` equals `slurm_job_id`, the record may be held and must be released. While
+   * the state is SUBMITTING, the record must be cancelled first. While a job is held over the API,
+   * `slurm_priority` is the priority it had.
    */
   moved_from: number | null;
   slurm_priority: number | null;
-  /** Refusals it came back from, and when it is handed over again. */
+  /** Number of refusals so far, and the time of the next attempt. */
   attempts: number;
   next_attempt_at: number | null;
 }

@@ -4,8 +4,8 @@ import * as store from './store.js';
 
 /**
  * The jobs that have not ended, kept in memory: reading and parsing thousands of rows at each poll
- * would stop the API for too long. Triggers report each row that changes, and the next question reads
- * those rows alone. No other connection writes to the database.
+ * would stop the API for too long. Triggers report each row that changes, and the next call reads
+ * only those rows. No other connection writes to the database.
  */
 export class LiveJobs {
   readonly #db: Database;

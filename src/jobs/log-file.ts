@@ -9,16 +9,16 @@ export type LogStream = 'stdout' | 'stderr';
 export interface LogWindow {
   /** First byte wanted. */
   offset?: number | undefined;
-  /** Most bytes wanted. */
+  /** Maximum number of bytes. */
   limit?: number | undefined;
-  /** Only this many last lines. */
+  /** Number of last lines wanted. */
   tail?: number | undefined;
 }
 
 export interface OpenLog {
-  /** Undefined when the job has not written any yet; the receiver closes it. */
+  /** Undefined while the job has written nothing; the receiver closes it. */
   handle: FileHandle | undefined;
-  /** Bytes `start` to `end`, the latter not included, of `size`. */
+  /** First byte, the byte after the last, and the size of the whole log. */
   start: number;
   end: number;
   size: number;
@@ -27,9 +27,10 @@ export interface OpenLog {
 const chunkBytes = 64 * 1024;
 
 /**
- * Opens a job's log. `stdout` holds both streams, in order, unless the job was submitted with `split_log`; `stderr` is the
- * other file of such a job. The job owns the file and may have replaced it by anything.
- * @throws AppError not_found when the job has deleted it or put something else in its place; log_not_split when the log is one.
+ * Opens a job's log. `stdout` holds both streams in order; with `split_log`, `stderr` is a file of
+ * its own. The job owns the file and may have replaced it by anything.
+ * @throws AppError not_found when the job deleted or replaced the file; log_not_split when one file
+ *   holds both streams
  */
 export async function openLog(
   folders: JobFolders,
@@ -69,12 +70,12 @@ export async function openLog(
   }
 }
 
-/** What stands beside a job's log, its beginning where it is longer than `mostBytes`; undefined when there is none. */
+/** Reads a file beside a job's log, at most `maxBytes`; undefined when there is none. */
 export async function readBesideLog(
   folders: JobFolders,
   job: Job,
   name: string,
-  mostBytes: number,
+  maxBytes: number,
 ): Promise<string | undefined> {
   let handle: FileHandle;
   try {
@@ -84,36 +85,36 @@ export async function readBesideLog(
     throw error;
   }
   try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(mostBytes), 0, mostBytes, 0);
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(maxBytes), 0, maxBytes, 0);
     return buffer.toString('utf8', 0, bytesRead);
   } finally {
     await handle.close();
   }
 }
 
-/** The end of a job's log, at most 8 KiB of each of its files, as text. Empty when there is none. */
+/** Reads the end of a job's log, at most 8 KiB of each file; empty when there is none. */
 export async function logTail(folders: JobFolders, job: Job): Promise<string> {
   const log = await tailOf(folders, job, 'stdout');
   return job.request.split_log ? log + (await tailOf(folders, job, 'stderr')) : log;
 }
 
 async function tailOf(folders: JobFolders, job: Job, stream: LogStream): Promise<string> {
-  const most = 8 * 1024;
+  const maxBytes = 8 * 1024;
   const log = await openLog(folders, job, stream, {}).catch((error: unknown) => {
     if (error instanceof AppError) return undefined;
     throw error;
   });
   if (log?.handle === undefined) return '';
   try {
-    const from = Math.max(0, log.size - most);
-    const { buffer, bytesRead } = await log.handle.read(Buffer.alloc(most), 0, most, from);
+    const from = Math.max(0, log.size - maxBytes);
+    const { buffer, bytesRead } = await log.handle.read(Buffer.alloc(maxBytes), 0, maxBytes, from);
     return buffer.toString('utf8', 0, bytesRead);
   } finally {
     await log.handle.close();
   }
 }
 
-/** Reads backwards until enough line ends have gone by. */
+/** Finds where the last lines start, reading backwards. */
 async function startOfLastLines(handle: FileHandle, size: number, lines: number): Promise<number> {
   if (lines === 0) return size;
   const chunk = Buffer.alloc(chunkBytes);
@@ -122,7 +123,7 @@ async function startOfLastLines(handle: FileHandle, size: number, lines: number)
     const from = Math.max(0, end - chunkBytes);
     const { bytesRead } = await handle.read(chunk, 0, end - from, from);
     for (let i = bytesRead - 1; i >= 0; i--) {
-      // The line end that closes the last line opens none.
+      // No line starts after the line end that closes the last line.
       if (chunk[i] !== 0x0a || from + i === size - 1) continue;
       if (++seen === lines) return from + i + 1;
     }

@@ -37,7 +37,7 @@ const streamQuery = z.strictObject({
 
 const logReply = streamedReply(
   'text/plain; charset=utf-8',
-  { 200: 'The log, or the part that was asked for.' },
+  { 200: 'The log, or the requested part.' },
   { 'X-Log-Size': 'Bytes of the whole log.', 'X-Next-Offset': 'Where the next part starts.' },
 );
 const events = streamedReply('text/event-stream; charset=utf-8', {
@@ -52,12 +52,12 @@ interface LogRoutesParts {
   whyClosed: (job: Job) => string | null;
 }
 
-/** Mounts what a job leaves: its log, result and script under `/jobs/{id}`. */
+/** Mounts a job's log, result and script under `/jobs/{id}`. */
 export function logRoutes(
   api: Api,
   { jobs, outputs, folders, stopping, whyClosed }: LogRoutesParts,
 ): void {
-  /** Another user's job is not there for the caller. */
+  /** Finds the job; another user's does not exist for the caller. */
   const own = (res: Response, id: JobId) => jobs.get(id, scopeOf(callerOf(res)));
 
   endpoint(
@@ -100,7 +100,7 @@ export function logRoutes(
       params,
       query: streamQuery,
       headers: z.object({
-        'Last-Event-ID': z.string().optional().describe('Go on from that byte.'),
+        'Last-Event-ID': z.string().optional().describe('Continue from that byte.'),
       }),
       reply: events,
       errors: ['not_found', 'conflict', 'log_not_split'],
@@ -127,7 +127,7 @@ export function logRoutes(
     async ({ params: { id }, res }) => {
       const job = own(res, id);
       const view = viewJob(job, whyClosed(job), seesEnv(callerOf(res), job.user));
-      // Hashing what a large job left takes longer than a connection may else be silent.
+      // Hashing a large job's outputs takes longer than a connection may otherwise stay silent.
       noTimeout(res);
       return { ...view, ...viewJobOutputs(await outputs.indexJob(id)) };
     },

@@ -7,14 +7,15 @@ import { openLog, type LogStream } from './log-file.js';
 import type { JobService } from './service.js';
 
 const chunkBytes = 64 * 1024;
-const lookMs = 250;
-/** Proxies cut a connection that is silent for a minute. */
+const pollMs = 250;
+/** Interval of heartbeats: proxies cut a connection that is silent for a minute. */
 const heartbeatMs = 15_000;
 
 /**
- * Server-sent events (html.spec.whatwg.org, 9.2): each `log` event carries text and, as its id, the byte it ends at, so that
- * a client that comes back with `Last-Event-ID` misses and repeats nothing. An `end` event with the state closes the stream.
- * It also ends, without that event, once the caller's token does not hold any more.
+ * Streams a log as server-sent events (html.spec.whatwg.org, 9.2). Each `log` event carries text
+ * and, as its id, the byte where it ends. A client that returns with `Last-Event-ID` thus misses
+ * and repeats nothing. An `end` event with the state closes the stream. The stream ends without
+ * that event once the caller's token is no longer valid.
  * @throws AppError as {@link openLog} does, before the reply begins
  */
 export async function streamLog(
@@ -38,7 +39,7 @@ export async function streamLog(
   let offset = from;
   let lastSent = Date.now();
   while (!waiting.aborted && stillHolds(res)) {
-    // The state is read before the log: what a job wrote before it ended is then not missed.
+    // Read the state before the log; otherwise the last words of an ended job could be missed.
     const job = jobs.get(id);
     const next = await sendFrom(offset);
     if (next > offset) {
@@ -54,7 +55,7 @@ export async function streamLog(
       res.write(': still here\n\n');
       lastSent = Date.now();
     }
-    await delay(lookMs, undefined, { signal: waiting }).catch((error: unknown) => {
+    await delay(pollMs, undefined, { signal: waiting }).catch((error: unknown) => {
       if (!waiting.aborted) throw error;
     });
   }
@@ -74,7 +75,7 @@ export async function streamLog(
       );
       const whole = wholeCharacters(buffer.subarray(0, bytesRead));
       const end = log.start + whole.length;
-      // Every line end of the text needs a field of its own; a lone CR would end a line, too.
+      // Each line needs a field of its own; a lone CR would end a line, too.
       const data = whole
         .toString('utf8')
         .replaceAll('\r\n', '\n')
@@ -88,7 +89,7 @@ export async function streamLog(
   }
 }
 
-/** Leaves the start of a character whose end is not written yet for the next event. */
+/** Cuts off an incomplete last character, which the next event carries. */
 function wholeCharacters(bytes: Buffer): Buffer {
   for (let back = 1; back <= Math.min(3, bytes.length - 1); back++) {
     const byte = bytes[bytes.length - back] ?? 0;

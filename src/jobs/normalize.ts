@@ -7,7 +7,10 @@ import { defaultTimeLimit, defaultMemoryGb } from './placement/limits.js';
 import type { Target } from './placement/target.js';
 import { withoutCallOptions, type ScriptFile, type SubmitFields } from './request.js';
 
-/** Refuses a request that lacks a part its template needs, or has one it does not take. @throws AppError bad_request. */
+/**
+ * Checks that the request has the parts that its template needs, and none that it does not take.
+ * @throws AppError bad_request
+ */
 export function checkTemplateInputs(
   template: Template,
   fields: SubmitFields,
@@ -29,9 +32,9 @@ export function checkTemplateInputs(
 }
 
 /**
- * Makes the request that is kept: checks the fields together, and fills in those that were left out.
+ * Builds the stored request: checks the fields together and fills in those that are missing.
  * @param context.isExternal whether an external Slurm runs the job
- * @throws AppError bad_request, unprocessable, each naming the field.
+ * @throws AppError bad_request or unprocessable, naming the field
  */
 export function normalize(
   template: Template,
@@ -46,16 +49,20 @@ export function normalize(
   if (fields.gpu_type !== undefined && !isExternal)
     throw new AppError(
       'unprocessable',
-      'gpu_type: is for the types of an external Slurm; here GPUs are chosen with allowed_gpus',
+      'gpu_type: only an external Slurm has types of GPU; choose GPUs with allowed_gpus',
       { details: { field: 'gpu_type' } },
     );
   if (fields.conda_env !== undefined && fields.venv !== undefined)
     throw new AppError('bad_request', 'conda_env: give this or venv, not both');
   for (const field of ['timeout', 'split_log'] as const)
     if (fields.screen && fields[field])
-      throw new AppError('unprocessable', `${field}: cannot be had with screen; leave one out`, {
-        details: { field },
-      });
+      throw new AppError(
+        'unprocessable',
+        `${field}: cannot be combined with screen; leave one out`,
+        {
+          details: { field },
+        },
+      );
   const llm = fields.llm ?? modelInArguments(fields.args);
   const forModel = llm === undefined || gpu_mem_gb !== undefined ? 0 : models.gpusFor(llm);
   return {
@@ -70,7 +77,7 @@ export function normalize(
   };
 }
 
-/** The fields that submit a request again; {@link normalize} makes the same request of them. */
+/** Returns the fields that submit a request again; {@link normalize} builds the same from them. */
 export function fieldsOf({ script_name: _, ...request }: JobRequest): SubmitFields {
   const gpus = request.gpu_mem_gb === undefined ? request.gpus : undefined;
   return { ...request, gpus, dedup: false, dry_run: false };

@@ -14,7 +14,7 @@ import { renderScript } from './script/script.js';
 import type { Template } from './templates/template.js';
 
 export interface SubmitOptions {
-  /** Whose the job is. */
+  /** The user whose job it is. */
   user: string;
   script?: ScriptFile | undefined;
   idempotencyKey?: string | undefined;
@@ -30,11 +30,11 @@ export interface PlannerParts {
   targets: Targets;
   /** The Unix users that jobs run as; undefined on an external cluster. */
   users: JobUsers | undefined;
-  /** Where GNU screen keeps its sockets, in a folder for each Unix user. */
+  /** Folder of GNU screen's sockets, which has a folder for each Unix user. */
   screenDir: string;
-  /** What workers keep of their GPUs for scripts; undefined where none may join. */
+  /** A worker's file about its own GPUs, for scripts; undefined where no worker may join. */
   nodeFile: string | undefined;
-  /** What scripts on an external cluster's nodes are told; undefined in a cluster of our own. */
+  /** Facts for scripts on an external cluster's nodes; undefined in a cluster of our own. */
   external?: ExternalScript | undefined;
   models: ModelNeeds;
 }

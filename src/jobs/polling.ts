@@ -1,19 +1,22 @@
-/** How often Slurm is asked, in milliseconds. */
+/** Intervals of polling Slurm, in milliseconds. */
 export interface PollIntervals {
-  /** Between two looks while any job lives. */
+  /** Between two polls while any job lives. */
   pollMs: number;
-  /** While a job is on its way out. */
+  /** Between two polls in a burst, while a job is ending. */
   burstPollMs: number;
-  /** From the word that a job ends to the first look for it. */
+  /** From the report that a job ends to the first poll for it. */
   afterEndMs: number;
-  /** How long after that word its job is looked for closely, and how long after one was found, another that ended with it. */
+  /**
+   * Length of a burst after that report, and its remaining length once an ended job was found:
+   * another may have ended with it.
+   */
   burstMs: number;
   burstAfterEndMs: number;
-  /** Between two questions to accounting. */
+  /** Between two queries of accounting. */
   historyMs: number;
 }
 
-/** For a cluster of our own, which has nobody else to answer. */
+/** Returns the intervals for a cluster of our own, whose controller serves nobody else. */
 export function ownPollIntervals(pollSeconds: number): PollIntervals {
   return {
     pollMs: pollSeconds * 1000,
@@ -25,7 +28,10 @@ export function ownPollIntervals(pollSeconds: number): PollIntervals {
   };
 }
 
-/** For an external cluster's, whose controller all its users wait for: at most five times as often as usual, and not for long. */
+/**
+ * Returns the intervals for an external cluster, whose controller serves all its users. A burst polls
+ * at most five times as often as usual, and is short.
+ */
 export function externalPollIntervals(pollSeconds: number): PollIntervals {
   const pollMs = pollSeconds * 1000;
   return {

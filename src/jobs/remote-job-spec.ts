@@ -3,7 +3,7 @@ import type { Template } from './templates/template.js';
 import type { JobPaths } from './job-folders.js';
 import type { Job } from './job.js';
 
-/** What the process that runs the job on an SSH host is told of it. */
+/** Builds the spec for the process that runs the job on an SSH host. */
 export function sshJobSpec(
   job: Job,
   parts: {

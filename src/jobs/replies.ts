@@ -24,7 +24,7 @@ export const resultReplySchema = z.strictObject({
 /** A job that runs, or is to run, in GNU screen. */
 const screenReplySchema = z.strictObject({
   job_id: z.int(),
-  unix_user: z.string().describe('Whose session it is on the machine.'),
+  unix_user: z.string().describe('The Unix user of the session.'),
   name: z.string().nullable().describe('Null until the job runs.'),
   state: z.enum(jobStates),
   gpus: z.array(z.int()),

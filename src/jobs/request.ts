@@ -17,7 +17,7 @@ import {
   word,
 } from './field-types.js';
 
-/** Lower runs first. */
+/** A job's priority; lower numbers run first. */
 export const prioritySchema = number(
   z
     .number({ error: 'expected a whole number' })
@@ -27,8 +27,9 @@ export const prioritySchema = number(
 );
 
 /**
- * The fields of `POST /jobs`, from JSON or from a form. All else follows from this schema: the stored
- * request, the job's view, the table in docs/api.md. See "Adding a job field" in CONTRIBUTING.md.
+ * The fields of `POST /jobs`, from JSON or from a form. All else follows from this schema: the
+ * stored request, the job's view, the table in docs/api.md. See "Adding a job field" in
+ * CONTRIBUTING.md.
  */
 export const submitSchema = z.strictObject({
   command_key: z

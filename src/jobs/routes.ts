@@ -35,9 +35,9 @@ const priorityBody = z.strictObject({ priority: prioritySchema });
 const submitted = json(
   submittedReplySchema,
   {
-    200: 'The job of an earlier request, or what `dry_run` asked for.',
+    200: 'The job of an earlier request, or the result of `dry_run`.',
     201: 'Submitted.',
-    202: 'Written down; Slurm gets it later.',
+    202: 'Stored; Slurm gets it later.',
   },
   { Location: 'The path of the job.' },
 );
@@ -71,7 +71,7 @@ export function jobRoutes(
 ): void {
   const viewFor = (res: Response) => (job: Job) =>
     viewJob(job, whyClosed(job), seesEnv(callerOf(res), job.user));
-  /** Another user's job is not there for the caller. */
+  /** Finds the job's number; another user's job does not exist for the caller. */
   const own = (res: Response, id: JobId) => jobs.get(id, scopeOf(callerOf(res))).job_id;
 
   endpoint(
@@ -159,7 +159,7 @@ export function jobRoutes(
       method: 'post',
       path: '/jobs/{id}/priority',
       role: 'user',
-      summary: 'Give a waiting job another place in the queue',
+      summary: 'Change the priority of a waiting job',
       params,
       body: fields(priorityBody),
       reply: json(jobReplySchema),

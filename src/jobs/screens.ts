@@ -5,7 +5,7 @@ import type { Job, JobId, JobRequest, JobState } from './job.js';
 /** A job that runs, or is to run, in GNU screen. */
 export interface Screen {
   job_id: JobId;
-  /** Whose session it is on the machine. */
+  /** The Unix user of the session. */
   unix_user: string;
   /** Null until the job runs. */
   name: string | null;
@@ -26,13 +26,15 @@ export function liveScreens(liveJobs: readonly Job[], user: string | undefined):
     }));
 }
 
-/** Those it was given, or is bound to; undefined while Slurm may still give it any. */
+/**
+ * Returns the GPUs that the job has or is bound to; undefined while Slurm may still give it any.
+ */
 function gpusOf({ gpu_shards: asked, gpu_indices: indices }: Job): number[] | undefined {
   if (asked === null) return [];
   return indices ?? (asked.on.length > 0 ? [...asked.on] : undefined);
 }
 
-/** `gpujob_<gpus>_<mode>_<job_id>`, as the job's script names it; null while that is not known. */
+/** Returns `gpujob_<gpus>_<mode>_<job_id>`, as the job's script names it; null while unknown. */
 export function screenName(job: Job): string | null {
   const indices = gpusOf(job);
   if (job.state !== 'RUNNING' || indices === undefined) return null;
@@ -40,21 +42,23 @@ export function screenName(job: Job): string | null {
   return `gpujob_${gpus}${screenNameTail(job.request, job.job_id)}`;
 }
 
-/** What comes after the GPUs. The mode is the arguments' `--mode`, or else the command key. */
+/**
+ * Returns the name's part after the GPUs. The mode is the value of `--mode`, or the command key.
+ */
 export function screenNameTail({ args, command_key }: JobRequest, id: JobId): string {
   let mode = '';
   args.forEach((arg, i) => {
     if (arg === '--mode') mode = args[i + 1] ?? mode;
     else if (arg.startsWith('--mode=')) mode = arg.slice('--mode='.length);
   });
-  // A path of a socket is short, and screen takes % for a placeholder.
+  // A socket's path must be short, and screen reads % as a placeholder.
   const safe = (text: string) => text.replaceAll(/[^\w.-]/g, '-').slice(0, 16);
   return `_${safe(mode || command_key)}_${id}`;
 }
 
 /**
- * The command line that attaches a terminal to a session, for root. `script` gives screen a terminal that the job's user may open;
- * the caller's own it may not. More than one can be attached.
+ * Returns the command line that attaches a terminal to a session, for root; several may be
+ * attached. `script` gives screen a terminal that the job's user may open, unlike the caller's own.
  * @param screensDir the layout's `screens`
  * @param term the caller's `TERM`
  */

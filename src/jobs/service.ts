@@ -34,13 +34,13 @@ export interface JobServiceParts {
 
 export type Submitted =
   | { kind: 'created'; job: Job }
-  /** Slurm could not be asked; the job is stored, and is handed over when Slurm answers. */
+  /** Slurm did not answer; the stored job is submitted when it does. */
   | { kind: 'waiting'; job: Job }
-  /** The job of the same idempotency key, or one that does the same, exists already. */
+  /** A job with the same idempotency key, or one that does the same, exists already. */
   | { kind: 'repeated'; job: Job }
   | { kind: 'dry_run'; script: string; request: JobRequest };
 
-/** Jobs: every way in ends in {@link JobService.submit}. */
+/** Job operations; the API and every ingest source submit through {@link JobService.submit}. */
 export class JobService {
   readonly #parts: JobServiceParts;
 
@@ -84,8 +84,9 @@ export class JobService {
   }
 
   /**
-   * @param scope whose jobs are there for the caller; undefined for everybody's
-   * @throws AppError not_found.
+   * Finds a job.
+   * @param scope the user whose jobs the caller may see; undefined for everybody's
+   * @throws AppError not_found
    */
   get(id: JobId, scope?: string): Job {
     const job = store.findJob(this.#parts.db, id);
@@ -98,7 +99,7 @@ export class JobService {
     return store.listJobs(this.#parts.db, filter);
   }
 
-  /** The job's script, as the machine has it that runs it. */
+  /** Returns the job's script, as it is on the machine that runs the job. */
   async script(id: JobId): Promise<string> {
     const job = this.get(id);
     const script = store.scriptOf(this.#parts.db, id) ?? '';
@@ -106,18 +107,18 @@ export class JobService {
     return (await sentScript(this.#parts.folders, job)) ?? withoutHost(script);
   }
 
-  /** The job once it has ended, or as it is when `signal` fires. */
+  /** Returns the job once it has ended, or as it is when `signal` fires. */
   async wait(id: JobId, signal: AbortSignal): Promise<Job> {
     this.get(id);
     await this.#parts.endings.wait(id, signal);
     return this.get(id);
   }
 
-  /** Forgets an ended job with its outputs and log. */
+  /** Deletes an ended job with its outputs and log. */
   async remove(id: JobId): Promise<void> {
     const job = this.get(id);
     if (!job.terminal) throw new AppError('conflict', `job ${id} is ${job.state}: cancel it first`);
-    // The row goes last: cut off half-way, the job is still there to be removed again.
+    // Delete the row last: after a crash half-way, the job can be removed again.
     await this.#parts.folders.remove(id);
     store.deleteJob(this.#parts.db, id);
   }

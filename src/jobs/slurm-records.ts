@@ -2,18 +2,21 @@ import type { SlurmClient } from '../cluster/slurm/client.js';
 import type { SlurmJob, SlurmRecord, UnreadJob } from '../cluster/slurm/job-record.js';
 import type { Job, JobId } from './job.js';
 
-/** Slurm's record of a job of ours, the latest where there are several; `unread` where one that may be the job's cannot be read. */
+/**
+ * Finds Slurm's record of a job of ours, the latest of several. `unread` stands for an unreadable
+ * record that may be the job's.
+ */
 export type FindRecord = (job: Job) => SlurmJob | 'unread' | undefined;
 
-/** Where the job starts. */
+/** Returns the job's working directory. */
 export type WorkDirOf = (id: JobId) => string;
 
-/** Slurm's clock may be another machine's, and rounds otherwise. */
+/** Tolerance: Slurm's clock may be another machine's, and rounds differently. */
 const graceMs = 60_000;
 
 /**
- * Finds Slurm's record of a job by its comment and, once that is known, its number: a job can read another's comment and
- * submit something under it.
+ * Finds Slurm's record of a job by its comment and, once known, its number: a job can read
+ * another's comment and submit something under it.
  * @param workDirOf left out where every record has its comment
  */
 export function recordFinder(records: SlurmRecord[], workDirOf?: WorkDirOf): FindRecord {
@@ -40,7 +43,7 @@ export function recordFinder(records: SlurmRecord[], workDirOf?: WorkDirOf): Fin
   };
 }
 
-/** As far as the record can be read, it is that job's. */
+/** Tells whether the record may be that job's, as far as it can be read. */
 function mayBe(job: Job, record: UnreadJob, workDirOf?: WorkDirOf): boolean {
   const number = job.slurm_job_id ?? record.slurmJobId;
   if (record.slurmJobId !== null && record.slurmJobId !== number) return false;
@@ -49,8 +52,9 @@ function mayBe(job: Job, record: UnreadJob, workDirOf?: WorkDirOf): boolean {
 }
 
 /**
- * Asks accounting for jobs that squeue does not know: by their numbers, since its list leaves out what never became eligible, or
- * only later. By that list those whose number nobody heard.
+ * Asks accounting for jobs that squeue does not know. It asks by number: accounting's list omits
+ * jobs that never became eligible, or did only later. Jobs without a known number are sought in
+ * that list.
  * @throws SlurmError
  */
 export async function askAccounting(
@@ -70,7 +74,10 @@ export async function askAccounting(
   return (job) => (job.slurm_job_id === null ? byList(job) : byNumber(job));
 }
 
-/** Slurm keeps a record of what it refuses for its resources ("Requested node configuration is not available"), too. */
+/**
+ * Tells whether Slurm refused the job. Slurm also keeps a record of a job that it refuses for its
+ * resources ("Requested node configuration is not available").
+ */
 function wasRefused({ state, nodeList }: SlurmJob): boolean {
   return state === 'FAILED' && nodeList === null;
 }

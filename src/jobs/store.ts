@@ -4,7 +4,7 @@ import type { Database } from '../db/database.js';
 import type { Job, JobId, JobRequest, JobState } from './job.js';
 import { columns, toJob, toStored, type JobRow } from './job-row.js';
 
-/** Random, so that no other job of this or an earlier Slurm has it. */
+/** Makes a random comment, which no other job of this or an earlier Slurm has. */
 export function newComment(): string {
   return `jobrunner:${randomBytes(16).toString('hex')}`;
 }
@@ -20,7 +20,9 @@ export interface NewJob {
   dedupHash: string;
 }
 
-/** Stores a job as SUBMITTING. Its experiment and script need the number: see {@link completeJob}. */
+/**
+ * Stores a job as SUBMITTING. Its experiment and script need the number: see {@link completeJob}.
+ */
 export function insertJob(db: Database, job: NewJob): JobId {
   const { request } = job;
   const row = {
@@ -69,7 +71,10 @@ export function findByIdempotencyKey(
   return row && { job: toJob(row), requestHash: row.request_hash };
 }
 
-/** The user's newest job with that hash that is live or has completed: one that failed may be tried again. */
+/**
+ * Finds the user's newest job with that hash that is live or has completed; a failed one may be
+ * tried again.
+ */
 export function findDuplicate(db: Database, user: string, dedupHash: string): Job | undefined {
   const row = db
     .prepare<[string, string], JobRow>(
@@ -87,7 +92,7 @@ export function scriptOf(db: Database, id: JobId): string | undefined {
 }
 
 export interface JobFilter {
-  /** Undefined: everybody's. */
+  /** Undefined for everybody's. */
   user?: string | undefined;
   state?: string | undefined;
   experimentId?: string | undefined;
@@ -95,7 +100,7 @@ export interface JobFilter {
   before?: number | undefined;
 }
 
-/** Newest first. */
+/** Lists jobs, newest first. */
 export function listJobs(db: Database, filter: JobFilter): Job[] {
   return db
     .prepare<[Record<string, unknown>], JobRow>(
@@ -129,7 +134,7 @@ export function liveJobs(db: Database): Job[] {
     .map(toJob);
 }
 
-/** How many of those jobs are in each state. */
+/** Counts those jobs by state. */
 export function countStates(
   db: Database,
   ids: readonly JobId[],
@@ -163,7 +168,7 @@ export function updateJob(db: Database, id: JobId, update: JobUpdate): void {
   });
 }
 
-/** Its script goes with it. */
+/** Deletes the job with its script. */
 export function deleteJob(db: Database, id: JobId): void {
   db.prepare('DELETE FROM jobs WHERE job_id = ?').run(id);
 }

@@ -14,11 +14,14 @@ import type { Targets } from './placement/target.js';
 import { recordFinder } from './slurm-records.js';
 import * as store from './store.js';
 
-/** Slurm's clients try for 9 s before they say that nobody is there; a caller need not wait for that each time. */
+/**
+ * Pause after slurmctld was not reached. Slurm's clients try for 9 s before they give up; not every
+ * caller need wait for that.
+ */
 const pauseMs = 3000;
 /**
- * After a submission whose outcome nobody saw, Slurm may still take the job in. Only when it has not shown up after this
- * long is it handed over again.
+ * Time after which a submission of unknown outcome is repeated, unless the job has shown up: until
+ * then, Slurm may still take it in.
  */
 const unclearForMs = 20_000;
 
@@ -29,24 +32,27 @@ export interface SubmitterParts {
   slurm: Pick<SlurmClient, 'cancel' | 'queue'>;
   jobSubmitter: JobSubmitter;
   folders: JobFolders;
-  /** Slurm's account for that job; undefined for its default. @throws SlurmError */
+  /** Returns Slurm's account for that job; undefined for its default. @throws SlurmError */
   accountFor: (job: Pick<Job, 'user' | 'unix_user'>) => Promise<string | undefined>;
-  /** What a priority of ours takes off a job's in Slurm. */
+  /** Returns the nice value of a priority of ours. */
   niceOf: (priority: number) => number;
   targets: Pick<Targets, 'constraintOf' | 'mayBeRemote' | 'partitionOf'>;
-  /** How often a job that Slurm cannot take now is handed over, and the seconds before the second time. */
+  /** Attempts for a job that Slurm cannot take now, and the seconds before the second one. */
   retries: { attempts: number; waitSeconds: number };
   now: () => number;
   log: Logger;
 }
 
-/** Takes jobs that are written down to Slurm, each exactly once. */
+/** Submits stored jobs to Slurm, each exactly once. */
 export class Submitter {
   readonly #parts: SubmitterParts;
   readonly #inFlight = new Map<JobId, Promise<void>>();
-  /** Until then nobody asks slurmctld, which was not there. */
+  /** Time until which nobody asks slurmctld, which was not reached. */
   #pausedUntil = 0;
-  /** When a job's last attempt ended without an answer; those from before this process began with it. */
+  /**
+   * Time when a job's last attempt ended without an answer. For attempts of an earlier process, it
+   * is the start of this one.
+   */
   readonly #unclearSince = new Map<JobId, number>();
 
   constructor(parts: SubmitterParts) {
@@ -56,7 +62,7 @@ export class Submitter {
       if (job.state === 'SUBMITTING') this.#unclearSince.set(job.job_id, parts.now());
   }
 
-  /** True when the job is not being handed over and no earlier attempt may still succeed. */
+  /** Tells whether no attempt is under way or postponed, and no earlier one may still succeed. */
   maySubmit({ job_id: id, next_attempt_at: next }: Job): boolean {
     if (next !== null && this.#parts.now() < next) return false;
     const since = this.#unclearSince.get(id);
@@ -65,7 +71,7 @@ export class Submitter {
     );
   }
 
-  /** Leaves the job PENDING, REJECTED, or still SUBMITTING when Slurm could not be asked. */
+  /** Submits a job, which is then PENDING, REJECTED, or still SUBMITTING without Slurm's answer. */
   submit(id: JobId): Promise<void> {
     const running = this.#inFlight.get(id);
     if (running) return running;
@@ -73,17 +79,17 @@ export class Submitter {
     return this.#track(id, this.#submitNow(id));
   }
 
-  /** Resolves or rejects with the attempt that is being made for the job now; undefined when there is none. */
+  /** Returns the attempt under way for the job; undefined when there is none. */
   inFlight(id: JobId): Promise<void> | undefined {
     return this.#inFlight.get(id);
   }
 
   /**
-   * Ends a job that Slurm has not got, while no attempt is under way.
-   * @throws SlurmError, also while Slurm may have got it after all; then it is as it was.
+   * Ends a job that Slurm does not have, while no attempt is under way.
+   * @throws SlurmError also while Slurm may have the job after all; the job is then unchanged
    */
   withdraw(id: JobId): Promise<void> {
-    // No attempt may begin while its former self is cancelled.
+    // No attempt may begin while the job's former record is cancelled.
     return this.#track(id, this.#withdraw(id));
   }
 
@@ -109,16 +115,22 @@ export class Submitter {
     this.#parts.endings.tell(id);
   }
 
-  /** @throws SlurmError unless Slurm neither has the job nor may still take it in. */
+  /**
+   * Checks that Slurm neither has the job nor may still take it in.
+   * @throws SlurmError otherwise
+   */
   async #ensureNotSubmitted(job: Job): Promise<void> {
     const since = this.#unclearSince.get(job.job_id);
     if (since === undefined) return;
     const mayCome = this.#parts.now() - since <= unclearForMs;
     if (mayCome || recordFinder(await this.#parts.slurm.queue())(job) !== undefined)
-      throw new SlurmError('unanswered', 'it is not known yet whether Slurm has the job');
+      throw new SlurmError(
+        'unanswered',
+        'Slurm may have the job: its last attempt got no answer yet',
+      );
   }
 
-  /** Waits for what is under way. */
+  /** Waits for the attempts under way. */
   async close(): Promise<void> {
     await Promise.allSettled(this.#inFlight.values());
   }
@@ -129,7 +141,8 @@ export class Submitter {
     const script = store.scriptOf(db, id);
     if (job?.state !== 'SUBMITTING' || script === undefined) return;
     try {
-      // Never both: the one that was to run elsewhere goes first. It is held, so that it cannot start meanwhile.
+      // Cancel the job's former record first, so that never both run. That record is held, so that
+      // it cannot start meanwhile.
       if (job.moved_from !== null) await this.#cancelFormer(job.moved_from);
       const account = await this.#parts.accountFor(job);
       const slurmJobId = await jobSubmitter.submit(this.#specOf(job, account), script);
@@ -148,7 +161,7 @@ export class Submitter {
         this.#pausedUntil = now() + pauseMs;
         if (error.kind === 'unanswered') this.#unclearSince.set(id, now());
         else this.#unclearSince.delete(id);
-        log.warn({ err: error, job_id: id }, 'Slurm does not answer; the job is handed over later');
+        log.warn({ err: error, job_id: id }, 'Slurm does not answer; the job is submitted later');
         return;
       }
       const asked = job.attempts === 0 ? '' : ` (asked ${job.attempts + 1} times)`;
@@ -172,10 +185,10 @@ export class Submitter {
     }
   }
 
-  /** Each wait is twice the one before. @returns false when the job has had all its attempts. */
+  /** Postpones the next attempt, twice as long each time. @returns false after the last attempt */
   #postpone({ job_id, attempts, moved_from }: Job, error: SlurmError): boolean {
     const { db, now, retries, log } = this.#parts;
-    // One that Slurm had taken already, and that was to move, is not given up.
+    // A job in a move is never given up: Slurm had taken it already.
     if (attempts + 1 >= retries.attempts && moved_from === null) return false;
     const waitMs = Math.min(retries.waitSeconds * 2 ** attempts, 3600) * 1000;
     store.updateJob(db, job_id, {
@@ -183,7 +196,7 @@ export class Submitter {
       next_attempt_at: now() + waitMs,
       message: error.message,
     });
-    log.warn({ err: error, job_id, waitMs }, 'Slurm cannot take the job; it is handed over later');
+    log.warn({ err: error, job_id, waitMs }, 'Slurm cannot take the job; it is submitted later');
     return true;
   }
 

@@ -15,7 +15,7 @@ import type { PollIntervals } from './polling.js';
 import { askAccounting, recordFinder, type FindRecord, type WorkDirOf } from './slurm-records.js';
 import * as store from './store.js';
 
-/** How long Slurm may know nothing of a job it took before the job is given up for lost. */
+/** Time after which a job counts as lost when Slurm, which took it, knows nothing of it. */
 const lostAfterMs = 60_000;
 
 export interface TrackerParts {
@@ -25,24 +25,28 @@ export interface TrackerParts {
   slurm: SlurmClient;
   submitter: Submitter;
   intervals: PollIntervals;
-  /** Where the job starts, to know it by in an accounting that keeps no comments; left out where it does. */
+  /**
+   * Returns the job's working directory, which identifies the job where accounting keeps no
+   * comments; left out where it does.
+   */
   workDirOf?: WorkDirOf;
-  /** Calls `tell` whenever a job ends. @returns what stops that. */
+  /** Calls `tell` whenever a job ends. @returns a function that stops this */
   watchEndings: (tell: () => void) => () => void;
-  /** The end of a job's log, for the reason it failed. */
+  /** Reads the end of a job's log, for the reason why it failed. */
   logTail: (job: Job) => Promise<string>;
-  /** Why its SSH host failed, if it did. */
+  /** Reads why the job's SSH host failed, if it did. */
   hostFailure: (job: Job) => Promise<string | undefined>;
   onEnded: (id: JobId) => void;
-  /** Updates whatever follows from the rows. */
+  /** Updates everything that depends on the rows. */
   afterPoll: () => Promise<void>;
   now: () => number;
   log: Logger;
 }
 
 /**
- * Keeps our record of every live job in step with Slurm's: one `squeue` for all of them, again and again while there are any
- * and at once when one ends. What squeue has forgotten, accounting is asked for.
+ * Keeps our record of every live job in step with Slurm's. One `squeue` asks for all of them, again
+ * and again while any lives, and soon after one ends. Jobs no longer in `squeue` are looked up in
+ * accounting.
  */
 export class Tracker {
   readonly #parts: TrackerParts;
@@ -55,7 +59,7 @@ export class Tracker {
   #burstUntil = 0;
   #historyAt = 0;
   #reachable = true;
-  /** When Slurm was first found to know nothing of a job. */
+  /** Time when Slurm was first found to know nothing of a job. */
   readonly #missingSince = new Map<JobId, number>();
 
   constructor(parts: TrackerParts) {
@@ -66,7 +70,7 @@ export class Tracker {
     const { now, intervals, watchEndings } = this.#parts;
     this.#stopWatching = watchEndings(() => {
       this.#burstUntil = now() + intervals.burstMs;
-      // Not at once: Slurm hears of it only after the epilog, and has the next job to start then.
+      // Wait a little: Slurm hears of the end only after the epilog, and then starts the next job.
       this.#soon ??= setTimeout(() => {
         this.#soon = undefined;
         this.poke();
@@ -83,12 +87,14 @@ export class Tracker {
     await this.#loop;
   }
 
-  /** Looks as soon as it can. */
+  /** Has the next poll start as soon as possible. */
   poke(): void {
     this.#wake.emit('poke');
   }
 
-  /** Asks Slurm now. A call during another waits for the look after that one, which alone is sure to be newer. */
+  /**
+   * Polls Slurm now. A call during a poll waits for the next one, which alone is sure to be newer.
+   */
   async poll(): Promise<void> {
     const running = this.#polling;
     if (running) {
@@ -106,29 +112,29 @@ export class Tracker {
     while (!signal.aborted) {
       let wakeUp = () => {};
       const awake = new Promise<void>((resolve) => (wakeUp = resolve));
-      // Before the look: who pokes during it wants another.
+      // Listen before the poll: a poke during it asks for another.
       this.#wake.once('poke', wakeUp);
       try {
         await this.poll();
       } catch (error) {
-        this.#parts.log.error({ err: error }, 'looking after the jobs failed');
+        this.#parts.log.error({ err: error }, 'polling the jobs failed');
       }
       const ms = signal.aborted ? 0 : this.#pauseMs();
       const timer = ms === undefined ? undefined : setTimeout(wakeUp, ms);
       await awake;
       clearTimeout(timer);
-      // Else one stays behind for every second that a job runs.
+      // Otherwise one listener would stay behind after every poll.
       this.#wake.off('poke', wakeUp);
     }
   }
 
-  /** Undefined when there is nothing to look for until somebody says so. */
+  /** Returns the pause before the next poll; undefined when only a poke starts it. */
   #pauseMs(): number | undefined {
     const { liveJobs, now, intervals } = this.#parts;
     const live = liveJobs.all();
     if (live.length === 0) return undefined;
-    const closely = this.#burstUntil > now();
-    return closely || live.some((job) => job.state === 'COMPLETING')
+    const isBurst = this.#burstUntil > now();
+    return isBurst || live.some((job) => job.state === 'COMPLETING')
       ? intervals.burstPollMs
       : intervals.pollMs;
   }
@@ -141,8 +147,7 @@ export class Tracker {
       queue = await slurm.queue();
     } catch (error) {
       if (!(error instanceof SlurmError)) throw error;
-      if (this.#reachable)
-        log.warn({ err: error }, 'slurmctld does not answer; looking again and again');
+      if (this.#reachable) log.warn({ err: error }, 'slurmctld does not answer; polling goes on');
       this.#reachable = false;
       return;
     }
@@ -152,7 +157,7 @@ export class Tracker {
     const missing: Job[] = [];
     // Read after querying Slurm; otherwise a job submitted in between would look lost.
     await forEachInSlices(liveJobs.all(), ({ job_id: id }) => {
-      // It may have changed since the list was read.
+      // The job may have changed since the list was read.
       const job = liveJobs.get(id);
       if (job === undefined) return undefined;
       const found = find(job);
@@ -177,7 +182,7 @@ export class Tracker {
       if (!(error instanceof SlurmError)) throw error;
       log.warn(
         { err: error },
-        'slurmdbd does not answer; asking again for jobs that squeue has forgotten',
+        'slurmdbd does not answer; jobs no longer in squeue are looked up later',
       );
       return;
     }
@@ -214,7 +219,7 @@ export class Tracker {
       slurm_job_id: found.slurmJobId,
       state: found.state,
       reason: ended ? null : found.reason,
-      // Why Slurm could not take it at first.
+      // Clear the reason why Slurm could not take the job at first.
       message: null,
       node_list: found.nodeList,
       started_at: found.startedAt,
@@ -225,12 +230,13 @@ export class Tracker {
       const verdict = judge(found, tail, job.request, why);
       Object.assign(update, {
         terminal: true,
-        // A job that a signal ended returned nothing; and slurmrestd 22.05 does not say in its history what a failed one did.
+        // A job that a signal ended has no exit code. For a failed job, slurmrestd 22.05 has none
+        // in its history.
         exit_code:
           found.signal !== 0 || (found.state === 'FAILED' && found.exitCode === 0)
             ? null
             : found.exitCode,
-        // Slurm writes 125 for what the kernel killed for its memory, with signal 9.
+        // The kernel kills for memory with signal 9, for which Slurm writes 125.
         signal: found.state === 'OUT_OF_MEMORY' ? 9 : found.signal,
         ended_at: found.endedAt,
         failure: verdict?.failure ?? null,
@@ -246,8 +252,8 @@ export class Tracker {
   }
 
   #tellEnded(id: JobId): void {
-    // Each look costs slurmctld, which has the next job to start.
     const { now, intervals } = this.#parts;
+    // Shorten the burst: each poll delays slurmctld, which has the next job to start.
     this.#burstUntil = Math.min(this.#burstUntil, now() + intervals.burstAfterEndMs);
     this.#parts.onEnded(id);
     this.#parts.endings.tell(id);

@@ -8,20 +8,26 @@ import type { Job } from './job.js';
 
 const noLimits: AccountLimits = { running: null, shards: null };
 
-/** Slurm's account of each user, brought up to date with their limits and their Unix user before a job is handed over, and when the limits change. */
+/**
+ * Slurm's account of each user. Submitting a job, or changing the limits, brings the account up to
+ * date with the user's limits and Unix user.
+ */
 export class UserAccounts {
-  /** What each was last given. */
+  /** Settings that each user's account was last given. */
   readonly #set = new Map<string, string>();
-  /** Of several `sacctmgr` at once, also for different accounts, some fail and some lose what they add (22.05, tried). */
+  /**
+   * Serializes `sacctmgr`. Of several at once, even for different accounts, some fail and some lose
+   * what they add (22.05, tried).
+   */
   readonly #turns = new KeyLock<'sacctmgr'>();
 
   constructor(
     private readonly slurm: Pick<OperatorClient, 'setAccount'>,
-    /** What a user's running jobs may have, for Slurm to keep them to it; undefined for the box's owner. */
+    /** Returns the limits that Slurm enforces on a user's running jobs; undefined for the owner. */
     private readonly limitsOf: (user: string) => AccountLimits | undefined,
   ) {}
 
-  /** @returns undefined for who has no limits. @throws SlurmError */
+  /** Returns the job's account; undefined for a user without limits. @throws SlurmError */
   readonly accountFor = async (
     job: Pick<Job, 'user' | 'unix_user'>,
   ): Promise<string | undefined> => {
@@ -34,7 +40,7 @@ export class UserAccounts {
     const isSet = () => this.#set.get(user) === wanted;
     if (!isSet())
       await this.#turns.hold('sacctmgr', async () => {
-        // By whom it waited for.
+        // The holder before may have set it.
         if (isSet()) return;
         await this.slurm.setAccount(account, limits ?? noLimits, unixUser);
         this.#set.set(user, wanted);
@@ -43,9 +49,9 @@ export class UserAccounts {
   };
 
   /**
-   * Has changed limits count for the jobs that the user has queued, too.
-   * @param unixUser null for who has had no job yet
-   * @throws AppError slurm_unavailable; then they count from the user's next job on.
+   * Applies changed limits to the user's queued jobs, too.
+   * @param unixUser null before the user's first job
+   * @throws AppError slurm_unavailable; the limits then count from the user's next job on
    */
   async limitsChanged(user: string, unixUser: string | null): Promise<void> {
     if (unixUser === null) return;
@@ -55,7 +61,7 @@ export class UserAccounts {
       if (!(cause instanceof SlurmError)) throw cause;
       throw new AppError(
         'slurm_unavailable',
-        `the limits of ${user} are set and count from the next job on, but Slurm could not be told now: set them again for the jobs that are queued`,
+        `the limits of ${user} are set and count from the next job on, but Slurm does not answer now: set them again for the queued jobs`,
         { cause },
       );
     }

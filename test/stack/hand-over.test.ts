@@ -64,7 +64,7 @@ test('a job that Slurm has no room for is handed over again, and runs once when 
   const full = await stack.submit(waits);
   expect(full).toMatchObject({ status: 202, json: { status: 'SUBMITTING', slurm_job_id: null } });
   expect((await show(full.json.job_id)).reason_text).toBe(
-    'Slurm cannot take it now (Slurm temporarily unable to accept job); it is handed over again in a while',
+    'Slurm cannot take it now (Slurm temporarily unable to accept job); JobRunner submits it again later',
   );
   setMaxJobCount(1000);
   await until('it is taken', async () => (await show(full.json.job_id)).status !== 'SUBMITTING');

@@ -236,7 +236,7 @@ describe('Unix users', () => {
     const carol = await stack.asUser('carol');
     const refused = await stack.submit({ command_key: 'shell', command: 'true' }, carol);
     expect(refused.status).toBe(422);
-    expect(refused.json.error.message).toMatch(/all been given to others: .*JR_JOB_USERS=\d+/);
+    expect(refused.json.error.message).toMatch(/^other users have all .*: .*JR_JOB_USERS=\d+/);
     const { json } = await stack.call<{ jobs: unknown[] }>('GET', '/jobs', { headers: carol });
     expect(json.jobs).toEqual([]);
     expect((await run('bob', 'echo still')).log).toBe('still\n');

@@ -323,7 +323,7 @@ describe('limits', () => {
     await stack.until(half.json.job_id, 'RUNNING');
     const waiting = await untilHeldBack(alice, second.json.job_id);
     expect(waiting.reason).toMatch(/^AssocGrp/);
-    expect(waiting.reason_text).toMatch(/its user’s jobs leave GPUs/);
+    expect(waiting.reason_text).toMatch(/its user’s jobs use fewer GPUs/);
     await end(alice, first.json.job_id);
     await stack.until(second.json.job_id, 'RUNNING');
     await end(alice, second.json.job_id, half.json.job_id);

@@ -36,7 +36,7 @@ export function chooseExternalGpus(
   const nodes = partition.nodes.map((node) => readNodeGres(node.gres));
   const types = [...new Set(nodes.flatMap((node) => [...node.whole.keys()]))].filter(Boolean);
   if (type !== undefined && !types.includes(type)) {
-    const there = types.length === 0 ? 'no type of GPU' : types.join(', ');
+    const there = types.length === 0 ? 'none' : types.join(', ');
     return problem('gpu_type', `partition ${partition.name} has no ${type}; available: ${there}`);
   }
   const max = Math.max(0, ...nodes.map((node) => countOf(node, type)));
