@@ -8,12 +8,14 @@ import {
   readdirSync,
   rmSync,
   statfsSync,
+  writeFileSync,
   writeSync,
   closeSync,
 } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { untilTold } from './gpu-jobs.js';
 import { LiveStack } from './live-stack.js';
 
 let stack: LiveStack;
@@ -68,7 +70,8 @@ test('a job that Slurm took just before the API was killed is found again, and n
   await healthIs('ok');
   const { json } = await stack.submit({
     command_key: 'shell',
-    command: 'echo run >>runs; sleep 1',
+    // It must not end, and be recorded as ended, before the API is stopped.
+    command: `echo run >>runs; ${untilTold}`,
   });
   supervisorctl('stop', 'api');
   // As if it had been killed before Slurm's answer was written down.
@@ -80,6 +83,7 @@ test('a job that Slurm took just before the API was killed is found again, and n
   ]);
   supervisorctl('start', 'api');
   await healthIs('ok');
+  writeFileSync(join(stack.root, 'results', String(json.job_id), 'end'), '');
   expect(await stack.finish(json.job_id)).toMatchObject({
     status: 'COMPLETED',
     slurm_job_id: json.slurm_job_id,
