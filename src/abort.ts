@@ -1,8 +1,9 @@
 /**
- * Aborts `controller` as soon as `source` is, with its reason. Stands in for `AbortSignal.any` and `AbortSignal.timeout`,
- * which Node may garbage-collect before they fire: whoever waits for them then waits forever
- * (github.com/nodejs/node/issues/57736).
- * @returns a function that undoes it: a source that outlives its followers would else keep them.
+ * Aborts `controller` as soon as `source` aborts, with the same reason. Replaces `AbortSignal.any`
+ * and `AbortSignal.timeout`: Node may garbage-collect those before they fire, and their listeners
+ * would wait forever (github.com/nodejs/node/issues/57736).
+ * @returns a function that removes the link; otherwise a long-lived source would keep its followers
+ *   alive
  */
 export function abortWith(controller: AbortController, source: AbortSignal): () => void {
   const abort = () => controller.abort(source.reason);

@@ -1,4 +1,4 @@
 declare const brand: unique symbol;
 
-/** A value that was checked once and cannot be mixed up with a plain one. */
+/** A checked value, which the type system keeps apart from plain ones. */
 export type Brand<T, Name extends string> = T & { readonly [brand]: Name };

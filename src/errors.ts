@@ -1,4 +1,4 @@
-/** The reasons a call can fail, as callers see them in `error.code`. */
+/** Reasons for which a call can fail, as callers see them in `error.code`. */
 export type ErrorCode =
   | 'bad_request'
   | 'unauthorized'
@@ -25,13 +25,16 @@ export type ErrorCode =
   | 'shutting_down';
 
 export interface AppErrorOptions {
-  /** What went wrong underneath; goes to the log, never to the caller. */
+  /** The underlying error; logged, never sent to the caller. */
   cause?: unknown;
-  /** Facts for the caller's program: the field, the limit, the digest. */
+  /** Facts for the caller's program, such as the field, the limit or the digest. */
   details?: Record<string, unknown>;
 }
 
-/** An expected failure. `message` is for the caller and says what to do; it holds no secret and no path of ours. */
+/**
+ * An expected failure. `message` tells the caller how to correct the call; it holds no secret and
+ * no internal path.
+ */
 export class AppError extends Error {
   override readonly name = 'AppError';
   readonly code: ErrorCode;
@@ -44,15 +47,15 @@ export class AppError extends Error {
   }
 }
 
-/** True for the errno of a file system that can take no more (`ENOSPC`, `EDQUOT`). */
+/** Tells whether the file system is full (`ENOSPC`, `EDQUOT`). */
 export function isDiskFull(error: unknown): boolean {
   const code = errnoOf(error);
   return code === 'ENOSPC' || code === 'EDQUOT';
 }
 
-/** The errno name of a system error (`ENOENT`), or undefined for anything else. */
+/** Returns the errno name of a system error (`ENOENT`); undefined for any other error. */
 export function errnoOf(error: unknown): string | undefined {
-  // Not instanceof: an error may come from another realm of the same process.
+  // Avoid instanceof: an error may come from another realm of the same process.
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;
 }

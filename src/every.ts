@@ -8,9 +8,9 @@ export async function sleep(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 /**
- * Waits `ms` milliseconds, does `work`, and starts again, until `signal` fires.
- * @param onError is told of each failure, which does not end the loop; a throw of its own does
- * @returns when the loop has ended, the round under way included
+ * Waits `ms` milliseconds, runs `work`, and repeats this until `signal` fires.
+ * @param onError receives each failure, which does not end the loop; its own throw does
+ * @returns a promise that resolves after the last round
  */
 export async function every(
   ms: number,

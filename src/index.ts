@@ -1,4 +1,4 @@
-/** What programs that `import` this package get. */
+/** The interface of this package for programs that `import` it. */
 export {
   GitLabAuthenticationError,
   GitLabConnectionError,

@@ -1,4 +1,7 @@
-/** The instant as replies show it (ISO 8601, UTC). @param ms since the epoch, or null for none */
+/**
+ * Formats an instant as replies show it (ISO 8601, UTC). @param ms since the epoch, or null for
+ * none
+ */
 export function isoTime(ms: number): string;
 export function isoTime(ms: number | null): string | null;
 export function isoTime(ms: number | null): string | null {

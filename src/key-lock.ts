@@ -1,6 +1,6 @@
 /**
- * Lets one piece of work at a time run for each key, in the order asked, however the one before ended. Who holds a key must not wait
- * for it again.
+ * Runs one piece of work at a time for each key, in the order of the calls; a failure does not stop
+ * the next. The holder of a key must not wait for the same key again.
  */
 export class KeyLock<K = string> {
   private readonly tails = new Map<K, Promise<unknown>>();

@@ -18,7 +18,7 @@ import { packageRoot } from './config/package-root.js';
 const program = new Command('jobrunner')
   .description('A whole Slurm cluster and an HTTP job service on one GPU box')
   .version(versionOfPackage())
-  // Commander ends a wrong command line with 1; here that is 2, as for a wrong setting.
+  // Commander exits with 1 on a wrong command line; JobRunner exits with 2, as for a wrong setting.
   .exitOverride();
 
 program
@@ -28,7 +28,7 @@ program
   )
   .action(async () => {
     const run = await stackOf();
-    // Whoever read our lines may go before we have stopped the daemons and ended the jobs.
+    // The reader of our lines may leave before the daemons have stopped and the jobs have ended.
     process.stdout.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code !== 'EPIPE') throw error;
     });
@@ -81,7 +81,9 @@ try {
   }
 }
 
-/** What this machine is to be: a cluster of its own, a worker of another's, or the API alone over an external cluster's. */
+/**
+ * Chooses this machine's stack: a controller, a worker, or the API alone for an external cluster.
+ */
 async function stackOf(): Promise<(say: (line: string) => void) => Promise<void>> {
   if (readWorkerConfig() !== undefined)
     return (await import('./machines/worker/worker.js')).runWorker;

@@ -1,8 +1,7 @@
-import { BOX_OWNER, setCaller } from '../src/auth/caller.js';
+import { OWNER, setCaller } from '../src/auth/caller.js';
 import { Api, type Guard } from '../src/http/api.js';
 
-const asOwner: Guard = (_req, res) =>
-  setCaller(res, { user: BOX_OWNER, role: 'admin', tokenId: null });
+const asOwner: Guard = (_req, res) => setCaller(res, { user: OWNER, role: 'admin', tokenId: null });
 
 /** Asks for no token: every request is the box owner's. */
 export function ownerApi(): Api {

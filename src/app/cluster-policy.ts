@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { isOfTheBox } from '../auth/caller.js';
+import { isOwnerOrIngest } from '../auth/caller.js';
 import type { Limits } from '../auth/user-limits.js';
 import { shardsOf } from '../cluster/gpus/request.js';
 import { niceOf } from '../cluster/slurm/priority.js';
@@ -31,7 +31,7 @@ function ownPolicy(
   { slurm, here, jobUsers }: OwnCluster,
 ) {
   const accounts = new UserAccounts(slurm, (user) => {
-    if (isOfTheBox(user)) return undefined;
+    if (isOwnerOrIngest(user)) return undefined;
     const { max_running: running, max_gpus: maxGpus } = userLimits.of(user);
     const shards = shardsOf(maxGpus, here.fleet.shardsPerGpu);
     return { running: running || null, shards: shards || null };

@@ -1,7 +1,7 @@
 import type { Database } from '../db/database.js';
 import type { Caller } from './caller.js';
 
-/** What a request was, as the audit log keeps it. */
+/** A request, as the audit log keeps it. */
 export interface AuditEntry {
   /** Milliseconds since 1970. */
   at: number;
@@ -11,39 +11,40 @@ export interface AuditEntry {
   path: string;
   /** The HTTP status of the reply. */
   status: number;
-  /** What was made or changed, such as "job 12". */
+  /** The thing that the request made or changed, such as "job 12". */
   subject: string | null;
 }
 
 /**
- * So many rows are kept of each share, the newest. Every user's are apart, what they did from what they were refused, and what an admin did
- * from both: nobody pushes out the traces of others, and who sends much of what costs nothing not their own either.
+ * Rows kept of each share; the newest stay. Each user has shares of their own: for admin calls, for
+ * other calls, and for refused calls. So nobody can push out the traces of others, and a user who
+ * is refused often keeps their other traces.
  */
-const mostRows = { admin: 200_000, did: 50_000, refused: 5000, strangers: 20_000 } as const;
-type Kind = keyof typeof mostRows;
+const maxRows = { admin: 200_000, did: 50_000, refused: 5000, strangers: 20_000 } as const;
+type Kind = keyof typeof maxRows;
 
-/** Rows of a share are counted, and the oldest removed, after so many new ones. */
-const prunedEvery = 500;
-/** What is done again within this time is counted in the row that is there, */
+/** New rows of a share after which the log counts it and removes the oldest. */
+const pruneEvery = 500;
+/** Time within which a repeated request only raises the count of its existing row. */
 const sameForMs = 10 * 60_000;
-/** if that is among the newest so many of its share. */
-const looksBack = 20;
+/** Newest rows of a share that are searched for such a row. */
+const searchedRows = 20;
 
 /** Writes the audit log. */
 export class AuditLog {
-  /** By share: rows added since the last look at their number. */
+  /** Rows added to each share since it was last pruned. */
   readonly #added = new Map<string, number>();
-  readonly #most: Record<Kind, number>;
+  readonly #max: Record<Kind, number>;
   readonly #again;
   readonly #insert;
   readonly #prune;
 
-  /** @param most other numbers of rows to keep */
-  constructor(db: Database, most: Partial<Record<Kind, number>> = {}) {
-    this.#most = { ...mostRows, ...most };
+  /** @param max row limits that differ from the default ones */
+  constructor(db: Database, max: Partial<Record<Kind, number>> = {}) {
+    this.#max = { ...maxRows, ...max };
     this.#again = db.prepare(
       `UPDATE audit SET times = times + 1, last_at = @at WHERE audit_id = (
-         SELECT audit_id FROM (SELECT * FROM audit WHERE share = @share ORDER BY audit_id DESC LIMIT ${looksBack})
+         SELECT audit_id FROM (SELECT * FROM audit WHERE share = @share ORDER BY audit_id DESC LIMIT ${searchedRows})
          WHERE at > @at - ${sameForMs} AND user IS @user AND token_id IS @token_id AND address = @address
            AND method = @method AND path = @path AND status = @status AND subject IS @subject
          ORDER BY audit_id DESC LIMIT 1)`,
@@ -54,21 +55,21 @@ export class AuditLog {
     );
     this.#prune = db.prepare(
       `DELETE FROM audit WHERE share = @share AND audit_id <= (
-         SELECT audit_id FROM audit WHERE share = @share ORDER BY audit_id DESC LIMIT 1 OFFSET @most)`,
+         SELECT audit_id FROM audit WHERE share = @share ORDER BY audit_id DESC LIMIT 1 OFFSET @max)`,
     );
   }
 
-  /** @throws Error of SQLite, such as a full disk's. */
+  /** Adds a request to the log. @throws Error of SQLite, such as a full disk's */
   write({ caller, ...entry }: AuditEntry): void {
     const kind = kindOf(caller, entry.status);
     const share = caller === undefined ? kind : `${kind}:${caller.user}`;
     const row = { ...entry, user: caller?.user ?? null, token_id: caller?.tokenId ?? null, share };
     if (this.#again.run(row).changes > 0) return;
     this.#insert.run(row);
-    // At first at once: what was added before this process began is not known.
-    const added = (this.#added.get(share) ?? prunedEvery - 1) + 1;
-    this.#added.set(share, added % prunedEvery);
-    if (added >= prunedEvery) this.#prune.run({ share, most: this.#most[kind] });
+    // Prune on the first row: rows that earlier processes added are not counted.
+    const added = (this.#added.get(share) ?? pruneEvery - 1) + 1;
+    this.#added.set(share, added % pruneEvery);
+    if (added >= pruneEvery) this.#prune.run({ share, max: this.#max[kind] });
   }
 }
 

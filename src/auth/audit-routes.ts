@@ -17,7 +17,7 @@ interface Row {
   path: string;
   status: number;
   subject: string | null;
-  /** How often within a few minutes. */
+  /** Number of equal requests within a few minutes. */
   times: number;
   last_at: number | null;
 }

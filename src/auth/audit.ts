@@ -3,24 +3,25 @@ import type { Database } from '../db/database.js';
 import { AuditLog } from './audit-log.js';
 import type { Caller } from './caller.js';
 
-/** Says what a request made or changed, for the audit log. */
+/** Names the thing that a request made or changed, for the audit log. */
 export function nameSubject(res: Response, subject: string): void {
   res.locals['subject'] = subject;
 }
 
-/** Says that the request came with a token, though not in its header. */
+/** Marks a request whose token came in its body, not in its header. */
 export function tokenInBody(res: Response): void {
   res.locals['tokenInBody'] = true;
 }
 
 /**
- * Writes down who changed what, and who was refused: every request but those that only look and were allowed to. Wrong tokens are
- * limited in number, and requests without any leave nothing, so that strangers cannot fill the disk; {@link AuditLog} bounds the rest.
+ * Logs each change and each refused request; requests that only read and were allowed leave no row.
+ * Strangers cannot fill the disk: wrong tokens are limited in number, and requests without a token
+ * leave no row. {@link AuditLog} bounds the rest.
  */
 export function audit(db: Database, now: () => number): RequestHandler {
   const auditLog = new AuditLog(db);
   return (req, res, next) => {
-    // Routers below cut their own part off the path.
+    // Read the path now: nested routers cut their own part off.
     const path = req.path.slice(0, 500);
     res.on('close', () => {
       const caller = res.locals['caller'] as Caller | undefined;
@@ -36,7 +37,8 @@ export function audit(db: Database, now: () => number): RequestHandler {
         const { method, ip: address = '' } = req;
         auditLog.write({ at: now(), caller, address, method, path, status, subject });
       } catch (error) {
-        // The disk is full. It was answered already; the service's log is the next best place.
+        // The disk is full, and the reply has been sent. Keep the entry in the service's log
+        // instead.
         req.log.error(
           { err: error, user: caller?.user, method: req.method, path, status },
           'audit',

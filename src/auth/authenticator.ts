@@ -8,15 +8,15 @@ import type { Caller } from './caller.js';
 import type { Tokens } from './tokens.js';
 
 const wrongOnes = { points: 10, duration: 60 };
-const mostRemembered = 10_000;
+const maxRemembered = 10_000;
 
-/** Tells who sends a request, and slows down whoever tries one wrong token after another. */
+/** Identifies the caller of a request, and slows down callers that try wrong tokens in a row. */
 export class Authenticator {
   readonly #tokens: Tokens;
   readonly #wrong = new RateLimiterMemory(wrongOnes);
-  /** Tokens that were good, by where they came from: they go on working from an address that others use for guessing. */
+  /** Good tokens by network: they keep working while others guess tokens from the same address. */
   readonly #good = new Set<string>();
-  /** Requests that come at once (RFC 9112, 9.3.2) are not looked at before those in front of them were counted. */
+  /** Pipelined requests (RFC 9112, 9.3.2) wait until the attempts before them are counted. */
   readonly #inTurn = pLimit(1);
 
   constructor(tokens: Tokens) {
@@ -24,9 +24,11 @@ export class Authenticator {
   }
 
   /**
-   * @param address the IP address it came from
-   * @throws AppError unauthorized, the same for missing, malformed, wrong, expired and revoked: which it is, is nobody's business;
-   *   too_many_attempts, without a look at the token, after ten wrong ones from that network within a minute.
+   * Identifies the caller by the token.
+   * @param address IP address of the request
+   * @throws AppError unauthorized, with one message for a missing, malformed, wrong, expired or
+   *   revoked token; too_many_attempts, without checking the token, after ten wrong tokens from
+   *   that network within a minute
    */
   async check(token: string | undefined, address: string): Promise<Caller> {
     if (token === undefined) throw unauthorized();
@@ -34,17 +36,19 @@ export class Authenticator {
     const key = createHash('sha256').update(`${network} ${token}`).digest('base64');
     if (this.#good.has(key)) return this.#look(token, network, key);
     return this.#inTurn(async () => {
-      await this.#refuseMany(network);
+      await this.#ensureFewAttempts(network);
       return this.#look(token, network, key);
     });
   }
 
-  /** Whether a token that was good still is: it may have been revoked or have expired while its request is answered. */
+  /**
+   * Tells whether the caller's token is still valid; it may expire or be revoked during a reply.
+   */
   stillHolds(caller: Caller): boolean {
     return this.#tokens.stillHolds(caller);
   }
 
-  async #refuseMany(network: string): Promise<void> {
+  async #ensureFewAttempts(network: string): Promise<void> {
     const before = await this.#wrong.get(network);
     if (before !== null && before.consumedPoints >= wrongOnes.points) {
       const seconds = Math.ceil(before.msBeforeNext / 1000);
@@ -59,18 +63,18 @@ export class Authenticator {
   async #look(token: string, network: string, key: string): Promise<Caller> {
     const caller = this.#tokens.holderOf(token);
     if (caller === undefined) {
-      // Revoked or expired since: from now on a wrong one like others.
+      // The token was revoked or has expired, so treat it like any wrong one.
       this.#good.delete(key);
       await this.#wrong.penalty(network);
       throw unauthorized();
     }
-    if (this.#good.size >= mostRemembered) this.#good.clear();
+    if (this.#good.size >= maxRemembered) this.#good.clear();
     this.#good.add(key);
     return caller;
   }
 }
 
-/** The token in the `Authorization` header. */
+/** Reads the token in the `Authorization` header. */
 export function bearerOf(req: Request): string | undefined {
   return /^Bearer +(\S+) *$/i.exec(req.get('authorization') ?? '')?.[1];
 }
@@ -79,7 +83,10 @@ function unauthorized(): AppError {
   return new AppError('unauthorized', 'send "Authorization: Bearer <token>" with a valid token');
 }
 
-/** An IPv6 user has 2^64 addresses: what counts is their network (RFC 6177). */
+/**
+ * Finds the network whose attempts are counted together: an IPv6 user has 2^64 addresses (RFC
+ * 6177).
+ */
 export function networkOf(address: string): string {
   if (!isIPv6(address) || address.startsWith('::ffff:')) return address;
   const [head = '', tail] = address.split('::');

@@ -1,13 +1,19 @@
 import type { Response } from 'express';
 import { z } from 'zod';
 
-/** `admin`: everything. `user`: their own jobs. `reader`: looks at what that user may look at, and changes nothing. */
+/**
+ * `admin`: everything. `user`: their own jobs. `reader`: reads what that user may read, and changes
+ * nothing.
+ */
 export const roleSchema = z.enum(['admin', 'user', 'reader'], {
   error: 'expected admin, user or reader',
 });
 export type Role = z.infer<typeof roleSchema>;
 
-/** Names of users are one word in lower case, so that no two look alike; Slurm's accounts know no capitals either. */
+/**
+ * One word in lower case, so that no two names look alike; Slurm's accounts have no capitals
+ * either.
+ */
 export const userSchema = z
   .string({ error: 'expected the name of a user' })
   .transform((name) => name.toLowerCase())
@@ -16,22 +22,28 @@ export const userSchema = z
     'expected 1 to 63 letters, digits and _.@- such as alice',
   );
 
-/** Whose is what comes in without a user of its own: by `JR_AUTH_TOKEN`, or from a file on the box. */
-export const BOX_OWNER = 'admin';
+/**
+ * Name of the service's owner, who sends `JR_AUTH_TOKEN`; jobs of the jobs file are the owner's
+ * too.
+ */
+export const OWNER = 'admin';
 
-const routePrefix = 'ingest:';
+const ingestPrefix = 'ingest:';
 
-/** Whose the jobs are that come in by a route. No user is ever called so, since their names hold no colon. */
-export function ownerOfSource(route: string): string {
-  return `${routePrefix}${route}`;
+/**
+ * Names the owner of the jobs that an ingest source submits. No user has such a name, since user
+ * names hold no colon.
+ */
+export function ownerOfSource(source: string): string {
+  return `${ingestPrefix}${source}`;
 }
 
-/** Whether that is nobody's name but the box's own, for whom no user's limits hold. */
-export function isOfTheBox(owner: string): boolean {
-  return owner === BOX_OWNER || owner.startsWith(routePrefix);
+/** Tells whether this is the service's owner or an ingest source; neither has limits. */
+export function isOwnerOrIngest(owner: string): boolean {
+  return owner === OWNER || owner.startsWith(ingestPrefix);
 }
 
-/** Who sent a request. */
+/** The sender of a request. */
 export interface Caller {
   user: string;
   role: Role;
@@ -39,25 +51,30 @@ export interface Caller {
   tokenId: number | null;
 }
 
-/** @throws Error on a route that stands above the check. */
+/** Returns the caller of a request. @throws Error on an endpoint that no guard checks */
 export function callerOf(res: Response): Caller {
   const caller = res.locals['caller'] as Caller | undefined;
-  if (caller === undefined) throw new Error('this route asks for nobody’s token');
+  if (caller === undefined) throw new Error('this endpoint has no guard that sets a caller');
   return caller;
 }
 
-/** @param stillHolds whether the token that the request came with is still good */
+/**
+ * Remembers the caller of a request. @param stillHolds tells whether the request's token is still
+ * valid
+ */
 export function setCaller(res: Response, caller: Caller, stillHolds = () => true): void {
   res.locals['caller'] = caller;
   res.locals['stillHolds'] = stillHolds;
 }
 
-/** To be asked from time to time by a reply that has no end of its own. */
+/**
+ * Tells whether the caller's token is still valid. Endless replies check this from time to time.
+ */
 export function stillHolds(res: Response): boolean {
   return (res.locals['stillHolds'] as () => boolean)();
 }
 
-/** Whose things the caller gets to see: undefined for everybody's. */
+/** Returns the user whose things the caller may see; undefined means everybody's. */
 export function scopeOf({ role, user }: Caller): string | undefined {
   return role === 'admin' ? undefined : user;
 }

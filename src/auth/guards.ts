@@ -4,7 +4,10 @@ import type { Guard, Role } from '../http/api.js';
 import { bearerOf, type Authenticator } from './authenticator.js';
 import { setCaller, type Caller } from './caller.js';
 
-/** Asks for the token in the `Authorization` header; `callerOf` then tells whose it is. */
+/**
+ * Makes the guard of each role; they read the token in the `Authorization` header and set the
+ * caller.
+ */
 export function guardsOf(authenticator: Authenticator): Record<Exclude<Role, 'worker'>, Guard> {
   const identify = async (req: Request, res: Response): Promise<Caller> => {
     const caller = await authenticator.check(bearerOf(req), req.ip ?? '');
@@ -19,11 +22,11 @@ export function guardsOf(authenticator: Authenticator): Record<Exclude<Role, 'wo
     },
     user: async (req, res) => {
       if ((await identify(req, res)).role === 'reader')
-        throw new AppError('forbidden', 'the token of a reader changes nothing; use another');
+        throw new AppError('forbidden', 'a reader’s token cannot change anything; use another');
     },
     admin: async (req, res) => {
       if ((await identify(req, res)).role !== 'admin')
-        throw new AppError('forbidden', 'this takes the token of an admin');
+        throw new AppError('forbidden', 'this call requires an admin’s token');
     },
   };
 }

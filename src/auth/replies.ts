@@ -14,7 +14,7 @@ export const tokenReplySchema = z
     /** Null for a token that does not expire. */
     expires_at: timeSchema.nullable(),
     revoked_at: timeSchema.nullable(),
-    /** To the minute. */
+    /** Accurate to the minute. */
     last_used_at: timeSchema.nullable(),
   })
   .meta({ id: 'Token' });
@@ -22,14 +22,14 @@ export type TokenView = z.infer<typeof tokenReplySchema>;
 
 export const newTokenReplySchema = z.strictObject({
   ...tokenReplySchema.shape,
-  token: z.string().describe('The token itself, which is shown this once.'),
+  token: z.string().describe('The token itself, shown only once.'),
 });
 
 export const tokensReplySchema = z.strictObject({ tokens: z.array(tokenReplySchema) });
 
 const limit = z.number().describe('0 means no limit.');
 
-/** The most that a user may have. */
+/** Limits of a user. */
 export const userLimitsSchema = z.strictObject({
   max_jobs: limit.describe('Queued and running jobs together; 0 means no limit.'),
   max_running: limit.describe('Running jobs; 0 means no limit.'),
@@ -42,7 +42,10 @@ export type UserLimits = z.infer<typeof userLimitsSchema>;
 export const userReplySchema = z
   .strictObject({
     user: z.string(),
-    unix_user: z.string().nullable().describe('The Unix user of their jobs, once they had one.'),
+    unix_user: z
+      .string()
+      .nullable()
+      .describe('The Unix user of their jobs; null before their first job.'),
     limits: userLimitsSchema,
     jobs: z.int(),
     running: z.int(),
@@ -65,8 +68,8 @@ const auditEntrySchema = z.strictObject({
   method: z.string(),
   path: z.string(),
   status: z.int(),
-  subject: z.string().nullable().describe('What was made or changed, such as "job 12".'),
-  times: z.int().describe('How often within a few minutes.'),
+  subject: z.string().nullable().describe('The thing made or changed, such as "job 12".'),
+  times: z.int().describe('Number of equal requests within a few minutes.'),
   last_at: timeSchema,
 });
 

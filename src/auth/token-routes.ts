@@ -26,7 +26,9 @@ const wholeNumber = z.union(
 );
 const createBody = z.strictObject({
   user: userSchema,
-  token: tokenSchema.optional().describe('Of your own choice; one is made where it is left out.'),
+  token: tokenSchema
+    .optional()
+    .describe('A token of your choice; without it, the service makes one.'),
   days: wholeNumber
     .default(30)
     .refine((n) => n >= 0 && n <= 36_500, 'expected 0 (never) to 36500')
@@ -97,7 +99,7 @@ export function tokenRoutes(api: Api, tokens: Tokens): void {
     },
   );
 
-  // For callers who have the token and not its number; never in a path, which is logged.
+  // For callers who have the token but not its number; paths are logged, so it stays out of them.
   endpoint(
     api,
     {
@@ -111,7 +113,8 @@ export function tokenRoutes(api: Api, tokens: Tokens): void {
     },
     ({ body, res }) => {
       const holder = tokens.holderOf(body.token);
-      if (holder === undefined) throw new AppError('not_found', 'token: it opens nothing');
+      if (holder === undefined)
+        throw new AppError('not_found', 'token: unknown, revoked or expired');
       if (holder.tokenId === null)
         throw new AppError(
           'conflict',

@@ -1,7 +1,7 @@
 import type { Database } from '../db/database.js';
 import type { Role } from './caller.js';
 
-/** A token as it is kept. Times are milliseconds since 1970. */
+/** A token as the database keeps it. Times are milliseconds since 1970. */
 export interface TokenRow {
   token_id: number;
   user: string;
@@ -10,7 +10,7 @@ export interface TokenRow {
   hash: Buffer;
   created_at: number;
   created_by: string;
-  /** Null: never. */
+  /** Null for a token that does not expire. */
   expires_at: number | null;
   revoked_at: number | null;
   last_used_at: number | null;
@@ -28,7 +28,7 @@ export function insertToken(db: Database, token: NewToken): number {
   return Number(lastInsertRowid);
 }
 
-/** All, oldest first. */
+/** Lists all tokens, oldest first. */
 export function listTokens(db: Database): TokenRow[] {
   return db.prepare<[], TokenRow>('SELECT * FROM tokens ORDER BY token_id').all();
 }
@@ -37,7 +37,7 @@ export function findToken(db: Database, id: number): TokenRow | undefined {
   return db.prepare<[number], TokenRow>('SELECT * FROM tokens WHERE token_id = ?').get(id);
 }
 
-/** Those that open something now. */
+/** Lists the tokens that are neither revoked nor expired. */
 export function validTokens(db: Database, now: number): TokenRow[] {
   return db
     .prepare<[number], TokenRow>(

@@ -2,18 +2,18 @@ import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypt
 import type { Logger } from 'pino';
 import type { Database } from '../db/database.js';
 import { AppError } from '../errors.js';
-import { BOX_OWNER, type Caller, type Role } from './caller.js';
+import { OWNER, type Caller, type Role } from './caller.js';
 import type { TokenView } from './replies.js';
 import * as store from './token-store.js';
 import { isoTime } from '../iso-time.js';
 
 const dayMs = 24 * 60 * 60 * 1000;
-/** When a token was last used is told to the minute: a write for every request would be dear. */
+/** Time of last use is accurate to the minute: a write for each request would cost too much. */
 const usedEveryMs = 60_000;
 
 export interface TokensParts {
   db: Database;
-  /** `JR_AUTH_TOKEN`, the owner's own. */
+  /** The owner's token (`JR_AUTH_TOKEN`). */
   authToken: string;
   log: Logger;
   now: () => number;
@@ -22,16 +22,17 @@ export interface TokensParts {
 export interface TokenWish {
   user: string;
   role: Role;
-  /** Of the caller's choice; else one is made. */
+  /** A token that the caller chose; without it, the service makes one. */
   token?: string | undefined;
-  /** Until it expires; 0 means never. */
+  /** Days until it expires; 0 means never. */
   days: number;
   createdBy: string;
 }
 
 /**
- * Who holds which token. Only a hash of each is kept, salted and fast: one made here has 192 bits, which no speed finds, and whoever
- * could read the hashes could read everything that they protect.
+ * Keeps the tokens and their users. The database holds a salted, fast hash of each token. A fast
+ * hash is enough: a generated token has 192 bits, which nobody can guess, and a reader of the
+ * hashes could also read all that the tokens protect.
  */
 export class Tokens {
   readonly #parts: TokensParts;
@@ -44,11 +45,14 @@ export class Tokens {
     this.#ownDigest = digestOf(parts.authToken);
   }
 
-  /** @returns the token itself, which is never seen again. @throws AppError conflict when it opens something already. */
+  /**
+   * Creates a token and returns it; it is never shown again. @throws AppError conflict when the
+   * token exists already
+   */
   create(wish: TokenWish): { token: string; view: TokenView } {
     const { db, now } = this.#parts;
     const token = wish.token ?? `jr_${randomBytes(24).toString('base64url')}`;
-    // Two users behind one token could not be told apart.
+    // Two users with the same token could not be told apart.
     if (this.holderOf(token) !== undefined)
       throw new AppError('conflict', 'token: this one is in use already; choose another');
     const salt = randomBytes(16);
@@ -69,7 +73,7 @@ export class Tokens {
     return store.listTokens(this.#parts.db).map((row) => this.#view(row));
   }
 
-  /** @throws AppError not_found */
+  /** Finds a token by its number. @throws AppError not_found */
   get(id: number): TokenView {
     const row = store.findToken(this.#parts.db, id);
     if (row === undefined)
@@ -77,7 +81,10 @@ export class Tokens {
     return this.#view(row);
   }
 
-  /** Bites at the next request, and ends a log that is followed. @throws AppError not_found, conflict when it was revoked before. */
+  /**
+   * Revokes a token from the next request on; also ends logs that are being followed. @throws
+   * AppError not_found, or conflict when it was revoked before
+   */
   revoke(id: number): TokenView {
     if (this.get(id).revoked_at !== null)
       throw new AppError('conflict', `token ${id}: was revoked already`);
@@ -85,13 +92,17 @@ export class Tokens {
     return this.get(id);
   }
 
-  /** Whose token that is; undefined when it opens nothing. Takes as long for every wrong one. */
+  /**
+   * Returns the user of a token, or undefined for a wrong one. Takes equally long for each wrong
+   * one.
+   */
   holderOf(token: string): Caller | undefined {
     const { db, now } = this.#parts;
     const at = now();
-    // Digests have one length, which timingSafeEqual needs, and tell nothing of the token's own.
+    // Digests have one length, as timingSafeEqual requires, and reveal nothing of the token's
+    // length.
     let found: Caller | undefined = timingSafeEqual(digestOf(token), this.#ownDigest)
-      ? { user: BOX_OWNER, role: 'admin', tokenId: null }
+      ? { user: OWNER, role: 'admin', tokenId: null }
       : undefined;
     for (const row of store.validTokens(db, at)) {
       if (!timingSafeEqual(hashOf(token, row.salt), row.hash)) continue;
@@ -101,7 +112,7 @@ export class Tokens {
     return found;
   }
 
-  /** Whether the caller's token is neither revoked nor expired by now. */
+  /** Tells whether the caller's token is neither revoked nor expired by now. */
   stillHolds({ tokenId }: Caller): boolean {
     if (tokenId === null) return true;
     const row = store.findToken(this.#parts.db, tokenId);
@@ -118,8 +129,8 @@ export class Tokens {
     try {
       store.markUsed(this.#parts.db, id, at);
     } catch (error) {
-      // A full disk is no reason to lock out those who could make room on it.
-      this.#parts.log.warn({ err: error, token_id: id }, 'the use of a token is not written down');
+      // A full disk must not lock out those who could make room on it.
+      this.#parts.log.warn({ err: error, token_id: id }, 'the time of a token’s use was not saved');
     }
   }
 

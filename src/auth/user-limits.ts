@@ -1,6 +1,6 @@
 import type { Database } from '../db/database.js';
 import { AppError } from '../errors.js';
-import { BOX_OWNER, isOfTheBox } from './caller.js';
+import { OWNER, isOwnerOrIngest } from './caller.js';
 import type { UserLimits, UserView } from './replies.js';
 
 export type { UserLimits } from './replies.js';
@@ -11,15 +11,17 @@ const names = ['max_jobs', 'max_running', 'max_gpus', 'max_stored_bytes'] as con
 
 export interface LimitsParts {
   db: Database;
-  /** What holds for whoever has no limits of their own. */
+  /** Limits of users who have none of their own. */
   everybody: UserLimits;
-  /** Whether Slurm's accounts are ours, which alone can limit what runs. */
+  /** Whether this service manages Slurm's accounts; only then can it limit running jobs. */
   canLimitRunning: boolean;
-  /** The Unix user that their jobs run as; null where they have had none yet, and on an external cluster. */
+  /** The Unix user of their jobs; null before their first job, and on an external cluster. */
   unixUserOf: (user: string) => string | null;
 }
 
-/** How much each user may have, and has. The box's owner has no limits, nor have its ways in. */
+/**
+ * Keeps the limits of each user and counts what they use. The owner and ingest sources have none.
+ */
 export class Limits {
   readonly #parts: LimitsParts;
 
@@ -28,22 +30,24 @@ export class Limits {
   }
 
   of(user: string): UserLimits {
-    if (isOfTheBox(user)) return { max_jobs: 0, max_running: 0, max_gpus: 0, max_stored_bytes: 0 };
+    if (isOwnerOrIngest(user))
+      return { max_jobs: 0, max_running: 0, max_gpus: 0, max_stored_bytes: 0 };
     const own = this.#own(user);
     const limits = { ...this.#parts.everybody };
     for (const name of names) limits[name] = own?.[name] ?? limits[name];
     return limits;
   }
 
-  /** @param change null: as everybody's again; undefined: as before. */
+  /**
+   * Changes a user's limits. @param change null resets a limit to everybody's; undefined keeps it
+   */
   set(user: string, change: LimitsChange): UserLimits {
-    if (user === BOX_OWNER)
-      throw new AppError('conflict', `${BOX_OWNER}: the owner of this box has no limits`);
+    if (user === OWNER) throw new AppError('conflict', `${OWNER}: the owner has no limits`);
     for (const name of ['max_running', 'max_gpus'] as const)
       if (change[name] && !this.#parts.canLimitRunning)
         throw new AppError(
           'not_supported',
-          `${name}: what runs is limited by the external cluster’s own associations (sacctmgr); leave it out`,
+          `${name}: the external cluster’s associations (sacctmgr) limit running jobs; leave this out`,
           { details: { field: name } },
         );
     const own = this.#own(user);
@@ -62,7 +66,7 @@ export class Limits {
     return this.of(user);
   }
 
-  /** Everybody who has a token, a job or limits of their own, with what they may have and have. */
+  /** Lists all users who have a token, a job or limits of their own. */
   list(): UserView[] {
     const rows = this.#parts.db
       .prepare<[], { user: string }>(
@@ -83,24 +87,24 @@ export class Limits {
     };
   }
 
-  /** @throws AppError limit_reached when the user has as many jobs as they may. */
+  /** @throws AppError limit_reached when the user has as many jobs as allowed */
   demandRoomForJob(user: string): void {
     const { max_jobs: limit } = this.of(user);
     if (limit > 0 && this.#jobs(user).jobs >= limit)
       throw new AppError(
         'limit_reached',
-        `you have ${limit} jobs queued or running, which is the most allowed: wait for one or cancel one`,
+        `you have ${limit} jobs queued or running, the most allowed: wait for one or cancel one`,
         { details: { limit: 'max_jobs', most: limit } },
       );
   }
 
-  /** Bytes that the user may store beside what they have; Infinity where there is no limit. */
+  /** Bytes that the user may still store; Infinity without a limit. */
   roomFor(user: string): number {
     const { max_stored_bytes: limit } = this.of(user);
     return limit === 0 ? Infinity : Math.max(0, limit - this.#storedBytes(user));
   }
 
-  /** @throws AppError quota_exceeded when the user would have more stored than they may. */
+  /** @throws AppError quota_exceeded when these bytes would exceed the user's limit */
   demandRoomFor(user: string, bytes: number): void {
     const { max_stored_bytes: limit } = this.of(user);
     if (limit === 0) return;

@@ -18,8 +18,8 @@ const limitsBody = z.strictObject({
 const userParams = z.object({ user: userSchema });
 
 /**
- * Mounts `/users`: what each may have, and has.
- * @param changed tells of a user's new limits. @throws AppError
+ * Mounts `/users`: the limits of each user, and what they use.
+ * @param changed called after a user's limits changed
  */
 export function userRoutes(
   api: Api,

@@ -4,7 +4,7 @@ import { mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/prom
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { errnoOf } from '../errors.js';
-import { BOX_OWNER } from '../auth/caller.js';
+import { OWNER } from '../auth/caller.js';
 import { sha256Schema, type Sha256 } from './digest.js';
 import type { Dataset } from './store.js';
 
@@ -20,7 +20,7 @@ export interface DatasetPaths {
 const metaSchema = z.strictObject({
   sha256: sha256Schema,
   // Folders of versions without users have no owner.
-  owner: z.string().default(BOX_OWNER),
+  owner: z.string().default(OWNER),
   name: z.string(),
   format: z.string(),
   size: z.number(),

@@ -7,35 +7,36 @@ import type { RequestBody } from './request-body.js';
 export type Method = 'get' | 'post' | 'put' | 'delete';
 
 /**
- * Who may call. `public`: anyone. `reader`: any valid token. `user`: any but a reader's. `admin`: an admin's.
- * `worker`: that of a worker node. `form`: the handler itself asks, since the token may stand in the form.
+ * Callers that an endpoint admits. `public`: anyone. `reader`: any valid token. `user`: any token
+ * but a reader's. `admin`: an admin's token. `worker`: a worker node's token. `form`: the handler
+ * checks, since the token may be a form field.
  */
 export type Role = 'public' | 'reader' | 'user' | 'admin' | 'worker' | 'form';
 
-/** Lets a request through, or throws. @throws AppError unauthorized, forbidden, too_many_attempts */
+/** Lets a request through or throws. @throws AppError unauthorized, forbidden, too_many_attempts */
 export type Guard = (req: Request, res: Response) => void | Promise<void>;
 
-/** An endpoint as it is described; see `endpoint` for its handler. */
+/** The description of an endpoint; see `endpoint` for its handler. */
 export interface Endpoint {
   method: Method;
-  /** With each parameter in braces: `/jobs/{id}`. */
+  /** Each parameter stands in braces: `/jobs/{id}`. */
   path: string;
   role: Role;
   /** One line, for the list of calls. */
   summary: string;
   params?: z.ZodType;
-  /** Without one, a query is an error. */
+  /** Without a schema, a query is an error. */
   query?: z.ZodType;
   headers?: z.ZodObject;
   body?: RequestBody<unknown>;
   reply: Reply<never>;
-  /** Reasons to fail beyond those that follow from the role and the schemas. */
+  /** Errors beyond those that follow from the role and the schemas. */
   errors: readonly ErrorCode[];
   /** Repeats an error's message as `detail`, where callers of FastAPI look for it. */
   withDetail?: boolean;
 }
 
-/** The endpoints of a service, and who guards them. */
+/** The endpoints of a service and the guards of their roles. */
 export class Api {
   readonly router = Router();
   readonly endpoints: Endpoint[] = [];

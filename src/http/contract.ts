@@ -4,10 +4,13 @@ import type { ErrorCode } from '../errors.js';
 import { nodeEnv } from '../node-env.js';
 import type { Endpoint, Role } from './api.js';
 
-/** Whether replies are held against what their endpoint says of them. In production that costs nothing. */
+/**
+ * Whether replies are checked against their endpoint's schema: in tests only, so production pays
+ * nothing.
+ */
 export const checksReplies = nodeEnv === 'test';
 
-/** @throws Error when an answer is not what its endpoint promises. */
+/** Checks a reply against its endpoint. @throws Error when it does not fit */
 export function checkReply(spec: Endpoint, res: Response, answer: unknown): void {
   const { statuses, content } = spec.reply;
   const name = `${spec.method.toUpperCase()} ${spec.path}`;
@@ -19,12 +22,12 @@ export function checkReply(spec: Endpoint, res: Response, answer: unknown): void
     throw new Error(`${name}: the reply breaks its schema: ${z.prettifyError(parsed.error)}`);
 }
 
-/** Remembers which errors the endpoint says it may answer with. */
+/** Records the errors that the endpoint declares. */
 export function declareErrors(res: Response, spec: Endpoint): void {
   res.locals['declaredErrors'] = errorsOf(spec);
 }
 
-/** Whether an error is one that its endpoint declares; those outside any endpoint are. */
+/** Tells whether the endpoint declares this error. Outside any endpoint, every error is allowed. */
 export function isDeclared(res: Response, code: ErrorCode): boolean {
   const declared = res.locals['declaredErrors'] as readonly ErrorCode[] | undefined;
   return declared === undefined || declared.includes(code);
@@ -39,7 +42,7 @@ const ofRole: Record<Role, readonly ErrorCode[]> = {
   form: ['unauthorized', 'forbidden', 'too_many_attempts'],
 };
 
-/** Every reason for which the endpoint may fail, but for our own faults. */
+/** Lists the errors that the endpoint may answer with, except internal ones. */
 export function errorsOf(spec: Endpoint): ErrorCode[] {
   return [
     ...new Set<ErrorCode>([

@@ -1,9 +1,9 @@
 import type { Request, Response } from 'express';
 
-/** What a caller who is still sending gets to finish in, before the connection is cut. */
+/** Time for a caller that still sends; then the connection is cut. */
 const LINGER_MS = 10_000;
 
-/** Whether the caller may still be sending. */
+/** Tells whether the caller may still be sending. */
 export function hasUnreadBody(req: Request): boolean {
   const announced =
     req.get('transfer-encoding') !== undefined || Number(req.get('content-length') ?? 0) > 0;
@@ -11,9 +11,9 @@ export function hasUnreadBody(req: Request): boolean {
 }
 
 /**
- * Answers a request whose body is not wanted any more, and ends the connection. Closing a socket with unread bytes in it
- * would reset it and take the reply back (RFC 9112, section 9.6), so the reply goes out first, and what still comes is
- * thrown away until the caller stops, or for ten seconds.
+ * Answers a request whose body is no longer wanted, and ends the connection. Closing a socket that
+ * holds unread bytes would reset it and discard the reply (RFC 9112, section 9.6). So the reply
+ * goes out first; bytes that still arrive are dropped until the caller stops, or for ten seconds.
  */
 export function replyBeforeBodyEnds(req: Request, res: Response, body: unknown): void {
   const text = JSON.stringify(body);

@@ -30,8 +30,8 @@ export interface Call<P, Q, H, B> {
 const nothing = z.strictObject({});
 
 /**
- * Mounts an endpoint: checks who calls and what they send, and sends what the handler returns.
- * @throws Error when nobody guards its role
+ * Mounts an endpoint: checks the caller and the request, and sends the result of the handler.
+ * @throws Error when the role has no guard
  */
 export function endpoint<P = Nothing, Q = Nothing, H = Nothing, B = undefined, R = void>(
   api: Api,
@@ -40,7 +40,7 @@ export function endpoint<P = Nothing, Q = Nothing, H = Nothing, B = undefined, R
 ): void {
   const { method, path, role, params = nothing, query = nothing, headers, body, reply } = spec;
   const guard = api.guards[role];
-  if (guard === undefined) throw new Error(`${method} ${path}: nobody guards the role ${role}`);
+  if (guard === undefined) throw new Error(`${method} ${path}: no guard for the role ${role}`);
 
   const begin: RequestHandler = async (req, res, next) => {
     if (spec.withDetail) withDetail(res);

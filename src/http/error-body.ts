@@ -6,9 +6,9 @@ const codes = [...(Object.keys(statusOf) as ErrorCode[]), 'internal'] as const;
 
 const error = z.strictObject({
   code: z.enum(codes),
-  /** For people: tells what to do. */
+  /** For people: says how to correct the call. */
   message: z.string(),
-  /** For programs: the field, the limit, the digest. */
+  /** For programs: such as the field, the limit or the digest. */
   details: z.record(z.string(), z.unknown()).optional(),
 });
 
@@ -16,7 +16,7 @@ const error = z.strictObject({
 export const errorBody = z.strictObject({ error }).meta({ id: 'Error' });
 export type ErrorBody = z.infer<typeof errorBody>;
 
-/** The same with the message as `detail` too, where callers of FastAPI look for it. */
+/** The same, with the message as `detail` too, where callers of FastAPI look for it. */
 export const errorBodyWithDetail = z
   .strictObject({ error, detail: z.string() })
   .meta({ id: 'ErrorWithDetail' });

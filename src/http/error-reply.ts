@@ -6,7 +6,7 @@ import type { ErrorBody } from './error-body.js';
 import { hasUnreadBody, replyBeforeBodyEnds } from './early-reply.js';
 import { statusOf } from './error-status.js';
 
-/** Errors that Express, body-parser and multer throw about the request itself. */
+/** Translates errors that Express, body-parser and multer throw about the request itself. */
 function fromLibrary(error: unknown): AppError | undefined {
   if (error instanceof MulterError) {
     if (error.code === 'LIMIT_FILE_SIZE' || error.code === 'LIMIT_FIELD_VALUE')
@@ -14,7 +14,7 @@ function fromLibrary(error: unknown): AppError | undefined {
     if (error.code === 'LIMIT_UNEXPECTED_FILE')
       return new AppError(
         'bad_request',
-        `${error.field ?? 'file'}: no such file field, or one too many`,
+        `${error.field ?? 'file'}: unknown file field, or too many files`,
       );
     return new AppError('bad_request', `the form cannot be read: ${error.message}`);
   }
@@ -36,7 +36,7 @@ function fromLibrary(error: unknown): AppError | undefined {
   return undefined;
 }
 
-/** An error also gets its message as `detail`, where FastAPI's callers look for it. */
+/** Repeats an error's message as `detail`, where callers of FastAPI look for it. */
 export function withDetail(res: Response): void {
   res.locals['withDetail'] = true;
 }
@@ -48,7 +48,7 @@ export function errorReply(): ErrorRequestHandler {
     if (known === undefined) req.log.error({ err: error }, 'request failed');
     else if (known.cause !== undefined) req.log.warn({ err: known.cause }, known.message);
     if (res.headersSent) {
-      // Half a reply cannot be turned into an error: break it off, so that nobody takes it for whole.
+      // Part of the reply has been sent. Break it off, so that nobody takes it for the whole.
       res.destroy();
       return;
     }

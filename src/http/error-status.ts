@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../errors.js';
 
-/** The one place where a reason becomes an HTTP status. */
+/** The HTTP status of each reason; no other file decides it. */
 export const statusOf: Record<ErrorCode, number> = {
   bad_request: 400,
   unauthorized: 401,

@@ -2,16 +2,19 @@ import { z } from 'zod';
 
 export type JsonSchema = Record<string, unknown>;
 
-/** Collects the JSON Schemas of an OpenAPI document; those with an `id` in their `meta` stand once, by that name. */
+/**
+ * Collects the JSON Schemas of an OpenAPI document; a schema with an `id` in its `meta` is listed
+ * once, by that name.
+ */
 export class SchemaCollection {
   readonly components: Record<string, JsonSchema> = {};
 
-  /** The schema of what comes in: text fields as text, defaults optional. */
+  /** Returns the schema of input: text fields as text, defaults optional. */
   input(schema: z.ZodType): JsonSchema {
     return this.#convert(schema, 'input');
   }
 
-  /** The schema of what goes out. */
+  /** Returns the schema of output. */
   output(schema: z.ZodType): JsonSchema {
     return this.#convert(schema, 'output');
   }
@@ -19,7 +22,7 @@ export class SchemaCollection {
   #convert(schema: z.ZodType, io: 'input' | 'output'): JsonSchema {
     const converted = z.toJSONSchema(schema, {
       io,
-      // Functions check some fields; their JSON Schema says what it can.
+      // Functions check some fields; their JSON Schema is as exact as it can be.
       unrepresentable: 'any',
       override: ({ zodSchema, jsonSchema }) => {
         if (io === 'input') addDefault(zodSchema, jsonSchema);
@@ -34,7 +37,7 @@ export class SchemaCollection {
   }
 }
 
-/** Puts back a default that zod leaves out, since it is that of the value read and not of the text. */
+/** Restores a default that zod omits because it belongs to the parsed value, not to the text. */
 function addDefault(schema: z.core.$ZodType, json: z.core.JSONSchema.BaseSchema): void {
   const { def } = schema._zod;
   if (def.type !== 'default' || json.default !== undefined) return;

@@ -20,7 +20,7 @@ export interface OpenApiDocument {
   paths: Record<string, Record<string, object>>;
 }
 
-/** The OpenAPI 3.1 document of these endpoints. */
+/** Makes the OpenAPI 3.1 document of these endpoints. */
 export function describeApi(
   endpoints: readonly Endpoint[],
   info: { title: string; version: string; description: string },
@@ -98,7 +98,7 @@ function successes({ reply }: Endpoint, schemas: SchemaCollection): object {
   }));
 }
 
-/** One response for each status, which names its codes; `default` is for our own faults. */
+/** Makes one response for each status, with its codes; `default` is for internal errors. */
 function failures(spec: Endpoint, schemas: SchemaCollection): object {
   const schema = schemas.output(spec.withDetail ? errorBodyWithDetail : errorBody);
   const content = { 'application/json': { schema } };

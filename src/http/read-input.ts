@@ -3,18 +3,18 @@ import type { z } from 'zod';
 import { AppError } from '../errors.js';
 import { fieldsOf, problemsOf } from '../schema-problems.js';
 
-/** Where the fields of a request stand, as an error about an unknown one calls it. */
+/** Kind of a request's fields, as error messages call it. */
 export type InputKind = 'field' | 'query field' | 'path' | 'header';
 
 /**
- * Checks the request's body. Fields come from JSON or from a form; an unknown field is an error.
- * @throws AppError bad_request naming each field.
+ * Checks the request's body, which comes as JSON or as a form. Unknown fields are errors.
+ * @throws AppError bad_request that names each wrong field
  */
 export function readBody<S extends z.ZodType>(schema: S, req: Request): z.output<S> {
   return readInput(schema, req.body ?? {}, 'field');
 }
 
-/** @throws AppError bad_request naming each field. */
+/** Checks a part of the request. @throws AppError bad_request that names each wrong field */
 export function readInput<S extends z.ZodType>(
   schema: S,
   value: unknown,

@@ -2,20 +2,20 @@ import type { Response } from 'express';
 import type { z } from 'zod';
 import { sendGreppableJson } from './greppable-json.js';
 
-/** A reply: how it is sent, and how it is described. */
+/** A reply: how to send it, and how to describe it. */
 export interface Reply<T> {
-  /** The statuses of success, and what each means. */
+  /** Statuses of success, each with its meaning. */
   statuses: Readonly<Record<number, string>>;
   /** Undefined for a reply without a body. */
   content: { type: string; schema?: z.ZodType } | undefined;
-  /** Headers that matter to callers, and what each holds. */
+  /** Headers that matter to callers, each with its meaning. */
   headers: Readonly<Record<string, string>>;
   send: (res: Response, body: T) => void;
 }
 
 type Statuses = Readonly<Record<number, string>>;
 
-/** A handler sets any status but 200 itself. */
+/** Sends JSON with status 200, or with the status that the handler sets. */
 export function json<S extends z.ZodType>(
   schema: S,
   statuses: Statuses = { 200: 'Done.' },
@@ -29,7 +29,7 @@ export function json<S extends z.ZodType>(
   };
 }
 
-/** JSON with a space after each colon, see {@link sendGreppableJson}. */
+/** Sends JSON with a space after each colon, see {@link sendGreppableJson}. */
 export function greppableJson<S extends z.ZodType>(
   schema: S,
   statuses?: Statuses,
@@ -38,7 +38,7 @@ export function greppableJson<S extends z.ZodType>(
   return { ...json(schema, statuses, headers), send: sendGreppableJson };
 }
 
-/** 204. */
+/** Sends status 204. */
 export function noContent(meaning: string): Reply<void> {
   return {
     statuses: { 204: meaning },
@@ -48,7 +48,7 @@ export function noContent(meaning: string): Reply<void> {
   };
 }
 
-/** Text or bytes that the handler itself sends. */
+/** Leaves sending text or bytes to the handler. */
 export function streamedReply(
   type: string,
   statuses: Statuses,

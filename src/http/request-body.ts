@@ -4,11 +4,11 @@ import { z } from 'zod';
 import { AppError } from '../errors.js';
 import { readBody } from './read-input.js';
 
-/** A request's body: how it is read, and how it is described. */
+/** A request's body: how to read it, and how to describe it. */
 export interface RequestBody<T> {
   parsers: readonly RequestHandler[];
   read: (req: Request) => T;
-  /** By content type. */
+  /** Schemas by content type. */
   content: Readonly<Record<string, z.ZodType>>;
   required: boolean;
 }
@@ -16,11 +16,11 @@ export interface RequestBody<T> {
 const defaultBytes = 64 * 1024;
 
 interface FieldsOptions {
-  /** Of the whole body, and of each field of a form. */
+  /** Limit for the whole body, and for each field of a form. */
   maxBytes?: number;
-  /** Parts of a form that are files, which the handler takes from the request itself. */
+  /** File parts of a form, which the handler reads from the request itself. */
   files?: z.ZodRawShape;
-  /** Reads a form in multipart/form-data; needed where it has files. */
+  /** Reads multipart/form-data; required for a form with files. */
   form?: RequestHandler;
 }
 
@@ -46,7 +46,7 @@ export function fields<S extends z.ZodObject>(
   };
 }
 
-/** Takes JSON alone. */
+/** Takes JSON only. */
 export function jsonBody<S extends z.ZodType>(schema: S): RequestBody<z.output<S>> {
   return {
     parsers: [express.json({ limit: defaultBytes })],
@@ -56,7 +56,7 @@ export function jsonBody<S extends z.ZodType>(schema: S): RequestBody<z.output<S
   };
 }
 
-/** Takes bytes, whole and in memory. */
+/** Takes bytes, which are kept in memory as a whole. */
 export function bytes(maxBytes: number): RequestBody<Buffer> {
   return {
     parsers: [express.raw({ type: 'application/octet-stream', limit: maxBytes })],

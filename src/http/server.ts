@@ -3,8 +3,9 @@ import { createServer, type Server } from 'node:http';
 import type { Express } from 'express';
 
 /**
- * Listens with limits that let a slow but steady upload go on for hours and still end a caller who sends nothing.
- * Node's own `requestTimeout` of 300 s would cut the former (nodejs.org/api/http.html#serverrequesttimeout).
+ * Listens with limits that let a slow, steady upload run for hours, yet end a caller that sends
+ * nothing. Node's default `requestTimeout` of 300 s would cut such uploads
+ * (nodejs.org/api/http.html#serverrequesttimeout).
  */
 export async function listen(app: Express, host: string, port: number): Promise<Server> {
   const server = createServer({ headersTimeout: 20_000, requestTimeout: 0 }, app);
@@ -15,7 +16,7 @@ export async function listen(app: Express, host: string, port: number): Promise<
   return server;
 }
 
-/** Takes no new request, lets the running ones end within `graceMs`, then cuts them off. */
+/** Takes no new requests, gives running ones `graceMs` to end, then cuts them off. */
 export async function closeServer(server: Server, graceMs: number): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();

@@ -1,4 +1,4 @@
 import { z } from 'zod';
 
-/** A time as replies show it. */
+/** A time, as replies show it. */
 export const timeSchema = z.iso.datetime();

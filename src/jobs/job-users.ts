@@ -1,4 +1,4 @@
-import { BOX_OWNER } from '../auth/caller.js';
+import { OWNER } from '../auth/caller.js';
 import type { Database } from '../db/database.js';
 import { AppError } from '../errors.js';
 import {
@@ -29,14 +29,14 @@ export class JobUsers {
 
   /** Assigns one at the user's first job. @throws AppError unprocessable when all are taken */
   of(user: string): UnixUser {
-    if (user === BOX_OWNER) return this.named(OWNER_UNIX_USER);
+    if (user === OWNER) return this.named(OWNER_UNIX_USER);
     const number = this.#numberOf(user) ?? this.#give(user);
     return this.named(unixUserName(number));
   }
 
   /** Returns null before the user's first job. */
   nameOf(user: string): string | null {
-    if (user === BOX_OWNER) return OWNER_UNIX_USER;
+    if (user === OWNER) return OWNER_UNIX_USER;
     const number = this.#numberOf(user);
     return number === undefined ? null : unixUserName(number);
   }

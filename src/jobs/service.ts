@@ -1,4 +1,4 @@
-import { BOX_OWNER } from '../auth/caller.js';
+import { OWNER } from '../auth/caller.js';
 import type { Database } from '../db/database.js';
 import { AppError } from '../errors.js';
 import type { TemplateLibrary } from './templates/library.js';
@@ -195,5 +195,5 @@ export class JobService {
 
 /** Keeps users' keys apart: two may choose the same. A user's key holds no control character. */
 function ownKey({ user, idempotencyKey: key }: SubmitOptions): string | undefined {
-  return key === undefined || user === BOX_OWNER ? key : `${user}\x1f${key}`;
+  return key === undefined || user === OWNER ? key : `${user}\x1f${key}`;
 }

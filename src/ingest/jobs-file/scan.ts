@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { BOX_OWNER } from '../../auth/caller.js';
+import { OWNER } from '../../auth/caller.js';
 import { open, type FileHandle } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import { AppError, errnoOf } from '../../errors.js';
@@ -175,7 +175,7 @@ async function submit(fresh: FreshLine, parts: ScanParts, result: ScanResult): P
     const idempotencyKey = processed.begin(id);
     begun = true;
     const submitted = await parts.jobs.submit(fields, {
-      user: BOX_OWNER,
+      user: OWNER,
       contentHash,
       idempotencyKey,
     });
