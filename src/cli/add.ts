@@ -20,7 +20,7 @@ export interface AddOptions {
   outputFile?: string;
 }
 
-/** Checks a job as the service will, and appends its line to the jobs file. */
+/** Checks a job as the service does, and appends its line to the jobs file. */
 export async function addJob(script: string, options: AddOptions, jobsFile: string): Promise<void> {
   const path = resolve(options.outputFile ?? jobsFile);
   let line: string;
@@ -49,9 +49,9 @@ export async function addJob(script: string, options: AddOptions, jobsFile: stri
 }
 
 /**
- * Appends one line, and the line end that a half-written last line lacks. Holds the file's flock(2) lock meanwhile, and
- * writes in one append, so that neither another `add` nor an `echo >>` comes in between.
- * @throws CliError when it cannot be written.
+ * Appends one line, after ending a half-written last line. Holds the file's flock(2) lock and
+ * writes in one append, so that no other `add` or `echo >>` can write in between.
+ * @throws CliError when the file cannot be written
  */
 export async function appendLine(path: string, line: string): Promise<void> {
   for (;;) {
@@ -59,7 +59,8 @@ export async function appendLine(path: string, line: string): Promise<void> {
     try {
       await lock(file, path);
       const { ino, dev, size } = await file.stat();
-      // An editor may have put a new file in its place meanwhile; what is appended to the old one is lost.
+      // An editor may have replaced the file meanwhile; a line appended to the old one would be
+      // lost.
       const there = await stat(path).catch(noneIfGone);
       if (there?.ino !== ino || there.dev !== dev) continue;
       const last = Buffer.alloc(1);
@@ -68,7 +69,7 @@ export async function appendLine(path: string, line: string): Promise<void> {
       const bytes = Buffer.from(`${start}${line}\n`);
       const { bytesWritten } = await file.write(bytes);
       if (bytesWritten < bytes.length)
-        throw new CliError(`${path}: only a part of the line could be written: is the disk full?`);
+        throw new CliError(`${path}: only part of the line could be written; the disk may be full`);
       await file.datasync();
       return;
     } catch (error) {
@@ -97,10 +98,13 @@ async function openForAppend(path: string): Promise<FileHandle> {
   }
   if ((await file.stat()).isFile()) return file;
   await file.close();
-  throw new CliError(`${path}: is no regular file`);
+  throw new CliError(`${path}: not a regular file`);
 }
 
-/** Node has no flock(2). The command locks what our descriptor stands for, and the lock stays until that is closed. */
+/**
+ * Locks the file through flock(1), since Node has no flock(2). The command locks the open file of
+ * our descriptor; closing that releases the lock.
+ */
 async function lock(file: FileHandle, path: string): Promise<void> {
   const child = spawn('flock', ['--exclusive', '--timeout', String(lockSeconds), '3'], {
     stdio: ['ignore', 'ignore', 'inherit', file.fd],
@@ -116,7 +120,7 @@ function noneIfGone(error: unknown): undefined {
   if (errnoOf(error) !== 'ENOENT') throw error;
 }
 
-/** The script, or the folder above it, that only its owner can read. */
+/** Returns the script, or the folder above it, that only its owner can read. */
 function closedToOthers(path: string): string | undefined {
   if ((statSync(path).mode & 0o004) === 0) return path;
   for (let folder = dirname(path); folder !== '/'; folder = dirname(folder))

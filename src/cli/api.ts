@@ -4,12 +4,15 @@ import { errnoOf } from '../errors.js';
 import { CliError } from './cli-error.js';
 import { plain } from './terminal.js';
 
-/** The API may wait for Slurm, whose clients give up after half of this. */
+/** Twice the time limit that the API's Slurm clients have. */
 const timeoutMs = 30_000;
 
 const errorReply = z.object({ error: z.object({ message: z.string() }) });
 
-/** The API over HTTP. The token goes into the header alone, and follows no redirection. */
+/**
+ * Calls the API over HTTP. The token is sent only in the header, and never to the target of a
+ * redirect.
+ */
 export class Api {
   readonly #config: Pick<ClientConfig, 'url' | 'token'>;
 
@@ -33,22 +36,22 @@ export class Api {
     return this.#read(await this.#call('DELETE', path), schema);
   }
 
-  /** A piece of a log, and where the next one starts. */
+  /** Reads a piece of a log and the offset of the next one. */
   async log(path: string): Promise<{ bytes: Buffer; next: number }> {
     const { body, headers } = await this.#call('GET', path);
     return { bytes: body, next: Number(headers.get('x-next-offset')) };
   }
 
-  /** Checks a reply. Fields that this version does not know pass through, to `--json`. */
+  /** Checks a reply. Fields unknown to this version pass through, for `--json`. */
   #read<S extends z.ZodType>(reply: { body: Buffer }, schema: S): z.infer<S> {
     const value = parseJson(reply.body);
     const { issues = [] } = schema.safeParse(value).error ?? {};
     const problems = issues.filter(({ code }) => code !== 'unrecognized_keys');
     if (problems.length > 0)
       throw new CliError(
-        `${this.#config.url} answers, but not as this version's JobRunner does: ${z.prettifyError({ issues: problems }).replace(/\s+/g, ' ')}`,
+        `${this.#config.url} answers, but not as this version of JobRunner does: ${z.prettifyError({ issues: problems }).replace(/\s+/g, ' ')}`,
       );
-    // Schemas of replies check and change nothing.
+    // Schemas of replies check values and change none.
     return value as z.infer<S>;
   }
 
@@ -76,7 +79,7 @@ export class Api {
       if (response.ok) return { body: bytes, headers: response.headers };
       if (response.status === 401)
         throw new CliError(
-          `the API at ${url} refuses the token: JR_AUTH_TOKEN must be its own or a user's, not expired or revoked`,
+          `the API at ${url} rejects the token: set JR_AUTH_TOKEN to the service's token or to a user's valid one`,
         );
       const told = errorReply.safeParse(parseJson(bytes));
       throw new CliError(
@@ -89,7 +92,7 @@ export class Api {
         : (errnoOf((error as Error).cause) ??
           ((error as Error).cause as Error | undefined)?.message);
       throw new CliError(
-        `the API at ${url} cannot be reached (${plain(why ?? String(error))}); JR_URL or --url names another`,
+        `the API at ${url} cannot be reached (${plain(why ?? String(error))}); choose another with JR_URL or --url`,
         { cause: error },
       );
     } finally {
@@ -102,7 +105,7 @@ function parseJson(bytes: Buffer): unknown {
   try {
     return JSON.parse(bytes.toString('utf8'));
   } catch (error) {
-    // What is no JSON fits no schema.
+    // A reply that is no JSON fits no schema.
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }

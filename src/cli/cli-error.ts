@@ -1,4 +1,4 @@
-/** A failure for the person at the terminal: one line, exit code 1. */
+/** A failure that is shown as one line and ends with exit code 1. */
 export class CliError extends Error {
   override readonly name = 'CliError';
 }

@@ -9,7 +9,7 @@ import { addUserCommands } from './user-commands.js';
 const gpuIndex = wholeNumber('the index of a GPU, such as 0', 1023);
 const jobId = wholeNumber('the number of a job', Number.MAX_SAFE_INTEGER);
 
-/** The commands that talk to a running service, and `add`, which writes into its jobs file. */
+/** Adds the commands that call a running service, and `add`, which writes to its jobs file. */
 export function addClientCommands(program: Command): void {
   program
     .command('status')
@@ -31,14 +31,14 @@ export function addClientCommands(program: Command): void {
       const { listGpus } = await import('./gpus.js');
       await listGpus(await openApi(options), options);
     });
-  // Both as `gpu pause 0` and, shorter, as `pause 0`.
+  // Offer both `gpu pause 0` and the shorter `pause 0`.
   for (const parent of [gpu, program]) {
     parent
       .command('pause')
-      .description('start nothing more on a GPU; what runs there goes on')
+      .description('start no more jobs on a GPU; running jobs continue')
       .argument('<gpu>', 'its index, from 0', gpuIndex)
-      .option('--reason <text>', 'why, for those who look at it')
-      .option('--node <name>', 'of that worker, such as worker1')
+      .option('--reason <text>', 'reason, shown to other users')
+      .option('--node <name>', 'worker that has the GPU, such as worker1')
       .addOption(url())
       .action(async (index: number, options: Common & { reason?: string; node?: string }) => {
         const { pauseGpu } = await import('./gpus.js');
@@ -48,7 +48,7 @@ export function addClientCommands(program: Command): void {
       .command('resume')
       .description('let jobs start on a paused GPU again')
       .argument('<gpu>', 'its index, from 0', gpuIndex)
-      .option('--node <name>', 'of that worker, such as worker1')
+      .option('--node <name>', 'worker that has the GPU, such as worker1')
       .addOption(url())
       .action(async (index: number, options: Common & { node?: string }) => {
         const { resumeGpu } = await import('./gpus.js');
@@ -58,12 +58,12 @@ export function addClientCommands(program: Command): void {
 
   program
     .command('add')
-    .description('append a job to the jobs file, which makes it a job within its interval')
+    .description('append a job to the jobs file, from which the service takes it')
     .argument('<script>', 'a Python script on this machine')
     .option('--conda <environment>', 'name or absolute path of a conda environment')
-    .option('--args <text>', 'its arguments, split as a shell would; --cuda is added')
+    .option('--args <text>', 'its arguments, split as in a shell; --cuda is added')
     .option('--priority <number>', 'lower runs first')
-    .option('--gpus <list>', 'the GPUs it may run on, such as 0,2-3')
+    .option('--gpus <list>', 'GPUs that it may use, such as 0,2-3')
     .option('--output-file <path>', 'the jobs file, instead of JR_JOBS_FILE')
     .action(async (script: string, options: AddOptions) => {
       const { addJob } = await import('./add.js');
@@ -81,7 +81,7 @@ export function addClientCommands(program: Command): void {
     });
   program
     .command('attach')
-    .description('put this terminal into a job’s screen session; Ctrl-A d leaves it')
+    .description('connect this terminal to a job’s screen session; Ctrl-A d leaves it')
     .argument('<job>', 'its number', jobId)
     .action(async (id: number) => {
       const { attach } = await import('./screens.js');
@@ -91,8 +91,13 @@ export function addClientCommands(program: Command): void {
   program
     .command('jobs')
     .description('list jobs, newest first')
-    .option('--state <state>', 'only those in that state, such as RUNNING')
-    .option('--limit <number>', 'at most so many', wholeNumber('a number up to 1000', 1000), 20)
+    .option('--state <state>', 'only jobs in this state, such as RUNNING')
+    .option(
+      '--limit <number>',
+      'most entries to show',
+      wholeNumber('a number up to 1000', 1000),
+      20,
+    )
     .addOption(json())
     .addOption(url())
     .action(async (options: Common & { state?: string; limit: number }) => {

@@ -10,13 +10,13 @@ export interface Common {
 export const url = () => new Option('--url <url>', 'the API, instead of JR_URL or this machine’s');
 export const json = () => new Option('--json', 'the whole reply, for programs');
 
-export const wholeNumber = (what: string, most: number) => (text: string) => {
-  if (!/^\d{1,15}$/.test(text) || Number(text) > most)
+export const wholeNumber = (what: string, max: number) => (text: string) => {
+  if (!/^\d{1,15}$/.test(text) || Number(text) > max)
     throw new InvalidArgumentError(`expected ${what}.`);
   return Number(text);
 };
 export async function openApi({ url: given }: Common) {
-  // A reader such as `head` may have seen enough.
+  // A reader such as `head` may close the pipe early.
   process.stdout.on('error', (error) => {
     if (errnoOf(error) !== 'EPIPE') throw error;
     process.exit();

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { wholeNumber } from './common.js';
 import type { CreateFileOptions, GitLabCommandOptions } from './gitlab.js';
 
-/** `jobrunner gitlab …`: jobs in the manifests of GitLab projects. */
+/** Adds `jobrunner gitlab …`: jobs in the manifests of GitLab projects. */
 export function addGitLabCommands(program: Command): void {
   const gitlab = program
     .command('gitlab')
@@ -29,8 +29,8 @@ export function addGitLabCommands(program: Command): void {
       wholeNumber('the number of a project', Number.MAX_SAFE_INTEGER),
     )
     .requiredOption('--file-path <path>', 'the file in the repository')
-    .option('--content <text>', 'what is to be in it')
-    .option('--file-source <path>', 'a file here that holds what is to be in it')
+    .option('--content <text>', 'its content')
+    .option('--file-source <path>', 'a local file with its content')
     .option('--commit-message <text>', 'instead of “Create <path>”')
     .action(async (options: CreateFileOptions) => {
       hideArguments(options);
@@ -43,18 +43,18 @@ function command(gitlab: Command, name: string): Command {
   return gitlab
     .command(name)
     .alias(name.replaceAll('_', '-'))
-    .option('--token <token>', 'instead of GITLAB_TOKEN, which nobody else sees')
+    .option('--token <token>', 'instead of GITLAB_TOKEN, which is safer')
     .option('--gitlab-url <url>', 'instead of JR_GITLAB_URL or https://gitlab.com')
-    .option('--verbose', 'say on stderr what was found in each project')
-    .option('--quiet', 'say nothing but errors')
+    .option('--verbose', 'print on stderr what each project holds')
+    .option('--quiet', 'print errors only')
     .option(
       '--max-retries <number>',
-      'how often a request is tried again (10)',
+      'retries of a request (10)',
       wholeNumber('a number up to 100', 100),
     );
 }
 
-/** What is given on a command line, `ps` shows to everybody on this machine: not for longer than it took to read it. */
+/** Hides the token from `ps`, which shows command lines to every user of this machine. */
 function hideArguments({ token }: GitLabCommandOptions): void {
   if (token !== undefined) process.title = 'jobrunner gitlab';
 }

@@ -38,7 +38,7 @@ export async function createFile(options: CreateFileOptions): Promise<void> {
   });
 }
 
-/** JSON goes to stdout, and all else to stderr. Ctrl-C ends it without any. */
+/** Prints JSON on stdout and everything else on stderr. Ctrl-C ends it without JSON. */
 async function print(
   { token, gitlabUrl, maxRetries, verbose = false, quiet = false }: GitLabCommandOptions,
   work: (scanner: GitLabJobScanner, signal: AbortSignal) => Promise<unknown>,
@@ -76,7 +76,7 @@ async function print(
 async function contentOf({ content, fileSource }: CreateFileOptions): Promise<string | Buffer> {
   if (content !== undefined && fileSource === undefined) return content;
   if (content !== undefined || fileSource === undefined)
-    throw new CliError('--content or --file-source: expected one of them');
+    throw new CliError('expected either --content or --file-source');
   try {
     return await readFile(fileSource);
   } catch (error) {

@@ -7,9 +7,9 @@ import {
 import type { Api } from './api.js';
 import { plain, say, table } from './terminal.js';
 
-/** An external Slurm tells more of its GPUs, but has none of these. */
+/** The common fields only: the external cluster's replies differ in the others. */
 export const gpuListSchema = gpusReplySchema.pick({ gpus: true });
-/** A worker’s GPU tells less. */
+/** The common fields only: replies about a worker's GPU have fewer. */
 const pausedSchema = workerGpuReplySchema.pick({ jobs: true });
 const resumedSchema = gpuReplySchema.pick({ closed: true }).partial();
 
@@ -18,7 +18,7 @@ export async function listGpus(api: Api, { json }: { json?: boolean }): Promise<
   say(json ? JSON.stringify(reply, null, 2) : gpuTable(reply.gpus));
 }
 
-/** @param node whose GPU it is; undefined for this machine's */
+/** Pauses a GPU. @param node of the GPU; undefined for this machine */
 export async function pauseGpu(
   api: Api,
   index: number,
@@ -27,8 +27,8 @@ export async function pauseGpu(
   const body = reason === undefined ? {} : { reason };
   const { jobs } = await api.post(`${pathOf(index, node)}/pause`, body, pausedSchema);
   const running = jobs.map((job) => job.job_id).join(', ');
-  const rest = running === '' ? 'nothing runs there' : `what runs there goes on: ${running}`;
-  say(`GPU ${index}${on(node)} is paused: no job starts there, ${rest}`);
+  const rest = running === '' ? 'none runs there' : `running jobs continue: ${running}`;
+  say(`GPU ${index}${on(node)} is paused: no job starts there; ${rest}`);
 }
 
 export async function resumeGpu(api: Api, index: number, node?: string): Promise<void> {
@@ -45,7 +45,7 @@ const on = (node: string | undefined) => (node === undefined ? '' : ` of ${node}
 const pathOf = (index: number, node: string | undefined) =>
   node === undefined ? `/gpus/${index}` : `/nodes/${encodeURIComponent(node)}/gpus/${index}`;
 
-/** One line a GPU. */
+/** Lays out one line for each GPU. */
 export function gpuTable(gpus: readonly GpuView[]): string {
   if (gpus.length === 0) return 'no GPUs';
   const head = ['GPU', 'MODEL', 'MEMORY', 'LOAD', 'TEMP', 'STATE', 'JOBS'];
@@ -55,7 +55,7 @@ export function gpuTable(gpus: readonly GpuView[]): string {
 function row(gpu: GpuView): string[] {
   const jobs = gpu.jobs.map((job) => `${job.job_id}${part(job.share)} ${job.name ?? ''}`);
   const waiting = gpu.waiting.length;
-  if (waiting > 0) jobs.push(`(${waiting} waiting for it)`);
+  if (waiting > 0) jobs.push(`(${waiting} waiting)`);
   return [
     String(gpu.index),
     gpu.model,

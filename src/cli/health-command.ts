@@ -3,11 +3,11 @@ import { localUrl, readConfig } from '../config/config.js';
 import { errnoOf } from '../errors.js';
 import { layoutOf } from '../config/layout.js';
 
-/** What the image's health check runs, in a controller and in a worker. */
+/** Adds the command that the image's health check runs, on controllers and workers. */
 export function addHealthCommand(program: Command): void {
   program
     .command('health')
-    .description('say whether this worker does its work; ends with 1 when it does not (root)')
+    .description('check this worker; exits with 1 when it is unhealthy (root)')
     .action(async () => {
       const config = readConfig();
       const { problemsOfWorker } = await import('../machines/worker/health.js');
@@ -25,7 +25,7 @@ async function problemsOfService(url: string): Promise<string[]> {
     const reply = await fetch(url);
     return reply.ok ? [] : [await reply.text()];
   } catch (error) {
-    // fetch says no more than that it failed; why, stands in the cause.
+    // fetch only reports that it failed; its cause holds the reason.
     const { cause = error } = error as Error;
     return [`the API does not answer at ${url}: ${errnoOf(cause) ?? String(cause)}`];
   }

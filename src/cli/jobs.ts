@@ -6,16 +6,16 @@ import type { Api } from './api.js';
 import { gpuListSchema, gpuTable } from './gpus.js';
 import { plain, say, table } from './terminal.js';
 
-/** The states of jobs that have not ended. */
+/** States of jobs that run, or still hold resources. */
 const runningStates = ['COMPLETING', 'RUNNING', 'CONFIGURING', 'SUSPENDED'];
 const waitingStates = ['PENDING', 'SUBMITTING', 'REQUEUED', 'REQUEUE_HOLD'];
-/** Most that the API lists at once. */
-const mostListed = 1000;
+/** Most jobs that the API lists at once. */
+const maxListed = 1000;
 const shownWaiting = 20;
 const followMs = 500;
 const logChunk = 1024 ** 2;
 
-/** GPUs and queue. */
+/** Shows the GPUs and the queue. */
 export async function showStatus(api: Api, { json }: { json?: boolean }): Promise<void> {
   const { gpus, ...more } = await api.get('/gpus', gpuListSchema);
   const jobs: JobReply[] = [];
@@ -28,7 +28,7 @@ export async function showStatus(api: Api, { json }: { json?: boolean }): Promis
   }
   say(gpuTable(gpus));
   const running = jobs.filter((job) => !isWaiting(job));
-  // As they will start: lower numbers first, and among equals the older.
+  // In the order of their start: lower numbers first; of equal ones, the older first.
   const waiting = jobs
     .filter(isWaiting)
     .sort((a, b) => a.priority - b.priority || a.job_id - b.job_id);
@@ -37,15 +37,15 @@ export async function showStatus(api: Api, { json }: { json?: boolean }): Promis
   if (waiting.length > shownWaiting) say(`… and ${waiting.length - shownWaiting} more waiting`);
 }
 
-/** The newest first. */
+/** Lists all jobs in a state, newest first. */
 async function allIn(api: Api, state: string): Promise<JobReply[]> {
   const found: JobReply[] = [];
   for (let before = ''; ;) {
-    const path = `/jobs?state=${state}&limit=${mostListed}${before}`;
+    const path = `/jobs?state=${state}&limit=${maxListed}${before}`;
     const { jobs } = await api.get(path, jobsReplySchema);
     found.push(...jobs);
     const last = jobs.at(-1);
-    if (last === undefined || jobs.length < mostListed) return found;
+    if (last === undefined || jobs.length < maxListed) return found;
     before = `&before=${last.job_id}`;
   }
 }
@@ -65,7 +65,7 @@ export async function cancelJob(api: Api, id: number): Promise<void> {
   say(`job ${id} is ${plain(job.status)}`);
 }
 
-/** Copies a job's log as it is, from where it stands to its end. */
+/** Copies a job's log byte for byte, from the chosen start to its end. */
 export async function showLog(
   api: Api,
   id: number,
@@ -80,7 +80,7 @@ export async function showLog(
     if (!follow) return;
   }
   for (;;) {
-    // Asked before reading: what a job wrote before it ended is then not missed.
+    // Ask for the state before reading: output from before the job's end is then not missed.
     const { status } = await api.get(`/jobs/${id}`, jobReplySchema);
     for (;;) {
       const { bytes, next } = await api.log(`${path}&offset=${offset}&limit=${logChunk}`);
@@ -93,7 +93,7 @@ export async function showLog(
   }
 }
 
-/** Waits for a slow reader, such as a pipe. */
+/** Writes, and waits for a slow reader such as a pipe. */
 async function write(bytes: Buffer): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     process.stdout.write(bytes, (error) => (error ? reject(error) : resolve()));

@@ -10,7 +10,10 @@ const gibibytes = (text: string) => {
 };
 const several = (text: string, before: string[] | undefined) => [...(before ?? []), text];
 
-/** `jobrunner node`: where jobs run. `add`, `remove` and `test` are for root on the box, the others talk to the API. */
+/**
+ * Adds `jobrunner node`. `add`, `remove` and `test` are for root on the controller; the others call
+ * the API.
+ */
 export function addNodeCommands(program: Command): void {
   const node = program.command('node').description('list, drain and resume nodes; SSH hosts');
   node
@@ -24,7 +27,7 @@ export function addNodeCommands(program: Command): void {
     });
   node
     .command('drain')
-    .description('start nothing more on a node; what runs there goes on')
+    .description('start no more jobs on a node; running jobs continue')
     .argument('<name>')
     .addOption(url())
     .action(async (name: string, options: Common) => {
@@ -43,28 +46,32 @@ export function addNodeCommands(program: Command): void {
 
   node
     .command('add')
-    .description('pin the key of an SSH host, look what it has, and write it into JR_SSH_NODES')
-    .argument('<name>', 'what it is to be called, such as gpu-0')
+    .description('pin an SSH host’s key, detect its resources, and add it to JR_SSH_NODES')
+    .argument('<name>', 'its name, such as gpu-0')
     .argument('<where>', 'user@host or user@host:port')
     .option('--identity <file>', 'private key without a passphrase, on this machine')
     .option('--password-variable <name>', 'JR_SSH_PASSWORD or JR_SSH_PASSWORD_…')
-    .option('--jump <where>', 'a host on the way, user@host:port; in order if several', several)
-    .option('--gpus <number>', 'GPUs, instead of those that are found', wholeNumber('GPUs', 64))
-    .option('--gpu-memory <GiB>', 'of each', gibibytes)
-    .option('--gpu-type <name>', 'such as H100')
-    .option('--cpus <number>', 'instead of those that are found', wholeNumber('CPUs', 4096))
-    .option('--memory <GiB>', 'instead of what is found', gibibytes)
+    .option('--jump <where>', 'a jump host, user@host:port; several in order', several)
+    .option('--gpus <number>', 'GPUs, instead of the detected number', wholeNumber('GPUs', 64))
+    .option('--gpu-memory <GiB>', 'memory of each GPU', gibibytes)
+    .option('--gpu-type <name>', 'model, such as H100')
+    .option('--cpus <number>', 'instead of the detected number', wholeNumber('CPUs', 4096))
+    .option('--memory <GiB>', 'instead of the detected size', gibibytes)
     .option('--workdir <path>', 'folder there for datasets and jobs (jobrunner)')
-    .option('--label <name=value>', 'shown in the list; may be given several times', several)
-    .option('--fingerprint <SHA256:…>', 'of its key, and of those on the way', several)
-    .option('--yes', 'believe whatever keys they show')
+    .option('--label <name=value>', 'shown in the list; may be repeated', several)
+    .option(
+      '--fingerprint <SHA256:…>',
+      'fingerprint of its key; may be repeated for jump hosts',
+      several,
+    )
+    .option('--yes', 'trust the keys that the hosts show')
     .action(async (name: string, where: string, options: AddOptions) => {
       const { addNode } = await import('./nodes-file.js');
       await addNode(name, where, options, readSshConfig());
     });
   node
     .command('remove')
-    .description('take an SSH host out of JR_SSH_NODES; what runs there ends first')
+    .description('remove an SSH host from JR_SSH_NODES; its jobs end first')
     .argument('<name>')
     .action(async (name: string) => {
       const { removeNode } = await import('./nodes-file.js');
@@ -73,7 +80,7 @@ export function addNodeCommands(program: Command): void {
   node
     .command('test')
     .description('check reachability, key, login, tools, disk, clock and GPUs of SSH hosts')
-    .argument('[name...]', 'all of them, if none is named')
+    .argument('[name...]', 'their names; all hosts if none is given')
     .action(async (names: string[]) => {
       const { testNodes } = await import('./nodes-file.js');
       if (!(await testNodes(names, readSshConfig()))) process.exitCode = 1;

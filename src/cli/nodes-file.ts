@@ -29,7 +29,10 @@ export interface AddOptions {
   yes?: boolean;
 }
 
-/** Learns the host's keys, looks what it has, and writes it into the file. The running service takes it in by itself. */
+/**
+ * Reads an SSH host's keys and resources, and writes the host to the file. A running service reads
+ * the file again by itself.
+ */
 export async function addNode(
   name: string,
   where: string,
@@ -42,7 +45,7 @@ export async function addNode(
     throw new CliError(`${ssh.nodesFile} has a host ${name} already; remove it first`);
   const own = entryOf(name, where, options);
   const [host] = checked(withHost(text, own), ssh.nodesFile).slice(-1);
-  if (host === undefined) throw new CliError(`${name} was not taken in`);
+  if (host === undefined) throw new CliError(`${name} could not be read back`);
 
   const visit = new Visit(knownHostsOf([...present, host]), ssh.passwords);
   try {
@@ -67,12 +70,12 @@ export async function addNode(
     };
     const next = withHost(text, full);
     const [added] = checked(next, ssh.nodesFile).slice(-1);
-    if (added === undefined) throw new CliError(`${name} was not taken in`);
+    if (added === undefined) throw new CliError(`${name} could not be read back`);
     if (readOrEmpty(ssh.nodesFile) !== text)
       throw new CliError(`${ssh.nodesFile} was edited meanwhile: try again`);
     replace(ssh.nodesFile, next);
     say(verdictTable([added], [judgeHost(added, found)]));
-    say(`${name} stands in ${ssh.nodesFile}; a running JobRunner takes it in within seconds`);
+    say(`${name} is in ${ssh.nodesFile}; a running JobRunner uses it within seconds`);
   } catch (error) {
     if (error instanceof SshError) throw new CliError(error.message, { cause: error });
     throw error;
@@ -81,7 +84,7 @@ export async function addNode(
   }
 }
 
-/** Takes the host out of the file. What runs there ends first. */
+/** Removes a host from the file; its jobs end first. */
 export function removeNode(name: string, ssh: Ssh): void {
   const text = readOrEmpty(ssh.nodesFile);
   checked(text, ssh.nodesFile);
@@ -95,16 +98,15 @@ export function removeNode(name: string, ssh: Ssh): void {
   hosts.delete(index);
   replace(ssh.nodesFile, document.toString({ lineWidth: 0 }));
   say(
-    `${name} is taken out of ${ssh.nodesFile}: it takes no more jobs, and goes when its last one has ended`,
+    `${name} is removed from ${ssh.nodesFile}: it takes no more jobs, and leaves when its last job has ended`,
   );
 }
 
-/** @returns whether jobs can run on all of them. */
+/** Checks SSH hosts and prints the results. @returns whether jobs can run on all of them */
 export async function testNodes(names: readonly string[], ssh: Ssh): Promise<boolean> {
   const all = checked(readOrEmpty(ssh.nodesFile), ssh.nodesFile);
-  const strangers = names.filter((name) => !all.some((host) => host.name === name));
-  if (strangers.length > 0)
-    throw new CliError(`${ssh.nodesFile} has no host ${strangers.join(', ')}`);
+  const unknown = names.filter((name) => !all.some((host) => host.name === name));
+  if (unknown.length > 0) throw new CliError(`${ssh.nodesFile} has no host ${unknown.join(', ')}`);
   const hosts = names.length === 0 ? all : all.filter(({ name }) => names.includes(name));
   if (hosts.length === 0) {
     say(`no hosts in ${ssh.nodesFile}`);
@@ -129,22 +131,24 @@ function verdictTable(hosts: readonly SshHost[], verdicts: readonly Verdict[][])
   return table([['HOST', 'CHECK', 'RESULT', 'DETAIL'], ...rows]);
 }
 
-/** Asks the person, unless they have said before which key it is to be. */
+/** Asks the user to confirm a key, unless options have confirmed it. */
 async function believe(key: ShownKey, { fingerprint: given, yes }: AddOptions): Promise<void> {
   const shown = key.fingerprints.join(', ');
   if (given !== undefined) {
     if (key.fingerprints.some((one) => given.includes(one))) return;
-    throw new CliError(`${key.machine} shows the key ${shown}, which is none of those given`);
+    throw new CliError(`${key.machine} shows the key ${shown}, which no --fingerprint names`);
   }
   note(`${key.machine} shows the key ${shown}`);
   if (yes) return;
   if (!process.stdin.isTTY)
     throw new CliError(
-      `is that the key of ${key.machine}? Say so with --fingerprint ${key.fingerprints[0] ?? ''}, or --yes to believe any`,
+      `confirm the key of ${key.machine} with --fingerprint ${key.fingerprints[0] ?? ''}, or trust any key with --yes`,
     );
   const asking = createInterface({ input: process.stdin, output: process.stderr });
   try {
-    const answer = await asking.question('Is that its key (ssh-keygen -l there tells)? [yes/no] ');
+    const answer = await asking.question(
+      'Is this its key (see ssh-keygen -l on that host)? [yes/no] ',
+    );
     if (answer.trim().toLowerCase() !== 'yes') throw new CliError('nothing was changed');
   } finally {
     asking.close();
@@ -157,7 +161,7 @@ function entryOf(name: string, where: string, options: AddOptions): Record<strin
   if (host === undefined) throw new CliError(`${where}: expected user@host or user@host:port`);
   const { gpus, gpuMemory, gpuType, jump, label } = options;
   if (gpus !== undefined && gpus > 0 && gpuMemory === undefined)
-    throw new CliError('--gpus: give --gpu-memory, too (GiB of each), or leave both out');
+    throw new CliError('--gpus needs --gpu-memory (GiB of each GPU); give both or neither');
   const labels = (label ?? []).map((text) => {
     const [, key, value] = /^([^=]+)=(.*)$/.exec(text) ?? [];
     if (key === undefined) throw new CliError(`--label ${text}: expected name=value`);
@@ -183,13 +187,13 @@ function entryOf(name: string, where: string, options: AddOptions): Record<strin
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 
-/** The file with one host more; everything else in it, comments too, stays as it is. */
+/** Adds a host to the file's text; everything else, comments included, stays as it is. */
 function withHost(text: string, entry: object): string {
   const document = text.trim() === '' ? new Document({ hosts: [] }) : parseDocument(text);
   const hosts = document.get('hosts');
   const item = document.createNode(entry);
   if (isSeq(hosts)) {
-    // An empty one is written as [].
+    // YAML writes an empty list as [].
     hosts.flow = false;
     hosts.add(item);
   } else document.set('hosts', document.createNode([entry]));
@@ -229,7 +233,7 @@ function readOrEmpty(path: string): string {
   }
 }
 
-/** Whole or not at all, owner and mode as they were. */
+/** Replaces the file in one step; its owner and mode stay. */
 function replace(path: string, text: string): void {
   const fresh = `${path}.${randomBytes(6).toString('hex')}`;
   try {

@@ -11,12 +11,12 @@ export async function listNodes(api: Api, { json }: { json?: boolean }): Promise
   const head = ['NODE', 'PARTITION', 'STATE', 'CPUS', 'MEMORY', 'GPUS', 'HOST', 'LABELS', 'WHY'];
   say(table([head, ...reply.nodes.map(row)]));
   if (reply.hosts_file_problem)
-    note(`${plain(reply.hosts_file_problem)}; the hosts are those from before`);
+    note(`${plain(reply.hosts_file_problem)}; the previous hosts stay in use`);
 }
 
 export async function drainNode(api: Api, name: string): Promise<void> {
   const node = await api.post(`/nodes/${encodeURIComponent(name)}/drain`, {}, nodeReplySchema);
-  say(`${plain(node.name)} is ${plain(node.state)}: what runs there goes on, nothing starts`);
+  say(`${plain(node.name)} is ${plain(node.state)}: running jobs continue, no more start`);
 }
 
 export async function resumeNode(api: Api, name: string): Promise<void> {

@@ -18,31 +18,32 @@ export async function listScreens(api: Api, { json }: { json?: boolean }): Promi
     String(job_id),
     state,
     gpus.join(',') || '-',
-    name ?? 'begins with the job',
+    name ?? 'starts with the job',
   ]);
   say(rows.length === 0 ? 'no screens' : table([['JOB', 'STATE', 'GPUS', 'SESSION'], ...rows]));
 }
 
 /**
- * Puts this terminal into a job's session until Ctrl-A d.
- * @returns the exit code.
+ * Connects this terminal to a job's session until Ctrl-A d.
+ * @returns the exit code
  */
 export async function attach(api: Api, config: ClientConfig, id: number): Promise<number> {
   if (!config.isLocal)
     throw new CliError(
-      `the session is on the machine of ${config.url}; there: sudo jobrunner attach ${id} (ssh -t HOST …, or docker exec -it CONTAINER jobrunner attach ${id})`,
+      `the session is on the machine of ${config.url}; run there: sudo jobrunner attach ${id} (ssh -t HOST …, or docker exec -it CONTAINER jobrunner attach ${id})`,
     );
   if (process.getuid?.() !== 0)
-    throw new CliError(`sessions are the jobs’ users’: sudo jobrunner attach ${id}`);
-  if (!process.stdin.isTTY) throw new CliError('needs a terminal: ssh -t, docker exec -it');
+    throw new CliError(`sessions belong to the jobs’ users: run sudo jobrunner attach ${id}`);
+  if (!process.stdin.isTTY)
+    throw new CliError('attach needs a terminal: use ssh -t or docker exec -it');
   const { screens } = await api.get('/screens', screensReplySchema);
   const screen = screens.find((each) => each.job_id === id);
   if (screen === undefined)
     throw new CliError(
-      `job ${id} is in no screen now; ${screens.length === 0 ? 'no job is' : `in one are ${screens.map((s) => s.job_id).join(', ')}`}`,
+      `job ${id} has no screen session now; ${screens.length === 0 ? 'no job has one' : `jobs with one: ${screens.map((s) => s.job_id).join(', ')}`}`,
     );
   if (screen.name === null)
-    throw new CliError(`job ${id} is ${plain(screen.state)}: its session begins with it`);
+    throw new CliError(`job ${id} is ${plain(screen.state)}: its session starts with it`);
   const term = /^[\w.+-]{1,64}$/.exec(config.term ?? '')?.[0] ?? 'xterm';
   const session = { name: screen.name, unix_user: screen.unix_user };
   const [file = '', ...args] = attachCommand(layoutOf(config.root).screens, session, term);

@@ -1,9 +1,9 @@
-/** Text from elsewhere, without what would steer the terminal. */
+/** Removes characters that could control the terminal from foreign text. */
 export function plain(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]+/gu, ' ').trim();
 }
 
-/** Rows under a heading, in columns two spaces apart; the last one is as wide as it likes. */
+/** Lays out rows under a heading, in columns two spaces apart; the last one may have any width. */
 export function table(rows: readonly (readonly string[])[]): string {
   const clean = rows.map((row) => row.map(plain));
   const widths = (clean[0] ?? []).map((_, i) =>
@@ -23,7 +23,7 @@ export function say(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-/** For what is not the command's result. */
+/** Prints a line on stderr that is not part of the command's result. */
 export function note(text: string): void {
   process.stderr.write(`${text}\n`);
 }

@@ -8,17 +8,17 @@ const amount = (text: string) => {
   return Number(text);
 };
 
-/** `jobrunner token, user, audit`: who may use the service, and who did what. */
+/** Adds `jobrunner token, user, audit`: who may use the service, and who did what. */
 export function addUserCommands(program: Command): void {
   const token = program.command('token').description('create, list and revoke users’ tokens');
   token
     .command('create')
-    .description('give a user a token; it is shown this once')
+    .description('create a token for a user; it is shown only once')
     .argument('<user>', 'their name')
-    .argument('[token]', 'one of your choice instead of a random one; - reads it from stdin')
-    .option('--days <number>', 'until it expires; 0 = never', wholeNumber('days', 36_500), 30)
+    .argument('[token]', 'a token of your choice instead of a random one; - reads it from stdin')
+    .option('--days <number>', 'days until it expires; 0 = never', wholeNumber('days', 36_500), 30)
     .addOption(
-      new Option('--role <role>', 'reader looks and changes nothing, admin may do everything')
+      new Option('--role <role>', 'a reader changes nothing, an admin may do everything')
         .choices(['admin', 'user', 'reader'])
         .default('user'),
     )
@@ -36,7 +36,7 @@ export function addUserCommands(program: Command): void {
     );
   token
     .command('list')
-    .description('show all tokens; never the tokens themselves')
+    .description('list tokens by number, without their text')
     .addOption(json())
     .addOption(url())
     .action(async (options: Common) => {
@@ -45,7 +45,7 @@ export function addUserCommands(program: Command): void {
     });
   token
     .command('revoke')
-    .description('end a token at once')
+    .description('revoke a token at once')
     .argument('<token>', 'its number, or the token itself; - reads it from stdin')
     .addOption(url())
     .action(async (which: string, options: Common) => {
@@ -53,7 +53,7 @@ export function addUserCommands(program: Command): void {
       await revokeToken(await openApi(options), which);
     });
 
-  const user = program.command('user').description('what users may have, and have');
+  const user = program.command('user').description('limits of users, and what they use');
   user
     .command('list')
     .description('show all users')
@@ -65,10 +65,10 @@ export function addUserCommands(program: Command): void {
     });
   user
     .command('limit')
-    .description('limit one user otherwise than all (JR_USER_MAX_…)')
+    .description('set a user’s own limits, instead of JR_USER_MAX_…')
     .argument('<user>', 'their name')
-    .option('--jobs <number>', 'queued and running', count('a number of jobs'))
-    .option('--running <number>', 'running', count('a number of jobs'))
+    .option('--jobs <number>', 'queued and running jobs', count('a number of jobs'))
+    .option('--running <number>', 'running jobs', count('a number of jobs'))
     .option('--gpus <number>', 'GPUs at once, such as 2 or 0.5', amount)
     .option('--stored-gb <number>', 'datasets and outputs, in GiB', amount)
     .addOption(url())
@@ -79,9 +79,14 @@ export function addUserCommands(program: Command): void {
 
   program
     .command('audit')
-    .description('who changed what, newest first')
+    .description('show who changed what, newest first')
     .option('--user <user>', 'only that user')
-    .option('--limit <number>', 'at most so many', wholeNumber('a number up to 1000', 1000), 50)
+    .option(
+      '--limit <number>',
+      'most entries to show',
+      wholeNumber('a number up to 1000', 1000),
+      50,
+    )
     .addOption(json())
     .addOption(url())
     .action(async (options: Common & { user?: string; limit: number }) => {

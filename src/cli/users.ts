@@ -8,7 +8,10 @@ interface Format {
   json?: boolean;
 }
 
-/** @param token of the user's own choice; `-` reads it from standard input, where `ps` does not show it. */
+/**
+ * Creates a token. @param token chosen by the user; `-` reads it from stdin, which `ps` does not
+ * show
+ */
 export async function createToken(
   api: Api,
   user: string,
@@ -25,7 +28,7 @@ export async function createToken(
   }
   const until = made.expires_at === null ? 'never expires' : `expires ${day(made.expires_at)}`;
   say(
-    `Token ${made.token_id} of ${plain(made.user)} (${plain(made.role)}, ${until}), shown this once:`,
+    `Token ${made.token_id} of ${plain(made.user)} (${plain(made.role)}, ${until}), shown only once:`,
   );
   say(plain(made.token));
 }
@@ -43,21 +46,21 @@ export async function listTokens(api: Api, { json }: Format): Promise<void> {
     one.last_used_at === null ? 'never' : minute(one.last_used_at),
   ]);
   if (json) say(JSON.stringify(reply, null, 2));
-  else say(rows.length === 0 ? 'no tokens but the one of this box' : table([head, ...rows]));
+  else say(rows.length === 0 ? 'no tokens except JR_AUTH_TOKEN' : table([head, ...rows]));
 }
 
-/** @param which its number, or the token itself; `-` reads that from standard input. */
+/** Revokes a token. @param which its number, or the token itself; `-` reads it from stdin */
 export async function revokeToken(api: Api, which: string): Promise<void> {
   const gone = /^\d{1,7}$/.test(which)
     ? await api.delete(`/tokens/${which}`, replies.tokenReplySchema)
     : await api.post('/tokens/revoke', { token: await tokenFrom(which) }, replies.tokenReplySchema);
-  say(`Token ${gone.token_id} of ${plain(gone.user)} is revoked: it opens nothing any more`);
+  say(`Token ${gone.token_id} of ${plain(gone.user)} is revoked and no longer valid`);
 }
 
 export async function listUsers(api: Api, { json }: Format): Promise<void> {
   const reply = await api.get('/users', replies.usersReplySchema);
-  const of = (used: number | string, most: number | string) =>
-    most === 0 ? String(used) : `${used} of ${most}`;
+  const of = (used: number | string, max: number | string) =>
+    max === 0 ? String(used) : `${used} of ${max}`;
   const head = ['USER', 'JOBS', 'RUNNING', 'GPUS AT ONCE', 'STORED', 'RUNS AS'];
   const rows = reply.users.map(
     ({ user, unix_user: runsAs, jobs, running, stored_bytes: stored, limits }) => [
@@ -94,7 +97,7 @@ export async function limitUser(api: Api, user: string, options: LimitOptions): 
     body,
     replies.userReplySchema,
   );
-  const told = (most: number | string) => (most === 0 ? 'any' : String(most));
+  const told = (max: number | string) => (max === 0 ? 'any' : String(max));
   say(
     `${plain(user)}: ${told(limits.max_jobs)} jobs, ${told(limits.max_running)} running, ${told(limits.max_gpus)} GPUs at once, ` +
       `${limits.max_stored_bytes === 0 ? 'any' : gib(limits.max_stored_bytes)} stored`,

@@ -9,7 +9,7 @@ test('a folder that git does not take for a clone is refused with the reason', a
   repo = new QueueRepo({ 'queue.csv': queueText(['a']) });
   const { stderr: none } = await repo.queue(['list'], {}, repo.folder);
   expect(none).toBe(
-    'jobrunner: this folder is no clone of a repository: go into one, or name one with --repo\n',
+    'jobrunner: this folder is not a clone of a repository: change to one, or name one with --repo\n',
   );
   const { stderr: bare } = await repo.queue(['list'], {}, repo.bare);
   expect(bare).toBe(none);

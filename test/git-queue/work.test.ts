@@ -98,7 +98,7 @@ describe('the commands', () => {
       'jobrunner: --repo: the repository’s address contains a password; name a file with the token instead\n',
       'jobrunner: there is no job in line 9\n',
       'jobrunner: the quote " is never closed\n',
-      `jobrunner: ${join(repo.clone, 'job.py')}/jobrunner/git-queue cannot be made (ENOTDIR); let XDG_CACHE_HOME name a folder that you may write to\n`,
+      `jobrunner: ${join(repo.clone, 'job.py')}/jobrunner/git-queue cannot be made (ENOTDIR); set XDG_CACHE_HOME to a folder that you can write to\n`,
     ]);
   });
 });

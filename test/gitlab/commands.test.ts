@@ -159,7 +159,7 @@ describe('create_file', () => {
   });
 
   test('wants one content, and a file that is there', async () => {
-    const one = '--content or --file-source: expected one of them';
+    const one = 'expected either --content or --file-source';
     for (const args of [[], ['--content=x', '--file-source=y']]) {
       const { stderr, exitCode } = await create('--file-path=x', ...args);
       expect({ stderr, exitCode }).toEqual({ stderr: `jobrunner: ${one}`, exitCode: 1 });

@@ -58,7 +58,7 @@ describe('finding the API', () => {
 
     const refused = await cli(['jobs'], { JR_AUTH_TOKEN: 'not-the-token' });
     expect(refused).toMatchObject({ code: 1, out: '' });
-    expect(refused.err).toMatch(/^jobrunner: the API at \S+ refuses the token: JR_AUTH_TOKEN/);
+    expect(refused.err).toMatch(/^jobrunner: the API at \S+ rejects the token: set JR_AUTH_TOKEN/);
     expect(refused.err).not.toContain('not-the-token');
   });
 
@@ -304,7 +304,7 @@ describe('pausing a GPU', () => {
       allowed_gpus: '0',
       mem_gb: 0.2,
     });
-    expect((await cli(['status'])).out).toMatch(/^0 .*\(1 waiting for it\)$/m);
+    expect((await cli(['status'])).out).toMatch(/^0 .*\(1 waiting\)$/m);
 
     expect((await cli(['resume', '0'])).out).toBe('GPU 0 takes jobs again');
     expect(await stack.finish(json.job_id)).toMatchObject({ status: 'COMPLETED' });
@@ -337,7 +337,7 @@ describe('screens', () => {
     const id = String(json.job_id);
     expect(await cli(['attach', id])).toMatchObject({
       code: 1,
-      err: 'jobrunner: needs a terminal: ssh -t, docker exec -it',
+      err: 'jobrunner: attach needs a terminal: use ssh -t or docker exec -it',
     });
     // script(1) is the terminal; what is typed goes to the job, whose end ends the session.
     const { JR_ROOT = '', JR_PORT = '' } = stack.env;

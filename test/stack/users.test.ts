@@ -479,7 +479,7 @@ test('the commands do the same', async () => {
   };
   const made = await cli(['token', 'create', 'frank', '-', '--days', '7'], 'a-token-of-frank\n');
   expect(made).toMatch(
-    /^Token \d+ of frank \(user, expires \d{4}-\d\d-\d\d\), shown this once:\na-token-of-frank$/,
+    /^Token \d+ of frank \(user, expires \d{4}-\d\d-\d\d\), shown only once:\na-token-of-frank$/,
   );
   expect((await as('a-token-of-frank', 'GET', '/users/me')).json).toMatchObject({
     user: 'frank',

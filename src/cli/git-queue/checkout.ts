@@ -32,9 +32,9 @@ export class Checkout {
   }
 
   /**
-   * Where a script lies.
-   * @param clone a folder that scripts outside the repository are named from; undefined where there are to be none
-   * @throws AppError unprocessable when it is not there, or outside all the same
+   * Finds a script.
+   * @param clone base of scripts outside the repository; undefined where those are not allowed
+   * @throws AppError unprocessable when the script is missing, or outside without permission
    */
   async script(path: string, clone: string | undefined): Promise<{ path: string; cwd: string }> {
     const inside = resolve(this.root, path);
@@ -43,12 +43,15 @@ export class Checkout {
     if (clone === undefined)
       throw new AppError(
         'unprocessable',
-        `script: ${path} ${isInside ? 'leads' : 'is'} out of the repository; a worker runs such only with --allow-outside`,
+        `script: ${path} ${isInside ? 'leads' : 'is'} out of the repository; workers run such scripts only with --allow-outside`,
       );
     return { path: resolve(clone, path), cwd: clone };
   }
 
-  /** The folder for results, made if it is not there. @throws AppError unprocessable when it leads out of the checkout */
+  /**
+   * Returns the results folder, made if missing. @throws AppError unprocessable when it leads out
+   * of the checkout
+   */
   async resultsFolder(path: string): Promise<string> {
     const folder = join(this.root, path);
     for (let part = folder; part !== this.root; part = dirname(part)) {
@@ -56,7 +59,7 @@ export class Checkout {
       if (stats && !stats.isDirectory())
         throw new AppError(
           'unprocessable',
-          `the results folder ${path} is no folder in the repository`,
+          `results folder ${path}: not a folder in the repository`,
         );
     }
     await mkdir(folder, { recursive: true });
@@ -68,13 +71,13 @@ export class Checkout {
       await rm(this.#folder, { recursive: true, force: true });
     } catch (error) {
       if (errnoOf(error) !== 'EACCES') throw error;
-      // The job has closed folders of its own.
+      // The job has made folders that we may not enter.
       await execa('chmod', ['-R', 'u+rwX', '--', this.#folder], { reject: false });
       await rm(this.#folder, { recursive: true, force: true });
     }
   }
 
-  /** @throws AppError unprocessable when it is not there */
+  /** @throws AppError unprocessable when the script is missing */
   async #isHere(path: string): Promise<boolean> {
     try {
       return (await realpath(path)).startsWith(this.root + sep);
@@ -88,13 +91,13 @@ export class Checkout {
   }
 }
 
-/** The regular files below a folder, in the order of their names; links are not followed. */
+/** Yields the regular files below a folder in the order of their names; links are not followed. */
 export async function* filesBelow(folder: string, under = ''): AsyncGenerator<ResultFile> {
   let names: string[];
   try {
     names = (await readdir(join(folder, under))).sort();
   } catch (error) {
-    // Told as one of the results that cannot be read.
+    // Reported like a result file that cannot be read.
     const cannot = () => {
       throw error;
     };

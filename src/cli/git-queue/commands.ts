@@ -11,21 +11,23 @@ const minutes = (text: string) => {
   return Number(text);
 };
 
-/** `jobrunner queue …`: jobs in a CSV file of a git repository. */
+/** Adds `jobrunner queue …`: jobs in a CSV file of a git repository. */
 export function addQueueCommands(program: Command): void {
   const queue = program
     .command('queue')
-    .description('jobs written down in a CSV file of a git repository, for any machine with git');
+    .description(
+      'list jobs in a CSV file of a git repository and run them, on any machine with git',
+    );
   const make = (name: string) =>
     queue
       .command(name)
       .option('--repo <url>', 'the repository, instead of the clone this folder is in')
-      .option('--branch <name>', 'instead of the clone’s, or of the one a clone begins with')
+      .option('--branch <name>', 'instead of the clone’s or the default branch')
       .option('--queue-file <path>', 'the queue in the repository (JOBS_QUEUE_FILE, or queue.csv)');
 
   make('add')
     .description('append a job and push it')
-    .argument('<command>', 'a script and its arguments, in quotes, as a shell would read them')
+    .argument('<command>', 'a script and its arguments, quoted as for a shell')
     .action(async (command: string, options: AddOptions) => {
       const { addToQueue } = await import('./edit.js');
       await addToQueue(command, options);
@@ -33,7 +35,7 @@ export function addQueueCommands(program: Command): void {
 
   make('list')
     .description('show the jobs')
-    .addOption(new Option('--status <status>', 'only these').choices(statuses))
+    .addOption(new Option('--status <status>', 'only jobs with this status').choices(statuses))
     .addOption(json())
     .action(async (options: ListOptions) => {
       const { listQueue } = await import('./edit.js');
@@ -41,9 +43,11 @@ export function addQueueCommands(program: Command): void {
     });
 
   make('reset')
-    .description('put jobs back to ready, and end the claims of whoever has them')
+    .description('make jobs ready again, and end their claims')
     .argument('[line...]', 'their lines in the file, as `queue list` shows them')
-    .addOption(new Option('--status <status>', 'all of these').choices(statuses.slice(1)))
+    .addOption(
+      new Option('--status <status>', 'all jobs with this status').choices(statuses.slice(1)),
+    )
     .action(async (lines: string[], options: ResetOptions) => {
       const { resetQueue } = await import('./edit.js');
       await resetQueue(lines, options);
@@ -54,12 +58,12 @@ export function addQueueCommands(program: Command): void {
     .option('--results-dir <path>', 'the folder for results (RESULTS_DIR, or results)')
     .option(
       '--max-job-attempts <n>',
-      'times a job is tried before it is failed (MAX_JOB_ATTEMPTS, or 3)',
+      'attempts before a job counts as failed (MAX_JOB_ATTEMPTS, or 3)',
       wholeNumber('a whole number', 1000),
     )
     .option(
       '--max-attempts <n>',
-      'looks without a job before the worker ends; 0: never (MAX_ATTEMPTS, or 3)',
+      'looks without a job before the worker ends; 0 = never (MAX_ATTEMPTS, or 3)',
       wholeNumber('a whole number', 1_000_000),
     )
     .option(
@@ -68,21 +72,21 @@ export function addQueueCommands(program: Command): void {
       wholeNumber('a number of seconds', 86_400),
     )
     .addOption(
-      new Option('--lease <minutes>', 'how long a job is ours unless renewed')
+      new Option('--lease <minutes>', 'time after which an unrenewed claim ends')
         .argParser(minutes)
         .default(15),
     )
-    .option('--python <program>', 'what runs the scripts', 'python3')
-    .option('--allow-outside', 'run scripts that lie outside the repository, too')
+    .option('--python <program>', 'interpreter of the scripts', 'python3')
+    .option('--allow-outside', 'also run scripts outside the repository')
     .option(
       '--max-result-mb <n>',
-      'largest result that is committed',
+      'largest result file that is committed',
       wholeNumber('a number of MB', 2000),
       10,
     )
-    .option('--worker <name>', 'what others see as the owner of the claims')
-    .option('--log-file <path>', 'write the log there, too')
-    .option('--debug', 'say more')
+    .option('--worker <name>', 'owner of the claims, as others see it')
+    .option('--log-file <path>', 'also write the log to this file')
+    .option('--debug', 'log more')
     .action(async (options: WorkOptions) => {
       const { runWorker } = await import('./run-worker.js');
       await runWorker(options);

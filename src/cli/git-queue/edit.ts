@@ -56,13 +56,13 @@ export async function resetQueue(lines: string[], options: ResetOptions): Promis
   const bad = lines.find((line) => !/^\d{1,7}$/.test(line));
   if (bad !== undefined) throw new CliError(`line: expected a number, got ${bad}`);
   if (lines.length === 0 && options.status === undefined)
-    throw new CliError('say which: the lines of the jobs, or --status running for all of these');
+    throw new CliError('name the jobs by their lines, or by --status such as running');
   await withQueue(options, false, async ({ queue }) => {
     const meant = new Set(lines.map(Number));
     const state = await queue.look();
     const unknown = [...meant].filter((line) => !state.file.rows.some((row) => row.line === line));
     if (unknown.length > 0) throw new CliError(`there is no job in line ${unknown.join(', ')}`);
-    // By what they ask for: lines move when rows are added above them.
+    // Find rows by their content: line numbers change when rows are added above.
     const chosen = state.file.rows.filter(
       (row) =>
         (meant.size === 0 || meant.has(row.line)) &&
@@ -83,7 +83,10 @@ export async function resetQueue(lines: string[], options: ResetOptions): Promis
   });
 }
 
-/** Opens, works, closes; what git or the queue's file say becomes one line. */
+/**
+ * Opens a queue, works on it, and closes it. Shows errors of git and of the queue's file as one
+ * line.
+ */
 export async function withQueue(
   options: QueueOptions,
   mayCreate: boolean,

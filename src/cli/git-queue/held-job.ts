@@ -22,12 +22,14 @@ export interface JobSettings {
   leaseMs: number;
   maxJobAttempts: number;
   python: string;
-  /** A folder in the repository, whose files are committed; or any folder outside, whose files stay there. */
+  /**
+   * A folder in the repository, whose files are committed, or one outside, whose files stay there.
+   */
   results: { inside: string } | { outside: string };
   limits: ResultLimits;
-  /** Where results stay that are too large to be committed. */
+  /** Folder for results that are too large to be committed. */
   largeResults: string;
-  /** Where scripts outside the repository are named from; undefined where none may run. */
+  /** Base of scripts outside the repository; undefined where those are not allowed. */
   outside: string | undefined;
   env: Readonly<Record<string, string | undefined>>;
 }
@@ -35,14 +37,14 @@ export interface JobSettings {
 export interface ClaimedJob {
   key: string;
   row: QueueRow;
-  /** The commit that it runs in a checkout of. */
+  /** Commit that the job's checkout has. */
   commit: string;
   claim: Claim;
 }
 
 const nothing = { exitCode: null, log: [], results: [], files: [] };
 
-/** A job that is ours: runs it, and keeps the claim meanwhile. */
+/** Runs a claimed job and renews its claim meanwhile. */
 export class HeldJob {
   readonly #queue: Queue;
   readonly #job: ClaimedJob;
@@ -52,7 +54,7 @@ export class HeldJob {
   #process: JobProcess | undefined;
   #ending: Ending | undefined;
   #fault: Error | undefined;
-  /** Why it was made to end. */
+  /** The reason for which the job was ended early. */
   #why: 'given back' | 'lost' | 'cancelled' | undefined;
 
   constructor(queue: Queue, job: ClaimedJob, settings: JobSettings, log: WorkerLog) {
@@ -62,12 +64,12 @@ export class HeldJob {
     this.#log = log;
   }
 
-  /** Ends it, should it run; it is then as if it had not been begun. */
+  /** Ends the job if it runs; the queue then shows it as never begun. */
   giveBack(): Promise<void> {
     return this.#stop('given back');
   }
 
-  /** Resolves when it has ended; its outcome is then to be written to the queue, by {@link end}. */
+  /** Runs the job to its end; {@link end} then writes its outcome to the queue. */
   async run(): Promise<void> {
     const { row } = this.#job;
     this.#log.info(`${row.script} (line ${row.line}): claimed`);
@@ -85,18 +87,18 @@ export class HeldJob {
     return this.#job.key;
   }
 
-  /** @throws Error while it runs */
+  /** Outcome of the job. @throws Error while it runs */
   get ending(): Ending {
     if (this.#ending === undefined) throw new Error('the job has not ended');
     return this.#ending;
   }
 
-  /** What this machine failed at, as when it has no room left: any other job would fare no better here. */
+  /** A failure of this machine, such as a full disk, which other jobs would meet as well. */
   get fault(): Error | undefined {
     return this.#fault;
   }
 
-  /** Its outcome, as a change of the queue. */
+  /** Writes the job's outcome into the queue's state. */
   end(state: QueueState, ending: Ending): Transition<'written' | 'lost'> {
     const { maxJobAttempts: maxAttempts } = this.#settings;
     return endJob(state, this.#job.key, this.#job.claim, ending, {
@@ -105,13 +107,13 @@ export class HeldJob {
     });
   }
 
-  /** Says what became of it. */
+  /** Logs the job's outcome. */
   tell(written: 'written' | 'lost'): void {
     const { row } = this.#job;
     const { kind = 'again', message = null } = this.#ending ?? {};
     const text = `${row.script} (line ${row.line}): ${kind}${message === null ? '' : `, ${message}`}`;
     if (written === 'written') this.#log.info(text);
-    else this.#log.warn(`${text}; but another worker has it now`);
+    else this.#log.warn(`${text}; but another worker has claimed the job`);
   }
 
   async #runInCheckout(): Promise<Ending> {
@@ -137,7 +139,7 @@ export class HeldJob {
       if (error instanceof AppError) return { ...nothing, kind: 'refused', message };
       this.#fault = error as Error;
       if (end === undefined) return { ...nothing, kind: 'again', message };
-      // What the job left may be why, which must not end one worker after the other for ever.
+      // Files of the job may be the reason, and must not end one worker after another for ever.
       const log = logLines(end.log);
       return { ...nothing, kind: 'failed', exitCode: end.exitCode, message, log };
     } finally {
@@ -190,7 +192,7 @@ export class HeldJob {
       const kept = join(largeResults, key, below);
       await mkdir(dirname(kept), { recursive: true });
       await copyFile(join(folder, below), kept);
-      this.#log.warn(`${path}: too large to be committed; kept as ${kept}`);
+      this.#log.warn(`${path}: too large to commit; kept as ${kept}`);
     }
     return stored;
   }
@@ -215,7 +217,7 @@ export class HeldJob {
       } catch (error) {
         if (over.aborted) return;
         this.#log.warn(`the claim cannot be renewed: ${(error as Error).message}`);
-        // Another worker may take it from now on, and it must not run twice.
+        // The lease has run out: another worker may claim the job now, and it must not run twice.
         if (Date.now() >= claim.leaseUntil) return void (await this.#stop('lost'));
       }
     }

@@ -2,24 +2,25 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { errnoOf } from '../../errors.js';
 
-/** How long a job has to end by itself before it is killed. */
+/** Time for a job to end by itself before it is killed. */
 const graceMs = 10_000;
-/** How long the rest of its output is waited for once it has ended. */
+/** Time for the rest of its output after it has ended. */
 const drainMs = 2000;
 const keptLogBytes = 64 * 1024;
 
 export interface JobEnd {
   exitCode: number | null;
   signal: NodeJS.Signals | null;
-  /** Why it could not be started. */
+  /** Reason for which the job could not be started. */
   error: string | null;
-  /** The end of what it wrote. */
+  /** The last part of its output. */
   log: string;
 }
 
 /**
- * A job in a process group of its own, which ends with it: what the job leaves behind there is killed. Should this process be killed, a guard
- * in a group of its own sees that, and kills the job: its lease would else run out while it still runs.
+ * Runs a job in a process group of its own, and kills the rest of the group when the job ends. A
+ * guard process in another group kills the job when this process is killed; otherwise the job would
+ * outlive its lease.
  */
 export class JobProcess {
   readonly ended: Promise<JobEnd>;
@@ -27,7 +28,7 @@ export class JobProcess {
   readonly #guard: ChildProcess | undefined;
   #log = Buffer.alloc(0);
 
-  /** @param onOutput gets what it writes */
+  /** @param onOutput receives the job's output */
   constructor(
     command: readonly string[],
     options: { cwd: string; env: NodeJS.ProcessEnv },
@@ -49,7 +50,7 @@ export class JobProcess {
     this.ended = this.#wait();
   }
 
-  /** Asks it to end, and soon makes it. */
+  /** Asks the job to end, and kills it soon after. */
   async stop(): Promise<void> {
     this.#kill('SIGTERM');
     const timer = setTimeout(() => this.#kill('SIGKILL'), graceMs);
@@ -62,7 +63,8 @@ export class JobProcess {
     const closed = once(this.#child, 'close').catch((cause: unknown) => {
       error = `${this.#child.spawnfile} cannot be started (${errnoOf(cause) ?? String(cause)})`;
     });
-    // What it has started may still hold its output open; in a session of its own it is out of our reach, and may do so for ever.
+    // Processes that the job started in other sessions may hold its output open for ever; they are
+    // beyond our reach.
     let draining: NodeJS.Timeout | undefined;
     this.#child.once('exit', () => {
       this.#kill('SIGKILL');
@@ -89,13 +91,13 @@ export class JobProcess {
   }
 }
 
-/** Its standard input ends when we do, however that happens. */
+/** Starts the guard: its stdin ends with this process, however this process ends. */
 function guard(group: number): ChildProcess {
   const child = spawn('sh', ['-c', 'cat; kill -s KILL -- "-$1"', 'sh', String(group)], {
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
   });
-  // Without a shell there is no guard; the job runs all the same.
+  // Without a shell there is no guard; the job runs without it.
   child.on('error', () => undefined);
   child.stdin?.on('error', () => undefined);
   return child;

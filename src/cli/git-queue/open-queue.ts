@@ -19,11 +19,11 @@ export interface QueueOptions {
 export interface OpenedQueue {
   queue: Queue;
   repository: Repository;
-  /** The root of the clone one stands in; undefined with `--repo`. */
+  /** Root of the clone around the current folder; undefined with `--repo`. */
   clone: string | undefined;
 }
 
-/** The queue of the clone one stands in, or of `--repo`. @throws CliError */
+/** Opens the queue of the clone around the current folder, or of `--repo`. @throws CliError */
 export async function openQueue(
   options: QueueOptions,
   config: QueueCommandConfig,
@@ -37,9 +37,9 @@ export async function openQueue(
   const { url, gitDir, clone } = found;
   const branch = options.branch ?? found.branch ?? (await headOf(git, url));
   if (!/^(?![-/.])(?!.*(\.\.|\/\/|@\{|[/.]$|\.lock$))[^\0-\x20~^:?*[\\\x7f]+$/.test(branch))
-    throw new CliError(`--branch: ${JSON.stringify(branch)} is no name of a branch`);
+    throw new CliError(`--branch: ${JSON.stringify(branch)} is not the name of a branch`);
   const queueFile = inRepository('--queue-file', options.queueFile ?? config.queueFile, clone);
-  // Several workers may stand in one clone.
+  // Several workers may share one clone.
   const name = `queue-${randomBytes(8).toString('hex')}`;
   const shallow = clone === undefined;
   const repository = new Repository({ git, url, branch, gitDir, shallow, name });
@@ -47,7 +47,7 @@ export async function openQueue(
   return { queue, repository, clone };
 }
 
-/** A path as the caller gives it, from the repository's root. @throws CliError */
+/** Turns a user's path into one from the repository's root. @throws CliError */
 export function inRepository(what: string, given: string, clone: string | undefined): string {
   const path =
     isAbsolute(given) && clone !== undefined
@@ -70,7 +70,7 @@ async function cloneHere(git: GitSetup) {
     const why = error.message.replace(/^git -C: (fatal: )?/, '');
     throw new CliError(
       /^(not a git repository|this operation must be run in a work tree)/.test(why)
-        ? 'this folder is no clone of a repository: go into one, or name one with --repo'
+        ? 'this folder is not a clone of a repository: change to one, or name one with --repo'
         : `this folder: ${why}`,
       { cause: error },
     );
@@ -103,7 +103,7 @@ async function ownCopy(git: GitSetup, given: string, folder: string) {
     const reason = errnoOf(error);
     if (reason === undefined) throw error;
     throw new CliError(
-      `${folder} cannot be made (${reason}); let XDG_CACHE_HOME name a folder that you may write to`,
+      `${folder} cannot be made (${reason}); set XDG_CACHE_HOME to a folder that you can write to`,
       { cause: error },
     );
   }
@@ -113,12 +113,12 @@ async function ownCopy(git: GitSetup, given: string, folder: string) {
   return { url, gitDir, clone: undefined, branch: undefined };
 }
 
-/** A remote may be a folder, named from the clone. */
+/** Makes a remote absolute: it may be a folder, relative to the clone. */
 function absolute(url: string, folder: string): string {
   return /^\.{0,2}\//.test(url) || /^\.{1,2}$/.test(url) ? resolve(folder, url) : url;
 }
 
-/** The branch that a clone would begin with. */
+/** Finds the branch that a new clone would check out. */
 async function headOf(git: GitSetup, url: string): Promise<string> {
   const { stdout } = await runGit(git, ['ls-remote', '--symref', '--', url, 'HEAD']).catch(
     (error: unknown) => {

@@ -23,7 +23,7 @@ export interface WorkOptions extends QueueOptions {
 
 const MB = 1024 ** 2;
 
-/** Works until there is nothing to do, or until it is told to stop: then the job is ended and given back. */
+/** Works until no job is left or a signal comes; then it ends the running job and gives it back. */
 export async function runWorker(options: WorkOptions): Promise<void> {
   const config = readQueueConfig();
   await withQueue(options, false, async ({ queue, clone }) => {
@@ -70,7 +70,7 @@ function stopper(worker: Worker, warn: (text: string) => void) {
   let times = 0;
   return (signal: NodeJS.Signals) => {
     if (++times > 1) {
-      warn('ending at once; the job is taken over when its lease runs out');
+      warn('ending at once; another worker may claim the job when its lease runs out');
       process.exit(130);
     }
     warn(`${signal}: ending the job and giving it back`);

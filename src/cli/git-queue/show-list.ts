@@ -16,7 +16,7 @@ export interface ListedJob {
   message: string | null;
 }
 
-/** The rows of a queue in their order, each with the claim that goes with it. */
+/** Lists the rows of a queue in their order, each with its claim. */
 export function listJobs(state: QueueState, status?: string): ListedJob[] {
   const claims = new Map<QueueRow, ClaimRecord>(
     runningJobs(state).map(({ row, replaces }) => [row, replaces]),

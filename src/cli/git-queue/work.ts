@@ -24,17 +24,17 @@ import { writeEnding } from '../../ingest/git-queue/refused-results.js';
 import { HeldJob, type JobSettings } from './held-job.js';
 import type { WorkerLog } from './worker-log.js';
 
-/** Pauses between tries to reach a repository that does not answer, at most. */
+/** Longest pause between attempts to reach a repository that does not answer. */
 const longestPauseMs = 60_000;
 
 export interface WorkerSettings extends JobSettings {
   worker: string;
   sleepSeconds: number;
-  /** Looks in a row that found no job, after which the worker ends; 0: never. */
+  /** Looks without a job after which the worker ends; 0 means never. */
   maxAttempts: number;
 }
 
-/** Claims one job of a queue after the other, and runs it here. */
+/** Claims jobs of a queue one after another, and runs them here. */
 export class Worker {
   readonly #queue: Queue;
   readonly #settings: WorkerSettings;
@@ -53,15 +53,15 @@ export class Worker {
     this.#leases = new ExpiredLeases(settings.leaseMs, Date.now);
   }
 
-  /** Ends the job that runs, gives it back, and takes no other. */
+  /** Ends the running job, gives it back, and claims no other. */
   stop(): void {
     this.#stopping.abort();
     void this.#job?.giveBack();
   }
 
   /**
-   * Resolves when there has been nothing to do for long enough, or after {@link stop}.
-   * @throws what this machine failed at, once the job that it had is given back
+   * Resolves when no job has been ready for long enough, or after {@link stop}.
+   * @throws the failure of this machine, after its job is given back
    */
   async run(): Promise<void> {
     const { sleepSeconds, maxAttempts } = this.#settings;
@@ -92,7 +92,7 @@ export class Worker {
     }
   }
 
-  /** Writes what became of one job and claims another, in one push. */
+  /** Writes the outcome of one job and claims another, in one push. */
   #endAndClaim(ended: HeldJob | undefined): Promise<HeldJob | undefined> {
     if (ended === undefined) return this.#change(undefined, undefined);
     return writeEnding(ended.ending, (ending) => this.#change(ended, ending));
@@ -112,8 +112,8 @@ export class Worker {
       this.#tell(state);
       const end = ending && ended?.end(state, ending);
       const then = after(state, end?.change);
-      // Chosen anew for each state that the claim is tried on, since the others may have been faster with the first; unless the try
-      // before came through and only its reply was lost.
+      // Choose again for each state that the claim is tried on: other workers may have claimed the
+      // first choice. Keep the choice if the last push succeeded and only its reply was lost.
       if (chosen && then.records.get(chosen.key)?.nonce !== claim.nonce) chosen = undefined;
       if (!this.#stopping.signal.aborted) chosen ??= this.#choose(then, ended?.key);
       claim.leaseUntil = Date.now() + this.#settings.leaseMs;
@@ -131,7 +131,7 @@ export class Worker {
     return new HeldJob(this.#queue, { key, row, commit, claim }, this.#settings, this.#log);
   }
 
-  /** One at random, so that not all workers want the same. */
+  /** Picks a job at random, so that workers seldom choose the same. */
   #choose(
     state: QueueState,
     butNot: string | undefined,
@@ -153,7 +153,7 @@ export class Worker {
     });
   }
 
-  /** Fails the jobs whose workers went away as often as a job is tried. */
+  /** Fails the jobs whose workers vanished in each of their attempts. */
   async #giveUpSpent(): Promise<void> {
     const { maxJobAttempts: maxAttempts } = this.#settings;
     for (const { key, row, replaces } of this.#expired(
@@ -165,11 +165,13 @@ export class Worker {
       await this.#queue.change((now) =>
         giveUpJob(now, key, nonce, { maxAttempts, now: Date.now() }),
       );
-      this.#log.warn(`${row.script} (line ${row.line}): given up, its workers went away each time`);
+      this.#log.warn(
+        `${row.script} (line ${row.line}): given up: its workers vanished in each attempt`,
+      );
     }
   }
 
-  /** Says what is wrong with single rows, once. */
+  /** Logs the problems of single rows, each once. */
   #tell({ problems }: QueueState): void {
     for (const { where, message } of problems.slice(0, 100)) {
       const text = `${where}: ${message}`;
@@ -179,8 +181,8 @@ export class Worker {
   }
 
   /**
-   * Does it again while the repository cannot be reached.
-   * @param always even when the worker is to stop, for a while
+   * Repeats the work while the repository cannot be reached.
+   * @param always for a while even when the worker is to stop
    */
   async #retryUntilReachable<T>(
     what: string,

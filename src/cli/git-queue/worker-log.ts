@@ -1,12 +1,12 @@
 import { appendFileSync } from 'node:fs';
 import { plain } from '../terminal.js';
 
-/** What a worker says: on standard error, and in a file if one is asked for. */
+/** A worker's log: on stderr, and in a file if wanted. */
 export interface WorkerLog {
   debug: (text: string) => void;
   info: (text: string) => void;
   warn: (text: string) => void;
-  /** What a job writes, as it is. */
+  /** Writes a job's output unchanged. */
   output: (bytes: Buffer) => void;
 }
 
