@@ -88,7 +88,7 @@ describe('what follows a gzip member', () => {
     ['a member behind zeros', Buffer.concat([Buffer.alloc(4), nothing])],
   ])('may not be %s', async (_, rest) => {
     expect(await work.refusal(Buffer.concat([one(), rest]))).toMatch(
-      /the gz stream is corrupt, truncated or followed by something else/,
+      /the gz stream is corrupt, truncated or followed by other data/,
     );
   });
 

@@ -192,6 +192,6 @@ it('garbage behind a compressed stream or a tar is refused', async () => {
     expect(await work.refusal(archive)).toMatch(/stream is corrupt|after its end marker/);
   }
   const two = Buffer.concat([tar(file('a')), tar(file('b'))]);
-  expect(await work.refusal(two)).toContain('goes on after its end marker');
+  expect(await work.refusal(two)).toContain('continues after its end marker');
   expect(existsSync(source)).toBe(true);
 });

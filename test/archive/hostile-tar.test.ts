@@ -61,7 +61,7 @@ const blaming: [behaviour: string, parts: Buffer[], entry: string, reason: strin
     'a chain of links that leaves',
     [folder('a/b/c'), symlink('a/b/c/one', '..'), symlink('a/two', 'b/c/one/../../..')],
     'a/two',
-    'by way of another link',
+    'through another link',
   ],
   [
     'a deep link through a shallow one',
@@ -78,16 +78,16 @@ const blaming: [behaviour: string, parts: Buffer[], entry: string, reason: strin
     'a link that is only out when followed',
     [symlink('z/q', '../top'), symlink('top', '.'), symlink('k', 'z/q/..')],
     'k',
-    'by way of another link',
+    'through another link',
   ],
   ['links in a circle', [symlink('a', 'b'), symlink('b', 'a')], 'a', 'circle'],
   ['a link to itself', [symlink('a', 'a')], 'a', 'circle'],
-  ['a link to nothing', [symlink('a', '')], 'a', 'link to nothing'],
+  ['a link to nothing', [symlink('a', '')], 'a', 'an empty target'],
   ['a NUL in a link’s target', [pax([['linkpath', 'a\0b']]), symlink('l', 'x')], 'l', 'NUL'],
   ['a file through a link', [symlink('l', '.'), file('l/x')], 'l/x', 'through a link'],
   ['a file over a link', [symlink('l', 'x'), file('l')], 'l', 'replace a link'],
   ['a folder over a link', [symlink('l', '.'), folder('l')], 'l', 'through a link'],
-  ['a link over a file', [file('x'), symlink('x', 'y')], 'x', 'over an earlier file'],
+  ['a link over a file', [file('x'), symlink('x', 'y')], 'x', 'replace an earlier file'],
   ['a link over a folder', [folder('x'), symlink('x', 'y')], 'x', 'replace a folder'],
   ['a link over another link', [symlink('x', 'y'), symlink('x', 'z')], 'x', 'replace a link'],
   [
@@ -102,14 +102,14 @@ const blaming: [behaviour: string, parts: Buffer[], entry: string, reason: strin
   ['a file below a file', [file('x'), file('x/y')], 'x/y', 'where a file is'],
   ['an absolute hard link', [hardLink('h', '/etc/passwd')], 'h', 'absolute'],
   ['a hard link with ..', [hardLink('h', '../../etc/passwd')], 'h', '".."'],
-  ['a hard link to nothing', [hardLink('h', 'x')], 'h', 'not a file before it'],
-  ['a hard link to below a file', [file('x'), hardLink('h', 'x/y')], 'h', 'not a file before it'],
-  ['a hard link to a folder', [folder('x'), hardLink('h', 'x')], 'h', 'not a file before it'],
+  ['a hard link to nothing', [hardLink('h', 'x')], 'h', 'no earlier file'],
+  ['a hard link to below a file', [file('x'), hardLink('h', 'x/y')], 'h', 'no earlier file'],
+  ['a hard link to a folder', [folder('x'), hardLink('h', 'x')], 'h', 'no earlier file'],
   [
     'a hard link through a link',
     [folder('d'), file('d/f'), symlink('l', 'd'), hardLink('h', 'l/f')],
     'h',
-    'not a file before it',
+    'no earlier file',
   ],
   [
     'a hard link to a link, moved to leave',
@@ -155,7 +155,7 @@ const blaming: [behaviour: string, parts: Buffer[], entry: string, reason: strin
     'a huge extended header',
     [header({ name: 'big', type: 'x', size: 2 ** 30 })],
     'big',
-    'too many',
+    'too large',
   ],
   ['a huge long name', [header({ name: 'big', type: 'L', size: 2 ** 20 })], 'big', 'too many'],
   [
@@ -167,8 +167,8 @@ const blaming: [behaviour: string, parts: Buffer[], entry: string, reason: strin
   ['holes beyond the size', [sparse('0,1,9,9', 10, 'x'.repeat(10))], 's', 'does not fit its size'],
   ['holes in disorder', [sparse('5,1,0,1', 10, 'xx')], 's', 'does not fit its size'],
   ['holes for other content', [sparse('0,1', 10, 'xx')], 's', 'does not fit its content'],
-  ['an odd map of holes', [sparse('0,1,2', 10, 'xx')], 's', 'cannot be read'],
-  ['a map of holes with no end', [sparse1('999999\n')], 's', 'does not end'],
+  ['an odd map of holes', [sparse('0,1,2', 10, 'xx')], 's', 'malformed sparse map'],
+  ['a map of holes with no end', [sparse1('999999\n')], 's', 'without an end'],
   ['a map of holes that is no numbers', [sparse1('x\ny\n'.padEnd(512))], 's', 'impossible'],
 ];
 
@@ -206,7 +206,7 @@ it.each([
   ['a malformed PAX record', [extension('x', '99 path=x\n'), file('f')], 'malformed'],
   ['a PAX record without an end', [extension('x', '9 path=xy'), file('f')], 'malformed'],
   ['a PAX header about nothing', [pax([['path', 'x']])], 'describes a next entry'],
-  ['a lone zero block', [Buffer.alloc(512), file('f')], 'lone block of zeros'],
+  ['a lone zero block', [Buffer.alloc(512), file('f')], 'single block of zeros'],
 ] as const)('%s is refused', async (_behaviour, parts, reason) => {
   expect(await work.refusal(tar(file('before'), ...parts))).toContain(reason);
 });

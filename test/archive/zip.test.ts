@@ -179,7 +179,7 @@ it.each<[string, ZipEntry[], string, string]>([
     's',
     'larger than its header says',
   ],
-  ['two headers that disagree', [{ name: 'n', localName: 'm' }], 'n', 'disagree'],
+  ['two headers that disagree', [{ name: 'n', localName: 'm' }], 'n', 'two different headers'],
   ['two entries in one place', [{ name: 'a' }, { name: 'a', offset: 0 }], 'a', 'overlaps'],
 ])('a zip with %s is refused by name', async (_behaviour, entries, entry, reason) => {
   const message = await work.refusal(zip(entries));
@@ -200,9 +200,7 @@ it('an entry that lies inside another’s content is refused as a bomb', async (
 });
 
 it('hidden entries, and bytes behind the end, are refused', async () => {
-  expect(await work.refusal(zip([{ name: 'a' }, { name: 'b' }], 1))).toContain(
-    'another number of entries',
-  );
+  expect(await work.refusal(zip([{ name: 'a' }, { name: 'b' }], 1))).toContain('number of entries');
   expect(await work.refusal(Buffer.concat([zip([{ name: 'a' }]), Buffer.from('more')]))).toContain(
     'corrupt',
   );

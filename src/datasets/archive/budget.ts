@@ -4,19 +4,23 @@ import type { ExtractLimits } from './messages.js';
 import { refusal } from './refusal.js';
 
 /**
- * A deflate stream cannot pass 1032:1 and real data stays far below it, while xz and zstd bombs reach 7,000:1 and more.
- * Small archives of zeros are harmless whatever their ratio, so nothing under 1 GiB is held against one.
+ * A deflate stream cannot exceed 1032:1 and real data stays far below it, while xz and zstd bombs
+ * reach 7,000:1 and more. Small archives of zeros are harmless at any ratio, so content under 1 GiB
+ * is exempt.
  */
 const BOMB_RATIO = 1000;
 const BOMB_BYTES = 2 ** 30;
 
-/** How much may be written between two looks at the free disk. */
+/** Bytes written between two checks of the free disk. */
 const LOOK_EVERY_BYTES = 64 * 2 ** 20;
 const LOOK_EVERY_ENTRIES = 512;
-/** Left free for the rest of the service (its database above all), or 1 % of a small disk. */
+/** Space kept for the rest of the service (mainly its database), or 1 % of a small disk. */
 const RESERVE_BYTES = 64 * 2 ** 20;
 
-/** Counts what an extraction makes against the limits, the archive's own size and the free disk. */
+/**
+ * Counts an extraction's entries and bytes against the limits, the archive's own size and the free
+ * disk.
+ */
 export class Budget {
   readonly #limits: ExtractLimits;
   readonly #archiveBytes: number;
@@ -36,44 +40,45 @@ export class Budget {
     this.#look();
   }
 
-  /** One more file, folder or link. Throws `archive_refused` past the limit. */
+  /** Counts one more file, folder or link. Throws `archive_refused` beyond the limit. */
   addEntry(entry: string): void {
     this.#entries++;
     const { maxFiles } = this.#limits;
     if (maxFiles > 0 && this.#entries > maxFiles)
       throw refusal(
-        `is one more than the ${maxFiles} files and folders allowed; pack fewer or raise JR_MAX_EXTRACT_FILES`,
+        `exceeds the limit of ${maxFiles} files and folders; pack fewer or raise JR_MAX_EXTRACT_FILES`,
         entry,
       );
     if (this.#entries - this.#entriesAtLook >= LOOK_EVERY_ENTRIES) this.#need(0);
   }
 
   /**
-   * A file's bytes, before they are written: `logical` with its holes, `stored` without.
-   * Throws `archive_refused` past the limit or on a bomb's ratio, `disk_full` when they do not fit.
+   * Counts a file's bytes before they are written: `logical` with its holes, `stored` without.
+   * Throws `archive_refused` beyond the limit or at a bomb's ratio, `disk_full` when they do not
+   * fit.
    */
   addBytes(logical: number, stored: number, entry: string): void {
     this.#bytes += logical;
     const { maxBytes } = this.#limits;
     if (maxBytes > 0 && this.#bytes > maxBytes)
       throw refusal(
-        `takes the content past the ${maxBytes} bytes allowed; pack less or raise JR_MAX_EXTRACT_GB`,
+        `takes the content over the limit of ${maxBytes} bytes; pack less or raise JR_MAX_EXTRACT_GB`,
         entry,
       );
     if (this.#smellsOfBomb(this.#bytes))
       throw refusal(
-        `takes the content past ${BOMB_RATIO} times the archive's size, as a decompression bomb would`,
+        `takes the content over ${BOMB_RATIO} times the archive's size, like a decompression bomb`,
         entry,
       );
     this.#need(stored);
   }
 
-  /** Bytes that came out of a decompressor, wanted or not. Throws `archive_refused` on a bomb's ratio. */
+  /** Counts bytes from a decompressor, used or not. Throws `archive_refused` at a bomb's ratio. */
   addStreamed(count: number): void {
     this.#streamed += count;
     if (this.#smellsOfBomb(this.#streamed))
       throw refusal(
-        `it decompresses to more than ${BOMB_RATIO} times its size, as a decompression bomb would`,
+        `it decompresses to more than ${BOMB_RATIO} times its size, like a decompression bomb`,
       );
   }
 

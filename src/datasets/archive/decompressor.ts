@@ -5,7 +5,10 @@ import { printable } from './printable.js';
 import type { Compression } from './messages.js';
 import { refusal } from './refusal.js';
 
-/** Memory a stream may ask for: ample for `xz -9e` (65 MiB) and `zstd --long=30`, too little to hurt the machine. */
+/**
+ * Most memory for a stream: ample for `xz -9e` (65 MiB) and `zstd --long=30`, too little to hurt
+ * the machine.
+ */
 const COMMANDS: Record<Exclude<Compression, 'gz'>, readonly [string, ...string[]]> = {
   bz2: ['bzip2', '-dc'],
   xz: ['xz', '-dc', '--threads=0', '--memlimit-mt-decompress=256MiB', '--memlimit-decompress=1GiB'],
@@ -15,10 +18,10 @@ const COMMANDS: Record<Exclude<Compression, 'gz'>, readonly [string, ...string[]
 const KEPT_COMPLAINT = 2048;
 
 /**
- * Runs the archive through its decompressor (a process; gzip is read in this one) and hands over each chunk. Resolves when the stream has been read to its end
- * and the decompressor has found nothing to complain of: CRCs, sizes and footers are checked by then.
- * Rejects with `archive_refused` for a complaint of any kind (trailing garbage is only a warning to bzip2),
- * and with whatever `onChunk` throws.
+ * Runs the archive through its decompressor (a process; gzip runs in this one) and passes on each
+ * chunk. Resolves when the stream has been read to its end without a complaint: the decompressor
+ * has then checked CRCs, sizes and footers. Rejects with `archive_refused` for any complaint
+ * (trailing garbage is only a warning to bzip2), and with any error that `onChunk` throws.
  */
 export async function decompress(
   archivePath: string,
@@ -34,7 +37,7 @@ export async function decompress(
     const complaint = await drain(child, onChunk);
     if (complaint !== undefined)
       throw refusal(
-        `the ${compression} stream is corrupt, truncated or followed by something else (${printable(complaint)})`,
+        `the ${compression} stream is corrupt, truncated or followed by other data (${printable(complaint)})`,
       );
   } catch (error) {
     child.kill('SIGKILL');

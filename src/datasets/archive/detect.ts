@@ -2,14 +2,17 @@ import type { Compression } from './messages.js';
 import { refusal } from './refusal.js';
 import { BLOCK, checksumHolds, hasUstarMagic } from './tar-header.js';
 
-/** Enough of a file's start to tell what it is. */
+/** Bytes of a file's start that suffice to detect its kind. */
 export const HEAD_BYTES = 64 * 2 ** 10;
-/** The most zeros an empty tar is written with (GNU tar's and Python's 20 blocks); more of them is a file of zeros. */
+/**
+ * Most zeros that an empty tar is written with (20 blocks by GNU tar and Python); more are a file
+ * of zeros.
+ */
 const EMPTY_TAR_BYTES = 20 * BLOCK;
 
 export type Packing = Compression | 'zip';
 
-/** What a file's first bytes say it is packed with; undefined for nothing we know (a tar included). */
+/** Detects a file's packing by its first bytes; undefined for an unknown one (and for a tar). */
 export function detectPacking(head: Buffer): Packing | undefined {
   if (starts(head, [0x1f, 0x8b, 0x08]) && ((head[3] ?? 0) & 0xe0) === 0) return 'gz';
   if (isBzip2(head)) return 'bz2';
@@ -24,7 +27,7 @@ function starts(head: Buffer, bytes: readonly number[]): boolean {
   return head.length >= bytes.length && bytes.every((byte, index) => head[index] === byte);
 }
 
-/** "BZh", a level, then a block's magic (π) or, for nothing compressed, the end's (√π). */
+/** Looks for "BZh", a level, then a block's magic (π) or, for empty content, the end's (√π). */
 function isBzip2(head: Buffer): boolean {
   const digits = head.subarray(4, 10).toString('hex');
   return (
@@ -33,7 +36,7 @@ function isBzip2(head: Buffer): boolean {
   );
 }
 
-/** A zstd frame, perhaps behind skippable frames as pzstd writes them (RFC 8878, 3.1). */
+/** Looks for a zstd frame, possibly after skippable frames as pzstd writes them (RFC 8878, 3.1). */
 function isZstd(head: Buffer): boolean {
   let at = 0;
   while (at + 8 <= head.length && (head.readUInt32LE(at) & 0xfffffff0) === 0x184d2a50)
@@ -41,14 +44,15 @@ function isZstd(head: Buffer): boolean {
   return at + 4 <= head.length && head.readUInt32LE(at) === 0xfd2fb528;
 }
 
-/** A local entry, or the end record of an empty zip. */
+/** Looks for a local entry, or the end record of an empty zip. */
 function isZip(head: Buffer): boolean {
   return starts(head, [0x50, 0x4b, 0x03, 0x04]) || starts(head, [0x50, 0x4b, 0x05, 0x06]);
 }
 
 /**
- * .lzma has no magic. As liblzma's own strict check (alone_decoder.c): properties in range, a dictionary of 2^n or
- * 2^n + 2^(n-1) bytes, a size that is unknown or under 256 GiB; and the range coder's first byte, which is always 0.
+ * Applies liblzma's own strict check (alone_decoder.c), since .lzma has no magic. The properties
+ * must be in range, the dictionary 2^n or 2^n + 2^(n-1) bytes, the size unknown or under 256 GiB,
+ * and the range coder's first byte 0.
  */
 function isLzmaAlone(head: Buffer): boolean {
   if (head.length < 14) return false;
@@ -63,19 +67,21 @@ function isLzmaAlone(head: Buffer): boolean {
   return (size === 0xffffffffffffffffn || size < 1n << 38n) && head[13] === 0;
 }
 
-/** What nearly every .lzma starts with; others are tried before they are believed. */
+/** Tells whether a .lzma starts in the usual way; others are decompressed as a trial first. */
 export function hasUsualLzmaProperties(head: Buffer): boolean {
   return head[0] === 0x5d;
 }
 
-/** How many bytes of a stream `isTar` must see unless it ends before. */
+/**
+ * Returns the number of bytes that `isTar` must see of a stream, unless the stream ends earlier.
+ */
 export function bytesToTellTar(head: Buffer): number {
   return head.subarray(0, BLOCK).every((byte) => byte === 0) ? EMPTY_TAR_BYTES + 1 : BLOCK;
 }
 
 /**
- * Whether a stream that starts (or, if `whole`, consists) of `head` is a tar. Throws `archive_refused` for one that
- * bears a tar's magic but cannot be one.
+ * Tells whether a stream that starts with `head` (or equals it, if `whole`) is a tar. Throws
+ * `archive_refused` if it has a tar's magic but cannot be one.
  */
 export function isTar(head: Buffer, whole: boolean): boolean {
   if (head.length < BLOCK) {

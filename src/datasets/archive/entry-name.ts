@@ -1,28 +1,34 @@
 import { refusal } from './refusal.js';
 
-// Names are carried as "raw" strings, one character for one byte (latin1): a name that is not UTF-8 survives as it is,
-// and two names that differ in one byte never become one.
+// Names are "raw" strings with one character for each byte (latin1). So names that are not UTF-8
+// survive unchanged, and names that differ in one byte stay different.
 
 const MAX_COMPONENT = 255;
 /** Real trees stay under 60. */
 export const MAX_DEPTH = 256;
-/** PATH_MAX less its NUL; the tree's own path, which stands before every entry's, is taken off by `maxPathBytes`. */
+/**
+ * PATH_MAX without its NUL; `maxPathBytes` subtracts the path of the tree, which precedes each
+ * entry's path.
+ */
 const MAX_PATH = 4095;
 
-/** How many bytes an entry's path may have so that its absolute path under `treeDir` still opens. */
+/**
+ * Computes the longest path of an entry whose absolute path under `treeDir` can still be opened.
+ */
 export function maxPathBytes(treeDir: string): number {
   return MAX_PATH - Buffer.byteLength(treeDir) - 1;
 }
 
-/** What the file system calls take for a raw name. */
+/** Converts a raw name for file system calls. */
 export function fsPath(raw: string): string | Buffer {
   return /^[\x01-\x7f]*$/.test(raw) ? raw : Buffer.from(raw, 'latin1');
 }
 
 /**
- * An entry's name as a path below the tree's root: no empty or `.` components; `''` is the root itself.
- * Throws `archive_refused` on an absolute name, `..`, a NUL, or one too long or too deep. `entry` is the name to blame
- * (a hard link's own name when its target is looked at); `maxBytes` comes from `maxPathBytes`.
+ * Turns an entry's name into a path below the tree's root, without empty or `.` components; `''` is
+ * the root itself. Throws `archive_refused` on an absolute name, `..`, a NUL, or a name that is too
+ * long or too deep. Errors name `entry` (for the target of a hard link, the link's own name);
+ * `maxBytes` comes from `maxPathBytes`.
  */
 export function entryPath(raw: string, maxBytes: number, entry = raw): string {
   if (raw === '') throw refusal('has an empty name', entry);
@@ -48,7 +54,9 @@ export function entryPath(raw: string, maxBytes: number, entry = raw): string {
 
 const COMPRESSED_SUFFIX = /\.(gz|gzip|bz2|xz|lzma|zst|zstd)$/i;
 
-/** A safe name for the one file of a tree: the last part of what the uploader called it, or `data`. */
+/**
+ * Makes a safe name for the single file of a tree: the last part of the uploader's name, or `data`.
+ */
 export function singleFileName(originalName: string | undefined, decompressed: boolean): string {
   const last = (originalName ?? '').split(/[/\\]/).at(-1) ?? '';
   const bare = (decompressed ? last.replace(COMPRESSED_SUFFIX, '') : last)

@@ -12,15 +12,17 @@ import type {
 } from './messages.js';
 
 export interface ExtractOptions {
-  /** What the uploader called the file; names the one file of a tree that is no archive. */
+  /** The uploader's name for the file; names the single file of a tree that is no archive. */
   originalName?: string;
-  /** Stops the work; the promise rejects with the signal's reason once nothing is left. */
+  /**
+   * Stops the work; the promise rejects with the signal's reason after everything has been removed.
+   */
   signal?: AbortSignal;
-  /** Group ID given to everything in the tree, which it may read and not write. We must be root or a member. */
+  /** Group ID for the whole tree, which may read but not write it. We must be root or a member. */
   fileGroup?: number;
-  /** Put everything on the disk before resolving (one syncfs). */
+  /** Whether to put everything on the disk before resolving (one syncfs). */
   durable?: boolean;
-  /** Called about four times a second while the work goes on. */
+  /** Called about four times a second during the work. */
   onProgress?: (progress: ExtractProgress) => void;
 }
 
@@ -28,15 +30,17 @@ const EXTRACTOR = compiledProgram('datasets/archive/main.js');
 const KEPT_STDERR = 4096;
 
 /**
- * Unpacks `archivePath` into `treeDir`, which must not exist, in a process of its own. What the file is, its content
- * decides: tar, gz, bz2, xz, lzma, zst, zip; anything else becomes a tree of that one file (a hard link where possible,
- * which gives the file the tree's mode and group). On any failure nothing is left at `treeDir`.
+ * Unpacks `archivePath` into `treeDir`, which must not exist, in a process of its own. The content
+ * decides the format: tar, gz, bz2, xz, lzma, zst or zip. Any other file becomes a tree of that one
+ * file (a hard link where possible, which gives the file the tree's mode and group). After a
+ * failure nothing is left at `treeDir`.
  *
- * Owners and special mode bits are dropped: folders get 0750, files 0640 or, if anyone could execute them, 0750.
- * Hard links become copies. Links that stay inside the tree are kept, even ones that dangle.
+ * Owners and special mode bits are dropped: folders get 0750, files 0640 or, if anyone could
+ * execute them, 0750. Hard links become copies. Links that stay inside the tree are kept, even
+ * dangling ones.
  *
- * Rejects with `archive_refused` (the entry named in the message and in `details.entry`), `disk_full`, the signal's
- * reason, `EEXIST` if `treeDir` is there, or an Error for a fault of ours.
+ * Rejects with `archive_refused` (the message and `details.entry` name the entry), `disk_full`, the
+ * signal's reason, `EEXIST` if `treeDir` exists, or an Error for an internal failure.
  */
 export async function extractArchive(
   archivePath: string,
@@ -65,7 +69,7 @@ export async function extractArchive(
 function runExtractor(request: ExtractRequest, options: ExtractOptions): Promise<ExtractResult> {
   return new Promise((fulfil, reject) => {
     const child = fork(EXTRACTOR, {
-      // Its own process group, so that a stop reaches its decompressor too.
+      // Give it a process group of its own, so that a stop reaches its decompressor too.
       detached: true,
       env: { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C' },
       execArgv: [],

@@ -23,12 +23,12 @@ import { TarReader } from './tar-reader.js';
 import { TreeWriter } from './tree-writer.js';
 
 const READ_BYTES = 2 ** 20;
-/** What a stream that is not .lzma at all does not get as far as. */
+/** Length that decompressing other files as .lzma does not reach. */
 const PLAUSIBLE_LZMA_BYTES = 512;
 
 /**
- * Unpacks into the working directory, which must be the empty `request.treeDir`. Throws `archive_refused` or `disk_full`
- * and then leaves a part of the tree behind for its caller to remove.
+ * Unpacks into the working directory, which must be the empty `request.treeDir`. Throws
+ * `archive_refused` or `disk_full`; the caller then removes the partial tree.
  */
 export async function extract(request: ExtractRequest, report: Report): Promise<ExtractResult> {
   const { head, size } = readHead(request.archivePath);
@@ -116,8 +116,8 @@ async function readPlainTar(archivePath: string, tree: TreeWriter, report: Repor
 }
 
 /**
- * The tree of something that is no archive: the upload itself, as a second name of the same file (its mode and group
- * become the tree's), or a copy where the two lie on different disks.
+ * Makes the tree of a file that is no archive: another name of the upload (which gets the tree's
+ * mode and group), or a copy where they are on different disks.
  */
 function keepAsFile(request: ExtractRequest, tree: TreeWriter, size: number): void {
   const name = singleFileName(request.originalName, false);

@@ -2,15 +2,16 @@ import { MAX_DEPTH } from './entry-name.js';
 import { printable } from './printable.js';
 import { refusal } from './refusal.js';
 
-/** As the kernel's own limit (path_resolution(7)). */
+/** The kernel's own limit (path_resolution(7)). */
 const MAX_HOPS = 40;
-/** A hostile web of long links costs at most this many steps for the whole archive. */
+/** Most steps for the whole archive, against a hostile web of long links. */
 const MAX_STEPS = 10_000_000;
 const MAX_TARGET = 4095;
 
 /**
- * The tree's symbolic links, which are made last so that nothing can be written through one. A link may dangle (what it
- * names was not packed) as long as it points inside the tree: the tree is read-only, so nothing can come to stand there.
+ * The tree's symbolic links, made last so that nothing can be written through one. A link may
+ * dangle (its target was not packed) as long as it points inside the tree. The tree is read-only,
+ * so nothing can appear there later.
  */
 export class LinkMap {
   readonly #targets = new Map<string, string>();
@@ -28,11 +29,11 @@ export class LinkMap {
     return this.#targets.entries();
   }
 
-  /** Throws `archive_refused` for a target that leaves the tree by its own words. */
+  /** Adds a link. Throws `archive_refused` for a target whose text leaves the tree. */
   add(path: string, target: string): void {
-    if (target === '') throw refusal('is a link to nothing', path);
+    if (target === '') throw refusal('is a link with an empty target', path);
     if (target.includes('\0')) throw refusal("has a NUL byte in its link's target", path);
-    if (target.length > MAX_TARGET) throw refusal('is a link with too long a target', path);
+    if (target.length > MAX_TARGET) throw refusal('is a link whose target is too long', path);
     if (target.startsWith('/')) throw refusal(`${leaving(target)}: the target is absolute`, path);
     let depth = path.split('/').length - 1;
     for (const component of target.split('/')) {
@@ -43,7 +44,10 @@ export class LinkMap {
     this.#targets.set(path, target);
   }
 
-  /** Follows every link through every other, as the kernel would. Throws `archive_refused` for one that leaves or goes round. */
+  /**
+   * Follows each link through all others, as the kernel would. Throws `archive_refused` for one
+   * that leaves the tree or forms a circle.
+   */
   check(): void {
     for (const [path, target] of this.#targets) this.#follow(path, target);
   }
@@ -53,18 +57,17 @@ export class LinkMap {
     const todo = target.split('/').reverse();
     let hops = 0;
     for (let component = todo.pop(); component !== undefined; component = todo.pop()) {
-      if (++this.#steps > MAX_STEPS) throw refusal('is one of too tangled a web of links', path);
+      if (++this.#steps > MAX_STEPS) throw refusal('is part of too large a web of links', path);
       if (component === '' || component === '.') continue;
       if (component === '..') {
-        if (at.pop() === undefined)
-          throw refusal(`${leaving(target)} by way of another link`, path);
+        if (at.pop() === undefined) throw refusal(`${leaving(target)} through another link`, path);
         continue;
       }
       at.push(component);
-      // Nothing lies deeper than entries may, and joining a long path is dear.
+      // No entry lies deeper, and joining a long path is slow.
       const next = at.length > MAX_DEPTH ? undefined : this.#targets.get(at.join('/'));
       if (next === undefined) continue;
-      if (++hops > MAX_HOPS) throw refusal('is a link that goes round in a circle', path);
+      if (++hops > MAX_HOPS) throw refusal('is a link in a circle', path);
       at.pop();
       todo.push(...next.split('/').reverse());
     }

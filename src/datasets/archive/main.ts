@@ -5,8 +5,8 @@ import type { ExtractRequest, ExtractResult, ExtractorMessage } from './messages
 import { refusal } from './refusal.js';
 import { verifyTree } from './verify-tree.js';
 
-// The extractor process: takes one ExtractRequest over IPC, answers with ExtractorMessages, and ends. Its work is
-// synchronous where that is faster; the service it works for stays free.
+// The extractor process takes one ExtractRequest over IPC, answers with ExtractorMessages, and
+// ends. It works synchronously where that is faster; the service itself stays free.
 
 const REPORT_EVERY_MS = 250;
 
@@ -15,7 +15,8 @@ process.once('message', (request: ExtractRequest) => {
     answer(failure(error));
   });
 });
-// The service is gone, and with it whoever would use the tree or remove it. Decompressors end on their closed pipe.
+// The service is gone, so nobody would use or remove the tree. Decompressors end on their closed
+// pipe.
 process.once('disconnect', () => {
   process.exit(1);
 });
@@ -34,7 +35,7 @@ async function run(request: ExtractRequest): Promise<ExtractorMessage> {
   return { kind: 'done', result };
 }
 
-/** One syncfs(2) instead of an fsync for every file. */
+/** Runs one syncfs(2) instead of an fsync for each file. */
 function syncFileSystem(): void {
   const { status, error, stderr } = spawnSync('sync', ['-f', '.'], { encoding: 'utf8' });
   if (error !== undefined) throw error;
@@ -58,7 +59,7 @@ function translated(error: unknown): unknown {
   const errno = errnoOf(error);
   if (errno === 'ENAMETOOLONG' || errno === 'EILSEQ' || errno === 'EFBIG')
     return refusal(
-      `a name or a size in it is not possible on this server's file system (${errno})`,
+      `this server's file system cannot hold a name or size in it (${errno})`,
       undefined,
       error,
     );

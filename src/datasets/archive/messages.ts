@@ -1,15 +1,18 @@
 import type { ErrorCode } from '../../errors.js';
 
-/** How the uploaded file was packed, by its content. A bare `gz`, `xz`, … held one file that is not a tar. */
+/**
+ * The packing of the uploaded file, by its content. A bare `gz`, `xz`, … held one file that is not
+ * a tar.
+ */
 export type ArchiveFormat =
   'tar' | 'tar.gz' | 'tar.bz2' | 'tar.xz' | 'tar.lzma' | 'tar.zst' | Compression | 'zip' | 'file';
 
 export type Compression = 'gz' | 'bz2' | 'xz' | 'lzma' | 'zst';
 
 export interface ExtractLimits {
-  /** Most bytes all files may have together, holes counted; 0 = no limit but the free disk. */
+  /** Most bytes of all files together, holes counted; 0 leaves the free disk as the only limit. */
   maxBytes: number;
-  /** Most entries (files, folders and links; one that replaces another counts again); 0 = no limit. */
+  /** Most entries (files, folders and links; a replacement counts again); 0 means no limit. */
   maxFiles: number;
 }
 
@@ -26,7 +29,7 @@ export interface ExtractProgress {
   bytes: number;
 }
 
-/** What the extractor process is asked, once, over its IPC channel. */
+/** The request to the extractor process, sent once over its IPC channel. */
 export interface ExtractRequest {
   archivePath: string;
   treeDir: string;
@@ -36,18 +39,18 @@ export interface ExtractRequest {
   durable: boolean;
 }
 
-/** What it says: any number of `progress`, then one of the others. */
+/** An answer: any number of `progress`, then one of the others. */
 export type ExtractorMessage =
   | ({ kind: 'progress' } & ExtractProgress)
   | { kind: 'done'; result: ExtractResult }
   | {
       kind: 'failed';
-      /** Absent for a fault of ours or of the machine. */
+      /** Absent for a failure of the service or the machine. */
       code?: ErrorCode | undefined;
       message: string;
       details?: Record<string, unknown> | undefined;
       stack?: string | undefined;
     };
 
-/** Tells how far the work is; called often. */
+/** Reports progress; called often. */
 export type Report = (files: number, bytes: number) => void;

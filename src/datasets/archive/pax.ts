@@ -4,8 +4,9 @@ import { refusal } from './refusal.js';
 export type PaxRecord = readonly [key: string, value: string];
 
 /**
- * The `LENGTH KEY=VALUE\n` records of a PAX header's body; LENGTH counts its own digits and the newline, so a value may
- * hold newlines. Throws `archive_refused` on one that does not parse. Source: POSIX.1-2017 pax, "pax Extended Header".
+ * Reads the `LENGTH KEY=VALUE\n` records of a PAX header's body. LENGTH counts its own digits and
+ * the newline, so a value may hold newlines. Throws `archive_refused` on a malformed record.
+ * Source: POSIX.1-2017 pax, "pax Extended Header".
  */
 export function parsePax(body: Buffer): PaxRecord[] {
   const records: PaxRecord[] = [];
@@ -26,7 +27,10 @@ export function parsePax(body: Buffer): PaxRecord[] {
   return records;
 }
 
-/** The last value of `key`: an entry's own records go before the global ones; an empty value takes a setting back. */
+/**
+ * Returns the last value of `key`. An entry's own records override the global ones; an empty value
+ * removes a setting.
+ */
 export function paxValue(
   key: string,
   own: readonly PaxRecord[],
@@ -37,7 +41,7 @@ export function paxValue(
   return value === '' ? undefined : value;
 }
 
-/** A whole number of bytes or of blocks. Throws `archive_refused` naming the key. */
+/** Reads a whole number of bytes or blocks. Throws `archive_refused` that names the key. */
 export function paxInteger(key: string, value: string, entry: string): number {
   const number = /^[0-9]{1,16}$/.test(value) ? Number(value) : NaN;
   if (!Number.isSafeInteger(number))

@@ -1,6 +1,9 @@
 const PRINTED_LENGTH = 160;
 
-/** A raw name as people can safely read it in a message or a log: no control or direction characters, at most 160 long. */
+/**
+ * Makes a raw name safe for messages and logs: no control or direction characters, at most 160
+ * long.
+ */
 export function printable(raw: string): string {
   const text = Buffer.from(raw.slice(0, 4 * PRINTED_LENGTH), 'latin1').toString('utf8');
   const escaped = text.replace(

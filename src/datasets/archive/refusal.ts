@@ -2,8 +2,8 @@ import { AppError } from '../../errors.js';
 import { printable } from './printable.js';
 
 /**
- * The error for an archive that is not taken. `entry` is the raw name (one character a byte) of the entry at fault;
- * it stands, escaped and shortened, in the message and in `details.entry`.
+ * Makes the error for a rejected archive. `entry` is the raw name (one character for each byte) of
+ * the entry at fault; the message and `details.entry` show it escaped and shortened.
  */
 export function refusal(reason: string, entry?: string, cause?: unknown): AppError {
   if (entry === undefined)

@@ -2,7 +2,7 @@ import { bytesToTellTar, isTar } from './detect.js';
 import { TarReader } from './tar-reader.js';
 import type { TreeWriter } from './tree-writer.js';
 
-/** Takes a decompressed stream, and makes the tree of the tar it holds, or one file if it holds something else. */
+/** Takes a decompressed stream, and makes the tree of its tar, or a single file if it is no tar. */
 export class StreamSorter {
   readonly #tree: TreeWriter;
   readonly #fileName: string;
@@ -10,7 +10,7 @@ export class StreamSorter {
   #head: Buffer | undefined = Buffer.alloc(0);
   #tar: TarReader | undefined;
 
-  /** `fileName` (raw) is the one file's. */
+  /** @param fileName raw name of the single file */
   constructor(tree: TreeWriter, fileName: string) {
     this.#tree = tree;
     this.#fileName = fileName;
@@ -22,7 +22,7 @@ export class StreamSorter {
     if (this.#head.length >= bytesToTellTar(this.#head)) this.#decide(this.#head, false);
   }
 
-  /** The stream is over and was whole. */
+  /** Ends the stream, which was complete. */
   end(): 'tar' | 'file' {
     if (this.#head !== undefined) this.#decide(this.#head, true);
     if (this.#tar === undefined) this.#tree.endFile();

@@ -9,11 +9,14 @@ const MAX_LONG_NAME_BYTES = 64 * 2 ** 10;
 export type ExtensionType = 'x' | 'g' | 'L' | 'K';
 
 export interface Entry extends TarHeader {
-  /** Bytes in the archive, as opposed to in the file. */
+  /** Bytes in the archive, as opposed to bytes in the file. */
   stored: number;
 }
 
-/** What headers that are no entries say of the entry after them (PAX `x`, GNU `L` and `K`) or of all that follow (PAX `g`). */
+/**
+ * Collects the headers that are no entries: about the next entry (PAX `x`, GNU `L` and `K`), or
+ * about all later ones (PAX `g`).
+ */
 export class TarExtensions {
   #own: PaxRecord[] = [];
   #ownBytes = 0;
@@ -22,20 +25,21 @@ export class TarExtensions {
   #longName: string | undefined;
   #longLink: string | undefined;
 
-  /** True while something was said of an entry that has not come. */
+  /** Whether headers have described an entry that has not come yet. */
   get isPending(): boolean {
     return this.#own.length > 0 || this.#longName !== undefined || this.#longLink !== undefined;
   }
 
-  /** @throws AppError archive_refused for one that is too large to be held. */
-  refuseLarge({ name, size }: TarHeader, type: ExtensionType): void {
+  /** @throws AppError archive_refused for a header too large to be kept */
+  ensureNotTooLarge({ name, size }: TarHeader, type: ExtensionType): void {
     const limit = {
       x: MAX_PAX_BYTES - this.#ownBytes,
       g: MAX_PAX_BYTES - this.#globalBytes,
       L: MAX_LONG_NAME_BYTES,
       K: MAX_LONG_NAME_BYTES,
     }[type];
-    if (size > limit) throw refusal(`has an extended header of ${size} bytes, too many`, name);
+    if (size > limit)
+      throw refusal(`has an extended header of ${size} bytes, which is too large`, name);
   }
 
   /** @throws AppError archive_refused */
@@ -53,7 +57,10 @@ export class TarExtensions {
     }
   }
 
-  /** The header with what stood before it, and the PAX records that were its own; nothing is pending after. */
+  /**
+   * Returns the header with the preceding ones applied, and its own PAX records; then nothing is
+   * pending.
+   */
   complete(header: TarHeader): { entry: Entry; own: readonly PaxRecord[] } {
     const own = this.#own;
     const global = this.#global;

@@ -1,28 +1,32 @@
 import { refusal } from './refusal.js';
 
-// node-tar's own Header and Pax decode names as UTF-8 (losing bytes that are not), keep what follows a NUL and a newline,
-// read "12x" as a number, and drop PAX values that hold a newline or describe holes; so the blocks are read here.
+// Blocks are read here instead of by node-tar's Header and Pax. Those decode names as UTF-8 (losing
+// other bytes), keep text after a NUL and a newline, and read "12x" as a number. They also drop PAX
+// values that hold a newline or describe holes.
 
 export const BLOCK = 512;
 
-/** One tar header block as it stands, before long names and PAX records are applied. Names are raw (latin1). */
+/** One tar header block before long names and PAX records are applied. Names are raw (latin1). */
 export interface TarHeader {
   name: string;
   linkname: string;
-  /** The type flag's character; a v7 NUL reads as '0'. */
+  /** Character of the type flag; NUL (v7) reads as '0'. */
   type: string;
   mode: number;
   size: number;
-  /** Seconds since 1970; undefined when the field makes no sense. */
+  /** Seconds since 1970; undefined when the field is invalid. */
   mtime: number | undefined;
 }
 
-/** Throws `archive_refused` on a bad checksum or size. Layout: POSIX.1-2017 pax, "ustar Interchange Format", and GNU tar's tar.h. */
+/**
+ * Reads a header block. Throws `archive_refused` on a bad checksum or size. Layout: POSIX.1-2017
+ * pax, "ustar Interchange Format", and GNU tar's tar.h.
+ */
 export function parseHeader(block: Buffer, at: number): TarHeader {
   const ownName = text(block, at, 100);
   if (!checksumHolds(block, at))
     throw refusal('has a header with a wrong checksum: the archive is corrupt', ownName);
-  // GNU's own magic ("ustar  ") has times where POSIX has the prefix.
+  // With GNU's own magic ("ustar  "), times stand where POSIX has the prefix.
   const prefix = magic(block, at) === 'ustar\0' ? text(block, at + 345, 155) : '';
   const name = prefix === '' ? ownName : `${prefix}/${ownName}`;
   const size = numeric(block, at + 124, 12);
@@ -46,7 +50,10 @@ function magic(block: Buffer, at: number): string {
   return block.toString('latin1', at + 257, at + 263);
 }
 
-/** The sum of all bytes with the checksum's own read as spaces; some old tars summed signed bytes. */
+/**
+ * Checks the sum of all bytes, with the checksum's own read as spaces; some old tars summed signed
+ * bytes.
+ */
 export function checksumHolds(block: Buffer, at: number): boolean {
   if (!/^[ \0]*[0-7]/.test(block.toString('latin1', at + 148, at + 156))) return false;
   const stored = numeric(block, at + 148, 8);
@@ -60,14 +67,17 @@ export function checksumHolds(block: Buffer, at: number): boolean {
   return sum - 256 * high === stored;
 }
 
-/** A field up to its first NUL. */
+/** Reads a field up to its first NUL. */
 export function text(block: Buffer, at: number, length: number): string {
   let end = at;
   while (end < at + length && block[end] !== 0) end++;
   return block.toString('latin1', at, end);
 }
 
-/** An octal or base-256 number; an empty field is 0; undefined for anything else or what a double cannot hold. */
+/**
+ * Reads an octal or base-256 number. An empty field is 0; any other text, or a number beyond a
+ * double, gives undefined.
+ */
 export function numeric(block: Buffer, at: number, length: number): number | undefined {
   if (((block[at] ?? 0) & 0x80) !== 0) return base256(block.subarray(at, at + length));
   let index = at;

@@ -14,7 +14,9 @@ import type { TreeWriter } from './tree-writer.js';
 
 const ZEROS = Buffer.alloc(BLOCK);
 
-/** What follows in the stream. Content and padding are counted in bytes; all else comes in blocks. */
+/**
+ * The next part of the stream. Content and padding are counted in bytes; all else comes in blocks.
+ */
 type Phase =
   | { kind: 'header' }
   | { kind: 'extension'; type: ExtensionType; left: number; blocks: Buffer[] }
@@ -26,8 +28,9 @@ type Phase =
 const HEADER: Phase = { kind: 'header' };
 
 /**
- * Reads a tar stream chunk by chunk and makes each entry as it comes: v7, ustar, GNU (long names, old sparse files,
- * base-256 numbers) and PAX (GNU's three sparse formats too). Whatever is wrong or unknown throws `archive_refused`.
+ * Reads a tar stream chunk by chunk and makes each entry as it comes. Formats: v7, ustar, GNU (long
+ * names, old sparse files, base-256 numbers) and PAX (including GNU's three sparse formats). Throws
+ * `archive_refused` on anything wrong or unknown.
  */
 export class TarReader {
   readonly #tree: TreeWriter;
@@ -35,7 +38,7 @@ export class TarReader {
   #phase: Phase = HEADER;
   readonly #partial = Buffer.alloc(BLOCK);
   #partialLength = 0;
-  /** Content still to come of the file being written, and where it goes when it has holes. */
+  /** Remaining content of the file being written, and its target when the file has holes. */
   #content = 0;
   #position = 0;
   #sparse: SparseFile | undefined;
@@ -76,7 +79,7 @@ export class TarReader {
     }
   }
 
-  /** The stream is over. Throws `archive_refused` unless that was the end of the archive. */
+  /** Ends the stream. Throws `archive_refused` unless the archive is complete. */
   end(): void {
     if (this.#phase.kind !== 'ended' || this.#partialLength > 0) {
       const rest = this.#partial.subarray(0, this.#partialLength);
@@ -84,7 +87,7 @@ export class TarReader {
       throw refusal(
         this.#last === ''
           ? 'the tar is truncated'
-          : 'is the last one read: the tar is truncated, its end marker is missing',
+          : 'is the last one read: the tar is truncated (it has no end marker)',
         this.#last === '' ? undefined : this.#last,
       );
     }
@@ -110,7 +113,7 @@ export class TarReader {
         return;
       case 'sparse-map':
         if (phase.entry.stored < BLOCK)
-          throw refusal('has a map of holes that does not end', phase.entry.name);
+          throw refusal('has a sparse map without an end', phase.entry.name);
         phase.entry.stored -= BLOCK;
         if (phase.reader.push(buffer.subarray(at, at + BLOCK))) {
           const { realSize, reader } = phase;
@@ -118,12 +121,12 @@ export class TarReader {
         }
         return;
       case 'second-zero-block':
-        if (!isZero(buffer, at)) throw refusal('a lone block of zeros stands inside the tar');
+        if (!isZero(buffer, at)) throw refusal('the tar has a single block of zeros inside');
         this.#phase = { kind: 'ended' };
         return;
       case 'ended':
         if (!isZero(buffer, at))
-          throw refusal('the tar goes on after its end marker; pack everything into one tar');
+          throw refusal('the tar continues after its end marker; pack everything into one tar');
         return;
     }
   }
@@ -140,7 +143,7 @@ export class TarReader {
       case 'g':
       case 'L':
       case 'K':
-        this.#extensions.refuseLarge(header, header.type);
+        this.#extensions.ensureNotTooLarge(header, header.type);
         this.#last = header.name;
         if (header.size === 0) this.#extension(header.type, Buffer.alloc(0));
         else this.#phase = { kind: 'extension', type: header.type, left: header.size, blocks: [] };
@@ -162,7 +165,7 @@ export class TarReader {
     switch (entry.type) {
       case '0':
       case '7':
-        // Before ustar a folder was told only by its slash.
+        // Before ustar, only the slash marked a folder.
         if (entry.name.endsWith('/') && entry.stored === 0)
           return this.#tree.addFolder(entry.name, entry.mtime);
         if (entry.name.endsWith('/')) throw refusal('is a folder with content', entry.name);
@@ -177,7 +180,7 @@ export class TarReader {
       case '5':
         return this.#tree.addFolder(entry.name, entry.mtime);
       case 'D':
-        // An incremental backup lists the folder's names here; they are not needed to unpack it.
+        // An incremental backup lists the folder's names here; unpacking does not need them.
         this.#tree.addFolder(entry.name, entry.mtime);
         this.#padding = roundUp(entry.stored);
         return;
@@ -189,7 +192,7 @@ export class TarReader {
       case '6':
         throw refusal('is a named pipe; only files, folders and links can be unpacked', entry.name);
       case 'M':
-        throw refusal('goes on from another volume; join the volumes first', entry.name);
+        throw refusal('continues another volume; join the volumes first', entry.name);
       default:
         throw refusal(`is of an unknown type ("${printableType(entry.type)}")`, entry.name);
     }
@@ -238,7 +241,7 @@ export class TarReader {
     let at = start;
     while (at < end) {
       const segment = this.#sparse.segments[this.#segment];
-      if (segment === undefined) throw new Error('a checked map of holes ran out');
+      if (segment === undefined) throw new Error('a checked sparse map ran out');
       const [offset, length] = segment;
       const count = Math.min(end - at, length - this.#position);
       if (count > 0) this.#tree.write(chunk, at, at + count, offset + this.#position);

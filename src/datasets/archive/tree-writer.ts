@@ -25,20 +25,23 @@ import { refusal } from './refusal.js';
 
 const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW, COPYFILE_EXCL, COPYFILE_FICLONE } = constants;
 
-/** A set-group-ID folder hands its group to what is made in it, which saves a chown a file; `finish` takes it off. */
+/**
+ * A set-group-ID folder gives its group to its new entries, which saves a chown for each file;
+ * `finish` removes the bit.
+ */
 const WORKING_FOLDER = 0o2750;
 const FOLDER = 0o750;
 const PLAIN_FILE = 0o640;
 const EXECUTABLE_FILE = 0o750;
 
-/** Beyond these (1901 to 2242) a time is a mistake, and some file systems cannot keep it. */
+/** Times outside this range (1901 to 2242) are mistakes, and some file systems cannot keep them. */
 const EARLIEST = -(2 ** 31);
 const LATEST = 2 ** 33;
 
 export interface FileFacts {
-  /** Undefined for one whose end only its stream knows. */
+  /** Undefined when only the stream's end tells the size. */
   size: number | undefined;
-  /** Bytes that will really be written, when the file has holes. */
+  /** Bytes to be written when the file has holes. */
   stored?: number;
   executable: boolean;
   /** Seconds since 1970. */
@@ -46,8 +49,9 @@ export interface FileFacts {
 }
 
 /**
- * Makes the tree. The process stands in the tree's root, where nobody else writes, and links come last: so every folder
- * it has not made itself does not exist, and a path is checked by its text alone. All names are raw.
+ * Makes the tree. The process works in the tree's root, where nobody else writes, and makes links
+ * last. So folders that it has not made do not exist, and checking a path's text is enough. All
+ * names are raw.
  */
 export class TreeWriter {
   readonly #budget: Budget;
@@ -89,7 +93,7 @@ export class TreeWriter {
     this.files++;
   }
 
-  /** The open file's next bytes, or those at `position`. */
+  /** Writes the open file's next bytes, or those at `position`. */
   write(chunk: Buffer, start: number, end: number, position: number | null = null): void {
     const { fd, raw, facts } = this.#opened();
     if (facts.size === undefined) this.#count(end - start, end - start, raw);
@@ -110,13 +114,17 @@ export class TreeWriter {
     const path = this.#pathFor(raw, target);
     this.#budget.addEntry(raw);
     if (this.#links.get(path) === target) return;
-    if (this.#statOf(path) !== undefined) throw refusal('is a link over an earlier file', raw);
+    if (this.#statOf(path) !== undefined)
+      throw refusal('is a link that would replace an earlier file', raw);
     this.#links.add(path, target);
     if (isSane(mtime)) this.#linkTimes.set(path, mtime);
     this.files++;
   }
 
-  /** A hard link becomes a copy (sharing its blocks where the disk can), so that no two names share an inode. */
+  /**
+   * Adds a hard link as a copy (sharing its blocks where the disk can), so that no two names share
+   * an inode.
+   */
   addHardLink(raw: string, rawTarget: string, mtime: number | undefined): void {
     const source = entryPath(rawTarget, this.#maxPath, raw);
     const linkTarget = this.#links.get(source);
@@ -125,7 +133,7 @@ export class TreeWriter {
     this.#budget.addEntry(raw);
     const stat = this.#statOf(source);
     if (stat?.isFile() !== true)
-      throw refusal('is a hard link to something that is not a file before it', raw);
+      throw refusal('is a hard link, but its target is no earlier file', raw);
     if (path === source) return;
     this.#count(stat.size, stat.size, raw);
     this.#replacing(path, raw, () => {
@@ -136,7 +144,7 @@ export class TreeWriter {
     this.files++;
   }
 
-  /** Makes the links and gives the folders their final mode and time. Nothing can be added after it. */
+  /** Makes the links and sets the folders' final mode and time. Nothing can be added afterwards. */
   finish(): void {
     this.#links.check();
     for (const [path, target] of this.#links.entries()) {
@@ -153,7 +161,7 @@ export class TreeWriter {
     }
   }
 
-  /** Our own reading of the links, checked against the kernel's. */
+  /** Checks our own reading of the links against the kernel's. */
   #askTheKernel(): void {
     if (this.#links.size === 0) return;
     const root = realpathSync.native('.', 'latin1');
@@ -163,7 +171,7 @@ export class TreeWriter {
         if (real !== root && !real.startsWith(`${root}/`))
           throw refusal('is a link that leaves the tree', path);
       } catch (error) {
-        // What a link names may be missing, or lie "below" a file.
+        // A link's target may be missing, or lie "below" a file.
         if (errnoOf(error) !== 'ENOENT' && errnoOf(error) !== 'ENOTDIR') throw error;
       }
     }
@@ -173,7 +181,10 @@ export class TreeWriter {
     return entryPath(raw, this.#maxPath);
   }
 
-  /** The path of something other than a folder, its parent made; refused where a folder or a link is in the way. */
+  /**
+   * Returns the path of an entry that is no folder, and makes its parent. Refuses it when a folder
+   * or a link is in the way.
+   */
   #pathFor(raw: string, sameTarget?: string): string {
     const path = this.#pathOf(raw);
     if (this.#folders.has(path)) throw refusal('would replace a folder', raw);
@@ -204,7 +215,9 @@ export class TreeWriter {
     this.#folders.add(path);
   }
 
-  /** Runs `make`; an earlier file of that name, and nothing else, gives way to the new one, as in tar. */
+  /**
+   * Runs `make`; the entry replaces an earlier file of the same name, as in tar, and nothing else.
+   */
   #replacing<T>(path: string, raw: string, make: () => T): T {
     try {
       return make();
@@ -212,14 +225,14 @@ export class TreeWriter {
       if (errnoOf(error) !== 'EEXIST') throw error;
     }
     const before = lstatSync(fsPath(path));
-    if (!before.isFile()) throw refusal('would replace something that is not a file', raw);
+    if (!before.isFile()) throw refusal('would replace an entry that is not a file', raw);
     unlinkSync(fsPath(path));
     this.files--;
     this.bytes -= before.size;
     return make();
   }
 
-  /** Undefined when nothing is there. */
+  /** Returns undefined when nothing is there. */
   #statOf(path: string): Stats | undefined {
     try {
       return lstatSync(fsPath(path), { throwIfNoEntry: false });

@@ -8,8 +8,9 @@ const WRONG = [
 ];
 
 /**
- * Walks the working directory with other eyes than those that made it (find(1)). Throws if there is anything but files
- * with one name, folders and links, or a mode with more than owner's write and group's read; that would be a bug of ours.
+ * Checks the working directory with an independent program (find(1)). Throws on anything but files
+ * with one name, folders and links, and on modes beyond owner's write and group's read; that would
+ * be a bug of ours.
  */
 export function verifyTree(): void {
   const tests = WRONG.flatMap((test, index) => (index === 0 ? test : ['-o', ...test]));
@@ -20,7 +21,7 @@ export function verifyTree(): void {
   );
   if (error !== undefined) throw error;
   if (status !== 0 || stderr !== '')
-    throw new Error(`the unpacked tree cannot be walked: ${printable(stderr)}`);
+    throw new Error(`cannot walk the unpacked tree: ${printable(stderr)}`);
   if (stdout !== '')
-    throw new Error(`the unpacked tree holds what it must not: ${printable(stdout)}`);
+    throw new Error(`the unpacked tree holds a forbidden entry: ${printable(stdout)}`);
 }

@@ -15,7 +15,7 @@ const UNICODE_PATH = 0x7075;
 const HOST_FAT = 0;
 const HOSTS_WITH_UNIX_MODES = [3, 19];
 
-/** Gives yauzl its many small reads out of one window, without a stream for each. */
+/** Serves yauzl's many small reads from one window, without a stream for each. */
 class WindowReader extends RandomAccessReader {
   readonly #fd: number;
 
@@ -54,13 +54,13 @@ class WindowReader extends RandomAccessReader {
   }
 }
 
-/** A zip's list of contents, read twice: first for where everything lies, then entry by entry. */
+/** A zip's directory, read twice: first for the position of each entry, then entry by entry. */
 export class ZipDirectory {
   readonly #reader: WindowReader;
   readonly #size: number;
   readonly #zip: ZipFile;
   readonly #start: number;
-  /** Where the entries' local headers stand, in order. */
+  /** Positions of the entries' local headers, in order. */
   readonly #offsets: Float64Array;
 
   private constructor(
@@ -78,7 +78,9 @@ export class ZipDirectory {
     this.#offsets = offsets;
   }
 
-  /** Throws `archive_refused` for a zip that is cut off, has hidden entries, or two entries in one place. */
+  /**
+   * Opens a zip. Throws `archive_refused` when it is cut off, or has hidden or overlapping entries.
+   */
   static async open(fd: number): Promise<ZipDirectory> {
     const reader = new WindowReader(fd);
     const { size } = fstatSync(fd);
@@ -89,7 +91,7 @@ export class ZipDirectory {
     const end = Buffer.alloc(4);
     reader.read(end, 0, 4, cursorOf(zip), (error) => {
       if (error !== null || !END_RECORDS.includes(end.readUInt32LE(0)))
-        throw refusal('the zip holds another number of entries than it says');
+        throw refusal('the zip has another number of entries than its directory says');
     });
     return new ZipDirectory(reader, size, zip, start, Float64Array.from(offsets).sort());
   }
@@ -99,8 +101,9 @@ export class ZipDirectory {
   }
 
   /**
-   * Where an entry's content starts in the file. Throws `archive_refused` if its two headers disagree, or if it shares
-   * bytes with another entry or the directory, as bombs do that count one content many times.
+   * Finds the start of an entry's content in the file. Throws `archive_refused` if its two headers
+   * disagree. Also throws if it shares bytes with another entry or the directory, as in bombs that
+   * count one content many times.
    */
   async contentOf(entry: Entry, name: string): Promise<number> {
     const local = await this.#zip.readLocalFileHeaderPromise(entry).catch((error: unknown) => {
@@ -111,7 +114,7 @@ export class ZipDirectory {
       local.compressionMethod !== entry.compressionMethod ||
       (local.generalPurposeBitFlag & 1) !== (entry.generalPurposeBitFlag & 1)
     )
-      throw refusal('has two headers that disagree', name);
+      throw refusal('has two different headers', name);
     const sizesFollow = (local.generalPurposeBitFlag & 8) !== 0;
     const isZip64 = local.compressedSize === 0xffffffff || local.uncompressedSize === 0xffffffff;
     if (
@@ -121,13 +124,16 @@ export class ZipDirectory {
         local.uncompressedSize !== entry.uncompressedSize ||
         local.crc32 !== entry.crc32)
     )
-      throw refusal('has two headers that disagree about its size or checksum', name);
+      throw refusal('has two headers with different sizes or checksums', name);
     if (local.fileDataStart + entry.compressedSize > this.#next(entry.relativeOffsetOfLocalHeader))
-      throw refusal('overlaps another entry, as a zip bomb would', name);
+      throw refusal('overlaps another entry, like a zip bomb', name);
     return local.fileDataStart;
   }
 
-  /** Where the next thing after the entry at `offset` begins; `offset` itself if two entries stand there. */
+  /**
+   * Finds the start of the part after the entry at `offset`; `offset` itself if two entries start
+   * there.
+   */
   #next(offset: number): number {
     let [low, high] = [0, this.#offsets.length];
     while (low < high) {
@@ -159,14 +165,14 @@ async function* entriesOf(zip: ZipFile): AsyncGenerator<Entry> {
   }
 }
 
-/** The types say boolean; it is the offset of the next directory record. */
+/** Returns the offset of the next directory record; the types wrongly say boolean. */
 function cursorOf(zip: ZipFile): number {
   return zip.readEntryCursor as unknown as number;
 }
 
 /**
- * An entry's raw name: UTF-8 where it says or looks so, else DOS's code page 437. Old Windows programs separate folders
- * by backslashes.
+ * Returns an entry's raw name: UTF-8 if the entry says so or the name looks so, else DOS's code
+ * page 437. Old Windows programs separate folders by backslashes.
  */
 export function zipEntryName(entry: Entry): string {
   const { generalPurposeBitFlag: flags, fileNameRaw, extraFields } = entry;
@@ -179,7 +185,7 @@ export function zipEntryName(entry: Entry): string {
   return name.replaceAll('\\', '/');
 }
 
-/** The Unix mode an entry was packed with, 0 if there is none. */
+/** Returns the Unix mode that an entry was packed with; 0 without one. */
 export function unixMode(entry: Entry): number {
   return HOSTS_WITH_UNIX_MODES.includes(entry.versionMadeBy >>> 8)
     ? entry.externalFileAttributes >>> 16

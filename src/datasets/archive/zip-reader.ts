@@ -16,12 +16,18 @@ const S_IFREG = 0o100000;
 const S_IFDIR = 0o040000;
 const S_IFLNK = 0o120000;
 const MAX_LINK_BYTES = 4096;
-/** Up to these an entry is inflated in one piece, which for thousands of small files saves most of the time. */
+/**
+ * Up to these sizes an entry is inflated in one piece, which saves most of the time for thousands
+ * of small files.
+ */
 const PIECE_PACKED_BYTES = 256 * 2 ** 10;
 const PIECE_BYTES = 4 * 2 ** 20;
 const YIELD_EVERY = 64;
 
-/** Unpacks a zip by its directory, each content checked against its size and CRC. Throws `archive_refused`. */
+/**
+ * Unpacks a zip by its directory, and checks the size and CRC of each content. Throws
+ * `archive_refused`.
+ */
 export async function readZip(
   archivePath: string,
   tree: TreeWriter,
@@ -52,7 +58,7 @@ async function addEntry(entry: Entry, content: ZipContent, tree: TreeWriter): Pr
   const type = mode & S_IFMT;
   if (type === S_IFLNK) {
     if (entry.uncompressedSize > MAX_LINK_BYTES)
-      throw refusal('is a link with too long a target', name);
+      throw refusal('is a link whose target is too long', name);
     const target: Buffer[] = [];
     await content.read(entry, name, (chunk) => target.push(chunk));
     return tree.addLink(name, Buffer.concat(target).toString('latin1'), mtime);
@@ -86,7 +92,10 @@ class ZipContent {
     this.#directory = directory;
   }
 
-  /** Hands over an entry's content, in chunks. Throws `archive_refused` unless size, CRC and packed size all fit. */
+  /**
+   * Passes on an entry's content in chunks. Throws `archive_refused` unless size, CRC and packed
+   * size all fit.
+   */
   async read(entry: Entry, name: string, onChunk: (chunk: Buffer) => void): Promise<void> {
     const { compressionMethod: method, compressedSize, uncompressedSize } = entry;
     if (method !== STORED && method !== DEFLATED)
@@ -114,11 +123,11 @@ class ZipContent {
       throw refusal(`cannot be decompressed: the zip is corrupt (${code})`, name, error);
     }
     if (size !== uncompressedSize || used !== compressedSize)
-      throw refusal('is of another size than its header says', name);
+      throw refusal('differs in size from its header', name);
     if (sum !== entry.crc32) throw refusal('does not match its checksum: the zip is corrupt', name);
   }
 
-  /** Both return how many packed bytes the content took. */
+  /** Both return the number of packed bytes that the content took. */
   #inOnePiece(start: number, entry: Entry, take: (chunk: Buffer) => void): number {
     const packed = Buffer.alloc(entry.compressedSize);
     let read = 0;
@@ -128,7 +137,7 @@ class ZipContent {
       take(packed);
       return read;
     }
-    // With `info` comes the engine too, which the types do not know.
+    // With `info`, the result includes the engine, which the types omit.
     const { buffer, engine } = inflateRawSync(packed, {
       info: true,
       maxOutputLength: entry.uncompressedSize + 1,
@@ -138,7 +147,7 @@ class ZipContent {
   }
 
   async #streamed(start: number, entry: Entry, take: (chunk: Buffer) => void): Promise<number> {
-    // `end` is inclusive; an empty range cannot be said.
+    // `end` is inclusive, so an empty range cannot be expressed.
     const source = createReadStream(this.#archivePath, {
       start,
       end: start + Math.max(1, entry.compressedSize) - 1,
@@ -157,7 +166,7 @@ class ZipContent {
           throw error;
         }
     }).catch((error: unknown) => {
-      // The pipeline may tell only that it was broken off, not why.
+      // The pipeline may only report that it was broken off, without the reason.
       throw refused ?? error;
     });
     return decoder === inflate ? inflate.bytesWritten : source.bytesRead;
