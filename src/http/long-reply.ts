@@ -1,13 +1,16 @@
 import type { Response } from 'express';
 import { abortWith } from '../abort.js';
 
-/** A reply that is waited for sends nothing for minutes, which the server would take for a dead connection. */
+/**
+ * Lifts the server's time limit: a long reply may send nothing for minutes, like a dead connection.
+ */
 export function noTimeout(res: Response): void {
   res.setTimeout(0);
 }
 
 /**
- * Fires when nobody waits for the reply any more: the caller is gone, the service is stopping, or `timeoutMs` have passed.
+ * Aborts when the reply is no longer needed: the caller left, the service stops, or `timeoutMs`
+ * have passed.
  */
 export function abortWhenDone(
   res: Response,

@@ -6,7 +6,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 
 export interface DigestTask {
   fd: number;
-  /** Bytes to hash at most; fewer when the file ends earlier. */
+  /** Most bytes to hash; fewer when the file ends earlier. */
   size: number;
 }
 

@@ -7,31 +7,35 @@ import type { ConfinedFile } from '../storage/confined-fs/confined-files.js';
 import type { DigestAnswer, DigestTask } from './digest-thread-main.js';
 
 const PROGRAM = compiledProgram('outputs/digest-thread-main.js');
-/** Up to here a thread takes longer to start than the hash. */
+/** Below this size, starting a thread takes longer than hashing. */
 const smallBytes = 4 * 1024 * 1024;
 
 /**
- * Changes whenever a file's content may have: a job can set a file's times back, but not its ctime.
- * The device is left out, since a volume gets another number on the next start.
+ * Makes a text that changes whenever a file's content may have. It includes the ctime: a job can
+ * set back the other times, but not that one. It omits the device, since a volume's number changes
+ * with each start.
  */
 export function fingerprintOf(stats: BigIntStats): string {
   return [stats.ino, stats.size, stats.mtimeNs, stats.ctimeNs].map((n) => n.toString(36)).join('-');
 }
 
-/** Milliseconds since 1970, held to what a Date takes: a job can claim any time. */
+/** Milliseconds since 1970, limited to a Date's range: a job can set any time. */
 export function modifiedAt(stats: BigIntStats): number {
   const latest = 8.64e15;
   return Math.max(-latest, Math.min(latest, Number(stats.mtimeMs)));
 }
 
-/** True for a file that seems nearly all holes (or was written a moment ago on ZFS, which counts blocks late). */
+/**
+ * Tells whether a file seems to be nearly all holes. True also for files that were just written on
+ * ZFS, which counts blocks late.
+ */
 export function isMostlyHoles(stats: BigIntStats): boolean {
   return stats.blocks * 512n * 16n < stats.size;
 }
 
 /**
- * SHA-256 of an opened file in hex; undefined when the file changed meanwhile.
- * @throws AbortError when the signal is aborted.
+ * Computes an opened file's SHA-256 in hex; undefined when the file changed meanwhile.
+ * @throws AbortError when the signal is aborted
  */
 export async function digestFile(
   file: ConfinedFile,
@@ -60,7 +64,7 @@ async function readAll({ handle }: ConfinedFile, size: number): Promise<Buffer> 
   return buffer.subarray(0, length);
 }
 
-/** Hashes beside the event loop: weights take seconds to minutes. The descriptor stays ours. */
+/** Hashes on a thread: model weights take seconds to minutes. The caller keeps the descriptor. */
 async function digestOnThread(
   { handle }: ConfinedFile,
   size: number,

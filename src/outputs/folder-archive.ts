@@ -8,10 +8,12 @@ const chunkBytes = 512 * 1024;
 const maxEntries = 10_000_000;
 
 /**
- * A folder in a job's folder as the bytes of a tar archive, everything below `top`. What is not served (links that
- * leave, fifos, names that are not UTF-8) is left out and listed in a last entry, `top/SKIPPED-BY-JOBRUNNER.txt`.
- * Nothing is read ahead; leaving the generator closes all it opened.
- * @throws Error when a file shrinks or the folder outgrows every bound while it is read: the archive would lie.
+ * Packs a folder of a job as a tar archive, with all entries below `top`. Omits entries that are
+ * not served (links out of the folder, fifos, names that are not UTF-8) and lists them in a last
+ * entry, `top/SKIPPED-BY-JOBRUNNER.txt`. It reads nothing ahead; ending the generator early closes
+ * every open file.
+ * @throws Error when a file shrinks or the folder outgrows a bound meanwhile: the archive would be
+ *   wrong
  */
 export async function* tarFolder(
   root: string,
@@ -69,7 +71,7 @@ async function* tarFile(file: ConfinedFile, path: string): AsyncGenerator<Buffer
   const mode = (file.stats.mode & 0o100n) === 0n ? 0o644 : 0o755;
   yield header({ path, type: 'File', mode, size, mtimeMs: Number(file.stats.mtimeMs) });
   for (let position = 0; position < size;) {
-    // A fresh buffer each time: the gzip that takes it works in another thread.
+    // Use a fresh buffer each time: gzip works on it in another thread.
     const buffer = Buffer.allocUnsafeSlow(Math.min(chunkBytes, size - position));
     const { bytesRead } = await file.handle.read(buffer, 0, buffer.length, position);
     if (bytesRead === 0) throw new Error('a file shrank while it was archived');
@@ -87,9 +89,10 @@ interface EntryFacts {
   mtimeMs: number;
 }
 
-/** One entry's header, led by a PAX one where the plain form cannot hold its name or size. */
+/** Makes an entry's header, after a PAX header if the plain form cannot hold the name or size. */
 function header({ path, type, mode, size, mtimeMs }: EntryFacts): Buffer {
-  // A job can claim any time; the 11 octal digits of ustar hold these seconds (pax(1), "ustar Interchange Format").
+  // A job can set any time; ustar's 11 octal digits hold these seconds (pax(1), "ustar Interchange
+  // Format").
   const mtime = new Date(Math.max(0, Math.min(Math.floor(mtimeMs / 1000), 0o77777777777)) * 1000);
   const facts = { path, type, mode, size, mtime, uid: 0, gid: 0 };
   const block = Buffer.alloc(blockBytes);
@@ -98,7 +101,7 @@ function header({ path, type, mode, size, mtimeMs }: EntryFacts): Buffer {
   return Buffer.concat([new Pax({ path, size, mtime }).encode(), block]);
 }
 
-/** What fills a file's last block up; nothing where it is full. */
+/** Fills up a file's last block; empty when the block is full. */
 function padding(size: number): Buffer[] {
   const rest = size % blockBytes;
   return rest === 0 ? [] : [Buffer.alloc(blockBytes - rest)];

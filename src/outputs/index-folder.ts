@@ -6,23 +6,23 @@ import { modifiedAt } from './file-digest.js';
 import { readManifest, type ManifestEntry } from './manifest.js';
 import { Measurer } from './measure.js';
 
-/** What a file's name says it is, where there is no manifest to say it. */
+/** Types by the file's name, for jobs without a manifest. */
 const weightExtensions = new Set(['.pt', '.pth', '.bin', '.ckpt', '.safetensors', '.onnx']);
 
 const maxOutputs = 50_000;
-/** Warnings are read by people; past these many only their number is told. */
+/** Most warnings that are listed, since people read them; of the others only the count is given. */
 const maxWarnings = 100;
 
-/** One thing a job left, as found in its folder. */
+/** An output of a job, as found in its folder. */
 export interface FoundOutput {
   outputId: string;
-  /** Relative to the job's folder; `.` is all of it. */
+  /** Relative to the job's folder; `.` means the whole folder. */
   path: string;
   kind: 'file' | 'folder';
   type: string | null;
-  /** Bytes; of a folder, the sum of the files in it. */
+  /** Bytes; for a folder, the sum of its files. */
   size: number;
-  /** Of a file; null for a folder, and for a file that cannot be hashed (a warning says why). */
+  /** Null for a folder, and for a file that cannot be hashed (a warning gives the reason). */
   sha256: string | null;
   metadata: Record<string, unknown>;
   /** Milliseconds since 1970. */
@@ -39,15 +39,16 @@ export interface FolderIndex {
 
 export interface IndexOptions {
   experimentId: string;
-  /** The digest that an earlier indexing found for the file with this fingerprint. */
+  /** Finds the digest that an earlier indexing computed for this fingerprint. */
   known: (fingerprint: string) => string | undefined;
   signal: AbortSignal;
 }
 
 /**
- * Finds the outputs of a job: those its `manifest.json` lists, else the files with a weight file's extension, whose
- * path is their id (it stays the same whatever else the job writes).
- * What the job did wrong comes back as warnings; errors are only ours (I/O, too many open files) or an abort.
+ * Finds the outputs of a job. These are the outputs that `manifest.json` lists, or else the files
+ * with an extension of weight files. Without a manifest, the path serves as the id, since it stays
+ * the same whatever else the job writes. Mistakes of the job become warnings; errors are internal
+ * (I/O, too many open files) or an abort.
  */
 export async function indexFolder(folder: string, options: IndexOptions): Promise<FolderIndex> {
   const warnings = new Warnings();
@@ -93,7 +94,7 @@ async function findListed(
       }
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
-      warn(`output ${quote(id)} is left out: ${error.message}`);
+      warn(`output ${quote(id)} is omitted: ${error.message}`);
     }
   }
   if (entries.length > maxOutputs)
@@ -137,7 +138,7 @@ async function findByExtension(
     }
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
-    warn(refusalReason(error) === 'missing' ? 'the job left no folder' : error.message);
+    warn(refusalReason(error) === 'missing' ? 'the job has no folder' : error.message);
   }
   return outputs;
 }

@@ -23,13 +23,18 @@ const entrySchema = z.object({
   type: z.string().min(1).max(100).optional(),
   metadata: z
     .record(z.string(), z.unknown())
-    .refine(fitsMetadata, `expected at most ${maxMetadataBytes} characters of JSON, nested sanely`)
+    .refine(
+      fitsMetadata,
+      `expected at most ${maxMetadataBytes} characters of JSON without deep nesting`,
+    )
     .optional(),
 });
 
 export interface ManifestEntry {
   id: string;
-  /** Cleaned: no leading `./`, no doubled or trailing slash; `.` for the job's whole folder. */
+  /**
+   * Normalised: no leading `./`, no doubled or trailing slash; `.` means the job's whole folder.
+   */
   path: string;
   type: string | undefined;
   metadata: Record<string, unknown>;
@@ -41,10 +46,11 @@ export interface Manifest {
 }
 
 /**
- * Reads the `manifest.json` a job left: `{"experiment_id"?, "outputs": [{"id", "path", "type"?, "metadata"?}]}`.
- * The job's row says which experiment it belongs to. A manifest that names another only gets a warning: else any job
- * could put its file under another's `experiment_id` and `output_id`, where people download weights from.
- * @returns undefined when there is no manifest; `entries` undefined when there is one that cannot be used as a whole.
+ * Reads a job's `manifest.json`: `{"experiment_id"?, "outputs": [{"id", "path", "type"?,
+ * "metadata"?}]}`. The job's row decides the experiment; a manifest that names another only causes
+ * a warning. Otherwise a job could offer its file under another job's `experiment_id` and
+ * `output_id`, from which people download weights.
+ * @returns undefined without a manifest; `entries` is undefined when the whole manifest is unusable
  */
 export async function readManifest(
   folder: string,
@@ -61,7 +67,7 @@ export async function readManifest(
   return parseManifest(text, experimentId);
 }
 
-/** The pure part of {@link readManifest}. A bad entry is left out with a warning. */
+/** Checks a manifest's content for {@link readManifest}. Bad entries are omitted with a warning. */
 export function parseManifest(
   text: string,
   experimentId: string,
@@ -83,19 +89,19 @@ export function parseManifest(
   const named = manifest.data.experiment_id;
   if (named !== undefined && named !== experimentId)
     warnings.push(
-      `manifest.json names experiment ${quote(named)}, but the job was submitted to ${quote(experimentId)}, which holds`,
+      `manifest.json names experiment ${quote(named)}, but the job was submitted to ${quote(experimentId)}, which counts`,
     );
   const byId = new Map<string, ManifestEntry>();
   manifest.data.outputs.forEach((raw, index) => {
     const where = `manifest.json outputs[${index}]`;
     const entry = entrySchema.safeParse(raw);
     if (!entry.success) {
-      warnings.push(`${where} is left out: ${problemsOf(entry.error)}`);
+      warnings.push(`${where} is omitted: ${problemsOf(entry.error)}`);
       return;
     }
     const { id, path, type, metadata } = entry.data;
     if (byId.has(id)) {
-      warnings.push(`${where} is left out: id ${quote(id)} is taken by an earlier entry`);
+      warnings.push(`${where} is omitted: an earlier entry has the id ${quote(id)}`);
       return;
     }
     try {
@@ -103,7 +109,7 @@ export function parseManifest(
       byId.set(id, { id, path: clean, type, metadata: metadata ?? {} });
     } catch (error) {
       if (!(error instanceof AppError)) throw error;
-      warnings.push(`${where} (${quote(id)}) is left out: ${error.message}`);
+      warnings.push(`${where} (${quote(id)}) is omitted: ${error.message}`);
     }
   });
   return { entries: [...byId.values()], warnings };
@@ -113,7 +119,7 @@ function fitsMetadata(metadata: Record<string, unknown>): boolean {
   try {
     return JSON.stringify(metadata).length <= maxMetadataBytes;
   } catch (error) {
-    // A million nested brackets parse, yet overflow the stack on the way back.
+    // A million nested brackets can be parsed, but overflow the stack when converted back.
     if (error instanceof RangeError) return false;
     throw error;
   }
@@ -122,7 +128,7 @@ function fitsMetadata(metadata: Record<string, unknown>): boolean {
 async function readText(folder: string): Promise<string> {
   const handle = await openConfined(folder, 'manifest.json');
   try {
-    // One byte more than allowed tells "too large" of a file that grows while it is read.
+    // Read one byte above the limit, so that a file that grows meanwhile still counts as too large.
     const buffer = Buffer.alloc(maxManifestBytes + 1);
     let length = 0;
     for (;;) {
@@ -134,7 +140,7 @@ async function readText(folder: string): Promise<string> {
       throw new AppError('bad_request', `it is larger than ${maxManifestBytes} bytes`);
     const bytes = buffer.subarray(0, length);
     if (!isUtf8(bytes)) throw new AppError('bad_request', 'it is not UTF-8');
-    // Some editors put a byte order mark in front, which JSON.parse does not take.
+    // Some editors put a byte order mark first, which JSON.parse rejects.
     return bytes.toString().replace(/^\uFEFF/, '');
   } finally {
     await handle.close();

@@ -2,16 +2,16 @@ import { quote, type ConfinedFile } from '../storage/confined-fs/confined-files.
 import { walkConfined } from '../storage/confined-fs/confined-walk.js';
 import { digestFile, fingerprintOf, isMostlyHoles, modifiedAt } from './file-digest.js';
 
-/** How many files and folders one indexing looks at while it sums up folders. */
+/** Most files and folders that one indexing visits to sum up folders. */
 const maxWalked = 1_000_000;
-/** A job can claim exabytes with one ftruncate(2); of such holes one indexing hashes no more than this. */
+/** Most bytes of holes that one indexing hashes: a job can claim exabytes with one ftruncate(2). */
 const maxHoleBytes = 64 * 2 ** 30;
 
 export interface FileFacts {
   kind: 'file';
   /** Bytes. */
   size: number;
-  /** Null when it cannot be told; a warning says why. */
+  /** Null when it is unknown; a warning gives the reason. */
   sha256: string | null;
   /** Milliseconds since 1970. */
   modifiedAt: number;
@@ -19,8 +19,8 @@ export interface FileFacts {
 }
 
 /**
- * Size and digest of what one indexing comes by. Each inode is hashed and each folder walked once, however many
- * outputs name it, so that a hostile manifest costs no more than the job's own bytes.
+ * Measures the size and digest of a job's outputs. It hashes each inode and walks each folder once,
+ * however many outputs name it. So a hostile manifest costs no more than the job's own bytes.
  */
 export class Measurer {
   readonly #folder: string;
@@ -61,7 +61,7 @@ export class Measurer {
     };
   }
 
-  /** Bytes of all files below `path`, those left out by the walk not counted. */
+  /** Sums the bytes of all files below `path`, without files that the walk omits. */
   async folderBytes(path: string): Promise<number> {
     const counted = this.#folders.get(path);
     if (counted !== undefined) return counted;
@@ -73,9 +73,9 @@ export class Measurer {
       if (entry.kind === 'file') size += entry.size;
       if (entry.kind === 'skipped') this.#warn(`folder ${quote(path)}: ${entry.reason}`);
       if (entry.kind === 'limit')
-        this.#warn(`folder ${quote(path)} is larger than its size says: ${entry.reason}`);
+        this.#warn(`folder ${quote(path)} is larger than the size shown: ${entry.reason}`);
     }
-    // Sparse files can add up to more than the database counts.
+    // Sparse files can add up to more than the database can count.
     size = Math.min(size, Number.MAX_SAFE_INTEGER);
     this.#folders.set(path, size);
     return size;
@@ -85,7 +85,7 @@ export class Measurer {
     if (isMostlyHoles(file.stats)) {
       this.#holeBytes += Number(file.stats.size);
       if (this.#holeBytes > maxHoleBytes) {
-        this.#warn(`${quote(path)} has no SHA-256: it is huge and nearly all holes`);
+        this.#warn(`${quote(path)} has no SHA-256: it is huge and consists mostly of holes`);
         return null;
       }
     }

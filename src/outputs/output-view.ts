@@ -3,7 +3,7 @@ import type { JobOutputsView, OutputView } from './replies.js';
 import type { JobOutputs } from './service.js';
 import type { OutputRow } from './store.js';
 
-/** A job's outputs as the API shows them; `GET /jobs/{id}/result` shows the same. */
+/** Shows a job's outputs as the API does, also in `GET /jobs/{id}/result`. */
 export function viewJobOutputs(found: JobOutputs): JobOutputsView {
   return {
     job_id: found.job.job_id,
@@ -15,7 +15,7 @@ export function viewJobOutputs(found: JobOutputs): JobOutputsView {
   };
 }
 
-/** An output as the API shows it. */
+/** Shows an output as the API does. */
 export function viewOutput(row: OutputRow): OutputView {
   const query = new URLSearchParams({ job_id: String(row.jobId), rel_path: row.path });
   return {

@@ -1,16 +1,16 @@
 import { z } from 'zod';
 import { timeSchema } from '../http/times.js';
 
-/** A file or folder that a job left. */
+/** A file or folder that a job produced. */
 export const outputReplySchema = z
   .strictObject({
     output_id: z.string(),
     job_id: z.int(),
     experiment_id: z.string(),
-    path: z.string().describe('Relative to the job’s folder; `.` is all of it.'),
+    path: z.string().describe('Relative to the job’s folder; `.` means the whole folder.'),
     kind: z.enum(['file', 'folder']),
     type: z.string().nullable(),
-    size: z.int().describe('Bytes; of a folder, of all files in it.'),
+    size: z.int().describe('Bytes; for a folder, the sum of its files.'),
     sha256: z.string().nullable().describe('Null for a folder.'),
     metadata: z.record(z.string(), z.unknown()),
     created_at: timeSchema,

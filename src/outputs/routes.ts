@@ -9,11 +9,11 @@ import { experimentOutputsReplySchema, jobOutputsReplySchema } from './replies.j
 import { sendDownload } from './send-download.js';
 import type { OutputService } from './service.js';
 
-const id = (most: number) =>
+const id = (max: number) =>
   z
     .string({ error: 'expected it once' })
     .min(1, 'is empty')
-    .max(most, `expected at most ${most} characters`)
+    .max(max, `expected at most ${max} characters`)
     .refine((value) => !value.includes('\0'), 'holds a NUL byte');
 
 const jobId = z
@@ -30,11 +30,14 @@ const download = streamedReply(
   'application/octet-stream',
   {
     200: 'The file. A folder comes as `.tar.gz`, with the type application/gzip.',
-    206: 'The part that `Range` names.',
-    304: '`If-None-Match` names the file as it is.',
+    206: 'The part that `Range` requests.',
+    304: '`If-None-Match` names the present file.',
     412: '`If-Match` names another file.',
   },
-  { ETag: 'Names the file as it is.', 'Accept-Ranges': '`bytes`, or `none` for a folder.' },
+  {
+    ETag: 'Names the present content of the file.',
+    'Accept-Ranges': '`bytes`, or `none` for a folder.',
+  },
 );
 const rangeHeaders = z.object({
   Range: z.string().optional(),
@@ -45,7 +48,7 @@ const rangeHeaders = z.object({
 const errors: ErrorCode[] = ['not_found', 'disk_full', 'shutting_down'];
 const downloadErrors: ErrorCode[] = [...errors, 'conflict', 'range_unsatisfiable'];
 
-/** Mounts `/outputs`: what jobs left, and its download. */
+/** Mounts `/outputs`: lists the outputs of jobs, and downloads them. */
 export function outputRoutes(api: Api, outputs: OutputService): void {
   endpoint(
     api,

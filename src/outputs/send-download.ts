@@ -11,12 +11,14 @@ import type { Download } from './service.js';
 const chunkBytes = 512 * 1024;
 
 /**
- * Sends an opened download and closes it, whatever becomes of the client. Answers `HEAD`, `Range`, `If-Range`,
- * `If-Match` and `If-None-Match` (RFC 9110 §13 and §14) for a file; a folder is packed while it is sent, so it has
- * neither length nor ETag. A file that shrinks meanwhile breaks the connection off rather than ending the body.
+ * Sends an opened download, and closes it even when the client leaves. For a file, it answers
+ * `HEAD`, `Range`, `If-Range`, `If-Match` and `If-None-Match` (RFC 9110 §13 and §14). A folder is
+ * packed while it is sent, so it has neither length nor ETag. If a file shrinks meanwhile, the
+ * connection breaks off instead of ending the body.
  */
 export async function sendDownload(req: Request, res: Response, download: Download): Promise<void> {
-  // Express quotes and encodes the name by RFC 6266; it also guesses a type, which is set right after.
+  // Express quotes and encodes the name by RFC 6266. It also guesses a type, which is replaced
+  // below.
   res.attachment(download.kind === 'file' ? download.name : `${download.name}.tar.gz`);
   res.set('X-Content-Type-Options', 'nosniff');
   res.set('Cache-Control', 'private, no-cache');
@@ -73,7 +75,7 @@ async function sendFile(
   else await sendBytes(res, file, start, end);
 }
 
-/** Strong comparison (RFC 9110 §8.8.3.2). */
+/** Compares strongly (RFC 9110 §8.8.3.2). */
 function matches(header: string, etag: string): boolean {
   return header
     .split(',')
@@ -82,8 +84,9 @@ function matches(header: string, etag: string): boolean {
 }
 
 /**
- * Two buffers take turns: one is filled while the other is on its way to the client, and no memory is allocated per
- * chunk. That makes it about twice as fast as `fs.createReadStream` for files in the page cache.
+ * Sends a file with two alternating buffers: one is filled while the other is being sent, and no
+ * chunk allocates memory. For files in the page cache this is about twice as fast as
+ * `fs.createReadStream`.
  */
 async function sendBytes(
   res: Response,
@@ -114,7 +117,10 @@ async function sendBytes(
   }
 }
 
-/** Writes whose promise also settles when the client goes away: Node may then forget the callback of a queued write. */
+/**
+ * Writes with promises that also settle when the client leaves: Node may then forget the callback
+ * of a queued write.
+ */
 class Sink {
   readonly #res: Response;
 
@@ -150,7 +156,7 @@ async function sendFolder(
   res: Response,
   { root, path, name }: Extract<Download, { kind: 'folder' }>,
 ): Promise<void> {
-  // Weights hardly compress; the fastest level keeps up with the network.
+  // Weights hardly compress, and the fastest level keeps up with the network.
   const gzip = createGzip({ level: 1, chunkSize: 256 * 1024 });
   const tar = Readable.from(tarFolder(root, path, name), {
     objectMode: false,
@@ -159,7 +165,7 @@ async function sendFolder(
   try {
     await pipeline(tar, gzip, res);
   } catch (error) {
-    // The client's going away is no failure of ours.
+    // A client that leaves is not an error.
     if (errnoOf(error) !== 'ERR_STREAM_PREMATURE_CLOSE') throw error;
   }
 }

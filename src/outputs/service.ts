@@ -11,35 +11,35 @@ import { fingerprintOf } from './file-digest.js';
 import { indexFolder, type FolderIndex } from './index-folder.js';
 import * as store from './store.js';
 
-/** What outputs need to know of a job. */
+/** Facts about a job that outputs depend on. */
 export interface OutputJob {
   job_id: number;
-  /** Whose it is. */
+  /** The job's user. */
   user: string;
   experiment_id: string;
-  /** Slurm's word for it, shown to the caller. */
+  /** Slurm's state of the job, shown to the caller. */
   state: string;
-  /** True when the job has ended and writes no more. */
+  /** Whether the job has ended and writes no more. */
   terminal: boolean;
 }
 
 export interface OutputJobs {
   find(jobId: number): OutputJob | undefined;
-  /** All jobs submitted with this `experiment_id`; empty when there is none. */
+  /** Lists the jobs submitted with this `experiment_id`. */
   inExperiment(experimentId: string): OutputJob[];
 }
 
-/** Whose jobs are there for the caller; undefined for everybody's. */
+/** The user whose jobs the caller may see; undefined means everybody's. */
 type Scope = string | undefined;
 
 export interface OutputDependencies {
   db: Database;
-  /** The folder that holds each job's folder, named by its `job_id`. */
+  /** Folder that holds each job's folder, named by its `job_id`. */
   resultsDir: string;
   /** Milliseconds since 1970. */
   now: () => number;
   jobs: OutputJobs;
-  /** Says what is still to come of an ended job's outputs, if anything is. */
+  /** Describes the outputs of an ended job that have not arrived yet, if any. */
   onTheWay?: (jobId: number) => string | undefined;
 }
 
@@ -52,17 +52,17 @@ export interface JobOutputs {
   warnings: string[];
 }
 
-/** Something opened for download. The receiver closes a file's handle. */
+/** An opened download. The receiver closes a file's handle. */
 export type Download =
   | { kind: 'file'; name: string; file: ConfinedFile; etag: string }
-  /** A folder, to be walked below `root` at `path`. */
+  /** A folder to walk, at `path` below `root`. */
   | { kind: 'folder'; name: string; root: string; path: string };
 
-/** How many jobs are hashed at once: more only make the disk seek and starve other file access of threads. */
+/** Jobs hashed at the same time: more would make the disk seek and delay other file access. */
 const indexedAtOnce = 2;
 const idsShown = 50;
 
-/** Indexes what ended jobs left and opens it for download. */
+/** Indexes the outputs of ended jobs, and opens them for download. */
 export class OutputService {
   readonly #deps: OutputDependencies;
 
@@ -75,10 +75,11 @@ export class OutputService {
   }
 
   /**
-   * Brings a job's index up to its folder. To be called when a job ends, and whenever its result is asked for: a file
-   * that did not change is not hashed again. A call during another for the same job gets that one's result.
-   * A job that has not ended is not indexed; its listing is empty (or, requeued, the last one) and says so.
-   * @throws AppError not_found (no such job), disk_full, shutting_down.
+   * Updates a job's index from its folder. Call this when a job ends and whenever its result is
+   * requested; unchanged files are not hashed again. Calls for the same job share one run. A job
+   * that has not ended is not indexed: its listing is empty (after a requeue, the previous one) and
+   * says so.
+   * @throws AppError not_found (no such job), disk_full, shutting_down
    */
   indexJob(jobId: number): Promise<JobOutputs> {
     const current = this.#running.get(jobId);
@@ -88,13 +89,19 @@ export class OutputService {
     return task;
   }
 
-  /** A job's outputs, indexed first if it ended and has not been yet. @throws AppError as {@link indexJob} does. */
+  /**
+   * Lists a job's outputs; indexes them first if the job has ended and has no index. @throws
+   * AppError like {@link indexJob}
+   */
   async byJob(jobId: number, scope: Scope): Promise<JobOutputs> {
     const job = this.#findJob(jobId, scope);
     return this.#isIndexed(job) ? this.#listing(job) : this.indexJob(jobId);
   }
 
-  /** The outputs of all jobs of an experiment, newest job first. @throws AppError not_found; as {@link indexJob} does. */
+  /**
+   * Lists the outputs of an experiment's jobs, newest job first. @throws AppError not_found; like
+   * {@link indexJob}
+   */
   async byExperiment(experimentId: string, scope: Scope): Promise<store.OutputRow[]> {
     const jobs = await this.#indexExperiment(experimentId, scope);
     const rows = store.outputsOfExperiment(this.#deps.db, experimentId);
@@ -102,8 +109,9 @@ export class OutputService {
   }
 
   /**
-   * Opens an output by its id. Where several jobs of the experiment have that id, the newest job's is taken.
-   * @throws AppError not_found, with the ids that exist; else as {@link openByPath} does.
+   * Opens an output by its id. If several jobs of the experiment have that id, the newest job's
+   * output is opened.
+   * @throws AppError not_found, with the existing ids; otherwise like {@link openByPath}
    */
   async openOutput(experimentId: string, outputId: string, scope: Scope): Promise<Download> {
     const rows = await this.byExperiment(experimentId, scope);
@@ -122,16 +130,16 @@ export class OutputService {
   }
 
   /**
-   * Opens any file or folder of a job, indexed or not, running or not.
-   * @throws AppError bad_request (malformed path), not_found (no such job or file, or a kind that is not served),
-   *   conflict (the job closed it to us).
+   * Opens any file or folder of a job, whether indexed or not, running or not.
+   * @throws AppError bad_request (malformed path), not_found (no such job or file, or a kind that
+   *   is not served), conflict (the job denies access to it)
    */
   async openByPath(jobId: number, relPath: string, scope: Scope): Promise<Download> {
     this.#findJob(jobId, scope);
     return this.#open(jobId, relPath);
   }
 
-  /** Breaks off the indexing under way and waits for it; the next start indexes again when asked. */
+  /** Aborts the running indexing and waits for it; a request after the next start indexes again. */
   async close(): Promise<void> {
     this.#stop.abort();
     await Promise.allSettled(this.#running.values());
@@ -151,14 +159,14 @@ export class OutputService {
         signal,
       });
       signal.throwIfAborted();
-      // It may have been deleted while its files were hashed.
+      // The job may have been deleted while its files were hashed.
       this.#findJob(jobId);
       const { source, warnings } = found;
       const index = { jobId, experimentId: job.experiment_id, source, warnings, indexedAt: now() };
       db.transaction(() => store.replaceIndex(db, index, found.outputs))();
     } catch (error) {
       if (signal.aborted)
-        throw new AppError('shutting_down', 'the service is stopping; ask again once it is back');
+        throw new AppError('shutting_down', 'the service is stopping; ask again after its restart');
       if (isDiskFull(error) || errnoOf(error) === 'SQLITE_FULL')
         throw new AppError(
           'disk_full',
@@ -169,12 +177,12 @@ export class OutputService {
         );
       throw error;
     }
-    // They may have come behind what looked into the folder.
+    // The late outputs may have arrived after the folder was read.
     if (wasLate && onTheWay?.(jobId) === undefined) return this.#index(jobId);
     return this.#listing(job);
   }
 
-  /** Whether the index is there, where there is to be one, and not about to be another. */
+  /** Tells whether the job needs no (further) indexing. */
   #isIndexed({ job_id: id, terminal }: OutputJob): boolean {
     if (!terminal) return true;
     return store.findIndex(this.#deps.db, id) !== undefined && !this.#running.has(id);
@@ -195,7 +203,7 @@ export class OutputService {
     };
   }
 
-  /** @returns the numbers of those of its jobs that are there for the caller. */
+  /** Indexes an experiment's jobs. @returns the numbers of those jobs that the caller may see */
   async #indexExperiment(experimentId: string, scope: Scope): Promise<Set<number>> {
     const jobs = this.#deps.jobs
       .inExperiment(experimentId)

@@ -32,7 +32,7 @@ interface StoredOutput {
 const selectOutputs = `
   SELECT o.*, i.experiment_id FROM outputs o JOIN output_indexes i USING (job_id)`;
 
-/** Puts a job's new index in the place of its old one. The caller owns the transaction. */
+/** Replaces a job's index. The caller owns the transaction. */
 export function replaceIndex(db: Database, index: IndexRow, outputs: FoundOutput[]): void {
   db.prepare('DELETE FROM output_indexes WHERE job_id = ?').run(index.jobId);
   db.prepare(
@@ -82,12 +82,12 @@ export function findIndex(db: Database, jobId: number): IndexRow | undefined {
   );
 }
 
-/** In the manifest's order, or by path where there is none. */
+/** Lists a job's outputs in the manifest's order, or by path without a manifest. */
 export function outputsOfJob(db: Database, jobId: number): OutputRow[] {
   return read(db, `${selectOutputs} WHERE job_id = ? ORDER BY position`, jobId);
 }
 
-/** Newest job first. */
+/** Lists an experiment's outputs, newest job first. */
 export function outputsOfExperiment(db: Database, experimentId: string): OutputRow[] {
   return read(
     db,
@@ -96,7 +96,7 @@ export function outputsOfExperiment(db: Database, experimentId: string): OutputR
   );
 }
 
-/** The digest found for the job's file with this fingerprint. */
+/** Returns the digest computed earlier for the job's file with this fingerprint. */
 export function digestOf(db: Database, jobId: number, fingerprint: string): string | undefined {
   const row = db
     .prepare(

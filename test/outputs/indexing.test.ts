@@ -85,7 +85,7 @@ test('a broken manifest falls back to the extensions and says so', async () => {
 test('a job that left no folder has no outputs and says so', async () => {
   stack.job(2);
   const { outputs, warnings } = await stack.outputs.indexJob(2);
-  expect({ outputs, warnings }).toEqual({ outputs: [], warnings: ['the job left no folder'] });
+  expect({ outputs, warnings }).toEqual({ outputs: [], warnings: ['the job has no folder'] });
 });
 
 test('a file whose times were set back is hashed again when its content changed', async () => {

@@ -5,13 +5,17 @@ import { AppError, errnoOf } from '../../errors.js';
 import { splitConfinedPath } from './confined-path.js';
 
 /*
- * A job owns its folder and may rename, link and replace anything in it while we read, so a path that was checked
- * says nothing about the file that is opened next. Each name is therefore opened below the descriptor of the folder
- * it stands in (`/proc/self/fd/<n>/<name>` is Linux's openat(2) for those who lack it, see proc_pid_fd(5)), never
- * through a link, and judged by fstat(2) on what was opened. Links are read as text and walked in the same way.
+ * A job owns its folder and may rename, link and replace anything in it while we read. So checking a
+ * path proves nothing about the file that is opened next. Therefore each name is opened below the
+ * descriptor of its folder, never through a link, and checked by fstat(2) after opening.
+ * `/proc/self/fd/<n>/<name>` replaces Linux's openat(2), which Node lacks; see proc_pid_fd(5). Links
+ * are read as text and walked in the same way.
  */
 
-/** O_PATH of open(2), which Node does not name: a handle that neither reads, nor waits for a fifo, nor wakes a device. */
+/**
+ * O_PATH of open(2), which Node does not name: such a handle neither reads, nor waits for a fifo,
+ * nor wakes a device.
+ */
 const O_PATH = 0o10000000;
 
 const maxDepth = 64;
@@ -19,7 +23,7 @@ const maxLinks = 16;
 const maxSteps = 1024;
 const maxFileBytes = BigInt(Number.MAX_SAFE_INTEGER);
 
-/** Why something in a job's folder is not served; stands in an error's `details.reason`. */
+/** Reason for which a file or folder is not served; found in an error's `details.reason`. */
 export type RefusalReason =
   | 'missing'
   | 'leaves_folder'
@@ -42,18 +46,19 @@ export interface ConfinedFile {
 
 export interface ConfinedFolder {
   kind: 'folder';
-  /** An O_PATH handle, good for {@link childPath} and fstat; the caller closes it. */
+  /** An O_PATH handle for {@link childPath} and fstat; the caller closes it. */
   handle: FileHandle;
   stats: BigIntStats;
 }
 
 /**
- * Opens a regular file in a folder that somebody hostile owns, whatever they rename or link meanwhile.
- * Links are followed as long as they stay inside `rootDir`.
- * @param relPath UTF-8, relative to `rootDir`.
- * @returns a handle opened for reading: a regular file that has one name.
- * @throws AppError bad_request (path malformed, or names a folder), not_found (missing, or of a kind that is not
- *   served: a link out of the folder, a hard link, a fifo, a device, a socket), conflict (the job closed it to us).
+ * Opens a regular file in a folder that somebody hostile owns, whatever they rename or link
+ * meanwhile. Follows links that stay inside `rootDir`.
+ * @param relPath UTF-8, relative to `rootDir`
+ * @returns a handle for reading a regular file that has only one name
+ * @throws AppError bad_request (malformed path, or a folder), not_found (missing, or of a kind that
+ *   is not served: a link out of the folder, a hard link, a fifo, a device, a socket), conflict
+ *   (the job denies access)
  */
 export async function openConfined(rootDir: string, relPath: string): Promise<FileHandle> {
   const entry = await openConfinedEntry(rootDir, relPath);
@@ -62,7 +67,7 @@ export async function openConfined(rootDir: string, relPath: string): Promise<Fi
   throw new AppError('bad_request', `${quote(relPath)} is a folder; name a file in it`);
 }
 
-/** As {@link openConfined}, but a folder may be named too; `.` is `rootDir` itself. */
+/** Opens a file like {@link openConfined}, or a folder; `.` is `rootDir` itself. */
 export async function openConfinedEntry(
   rootDir: string,
   relPath: string,
@@ -77,13 +82,15 @@ export async function openConfinedEntry(
   }
 }
 
-/** Where `name` stands below an open folder, for any call of `node:fs` that takes a path. */
+/** Makes a path to `name` in an open folder, for any call of `node:fs` that takes a path. */
 export function childPath(folder: FileHandle, name: string | Buffer): string | Buffer {
   const prefix = `/proc/self/fd/${folder.fd}/`;
   return typeof name === 'string' ? prefix + name : Buffer.concat([Buffer.from(prefix), name]);
 }
 
-/** Opens a folder's child without following a link, reading anything, or waiting; what it is, fstat tells. */
+/**
+ * Opens a folder's child without following a link, reading or waiting; fstat then tells its kind.
+ */
 export async function openChild(folder: FileHandle, name: string | Buffer): Promise<FileHandle> {
   return open(childPath(folder, name), O_PATH | constants.O_NOFOLLOW);
 }
@@ -96,7 +103,7 @@ async function openRoot(rootDir: string): Promise<FileHandle> {
   }
 }
 
-/** Walks `names` from the folder in `way[0]`; every folder left in `way` is the caller's to close. */
+/** Walks `names` from the folder in `way[0]`. The caller closes each folder left in `way`. */
 async function descend(
   way: FileHandle[],
   names: string[],
@@ -115,7 +122,8 @@ async function descend(
       return { kind: 'folder', handle: here, stats: await statOrClose(here) };
     }
     if (name === '..') {
-      // Only a link's text can hold it. The folders we came through stay open, so "up" is never looked up by name.
+      // Only the text of a link can hold "..". The folders above stay open, so no name is looked up
+      // to go up.
       if (way.length === 1) throw refused('leaves_folder', shown);
       way.pop();
       await here.close();
@@ -144,7 +152,10 @@ async function descend(
   }
 }
 
-/** The names a link leads through. For an absolute one `way` is cut back to the root, which it must lie under. */
+/**
+ * Splits a link's target into names. For an absolute target, which must lie under the root, `way`
+ * is cut back to the root.
+ */
 async function linkTarget(
   folder: FileHandle,
   name: string,
@@ -160,7 +171,7 @@ async function linkTarget(
   if (!isUtf8(bytes)) throw refused('bad_name', shown);
   const target = bytes.toString();
   if (!target.startsWith('/')) return namesOf(target);
-  // A job writes absolute links from $JR_OUTPUT_DIR, which is our rootDir as it sees it.
+  // Jobs write absolute links from $JR_OUTPUT_DIR, which is our rootDir as the job sees it.
   const inside = `${rootDir.replace(/\/+$/, '')}/`;
   if (!target.startsWith(inside)) throw refused('leaves_folder', shown);
   for (const handle of way.splice(1)) await handle.close();
@@ -172,8 +183,9 @@ function namesOf(target: string): string[] {
 }
 
 /**
- * Turns an O_PATH handle (from {@link openChild}, left open) into one that reads, if it is a regular file that may be served.
- * @throws AppError not_found or conflict, see {@link openConfined}.
+ * Turns an O_PATH handle (from {@link openChild}, left open) into one for reading, if it is a
+ * regular file that may be served.
+ * @throws AppError not_found or conflict, see {@link openConfined}
  */
 export async function openRegular(
   child: FileHandle,
@@ -181,14 +193,15 @@ export async function openRegular(
   shown: string,
 ): Promise<ConfinedFile> {
   if (!stats.isFile()) throw refused('not_regular', shown);
-  // Another name may stand outside the folder: a job can hard-link a file that it may not read.
+  // Its other name may be outside the folder: a job can hard-link a file that it may not read.
   if (stats.nlink !== 1n) throw refused('hard_link', shown);
-  // Such a link is left as the only name once we delete ours (a journal, a temporary file).
+  // Such a link is the only name left after we delete ours (a journal, a temporary file).
   if (stats.uid === BigInt(process.geteuid?.() ?? -1) && (stats.mode & 0o044n) === 0n)
     throw refused('service_file', shown);
   let handle: FileHandle;
   try {
-    // The same inode that was judged, not the name again. O_NONBLOCK: a job's file lease must not make us wait.
+    // Opens the inode that was checked, without its name. O_NONBLOCK: a job's file lease must not
+    // make us wait.
     handle = await open(`/proc/self/fd/${child.fd}`, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     throw refusal(error, shown);
@@ -206,10 +219,11 @@ export async function openRegular(
 }
 
 /**
- * True while the very name that a handle was opened by exists. A job may hard-link a file from outside, let us open
- * it, and unlink it again: the file then has one name, but not the one we came by. A name that is gone never comes
- * back to an open handle (the kernel drops its dentry), so one that stands now stood when the names were counted.
- * A file whose own name ends in " (deleted)" looks like a gone one and is not served; see proc_pid_fd(5).
+ * Tells whether the name that a handle was opened by still exists. A job may hard-link a file from
+ * outside, let us open it, and unlink it again: the file then has one name, but another one. A
+ * removed name never returns to an open handle (the kernel drops its dentry). So a name that exists
+ * now existed when the names were counted. A file whose own name ends in " (deleted)" looks removed
+ * and is not served; see proc_pid_fd(5).
  */
 async function nameStillStands(handle: FileHandle): Promise<boolean> {
   const path = await readlink(`/proc/self/fd/${handle.fd}`, { encoding: 'buffer' });
@@ -230,18 +244,18 @@ async function statOrClose(handle: FileHandle): Promise<BigIntStats> {
 const explanations: Record<RefusalReason, string> = {
   missing: 'does not exist',
   leaves_folder: 'is a symbolic link that leaves the job’s folder, which is not served',
-  link_loop: 'is a symbolic link that leads in a circle or through too many others',
-  hard_link: 'has a second name (a hard link), which is not served; have the job copy it instead',
+  link_loop: 'is a symbolic link in a circle or in too long a chain',
+  hard_link: 'has a second name (a hard link), which is not served; let the job copy it instead',
   not_regular: 'is a fifo, socket or device, which is not served',
-  closed_by_job: 'was closed to the service by the job itself; have it run chmod g+rX',
-  busy: 'is held by the job with a lease; try again when the job has ended',
+  closed_by_job: 'is closed to the service by the job; let the job run chmod g+rX',
+  busy: 'is locked by a lease of the job; try again when the job has ended',
   service_file: 'belongs to the service and not to the job',
-  too_deep: 'lies deeper than the service looks',
+  too_deep: 'lies deeper than the service searches',
   too_large: 'claims to be larger than the service can count',
-  bad_name: 'has or leads through a name that is not UTF-8, or too long',
+  bad_name: 'has a name, or is below one, that is not UTF-8 or too long',
 };
 
-/** The reason of a refusal made here, or undefined for any other error. */
+/** Returns the reason of an error made here; undefined for any other error. */
 export function refusalReason(error: unknown): RefusalReason | undefined {
   const reason = error instanceof AppError ? error.details?.['reason'] : undefined;
   return typeof reason === 'string' && reason in explanations
@@ -254,7 +268,10 @@ export function refused(reason: RefusalReason, shown: string, cause?: unknown): 
   return new AppError(code, `${shown} ${explanations[reason]}`, { cause, details: { reason } });
 }
 
-/** A system error of opening something in a job's folder as the caller's error; others (EMFILE, EIO) stay ours. */
+/**
+ * Turns a system error about a job's file into the caller's error; others (EMFILE, EIO) stay
+ * internal.
+ */
 export function refusal(error: unknown, shown: string): unknown {
   const reason = reasonOfErrno.get(errnoOf(error) ?? '');
   if (reason === undefined) return error;
@@ -264,7 +281,8 @@ export function refusal(error: unknown, shown: string): unknown {
 const reasonOfErrno = new Map<string, RefusalReason>([
   ['ENOENT', 'missing'],
   ['ENOTDIR', 'missing'],
-  // O_NOFOLLOW|O_DIRECTORY on a link, and readlink of what is no longer one: the job swapped it just now.
+  // O_NOFOLLOW|O_DIRECTORY met a link, or readlink met something else: the job replaced it just
+  // now.
   ['ELOOP', 'missing'],
   ['EINVAL', 'missing'],
   ['EACCES', 'closed_by_job'],
@@ -275,7 +293,10 @@ const reasonOfErrno = new Map<string, RefusalReason>([
   ['ENODEV', 'not_regular'],
 ]);
 
-/** A hostile name as it may stand in a message: quoted, control characters escaped, cut to 200 characters. */
+/**
+ * Makes a hostile name safe for a message: quoted, control characters escaped, cut to 200
+ * characters.
+ */
 export function quote(name: string): string {
   return JSON.stringify(name.length > 200 ? `${name.slice(0, 200)}…` : name);
 }

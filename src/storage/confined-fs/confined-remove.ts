@@ -3,16 +3,17 @@ import { constants, open, opendir, rename, rmdir, unlink, type FileHandle } from
 import { AppError, errnoOf } from '../../errors.js';
 import { childPath, quote, refusal } from './confined-files.js';
 
-/** One pass takes away one level, so this is also the deepest tree that can be removed at once. */
+/** Each pass removes one level, so this is also the greatest depth that one call can remove. */
 const maxPasses = 100_000;
 
 /**
- * Removes a folder that somebody hostile can write in, with all it holds. `rm -r` by path could be led out: whoever puts a
- * link in a folder's place after it was listed has the same names removed elsewhere. Here every name is taken away below
- * the descriptor of the folder it was found in, and links go as links. Folders are first moved up to the top, so that neither
- * depth nor the length of a path matters.
- * @param path whose parent nobody else can write in; nothing happens if it does not exist.
- * @throws AppError conflict when something in it was closed to us, or goes on being filled.
+ * Removes a folder with all its content, even when somebody hostile can write in it. `rm -r` by
+ * path could be led outside: an attacker who replaces a listed folder with a link has names removed
+ * elsewhere. Here each name is removed below the descriptor of its folder, and links are removed as
+ * links. Folders are first moved to the top, so neither depth nor path length matters.
+ * @param path in a folder that nobody else can write in; a missing path is no error
+ * @throws AppError conflict when the content denies access, or when somebody keeps filling the
+ *   folder
  */
 export async function removeConfined(path: string): Promise<void> {
   const top = await openFolder(path).catch((error: unknown) => {
@@ -26,7 +27,7 @@ export async function removeConfined(path: string): Promise<void> {
   } finally {
     await top.close();
   }
-  throw new AppError('conflict', 'the job’s folder goes on being filled: try again later');
+  throw new AppError('conflict', 'the job’s folder keeps being filled: try again later');
 }
 
 async function isRemoved(path: string): Promise<boolean> {
@@ -40,7 +41,10 @@ async function isRemoved(path: string): Promise<boolean> {
   }
 }
 
-/** Removes what `folder` holds; the folders in it are emptied into `top`, or moved there. @returns whether it held any. */
+/**
+ * Removes the content of `folder`; its subfolders are emptied into `top`, or moved there. @returns
+ * whether it had any
+ */
 async function clearLevel(folder: FileHandle, top: FileHandle): Promise<boolean> {
   let found = false;
   for await (const name of namesIn(folder)) {
@@ -60,7 +64,7 @@ async function clearLevel(folder: FileHandle, top: FileHandle): Promise<boolean>
       }
       await rmdir(child);
     } catch (error) {
-      // Whoever else writes here was quicker; the next pass sees what is left.
+      // Another process changed the name first; the next pass handles the rest.
       if (['ENOENT', 'ENOTEMPTY', 'ENOTDIR', 'ELOOP'].includes(errnoOf(error) ?? '')) continue;
       throw refusal(error, quote(name.toString()));
     }
@@ -68,7 +72,7 @@ async function clearLevel(folder: FileHandle, top: FileHandle): Promise<boolean>
   return found;
 }
 
-/** False for a folder. */
+/** Removes a file or link. @returns false for a folder */
 async function unlinked(path: string | Buffer): Promise<boolean> {
   try {
     await unlink(path);
@@ -84,7 +88,7 @@ function openFolder(path: string | Buffer): Promise<FileHandle> {
 }
 
 async function* namesIn(folder: FileHandle): AsyncGenerator<Buffer, void, undefined> {
-  // Names as bytes, since a job's need not be UTF-8; Node's types know only strings here.
+  // Names as bytes, since a job's need not be UTF-8; Node's types only know strings here.
   const dir = await opendir(`/proc/self/fd/${folder.fd}`, { encoding: 'buffer' as 'utf8' });
   for await (const entry of dir) yield entry.name as unknown as Buffer;
 }

@@ -17,15 +17,15 @@ import { AppError } from '../../errors.js';
 import { maxPathBytes } from './confined-path.js';
 
 export interface WalkOptions {
-  /** Where to start, relative to the root; the root itself when left out. */
+  /** Start, relative to the root; by default the root itself. */
   under?: string;
-  /** Names looked at before the walk gives up. */
+  /** Names visited before the walk stops. */
   maxEntries?: number;
-  /** Folders below each other before the walk turns back. */
+  /** Depth of folders at which the walk turns back. */
   maxDepth?: number;
 }
 
-/** Something a walk came by; `path` is relative to the walk's start. */
+/** An entry of a walk; `path` is relative to the walk's start. */
 export type WalkEntry =
   | {
       kind: 'file';
@@ -33,13 +33,13 @@ export type WalkEntry =
       /** Bytes. */
       size: number;
       mtimeMs: number;
-      /** Opens just this file; only while the walk stands at it. @throws AppError as `openConfined` does. */
+      /** Opens this file, only while the walk is at it. @throws AppError like `openConfined` */
       open: () => Promise<ConfinedFile>;
     }
   | { kind: 'folder'; path: string; mtimeMs: number }
-  /** Left out, with the reason as a sentence that names it. */
+  /** An omitted entry, with the reason as a sentence that names it. */
   | { kind: 'skipped'; path: string; why: RefusalReason | 'link_to_folder'; reason: string }
-  /** The walk ends here, though there is more. */
+  /** The walk stops here, although there is more. */
   | { kind: 'limit'; reason: string };
 
 interface Walk {
@@ -51,9 +51,11 @@ interface Walk {
 }
 
 /**
- * Walks a folder that somebody hostile owns, by the rules of `openConfined`, in byte order of the names.
- * A link to a file inside counts as that file; a link to a folder is skipped, so that nothing comes twice or in a circle.
- * @throws AppError as `openConfinedEntry` does, for the starting folder; what lies below only gives `skipped` entries.
+ * Walks a folder that somebody hostile owns, by the rules of `openConfined`, in byte order of the
+ * names. A link to a file inside counts as that file. A link to a folder is skipped, so that
+ * nothing comes twice and no walk is endless.
+ * @throws AppError like `openConfinedEntry` for the starting folder; problems below it only yield
+ *   `skipped` entries
  */
 export async function* walkConfined(
   rootDir: string,
@@ -77,7 +79,7 @@ export async function* walkConfined(
   }
 }
 
-/** Returns false when the walk is to end. */
+/** Visits a folder. @returns false when the walk must stop */
 async function* walkFolder(
   walk: Walk,
   folder: FileHandle,
@@ -188,12 +190,12 @@ function fileEntry(path: string, stats: BigIntStats, open: () => Promise<Confine
   return { kind: 'file', path, size: Number(stats.size), mtimeMs: Number(stats.mtimeMs), open };
 }
 
-/** A path of the walk as it may stand in a message: from the root, as a caller would ask for it. */
+/** Makes a path of the walk printable: from the root, as a caller would request it. */
 function shown(walk: Walk, path: string): string {
   return quote([walk.under, path].filter((part) => part !== '.' && part !== '').join('/') || '.');
 }
 
-/** @throws whatever is not the job's doing. */
+/** @throws any error that the job did not cause */
 function skipped(walk: Walk, path: string, error: unknown): WalkEntry {
   const known = refusal(error, shown(walk, path));
   if (known instanceof AppError)
@@ -206,14 +208,15 @@ function skipped(walk: Walk, path: string, error: unknown): WalkEntry {
   throw error;
 }
 
-/** Up to `most` names, as bytes and sorted, so that one job's folder is listed alike each time. */
-async function namesIn(folder: FileHandle, most: number): Promise<Buffer[]> {
+/** Lists up to `max` names, as bytes and sorted, so that each listing of a folder is the same. */
+async function namesIn(folder: FileHandle, max: number): Promise<Buffer[]> {
   const names: Buffer[] = [];
-  // Node gives bytes here when asked to; its types know only strings (nodejs.org/api/fs.html#class-fsdirent).
+  // Node returns bytes here when asked to; its types only know strings
+  // (nodejs.org/api/fs.html#class-fsdirent).
   const dir = await opendir(`/proc/self/fd/${folder.fd}`, { encoding: 'buffer' as 'utf8' });
   for await (const entry of dir) {
     names.push(entry.name as unknown as Buffer);
-    if (names.length >= most) break;
+    if (names.length >= max) break;
   }
   return names.sort((a, b) => Buffer.compare(a, b));
 }

@@ -1,6 +1,6 @@
 import { AppError, type ErrorCode } from '../../errors.js';
 
-/** What was asked of the storage, for the words of an error. */
+/** The request to the storage, for the text of an error. */
 export interface Asked {
   bucket: string;
   key?: string;
@@ -8,23 +8,24 @@ export interface Asked {
   region: string;
 }
 
-/** The parts of a foreign error that are looked at; the rest may hold a signature and goes nowhere. */
+/** The parts of a foreign error that are read; the rest may hold a signature and is dropped. */
 interface Foreign {
   name: string;
   message: string;
-  /** The errno name of an error on the way to the storage. */
+  /** Errno name, for an error on the way to the storage. */
   errno: string | undefined;
-  /** The HTTP status of an error that the storage answered. */
+  /** HTTP status, for an error that the storage answered. */
   status: number | undefined;
   region: string | undefined;
 }
 
-const notS3 = 'does not answer as an S3 service: check JR_B2_ENDPOINT';
+const notS3 = 'does not answer like an S3 service: check JR_B2_ENDPOINT';
 
 /**
- * Turns what the SDK throws into one of our errors. The names are S3's (docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html),
- * which B2 and Ceph use too. Only `storage_unavailable` is worth another attempt.
- * @returns undefined for an error that did not come from the storage or the way to it.
+ * Turns an error of the SDK into one of ours. The names are S3's
+ * (docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html); B2 and Ceph use them too. Only
+ * `storage_unavailable` is worth another attempt.
+ * @returns undefined for an error that came neither from the storage nor from the way to it
  */
 export function storageError(error: unknown, asked: Asked): AppError | undefined {
   if (error instanceof AppError) return error;
@@ -32,7 +33,7 @@ export function storageError(error: unknown, asked: Asked): AppError | undefined
   const { name, errno, status } = foreign;
   const known = status === undefined ? fromConnection(foreign, asked) : fromService(foreign, asked);
   if (known === undefined) return undefined;
-  // The SDK's own error carries the signed request, so that only its name is kept for the log.
+  // The SDK's own error carries the signed request, so the log keeps its name only.
   const cause = new Error(
     status === undefined ? `${name} ${errno ?? ''}` : `${name} (HTTP ${status})`,
   );
@@ -55,10 +56,10 @@ function fromService(error: Foreign, asked: Asked): [ErrorCode, string] {
     case 'SignatureDoesNotMatch':
       return [
         'storage_denied',
-        `${host} refused the signature: check JR_B2_APP_KEY (requests are signed for region ${region})`,
+        `${host} rejects the signature: check JR_B2_APP_KEY (requests are signed for region ${region})`,
       ];
     case 'AccessDenied':
-      // B2 says so when the owner's daily cap is used up.
+      // B2 answers so when the owner's daily cap is used up.
       return /cap exceeded/i.test(error.message)
         ? ['storage_denied', `${what}: the account's download or transaction cap is used up`]
         : [
@@ -87,7 +88,7 @@ function fromService(error: Foreign, asked: Asked): [ErrorCode, string] {
     return ['storage_unavailable', `${host} is overloaded or failing (HTTP ${status}); try later`];
   if (status >= 400) {
     const reason = /^[A-Za-z0-9.]{1,60}$/.test(error.name) ? `${error.name}, ` : '';
-    return ['storage_denied', `${what}: refused by ${host} (${reason}HTTP ${status})`];
+    return ['storage_denied', `${what}: rejected by ${host} (${reason}HTTP ${status})`];
   }
   return ['storage_unavailable', `${host} ${notS3}`];
 }
@@ -112,7 +113,7 @@ function fromConnection({ name, errno }: Foreign, asked: Asked): [ErrorCode, str
   return undefined;
 }
 
-/** For an object that is no longer the one that was looked at first. */
+/** Describes an object that changed since it was first read. */
 export function changed(what: string): string {
   return `${what}: changed while it was being imported; start the import again`;
 }
@@ -141,7 +142,7 @@ function readForeign(error: unknown): Foreign {
     message: text(given.message) ?? '',
     errno: text(given.code),
     status: given.$metadata?.httpStatusCode,
-    // Another machine's words: only what looks like a region is repeated.
+    // The text comes from another machine, so repeat only what looks like a region.
     region: region !== undefined && /^[a-z0-9-]{1,40}$/.test(region) ? region : undefined,
   };
 }

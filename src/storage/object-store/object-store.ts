@@ -20,7 +20,7 @@ export interface ObjectStoreSettings {
   appKey: string;
 }
 
-/** An object as it was when it was listed or looked at; `size` is bytes. */
+/** An object as it was when listed or looked up; `size` is in bytes. */
 export interface StoredObject {
   key: string;
   size: number;
@@ -29,9 +29,10 @@ export interface StoredObject {
 }
 
 /**
- * Reads buckets of B2, S3 or anything that speaks S3. Every call asks again while the storage is unavailable, with
- * growing pauses, and throws AppError `storage_not_found`, `storage_denied`, `storage_unavailable` or `conflict`
- * (an object that changed); a call whose signal is aborted throws the signal's reason.
+ * Reads buckets of B2, S3 or any storage that speaks S3. Each call retries with growing pauses
+ * while the storage is unavailable. It throws AppError `storage_not_found`, `storage_denied`,
+ * `storage_unavailable` or `conflict` (a changed object). A call whose signal is aborted throws the
+ * signal's reason.
  */
 export class ObjectStore {
   readonly #settings: ObjectStoreSettings;
@@ -47,33 +48,36 @@ export class ObjectStore {
       endpoint: settings.endpoint,
       region: settings.region,
       credentials: { accessKeyId: settings.keyId, secretAccessKey: settings.appKey },
-      // AWS alone gives every bucket a host name of its own.
+      // Only AWS gives each bucket a host name of its own.
       forcePathStyle: !/\.amazonaws\.com(\.cn)?$/.test(new URL(settings.endpoint).hostname),
-      // B2 refuses the checksums that the SDK would add by itself.
+      // B2 rejects the checksums that the SDK would add by default.
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
-      // One place counts attempts, for requests and for bodies alike.
+      // Retries are counted in one place, for requests and bodies alike.
       maxAttempts: 1,
       requestHandler: {
         connectionTimeout: patience.connectMs,
-        // `requestTimeout` would only warn; this one ends a connection on which nothing moves.
+        // `requestTimeout` would only warn; this one ends a stalled connection.
         socketTimeout: patience.stallMs,
       },
     });
   }
 
-  /** The object's size, ETag and time. */
+  /** Looks up the object's size, ETag and time. */
   async stat(bucket: string, key: string, signal: AbortSignal): Promise<StoredObject> {
     return this.#attempt({ bucket, key }, signal, async () => {
       const head = await this.#head(bucket, key, signal);
       if (head.ContentLength === undefined || head.ETag === undefined)
-        throw new AppError('storage_unavailable', `s3://${bucket}/${key}: a reply without a size`);
+        throw new AppError('storage_unavailable', `s3://${bucket}/${key}: the reply has no size`);
       const modified = head.LastModified ?? new Date(0);
       return { key, size: head.ContentLength, etag: entityTag(head.ETag), modified };
     });
   }
 
-  /** The objects whose key starts with `prefix`, in the order the service lists them (S3: by UTF-8 bytes of the key). */
+  /**
+   * Lists the objects whose key starts with `prefix`, in the service's order (S3: by the key's
+   * UTF-8 bytes).
+   */
   async *list(bucket: string, prefix: string, signal: AbortSignal): AsyncGenerator<StoredObject> {
     let token: string | undefined;
     do {
@@ -94,7 +98,7 @@ export class ObjectStore {
     } while (token !== undefined);
   }
 
-  /** The object's bytes, from the first to the last, each once; see {@link readResuming}. */
+  /** Reads the object's bytes from first to last, each once; see {@link readResuming}. */
   read(bucket: string, object: StoredObject, signal: AbortSignal): AsyncGenerator<Buffer> {
     return readResuming({
       what: `s3://${bucket}/${object.key}`,
@@ -119,7 +123,9 @@ export class ObjectStore {
     this.#client.destroy();
   }
 
-  /** A refused HEAD has no body to say why, so the reason is asked for with a GET of one byte. */
+  /**
+   * Looks up an object. A failed HEAD has no body with a reason, so a GET of one byte asks for it.
+   */
   async #head(bucket: string, key: string, signal: AbortSignal) {
     const at = { Bucket: bucket, Key: key };
     try {
@@ -160,7 +166,7 @@ export class ObjectStore {
 function* objectsOf(page: ListObjectsV2CommandOutput, bucket: string): Generator<StoredObject> {
   for (const { Key, Size, ETag, LastModified } of page.Contents ?? []) {
     if (Key === undefined || Size === undefined || ETag === undefined)
-      throw new AppError('storage_unavailable', `${bucket}: an incomplete listing`);
+      throw new AppError('storage_unavailable', `${bucket}: the listing is incomplete`);
     const key = page.EncodingType === 'url' ? decodeKey(Key, bucket) : Key;
     yield { key, size: Size, etag: entityTag(ETag), modified: LastModified ?? new Date(0) };
   }
@@ -170,7 +176,7 @@ function decodeKey(encoded: string, bucket: string): string {
   try {
     return decodeURIComponent(encoded.replaceAll('+', ' '));
   } catch (error) {
-    throw new AppError('unprocessable', `s3://${bucket}/${encoded}: a key that is not UTF-8`, {
+    throw new AppError('unprocessable', `s3://${bucket}/${encoded}: the key is not UTF-8`, {
       cause: error,
     });
   }

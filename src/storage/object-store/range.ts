@@ -1,12 +1,15 @@
-/** What a `Range` header asks of a body of known size. `start` and `end` are byte offsets, both inclusive. */
+/**
+ * The part of a body that a `Range` header requests. `start` and `end` are inclusive byte offsets.
+ */
 export type RangeAnswer =
   { kind: 'whole' } | { kind: 'part'; start: number; end: number } | { kind: 'unsatisfiable' };
 
 const whole: RangeAnswer = { kind: 'whole' };
 
 /**
- * Reads `Range: bytes=…` by RFC 9110 §14.2. A header with another unit, bad syntax or several ranges is ignored,
- * as a server may: the whole body answers it correctly. One that starts past the end is unsatisfiable (416).
+ * Reads `Range: bytes=…` by RFC 9110 §14.2. A header with another unit, bad syntax or several
+ * ranges is ignored, which the RFC allows: the whole body is a correct answer. A range that starts
+ * past the end is unsatisfiable (416).
  */
 export function parseRange(header: string | undefined, size: number): RangeAnswer {
   const match = header === undefined ? null : /^bytes=[ \t]*(\d*)-(\d*)[ \t]*$/i.exec(header);
@@ -15,7 +18,7 @@ export function parseRange(header: string | undefined, size: number): RangeAnswe
   if (first === '') {
     const suffix = Number(last);
     if (suffix === 0) return { kind: 'unsatisfiable' };
-    // An empty body cannot be sent as a part: Content-Range has no form for no bytes.
+    // An empty body cannot be sent as a part: Content-Range cannot describe zero bytes.
     if (size === 0) return whole;
     return { kind: 'part', start: Math.max(0, size - suffix), end: size - 1 };
   }

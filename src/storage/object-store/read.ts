@@ -5,30 +5,30 @@ import { changed } from './errors.js';
 import type { Retry } from './retry.js';
 
 export interface ReadSteps {
-  /** What is read, for errors: `s3://bucket/key`. */
+  /** Name of the object in errors: `s3://bucket/key`. */
   what: string;
   size: number;
   etag: string;
-  /** Opens the object from this byte on, if it still has that ETag. */
+  /** Opens the object from this byte on, if its ETag is unchanged. */
   open: (offset: number) => Promise<GetObjectCommandOutput>;
   /** Turns a failure into an error of ours, or throws it. */
   explain: (error: unknown) => AppError;
   retry: Retry;
 }
 
-/** As `If-Match` wants it; some services leave the quotes out of a listing. */
+/** Quotes an ETag as `If-Match` requires; some services list it without quotes. */
 export function entityTag(given: string): string {
   return `"${given.replace(/^W\/|"/g, '')}"`;
 }
 
 /**
- * Reads an object from the first byte to the last, each byte once, over as many connections as it takes.
- * @throws AppError conflict when the object is no longer the one that was looked at; others as `explain` says.
+ * Reads an object from first to last byte, each once, over as many connections as needed.
+ * @throws AppError conflict when the object has changed; others as `explain` decides
  */
 export async function* readResuming(steps: ReadSteps): AsyncGenerator<Buffer> {
   const reader = new ResumingReader(steps);
   try {
-    // No yield inside a try that retries: an error of the consumer is not the storage's.
+    // Keep yield outside the retrying try: an error of the consumer is not the storage's.
     while (reader.left > 0) yield await reader.next();
   } finally {
     reader.close();
@@ -68,7 +68,7 @@ class ResumingReader {
     this.#chunks ??= await this.#connect();
     const next = await this.#chunks.next();
     if (next.done)
-      throw new AppError('storage_unavailable', `${this.#steps.what}: broken off half-way`);
+      throw new AppError('storage_unavailable', `${this.#steps.what}: the transfer broke off`);
     if (next.value.length > this.left) throw new AppError('conflict', changed(this.#steps.what));
     return next.value;
   }
@@ -76,7 +76,7 @@ class ResumingReader {
   async #connect(): Promise<AsyncIterator<Buffer, undefined>> {
     const reply = await this.#steps.open(this.#offset);
     this.#body = reply.Body as Readable;
-    // Some S3 services ignore If-Match, and a proxy may ignore Range: what came is compared as well.
+    // Some S3 services ignore If-Match, and a proxy may ignore Range, so compare the reply as well.
     const { size, etag, what } = this.#steps;
     const start = /^bytes (\d+)-/.exec(reply.ContentRange ?? 'bytes 0-')?.[1];
     if (
@@ -89,7 +89,7 @@ class ResumingReader {
   }
 
   close(): void {
-    // The rest of this body is not wanted; its error, if it has one, was seen through the iterator.
+    // The rest of this body is not needed, and the iterator has already reported its error.
     this.#body?.on('error', () => {});
     this.#body?.destroy();
     this.#body = undefined;

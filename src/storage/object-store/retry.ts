@@ -1,18 +1,20 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { AppError } from '../../errors.js';
 
-/** How long to wait for the storage and how often to ask again. All times are milliseconds. */
+/** Limits for waiting and retries. All times are milliseconds. */
 export interface Patience {
-  /** Failures in a row, without a byte between them, after which the transfer is given up. */
+  /** Consecutive failures, without a byte between them, after which the transfer fails. */
   attempts: number;
   firstDelayMs: number;
   longestDelayMs: number;
   connectMs: number;
-  /** A connection that moves no byte for this long is dropped and opened anew. */
+  /** Time after which a connection that moves no byte is replaced. */
   stallMs: number;
 }
 
-/** Half a minute of trying in all: a storage that restarts is outlived, a dead one is reported soon. */
+/**
+ * Retries for half a minute in total: enough for a restart, and a dead storage is soon reported.
+ */
 export const defaultPatience: Patience = {
   attempts: 8,
   firstDelayMs: 250,
@@ -21,7 +23,7 @@ export const defaultPatience: Patience = {
   stallMs: 30_000,
 };
 
-/** Counts failures in a row and waits longer after each. */
+/** Counts consecutive failures, and waits longer after each. */
 export class Retry {
   readonly #patience: Patience;
   readonly #signal: AbortSignal;
@@ -35,7 +37,7 @@ export class Retry {
 
   /**
    * Waits until the next attempt is due.
-   * @throws the error itself when it is not a passing one, or when it was the last attempt.
+   * @throws the error itself when it is permanent, or after the last attempt
    */
   async after(error: AppError): Promise<void> {
     this.#failures += 1;
