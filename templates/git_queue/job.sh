@@ -1,10 +1,10 @@
 checkout={{output_dir}}/checkout
 results={{params.results}}
 export RESULTS_DIR={{output_dir}}/results
-# A job that was requeued begins anew.
+# A requeued job starts from scratch.
 rm -rf -- "$checkout" "$RESULTS_DIR"
 mkdir "$checkout" && tar -xzf {{script}} -C "$checkout" && cd "$checkout" || exit 2
-# The results lie outside, where they stay when the checkout goes; what is among them already comes along.
+# Results are kept outside the checkout, which is removed; files already in the folder move along.
 if [ -d "$results" ] && [ ! -L "$results" ]; then
   mv -- "$results" "$RESULTS_DIR"
 else

@@ -7,7 +7,7 @@ if [ -z "$script" ]; then
   script=$JR_DATASET_DIR/{{params.script}}
 fi
 if [ ! -f "$script" ]; then
-  echo "there is no script ${script#"$JR_DATASET_DIR"/} in the dataset; it holds:" >&2
+  echo "the dataset has no script ${script#"$JR_DATASET_DIR"/}; it holds:" >&2
   find "$JR_DATASET_DIR" -maxdepth 2 -printf '  %P\n' | head -n 50 >&2
   exit 2
 fi

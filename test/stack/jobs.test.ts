@@ -73,7 +73,7 @@ describe('the main job', () => {
     expect(first.log).toContain(`uploaded ['--text', 'two words', 'its']`);
     expect(second.log).toContain(`inferred ['--n', '1']`);
     expect(missing).toMatchObject({ status: 'FAILED', exit_code: 2, failure: 'user_code' });
-    expect(missing.log).toMatch(/there is no script other\.py.*infer\.py/s);
+    expect(missing.log).toMatch(/the dataset has no script other\.py.*infer\.py/s);
   });
 
   test('echo_params shows parameters as they were given', async () => {
