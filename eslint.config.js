@@ -17,7 +17,7 @@ export default defineConfig(
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
-      // A hostile name is matched by its control characters.
+      // Hostile names are matched by their control characters.
       'no-control-regex': 'off',
       'no-console': 'error',
       // Both may be garbage-collected before they fire (github.com/nodejs/node/issues/57736).
@@ -35,7 +35,7 @@ export default defineConfig(
   {
     files: ['**/*.js'],
     extends: [tseslint.configs.disableTypeChecked],
-    // Plain Node programs: what is global there, Node knows.
+    // Plain Node programs: Node itself knows its globals.
     rules: { 'no-undef': 'off', 'no-console': 'off' },
   },
 );

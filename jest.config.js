@@ -1,4 +1,4 @@
-/** Tests run as ESM TypeScript; `.js` import endings are mapped to the `.ts` sources. */
+/** Runs tests as ESM TypeScript; `.js` endings of imports map to the `.ts` sources. */
 export default {
   testEnvironment: '<rootDir>/test/one-realm.ts',
   testSequencer: '<rootDir>/test/longest-first.js',
@@ -15,6 +15,7 @@ export default {
     ],
   },
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
-  // Machines may be busy, so only a hang reaches this: each wait inside a test fails earlier, and says why.
+  // Machines may be busy, so only a hang reaches this: each wait inside a test fails earlier, and
+  // says why.
   testTimeout: 240_000,
 };

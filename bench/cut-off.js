@@ -8,7 +8,7 @@ const fileBytes = 3 * 2 ** 20;
 const atOnce = 20;
 
 /**
- * Begins so many uploads, some at a time, and breaks each off at a byte chosen at random.
+ * Starts `count` uploads, some at the same time, and breaks each off at a random byte.
  * @param {import('./stack.js').Stack} stack
  * @param {number} count
  */

@@ -12,7 +12,8 @@ let end = 0;
 
 /**
  * Finds ports that stay free while a daemon restarts. They lie below the range of outgoing
- * connections (ip(7), ip_local_port_range); the block they are from is this process's until it ends.
+ * connections (ip(7), ip_local_port_range); the block they are from is this process's until it
+ * ends.
  * @param {number} count
  * @returns {Promise<number[]>}
  */

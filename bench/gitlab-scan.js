@@ -5,8 +5,9 @@ import { GitLabClient } from '../dist/ingest/gitlab/client.js';
 import { ProjectScanner } from '../dist/ingest/gitlab/scanner.js';
 
 /*
- * Scans a GitLab at each message, as the service does, and answers with what it found and the memory it takes, in bytes. A process of its own, so that neither
- * what it is measured with nor the stand-in counts. Needs --expose-gc.
+ * Scans a GitLab at each message, as the service does. Answers with the results and the memory in
+ * use, in bytes. It is a process of its own, so that neither the measuring program nor the stand-in
+ * counts. Needs --expose-gc.
  */
 
 const client = new GitLabClient({ url: process.argv[2] ?? '', token: 'bench-token' });
@@ -27,7 +28,7 @@ async function scan() {
     if (isUnchanged || found === undefined) unchanged += 1;
   }
   globalThis.gc?.();
-  // What waits for its end of life is only then gone.
+  // Objects that wait for their finalizers are freed only now.
   await nextTurn();
   globalThis.gc?.();
   const [, kib] = /VmHWM:\s+(\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];

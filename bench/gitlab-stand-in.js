@@ -10,19 +10,20 @@ const claimed = 5;
 const digest = (text) => createHash('sha1').update(text).digest('hex');
 
 /**
- * What GitLab would answer to a scan, for thousands of projects that are kept in memory: the tests have another one over real git repositories, of which a
- * thousand would take longer to make than all that is measured here. It counts the requests.
+ * Answers scans like GitLab, for thousands of projects kept in memory, and counts the requests. The
+ * tests use another stand-in over real git repositories, of which a thousand would take longer to
+ * make than this whole benchmark.
  */
 export class GitLabStandIn {
   requests = 0;
 
   /**
    * @param {number} projects
-   * @param {number} manifests so many of them, the first ones, have one
+   * @param {number} manifests number of projects with a manifest, counted from the first
    */
   constructor(projects, manifests) {
     this.manifests = manifests;
-    /** By project, how often it has been pushed to. */
+    /** Number of pushes to each project. */
     this.pushes = Array.from({ length: projects }, () => 0);
     this.server = createServer((request, response) => {
       this.requests += 1;
@@ -47,7 +48,10 @@ export class GitLabStandIn {
     return `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`;
   }
 
-  /** Moves the branches of so many projects that have a manifest, and changes it. @param {number} count */
+  /**
+   * Moves the branches of `count` projects with a manifest, and changes the manifest. @param
+   * {number} count
+   */
   push(count) {
     for (let i = 0; i < count; i++) this.pushes[i] = (this.pushes[i] ?? 0) + 1;
   }
@@ -99,7 +103,7 @@ export class GitLabStandIn {
   }
 }
 
-/** As long as GitLab's own entries are. @param {number} id */
+/** Makes a project as large as GitLab's own entries. @param {number} id */
 function project(id) {
   return {
     id,

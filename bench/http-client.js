@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { Agent, request } from 'node:http';
 import { text } from 'node:stream/consumers';
 
-/** One keep-alive client of the API; closes its connections with `close`. */
+/** One keep-alive client of the API; `close` ends its connections. */
 export class HttpClient {
   #agent = new Agent({ keepAlive: true });
 

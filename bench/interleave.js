@@ -1,10 +1,10 @@
 /**
- * Measures every side in turn, A B A B …, after one round that does not count.
+ * Measures all sides in turn, A B A B …, after one round that does not count.
  * @template {string} Side
  * @param {import('./workspace.js').Workspace} workspace
  * @param {number} runs
- * @param {Record<Side, () => Promise<number>>} sides each does one run and returns what it measured
- * @returns {Promise<Record<Side, number[]>>} one value a run
+ * @param {Record<Side, () => Promise<number>>} sides each does one run and returns its measurement
+ * @returns {Promise<Record<Side, number[]>>} one value for each run
  */
 export async function interleave(workspace, runs, sides) {
   const names = /** @type {Side[]} */ (Object.keys(sides));

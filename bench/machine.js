@@ -5,9 +5,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath, URL } from 'node:url';
 
 /**
- * What a reader has to know to judge the figures.
+ * Collects the facts that a reader needs to judge the figures.
  * @param {import('./workspace.js').Workspace} workspace
- * @returns {Promise<string[]>} one fact a line
+ * @returns {Promise<string[]>} one fact in each line
  */
 export async function describeMachine(workspace) {
   const cores = cpus();
@@ -19,7 +19,7 @@ export async function describeMachine(workspace) {
     firstLine('gzip', ['--version']),
     firstLine('xz', ['--version']),
     firstLine('curl', ['--version']),
-    // The commands ask for a configuration even to say this.
+    // The command requires a configuration even for its version.
     firstLine('slurmctld', ['-V']),
     firstLine('ssh', ['-V']).then((line) => line.replace('OpenSSH_', 'OpenSSH ')),
   ]);
@@ -40,7 +40,7 @@ export async function describeMachine(workspace) {
     return String(all).split('\n')[0] ?? '';
   }
 
-  /** The commit, and whether what ran may be something else. */
+  /** Names the commit, and whether the tested code may differ from it. */
   async function sourceState() {
     const cwd = fileURLToPath(new URL('..', import.meta.url));
     const { version } = JSON.parse(await readFile(`${cwd}/package.json`, 'utf8'));
@@ -48,7 +48,7 @@ export async function describeMachine(workspace) {
       cwd,
       reject: false,
     });
-    // A release without its repository is named by its version alone.
+    // A release without its repository is named by its version only.
     if (head.failed) return version;
     const changed = await workspace.run('git', ['status', '--porcelain', '--', 'src'], { cwd });
     const newer = await workspace.run(
@@ -64,7 +64,7 @@ export async function describeMachine(workspace) {
 }
 
 /**
- * What `--version` prints, less who built it: `nginx version: nginx/1.22.1` is nginx 1.22.1.
+ * Shortens the output of `--version`: `nginx version: nginx/1.22.1` becomes nginx 1.22.1.
  * @param {string} line
  */
 function shortVersion(line) {
@@ -75,7 +75,7 @@ function shortVersion(line) {
 const sampleMs = 1500;
 
 /**
- * What others make of the CPUs while we rest.
+ * Measures the CPU use of other programs while the benchmark rests.
  * @param {import('./workspace.js').Workspace} workspace
  * @returns {Promise<number>} share of all CPUs that was not idle, 0–1
  */

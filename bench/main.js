@@ -20,16 +20,16 @@ import { renderReport } from './report.js';
 import { Workspace } from './workspace.js';
 
 /**
- * One measured thing.
+ * One measured figure.
  * @typedef {object} Figure
- * @property {string} name what `--only` calls it
- * @property {string} how how it is measured, for the reader of the table
+ * @property {string} name for `--only`
+ * @property {string} how method of measurement, for the reader of the table
  * @property {(workspace: Workspace) => Promise<import('./report.js').Row[]>} measure
  */
 
 /**
- * In the order in which they run: extraction before anything has freed inodes, starts while no other stack is up, memory off
- * the API that all the others used.
+ * In the order in which they run. Extraction runs before anything has freed inodes, starts while no
+ * other stack runs, and memory last, on the API that all the others used.
  */
 const figures = [
   extraction,
@@ -45,7 +45,7 @@ const figures = [
   gitQueue,
 ];
 
-/** Above this share of the CPUs, what others do shows in the figures. */
+/** Share of the CPUs above which other programs distort the figures. */
 const tolerableShare = 0.1;
 
 /** @param {number} share */

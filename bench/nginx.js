@@ -7,7 +7,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { freePorts } from './free-ports.js';
 import { searchPath } from './requirements.js';
 
-/** The rival in moving bytes: one worker, as JobRunner has one process; stores with PUT, serves with sendfile. */
+/**
+ * The competitor in moving bytes: one worker, as JobRunner has one process; stores with PUT, serves
+ * with sendfile.
+ */
 export class Nginx {
   /**
    * @param {string} url
@@ -33,7 +36,7 @@ export class Nginx {
     const log = join(folder, 'error.log');
     await writeFile(conf, configuration(folder, port));
     const child = spawn('nginx', ['-p', folder, '-c', conf, '-e', log], {
-      // A session of its own: on Ctrl-C we stop it, and nobody else does.
+      // A session of its own, so that Ctrl-C reaches only us, and we stop it.
       detached: true,
       env: { PATH: searchPath },
       stdio: 'ignore',

@@ -1,13 +1,14 @@
 import { summarise } from './statistics.js';
 
 /**
- * A line of the table: ours against theirs, ours against a fixed target, or what went wrong.
+ * A row of the table: our values against a competitor's, our values against a fixed target, or a
+ * failure.
  * @typedef {object} Measured
  * @property {string} what
  * @property {string} unit of the values, such as `s`
- * @property {number[]} ours one value a run
- * @property {{ name: string, values: number[] }} [rival] value by value measured next to ours
- * @property {number} [target] the most that the ratio, or without a rival the value, may be
+ * @property {number[]} ours one value for each run
+ * @property {{ name: string, values: number[] }} [rival] each value measured next to one of ours
+ * @property {number} [target] upper limit of the ratio or, without a rival, of the value
  *
  * @typedef {{ what: string, failure: string }} Failed
  * @typedef {Measured | Failed} Row
@@ -91,7 +92,7 @@ function spread(values, unit) {
   return `${brief(median)} ${unit} (${brief(min)}–${brief(max)})`;
 }
 
-/** Three digits that mean something. @param {number} value */
+/** Rounds to three significant digits. @param {number} value */
 function brief(value) {
   if (value >= 100) return value.toFixed(0);
   if (value >= 10) return value.toFixed(1);

@@ -3,15 +3,15 @@ import process from 'node:process';
 import { URL, fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 
-/** Something that has to be there first; its message is one line for the person who started the benchmark. */
+/** A missing requirement; its message is one line for the person who started the benchmark. */
 export class RequirementError extends Error {}
 
 export const mainJs = fileURLToPath(new URL('../dist/main.js', import.meta.url));
 
-/** A root shell's PATH may lack the folder that nginx and slurmd lie in. */
+/** A root shell's PATH may lack the folder of nginx and slurmd. */
 export const searchPath = `${process.env.PATH ?? ''}:/usr/sbin:/usr/bin:/sbin:/bin`;
 
-/** @throws RequirementError naming what is missing and how to get it. */
+/** @throws RequirementError that names the missing program and how to install it */
 export async function checkRequirements() {
   if (process.getuid?.() !== 0)
     throw new RequirementError('run it as root: it starts a whole stack, each daemon as its user');

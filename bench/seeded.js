@@ -1,4 +1,4 @@
-/** mulberry32: the same numbers from 0 to 1 in every run. @param {number} seed */
+/** Generates the same numbers from 0 to 1 in every run (mulberry32). @param {number} seed */
 export function seeded(seed) {
   let state = seed;
   return () => {

@@ -9,8 +9,8 @@ import { freePorts } from './free-ports.js';
 import { searchPath } from './requirements.js';
 
 /**
- * SSH hosts on loopback: each an sshd with its own port, host key and working folder. All log in as one Unix user, who is made for
- * them and removed with them.
+ * SSH hosts on loopback: each has an sshd with its own port, host key and working folder. All share
+ * one Unix user, which is created and removed with them.
  */
 export class SshHosts {
   /**
@@ -24,16 +24,16 @@ export class SshHosts {
     this.user = user;
     this.ports = ports;
     this.folder = folder;
-    /** For ssh and scp: the same key and known hosts as JobRunner's own ssh_config. */
+    /** For ssh and scp: the same key and known hosts as in JobRunner's own ssh_config. */
     this.sshConfig = join(folder, 'ssh_config');
-    /** What JR_SSH_NODES names. */
+    /** Path for JR_SSH_NODES. */
     this.nodesFile = join(folder, 'nodes.json');
   }
 
   /**
    * @param {import('./workspace.js').Workspace} workspace
    * @param {number} count
-   * @param {{ cpus: number, gpus: number }} each what a host has
+   * @param {{ cpus: number, gpus: number }} each resources of each host
    */
   static async start(workspace, count, each) {
     workspace.say(`  starting ${count} sshd`);
@@ -47,7 +47,7 @@ export class SshHosts {
     ]);
     workspace.defer(() => hosts.#removeUser());
     await hosts.#makeKeys();
-    // Its place of privilege separation, fixed when sshd was built.
+    // Folder for privilege separation, fixed when sshd was built.
     await mkdir('/run/sshd', { recursive: true });
     await Promise.all(hosts.ports.map((port) => hosts.#startServer(port)));
     await hosts.#writeConfigurations(each);
@@ -59,7 +59,7 @@ export class SshHosts {
     return `bench-${i}`;
   }
 
-  /** The working folder of a host. @param {number} i */
+  /** Returns the working folder of a host. @param {number} i */
   workdirOf(i) {
     return join(this.folder, 'home', this.nameOf(i));
   }
@@ -92,7 +92,7 @@ export class SshHosts {
     await writeFile(config, `${lines.join('\n')}\n`);
     const sshd = String((await this.workspace.run('sh', ['-c', 'command -v sshd'])).stdout);
     const child = spawn(sshd, ['-D', '-e', '-f', config], {
-      // A session of its own: on Ctrl-C we stop it, and nobody else does.
+      // A session of its own, so that Ctrl-C reaches only us, and we stop it.
       detached: true,
       env: { PATH: searchPath },
       stdio: ['ignore', 'ignore', 'pipe'],
@@ -157,11 +157,11 @@ export class SshHosts {
     await writeFile(this.nodesFile, JSON.stringify(nodes, null, 2), { mode: 0o600 });
   }
 
-  /** A job goes on without its connection: what is left of any is ended. */
+  /** Ends leftover jobs, which survive their connection, and removes the user. */
   async #removeUser() {
-    // Not the workspace's way to run a command: what was stopped early has to be cleared up, too.
+    // Not through the workspace's `run`: cleaning up must also work after an early stop.
     const options = { env: { PATH: searchPath } };
-    // It fails once there is none.
+    // Fails when no process is left.
     while (
       !(await execa('pkill', ['-KILL', '-u', this.user], { ...options, reject: false })).failed
     )

@@ -13,7 +13,7 @@ const token = 'bench-token-0123456789';
 const healthEveryMs = 20;
 const lastWordsMs = 5000;
 
-/** A whole JobRunner in a folder and on ports of its own. */
+/** A whole JobRunner with a folder and ports of its own. */
 export class Stack {
   /** @type {import('node:child_process').ChildProcess | undefined} */
   #child;
@@ -36,7 +36,7 @@ export class Stack {
   }
 
   /**
-   * Prepared, not started.
+   * Prepares a stack without starting it.
    * @param {import('./workspace.js').Workspace} workspace
    * @param {string} name of its folder
    * @param {Record<string, string>} [settings] on top of the usual ones
@@ -78,7 +78,7 @@ export class Stack {
     signal.throwIfAborted();
     this.#output = '';
     const started = performance.now();
-    // A session of its own: on Ctrl-C we stop it, in order, and nobody else does.
+    // A session of its own, so that Ctrl-C reaches only us, and we stop it in order.
     const child = spawn(process.execPath, [mainJs, 'stack'], {
       detached: true,
       env: { PATH: searchPath, ...this.env },
@@ -92,7 +92,7 @@ export class Stack {
     while (!(await this.#isHealthy())) {
       signal.throwIfAborted();
       if (child.exitCode !== null || child.signalCode !== null) {
-        // Its last words may still be in the pipe, which a daemon that was left may hold open.
+        // Its last lines may still be in the pipe, which a leftover daemon may hold open.
         await Promise.race([closed, delay(lastWordsMs, undefined, { ref: false })]);
         throw new Error(`JobRunner ended with ${child.exitCode}: ${this.#output}`);
       }
@@ -101,7 +101,7 @@ export class Stack {
     return (performance.now() - started) / 1000;
   }
 
-  /** Stops it; again does nothing. */
+  /** Stops it; a second call does nothing. */
   async down() {
     this.client.close();
     const child = this.#child;
@@ -151,7 +151,7 @@ export class Stack {
   }
 
   /**
-   * Most resident memory that the API has had since it was started.
+   * Measures the highest resident memory of the API since its start.
    * @returns {Promise<number>} bytes
    */
   async peakMemory() {
@@ -171,7 +171,7 @@ export class Stack {
     try {
       return (await this.client.call('GET', '/health')).status === 200;
     } catch (error) {
-      // Nobody listens yet, or the listener went before it answered.
+      // Nobody listens yet, or the listener ended before it answered.
       if (['ECONNREFUSED', 'ECONNRESET'].includes(error?.code)) return false;
       throw error;
     }
@@ -179,7 +179,8 @@ export class Stack {
 }
 
 /**
- * Ends what a stack that was stopped while it made its database left in its process group.
+ * Ends the processes that remain in the group of a stack that was stopped while making its
+ * database.
  * @param {import('node:child_process').ChildProcess} child the group's leader, gone already
  */
 function endGroup(child) {

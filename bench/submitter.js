@@ -1,7 +1,8 @@
 import { idsOf } from './nginx.js';
 
 /**
- * As whom a rival submits by hand: as the jobs' user, in the group that may talk to munge, which jobs themselves cannot.
+ * Finds the user as whom a competitor submits by hand: the jobs' user, in the group that may talk
+ * to munge, which jobs cannot.
  * @param {import('./workspace.js').Workspace} workspace
  */
 export async function submitterOf(workspace) {

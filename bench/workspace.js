@@ -10,10 +10,16 @@ import { RequirementError, searchPath } from './requirements.js';
 import { Stack } from './stack.js';
 
 const GiB = 1024 ** 3;
-/** The payload, its copies on both sides, a job's output and its copy, all extracted trees, and some to spare. */
+/**
+ * The payload, its copies on both sides, a job's output and its copy, all extracted trees, and a
+ * reserve.
+ */
 const neededBytes = 18 * GiB;
 
-/** What all figures share: the temporary folder, the stack, nginx, the payload. All of it is gone after `close`. */
+/**
+ * Shared by all figures: the temporary folder, the stack, nginx and the payload. `close` removes it
+ * all.
+ */
 export class Workspace {
   #abort = new globalThis.AbortController();
   /** @type {(() => Promise<unknown>)[]} */
@@ -30,7 +36,7 @@ export class Workspace {
    * @param {boolean} quick
    */
   constructor(root, quick) {
-    // Every command and request of a figure listens.
+    // Each command and request of a figure adds a listener.
     setMaxListeners(0, this.#abort.signal);
     this.root = root;
     this.quick = quick;
@@ -50,12 +56,12 @@ export class Workspace {
     const root = await mkdtemp(join(tmpdir(), 'jr-bench-'));
     const workspace = new Workspace(root, quick);
     workspace.defer(() => rm(root, { recursive: true, force: true, maxRetries: 5 }));
-    // The daemons' users have to come through.
+    // The daemons' users must be able to pass through.
     await chmod(root, 0o755);
     return workspace;
   }
 
-  /** Fires on Ctrl-C; everything that takes time listens to it. */
+  /** Fires on Ctrl-C; all long work listens to it. */
   get signal() {
     return this.#abort.signal;
   }
@@ -82,7 +88,7 @@ export class Workspace {
   }
 
   /**
-   * How often a side is measured.
+   * Chooses how often a side is measured.
    * @param {number} whole in a whole run
    */
   runs(whole) {
@@ -103,7 +109,7 @@ export class Workspace {
     });
   }
 
-  /** Leaves no dirty pages of one run for the next one to wait for. */
+  /** Writes out dirty pages, so that the next run need not wait for them. */
   async settle() {
     await this.run('sync', ['-f', this.root]);
   }
@@ -115,7 +121,7 @@ export class Workspace {
     return path;
   }
 
-  /** The stack that the figures share, started when first asked for. */
+  /** Returns the stack that the figures share; the first call starts it. */
   stack() {
     this.#stack ??= Stack.start(this, 'stack');
     return this.#stack;
@@ -126,7 +132,7 @@ export class Workspace {
     return this.#nginx;
   }
 
-  /** Random bytes that no archive starts with. */
+  /** Makes random bytes that do not look like an archive. */
   payload() {
     this.#payload ??= this.#makePayload();
     return this.#payload;

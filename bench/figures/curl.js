@@ -1,5 +1,5 @@
 /**
- * One transfer by curl, without curl's own start.
+ * Measures one transfer by curl, without curl's own start.
  * @param {import('../workspace.js').Workspace} workspace
  * @param {number[]} expected HTTP statuses
  * @param {string[]} args

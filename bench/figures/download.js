@@ -15,7 +15,8 @@ export const download = {
     const bytes = workspace.payloadBytes;
     workspace.say('  a job writes the file');
     const job = await stack.runJob(`head -c ${bytes} /dev/urandom > model.pth`);
-    // Returns once it is hashed, which would else go on beside the first downloads.
+    // Returns after the output is hashed; otherwise the hashing would run beside the first
+    // downloads.
     await stack.client.expect(200, 'GET', `/jobs/${job}/result`);
     const copy = join(nginx.store, 'model.pth');
     await copyFile(join(stack.root, 'results', String(job), 'model.pth'), copy);

@@ -103,7 +103,7 @@ export const extraction = {
 };
 
 /**
- * Leaves `files.tar.gz` and `files.tar.xz` in the folder.
+ * Puts `files.tar.gz` and `files.tar.xz` into the folder.
  * @param {import('../workspace.js').Workspace} workspace
  * @param {string} folder
  */
@@ -122,7 +122,10 @@ async function makeArchives(workspace, folder) {
   await workspace.run('tar', ['-I', 'xz -1', ...create, join(folder, 'files.tar.xz'), '.']);
 }
 
-/** Base64 of a random length: packs to about three quarters, as real data sets of many small files hardly pack better. */
+/**
+ * Makes base64 text of a random length. It packs to about three quarters; real data sets of many
+ * small files hardly pack better.
+ */
 function compressibleText() {
   const length = randomBytes(4).readUInt32LE() % (largestFile + 1);
   return Buffer.from(randomBytes(length).toString('base64').slice(0, length));

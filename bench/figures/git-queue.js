@@ -8,7 +8,7 @@ import { execa } from 'execa';
 
 const workers = 12;
 const jobs = 50;
-/** Wasted pushes a job. */
+/** Wasted pushes for each job. */
 const target = 3;
 const mainJs = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
@@ -86,7 +86,7 @@ function git(cwd, ...args) {
  * @param {string} folder
  * @param {string} repo
  * @param {string} name
- * @returns {Promise<string>} what the worker said
+ * @returns {Promise<string>} the worker's log
  */
 async function work(workspace, folder, repo, name) {
   const args = ['queue', 'work', '--repo', `file://${repo}`, '--worker', name, '--debug'];

@@ -6,7 +6,7 @@ import { GitLabStandIn } from '../gitlab-stand-in.js';
 const projects = 1000;
 const manifests = 250;
 const changed = 100;
-/** Times as many projects, to see what they take. */
+/** Factor of projects in a second measurement, which shows their cost. */
 const more = 4;
 const requestsTarget = 1.15;
 const growthTarget = 1.2;

@@ -9,11 +9,11 @@ const gpus = 8;
 const fractions = [0.1, 0.25, 0.3, 0.5, 0.5, 0.7, 1];
 const shortestSeconds = 3;
 const longestSeconds = 15;
-/** Makespan ÷ bound; the GPUs' use is its inverse, at least 0.85. */
+/** Makespan ÷ bound; its inverse is the use of the GPUs, which is at least 0.85. */
 const packingTarget = 1.176;
 const successionTarget = 1.2;
 
-/** Each job writes down when it began and ended, on which GPU, and how much of it. Times in seconds. */
+/** Each job records its start and end in seconds, its GPU, and its share of it. */
 const record =
   'b=$EPOCHREALTIME; sleep "$1"; echo "$b $EPOCHREALTIME $CUDA_VISIBLE_DEVICES $JR_GPU_FRACTION"';
 
@@ -68,7 +68,7 @@ async function packing(workspace, stack) {
   }
   const records = [];
   for (const [i, id] of ids.entries()) records.push(await recordOf(stack, id, jobs[i]?.fraction));
-  refuseOverfull(records);
+  checkOverfull(records);
   const makespan =
     Math.max(...records.map(({ end }) => end)) - Math.min(...records.map(({ begin }) => begin));
   const gpuTime = records.reduce(
@@ -106,7 +106,7 @@ async function recordOf(stack, id, asked) {
 }
 
 /** @param {{ begin: number, end: number, gpu: number, fraction: number }[]} records */
-function refuseOverfull(records) {
+function checkOverfull(records) {
   for (let gpu = 0; gpu < gpus; gpu++) {
     const events = records
       .filter((job) => job.gpu === gpu)

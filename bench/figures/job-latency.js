@@ -29,7 +29,8 @@ export const jobLatency = {
 
     /** @param {() => Promise<unknown>} work */
     const timed = async (work) => {
-      // Slurm's scheduler wakes once a second; runs that follow each other would all meet it at the same point.
+      // Slurm's scheduler wakes once a second; without a random pause, all runs would meet it at
+      // the same point.
       await delay(Math.random() * 1000, undefined, { signal: workspace.signal });
       const started = performance.now();
       await work();

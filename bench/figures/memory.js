@@ -19,7 +19,7 @@ export const memory = {
     const [stack, payload] = [await workspace.stack(), await workspace.payload()];
     const bearer = ['--header', `Authorization: Bearer ${stack.token}`];
     const url = `${stack.url}/datasets`;
-    // Whichever ends second finds the dataset there.
+    // Another upload may have created the dataset first.
     const created = [200, 201];
     const form = ['--form', `sha256=${payload.sha256}`, '--form', `file=@${payload.path}`];
     await Promise.all([

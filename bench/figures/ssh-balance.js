@@ -13,7 +13,7 @@ export const howBalance =
 const command = 'b=$EPOCHREALTIME; sleep "$1"; echo "ran $b $EPOCHREALTIME"';
 
 /**
- * Whether jobs spread over the hosts.
+ * Measures whether jobs spread over the hosts.
  * @param {import('../workspace.js').Workspace} workspace
  * @param {import('../stack.js').Stack} stack
  */

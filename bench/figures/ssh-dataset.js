@@ -20,11 +20,14 @@ export const howDataset =
   'connection, with its own cipher (ChaCha20) and with ours (AES-GCM). scp compares ' +
   'nothing. Between runs, the data on the host is removed and dirty pages are written out.';
 
-/** When the dataset's folder was made there, and now, in seconds since 1970 (stat(1): %W, time of birth). */
+/**
+ * Prints when the dataset's folder was made on the host, and the present time, in seconds since
+ * 1970 (stat(1): %W, time of birth).
+ */
 const tellTimes = 'echo "$(stat -c %.9W "$(dirname "$JR_DATASET_DIR")") $EPOCHREALTIME"';
 
 /**
- * Sending a dataset to a fresh host against scp.
+ * Compares sending a dataset to a fresh host with scp.
  * @param {import('../workspace.js').Workspace} workspace
  * @param {import('../stack.js').Stack} stack
  * @param {import('../ssh-hosts.js').SshHosts} servers
@@ -91,7 +94,7 @@ export async function dataset(workspace, stack, servers) {
     }
   }
 
-  /** As if no host had ever had a dataset. */
+  /** Removes all datasets from the hosts. */
   async function empty() {
     for (const i of servers.ports.keys())
       await rm(join(servers.workdirOf(i), 'datasets'), { recursive: true, force: true });
@@ -99,7 +102,7 @@ export async function dataset(workspace, stack, servers) {
   }
 }
 
-/** A tar that holds files that cannot be compressed. @param {import('../workspace.js').Workspace} workspace */
+/** Makes a tar of incompressible files. @param {import('../workspace.js').Workspace} workspace */
 async function makeArchive(workspace) {
   const files = workspace.quick ? 500 : 2000;
   const folder = await workspace.folder('ssh-dataset');

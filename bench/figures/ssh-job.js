@@ -11,7 +11,7 @@ export const howJob =
   'scheduler wakes once a second.';
 
 /**
- * A trivial job, submitted until seen ended, against ssh alone.
+ * Compares a trivial job, from submission until its end is seen, with ssh alone.
  * @param {import('../workspace.js').Workspace} workspace
  * @param {import('../stack.js').Stack} stack
  * @param {import('../ssh-hosts.js').SshHosts} servers

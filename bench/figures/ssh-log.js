@@ -12,11 +12,11 @@ export const howLog =
   'between. The lines are read from `GET /jobs/{id}/log/stream`. Both ends use the same ' +
   'clock. The target applies to the slowest line of all.';
 
-/** `$RANDOM` is 0–32767; seeded, so that the pauses are always the same. */
+/** `$RANDOM` is 0–32767; the seed makes the pauses the same in every run. */
 const command = `RANDOM=1; for ((i = 0; i < ${lines}; i++)); do printf -v pause '0.%03d' $((50 + RANDOM % 400)); sleep $pause; echo "at $EPOCHREALTIME"; done`;
 
 /**
- * How long after it was written there a line can be read here.
+ * Measures the delay between writing a line on the host and reading it here.
  * @param {import('../workspace.js').Workspace} workspace
  * @param {import('../stack.js').Stack} stack
  */
@@ -43,11 +43,11 @@ export async function logLines(workspace, stack) {
 }
 
 /**
- * Reads a job's log as it comes, to its end.
+ * Follows a job's log to its end.
  * @param {import('../workspace.js').Workspace} workspace
  * @param {import('../stack.js').Stack} stack
  * @param {number} id
- * @returns {Promise<number[]>} of each line, seconds from its writing to its coming
+ * @returns {Promise<number[]>} for each line, the seconds between its writing and its arrival
  */
 async function readLog(workspace, stack, id) {
   const outgoing = request(`${stack.url}/jobs/${id}/log/stream`, {

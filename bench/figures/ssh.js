@@ -20,7 +20,7 @@ export const ssh = {
     const [slurmdPort = 0] = await freePorts(1);
     const stack = await Stack.start(workspace, 'ssh-stack', {
       JR_SSH_NODES: servers.nodesFile,
-      // The first that is tried.
+      // The first port that is tried.
       JR_SSH_SLURMD_PORT: String(slurmdPort),
     });
     try {

@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { Stack } from '../stack.js';
 
 const target = 8;
-/** What `docker stop` grants before it kills. */
+/** Seconds that `docker stop` waits before it kills. */
 const stopTarget = 10;
 const stubborn = "trap '' TERM; while :; do sleep 0.1; done";
 

@@ -26,7 +26,8 @@ export const submission = {
 
     const cancelAll = async () => {
       await workspace.run('scancel', ['--user=runner'], slurm);
-      // The API learns of it by asking Slurm; until then its next look would be at all of them.
+      // The API learns of the job's end by asking Slurm; until then, its next poll would cover all
+      // of them.
       for (;;) {
         const { jobs: left } = await stack.client.expect(200, 'GET', '/jobs?state=PENDING&limit=1');
         if (left.length === 0) return;

@@ -49,7 +49,7 @@ export const upload = {
           `${stack.url}/datasets/upload`,
         ),
     });
-    // The warm-up's.
+    // Drop the value of the warm-up.
     synced.shift();
 
     const peak = (await stack.peakMemory()) / 1e6;
