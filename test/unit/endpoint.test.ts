@@ -54,7 +54,7 @@ test('an endpoint whose role nobody guards is refused when it is mounted', () =>
   const spec = { method: 'get', path: '/x', role: 'admin', summary: '', errors: [] } as const;
   const mount = () =>
     endpoint(new Api({}), { ...spec, reply: json(z.strictObject({})) }, () => ({}));
-  expect(mount).toThrow('nobody guards');
+  expect(mount).toThrow('no guard for the role');
 });
 
 test('a default that is read from text is described as text', () => {
