@@ -4,7 +4,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 /** Milliseconds of work after which other events get their turn. */
 const sliceMs = 5;
 
-/** Visits the items one after another; lets other events happen first, and whenever it takes long. */
+/**
+ * Visits the items one after another; lets other events happen first, and whenever it takes long.
+ */
 export async function forEachInSlices<T>(
   items: Iterable<T>,
   visit: (item: T) => void | Promise<void>,

@@ -2,9 +2,10 @@ import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /**
- * Lays out what the script's side of conda needs: conda and micromamba cannot be installed from the registries the tests
- * may use. It answers `shell.bash hook`, `shell.posix activate` and `env list` (micromamba: `shell hook`, `shell activate`)
- * as conda 26 and micromamba 2 do, over real folders. It solves and installs nothing.
+ * Lays out what the script's side of conda needs: conda and micromamba cannot be installed from the
+ * registries the tests may use. It answers `shell.bash hook`, `shell.posix activate` and `env list`
+ * (micromamba: `shell hook`, `shell activate`) as conda 26 and micromamba 2 do, over real folders.
+ * It solves and installs nothing.
  */
 export function makeCondaLike(
   root: string,

@@ -10,8 +10,9 @@ let next = 0;
 let end = 0;
 
 /**
- * Ports that stay free until they are used, also while a stack is stopped and started again: from below those that the kernel gives to
- * whoever asks for any (ip(7), ip_local_port_range), and no other test's, at whatever time it asks.
+ * Ports that stay free until they are used, also while a stack is stopped and started again: from
+ * below those that the kernel gives to whoever asks for any (ip(7), ip_local_port_range), and no
+ * other test's, at whatever time it asks.
  */
 export async function freePorts(count: number): Promise<number[]> {
   const ports: number[] = [];
@@ -29,7 +30,10 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-/** A block is this process's for as long as it lives: so long it holds the socket of that name, which no file can leave behind (unix(7)). */
+/**
+ * A block is this process's for as long as it lives: so long it holds the socket of that name,
+ * which no file can leave behind (unix(7)).
+ */
 async function claimBlock(): Promise<void> {
   const [lowest = 0] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8')
     .split('\t')

@@ -31,8 +31,8 @@ export interface TokenWish {
 
 /**
  * Keeps the tokens and their users. The database holds a salted, fast hash of each token. A fast
- * hash is enough: a generated token has 192 bits, which nobody can guess, and a reader of the
- * hashes could also read all that the tokens protect.
+ * hash is enough: nobody can guess the 192 bits of a generated token. A reader of the hashes could
+ * also read all that the tokens protect.
  */
 export class Tokens {
   readonly #parts: TokensParts;

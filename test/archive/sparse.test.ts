@@ -16,7 +16,10 @@ afterAll(() => {
   work.remove();
 });
 
-/** Files with holes at the start, in the middle, at the end, everywhere, and in more places than one header holds. */
+/**
+ * Files with holes at the start, in the middle, at the end, everywhere, and in more places than one
+ * header holds.
+ */
 function plant(): string {
   const dir = work.path('sparse');
   make('mkdir', [dir]);

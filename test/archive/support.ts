@@ -22,7 +22,10 @@ export const NO_LIMITS: ExtractLimits = { maxBytes: 0, maxFiles: 0 };
 
 requireFreshBuild();
 
-/** The extractor is a process of its own and runs what was built, which must be what is being tested. */
+/**
+ * The extractor is a process of its own and runs what was built, which must be what is being
+ * tested.
+ */
 function requireFreshBuild(): void {
   const source = join(packageRoot, 'src/datasets/archive');
   const built = join(packageRoot, 'dist/datasets/archive');

@@ -5,7 +5,10 @@ import { dirname, join, resolve } from 'node:path';
 
 const repository = resolve('.');
 
-/** The sources compiled into a folder of their own, so that a test can run the real service as a process and kill it. */
+/**
+ * The sources compiled into a folder of their own, so that a test can run the real service as a
+ * process and kill it.
+ */
 export async function compileApp(): Promise<{ dataServer: string; remove: () => Promise<void> }> {
   const folder = await mkdtemp(join(tmpdir(), 'jr-app-'));
   await symlink(join(repository, 'node_modules'), join(folder, 'node_modules'));

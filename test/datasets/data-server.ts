@@ -14,7 +14,8 @@ import { openDatabase } from '../../src/db/database.js';
 import { errorReply } from '../../src/http/error-reply.js';
 import { ownerApi } from '../owner-api.js';
 
-// The dataset part of the service as a process: started by DataServer, which reads the port from the first line it prints.
+// The dataset part of the service as a process: started by DataServer, which reads the port from
+// the first line it prints.
 
 process.umask(0o027);
 const { root, uploadBytes, crashAt, inUse } = JSON.parse(process.argv[2] ?? '') as {
@@ -54,7 +55,10 @@ app.use(api.router);
 app.get('/for-job/:sha256', (req, res) => {
   res.json(service.forJob(req.params.sha256 as Sha256));
 });
-/** Bytes in use once no other request is left and the garbage is gone: how much of that there is differs from run to run. */
+/**
+ * Bytes in use once no other request is left and the garbage is gone: how much of that there is
+ * differs from run to run.
+ */
 app.get('/memory', async (_req, res) => {
   const connections = promisify(server.getConnections.bind(server));
   while ((await connections()) > 1) await setTimeout(10);

@@ -221,7 +221,8 @@ describe('a job', () => {
       'Slow',
     );
     repo.commit({ 'queue.csv': queueText(['a']).replace('job.py', 'slow.py') }, 'Use it');
-    // Twelve seconds: long enough for one who lives to put it off in time, on a machine that is busy with others.
+    // Twelve seconds: long enough for one who lives to put it off in time, on a machine that is
+    // busy with others.
     const lease = ['--lease', '0.2'];
     const killed = repo.work('killed', lease);
     await killed.until(/^up$/m);

@@ -34,7 +34,9 @@ const notFound = (what: string): Answer => ({
 });
 const refused = (message: string): Answer => ({ status: 400, body: { message } });
 
-/** GitLab's words for a branch that moved (app/models/repository.rb and Gitaly’s errors have it so). */
+/**
+ * GitLab's words for a branch that moved (app/models/repository.rb and Gitaly’s errors have it so).
+ */
 const movedText = 'Could not update refs/heads/main. Please refresh and try again.';
 
 export function view(project: Project, origin: string): object {
@@ -130,7 +132,10 @@ export async function tree({ repository }: Project, url: URL): Promise<Answer> {
 
 const idOf = (path: string) => createHash('sha1').update(path).digest('hex');
 
-/** `POST` and `PUT …/repository/files/:path`: one commit; everything that goes wrong with it is a 400. */
+/**
+ * `POST` and `PUT …/repository/files/:path`: one commit; everything that goes wrong with it is a
+ * 400.
+ */
 export async function writeFile(
   method: 'POST' | 'PUT',
   project: Project,

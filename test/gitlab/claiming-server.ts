@@ -27,8 +27,8 @@ interface RanJob {
 }
 
 /**
- * A server as far as claims go: the real route, source and database, without Slurm, so that several fit in one test, and so that
- * submitting can fail on demand. Its jobs end at once, or are held.
+ * A server as far as claims go: the real route, source and database, without Slurm, so that several
+ * fit in one test, and so that submitting can fail on demand. Its jobs end at once, or are held.
  */
 export class ClaimingServer {
   readonly folder = mkdtempSync(join(tmpdir(), 'jr-claims-'));

@@ -23,11 +23,15 @@ export interface ProjectOptions {
 }
 
 /**
- * A stand-in for GitLab, whose own image is 3 GB and takes minutes and 4 GiB of memory to start: too large for these tests. Files are kept in real bare git
- * repositories, so that commits, blobs, last commits and moved branches are git's. What it answers follows GitLab's documentation (docs.gitlab.com/api:
- * rest, projects, branches, repositories, repository_files; administration/settings/user_and_ip_rate_limits for 429) and, for what that leaves open (the
- * words of 400 and 404, the order of checks), GitLab's source: lib/api/files.rb, lib/api/repositories.rb, app/services/files/update_service.rb. What it does not
- * have: scopes, protected branches, groups, hooks, limits of its own. What is to go wrong is asked for with {@link fail}.
+ * A stand-in for GitLab, whose own image is 3 GB and takes minutes and 4 GiB of memory to start:
+ * too large for these tests. Files are kept in real bare git repositories, so that commits, blobs,
+ * last commits and moved branches are git's. What it answers follows GitLab's documentation
+ * (docs.gitlab.com/api: rest, projects, branches, repositories, repository_files;
+ * administration/settings/user_and_ip_rate_limits for 429) and, for what that leaves open (the
+ * words of 400 and 404, the order of checks), GitLab's source: lib/api/files.rb,
+ * lib/api/repositories.rb, app/services/files/update_service.rb. What it does not have: scopes,
+ * protected branches, groups, hooks, limits of its own. What is to go wrong is asked for with
+ * {@link fail}.
  */
 export class GitLabStandIn {
   readonly token = 'glpat-stand-in-token';

@@ -91,7 +91,10 @@ test('the whole job folder downloads under the job’s name', async () => {
   expect(readFileSync(join(unpack(body), 'job-1/a.txt'), 'utf8')).toBe('a');
 });
 
-/** Reads until the packing must be inside the big file: gzip's own header comes before anything is opened. */
+/**
+ * Reads until the packing must be inside the big file: gzip's own header comes before anything is
+ * opened.
+ */
 async function readSome(res: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of res.iterator({ destroyOnReturn: false })) {

@@ -25,7 +25,10 @@ export class JobFolder {
     writeFileSync(join(this.base, 'outside', 'secret.pth'), this.secret);
   }
 
-  /** Descriptors of this process on what is, or was, in the folder or outside it; others come and go with the test runner. */
+  /**
+   * Descriptors of this process on what is, or was, in the folder or outside it; others come and go
+   * with the test runner.
+   */
   get openDescriptors(): number {
     return readdirSync('/proc/self/fd').filter((fd) => {
       try {

@@ -20,14 +20,20 @@ export interface Reply {
   cut: boolean;
 }
 
-/** The outputs' real service, store and routes over HTTP on a free port, on a temporary disk and SQLite file. */
+/**
+ * The outputs' real service, store and routes over HTTP on a free port, on a temporary disk and
+ * SQLite file.
+ */
 export class OutputStack {
   readonly folder = new JobFolder();
   readonly db: Database = openDatabase(join(this.folder.base, 'jr.db'));
   readonly outputs: OutputService;
   private readonly server: Server;
   time = Date.parse('2026-01-02T03:04:05Z');
-  /** What is still to come of any job's outputs, and what is done once a folder has been looked through. */
+  /**
+   * What is still to come of any job's outputs, and what is done once a folder has been looked
+   * through.
+   */
   late: string | undefined;
   lookedThrough: () => void = () => undefined;
 

@@ -7,7 +7,8 @@ import { FileWriter } from '../../src/machines/ssh-hosts/run/file-writer.js';
 import { readListing, HostProtocolError } from '../../src/machines/ssh-hosts/run/listing.js';
 
 /*
- * A host that lies: what it prints is made up here, since ours does not. All that reaches the disk goes through these two.
+ * A host that lies: what it prints is made up here, since ours does not. All that reaches the disk
+ * goes through these two.
  */
 
 let folder: string;

@@ -21,8 +21,9 @@ import { readSpec } from '../../src/machines/ssh-hosts/run/read-spec.js';
 import { openUntrusted, rejectOwnFiles } from '../../src/machines/ssh-hosts/run/untrusted-files.js';
 
 /*
- * The API, which parses what strangers send, is taken to be in somebody else's hands: what it writes down of a job, and the folders
- * that are its own, must not lead jr-remote to its keys, or to write where only jr-remote may.
+ * The API, which parses what strangers send, is taken to be in somebody else's hands: what it
+ * writes down of a job, and the folders that are its own, must not lead jr-remote to its keys, or
+ * to write where only jr-remote may.
  */
 
 let folder: string;

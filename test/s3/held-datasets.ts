@@ -10,7 +10,10 @@ import type { Database } from '../../src/db/database.js';
 
 type Options = Parameters<DatasetReceiver['receive']>[1];
 
-/** The real dataset service, with a valve before it that can hold a stream still at a byte of the test's choosing. */
+/**
+ * The real dataset service, with a valve before it that can hold a stream still at a byte of the
+ * test's choosing.
+ */
 export class HeldDatasets implements DatasetReceiver {
   readonly received: Options[] = [];
   peakRss = 0;
@@ -67,7 +70,9 @@ export class HeldDatasets implements DatasetReceiver {
     return this.service.forJob(sha256 as Sha256).treeDir;
   }
 
-  /** Every file and folder under the datasets' folder that belongs to a dataset or is left from one. */
+  /**
+   * Every file and folder under the datasets' folder that belongs to a dataset or is left from one.
+   */
   async leftOnDisk(): Promise<string[]> {
     const all = await readdir(this.root, { recursive: true });
     return all.filter((path) => /[0-9a-f]{64}|original/.test(path));

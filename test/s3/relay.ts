@@ -1,7 +1,10 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
-/** Stands between the client and the real server, to see the requests and to cut connections at a chosen moment. */
+/**
+ * Stands between the client and the real server, to see the requests and to cut connections at a
+ * chosen moment.
+ */
 export interface Relay {
   endpoint: string;
   /** The first byte each GET with a range asked for, in order. */

@@ -48,7 +48,8 @@ test('a node is not drained by a slurm.conf that the API itself could have writt
       ['sudo', '-n', '-u', 'slurm', '/usr/local/lib/jobrunner/set-node-state', 'box0', 'RESUME'],
       { SLURM_CONF: conf },
     );
-  // Slurm would load the plugin it names, as slurm; that it is tried is seen by the word of its failure.
+  // Slurm would load the plugin it names, as slurm; that it is tried is seen by the word of its
+  // failure.
   const text = readFileSync(slurmConf(), 'utf8').replace('AuthType=auth/munge', 'AuthType=auth/ev');
   const own = join(work, 'slurm/etc/slurm.conf');
   mkdirSync(join(own, '..'), { recursive: true });

@@ -16,7 +16,10 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** Runs `script` where /etc is a copy of its own without users that jobs run as, and a second run of it finds the same. */
+/**
+ * Runs `script` where /etc is a copy of its own without users that jobs run as, and a second run of
+ * it finds the same.
+ */
 async function inOwnEtc(script: string) {
   const prepare = `set -e
     cd ${folder}

@@ -27,7 +27,9 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** How many of those requests, which come at once, had their token looked at, and how many did not. */
+/**
+ * How many of those requests, which come at once, had their token looked at, and how many did not.
+ */
 async function attempts(given: string[]): Promise<{ unauthorized: number; tooMany: number }> {
   const codes = await Promise.all(
     given.map((token) =>

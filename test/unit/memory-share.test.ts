@@ -3,7 +3,10 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { packageRoot } from '../../src/config/package-root.js';
 
-/** PyTorch's own module, told that there is a GPU: what the template asks of it is printed instead of done. */
+/**
+ * PyTorch's own module, told that there is a GPU: what the template asks of it is printed instead
+ * of done.
+ */
 const program = `
 import torch
 torch.cuda.is_available = lambda: True

@@ -8,7 +8,9 @@ import { migrations } from '../../src/db/migrations/index.js';
 import type { JobId } from '../../src/jobs/job.js';
 import { deleteJob, findJob, liveJobs, scriptOf } from '../../src/jobs/store.js';
 
-/** Runs `work` on a database that the first `count` migrations made, with the rows that `fill` adds. */
+/**
+ * Runs `work` on a database that the first `count` migrations made, with the rows that `fill` adds.
+ */
 function onOlderDatabase(
   count: number,
   fill: string,

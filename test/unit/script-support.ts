@@ -56,7 +56,10 @@ export function scriptOf(parts: Partial<ScriptParts>): string {
   });
 }
 
-/** Runs a rendered script with the real bash, its streams in files as Slurm opens them. `env` is what Slurm would have set. */
+/**
+ * Runs a rendered script with the real bash, its streams in files as Slurm opens them. `env` is
+ * what Slurm would have set.
+ */
 export function runScript(
   parts: Partial<ScriptParts>,
   body: string,
@@ -70,7 +73,8 @@ export function runScript(
     const template = { ...plainTemplate, body };
     const paths = { outputDir: folder, logDir: folder, screenDir };
     const script = scriptOf({ template, ...paths, ...parts });
-    // A file, as with Slurm: screen's log cannot be opened anew where it is a socket, as Node's pipes are.
+    // A file, as with Slurm: screen's log cannot be opened anew where it is a socket, as Node's
+    // pipes are.
     const log = openSync(join(folder, 'stdout'), 'a+');
     const errors = isSplit ? openSync(join(folder, 'stderr'), 'a') : log;
     const { status, error } = spawnSync('/bin/bash', ['-s'], {

@@ -17,7 +17,10 @@ const libexec = fileURLToPath(new URL('../../libexec', import.meta.url));
 const work = mkdtempSync(join(tmpdir(), 'jr-sudo-'));
 afterAll(() => rmSync(work, { recursive: true }));
 
-/** Programs of the caller's, named as all those that the scripts could mean; each says that it was run. */
+/**
+ * Programs of the caller's, named as all those that the scripts could mean; each says that it was
+ * run.
+ */
 function ownPrograms(): { path: string; ran: string } {
   const path = join(work, 'bin');
   const ran = join(work, 'ran');
@@ -62,7 +65,8 @@ test.each([
       env: { PATH: `${path}:/usr/bin:/bin`, SLURM_CONF: conf },
       input: Buffer.from('true\n').toString('base64'),
     });
-    // It was run: with an empty file for its settings, Slurm's commands fail, and the job's own succeeds.
+    // It was run: with an empty file for its settings, Slurm's commands fail, and the job's own
+    // succeeds.
     expect(status).not.toBe(127);
     expect(existsSync(ran)).toBe(false);
   },

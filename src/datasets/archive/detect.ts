@@ -51,8 +51,8 @@ function isZip(head: Buffer): boolean {
 
 /**
  * Applies liblzma's own strict check (alone_decoder.c), since .lzma has no magic. The properties
- * must be in range, the dictionary 2^n or 2^n + 2^(n-1) bytes, the size unknown or under 256 GiB,
- * and the range coder's first byte 0.
+ * must be in range and the dictionary 2^n or 2^n + 2^(n-1) bytes. The size must be unknown or under
+ * 256 GiB, and the range coder's first byte 0.
  */
 function isLzmaAlone(head: Buffer): boolean {
   if (head.length < 14) return false;

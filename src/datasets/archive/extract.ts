@@ -116,8 +116,8 @@ async function readPlainTar(archivePath: string, tree: TreeWriter, report: Repor
 }
 
 /**
- * Makes the tree of a file that is no archive: another name of the upload (which gets the tree's
- * mode and group), or a copy where they are on different disks.
+ * Makes the tree of a file that is no archive. It becomes another name of the upload (which gets
+ * the tree's mode and group), or a copy on another disk.
  */
 function keepAsFile(request: ExtractRequest, tree: TreeWriter, size: number): void {
   const name = singleFileName(request.originalName, false);

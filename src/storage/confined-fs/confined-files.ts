@@ -5,11 +5,11 @@ import { AppError, errnoOf } from '../../errors.js';
 import { splitConfinedPath } from './confined-path.js';
 
 /*
- * A job owns its folder and may rename, link and replace anything in it while we read. So checking a
- * path proves nothing about the file that is opened next. Therefore each name is opened below the
+ * A job owns its folder and may rename, link and replace anything in it while we read. So checking
+ * a path proves nothing about the file that is opened next. Therefore each name is opened below the
  * descriptor of its folder, never through a link, and checked by fstat(2) after opening.
- * `/proc/self/fd/<n>/<name>` replaces Linux's openat(2), which Node lacks; see proc_pid_fd(5). Links
- * are read as text and walked in the same way.
+ * `/proc/self/fd/<n>/<name>` replaces Linux's openat(2), which Node lacks; see proc_pid_fd(5).
+ * Links are read as text and walked in the same way.
  */
 
 /**
