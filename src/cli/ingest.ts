@@ -49,7 +49,9 @@ function row(source: IngestSourceView): string[] {
   ];
 }
 
-/** What to tell of a source besides its row. An error counts until a scan after it came to its end. */
+/**
+ * What to tell of a source besides its row. An error counts until a scan after it came to its end.
+ */
 export function problemsOf(source: IngestSourceView): string[] {
   const { last_error: error, last_scan: scan, problems, problem_count: count } = source;
   const name = plain(source.name);

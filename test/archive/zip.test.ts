@@ -163,7 +163,7 @@ it.each<[string, ZipEntry[], string, string]>([
     'a link with a novel for a target',
     [{ name: 'l', mode: 0o120777, content: Buffer.alloc(5000, 'a') }],
     'l',
-    'too long a target',
+    'target is too long',
   ],
   ['a fifo', [{ name: 'f', mode: 0o010644 }], 'f', 'device, pipe or socket'],
   ['a device', [{ name: 'f', mode: 0o020644 }], 'f', 'device, pipe or socket'],

@@ -290,7 +290,7 @@ describe('pausing a GPU', () => {
     const paused = await cli(['gpu', 'pause', '0', '--reason', 'fan is loud']);
     expect(paused).toMatchObject({
       code: 0,
-      out: 'GPU 0 is paused: no job starts there, nothing runs there',
+      out: 'GPU 0 is paused: no job starts there; none runs there',
     });
     expect(await cli(['pause', '0'])).toMatchObject({
       code: 1,
