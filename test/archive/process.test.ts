@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, lstatSync, mkdirSync, readdirSync, statSync } from 'node:fs';
@@ -16,6 +16,7 @@ import {
   symlink,
   tar,
 } from './support.js';
+import { until } from '../until.js';
 
 const work = new Workspace();
 afterAll(() => {
@@ -30,8 +31,7 @@ function longWork(): string {
 
 /** Resolves when no process has `path` open or as its working directory any more. */
 async function untilNobodyHas(path: string): Promise<void> {
-  const probe = spawn('sh', ['-c', `while fuser -s "${path}" 2>/dev/null; do sleep 0.05; done`]);
-  await once(probe, 'exit');
+  await until(`no process has ${path}`, () => spawnSync('fuser', ['-s', path]).status === 1);
 }
 
 it('an abort stops the extractor and its decompressor, and leaves nothing', async () => {

@@ -5,7 +5,8 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { compileApp } from './compiled-app.js';
-import { DataServer, makeTempFolder, removeFolder, sha256Of, until } from './dataset-client.js';
+import { DataServer, makeTempFolder, removeFolder, sha256Of } from './dataset-client.js';
+import { until } from '../until.js';
 
 let app: Awaited<ReturnType<typeof compileApp>>;
 let root: string;
@@ -76,7 +77,7 @@ test('killed in the middle of a body, nothing of it stays', async () => {
     readdirSync(incoming)
       .map((name) => join(incoming, name, 'dataset/original'))
       .reduce((sum, path) => sum + (existsSync(path) ? statSync(path).size : 0), 0);
-  await until(() => received() > 1_000_000);
+  await until('a megabyte has come', () => received() > 1_000_000);
   const died = once(server.child, 'exit');
   server.child.kill('SIGKILL');
   await died;
@@ -90,7 +91,7 @@ test('stopped in the middle of a body, the service removes it before it ends', a
   socket.on('error', () => undefined);
   socket.write(`PUT /datasets/${sha} HTTP/1.1\r\nHost: x\r\nContent-Length: 9000000\r\n\r\n`);
   socket.write(randomBytes(8_000_000));
-  await until(() => server.leftovers().length === 1);
+  await until('the upload has begun', () => server.leftovers().length === 1);
   await server.stop();
   socket.destroy();
   expect(server.leftovers()).toEqual([]);

@@ -2,7 +2,8 @@ import { randomBytes, randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { compileApp } from './compiled-app.js';
-import { DataServer, makeTempFolder, removeFolder, sha256Of, until } from './dataset-client.js';
+import { DataServer, makeTempFolder, removeFolder, sha256Of } from './dataset-client.js';
+import { until } from '../until.js';
 
 let app: Awaited<ReturnType<typeof compileApp>>;
 let server: DataServer;
@@ -60,16 +61,16 @@ async function cutOffMany(count: number): Promise<void> {
       cutOff(request(i), randomInt(1, request(i).length - 1)),
     ),
   );
-  await until(() => server.leftovers().length === 0);
+  await until('no file is left', () => server.leftovers().length === 0);
 }
 
 test('200 uploads cut off at any byte leave no file, no descriptor and no memory behind', async () => {
   for (let i = 0; i < 5; i++) await cutOffMany(20);
-  await until(() => server.leftovers().length === 0);
+  await until('no file is left', () => server.leftovers().length === 0);
   const descriptors = server.openDescriptors();
   const inUse = await server.memoryInUse();
   for (let i = 0; i < 10; i++) await cutOffMany(20);
-  await until(() => server.openDescriptors() <= descriptors);
+  await until('no descriptor is left', () => server.openDescriptors() <= descriptors);
   expect(server.stored()).toEqual([]);
   // A twentieth of one buffer of 256 KiB for each would be more.
   expect((await server.memoryInUse()) - inUse).toBeLessThan(2.5 * 2 ** 20);

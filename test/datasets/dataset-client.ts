@@ -5,7 +5,6 @@ import { existsSync, readdirSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setImmediate } from 'node:timers/promises';
 import { execa } from 'execa';
 
 export interface Reply {
@@ -115,10 +114,4 @@ export async function removeFolder(path: string): Promise<void> {
 
 export function sha256Of(bytes: Buffer | string): string {
   return createHash('sha256').update(bytes).digest('hex');
-}
-
-/** Resolves once `condition` holds. @throws after a minute. */
-export async function until(condition: () => boolean): Promise<void> {
-  for (const deadline = Date.now() + 60_000; !condition(); await setImmediate())
-    if (Date.now() > deadline) throw new Error(`still not so: ${condition.toString()}`);
 }

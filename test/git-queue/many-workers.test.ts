@@ -35,7 +35,7 @@ test('twelve workers run each of fifty jobs once, though some are killed and pus
       worker.child.kill('SIGKILL');
       if (killed.size === 3) writeFileSync(gate, '');
     });
-  await repo.untilAll('run', 500);
+  await repo.untilAll('run', 500_000);
   const left = workers.filter((worker) => !killed.has(worker));
   for (const { child } of left) child.kill('SIGTERM');
   const ends = await Promise.all(left.map((worker) => worker.ended));

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { until } from '../until.js';
 
 const mainJs = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
@@ -98,18 +98,27 @@ export class QueueRepo {
       .map((line) => line.trim().split(',').at(-1) ?? '');
   }
 
-  /** Resolves when all rows say so. */
-  async untilAll(status: string, seconds?: number): Promise<void> {
-    await this.until(() => this.statuses().every((one) => one === status), seconds);
+  /** Waits until all rows have that status. @param deadline in milliseconds */
+  async untilAll(status: string, deadline?: number): Promise<void> {
+    await this.until(
+      `all rows are ${status}`,
+      () => this.statuses().every((one) => one === status),
+      deadline,
+    );
   }
 
-  /** Looks again and again, since a repository tells nobody of a push. @throws after so many seconds, with the last commits. */
-  async until(isSo: () => boolean | Promise<boolean>, seconds = 180): Promise<void> {
-    for (const deadline = Date.now() + seconds * 1000; !(await isSo()); await setTimeout(250))
-      if (Date.now() > deadline)
-        throw new Error(
-          `still not so: ${isSo.toString()}\n${this.git('-C', this.bare, 'log', '-5', '--stat', 'main')}`,
-        );
+  /** Polls, since a repository tells nobody of a push. A failure shows the last commits. */
+  async until(
+    what: string,
+    isSo: () => boolean | Promise<boolean>,
+    deadline = 180_000,
+  ): Promise<void> {
+    const commits = () => this.git('-C', this.bare, 'log', '-5', '--stat', 'main');
+    const probe = (saw: (finding: () => string) => void) => {
+      saw(commits);
+      return isSo();
+    };
+    await until(what, probe, { deadline });
   }
 
   /** What a person does whose push comes too late: begin again with the newest state. */

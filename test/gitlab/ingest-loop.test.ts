@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { setTimeout } from 'node:timers/promises';
 import { parse } from 'yaml';
 import { AppError } from '../../src/errors.js';
 import type { Project } from './api.js';
 import { ClaimingServer } from './claiming-server.js';
 import { GitLabStandIn } from './stand-in.js';
+import { until } from '../until.js';
 
 interface Response {
   status: string;
@@ -16,6 +16,9 @@ interface Response {
 
 /** Long enough for one who lives to put it off in time, on a machine that is busy with others. */
 const leaseMs = 8000;
+
+/** A busy machine takes long over several leases. */
+const patience = { deadline: 120_000 };
 
 let gitlab: GitLabStandIn;
 let servers: ClaimingServer[];
@@ -48,15 +51,40 @@ async function response(project: Project, job = 'a'): Promise<Response | undefin
   return text === undefined ? undefined : (parse(text, { version: '1.1' }) as Response);
 }
 
-async function until(is: () => boolean | Promise<boolean>): Promise<void> {
-  for (const deadline = Date.now() + 100_000; !(await is()); await setTimeout(150))
-    if (Date.now() > deadline) throw new Error(`still not so: ${is.toString()}`);
-}
-
 const isReported = async (project: Project, job = 'a') => {
   const there = await response(project, job);
   return there !== undefined && there.lease_until === undefined;
 };
+
+const untilReported = (project: Project, job = 'a') =>
+  until(
+    `job ${job} of ${project.path} is reported`,
+    async (saw) => {
+      saw(await response(project, job));
+      return isReported(project, job);
+    },
+    patience,
+  );
+
+const untilJobs = ({ jobs }: ClaimingServer, count: number) =>
+  until(
+    `the server has submitted ${count} jobs`,
+    (saw) => {
+      saw(jobs.map(({ name, state }) => `${name} ${state}`));
+      return jobs.length === count;
+    },
+    patience,
+  );
+
+const untilCounted = (server: ClaimingServer, outcome: 'done' | 'lost') =>
+  until(
+    `one job is ${outcome}`,
+    (saw) => {
+      saw(server.counts);
+      return server.counts[outcome] === 1;
+    },
+    patience,
+  );
 
 describe('of several servers', () => {
   test('each job is run by one, whatever gets lost on the way', async () => {
@@ -74,8 +102,7 @@ describe('of several servers', () => {
       { kind: 'answer', status: 409, body: '{"message":"409 Conflict: Resource lock"}' },
     );
     for (let i = 0; i < 3; i++) server({ maxJobs: 2 }).start();
-    for (const project of projects)
-      for (const id of ids) await until(() => isReported(project, id));
+    for (const project of projects) for (const id of ids) await untilReported(project, id);
     const ran = servers.flatMap(({ jobs }) => jobs.map(({ name }) => name));
     expect(ran.toSorted()).toEqual(
       projects.flatMap(({ path }) => ids.map((id) => `${path}/${id}`)).toSorted(),
@@ -88,18 +115,18 @@ describe('of several servers', () => {
     const dead = server({ leaseMs, areHeld: true });
     const heir = server({ leaseMs, areHeld: true });
     dead.start();
-    await until(() => dead.jobs.length === 1);
+    await untilJobs(dead, 1);
     await dead.stop();
     heir.start();
-    await until(() => heir.jobs.length === 1);
+    await untilJobs(heir, 1);
     const taken = await response(project);
     expect(taken?.worker).toBe(heir.worker);
     dead.start();
-    await until(() => dead.counts.lost === 1);
+    await untilCounted(dead, 'lost');
     expect(dead.jobs.map(({ state }) => state)).toEqual(['CANCELLED']);
     expect((await response(project))?.nonce).toBe(taken?.nonce);
     heir.jobs[0]?.end();
-    await until(() => isReported(project));
+    await untilReported(project);
     expect(await response(project)).toMatchObject({ status: 'COMPLETED', worker: heir.worker });
     expect([...dead.jobs, ...heir.jobs]).toHaveLength(2);
   });
@@ -108,11 +135,11 @@ describe('of several servers', () => {
     const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a']) });
     const owner = server({ leaseMs, areHeld: true });
     owner.start();
-    await until(() => owner.jobs.length === 1);
+    await untilJobs(owner, 1);
     const first = await response(project);
     const other = server({ leaseMs });
     other.start();
-    await until(async () => {
+    await until('the lease is put off', async () => {
       const lease = Date.parse((await response(project))?.lease_until ?? '');
       return lease > Date.parse(first?.lease_until ?? '') + 1.5 * leaseMs;
     });
@@ -132,21 +159,21 @@ describe('a claim', () => {
     gitlab.fail({ method: 'POST', url }, { kind: 'lost-reply' });
     gitlab.fail({ url, times: 1 }, { kind: 'slow', until: gate });
     one.start();
-    await until(async () => (await response(project)) !== undefined);
+    await until('the claim is made', async () => (await response(project)) !== undefined);
     const claimed = await response(project);
     await one.stop();
     open();
     expect(one.live).toMatchObject([{ state: 'claiming', nonce: claimed?.nonce }]);
 
     one.start();
-    await until(() => one.jobs.length === 1);
+    await untilJobs(one, 1);
     await one.stop();
     expect(one.live).toMatchObject([{ state: 'submitted', nonce: claimed?.nonce }]);
 
     one.start();
     one.jobs[0]?.end();
-    await until(() => isReported(project));
-    await until(() => one.counts.done === 1);
+    await untilReported(project);
+    await untilCounted(one, 'done');
     expect(one.jobs).toHaveLength(1);
     expect(one.jobs[0]?.key).toBe(`ingest:gitlab:${claimed?.nonce}`);
   });
@@ -160,7 +187,7 @@ describe('a claim', () => {
       new AppError('bad_request', 'params.epochs: must be number'),
     );
     one.start();
-    await until(async () => (await isReported(project)) && isReported(project, 'b'));
+    for (const id of ['a', 'b']) await untilReported(project, id);
     const both = [await response(project), await response(project, 'b')];
     expect(both.map((r) => r?.status).toSorted()).toEqual(['COMPLETED', 'REJECTED']);
     expect(both.map((r) => r?.message)).toContain('params.epochs: must be number');
@@ -179,16 +206,20 @@ describe('a claim', () => {
     const gate = new Promise<void>((resolve) => (open = resolve));
     gitlab.fail({ method: 'POST', url: /response\.yaml/ }, { kind: 'slow', until: gate });
     one.start();
-    await until(() => one.live.length === 1);
+    await until('the claim is under way', () => one.live.length === 1);
     one.mapTypes('training: {command_key');
     open();
     const errors = () => one.loop?.status().errors.filter(({ where }) => where === 'a/one: a');
     const isTold = (why: RegExp) => errors()?.some(({ message }) => why.test(message)) ?? false;
-    await until(() => isTold(/JR_GITLAB_JOB_TYPES: unusable file/));
+    await until('the file is said to be unusable', () =>
+      isTold(/JR_GITLAB_JOB_TYPES: unusable file/),
+    );
     one.mapTypes('inference: shell\n');
-    await until(() => isTold(/"training" has no command key here/));
+    await until('the type is said not to be mapped', () =>
+      isTold(/"training" has no command key here/),
+    );
     one.mapTypes('training: shell\n');
-    await until(() => isReported(project));
+    await untilReported(project);
     expect(await response(project)).toMatchObject({ status: 'COMPLETED' });
   });
 
@@ -201,7 +232,7 @@ describe('a claim', () => {
     );
     const one = server({ maxJobs: 1 });
     one.start();
-    await until(() => isReported(open));
+    await untilReported(open);
     expect(await response(closed)).toBeUndefined();
     const [error] = one.loop?.status().errors ?? [];
     expect(error).toMatchObject({ where: 'a/closed: a' });
@@ -216,7 +247,11 @@ describe('a claim', () => {
     const change = (state: string) => `UPDATE ON ingest_claims WHEN NEW.state = '${state}'`;
     const insert = 'INSERT ON ingest_claims';
     const isRefused = ({ loop }: ClaimingServer, count: number, where: string | null) =>
-      until(() => loop?.status().errors.filter((one) => one.where === where).length === count);
+      until(`${count} errors of ${where} are told`, (saw) => {
+        const errors = loop?.status().errors ?? [];
+        saw(errors);
+        return errors.filter((one) => one.where === where).length === count;
+      });
 
     test('is kept until each step of it can be written down', async () => {
       const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a']) });
@@ -225,13 +260,13 @@ describe('a claim', () => {
       one.start();
       await isRefused(one, 1, 'a/one: a');
       refuse(one, change('ended'));
-      await until(() => one.jobs.length === 1);
+      await untilJobs(one, 1);
       one.jobs[0]?.end();
       await isRefused(one, 2, 'a/one: a');
       refuse(one, change('done'));
       await isRefused(one, 3, 'a/one: a');
       one.db.exec('DROP TRIGGER full');
-      await until(() => one.counts.done === 1);
+      await untilCounted(one, 'done');
       expect(await response(project)).toMatchObject({ status: 'COMPLETED' });
       expect(one.jobs).toHaveLength(1);
     });
@@ -240,13 +275,13 @@ describe('a claim', () => {
       const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a']) });
       const one = server({ leaseMs, areHeld: true });
       one.start();
-      await until(() => one.jobs.length === 1);
+      await untilJobs(one, 1);
       one.loop?.pause('test');
       refuse(one, change('lost'));
       await gitlab.commit(project, { 'gpu_jobs/job_a/response.yaml': null });
       await isRefused(one, 2, 'a/one: a');
       one.db.exec('DROP TRIGGER full');
-      await until(() => one.counts.lost === 1);
+      await untilCounted(one, 'lost');
       expect(one.jobs.map(({ state }) => state)).toEqual(['CANCELLED']);
     });
 
@@ -254,16 +289,19 @@ describe('a claim', () => {
       const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a', 'b', 'c']) });
       const one = server({ maxJobs: 1, areHeld: true });
       one.start();
-      await until(() => one.jobs.length === 1 && one.loop?.status().found === 3);
+      await until(
+        'one of three jobs is submitted',
+        () => one.jobs.length === 1 && one.loop?.status().found === 3,
+      );
       refuse(one, insert);
       one.jobs[0]?.end();
-      await until(() => one.counts.done === 1);
+      await untilCounted(one, 'done');
       one.db.exec('DROP TRIGGER full');
       for (const count of [2, 3]) {
-        await until(() => one.jobs.length === count);
+        await untilJobs(one, count);
         one.jobs[count - 1]?.end();
       }
-      for (const id of ['a', 'b', 'c']) await until(() => isReported(project, id));
+      for (const id of ['a', 'b', 'c']) await untilReported(project, id);
     });
   });
 
@@ -271,10 +309,10 @@ describe('a claim', () => {
     const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a']) });
     const one = server({ leaseMs, areHeld: true });
     one.start();
-    await until(() => one.jobs.length === 1);
+    await untilJobs(one, 1);
     one.loop?.pause('test');
     await gitlab.commit(project, { 'gpu_jobs/job_a/response.yaml': null });
-    await until(() => one.counts.lost === 1);
+    await untilCounted(one, 'lost');
     expect(one.jobs.map(({ state }) => state)).toEqual(['CANCELLED']);
   });
 
@@ -282,10 +320,10 @@ describe('a claim', () => {
     const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a']) });
     const one = server({ areHeld: true });
     one.start();
-    await until(() => one.jobs.length === 1);
+    await untilJobs(one, 1);
     one.loop?.pause('test');
     await gitlab.commit(project, manifest(['a'], { canceled: true }));
-    await until(() => isReported(project));
+    await untilReported(project);
     expect(await response(project)).toMatchObject({ status: 'CANCELLED' });
   });
 
@@ -294,13 +332,13 @@ describe('a claim', () => {
     const project = await gitlab.addProject({ path: 'a/many', files: manifest(ids) });
     const one = server({ maxJobs: 3, areHeld: true });
     one.start();
-    await until(() => one.jobs.length === 3);
-    await until(() => one.loop?.status().found === 5000 - 3 || one.loop?.status().found === 5000);
+    await untilJobs(one, 3);
+    await until('all are found', () => [5000 - 3, 5000].includes(one.loop?.status().found ?? 0));
     expect(one.jobs).toHaveLength(3);
     const claimed = gitlab.requests.filter((line) => line.startsWith('POST'));
     expect(new Set(claimed).size).toBe(3);
     one.jobs[0]?.end();
-    await until(() => one.jobs.length === 4);
+    await untilJobs(one, 4);
     expect(await response(project, 'job-0')).toBeDefined();
   });
 });

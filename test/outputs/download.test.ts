@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { appendFileSync, linkSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { byId, byPath, message, OutputStack } from './output-stack.js';
+import { until } from '../until.js';
 
 let stack: OutputStack;
 beforeEach(async () => {
@@ -249,8 +250,9 @@ test('clients that go away in the middle leave no descriptor open', async () => 
     res.destroy();
     await once(res, 'close');
   }
-  for (const deadline = Date.now() + 60_000; stack.folder.openDescriptors > 0;) {
-    if (Date.now() > deadline) throw new Error(`${stack.folder.openDescriptors} stay open`);
-    await new Promise((resolve) => setImmediate(resolve));
-  }
+  await until('no descriptor is open', (saw) => {
+    const open = stack.folder.openDescriptors;
+    saw(open);
+    return open === 0;
+  });
 });

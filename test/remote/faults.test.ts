@@ -12,8 +12,9 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { makeDataset, makePlainDataset } from './dataset-files.js';
-import { hostOf, RemoteJobs, until } from './remote-jobs.js';
+import { hostOf, RemoteJobs } from './remote-jobs.js';
 import { SshWorld, type Machine } from './ssh-servers.js';
+import { until } from '../until.js';
 
 let world: SshWorld;
 let jobs: RemoteJobs;
@@ -46,10 +47,11 @@ function jobFolders(): string[] {
 const sizeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 
 const nothingRuns = () =>
-  until(
-    () => target.processes().length === 0,
-    () => `the last process there to end: ${target.processes().join(' ')}`,
-  );
+  until('all its processes there have ended', (saw) => {
+    const left = target.processes();
+    saw(left);
+    return left.length === 0;
+  });
 
 describe('a link that is cut', () => {
   test('in mid-job: the job runs on, and its log comes whole, each byte once', async () => {
@@ -84,10 +86,7 @@ describe('a link that is cut', () => {
       return sizeOf(path);
     };
     await job.says('sends dataset');
-    await until(
-      () => coming() > 1_000_000,
-      () => 'the first bytes',
-    );
+    await until('the first bytes come', () => coming() > 1_000_000);
     world.cut(true);
     await job.says('trying again');
     const before = coming();
@@ -111,7 +110,7 @@ describe('a link that is cut', () => {
       readdirSync(job.spec.output_dir).some(
         (name) => name.endsWith('.part') && sizeOf(join(job.spec.output_dir, name)) > 1_000_000,
       );
-    await until(arrives, () => 'the first bytes');
+    await until('the first bytes come', arrives);
     world.cut(true);
     await job.says('trying again');
     world.limitRate(undefined);

@@ -10,8 +10,9 @@ import {
   truncateSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { RemoteJobs, until, type RunningJob } from './remote-jobs.js';
+import { RemoteJobs, type RunningJob } from './remote-jobs.js';
 import { SshWorld } from './ssh-servers.js';
+import { until } from '../until.js';
 
 /*
  * The disk of JR_ROOT is full when a job on an SSH host is to leave something here. What it has left there is the only copy.
@@ -121,7 +122,10 @@ test('a disk that becomes full while they come is waited for as well', async () 
     const name = readdirSync(job.spec.output_dir).find((one) => one.endsWith('.part'));
     return name !== undefined && statSync(join(job.spec.output_dir, name)).size > 0;
   };
-  await until(comes, () => `the first bytes; the log: ${job.log}`);
+  await until('the first bytes come', (saw) => {
+    saw(job.log);
+    return comes();
+  });
   results.fill();
   await job.says(waits);
   world.limitRate(undefined);
@@ -148,12 +152,12 @@ test('a job whose log finds no room runs on, and its log comes whole, each byte 
       lstatSync(join(folder, 'status'), { throwIfNoEntry: false }) !== undefined
     );
   };
-  await until(isOver, () => `the job to end there; the log: ${job.log}`);
+  await until('the job ends there', (saw) => {
+    saw(job.log);
+    return isOver();
+  });
   const statsOfLog = () => statSync(join(job.spec.log_dir, 'stdout.log'));
-  await until(
-    () => statsOfLog().size > 4096,
-    () => 'the last of the room to be used',
-  );
+  await until('the last of the room is used', () => statsOfLog().size > 4096);
   logs.empty();
   const ended = await job.ended();
   expect(ended.code).toBe(3);

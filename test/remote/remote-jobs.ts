@@ -28,6 +28,7 @@ import { TemplateLibrary } from '../../src/jobs/templates/library.js';
 import { packageRoot } from '../../src/config/package-root.js';
 import { plainRequest } from '../unit/script-support.js';
 import type { Machine, SshWorld } from './ssh-servers.js';
+import { until } from '../until.js';
 
 const idOf = (kind: '-u' | '-g', user: string) =>
   Number(execFileSync('id', [kind, user]).toString());
@@ -230,10 +231,10 @@ export class RunningJob {
 
   /** Waits for something in the job's log. */
   async says(text: string): Promise<void> {
-    await until(
-      () => this.log.includes(text),
-      () => `"${text}" in the log: ${this.log}`,
-    );
+    await until(`the log holds "${text}"`, (saw) => {
+      saw(this.log);
+      return this.log.includes(text);
+    });
   }
 
   async ended(): Promise<Ended> {
@@ -270,13 +271,4 @@ export function hostOf(
     labels: {},
     leaving: false,
   };
-}
-
-/** Waits for a condition; gives up after a minute, saying what it waited for. */
-export async function until(condition: () => boolean, what: () => string): Promise<void> {
-  const end = Date.now() + 60_000;
-  while (!condition()) {
-    if (Date.now() > end) throw new Error(`waited in vain for ${what()}`);
-    await setTimeout(20);
-  }
 }

@@ -13,8 +13,9 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { alternatingLines, printAlternating } from '../alternating-lines.js';
-import { RemoteJobs, until } from './remote-jobs.js';
+import { RemoteJobs } from './remote-jobs.js';
 import { SshWorld } from './ssh-servers.js';
+import { until } from '../until.js';
 
 let world: SshWorld;
 let jobs: RemoteJobs;
@@ -40,10 +41,11 @@ function jobFolders(target = world.targets[0]): string[] {
 }
 
 async function nothingRuns(target = world.targets[0]): Promise<void> {
-  await until(
-    () => target.processes().length === 0,
-    () => `the last process there to end: ${target.processes().join(' ')}`,
-  );
+  await until('all its processes there have ended', (saw) => {
+    const left = target.processes();
+    saw(left);
+    return left.length === 0;
+  });
 }
 
 describe('a job on an SSH host behind a jump host', () => {

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { removeLink } from '../network-links.js';
+import { until } from '../until.js';
 
 /*
  * Real machines, as far as one can have them on one: an sshd in a network namespace of its own, with a key of its own, and a
@@ -108,11 +108,12 @@ export class Machine {
 
   async remove(): Promise<void> {
     await this.stop();
-    for (const deadline = Date.now() + 30_000; this.processes().length > 0;) {
-      if (Date.now() > deadline) throw new Error(`processes of ${this.user} do not end`);
+    await until(`the processes of ${this.user} have ended`, (saw) => {
+      const left = this.processes();
+      saw(left);
       this.killAll();
-      await setTimeout(20);
-    }
+      return left.length === 0;
+    });
     root('userdel', this.user);
   }
 }

@@ -10,8 +10,9 @@ import { Link } from '../../src/machines/ssh-hosts/ssh/link.js';
 import { parseStarts } from '../../src/machines/ssh-hosts/watch/live-starts.js';
 import { sweep } from '../../src/machines/ssh-hosts/watch/sweep.js';
 import { makePlainDataset } from './dataset-files.js';
-import { RemoteJobs, until } from './remote-jobs.js';
+import { RemoteJobs } from './remote-jobs.js';
 import { SshWorld, type Machine } from './ssh-servers.js';
+import { until } from '../until.js';
 
 let world: SshWorld;
 let jobs: RemoteJobs;
@@ -78,10 +79,11 @@ test('what a job left whose process here was killed is found: its folder, and al
     `job ${job.spec.job_id}-${job.spec.comment.slice(0, 12)}-0`,
   ]);
   expect(folders()).toEqual([]);
-  await until(
-    () => target.processes().length === 0,
-    () => 'all its processes to end',
-  );
+  await until('all its processes there have ended', (saw) => {
+    const left = target.processes();
+    saw(left);
+    return left.length === 0;
+  });
 });
 
 test('another installation’s jobs on the same host are left alone', async () => {
@@ -131,10 +133,11 @@ test('a host that does not answer is told, with the reason, and comes back by it
           .hosts.find((host) => host.name === name)
       : undefined;
   const becomes = (name: string, ok: boolean) =>
-    until(
-      () => status(name)?.ok === ok,
-      () => `${name} to be ${ok ? 'well' : 'down'}: ${JSON.stringify(status(name))}`,
-    );
+    until(`${name} is ${ok ? 'well' : 'down'}`, (saw) => {
+      const seen = status(name);
+      saw(seen);
+      return seen?.ok === ok;
+    });
   await becomes('gpu-0', true);
   await becomes('gpu-1', true);
   expect(status('gpu-0')?.disk_free_bytes).toBeGreaterThan(0);
@@ -151,10 +154,7 @@ test('a host that does not answer is told, with the reason, and comes back by it
   await becomes('gpu-0', true);
   expect(status('gpu-0')?.since).toBeGreaterThan(since ?? Infinity);
   watch.kill('SIGTERM');
-  await until(
-    () => watch.exitCode !== null || watch.signalCode !== null,
-    () => 'the watch to end',
-  );
+  await until('the watch ends', () => watch.exitCode !== null || watch.signalCode !== null);
   expect(watch.exitCode).toBe(0);
 });
 

@@ -2,10 +2,10 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import { SshWorld } from '../remote/ssh-servers.js';
 import { LiveStack, type JobReply } from './live-stack.js';
+import { until } from '../until.js';
 
 interface PlacedJob extends JobReply {
   node: string | null;
@@ -36,14 +36,6 @@ afterAll(async () => {
   await world.close();
 });
 
-async function until(what: string, isSo: () => Promise<boolean>): Promise<void> {
-  for (const deadline = Date.now() + 60_000; Date.now() < deadline;) {
-    if (await isSo()) return;
-    await delay(50);
-  }
-  throw new Error(`after a minute: ${what}`);
-}
-
 interface NodesReply {
   nodes: { name: string; state: string }[];
 }
@@ -67,9 +59,7 @@ const run = (command: string, more: object = {}) =>
 
 async function begin(command: string, more: object = {}): Promise<number> {
   const { json } = await stack.submit({ ...fields, command, ...more });
-  await until(`job ${json.job_id} writes into its log`, async () =>
-    (await stack.call('GET', `/jobs/${json.job_id}/log`)).text.includes('begun'),
-  );
+  await stack.says(json.job_id, 'begun');
   return json.job_id;
 }
 

@@ -16,8 +16,8 @@ import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { until } from './gpu-jobs.js';
 import { LiveStack } from './live-stack.js';
+import { until } from '../until.js';
 
 const mainJs = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
@@ -367,24 +367,22 @@ async function listen(
   return server;
 }
 
-/** The newest job of that name, once there is one. @throws after a minute. */
+/** The newest job of that name, once there is one. */
 async function untilListed(name: string) {
-  for (const deadline = Date.now() + 60_000; Date.now() < deadline;) {
+  const { job_id: id } = await until(`a job ${name} is listed`, async () => {
     const { json } = await stack.call<{ jobs: { job_id: number; name: string }[] }>('GET', '/jobs');
-    const job = json.jobs.find((each) => each.name === name);
-    if (job) return stack.call('GET', `/jobs/${job.job_id}`);
-  }
-  throw new Error(`no job ${name}`);
+    return json.jobs.find((each) => each.name === name);
+  });
+  return stack.call('GET', `/jobs/${id}`);
 }
 
-/** What the command prints once that is in it. @throws after a minute. */
+/** The command's output once it holds `part`. */
 async function untilCli(args: string[], part: string): Promise<string> {
-  let out = '';
-  for (const deadline = Date.now() + 60_000; Date.now() < deadline;) {
-    ({ out } = await cli(args));
-    if (out.includes(part)) return out;
-  }
-  throw new Error(`${part} is not in ${out}`);
+  return until(`${args.join(' ')} prints ${part}`, async (saw) => {
+    const { out } = await cli(args);
+    saw(out);
+    return out.includes(part) && out;
+  });
 }
 
 /** Whether a process waits for a lock of the file of that number (/proc/locks, proc(5): "->" marks one that is blocked). */

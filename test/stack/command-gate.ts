@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { until } from './gpu-jobs.js';
+import { until } from '../until.js';
 
 /**
  * `sh`: does once what the order says for the command that it names, and is else the command itself. Run by the API, whose

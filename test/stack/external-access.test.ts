@@ -8,12 +8,13 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { basename, join } from 'node:path';
 import { text as readText } from 'node:stream/consumers';
-import { until, untilTold } from './gpu-jobs.js';
+import { untilTold } from './gpu-jobs.js';
 import type { LiveStack } from './live-stack.js';
 import { freePorts } from '../free-ports.js';
 import { runStackOnce } from './live-stack.js';
 import { ownedRoot, ExternalApi } from './external-api.js';
 import { ExternalCluster } from './external-cluster.js';
+import { until } from '../until.js';
 
 let cluster: ExternalCluster;
 let api: ExternalApi;

@@ -5,10 +5,10 @@ import { chmod, readFile, rm, writeFile } from 'node:fs/promises';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { until } from './gpu-jobs.js';
 import { freePorts } from '../free-ports.js';
 import { makeRoot } from './live-stack.js';
 import { configFiles, usualPlan, type ClusterPlan, type ClusterPorts } from './external-plan.js';
+import { until } from '../until.js';
 
 const numberOf = (flag: '-u' | '-g', user: string) =>
   Number(execFileSync('id', [flag, user], { encoding: 'utf8' }));
@@ -175,7 +175,7 @@ export class ExternalCluster {
     this.#launch('slurmdbd', 'slurm', ['slurmdbd', '-D'], {
       MYSQL_UNIX_PORT: `${this.root}/mysql-run/sock`,
     });
-    await until('slurmdbd answers', () => this.#answers('sacctmgr', '-n', 'list', 'cluster'), 60);
+    await until('slurmdbd answers', () => this.#answers('sacctmgr', '-n', 'list', 'cluster'));
   }
 
   async #makeAccounting(): Promise<void> {
@@ -190,7 +190,7 @@ export class ExternalCluster {
       ...[`--tmpdir=${root}/mysql-run`, `--init-file=${process.cwd()}/slurm/accounting.sql`],
       ...['--performance-schema=OFF', '--innodb-buffer-pool-size=32M'],
     ]);
-    await until('MariaDB answers', () => existsSync(`${root}/mysql-run/sock`), 60);
+    await until('MariaDB answers', () => existsSync(`${root}/mysql-run/sock`));
     await this.startAccounting();
     await this.command('sacctmgr', '-i', 'add', 'cluster', 'campus');
     await this.command('sacctmgr', '-i', 'add', 'account', 'phys,bio');

@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { until, untilTold } from './gpu-jobs.js';
+import { untilTold } from './gpu-jobs.js';
 import type { LiveStack } from './live-stack.js';
 import { ExternalApi } from './external-api.js';
 import { mixedPlan } from './external-plan.js';
 import { ExternalCluster } from './external-cluster.js';
+import { until } from '../until.js';
 
 let cluster: ExternalCluster;
 let stacks: Record<string, LiveStack>;

@@ -4,11 +4,12 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { alternatingLines, printAlternating } from '../alternating-lines.js';
-import { until, untilTold } from './gpu-jobs.js';
+import { untilTold } from './gpu-jobs.js';
 import type { JobReply, LiveStack } from './live-stack.js';
 import { ExternalApi } from './external-api.js';
 import { namesOfOurs } from './external-plan.js';
 import { ExternalCluster } from './external-cluster.js';
+import { until } from '../until.js';
 
 let cluster: ExternalCluster;
 let api: ExternalApi;

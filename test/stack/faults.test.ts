@@ -14,9 +14,9 @@ import {
 } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { untilTold } from './gpu-jobs.js';
 import { LiveStack } from './live-stack.js';
+import { until } from '../until.js';
 
 let stack: LiveStack;
 
@@ -33,16 +33,14 @@ function supervisorctl(...args: string[]): void {
   execFileSync('supervisorctl', ['-c', join(stack.root, 'run', 'supervisord.conf'), ...args]);
 }
 
-/** Waits until health has that status, which is up to a second old. @returns the reply. */
+/** Waits until health, which is up to a second old, has that status. @returns the reply. */
 async function healthIs(status: string) {
-  let seen: unknown;
-  for (const deadline = Date.now() + 60_000; Date.now() < deadline; await setTimeout(50)) {
+  return until(`health is ${status}`, async (saw) => {
     const reply = await fetch(`${stack.url}/health`).catch(() => undefined);
     const body = (await reply?.json()) as { status: string } | undefined;
-    if (reply !== undefined && body?.status === status) return { status: reply.status, body };
-    seen = body;
-  }
-  throw new Error(`health is not ${status} but ${JSON.stringify(seen)}`);
+    saw(body);
+    return body?.status === status && { status: reply?.status, body };
+  });
 }
 
 test('a job submitted while slurmctld is down is accepted, and runs once when it is back', async () => {

@@ -43,7 +43,10 @@ afterAll(async () => {
 /** Adds rows as a person does, and waits until none of the queue is still to run. */
 async function runRows(rows: string): Promise<void> {
   repo.pushAgain(() => repo.append('jobs/queue.csv', rows));
-  await repo.until(() => !/,(ready|running),/.test(repo.show('jobs/queue.csv')));
+  await repo.until(
+    'no row is left to run',
+    () => !/,(ready|running),/.test(repo.show('jobs/queue.csv')),
+  );
 }
 
 test('a row becomes a job in a checkout of its commit, and its results are committed', async () => {
@@ -107,7 +110,7 @@ test('a bad row is told of, with what became of all others', async () => {
     problems: { where: string; message: string }[];
   }
   let way: RunningSource | undefined;
-  await repo.until(async () => {
+  await repo.until('the bad row is told of', async () => {
     const reply = await stack.call<{ routes?: RunningSource[] } & RunningSource[]>(
       'GET',
       '/ingest',
@@ -125,9 +128,9 @@ test('a bad row is told of, with what became of all others', async () => {
 test('a job whose row is taken out is cancelled here', async () => {
   repo.pushAgain(() => repo.append('jobs/queue.csv', row('slow.py', 's')));
   const record = () => repo.records().find(({ script }) => script === 'slow.py');
-  await repo.until(() => record()?.['status'] === 'running');
+  await repo.until('the job runs', () => record()?.['status'] === 'running');
   repo.pushAgain(() => repo.edit('jobs/queue.csv', (text) => text.replace(/^slow\.py.*\r\n/m, '')));
-  await repo.until(() => record()?.['status'] === 'failed');
+  await repo.until('the job has failed', () => record()?.['status'] === 'failed');
   expect(repo.show('jobs/queue.csv')).not.toContain('slow.py');
   const job = await stack.call('GET', `/jobs/${String(record()?.['job_id'])}`);
   expect(job.json.status).toBe('CANCELLED');

@@ -13,13 +13,13 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { setTimeout } from 'node:timers/promises';
 import { execa } from 'execa';
 import { parse } from 'yaml';
 import type { Project } from '../gitlab/api.js';
 import { GitLabStandIn } from '../gitlab/stand-in.js';
 import { readJobUsers } from '../../src/config/unix-users.js';
 import { LiveStack } from './live-stack.js';
+import { until } from '../until.js';
 
 const mainJs = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
@@ -115,18 +115,10 @@ async function responseOf(project: Project, job = 'a'): Promise<Response | undef
   return text === undefined ? undefined : (parse(text, { version: '1.1' }) as Response);
 }
 
-async function until<T>(look: () => Promise<T | undefined | false>): Promise<T> {
-  for (const deadline = Date.now() + 90_000; ;) {
-    const seen = await look();
-    if (seen !== undefined && seen !== false) return seen;
-    if (Date.now() > deadline) throw new Error(`still not so: ${look.toString()}`);
-    await setTimeout(50);
-  }
-}
-
 const untilResponse = (project: Project, is: (response: Response) => boolean) =>
-  until(async () => {
+  until(`the response in ${project.path} meets ${is.toString()}`, async (saw) => {
     const response = await responseOf(project);
+    saw(response);
     return response && is(response) ? response : undefined;
   });
 
@@ -234,7 +226,7 @@ describe('a job in a manifest', () => {
       path: 'a/unmapped',
       files: manifest({ job_type: 'shell; reboot' }),
     });
-    const { problems } = await until(async () => {
+    const { problems } = await until('the problem is shown', async () => {
       const now = await route();
       return now.problems.some(({ where }) => where === 'a/unmapped: a') && now;
     });
@@ -287,7 +279,10 @@ describe('a job of a manifest runs once', () => {
       { kind: 'slow', until: gate.opened },
     );
     rmSync(held);
-    await until(async () => (await jobsOf('a/killed-late'))[0]?.status === 'COMPLETED');
+    await until(
+      'the job ends',
+      async () => (await jobsOf('a/killed-late'))[0]?.status === 'COMPLETED',
+    );
     await stack.killApi();
     gate.open();
     expect(await untilResponse(project, reported)).toMatchObject({
@@ -332,7 +327,7 @@ describe('the route', () => {
     expect(await cli('ingest', 'pause', 'gitlab')).toContain('gitlab is paused');
     expect((await route()).paused).toMatchObject({ by: 'admin' });
     const project = await gitlab.addProject({ path: 'a/paused', files: manifest({}) });
-    await until(async () => (await route()).found > 0);
+    await until('the job is found', async () => (await route()).found > 0);
     expect(await responseOf(project)).toBeUndefined();
     expect(await cli('ingest', 'list')).toMatch(/^gitlab +paused by admin +\S+ +\d+/m);
     expect(await cli('ingest', 'resume', 'gitlab')).toContain('takes jobs again');
@@ -357,7 +352,7 @@ describe('the route', () => {
 
   test('shows in the metrics', async () => {
     // A report is in the repository a moment before the route knows.
-    const { done, failed } = await until(async () => {
+    const { done, failed } = await until('no job is under way', async () => {
       const now = await route();
       return now.claimed + now.running === 0 && now;
     });

@@ -1,6 +1,5 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import type { LiveStack } from './live-stack.js';
 
 /** Runs until it is told to end, so that a test decides how long it has its GPU. */
@@ -47,17 +46,4 @@ export function gpuJobs(stack: () => LiveStack) {
       for (const id of ids) await stack().finish(id);
     },
   };
-}
-
-/** @throws when it does not come true in that time, in seconds. */
-export async function until(
-  what: string,
-  isSo: () => Promise<boolean> | boolean,
-  seconds = 60,
-): Promise<void> {
-  for (const deadline = Date.now() + seconds * 1000; Date.now() < deadline;) {
-    if (await isSo()) return;
-    await setTimeout(50);
-  }
-  throw new Error(`never came true: ${what}`);
 }

@@ -3,9 +3,9 @@ import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
-import { gpuJobs, until, untilTold } from './gpu-jobs.js';
+import { gpuJobs, untilTold } from './gpu-jobs.js';
 import { LiveStack } from './live-stack.js';
+import { until } from '../until.js';
 
 let stack: LiveStack;
 /** Started first, so that its GPU has done nothing for a minute by the time the last test asks. */
@@ -325,11 +325,15 @@ describe('a job whose GPU does nothing', () => {
   test('is flagged, and no more so once it does', async () => {
     const { status, gpu_indices: on } = await show(idle);
     expect([status, on]).toEqual(['RUNNING', [2]]);
-    for (const deadline = Date.now() + 90_000; Date.now() < deadline;) {
-      if ((await show(idle)).warning !== null) break;
-      await setTimeout(200);
-    }
-    expect((await show(idle)).warning).toBe('its GPU has been idle for 1 minute');
+    const flagged = await until(
+      'it is flagged',
+      async () => {
+        const { warning } = await show(idle);
+        return warning !== null && warning;
+      },
+      { deadline: 120_000 },
+    );
+    expect(flagged).toBe('its GPU has been idle for 1 minute');
     await writeFile(join(stack.root, 'slurm', 'gpus', 'gpu2.usage'), '500 7 40');
     await until('it works', async () => (await show(idle)).warning === null);
     const history = await stack.call<{ samples: { at: string; load: number }[] }>(

@@ -3,8 +3,9 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { CommandGate } from './command-gate.js';
-import { gpuJobs, until, untilTold } from './gpu-jobs.js';
+import { gpuJobs, untilTold } from './gpu-jobs.js';
 import { LiveStack, type JobReply } from './live-stack.js';
+import { until } from '../until.js';
 
 let gate: CommandGate;
 let stack: LiveStack;
@@ -80,7 +81,7 @@ test('with its attempts used up it is rejected, in Slurm’s words; each pause w
   await controllerAnswers();
   const { json } = await stack.submit(waits);
   const { job_id: id } = json;
-  await until('it is rejected', async () => (await show(id)).status === 'REJECTED', 90);
+  await until('it is rejected', async () => (await show(id)).status === 'REJECTED');
   expect(await stack.finish(id)).toMatchObject({
     failure: 'submit',
     slurm_job_id: null,

@@ -10,10 +10,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import SqliteDatabase from 'better-sqlite3';
-import { setTimeout } from 'node:timers/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LiveStack } from './live-stack.js';
+import { until } from '../until.js';
 
 interface Status {
   path: string;
@@ -65,14 +65,13 @@ async function status(): Promise<Status> {
   return (await stack.call<Status>('GET', '/ingest/jobs-file')).json;
 }
 
-/** The status once it is so. @throws after a minute, with how it is. */
-async function until(what: (status: Status) => boolean): Promise<Status> {
-  for (const deadline = Date.now() + 60_000; ;) {
+/** The status once it is so. */
+async function statusWhen(isSo: (status: Status) => boolean): Promise<Status> {
+  return until(`the status meets ${isSo.toString()}`, async (saw) => {
     const now = await status();
-    if (what(now)) return now;
-    if (Date.now() > deadline) throw new Error(`still ${JSON.stringify(now)}`);
-    await setTimeout(20);
-  }
+    saw(now);
+    return isSo(now) && now;
+  });
 }
 
 /** The status after a scan that began after this call. */
@@ -80,7 +79,9 @@ async function nextScan(): Promise<Status> {
   const from = new Date().toISOString();
   // Something to look at: a file that has not changed is not read again.
   appendFileSync(file, '\n');
-  return until((s) => s.last_scan !== null && s.last_scan >= from && s.unfinished_line === null);
+  return statusWhen(
+    (s) => s.last_scan !== null && s.last_scan >= from && s.unfinished_line === null,
+  );
 }
 
 async function jobs(): Promise<ListedJob[]> {
@@ -97,7 +98,7 @@ describe('the jobs file', () => {
   test('is there for root to write and for the service alone to read', async () => {
     expect(statSync(file)).toMatchObject({ uid: 0, size: 0 });
     expect(statSync(file).mode & 0o777).toBe(0o640);
-    expect(await until((s) => s.last_scan !== null)).toMatchObject({
+    expect(await statusWhen((s) => s.last_scan !== null)).toMatchObject({
       path: file,
       present: true,
       lines: 0,
@@ -118,7 +119,7 @@ describe('the jobs file', () => {
         '',
       ].join('\n'),
     );
-    await until((s) => s.submitted === 4);
+    await statusWhen((s) => s.submitted === 4);
     const all = (await jobs()).reverse();
     expect(all).toMatchObject([
       { name: 'train.py', priority: 0, allowed_gpus: [0, 1, 2, 3], gpus: 1 },
@@ -146,7 +147,7 @@ describe('the jobs file', () => {
       { mode: 0o644 },
     );
     renameSync(fresh, file);
-    const found = await until((s) => s.problem_count === 6);
+    const found = await statusWhen((s) => s.problem_count === 6);
     expect(found).toMatchObject({ present: true, lines: 7, submitted: 2 });
     expect(found.problems).toEqual([
       { line: 2, message: expect.stringContaining('this has no comma') },
@@ -161,15 +162,17 @@ describe('the jobs file', () => {
 
     // A script that was missing is looked for again, without the file being touched.
     writeFileSync(join(work, 'none.py'), script, { mode: 0o644 });
-    await until((s) => s.problem_count === 5 && s.submitted === 3);
+    await statusWhen((s) => s.problem_count === 5 && s.submitted === 3);
   });
 
   test('waits for the end of a half-written line', async () => {
     appendFileSync(file, `0,${work}/train.py,,--half wri`);
-    expect(await until((s) => s.unfinished_line !== null)).toMatchObject({ unfinished_line: 9 });
+    expect(await statusWhen((s) => s.unfinished_line !== null)).toMatchObject({
+      unfinished_line: 9,
+    });
     expect((await jobs()).filter((job) => job.args.includes('--half'))).toEqual([]);
     appendFileSync(file, 'tten,\n');
-    await until((s) => s.submitted === 4);
+    await statusWhen((s) => s.submitted === 4);
     await stack.finish(await onlyJob('--half'));
     await onlyJob('written');
   });
@@ -179,7 +182,7 @@ describe('the jobs file', () => {
     const fresh = join(stack.root, 'fresh.txt');
     writeFileSync(fresh, lines, { mode: 0o644 });
     renameSync(fresh, file);
-    await until((s) => s.lines === 2 && s.submitted === 2);
+    await statusWhen((s) => s.lines === 2 && s.submitted === 2);
     const before = await jobs();
     for (const job of before.slice(0, 2))
       expect(await stack.finish(job.job_id)).toMatchObject({ status: 'FAILED', exit_code: 3 });
@@ -191,36 +194,36 @@ describe('the jobs file', () => {
     await nextScan();
     await stack.down();
     await stack.up();
-    await until((s) => s.last_scan !== null);
+    await statusWhen((s) => s.last_scan !== null);
     await nextScan();
     expect((await jobs()).length).toBe(before.length);
 
     // The same line once more is another try of what failed.
     appendFileSync(file, `0,${work}/train.py,,--fail --n 1,\n`);
-    await until((s) => s.submitted === 3);
+    await statusWhen((s) => s.submitted === 3);
     expect((await jobs()).length).toBe(before.length + 1);
   });
 
   test('returns the job that is there already for a line that would do the same', async () => {
     const before = (await jobs()).length;
     appendFileSync(file, `5,${work}/train.py,,--good one,0\n`);
-    await until((s) => s.submitted === s.lines && s.lines === 4);
+    await statusWhen((s) => s.submitted === s.lines && s.lines === 4);
     expect((await jobs()).length).toBe(before);
 
     writeFileSync(join(work, 'train.py'), `${script}# changed\n`);
     appendFileSync(file, `6,${work}/train.py,,--good one,0\n`);
-    await until((s) => s.submitted === 5);
+    await statusWhen((s) => s.submitted === 5);
     expect((await jobs()).length).toBe(before + 1);
   });
 
   test('may go and come back, with its lines new again after an interval', async () => {
     rmSync(file);
-    await until((s) => !s.present);
+    await statusWhen((s) => !s.present);
     const before = (await jobs()).length;
     await untilForgotten();
     appendFileSync(file, `0,${work}/train.py,,--fail --n 2,\n`);
     chmodSync(file, 0o644);
-    await until((s) => s.present && s.submitted === 1);
+    await statusWhen((s) => s.present && s.submitted === 1);
     expect((await jobs()).length).toBe(before + 1);
   });
 
@@ -237,14 +240,14 @@ describe('the jobs file', () => {
     expect(again).toMatchObject({ last_scan: null });
     expect(again?.['paused']).not.toBeNull();
     await stack.call('POST', '/ingest/jobs-file/resume');
-    await until((s) => s.submitted === before + 1);
+    await statusWhen((s) => s.submitted === before + 1);
     await stack.finish(await onlyJob('--while'));
     expect(await shown()).toMatchObject({ paused: null, found: 0, running: 0, lost: 0 });
   });
 
   test('that is no jobs file harms nothing', async () => {
     writeFileSync(file, Buffer.alloc(3 * 1024 ** 2, 'MZ\x90\0\n'));
-    const binary = await until((s) => s.problem_count > 1000);
+    const binary = await statusWhen((s) => s.problem_count > 1000);
     expect(binary.problems).toHaveLength(100);
     expect(binary.problems[0]).toMatchObject({
       line: null,
@@ -253,25 +256,24 @@ describe('the jobs file', () => {
 
     rmSync(file);
     mkdirSync(file);
-    await until((s) => s.problems[0]?.message === 'not a regular file');
+    await statusWhen((s) => s.problems[0]?.message === 'not a regular file');
     rmSync(file, { recursive: true });
 
     writeFileSync(file, '', { mode: 0o600 });
-    await until((s) => s.problems[0]?.message.includes('EACCES') ?? false);
+    await statusWhen((s) => s.problems[0]?.message.includes('EACCES') ?? false);
     rmSync(file);
     appendFileSync(file, `0,${work}/eval.py,,--after everything,\n`, { mode: 0o644 });
-    await until((s) => s.submitted === 1 && s.problem_count === 0);
+    await statusWhen((s) => s.submitted === 1 && s.problem_count === 0);
     await stack.finish(await onlyJob('--after'));
   });
 });
 
-/** @throws when lines that are not in the file are still remembered after a minute. */
+/** Waits until no line is remembered that has left the file. */
 async function untilForgotten(): Promise<void> {
   const db = new SqliteDatabase(join(stack.root, 'db', 'jr_slurm.db'), { readonly: true });
   try {
     const remembered = db.prepare('SELECT COUNT(*) FROM jobs_file_lines').pluck();
-    for (const deadline = Date.now() + 60_000; remembered.get() !== 0; await setTimeout(20))
-      if (Date.now() > deadline) throw new Error('lines are still remembered');
+    await until('all lines are forgotten', () => remembered.get() === 0);
   } finally {
     db.close();
   }

@@ -4,11 +4,11 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { jobReplySchema } from '../../src/jobs/job-view.js';
 import { alternatingLines, printAlternating } from '../alternating-lines.js';
 import { untilTold } from './gpu-jobs.js';
 import { LiveStack, type JobReply } from './live-stack.js';
+import { until } from '../until.js';
 
 let stack: LiveStack;
 let work: string;
@@ -562,15 +562,12 @@ describe('asking', () => {
       reason: 'drained over the API',
     });
     const { json } = await stack.submit({ command_key: 'shell', command: 'true' });
-    const deadline = Date.now() + 60_000;
-    const seen = new Set<string>();
     // Slurm says it in several ways, one after another: all are told in the same plain words.
-    while (![...seen].some((text) => /down, drained/.test(text))) {
+    await until('the API says why the job waits', async (saw) => {
       const { json: now } = await stack.call<Waiting>('GET', `/jobs/${json.job_id}`);
-      seen.add(`${now.status}: ${now.reason_text}`);
-      if (Date.now() > deadline) throw new Error(`the job is only ${[...seen].join(', ')}`);
-      await setTimeout(20);
-    }
+      saw(now);
+      return /down, drained/.test(now.reason_text ?? '');
+    });
     await stack.call('POST', '/nodes/box0/resume');
     expect(await stack.finish(json.job_id)).toMatchObject({ status: 'COMPLETED' });
     expect((await stack.call('POST', '/nodes/other/drain')).status).toBe(404);

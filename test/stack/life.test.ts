@@ -11,8 +11,8 @@ import {
   statSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { until } from './gpu-jobs.js';
 import { LiveStack, runStackOnce } from './live-stack.js';
+import { until } from '../until.js';
 
 let stack: LiveStack;
 
@@ -72,13 +72,9 @@ test('a daemon that dies is restarted, and jobs run again', async () => {
   for (const program of ['slurmctld', 'slurmdbd', 'mariadb', 'slurmd', 'munged', 'api']) {
     const before = await stack.pidOf(program);
     process.kill(before, 'SIGKILL');
-    await until(
-      `${program} is started again`,
-      async () => (await stack.pidOf(program)) !== before,
-      60,
-    );
+    await until(`${program} is started again`, async () => (await stack.pidOf(program)) !== before);
   }
-  await until('all is well', isWell, 120);
+  await until('all is well', isWell, { deadline: 120_000 });
   expect(await stack.shell('echo alive')).toMatchObject({ status: 'COMPLETED', log: 'alive\n' });
 });
 
@@ -100,7 +96,7 @@ test('a slurmdbd that hangs at its start is restarted, and slurmctld starts agai
   );
   allowConnections(0);
   process.kill(await stack.pidOf('slurmctld'), 'SIGKILL');
-  await until('all is well', isWell, 120);
+  await until('all is well', isWell, { deadline: 120_000 });
   expect(stack.stdout.slice(said.length)).toMatch(/^slurmdbd does not listen on port \d+/m);
   expect(await stack.shell('echo alive')).toMatchObject({ status: 'COMPLETED', log: 'alive\n' });
 });
@@ -170,7 +166,7 @@ test('when its own watch over slurmctld fails, all is stopped in order and it en
   const pidFile = join(stack.root, 'slurm', 'state', 'slurmctld.pid');
   rmSync(pidFile);
   mkdirSync(pidFile);
-  await until('it ends', () => !existsSync(`/proc/${stack.pid}`), 60);
+  await until('it ends', () => !existsSync(`/proc/${stack.pid}`));
   expect(await stack.down()).toBe(1);
   expect(stack.stderr).toMatch(/^jobrunner: Error: EISDIR/);
   expect(processesOf(stack.root)).toEqual([]);

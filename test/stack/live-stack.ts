@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freePorts } from '../free-ports.js';
+import { until } from '../until.js';
 
 const mainJs = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
@@ -230,36 +231,32 @@ export class LiveStack {
     return { ...json, log };
   }
 
-  /** Waits until the job is in that state. @throws when it is not within a minute. */
+  /** Waits until the job is in that state. */
   async until(jobId: number, status: string): Promise<void> {
-    let seen = '';
-    for (const deadline = Date.now() + 60_000; Date.now() < deadline; await setTimeout(20)) {
+    await until(`job ${jobId} is ${status}`, async (saw) => {
       const { json } = await this.call('GET', `/jobs/${jobId}`);
-      if (json.status === status) return;
-      seen = `${json.status} (${json.reason ?? json.message})`;
-    }
-    throw new Error(`job ${jobId} did not become ${status}: it is ${seen}`);
+      saw(`${json.status} (${json.reason ?? json.message})`);
+      return json.status === status;
+    });
   }
 
-  /** Waits until the job's log holds that. @throws when it does not within a minute. */
-  async says(jobId: number, pattern: RegExp): Promise<void> {
-    let text = '';
-    for (const deadline = Date.now() + 60_000; Date.now() < deadline; await setTimeout(50)) {
-      ({ text } = await this.call('GET', `/jobs/${jobId}/log`));
-      if (pattern.test(text)) return;
-    }
-    throw new Error(`job ${jobId} did not say ${pattern}: ${text.slice(-1000)}`);
+  /** Waits until the job's log holds that. */
+  async says(jobId: number, words: RegExp | string): Promise<void> {
+    await until(`the log of job ${jobId} holds ${words}`, async (saw) => {
+      const { text } = await this.call('GET', `/jobs/${jobId}/log`);
+      saw(text);
+      return typeof words === 'string' ? text.includes(words) : words.test(text);
+    });
   }
 
   /** Kills the API outright and waits until the supervisor's next one answers. */
   async killApi(): Promise<void> {
     const killed = await this.pidOf('api');
     process.kill(killed, 'SIGKILL');
-    for (const deadline = Date.now() + 60_000; Date.now() < deadline; await setTimeout(50)) {
-      if ((await this.pidOf('api')) === killed) continue;
-      if (await fetch(`${this.url}/health`).catch(() => undefined)) return;
-    }
-    throw new Error('the API did not come back within a minute of being killed');
+    await until('the API is back after it was killed', async () => {
+      if ((await this.pidOf('api')) === killed) return false;
+      return fetch(`${this.url}/health`).catch(() => undefined);
+    });
   }
 
   /** The process id of one of the daemons, as the supervisor has it. */

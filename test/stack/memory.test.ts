@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { until } from './gpu-jobs.js';
 import { LiveStack } from './live-stack.js';
+import { until } from '../until.js';
 
 test('a job over its memory is killed where Slurm itself may not look, as in a container', async () => {
   const withoutPtrace = ['setpriv', '--bounding-set', '-sys_ptrace'];

@@ -3,8 +3,9 @@ import { execFileSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CommandGate } from './command-gate.js';
-import { gpuJobs, until, untilTold, type GpuJob } from './gpu-jobs.js';
+import { gpuJobs, untilTold, type GpuJob } from './gpu-jobs.js';
 import { LiveStack } from './live-stack.js';
+import { until } from '../until.js';
 
 let gate: CommandGate;
 let stack: LiveStack;
@@ -114,13 +115,13 @@ describe('a move that is cut off', () => {
       await gate.taken();
       await until('the API is started again', async () => (await stack.pidOf('api')) !== api);
       await until('it answers', answers);
-      await until('the job has moved', async () => (await show(id)).gres === there, 90);
+      await until('the job has moved', async () => (await show(id)).gres === there);
       const itAloneWaits = async () => {
         const { status, slurm_job_id: now } = await show(id);
         const waiting = waitingInSlurm().join();
         return status === 'PENDING' && now !== former && waiting === `PENDING ${now} ${place}`;
       };
-      await until('it alone waits, in its old place', itAloneWaits, 90);
+      await until('it alone waits, in its old place', itAloneWaits);
       await makeRoom();
       await stack.until(id, 'RUNNING');
       await end(id);

@@ -2,12 +2,12 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { execFile } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { stringify } from 'yaml';
 import { SshWorld } from '../remote/ssh-servers.js';
 import { LiveStack } from './live-stack.js';
+import { until } from '../until.js';
 
 /*
  * What the queue server was for: scripts on GPU hosts behind a jump host. Its quick start is typed into a bash line by line; only host
@@ -103,13 +103,12 @@ const cancel = (uuid: string) =>
 const status = (uuid: string) => type('curl http://localhost:8000/api/status/abc-123-uuid', uuid);
 const results = (uuid: string) => type('curl http://localhost:8000/api/results/abc-123-uuid', uuid);
 
-async function until(uuid: string, states: string[]): Promise<QueueReply> {
-  for (const deadline = Date.now() + 60_000; Date.now() < deadline;) {
+async function becomes(uuid: string, ...states: string[]): Promise<QueueReply> {
+  return until(`job ${uuid} is ${states.join(' or ')}`, async (saw) => {
     const job = await status(uuid);
-    if (states.includes(job.status)) return job;
-    await delay(100);
-  }
-  throw new Error(`${JSON.stringify(await results(uuid))}: not ${states.join(' or ')}`);
+    saw(job);
+    return states.includes(job.status) && job;
+  });
 }
 const hasEnded = ['completed', 'failed', 'cancelled'];
 
@@ -124,7 +123,7 @@ print("Job complete!")
   const submitted = await submit();
   expect(submitted).toMatchObject({ queue_position: 0 });
   const { job_id: uuid } = submitted;
-  const done = await until(uuid, hasEnded);
+  const done = await becomes(uuid, ...hasEnded);
   expect(done).toMatchObject({ job_id: uuid, status: 'completed' });
   expect([1, 2]).toContain(done.node_id);
   expect(await results(uuid)).toMatchObject({
@@ -155,7 +154,7 @@ test('jobs spread over the hosts, one a GPU; the others wait in their places, an
   const uuids: string[] = [];
   for (let i = 0; i < 4; i++) uuids.push((await submit()).job_id);
   const [first = '', second = '', third = '', fourth = ''] = uuids;
-  const running = [await until(first, ['running']), await until(second, ['running'])];
+  const running = [await becomes(first, 'running'), await becomes(second, 'running')];
   expect(running.map((job) => job.node_id).sort()).toEqual([1, 2]);
   expect(await status(third)).toMatchObject({
     status: 'pending',
@@ -165,7 +164,7 @@ test('jobs spread over the hosts, one a GPU; the others wait in their places, an
   expect(await status(fourth)).toMatchObject({ status: 'pending', queue_position: 1 });
   expect(await cancel(fourth)).toMatchObject({ status: 'cancelled', exit_code: null });
   expect(await cancel(first)).toMatchObject({ status: 'cancelled' });
-  expect(await until(third, ['running'])).toMatchObject({ node_id: running[0]?.node_id });
+  expect(await becomes(third, 'running')).toMatchObject({ node_id: running[0]?.node_id });
   expect(await cancel(second)).toMatchObject({ status: 'cancelled' });
   expect(await cancel(third)).toMatchObject({ status: 'cancelled' });
 });
@@ -181,7 +180,7 @@ time.sleep(1000)
     4,
   );
   const { job_id: uuid } = await submit();
-  await until(uuid, hasEnded);
+  await becomes(uuid, ...hasEnded);
   const job = await results(uuid);
   expect(job).toMatchObject({
     status: 'failed',

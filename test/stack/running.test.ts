@@ -4,11 +4,11 @@ import { once } from 'node:events';
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { layoutOf } from '../../src/config/layout.js';
 import { attachCommand } from '../../src/jobs/screens.js';
 import { makeCondaLike } from '../conda-like.js';
 import { LiveStack } from './live-stack.js';
+import { until } from '../until.js';
 
 interface ScreenReply {
   screens: { job_id: number; name: string | null; state: string; gpus: number[] }[];
@@ -56,13 +56,21 @@ function processesWith(word: string): string[] {
   });
 }
 
-async function eventually<T>(look: () => T | Promise<T>, isIt: (value: T) => boolean): Promise<T> {
-  let value = await look();
-  for (const deadline = Date.now() + 60_000; !isIt(value) && Date.now() < deadline;) {
-    await setTimeout(50);
-    value = await look();
-  }
-  return value;
+async function noneLeft(mark: string): Promise<void> {
+  await until('all its processes have ended', (saw) => {
+    const left = processesWith(mark);
+    saw(left);
+    return left.length === 0;
+  });
+}
+
+/** Waits until screen(1) lists that. */
+async function untilScreens(part: string): Promise<void> {
+  await until(`screen lists ${part}`, (saw) => {
+    const list = screenList();
+    saw(list);
+    return list.includes(part);
+  });
 }
 
 async function submit(command: string, fields: Record<string, unknown> = {}): Promise<number> {
@@ -135,18 +143,19 @@ test('two jobs in screen are listed by name, have terminals and keep their exit 
   // One by one: they are listed by number.
   for (const gpu of ['0', '2']) ids.push(await submit(command, { ...fields, allowed_gpus: gpu }));
   const names = [`gpujob_0_train_${ids[0]}`, `gpujob_2_train_${ids[1]}`];
-  expect(await eventually(screens, (list) => list.every(({ name }) => name !== null))).toEqual([
+  const named = await until('all screens have names', async () => {
+    const list = await screens();
+    return list.every(({ name }) => name !== null) && list;
+  });
+  expect(named).toEqual([
     { job_id: ids[0], unix_user: 'runner', name: names[0], state: 'RUNNING', gpus: [0] },
     { job_id: ids[1], unix_user: 'runner', name: names[1], state: 'RUNNING', gpus: [2] },
   ]);
   // The log comes while they run.
-  for (const [i, id] of ids.entries())
-    expect(
-      await eventually(
-        () => logOf(id),
-        (log) => log.includes('\n'),
-      ),
-    ).toBe(`\x1b[31m${i === 0 ? 0 : 2}\r\n`);
+  for (const [i, id] of ids.entries()) {
+    await stack.says(id, '\n');
+    expect(await logOf(id)).toBe(`\x1b[31m${i === 0 ? 0 : 2}\r\n`);
+  }
   for (const name of names)
     expect(screenList()).toMatch(new RegExp(`\\.${name}\\s.*\\(Detached\\)`));
 
@@ -171,7 +180,7 @@ test('two jobs in screen are listed by name, have terminals and keep their exit 
 test('what is typed into an attached session reaches the job', async () => {
   const id = await submit('read -r line; echo "got $line"', { screen: true });
   const name = `gpujob_cpu_shell_${id}`;
-  await eventually(screenList, (list) => list.includes(name));
+  await untilScreens(name);
   const [program = '', ...args] = attachCommand(screensDir, { name, unix_user: 'runner' }, 'xterm');
   // `script` stands in for the person's terminal.
   const line = [program, ...args].map((word) => `'${word}'`).join(' ');
@@ -180,7 +189,7 @@ test('what is typed into an attached session reaches the job', async () => {
   });
   let shown = '';
   person.stdout.on('data', (data: Buffer) => (shown += data.toString()));
-  await eventually(screenList, (list) => list.includes('(Attached)'));
+  await untilScreens('(Attached)');
   const exited = once(person, 'close');
   person.stdin.write('hello\r');
   const ended = await stack.finish(id);
@@ -195,23 +204,13 @@ test('cancelling ends the whole session, once its command has wound up', async (
     "trap 'echo winding up; sleep 0.5; echo wound up; exit' TERM; setsid sleep 600 & echo started; while :; do sleep 0.1; done",
     { screen: true },
   );
-  expect(
-    await eventually(
-      () => logOf(id),
-      (log) => log.includes('started'),
-    ),
-  ).toContain('started');
+  await stack.says(id, 'started');
   const mark = `JR_OUTPUT_DIR=${layoutOf(stack.root).results}/${id}\0`;
   expect(processesWith(mark).some((line) => /screen/i.test(line))).toBe(true);
   await stack.call('POST', `/jobs/${id}/cancel`);
   const ended = await stack.finish(id);
   expect(ended).toMatchObject({ status: 'CANCELLED', failure: 'cancelled' });
-  expect(
-    await eventually(
-      () => processesWith(mark),
-      (left) => left.length === 0,
-    ),
-  ).toEqual([]);
+  await noneLeft(mark);
   expect(await logOf(id)).toContain('winding up\r\nwound up\r\n');
   expect(screenList()).toContain('No Sockets found');
 });
@@ -231,20 +230,10 @@ test('a session that does not end at SIGTERM is killed, and its socket goes with
   const id = await submit("trap '' TERM HUP; echo started; while :; do sleep 0.1; done", {
     screen: true,
   });
-  await eventually(
-    () => logOf(id),
-    (log) => log.includes('started'),
-  );
+  await stack.says(id, 'started');
   const mark = `JR_OUTPUT_DIR=${layoutOf(stack.root).results}/${id}\0`;
   await stack.call('POST', `/jobs/${id}/cancel`);
   expect(await stack.finish(id)).toMatchObject({ status: 'CANCELLED' });
-  expect(
-    await eventually(
-      () => processesWith(mark),
-      (left) => left.length === 0,
-    ),
-  ).toEqual([]);
-  expect(await eventually(screenList, (list) => list.includes('No Sockets'))).toContain(
-    'No Sockets',
-  );
+  await noneLeft(mark);
+  await untilScreens('No Sockets');
 });

@@ -3,11 +3,11 @@ import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { SshWorld, type Machine } from '../remote/ssh-servers.js';
 import { LiveStack, type JobReply } from './live-stack.js';
+import { until } from '../until.js';
 
 interface NodeReply {
   name: string;
@@ -69,14 +69,6 @@ function writeHosts(hosts: object[]): void {
   writeFileSync(nodesFile, stringify({ defaults, hosts }));
 }
 
-async function until(what: string, isSo: () => Promise<boolean> | boolean): Promise<void> {
-  for (const deadline = Date.now() + 60_000; Date.now() < deadline;) {
-    if (await isSo()) return;
-    await delay(50);
-  }
-  throw new Error(`after a minute: ${what}`);
-}
-
 /** Undefined while slurmctld takes nodes in or out. */
 const nodes = async () => {
   const path = '/nodes';
@@ -95,9 +87,7 @@ const onSsh = (command: string, more: object = {}) =>
 async function begin(command: string, more: object = {}): Promise<number> {
   const fields = { command_key: 'shell', command, mem_gb: 0.2, partition: 'ssh', ...more };
   const { json } = await stack.submit(fields);
-  await until(`job ${json.job_id} writes into its log`, async () =>
-    (await stack.call('GET', `/jobs/${json.job_id}/log`)).text.includes('begun'),
-  );
+  await stack.says(json.job_id, 'begun');
   return json.job_id;
 }
 

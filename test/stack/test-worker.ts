@@ -5,8 +5,8 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { removeLink } from '../network-links.js';
-import { until } from './gpu-jobs.js';
 import { makeRoot, type LiveStack } from './live-stack.js';
+import { until } from '../until.js';
 
 const mainJs = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 

@@ -3,7 +3,6 @@ import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, chownSync, lstatSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { readGroups } from '../../src/config/unix-users.js';
 import { LiveStack } from './live-stack.js';
 
@@ -34,12 +33,6 @@ async function submit(user: string, command: string, more: Record<string, unknow
 
 const run = async (user: string, command: string, more: Record<string, unknown> = {}) =>
   stack.finish((await submit(user, command, more)).job_id);
-
-async function untilLog(id: number, word: string): Promise<void> {
-  for (const deadline = Date.now() + 60_000; Date.now() < deadline; await setTimeout(50))
-    if ((await stack.call('GET', `/jobs/${id}/log`)).text.includes(word)) return;
-  throw new Error(`job ${id} never said ${word}`);
-}
 
 /** What the job is in whose log `pid N` stands, and what a job of another's makes of it. */
 async function trespass(intruder: string, owner: string, id: number): Promise<string> {
@@ -97,7 +90,7 @@ subprocess.Popen(["sleep", "${mark}"], start_new_session=True)
       headers: as[user] ?? {},
     });
     if (status !== 201) throw new Error(text);
-    await untilLog(json.job_id, secret);
+    await stack.says(json.job_id, secret);
     return json.job_id;
   }
 
@@ -139,7 +132,7 @@ subprocess.Popen(["sleep", "${mark}"], start_new_session=True)
       `echo ready
        while :; do pkill -STOP -f '/results/[0-9]+( |$)'; done 2>&1`,
     );
-    await untilLog(watcher, 'ready');
+    await stack.says(watcher, 'ready');
     // So many that they take long enough to be opened to the group.
     const closed = () => run('alice', 'umask 077; mkdir new; touch new/{1..20000}');
     const tried = async () => (await stack.call('GET', `/jobs/${watcher}/log`)).text;
@@ -183,7 +176,7 @@ subprocess.Popen(["sleep", "${mark}"], start_new_session=True)
 
   test('a screen session is its user’s', async () => {
     const { job_id: id } = await submit('alice', 'echo here; sleep 600', { screen: true });
-    await untilLog(id, 'here');
+    await stack.says(id, 'here');
     await stack.until(id, 'RUNNING');
     const { json } = await stack.call<{ screens: { unix_user: string; name: string }[] }>(
       'GET',

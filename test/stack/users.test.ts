@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { request, type IncomingMessage } from 'node:http';
 import { once } from 'node:events';
-import { setTimeout } from 'node:timers/promises';
 import { text } from 'node:stream/consumers';
 import { LiveStack, type JobReply } from './live-stack.js';
+import { until } from '../until.js';
 
 const mainJs = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
@@ -68,14 +68,12 @@ async function end(token: string, ...ids: number[]): Promise<void> {
 
 /** The waiting job once Slurm, which gives other reasons in between, says that its association keeps it. */
 async function untilHeldBack(token: string, id: number) {
-  let reason: string | null = null;
-  for (const deadline = Date.now() + 60_000; Date.now() < deadline; await setTimeout(50)) {
+  return until(`an association keeps job ${id} waiting`, async (saw) => {
     const { json } = await as<JobReply & { reason_text: string }>(token, 'GET', `/jobs/${id}`);
     expect(json).toMatchObject({ status: 'PENDING' });
-    if (json.reason?.startsWith('Assoc') === true) return json;
-    ({ reason } = json);
-  }
-  throw new Error(`job ${id} waits for another reason: ${reason}`);
+    saw(json.reason);
+    return json.reason?.startsWith('Assoc') === true && json;
+  });
 }
 
 const sleep = { command_key: 'shell', command: 'sleep 600', mem_gb: 0.1 };
@@ -270,12 +268,11 @@ describe('a user', () => {
     const { json } = await as(bob, 'POST', '/jobs', { ...sleep, gpus: 1, name: 'secret-plan' });
     await stack.until(json.job_id, 'RUNNING');
     // Which GPU it got is asked of Slurm a moment later.
-    let shown = await as(alice, 'GET', '/gpus');
-    for (const deadline = Date.now() + 20_000; Date.now() < deadline;) {
-      if (shown.text.includes(`"job_id":${json.job_id}`)) break;
-      shown = await as(alice, 'GET', '/gpus');
-    }
-    expect(shown.text).toContain(`"job_id":${json.job_id}`);
+    const shown = await until(`job ${json.job_id} is shown on its GPU`, async (saw) => {
+      const gpus = await as(alice, 'GET', '/gpus');
+      saw(gpus.text);
+      return gpus.text.includes(`"job_id":${json.job_id}`) && gpus;
+    });
     expect(shown.text).not.toContain('secret-plan');
     expect((await as(bob, 'GET', '/gpus')).text).toContain('secret-plan');
     await end(bob, json.job_id);
@@ -427,9 +424,7 @@ describe('an upload that does not say how long it is', () => {
     const path = (digit: string) => `/datasets/${digit.repeat(64)}`;
     const first = new Sending(grace, 'PUT', path('b'));
     await first.send(quota * 0.7);
-    for (const deadline = Date.now() + 60_000; incoming().length === 0;)
-      if (Date.now() > deadline) throw new Error('the first upload does not begin');
-      else await setTimeout(20);
+    await until('the first upload begins', () => incoming().length > 0);
     const second = new Sending(grace, 'PUT', path('c'));
     await second.send(quota * 0.7);
     const { status } = await Promise.race([first.answered, second.answered]);

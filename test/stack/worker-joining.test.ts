@@ -17,6 +17,7 @@ import { connect, type TLSSocket } from 'node:tls';
 import { freePorts } from '../free-ports.js';
 import { LiveStack } from './live-stack.js';
 import { joinToken, TestWorker } from './test-worker.js';
+import { until } from '../until.js';
 
 interface GpusReply {
   workers: { node: string; gpus: { state: string }[] }[];
@@ -54,14 +55,6 @@ function toJoinPort(request: string): TLSSocket {
   const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false });
   socket.write(request);
   return socket;
-}
-
-async function until(what: string, isSo: () => Promise<boolean> | boolean): Promise<void> {
-  for (const deadline = Date.now() + 90_000; Date.now() < deadline;) {
-    if (await isSo()) return;
-    await setTimeout(50);
-  }
-  throw new Error(`it did not come to this: ${what}`);
 }
 
 function slurm(command: string, ...args: string[]) {

@@ -2,10 +2,10 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { freePorts } from '../free-ports.js';
 import { LiveStack } from './live-stack.js';
 import { joinToken, TestWorker } from './test-worker.js';
+import { until } from '../until.js';
 
 interface ResultReply {
   outputs: { path: string; size: number; sha256: string | null; download_url: string }[];
@@ -33,31 +33,32 @@ afterAll(async () => {
 const fields = { command_key: 'shell', mem_gb: 0.2, partition: 'workers' };
 const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
 
-async function until(what: string, isSo: () => Promise<boolean> | boolean): Promise<void> {
-  for (const deadline = Date.now() + 180_000; Date.now() < deadline;) {
-    if (await isSo()) return;
-    await setTimeout(50);
-  }
-  throw new Error(`it did not come to this: ${what}`);
-}
+/** The cable is slow here, and cut for a while. */
+const slowly = { deadline: 180_000 };
 
 async function ended(id: number) {
-  await until(`job ${id} ends`, async () => {
-    const { json } = await stack.call('GET', `/jobs/${id}`);
-    return !['SUBMITTING', 'PENDING', 'RUNNING', 'COMPLETING'].includes(json.status);
-  });
+  await until(
+    `job ${id} ends`,
+    async () => {
+      const { json } = await stack.call('GET', `/jobs/${id}`);
+      return !['SUBMITTING', 'PENDING', 'RUNNING', 'COMPLETING'].includes(json.status);
+    },
+    slowly,
+  );
   return stack.finish(id);
 }
 
 /** The job's outputs once they have come; they follow the job's end. */
 async function arrived(id: number): Promise<ResultReply> {
-  let reply: ResultReply | undefined;
-  await until(`the outputs of job ${id} come`, async () => {
-    reply = (await stack.call<ResultReply>('GET', `/jobs/${id}/result`)).json;
-    return !reply.warnings.some((warning) => warning.includes('still on'));
-  });
-  if (reply === undefined) throw new Error('nothing came');
-  return reply;
+  return until(
+    `the outputs of job ${id} come`,
+    async (saw) => {
+      const { json } = await stack.call<ResultReply>('GET', `/jobs/${id}/result`);
+      saw(json.warnings);
+      return !json.warnings.some((warning) => warning.includes('still on')) && json;
+    },
+    slowly,
+  );
 }
 
 const agentLog = () => readFileSync(join(worker.root, 'logs', 'worker-agent.log'), 'utf8');
@@ -120,7 +121,7 @@ test('a link that is cut until its connections are taken for broken while a data
       ...readdirSync(incoming).map((name) => sizeOf(join(incoming, name, 'dataset/original'))),
     );
   const most = 20 * 2 ** 20;
-  await until('both are half-way', () => fetched() > 2 ** 20 && sizeOf(archive) > 2 ** 20);
+  await until('both are half-way', () => fetched() > 2 ** 20 && sizeOf(archive) > 2 ** 20, slowly);
   const hasLog = async () => (await stack.call('GET', `/jobs/${logging.job_id}/log`)).text;
   worker.setLink('down');
   const cut = { fetched: fetched(), sent: sizeOf(archive), log: (await hasLog()).length };
@@ -129,7 +130,11 @@ test('a link that is cut until its connections are taken for broken while a data
   const before = { tx: worker.bytes('tx'), rx: worker.bytes('rx') };
   const broken = () => agentLog().split('trying again').length;
   const brokenBefore = broken();
-  await until('the dataset’s connection is taken for broken', () => broken() > brokenBefore);
+  await until(
+    'the dataset’s connection is taken for broken',
+    () => broken() > brokenBefore,
+    slowly,
+  );
   // What had come is kept; what was in the sockets may still have been written after the cut.
   expect(sizeOf(archive)).toBeGreaterThanOrEqual(cut.sent);
   expect(sizeOf(archive)).toBeLessThan(most);

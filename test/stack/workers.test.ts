@@ -3,11 +3,11 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { alternatingLines, printAlternating } from '../alternating-lines.js';
 import { freePorts } from '../free-ports.js';
 import { LiveStack } from './live-stack.js';
 import { joinToken, TestWorker } from './test-worker.js';
+import { until } from '../until.js';
 
 interface ResultReply {
   outputs: { path: string; size: number; sha256: string | null; download_url: string }[];
@@ -49,20 +49,11 @@ const node = async (name: string) =>
 
 /** The job's outputs once they have come; they follow the job's end. */
 async function arrived(id: number): Promise<ResultReply> {
-  for (const deadline = Date.now() + 60_000; Date.now() < deadline;) {
+  return until(`the outputs of job ${id} come`, async (saw) => {
     const reply = await result(id);
-    if (!reply.warnings.some((warning) => warning.includes('still on'))) return reply;
-    await setTimeout(20);
-  }
-  throw new Error(`the outputs of job ${id} did not come`);
-}
-
-async function until(what: string, isSo: () => Promise<boolean> | boolean): Promise<void> {
-  for (const deadline = Date.now() + 60_000; Date.now() < deadline;) {
-    if (await isSo()) return;
-    await setTimeout(50);
-  }
-  throw new Error(`it did not come to this: ${what}`);
+    saw(reply.warnings);
+    return !reply.warnings.some((warning) => warning.includes('still on')) && reply;
+  });
 }
 
 test('a job runs on a worker: its log comes while it runs, its outputs when it has ended, and nothing of it stays there', async () => {
