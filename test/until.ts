@@ -4,7 +4,8 @@ import { setTimeout } from 'node:timers/promises';
 /**
  * Polls `probe` until it gives a value other than undefined and false.
  * @param what the condition in words, for the failure
- * @param probe may pass its latest finding, or a function that reads it, to `saw`: the failure shows it
+ * @param probe may pass its latest finding, or a function that reads it, to `saw`: the failure
+ *   shows it
  * @param options.deadline in milliseconds; generous, since the machine may be busy
  * @returns that value
  * @throws when the deadline has passed, with the condition and the last finding
@@ -23,7 +24,8 @@ export async function until<T>(
       const seen = lastSeen === undefined ? '' : `; last seen: ${inWords(lastSeen)}`;
       throw new Error(`not so within ${deadline / 1000} s: ${what}${seen}`);
     }
-    // A slow probe gets a longer pause, so that polling leaves half of a busy machine to the others.
+    // A slow probe gets a longer pause, so that polling leaves half of a busy machine to the
+    // others.
     await setTimeout(Math.max(20, Date.now() - asked));
   }
 }

@@ -29,8 +29,8 @@ export function ownPollIntervals(pollSeconds: number): PollIntervals {
 }
 
 /**
- * Returns the intervals for an external cluster, whose controller serves all its users. A burst polls
- * at most five times as often as usual, and is short.
+ * Returns the intervals for an external cluster, whose controller serves all its users. A burst
+ * polls at most five times as often as usual, and is short.
  */
 export function externalPollIntervals(pollSeconds: number): PollIntervals {
   const pollMs = pollSeconds * 1000;

@@ -34,7 +34,10 @@ afterAll(async () => {
   await app.remove();
 });
 
-/** Starts the service again over what a crash left, and says whether the dataset is there; it is whole or not at all. */
+/**
+ * Starts the service again over what a crash left, and says whether the dataset is there; it is
+ * whole or not at all.
+ */
 async function isThereAfterRestart(): Promise<boolean> {
   const server = await DataServer.start(app.dataServer, { root });
   try {

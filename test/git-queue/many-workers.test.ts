@@ -49,7 +49,8 @@ test('twelve workers run each of fifty jobs once, though some are killed and pus
 
   const history = repo.git('-C', repo.bare, 'log', '--format=%s', 'main').toLowerCase();
   const times = (words: string) => history.split(words).length - 1;
-  // Each is claimed once, but for those whose worker was killed; and has one outcome, whoever else still thought it theirs.
+  // Each is claimed once, but for those whose worker was killed; and has one outcome, whoever else
+  // still thought it theirs.
   expect(times('claim job.py')).toBe(50);
   expect(times('take over job.py')).toBeGreaterThanOrEqual(3);
   expect(times('set job.py to run')).toBe(50);

@@ -8,7 +8,10 @@ import { until } from '../until.js';
 
 const mainJs = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
-/** A script that says which job it is, in a file of its own among the results, once the file JOB_GATE is there. */
+/**
+ * A script that says which job it is, in a file of its own among the results, once the file
+ * JOB_GATE is there.
+ */
 export const jobScript = `import os, sys, time
 gate = os.environ.get("JOB_GATE")
 while gate and not os.path.exists(gate):

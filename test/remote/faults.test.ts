@@ -127,8 +127,8 @@ describe('a host that', () => {
   test('is started anew in mid-job fails the job, which is not started twice', async () => {
     const job = await jobs.begin(shell('echo started; echo 1 >>out; sleep 600'));
     await job.says('started\n');
-    // The reboot: all its processes are gone, connections among them, and the note of the boot is another's. (A boot id of
-    // one's own needs a machine of one's own.)
+    // The reboot: all its processes are gone, connections among them, and the note of the boot is
+    // another's. (A boot id of one's own needs a machine of one's own.)
     const [folder = ''] = jobFolders();
     const fact = execFileSync('readlink', [join(folder, 'supervisor')])
       .toString()
@@ -221,7 +221,8 @@ describe('a host that', () => {
       const filled = await jobs.run(
         shell('cat /dev/zero >zeros; code=$?; rm zeros; echo "cat: $code"'),
       );
-      // 141: what copies standard error found no room either, and ended before cat had said all of its complaint.
+      // 141: what copies standard error found no room either, and ended before cat had said all of
+      // its complaint.
       expect(filled.log).toMatch(/cat: (1|141)\n/);
       expect(filled.code).toBe(0);
     } finally {

@@ -15,7 +15,8 @@ import { SshWorld } from './ssh-servers.js';
 import { until } from '../until.js';
 
 /*
- * The disk of JR_ROOT is full when a job on an SSH host is to leave something here. What it has left there is the only copy.
+ * The disk of JR_ROOT is full when a job on an SSH host is to leave something here. What it has
+ * left there is the only copy.
  */
 
 let world: SshWorld;

@@ -54,7 +54,10 @@ export interface JobOptions {
   restart?: number;
 }
 
-/** A JR_ROOT with just what the processes of SSH hosts need, and those processes as Slurm would start them. */
+/**
+ * A JR_ROOT with just what the processes of SSH hosts need, and those processes as Slurm would
+ * start them.
+ */
 export class RemoteJobs {
   readonly root = mkdtempSync(join(tmpdir(), 'jr-remote-'));
   readonly layout: Layout = layoutOf(this.root);

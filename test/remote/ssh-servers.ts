@@ -7,8 +7,9 @@ import { removeLink } from '../network-links.js';
 import { until } from '../until.js';
 
 /*
- * Real machines, as far as one can have them on one: an sshd in a network namespace of its own, with a key of its own, and a
- * throw-away Unix user on each. A jump host stands between us and the two targets, which have no other way in.
+ * Real machines, as far as one can have them on one: an sshd in a network namespace of its own,
+ * with a key of its own, and a throw-away Unix user on each. A jump host stands between us and the
+ * two targets, which have no other way in.
  */
 
 const root = (file: string, ...args: string[]) =>
@@ -162,12 +163,17 @@ export class SshWorld {
     for (const machine of this.machines) await machine.start();
   }
 
-  /** Cuts the wire between us and the jump host, or joins it again: packets vanish, nobody is told. */
+  /**
+   * Cuts the wire between us and the jump host, or joins it again: packets vanish, nobody is told.
+   */
   cut(isCut: boolean): void {
     root('ip', 'link', 'set', `${this.#link}a0`, isCut ? 'down' : 'up');
   }
 
-  /** How fast the wire is in either direction, in bits a second as tc(8) has them; undefined: as fast as it can be. */
+  /**
+   * How fast the wire is in either direction, in bits a second as tc(8) has them; undefined: as
+   * fast as it can be.
+   */
   limitRate(rate: string | undefined): void {
     const [hub] = this.#namespaces;
     const there = ['nsenter', `--net=/proc/${hub?.pid}/ns/net`];

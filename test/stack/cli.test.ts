@@ -385,7 +385,10 @@ async function untilCli(args: string[], part: string): Promise<string> {
   });
 }
 
-/** Whether a process waits for a lock of the file of that number (/proc/locks, proc(5): "->" marks one that is blocked). */
+/**
+ * Whether a process waits for a lock of the file of that number (/proc/locks, proc(5): "->" marks
+ * one that is blocked).
+ */
 function isWaitedFor(inode: number): boolean {
   return new RegExp(`-> FLOCK .*:${inode} `).test(readFileSync('/proc/locks', 'utf8'));
 }

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { until } from '../until.js';
 
 /**
- * `sh`: does once what the order says for the command that it names, and is else the command itself. Run by the API, whose
- * process is its parent.
+ * `sh`: does once what the order says for the command that it names, and is else the command
+ * itself. Run by the API, whose process is its parent.
  */
 const wrapper = (folder: string) => `#!/bin/sh
 gate=${folder}
@@ -32,9 +32,10 @@ exec "$real" "$@"
 `;
 
 /**
- * A fake for faults that the real thing will not produce on demand: stands before Slurm's commands, in the mount namespace of one
- * stack, and ends the API or lets it wait right before or after one of them, or says at once that nobody answers, and runs it later. The
- * commands themselves are the real ones.
+ * A fake for faults that the real thing will not produce on demand: stands before Slurm's commands,
+ * in the mount namespace of one stack, and ends the API or lets it wait right before or after one
+ * of them, or says at once that nobody answers, and runs it later. The commands themselves are the
+ * real ones.
  */
 export class CommandGate {
   private constructor(private readonly folder: string) {}

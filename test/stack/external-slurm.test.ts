@@ -201,7 +201,8 @@ describe('whichever way', () => {
       const cancelled = await stack().call('POST', `/jobs/${job.job_id}/cancel`);
       return [listed, requeued.status, cancelled.status];
     };
-    // Two minutes stand behind the timeout; a job that may be on an SSH host would have all the time there is.
+    // Two minutes stand behind the timeout; a job that may be on an SSH host would have all the
+    // time there is.
     expect(await Promise.all(namesOfOurs.map(follow))).toEqual(
       namesOfOurs.map((name) => [`${name} 2:00 jobrunner`, 200, 200]),
     );

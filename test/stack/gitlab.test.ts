@@ -55,7 +55,9 @@ let stack: LiveStack;
 let gitlab: GitLabStandIn;
 let work: string;
 
-/** Waits for what it is told to, leaves a file, and prints what a terminal would take for commands. */
+/**
+ * Waits for what it is told to, leaves a file, and prints what a terminal would take for commands.
+ */
 const jobScript = `
 printf 'one\\rtwo\\n\\033[31mred\\033[0m\\n'
 printf '%s' {{params}} >params.json
@@ -251,7 +253,8 @@ describe('a job in a manifest', () => {
 describe('a job of a manifest runs once', () => {
   test('when the API is killed between its claim and its submission', async () => {
     const gate = closedGate();
-    // The claim arrives, its reply does not, and what asks for it again waits until that API is gone.
+    // The claim arrives, its reply does not, and what asks for it again waits until that API is
+    // gone.
     const on = new RegExp(`/${gitlab.projects.size + 1}/repository/files/.*response\\.yaml`);
     gitlab.fail({ method: 'POST', url: on }, { kind: 'lost-reply' });
     gitlab.fail({ url: on }, { kind: 'slow', until: gate.opened });

@@ -23,7 +23,9 @@ export function gpuJobs(stack: () => LiveStack) {
   const tellToEnd = (id: number): Promise<void> =>
     writeFile(join(stack().root, 'results', String(id), 'end'), '');
   return {
-    /** @returns our number of a job that ends when it is told to. @throws when it is not accepted. */
+    /**
+     * @returns our number of a job that ends when it is told to. @throws when it is not accepted.
+     */
     submit: async (fields: Record<string, unknown>): Promise<number> => {
       const { status, json, text } = await stack().submit({
         command_key: 'shell',

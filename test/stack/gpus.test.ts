@@ -65,9 +65,13 @@ function slurm(...states: string[]): string[] {
   return out.toString().trim().split('\n').filter(Boolean).sort();
 }
 
-/** Slurm has been through its queue again: a job that can start now and came after the others has run. */
+/**
+ * Slurm has been through its queue again: a job that can start now and came after the others has
+ * run.
+ */
 async function slurmHasLooked(): Promise<void> {
-  // Right after slurmctld was restarted it may not have been told of the GPUs yet: then it takes jobs a moment later.
+  // Right after slurmctld was restarted it may not have been told of the GPUs yet: then it takes
+  // jobs a moment later.
   await stack.shell('true', { time_limit: '1', gpus: 0.1, allowed_gpus: '2' }, [201, 202]);
 }
 

@@ -97,7 +97,8 @@ describe('what a job sees', () => {
       'CUDA_VISIBLE_DEVICES HOME HOSTNAME JR_DATASET_DIR JR_DATASET_FILE JR_EXPERIMENT_ID JR_JOB_ID JR_OUTPUT_DIR ' +
       'JR_PARAMS LANG LOGNAME MY_OWN PATH PWD PYTHONUNBUFFERED SHELL SHLVL TMPDIR USER _';
     expect(names.sort()).toEqual(expected.split(' ').sort());
-    // Else slurmd has started a login shell to ask for an environment, which costs time and lets runner's profile in.
+    // Else slurmd has started a login shell to ask for an environment, which costs time and lets
+    // runner's profile in.
     expect(all).not.toContain('SLURM_GET_USER_ENV');
   });
 

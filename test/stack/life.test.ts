@@ -25,7 +25,10 @@ afterAll(async () => {
   await stack.remove();
 });
 
-/** Processes whose command line names the folder, apart from this test's own and init, which may be closed to us. */
+/**
+ * Processes whose command line names the folder, apart from this test's own and init, which may be
+ * closed to us.
+ */
 function processesOf(root: string): string[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && name !== '1' && Number(name) !== process.pid)
@@ -35,7 +38,8 @@ function processesOf(root: string): string[] {
         const folder = readlinkSync(`/proc/${pid}/cwd`);
         return command.includes(root) || folder.startsWith(root) ? [`${pid} ${command}`] : [];
       } catch (error) {
-        // A process may end while it is looked at (ESRCH: between the opening of its file and the reading).
+        // A process may end while it is looked at (ESRCH: between the opening of its file and the
+        // reading).
         if (!['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
         return [];
       }
@@ -155,7 +159,8 @@ test('stopping ends all it started and running jobs, and a second start keeps ev
   // Unless told, it begins with the day.
   const options = ['-a', '-n', '-X', '-P', '-S', 'now-1day', '--format=JobID,State'];
   const env = { ...process.env, SLURM_CONF: join(stack.root, 'slurm/etc/slurm.conf') };
-  // slurmctld sends its records some seconds later, many at once, and keeps over a restart what it has not sent.
+  // slurmctld sends its records some seconds later, many at once, and keeps over a restart what it
+  // has not sent.
   await until('the job is in the accounting', () =>
     execFileSync('sacct', options, { env }).toString().includes(`${done.slurm_job_id}|COMPLETED`),
   );

@@ -96,7 +96,8 @@ export class LiveStack {
   ): Promise<LiveStack> {
     const root = settings['JR_ROOT'] ?? (await makeRoot());
     const [api, slurmctld, slurmd, slurmdbd] = await freePorts(4);
-    // One after another, from the first on; else all stacks with SSH hosts that start at the same time choose the same.
+    // One after another, from the first on; else all stacks with SSH hosts that start at the same
+    // time choose the same.
     const [sshSlurmd] = settings['JR_SSH_NODES'] === undefined ? [] : await freePorts(8);
     // No other stack's, so that who looks for it among all processes finds no other test's.
     const token = `test-token-${randomUUID()}`;

@@ -69,7 +69,9 @@ const answers = () =>
     () => false,
   );
 
-/** A job that moves as soon as `leave` was called, and that has to wait there too, until `makeRoom`. */
+/**
+ * A job that moves as soon as `leave` was called, and that has to wait there too, until `makeRoom`.
+ */
 async function movable() {
   const on = [
     await submit({ gpus: 1, allowed_gpus: '0' }),

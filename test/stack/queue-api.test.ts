@@ -78,7 +78,10 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** Types the queue server's own lines into a bash; only host, port and the job's number are other ones. */
+/**
+ * Types the queue server's own lines into a bash; only host, port and the job's number are other
+ * ones.
+ */
 async function type(line: string, uuid = 'abc-123-uuid'): Promise<QueueReply> {
   const here = line.replace('http://localhost:8000', stack.url).replaceAll('abc-123-uuid', uuid);
   const { stdout } = await bash('bash', ['-c', here], {

@@ -10,8 +10,9 @@ import { LiveStack } from './live-stack.js';
 import { until } from '../until.js';
 
 /*
- * What the queue server was for: scripts on GPU hosts behind a jump host. Its quick start is typed into a bash line by line; only host
- * and port, its placeholder of a job's number and the name of its token manager are other ones.
+ * What the queue server was for: scripts on GPU hosts behind a jump host. Its quick start is typed
+ * into a bash line by line; only host and port, its placeholder of a job's number and the name of
+ * its token manager are other ones.
  */
 
 interface QueueReply {

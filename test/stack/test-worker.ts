@@ -18,8 +18,8 @@ export function joinToken(stack: LiveStack, ...options: string[]): string {
 }
 
 /**
- * A worker: its own network, its own processes, and under the controller's JR_ROOT a folder of its own, in namespaces of a
- * process that takes all of it along when it dies, as a power cut does.
+ * A worker: its own network, its own processes, and under the controller's JR_ROOT a folder of its
+ * own, in namespaces of a process that takes all of it along when it dies, as a power cut does.
  */
 export class TestWorker {
   #said = '';
@@ -53,7 +53,8 @@ export class TestWorker {
     const link = `jr${ours}n${number}`;
     const [near, far] = cableEnds(Number(ours) * 32 + number);
     const isolate = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
-    // The cable is laid before the worker looks for the controller; until then it waits here for a line.
+    // The cable is laid before the worker looks for the controller; until then it waits here for a
+    // line.
     const script = 'read -r _ && mount --rbind "$0" "$1" && shift && exec "$@"';
     const env = {
       PATH: process.env['PATH'] ?? '',
@@ -114,7 +115,10 @@ export class TestWorker {
     return this.#said;
   }
 
-  /** Makes the file `go` in a job's folder there. Slurm says RUNNING before the worker has made the folder. */
+  /**
+   * Makes the file `go` in a job's folder there. Slurm says RUNNING before the worker has made the
+   * folder.
+   */
   async letGo(jobId: number): Promise<void> {
     const folder = join(this.root, 'results', String(jobId));
     await until(`job ${jobId} has begun on its worker`, () => existsSync(folder));
@@ -126,7 +130,10 @@ export class TestWorker {
     run('ip', 'link', 'set', this.link, state);
   }
 
-  /** What goes over the cable in either direction, in bits a second as tc(8) has them; undefined: as much as it can. */
+  /**
+   * What goes over the cable in either direction, in bits a second as tc(8) has them; undefined: as
+   * much as it can.
+   */
   async limitRate(rate: string | undefined): Promise<void> {
     const there = ['nsenter', `--net=/proc/${await this.#innerPid()}/ns/net`];
     for (const [through, device] of [[[], this.link] as const, [there, 'far'] as const]) {
@@ -196,8 +203,8 @@ export class TestWorker {
 }
 
 /**
- * The two addresses of a cable, out of those for tests of networks (RFC 2544): no other test's worker is to have the same, nor anybody
- * else on this machine.
+ * The two addresses of a cable, out of those for tests of networks (RFC 2544): no other test's
+ * worker is to have the same, nor anybody else on this machine.
  */
 function cableEnds(index: number): [string, string] {
   const net = (index * 4) % 2 ** 17;

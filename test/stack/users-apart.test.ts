@@ -66,7 +66,8 @@ async function trespass(intruder: string, owner: string, id: number): Promise<st
 
 describe('the jobs of two users and of the box’s owner', () => {
   const secret = 'hunter2-of-the-owner';
-  // Seconds that no other run of this test sleeps: the Unix users are this machine's, and have jobs of other stacks, too.
+  // Seconds that no other run of this test sleeps: the Unix users are this machine's, and have jobs
+  // of other stacks, too.
   const mark = 100_000 + process.pid;
   const script = `import os, subprocess, time
 os.umask(0o077)

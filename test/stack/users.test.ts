@@ -42,7 +42,10 @@ async function create(user: string, more: Record<string, unknown> = {}): Promise
   return made.json;
 }
 
-/** @param address where the request seems to come from, so that one test's wrong tokens do not slow down another's */
+/**
+ * @param address where the request seems to come from, so that one test's wrong tokens do not slow
+ *   down another's
+ */
 function as<T = JobReply>(
   token: string,
   method: string,
@@ -66,7 +69,10 @@ async function end(token: string, ...ids: number[]): Promise<void> {
   for (const id of ids) await as(token, 'GET', `/jobs/${id}?wait=60`);
 }
 
-/** The waiting job once Slurm, which gives other reasons in between, says that its association keeps it. */
+/**
+ * The waiting job once Slurm, which gives other reasons in between, says that its association keeps
+ * it.
+ */
 async function untilHeldBack(token: string, id: number) {
   return until(`an association keeps job ${id} waiting`, async (saw) => {
     const { json } = await as<JobReply & { reason_text: string }>(token, 'GET', `/jobs/${id}`);
@@ -161,7 +167,8 @@ describe('tokens', () => {
     expect(codes).toEqual([...Array<number>(10).fill(401), 429, 429]);
     const slowed = await guess(99);
     expect(Number(slowed.headers.get('retry-after'))).toBeGreaterThan(0);
-    // A right token that was never seen from there is not looked at either: else guessing would go on at full speed.
+    // A right token that was never seen from there is not looked at either: else guessing would go
+    // on at full speed.
     expect((await as(alice, 'GET', '/jobs', undefined, guesser)).status).toBe(429);
     expect((await as(bob, 'GET', '/jobs', undefined, guesser)).status).toBe(200);
     expect((await as(alice, 'GET', '/jobs', undefined, '198.51.100.8')).status).toBe(200);

@@ -156,7 +156,8 @@ test('jobs with GPUs of a worker are neither refused nor lost nor given the same
 });
 
 test('a worker that a slurmctld does not know any more comes back by itself', async () => {
-  // As one that was killed before it had written the worker down: made sure of, since that takes it some seconds.
+  // As one that was killed before it had written the worker down: made sure of, since that takes it
+  // some seconds.
   const scontrol = (...args: string[]) => slurm('scontrol', ...args).status === 0;
   expect(scontrol('update', 'NodeName=worker1', 'State=DOWN', 'Reason=test')).toBe(true);
   await until('it is gone', () => scontrol('delete', 'NodeName=worker1'));
@@ -199,7 +200,8 @@ test('a GPU of a worker is paused and resumed: what runs there ends, nothing sta
     (await stack.shell('echo $SLURM_JOB_GPUS', { ...onWorker, gpus: 1 })).log;
   expect([await onOne(), await onOne()]).toEqual(['1\n', '1\n']);
 
-  // As placeholders are known only where the node is, those of a worker that leaves go with it, and come back with it.
+  // As placeholders are known only where the node is, those of a worker that leaves go with it, and
+  // come back with it.
   const { root } = worker;
   await worker.leave();
   worker = await TestWorker.start(stack, joinToken(stack), {}, root);

@@ -12,7 +12,10 @@ interface ResultReply {
   warnings: string[];
 }
 
-/** Seconds. Longer than a slow link takes for what Linux keeps of a request that has been handed over. */
+/**
+ * Seconds. Longer than a slow link takes for what Linux keeps of a request that has been handed
+ * over.
+ */
 const silence = 15;
 
 let stack: LiveStack;
@@ -105,7 +108,8 @@ test('a link that is cut until its connections are taken for broken while a data
   });
   await stack.until(logging.job_id, 'RUNNING');
   await stack.until(sending.job_id, 'RUNNING');
-  // So slow that either takes most of a minute: on a busy machine one may begin long after the other.
+  // So slow that either takes most of a minute: on a busy machine one may begin long after the
+  // other.
   await worker.limitRate('5mbit');
   const { json: fetching } = await stack.submit({
     ...fields,

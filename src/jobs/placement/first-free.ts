@@ -10,8 +10,8 @@ export interface FirstFreeTarget extends Target {
 }
 
 /**
- * Makes GPUs mean the same wherever the job starts. A share is enough on the smallest GPU that Slurm
- * may take, and both sides have the indices.
+ * Makes GPUs mean the same wherever the job starts. A share is enough on the smallest GPU that
+ * Slurm may take, and both sides have the indices.
  */
 export function firstFreeTarget(
   here: FleetTarget,

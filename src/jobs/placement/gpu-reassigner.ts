@@ -35,9 +35,9 @@ export interface GpuReassignerParts {
 }
 
 /**
- * Moves waiting jobs to other GPUs. A job that may run on some GPUs only waits for one of them. Slurm
- * alone would let it wait even when that one is busy and another is free. The start, and the order of
- * jobs, stay Slurm's decision.
+ * Moves waiting jobs to other GPUs. A job that may run on some GPUs only waits for one of them.
+ * Slurm alone would let it wait even when that one is busy and another is free. The start, and the
+ * order of jobs, stay Slurm's decision.
  */
 export class GpuReassigner {
   readonly #parts: GpuReassignerParts;

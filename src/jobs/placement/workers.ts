@@ -68,8 +68,8 @@ function checkScreen({ screen }: JobRequest): AppError | undefined {
 }
 
 /**
- * Returns as many GPUs as the largest worker has, each as small as the smallest. On a larger one the
- * same share is more memory, never less.
+ * Returns as many GPUs as the largest worker has, each as small as the smallest. On a larger one
+ * the same share is more memory, never less.
  */
 function gpusOf(machines: readonly WorkerRecord[]): Gpu[] {
   const all = machines.flatMap((worker) => worker.gpus);
