@@ -3,16 +3,16 @@
  * the next. The holder of a key must not wait for the same key again.
  */
 export class KeyLock<K = string> {
-  private readonly tails = new Map<K, Promise<unknown>>();
+  readonly #tails = new Map<K, Promise<unknown>>();
 
   async hold<T>(key: K, work: () => Promise<T>): Promise<T> {
-    const before = this.tails.get(key) ?? Promise.resolve();
+    const before = this.#tails.get(key) ?? Promise.resolve();
     const mine = before.then(work, work);
-    this.tails.set(key, mine);
+    this.#tails.set(key, mine);
     try {
       return await mine;
     } finally {
-      if (this.tails.get(key) === mine) this.tails.delete(key);
+      if (this.#tails.get(key) === mine) this.#tails.delete(key);
     }
   }
 }

@@ -4,9 +4,13 @@ type Release = () => Promise<void> | void;
 
 /** Closes opened parts in reverse order, each part even if another fails. */
 export class Closing {
+  readonly #log: Logger;
+
   readonly #releases: Release[] = [];
 
-  constructor(private readonly log: Logger) {}
+  constructor(log: Logger) {
+    this.#log = log;
+  }
 
   readonly add = (release: Release): void => {
     this.#releases.push(release);
@@ -17,7 +21,7 @@ export class Closing {
       try {
         await release();
       } catch (error) {
-        this.log.error({ err: error }, 'a part did not close');
+        this.#log.error({ err: error }, 'a part did not close');
       }
     }
   };

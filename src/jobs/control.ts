@@ -28,11 +28,15 @@ export interface JobControlParts {
  * @throws AppError not_found; conflict when the job has ended, or Slurm refuses; slurm_unavailable.
  */
 export class JobControl {
-  constructor(private readonly parts: JobControlParts) {}
+  readonly #parts: JobControlParts;
+
+  constructor(parts: JobControlParts) {
+    this.#parts = parts;
+  }
 
   /** Ends a job; its files stay. */
   async cancel(id: JobId): Promise<Job> {
-    const { submitter, slurm } = this.parts;
+    const { submitter, slurm } = this.#parts;
     return this.#change(id, async ({ slurm_job_id: slurmJobId }) => {
       if (slurmJobId === null) await submitter.withdraw(id);
       else await slurm.cancel(slurmJobId);
@@ -40,24 +44,24 @@ export class JobControl {
   }
 
   async hold(id: JobId): Promise<Job> {
-    return this.#change(id, (job) => this.parts.ranking.hold(job, inSlurm(job)));
+    return this.#change(id, (job) => this.#parts.ranking.hold(job, inSlurm(job)));
   }
 
   /** Restores the queue position; a job that others held comes last of its priority level. */
   async release(id: JobId): Promise<Job> {
-    return this.#change(id, (job) => this.parts.ranking.release(job, inSlurm(job)));
+    return this.#change(id, (job) => this.#parts.ranking.release(job, inSlurm(job)));
   }
 
   /** Stops a running job and puts it back into the queue under its number. */
   async requeue(id: JobId): Promise<Job> {
     return this.#change(id, async (job) => {
       // Another target's Unix user could not continue with the files that this one's user wrote.
-      if (this.parts.targets.isForFirstFree(job.request))
+      if (this.#parts.targets.isForFirstFree(job.request))
         throw new AppError(
           'conflict',
           `job ${id} is for the first free target and may start elsewhere next time: cancel it and rerun it`,
         );
-      await this.parts.slurm.requeue(inSlurm(job), job.request.requeue === true);
+      await this.#parts.slurm.requeue(inSlurm(job), job.request.requeue === true);
     });
   }
 
@@ -66,7 +70,7 @@ export class JobControl {
    * @throws AppError conflict once the job no longer waits
    */
   async setPriority(id: JobId, priority: number): Promise<Job> {
-    const { db, ranking } = this.parts;
+    const { db, ranking } = this.#parts;
     return this.#change(id, async (job) => {
       if (job.state !== 'PENDING' && job.state !== 'SUBMITTING')
         throw new AppError(
@@ -80,7 +84,7 @@ export class JobControl {
 
   /** Runs `act` on the current row while nothing else changes the job. */
   async #change(id: JobId, act: (job: Job) => Promise<void>): Promise<Job> {
-    const { turns, submitter, tracker, get } = this.parts;
+    const { turns, submitter, tracker, get } = this.#parts;
     await turns.hold(id, async () => {
       // Another attempt may begin during the wait, so check again. Read the row right after the
       // check.

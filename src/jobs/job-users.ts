@@ -21,11 +21,14 @@ function remedyFor(number: number): string {
  * source, gets a user of docker/make-users.sh with the first job, for good.
  */
 export class JobUsers {
+  readonly #db: Database;
+  readonly #users: ReadonlyMap<string, UnixUser>;
+
   /** @param users the Unix users of this machine, by name */
-  constructor(
-    private readonly db: Database,
-    private readonly users: ReadonlyMap<string, UnixUser>,
-  ) {}
+  constructor(db: Database, users: ReadonlyMap<string, UnixUser>) {
+    this.#db = db;
+    this.#users = users;
+  }
 
   /** Assigns one at the user's first job. @throws AppError unprocessable when all are taken */
   of(user: string): UnixUser {
@@ -42,7 +45,7 @@ export class JobUsers {
   }
 
   named(name: string): UnixUser {
-    const found = this.users.get(name);
+    const found = this.#users.get(name);
     if (found === undefined)
       throw new AppError(
         'unprocessable',
@@ -52,18 +55,18 @@ export class JobUsers {
   }
 
   #numberOf(user: string): number | undefined {
-    return this.db
+    return this.#db
       .prepare<[string], { number: number }>('SELECT number FROM job_users WHERE user = ?')
       .get(user)?.number;
   }
 
   #give(user: string): number {
-    const { db } = this;
+    const db = this.#db;
     const last = db
       .prepare<[], { number: number | null }>('SELECT max(number) AS number FROM job_users')
       .get();
     const number = (last?.number ?? 0) + 1;
-    if (!this.users.has(unixUserName(number)))
+    if (!this.#users.has(unixUserName(number)))
       throw new AppError(
         'unprocessable',
         `other users have all ${number - 1} Unix users that jobs run as: ${remedyFor(number)}`,

@@ -13,6 +13,10 @@ const noLimits: AccountLimits = { running: null, shards: null };
  * date with the user's limits and Unix user.
  */
 export class UserAccounts {
+  readonly #slurm: Pick<OperatorClient, 'setAccount'>;
+  /** Returns the limits that Slurm enforces on a user's running jobs; undefined for the owner. */
+  readonly #limitsOf: (user: string) => AccountLimits | undefined;
+
   /** Settings that each user's account was last given. */
   readonly #set = new Map<string, string>();
   /**
@@ -22,10 +26,13 @@ export class UserAccounts {
   readonly #turns = new KeyLock<'sacctmgr'>();
 
   constructor(
-    private readonly slurm: Pick<OperatorClient, 'setAccount'>,
-    /** Returns the limits that Slurm enforces on a user's running jobs; undefined for the owner. */
-    private readonly limitsOf: (user: string) => AccountLimits | undefined,
-  ) {}
+    slurm: Pick<OperatorClient, 'setAccount'>,
+
+    limitsOf: (user: string) => AccountLimits | undefined,
+  ) {
+    this.#slurm = slurm;
+    this.#limitsOf = limitsOf;
+  }
 
   /** Returns the job's account; undefined for a user without limits. @throws SlurmError */
   readonly accountFor = async (
@@ -33,7 +40,7 @@ export class UserAccounts {
   ): Promise<string | undefined> => {
     const { user } = job;
     const unixUser = job.unix_user ?? OWNER_UNIX_USER;
-    const limits = this.limitsOf(user);
+    const limits = this.#limitsOf(user);
     if (limits === undefined && unixUser === OWNER_UNIX_USER) return undefined;
     const account = limits === undefined ? OWNERS_ACCOUNT : accountOf(user);
     const wanted = JSON.stringify([limits, unixUser]);
@@ -42,7 +49,7 @@ export class UserAccounts {
       await this.#turns.hold('sacctmgr', async () => {
         // The holder before may have set it.
         if (isSet()) return;
-        await this.slurm.setAccount(account, limits ?? noLimits, unixUser);
+        await this.#slurm.setAccount(account, limits ?? noLimits, unixUser);
         this.#set.set(user, wanted);
       });
     return limits === undefined ? undefined : account;

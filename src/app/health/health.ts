@@ -42,9 +42,13 @@ interface SlurmHealth {
 
 /** Tells whether jobs can run, one word for each part. */
 export class HealthCheck {
+  readonly #parts: HealthParts;
+
   #last: { at: number; slurm: Promise<SlurmHealth> } | undefined;
 
-  constructor(private readonly parts: HealthParts) {}
+  constructor(parts: HealthParts) {
+    this.#parts = parts;
+  }
 
   /**
    * Checks all parts; never throws: a part that does not answer is `down`. Slurm's state may be a
@@ -63,14 +67,14 @@ export class HealthCheck {
   }
 
   #rememberedSlurm(): Promise<SlurmHealth> {
-    const now = this.parts.now();
-    if (this.#last === undefined || now - this.#last.at > this.parts.rememberedMs)
+    const now = this.#parts.now();
+    if (this.#last === undefined || now - this.#last.at > this.#parts.rememberedMs)
       this.#last = { at: now, slurm: this.#slurm() };
     return this.#last.slurm;
   }
 
   async #slurm(): Promise<SlurmHealth> {
-    const { slurm, nodeState, hasAccounting } = this.parts;
+    const { slurm, nodeState, hasAccounting } = this.#parts;
     const [node, slurmdbd] = await Promise.all([
       answer(async () => nodeState(await slurm.nodes()) ?? 'unknown', 'unknown'),
       hasAccounting
@@ -81,12 +85,12 @@ export class HealthCheck {
   }
 
   async #disk(): Promise<'ok' | 'full'> {
-    const { bavail, bsize } = await statfs(this.parts.root);
+    const { bavail, bsize } = await statfs(this.#parts.root);
     return bavail * bsize < minimumFreeBytes ? 'full' : 'ok';
   }
 
   #database(): 'ok' {
-    countLive(this.parts.db);
+    countLive(this.#parts.db);
     return 'ok';
   }
 }

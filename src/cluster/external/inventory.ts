@@ -15,14 +15,17 @@ export interface ExternalPartition extends SlurmPartition {
 
 /** The external cluster's partitions and nodes, as last seen. */
 export class ExternalInventory {
+  readonly #slurm: Pick<ExternalClient, 'nodes' | 'partitions'>;
+  readonly #log: Logger;
+
   #partitions: ExternalPartition[] = [];
   readonly #closing = new AbortController();
   #loop: Promise<void> | undefined;
 
-  constructor(
-    private readonly slurm: Pick<ExternalClient, 'nodes' | 'partitions'>,
-    private readonly log: Logger,
-  ) {}
+  constructor(slurm: Pick<ExternalClient, 'nodes' | 'partitions'>, log: Logger) {
+    this.#slurm = slurm;
+    this.#log = log;
+  }
 
   /**
    * Refreshes once, then periodically.
@@ -37,8 +40,8 @@ export class ExternalInventory {
       (error) => {
         // The last inventory stays in use until the cluster answers again.
         if (error instanceof SlurmError)
-          this.log.warn({ err: error }, 'the external cluster does not answer');
-        else this.log.error({ err: error }, 'could not read the external cluster');
+          this.#log.warn({ err: error }, 'the external cluster does not answer');
+        else this.#log.error({ err: error }, 'could not read the external cluster');
       },
     );
   }
@@ -54,7 +57,7 @@ export class ExternalInventory {
 
   /** @throws SlurmError */
   async refresh(): Promise<void> {
-    const { slurm } = this;
+    const slurm = this.#slurm;
     const [partitions, nodes] = await Promise.all([slurm.partitions(), slurm.nodes()]);
     this.#partitions = partitions.map((partition) => ({
       ...partition,

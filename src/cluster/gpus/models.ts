@@ -18,14 +18,17 @@ type ModelTable = z.infer<typeof schema>;
  * table in use.
  */
 export class ModelNeeds {
+  readonly #path: string;
+  readonly #log: Logger;
+
   #table: ModelTable = { default_requirement: 1, models: {} };
   #stamp = '';
   #problem: string | null = null;
 
-  constructor(
-    private readonly path: string,
-    private readonly log: Logger,
-  ) {}
+  constructor(path: string, log: Logger) {
+    this.#path = path;
+    this.#log = log;
+  }
 
   /** Returns why the current file is not used; null if it is used, or does not exist. */
   get problem(): string | null {
@@ -46,7 +49,7 @@ export class ModelNeeds {
   #refresh(): void {
     let stamp: string;
     try {
-      const { mtimeMs, size, ino } = statSync(this.path);
+      const { mtimeMs, size, ino } = statSync(this.#path);
       stamp = `${mtimeMs} ${size} ${ino}`;
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT') return this.#keepLast('', error);
@@ -54,7 +57,7 @@ export class ModelNeeds {
     }
     if (stamp === this.#stamp) return;
     try {
-      this.#table = schema.parse(stamp === '' ? {} : JSON.parse(readFileSync(this.path, 'utf8')));
+      this.#table = schema.parse(stamp === '' ? {} : JSON.parse(readFileSync(this.#path, 'utf8')));
       this.#problem = null;
       this.#stamp = stamp;
     } catch (error) {
@@ -65,10 +68,10 @@ export class ModelNeeds {
   #keepLast(stamp: string, error: unknown): void {
     this.#stamp = stamp;
     const why = error instanceof z.ZodError ? z.prettifyError(error) : (error as Error).message;
-    const problem = `${this.path}: ${why.replace(/\s+/g, ' ')}`;
+    const problem = `${this.#path}: ${why.replace(/\s+/g, ' ')}`;
     if (problem === this.#problem) return;
     this.#problem = problem;
-    this.log.error({ problem }, 'the table of models cannot be read; the last good one is used');
+    this.#log.error({ problem }, 'the table of models cannot be read; the last good one is used');
   }
 }
 

@@ -50,10 +50,14 @@ export interface MonitorParts {
  * Polls the GPUs with nvidia-smi, keeps their figures for a day, and decides which GPUs to close.
  */
 export class Monitor {
+  readonly #parts: MonitorParts;
+
   readonly #watched = new Map<number, Watched>();
   #hasPolled = false;
 
-  constructor(private readonly parts: MonitorParts) {
+  constructor(parts: MonitorParts) {
+    this.#parts = parts;
+
     for (const { index } of parts.gpus)
       this.#watched.set(index, { seenAt: null, usage: undefined, closure: undefined, against: 0 });
   }
@@ -68,7 +72,7 @@ export class Monitor {
   }
 
   async poll(): Promise<void> {
-    const { db, gpus, smi, thresholds, gpusWithJobs, now } = this.parts;
+    const { db, gpus, smi, thresholds, gpusWithJobs, now } = this.#parts;
     const { usage, problem } = await smi.usage();
     const busy = [...usage.values()].some((one) => isBusy(one, thresholds));
     const processes = busy ? await smi.processes() : new Map<number, SmiProcess[]>();
@@ -87,7 +91,7 @@ export class Monitor {
     })();
     for (const { index } of gpus) {
       const seen = usage.get(index);
-      const on = (processes.get(index) ?? []).map((p) => withOwner(p, this.parts.ownerOf));
+      const on = (processes.get(index) ?? []).map((p) => withOwner(p, this.#parts.ownerOf));
       const reason = this.#reasonToClose(seen, problem, on, withJobs.has(index));
       this.#judge(index, seen, at, reason === undefined ? undefined : { reason, processes: on });
     }
@@ -101,7 +105,7 @@ export class Monitor {
     hasJobs: boolean,
   ): string | undefined {
     if (usage === undefined) return `does not answer: ${problem}`;
-    return foreignProcessesOn(usage, processes, hasJobs, this.parts.thresholds);
+    return foreignProcessesOn(usage, processes, hasJobs, this.#parts.thresholds);
   }
 
   #judge(
@@ -127,7 +131,7 @@ export class Monitor {
     watched.against = 0;
     watched.closure = verdict && { ...verdict, since: at };
     if (verdict)
-      this.parts.log.warn({ gpu: index, reason: verdict.reason }, 'closed a GPU to jobs');
-    else this.parts.log.info({ gpu: index }, 'opened a GPU to jobs again');
+      this.#parts.log.warn({ gpu: index, reason: verdict.reason }, 'closed a GPU to jobs');
+    else this.#parts.log.info({ gpu: index }, 'opened a GPU to jobs again');
   }
 }

@@ -25,10 +25,13 @@ export interface Usage {
  * may be lost.
  */
 export class NvidiaSmi {
-  constructor(
-    private readonly command: string,
-    private readonly gpus: readonly Gpu[],
-  ) {}
+  readonly #command: string;
+  readonly #gpus: readonly Gpu[];
+
+  constructor(command: string, gpus: readonly Gpu[]) {
+    this.#command = command;
+    this.#gpus = gpus;
+  }
 
   async usage(): Promise<Usage> {
     const { stdout, problem } = await this.#ask(usageArguments);
@@ -40,18 +43,18 @@ export class NvidiaSmi {
     const { stdout } = await this.#ask(processArguments);
     const listed = parseProcesses(stdout);
     return new Map(
-      this.gpus.map((gpu) => [gpu.index, listed.filter(({ uuid }) => uuid === smiUuid(gpu))]),
+      this.#gpus.map((gpu) => [gpu.index, listed.filter(({ uuid }) => uuid === smiUuid(gpu))]),
     );
   }
 
   #byIndex(rows: SmiUsage[]): Map<number, SmiUsage> {
     const byUuid = new Map(rows.map((row) => [row.uuid, row]));
-    const found = this.gpus.map((gpu) => [gpu.index, byUuid.get(smiUuid(gpu))] as const);
+    const found = this.#gpus.map((gpu) => [gpu.index, byUuid.get(smiUuid(gpu))] as const);
     return new Map(found.filter((entry): entry is [number, SmiUsage] => entry[1] !== undefined));
   }
 
   async #ask(args: readonly string[]): Promise<{ stdout: string; problem: string }> {
-    const result = await execa(this.command, args, {
+    const result = await execa(this.#command, args, {
       env: { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C' },
       extendEnv: false,
       reject: false,

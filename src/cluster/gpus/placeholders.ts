@@ -52,12 +52,21 @@ export function missingPlaceholders(
  * They take what running jobs leave.
  */
 export class Placeholders {
+  readonly #slurm: OperatorClient;
+  readonly #fleet: Pick<GpuFleet, 'shardsPerGpu' | 'gpuType'>;
+  /** Node of the GPUs. */
+  readonly #node: string;
+
   constructor(
-    private readonly slurm: OperatorClient,
-    private readonly fleet: Pick<GpuFleet, 'shardsPerGpu' | 'gpuType'>,
-    /** Node of the GPUs. */
-    private readonly node = NODE_NAME,
-  ) {}
+    slurm: OperatorClient,
+    fleet: Pick<GpuFleet, 'shardsPerGpu' | 'gpuType'>,
+
+    node = NODE_NAME,
+  ) {
+    this.#slurm = slurm;
+    this.#fleet = fleet;
+    this.#node = node;
+  }
 
   /**
    * Makes the placeholders match the GPUs that are to be closed. Takes over placeholders of an
@@ -71,18 +80,18 @@ export class Placeholders {
       // job.
       const placements = closed.size === 0 ? new Map<number, GpuPlacement>() : await this.#here();
       for (const surplus of this.#surplus(placeholders, closed, placements))
-        await this.slurm.cancel(surplus.slurmJobId);
+        await this.#slurm.cancel(surplus.slurmJobId);
       if (closed.size === 0) return;
       const ours = new Set(placeholders.map(({ slurmJobId }) => slurmJobId));
       let submitted = 0;
       for (const index of closed) {
         for (const shards of this.#missing(index, placeholders, placements, ours)) {
-          const whose = this.node === NODE_NAME ? '' : `${this.node}/`;
+          const whose = this.#node === NODE_NAME ? '' : `${this.#node}/`;
           const comment = `jobrunner-hold:${whose}${index}:${randomBytes(8).toString('hex')}`;
-          const { gpuType, shardsPerGpu } = this.fleet;
+          const { gpuType, shardsPerGpu } = this.#fleet;
           const nice = shards === shardsPerGpu ? 0 : partNice;
           const gres = `shard:${gpuType}${index}:${shards}`;
-          await this.slurm.submitPlaceholder(gres, comment, nice, this.node);
+          await this.#slurm.submitPlaceholder(gres, comment, nice, this.#node);
           submitted += 1;
         }
       }
@@ -92,16 +101,16 @@ export class Placeholders {
 
   /** Lists this node's placeholders, without those of other workers. */
   async #own(): Promise<Placeholder[]> {
-    const placeholders = await this.slurm.placeholders(this.node);
+    const placeholders = await this.#slurm.placeholders(this.#node);
     return placeholders.filter(
-      ({ comment }) => (commentPattern.exec(comment)?.[1] ?? NODE_NAME) === this.node,
+      ({ comment }) => (commentPattern.exec(comment)?.[1] ?? NODE_NAME) === this.#node,
     );
   }
 
   /** Returns the GPUs of the jobs on this node. */
   async #here(): Promise<Map<number, GpuPlacement>> {
-    const placements = await this.slurm.placements();
-    return new Map([...placements].filter(([, { node }]) => node === this.node));
+    const placements = await this.#slurm.placements();
+    return new Map([...placements].filter(([, { node }]) => node === this.#node));
   }
 
   /**
@@ -118,7 +127,7 @@ export class Placeholders {
       (one) =>
         isLive(one) &&
         (!closed.has(gpuOf(one) ?? -1) ||
-          one.shards > this.fleet.shardsPerGpu ||
+          one.shards > this.#fleet.shardsPerGpu ||
           (one.state === 'RUNNING' && !placements.has(one.slurmJobId))),
     );
     const rank = ({ state }: Placeholder) => (state === 'PENDING' ? 0 : 1);
@@ -131,7 +140,7 @@ export class Placeholders {
     placements: ReadonlyMap<number, GpuPlacement>,
     ours: ReadonlySet<number>,
   ): number[] {
-    const { shardsPerGpu } = this.fleet;
+    const { shardsPerGpu } = this.#fleet;
     const here = placeholders.filter((one) => gpuOf(one) === index && isLive(one));
     const [pending, running] = [
       here.filter(({ state }) => state === 'PENDING'),

@@ -23,16 +23,20 @@ export interface StateChange {
  * other keys belong to other programs. An unusable file changes nothing; {@link problem} says why.
  */
 export class StateFile {
+  readonly #path: string;
+  readonly #gpuCount: number;
+  readonly #log: Logger;
+
   #problem: string | null = null;
   #text: string | undefined;
   /** List as last read or written. */
   #listed: number[] | undefined;
 
-  constructor(
-    private readonly path: string,
-    private readonly gpuCount: number,
-    private readonly log: Logger,
-  ) {}
+  constructor(path: string, gpuCount: number, log: Logger) {
+    this.#path = path;
+    this.#gpuCount = gpuCount;
+    this.#log = log;
+  }
 
   get problem(): string | null {
     return this.#problem;
@@ -66,7 +70,7 @@ export class StateFile {
     if (sameIndices(state.paused_gpus, sorted)) return;
     const fresh = `${JSON.stringify({ ...state, paused_gpus: sorted }, null, 2)}\n`;
     try {
-      await writeText(this.path, fresh);
+      await writeText(this.#path, fresh);
     } catch (error) {
       this.#report(`cannot be written: ${(error as Error).message}`);
       return;
@@ -78,7 +82,7 @@ export class StateFile {
   async #changeTo(listed: readonly number[], paused: readonly number[]): Promise<StateChange> {
     const before = this.#listed ?? paused;
     // A file that we cannot write does not list the API's pauses, so their absence means nothing.
-    const isOurs = this.#listed !== undefined || (await isWritable(this.path));
+    const isOurs = this.#listed !== undefined || (await isWritable(this.#path));
     return {
       pause: listed.filter((index) => !before.includes(index)),
       resume: isOurs ? before.filter((index) => !listed.includes(index)) : [],
@@ -95,7 +99,7 @@ export class StateFile {
       this.#report(why);
       return undefined;
     }
-    const unknown = parsed.paused_gpus?.filter((i) => i < 0 || i >= this.gpuCount) ?? [];
+    const unknown = parsed.paused_gpus?.filter((i) => i < 0 || i >= this.#gpuCount) ?? [];
     if (unknown.length > 0) {
       this.#report(`paused_gpus: unknown GPU ${unknown.slice(0, 10).join(', ')}`);
       return undefined;
@@ -107,7 +111,7 @@ export class StateFile {
   /** Returns undefined if the file does not exist, or cannot be read, which is reported. */
   async #readText(): Promise<string | undefined> {
     try {
-      return await readText(this.path);
+      return await readText(this.#path);
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') this.#problem = null;
       else this.#report(`cannot be read: ${(error as Error).message}`);
@@ -117,10 +121,10 @@ export class StateFile {
 
   #report(why: string): void {
     const plain = why.replace(/[\p{C}\s]+/gu, ' ').slice(0, 300);
-    const problem = `${this.path}: ${plain}`;
+    const problem = `${this.#path}: ${plain}`;
     if (problem === this.#problem) return;
     this.#problem = problem;
-    this.log.error({ problem }, 'the GPUs’ state file cannot be used');
+    this.#log.error({ problem }, 'the GPUs’ state file cannot be used');
   }
 }
 

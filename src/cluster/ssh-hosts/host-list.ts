@@ -7,10 +7,14 @@ import { hostsRecordSchema, type HostsRecord, type ResolvedHost } from './resolv
  * changes.
  */
 export class HostList {
+  readonly #path: string;
+
   #record: HostsRecord = { hosts: [], problem: null };
   #stamp = '';
 
-  constructor(private readonly path: string) {}
+  constructor(path: string) {
+    this.#path = path;
+  }
 
   /** Returns all hosts, including those that are leaving. */
   all(): readonly ResolvedHost[] {
@@ -29,10 +33,10 @@ export class HostList {
 
   #read(): HostsRecord {
     try {
-      const { ino, mtimeMs, size } = statSync(this.path);
+      const { ino, mtimeMs, size } = statSync(this.#path);
       const stamp = `${ino} ${mtimeMs} ${size}`;
       if (stamp !== this.#stamp) {
-        this.#record = hostsRecordSchema.parse(JSON.parse(readFileSync(this.path, 'utf8')));
+        this.#record = hostsRecordSchema.parse(JSON.parse(readFileSync(this.#path, 'utf8')));
         this.#stamp = stamp;
       }
     } catch (error) {

@@ -24,6 +24,8 @@ export interface NodeWatchParts {
  * Drains the nodes of SSH hosts that do not answer, with the reason, and resumes them when they do.
  */
 export class NodeWatch {
+  readonly #parts: NodeWatchParts;
+
   readonly #closing = new AbortController();
   #loop: Promise<void> | undefined;
   #statuses = new Map<string, HostStatus>();
@@ -31,7 +33,9 @@ export class NodeWatch {
   /** Whether the last status was carried out. */
   #isDone = true;
 
-  constructor(private readonly parts: NodeWatchParts) {}
+  constructor(parts: NodeWatchParts) {
+    this.#parts = parts;
+  }
 
   start(): void {
     this.#loop = every(
@@ -41,7 +45,7 @@ export class NodeWatch {
       (error) => {
         // Logs each fault once: Slurm may be down for long.
         if (this.#isDone || !(error instanceof SlurmError))
-          this.parts.log.warn({ err: error }, 'could not drain or resume the nodes of SSH hosts');
+          this.#parts.log.warn({ err: error }, 'could not drain or resume the nodes of SSH hosts');
         this.#isDone = false;
       },
     );
@@ -58,7 +62,7 @@ export class NodeWatch {
   }
 
   async #poll(): Promise<void> {
-    if (this.parts.hosts.all().length === 0) return;
+    if (this.#parts.hosts.all().length === 0) return;
     const text = this.#read();
     if (text === this.#seen && this.#isDone) return;
     const { hosts } = hostsStatusSchema.parse(JSON.parse(text));
@@ -69,8 +73,8 @@ export class NodeWatch {
   }
 
   async #carryOut(): Promise<void> {
-    const { slurm, log } = this.parts;
-    const open = new Set(this.parts.hosts.open().map((host) => host.name));
+    const { slurm, log } = this.#parts;
+    const open = new Set(this.#parts.hosts.open().map((host) => host.name));
     for (const node of await slurm.nodes()) {
       const status = this.#statuses.get(node.name);
       if (status === undefined || !open.has(node.name)) continue;
@@ -90,7 +94,7 @@ export class NodeWatch {
 
   #read(): string {
     try {
-      return readFileSync(this.parts.path, 'utf8');
+      return readFileSync(this.#parts.path, 'utf8');
     } catch (error) {
       // The watch has not written its first status yet.
       if (errnoOf(error) === 'ENOENT') return '{"hosts":[]}';

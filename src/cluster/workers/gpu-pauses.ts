@@ -29,6 +29,8 @@ export interface WorkerPauseParts {
  * worker is away.
  */
 export class WorkerPauses {
+  readonly #parts: WorkerPauseParts;
+
   readonly #inTurn = pLimit(1);
   readonly #closing = new AbortController();
   /** Time at which each worker's placeholders were last reconciled, by worker and joining time. */
@@ -36,7 +38,9 @@ export class WorkerPauses {
   #slurmAnswers = true;
   #loop: Promise<void> | undefined;
 
-  constructor(private readonly parts: WorkerPauseParts) {}
+  constructor(parts: WorkerPauseParts) {
+    this.#parts = parts;
+  }
 
   start(): void {
     this.#loop = every(
@@ -44,7 +48,7 @@ export class WorkerPauses {
       this.#closing.signal,
       () => this.#poll(),
       (error) => {
-        this.parts.log.error({ err: error }, 'could not check the GPUs of workers');
+        this.#parts.log.error({ err: error }, 'could not check the GPUs of workers');
       },
     );
   }
@@ -55,7 +59,7 @@ export class WorkerPauses {
   }
 
   list(): store.WorkerPause[] {
-    return store.listWorkerPauses(this.parts.db);
+    return store.listWorkerPauses(this.#parts.db);
   }
 
   /**
@@ -64,7 +68,7 @@ export class WorkerPauses {
    */
   async pause(node: string, index: number, by: string, reason: string): Promise<void> {
     const worker = this.#find(node, index);
-    const { db, now } = this.parts;
+    const { db, now } = this.#parts;
     const pause = { node, gpu_index: index, reason, paused_by: by, paused_at: now() };
     if (!store.insertWorkerPause(db, pause))
       throw new AppError('conflict', `GPU ${index} of ${node} is paused already`);
@@ -74,14 +78,14 @@ export class WorkerPauses {
   /** Lets jobs start on the GPU again. @throws AppError not_found; conflict if it is not paused */
   async resume(node: string, index: number): Promise<void> {
     const worker = this.#find(node, index);
-    if (!store.deleteWorkerPause(this.parts.db, node, index))
+    if (!store.deleteWorkerPause(this.#parts.db, node, index))
       throw new AppError('conflict', `GPU ${index} of ${node} is not paused`);
     await this.#inTurn(() => this.#reconcile(worker));
   }
 
   /** @throws AppError not_found */
   #find(node: string, index: number): WorkerRecord {
-    const open = this.parts.workers.open();
+    const open = this.#parts.workers.open();
     const worker = open.find(({ name }) => name === node);
     if (worker === undefined) {
       const there = open.map((one) => one.name).join(', ') || 'none';
@@ -93,7 +97,7 @@ export class WorkerPauses {
   }
 
   async #poll(): Promise<void> {
-    const { workers, now, everySeconds } = this.parts;
+    const { workers, now, everySeconds } = this.#parts;
     const paused = new Set(this.list().map(({ node }) => node));
     for (const worker of workers.open()) {
       const doneAt = this.#doneAt.get(keyOf(worker));
@@ -109,7 +113,7 @@ export class WorkerPauses {
    * does not answer or does not know the worker yet.
    */
   async #reconcile(worker: WorkerRecord): Promise<void> {
-    const { slurm, fleet, now, log } = this.parts;
+    const { slurm, fleet, now, log } = this.#parts;
     try {
       const node = (await slurm.nodes()).find(({ name }) => name === worker.name);
       if (node === undefined || /^(down|unk|fail|error)/.test(node.state)) return;

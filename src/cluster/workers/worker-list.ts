@@ -8,10 +8,14 @@ import { digestOf, isSameSecret } from '../../config/join-token.js';
  * changes.
  */
 export class WorkerList {
+  readonly #path: string;
+
   #workers: WorkerRecord[] = [];
   #stamp = '';
 
-  constructor(private readonly path: string) {}
+  constructor(path: string) {
+    this.#path = path;
+  }
 
   /** Returns the workers that have joined and not left; only Slurm knows whether they answer. */
   open(): WorkerRecord[] {
@@ -21,11 +25,11 @@ export class WorkerList {
   /** Returns all workers, including those that have left. */
   all(): readonly WorkerRecord[] {
     try {
-      const { ino, mtimeMs, size } = statSync(this.path);
+      const { ino, mtimeMs, size } = statSync(this.#path);
       const stamp = `${ino} ${mtimeMs} ${size}`;
       if (stamp !== this.#stamp) {
         this.#workers = workersRecordSchema.parse(
-          JSON.parse(readFileSync(this.path, 'utf8')),
+          JSON.parse(readFileSync(this.#path, 'utf8')),
         ).workers;
         this.#stamp = stamp;
       }

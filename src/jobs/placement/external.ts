@@ -12,15 +12,26 @@ const unsetMemoryMb = 1;
 
 /** The external cluster's partitions, each with its limits for a job. */
 export class ExternalTargets implements Targets {
+  readonly #inventory: Pick<ExternalInventory, 'partitions'>;
+  readonly #settings: {
+    /** Partition of jobs that name none; undefined for the external cluster's default. */
+    partition: string | undefined;
+    /** In seconds; the external cluster's own limit may be lower. */
+    maxTime: number | 'UNLIMITED';
+  };
+
   constructor(
-    private readonly inventory: Pick<ExternalInventory, 'partitions'>,
-    private readonly settings: {
+    inventory: Pick<ExternalInventory, 'partitions'>,
+    settings: {
       /** Partition of jobs that name none; undefined for the external cluster's default. */
       partition: string | undefined;
       /** In seconds; the external cluster's own limit may be lower. */
       maxTime: number | 'UNLIMITED';
     },
-  ) {}
+  ) {
+    this.#inventory = inventory;
+    this.#settings = settings;
+  }
 
   forPartition(name: string | undefined): Target {
     const partition = this.partition(name);
@@ -60,7 +71,7 @@ export class ExternalTargets implements Targets {
   }
 
   partitionOf({ partition }: Pick<JobRequest, 'partition'>): string | undefined {
-    return partition ?? this.settings.partition;
+    return partition ?? this.#settings.partition;
   }
 
   constraintOf(): undefined {
@@ -75,8 +86,8 @@ export class ExternalTargets implements Targets {
 
   /** Finds a job's partition; undefined where it is gone, or where there is no default. */
   find(name: string | undefined): ExternalPartition | undefined {
-    const wanted = name ?? this.settings.partition;
-    return this.inventory
+    const wanted = name ?? this.#settings.partition;
+    return this.#inventory
       .partitions()
       .find((one) => (wanted === undefined ? one.isDefault === true : one.name === wanted));
   }
@@ -85,8 +96,8 @@ export class ExternalTargets implements Targets {
   partition(name: string | undefined): ExternalPartition {
     const found = this.find(name);
     if (found) return found;
-    const wanted = name ?? this.settings.partition;
-    const names = this.inventory.partitions().map((one) => one.name);
+    const wanted = name ?? this.#settings.partition;
+    const names = this.#inventory.partitions().map((one) => one.name);
     const message =
       wanted === undefined
         ? `name one of ${names.join(', ')}; the external cluster has no default (JR_SLURM_PARTITION sets one)`
@@ -100,7 +111,7 @@ export class ExternalTargets implements Targets {
     const { nodes, maxCpus, maxMemoryMb, maxTime, defaultTime } = partition;
     const cpus = Math.max(0, ...nodes.map((node) => node.cpus));
     const memory = Math.max(0, ...nodes.map(memoryOf));
-    const time = least(maxTime, this.settings.maxTime);
+    const time = least(maxTime, this.#settings.maxTime);
     return {
       cpus: Math.min(cpus, maxCpus ?? Infinity),
       memoryMb: Math.min(memory, maxMemoryMb ?? Infinity),

@@ -23,12 +23,21 @@ import { sshTarget } from './ssh-hosts.js';
 
 /** The partitions of our own cluster: this machine, workers, and SSH hosts. */
 export class OwnTargets implements Targets {
+  readonly #local: LocalResources;
+  readonly #hosts: HostList;
+  /** Undefined where no worker may join. */
+  readonly #workers: WorkerList | undefined;
+
   constructor(
-    private readonly local: LocalResources,
-    private readonly hosts: HostList,
-    /** Undefined where no worker may join. */
-    private readonly workers?: WorkerList,
-  ) {}
+    local: LocalResources,
+    hosts: HostList,
+
+    workers?: WorkerList,
+  ) {
+    this.#local = local;
+    this.#hosts = hosts;
+    this.#workers = workers;
+  }
 
   mayBeRemote(job: Pick<Job, 'request' | 'node_list'>): boolean {
     return mayBeRemote(job);
@@ -42,12 +51,12 @@ export class OwnTargets implements Targets {
     const { partition, screen, gpu_mem_gb: memory } = request;
     // The hosts may have gone since the job was submitted.
     if (partition === ANY_PARTITION)
-      return this.hosts.open().length > 0 ? `${MAIN_PARTITION},${SSH_PARTITION}` : MAIN_PARTITION;
-    if (partition !== undefined || this.workers === undefined) return partition;
+      return this.#hosts.open().length > 0 ? `${MAIN_PARTITION},${SSH_PARTITION}` : MAIN_PARTITION;
+    if (partition !== undefined || this.#workers === undefined) return partition;
     if (screen) return MAIN_PARTITION;
     // On a smaller GPU the same shares would hold less memory than the job asked for.
-    const least = Math.max(...this.local.fleet.gpus.map((gpu) => gpu.memoryMb));
-    const isLess = this.workers
+    const least = Math.max(...this.#local.fleet.gpus.map((gpu) => gpu.memoryMb));
+    const isLess = this.#workers
       .open()
       .some((worker) => worker.gpus.some((gpu) => gpu.memory_mb < least));
     return memory !== undefined && isLess
@@ -60,14 +69,14 @@ export class OwnTargets implements Targets {
     const firstFree = asked === ANY_PARTITION ? this.#firstFree() : undefined;
     if (firstFree) return firstFree;
     const partition = asked === ANY_PARTITION ? undefined : asked;
-    const hosts = this.hosts.open();
-    const machines = this.workers?.open() ?? [];
+    const hosts = this.#hosts.open();
+    const machines = this.#workers?.open() ?? [];
     if (partition === undefined && machines.length > 0)
-      return thisMachineOrWorkers(machines, this.local);
-    if (partition === undefined || partition === MAIN_PARTITION) return thisMachine(this.local);
+      return thisMachineOrWorkers(machines, this.#local);
+    if (partition === undefined || partition === MAIN_PARTITION) return thisMachine(this.#local);
     if (partition === WORKERS_PARTITION && machines.length > 0)
-      return workers(machines, this.local);
-    if (partition === SSH_PARTITION && hosts.length > 0) return sshTarget(hosts, this.local);
+      return workers(machines, this.#local);
+    if (partition === SSH_PARTITION && hosts.length > 0) return sshTarget(hosts, this.#local);
     const available = [
       MAIN_PARTITION,
       ...(machines.length > 0 ? [WORKERS_PARTITION] : []),
@@ -95,16 +104,16 @@ export class OwnTargets implements Targets {
     if (!partitions.includes(SSH_PARTITION) || request.gpu_mem_gb === undefined || asked === null)
       return undefined;
     const wanted = request.gpu_mem_gb * 1024;
-    const { shardsPerGpu } = this.local.fleet;
+    const { shardsPerGpu } = this.#local.fleet;
     const { shards } = asked;
-    const withGpus = this.hosts.open().filter((host) => host.gpus.count > 0);
+    const withGpus = this.#hosts.open().filter((host) => host.gpus.count > 0);
     // The tolerance of 1 MiB allows for rounding to whole shares.
     const large = withGpus.filter(
       (host) => (gpuMemoryMbOf(host) * shards) / shardsPerGpu >= wanted - 1,
     );
     if (large.length === withGpus.length) return undefined;
     const own = partitions.includes(MAIN_PARTITION)
-      ? this.local.fleet.gpus.map(({ memoryMb }) => memoryMb)
+      ? this.#local.fleet.gpus.map(({ memoryMb }) => memoryMb)
       : [];
     const features = [
       ...large.map(gpuMemoryFeature),
@@ -115,8 +124,8 @@ export class OwnTargets implements Targets {
 
   /** Returns undefined where there is no SSH host: the job then names no partition. */
   #firstFree(): FirstFreeTarget | undefined {
-    const hosts = this.hosts.open();
+    const hosts = this.#hosts.open();
     if (hosts.length === 0) return undefined;
-    return firstFreeTarget(thisMachine(this.local), sshTarget(hosts, this.local), this.local);
+    return firstFreeTarget(thisMachine(this.#local), sshTarget(hosts, this.#local), this.#local);
   }
 }

@@ -21,19 +21,26 @@ export interface Ranking {
 
 /** Ranking in a cluster of our own: as its Operator we set each job's exact priority. */
 export class OperatorRanking implements Ranking {
+  readonly #db: Database;
+  readonly #slurm: Pick<OperatorClient, 'hold' | 'release' | 'priorityOf' | 'setPriority'>;
+
   constructor(
-    private readonly db: Database,
-    private readonly slurm: Pick<OperatorClient, 'hold' | 'release' | 'priorityOf' | 'setPriority'>,
-  ) {}
+    db: Database,
+    slurm: Pick<OperatorClient, 'hold' | 'release' | 'priorityOf' | 'setPriority'>,
+  ) {
+    this.#db = db;
+    this.#slurm = slurm;
+  }
 
   async hold({ job_id: id }: Job, slurmJobId: number): Promise<void> {
-    const former = await this.slurm.priorityOf(slurmJobId);
-    await this.slurm.hold(slurmJobId);
-    if (former !== 0) store.updateJob(this.db, id, { slurm_priority: former });
+    const former = await this.#slurm.priorityOf(slurmJobId);
+    await this.#slurm.hold(slurmJobId);
+    if (former !== 0) store.updateJob(this.#db, id, { slurm_priority: former });
   }
 
   async release(job: Job, slurmJobId: number): Promise<void> {
-    const { db, slurm } = this;
+    const db = this.#db;
+    const slurm = this.#slurm;
     // Slurm gives a released job a priority as if it had no nice value, even if it was not held
     // (22.05, tried).
     if ((await slurm.priorityOf(slurmJobId)) !== 0) return;
@@ -49,7 +56,8 @@ export class OperatorRanking implements Ranking {
   }
 
   async setPriority(job: Job, slurmJobId: number, priority: number): Promise<void> {
-    const { db, slurm } = this;
+    const db = this.#db;
+    const slurm = this.#slurm;
     const current = await slurm.priorityOf(slurmJobId);
     // A held job gets its priority at its release: any number would release it now.
     if (current === 0) {
