@@ -30,6 +30,14 @@ export default defineConfig(
         })),
       ],
       eqeqeq: 'error',
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector:
+            ':matches(PropertyDefinition, MethodDefinition[kind!="constructor"], TSParameterProperty)[accessibility="private"]',
+          message: 'Write #name: one privacy style.',
+        },
+      ],
     },
   },
   {

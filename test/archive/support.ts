@@ -39,10 +39,10 @@ function requireFreshBuild(): void {
 /** A folder for a test file's archives and trees. */
 export class Workspace {
   readonly dir = mkdtempSync(join(tmpdir(), 'jr-archive-'));
-  private count = 0;
+  #count = 0;
 
   path(name: string): string {
-    return join(this.dir, `${++this.count}-${name}`);
+    return join(this.dir, `${++this.#count}-${name}`);
   }
 
   save(content: Buffer | string): string {

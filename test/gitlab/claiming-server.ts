@@ -31,6 +31,9 @@ interface RanJob {
  * fit in one test, and so that submitting can fail on demand. Its jobs end at once, or are held.
  */
 export class ClaimingServer {
+  readonly #gitlab: GitLabStandIn;
+  readonly #settings: { leaseMs?: number; maxJobs?: number; areHeld?: boolean };
+
   readonly folder = mkdtempSync(join(tmpdir(), 'jr-claims-'));
   readonly db: Database;
   readonly jobs: RanJob[] = [];
@@ -40,9 +43,12 @@ export class ClaimingServer {
 
   constructor(
     readonly worker: string,
-    private readonly gitlab: GitLabStandIn,
-    private readonly settings: { leaseMs?: number; maxJobs?: number; areHeld?: boolean } = {},
+    gitlab: GitLabStandIn,
+    settings: { leaseMs?: number; maxJobs?: number; areHeld?: boolean } = {},
   ) {
+    this.#gitlab = gitlab;
+    this.#settings = settings;
+
     this.db = openDatabase(join(this.folder, 'test.db'));
     this.mapTypes('training: shell\n');
   }
@@ -54,8 +60,8 @@ export class ClaimingServer {
 
   /** Begins, or begins again with the claims that it had. */
   start(): void {
-    const { leaseMs = 60_000, maxJobs = 4 } = this.settings;
-    const { url, token } = this.gitlab;
+    const { leaseMs = 60_000, maxJobs = 4 } = this.#settings;
+    const { url, token } = this.#gitlab;
     const client = new GitLabClient({ url, token, clock: new FakeClock(), maxRetries: 3 });
     const now = Date.now;
     const source = new GitLabSource({
@@ -124,7 +130,7 @@ export class ClaimingServer {
     if (refusal) return Promise.reject(refusal);
     let end = () => {};
     const ended = new Promise<void>((resolve) => (end = resolve));
-    const { areHeld = false } = this.settings;
+    const { areHeld = false } = this.#settings;
     const state = areHeld ? 'RUNNING' : 'COMPLETED';
     const job: RanJob = {
       ...{ name: fields.name ?? '', key: options.idempotencyKey, state, ended },

@@ -28,7 +28,7 @@ export class OutputStack {
   readonly folder = new JobFolder();
   readonly db: Database = openDatabase(join(this.folder.base, 'jr.db'));
   readonly outputs: OutputService;
-  private readonly server: Server;
+  readonly #server: Server;
   time = Date.parse('2026-01-02T03:04:05Z');
   /**
    * What is still to come of any job's outputs, and what is done once a folder has been looked
@@ -67,19 +67,19 @@ export class OutputStack {
     outputRoutes(api, this.outputs);
     app.use(api.router);
     app.use(errorReply());
-    this.server = createServer(app);
+    this.#server = createServer(app);
   }
 
   static async start(): Promise<OutputStack> {
     const stack = new OutputStack();
-    stack.server.listen(0, '127.0.0.1');
-    await once(stack.server, 'listening');
+    stack.#server.listen(0, '127.0.0.1');
+    await once(stack.#server, 'listening');
     return stack;
   }
 
   async stop(): Promise<void> {
-    this.server.closeAllConnections();
-    this.server.close();
+    this.#server.closeAllConnections();
+    this.#server.close();
     await this.outputs.close();
     this.db.close();
     this.folder.remove();
@@ -102,7 +102,7 @@ export class OutputStack {
   }
 
   get port(): number {
-    return (this.server.address() as AddressInfo).port;
+    return (this.#server.address() as AddressInfo).port;
   }
 
   /** Starts a request without reading its reply. */

@@ -18,6 +18,11 @@ const root = (file: string, ...args: string[]) =>
     .trim();
 
 export class Machine {
+  readonly #folder: string;
+  readonly #namespace: number;
+  /** Lines of sshd_config. */
+  readonly #options: string[];
+
   #sshd: ChildProcess | undefined;
   said = '';
 
@@ -26,11 +31,15 @@ export class Machine {
     readonly address: string,
     readonly user: string,
     readonly home: string,
-    private readonly folder: string,
-    private readonly namespace: number,
-    /** Lines of sshd_config. */
-    private readonly options: string[],
-  ) {}
+    folder: string,
+    namespace: number,
+
+    options: string[],
+  ) {
+    this.#folder = folder;
+    this.#namespace = namespace;
+    this.#options = options;
+  }
 
   get port(): number {
     return 22;
@@ -38,25 +47,25 @@ export class Machine {
 
   /** The line of a known_hosts file. */
   get knownHost(): string {
-    const [type, key] = readFileSync(join(this.folder, 'host_key.pub'), 'utf8').split(' ');
+    const [type, key] = readFileSync(join(this.#folder, 'host_key.pub'), 'utf8').split(' ');
     return `${this.address} ${type} ${key}`;
   }
 
   async start(): Promise<void> {
     const config = [
       `ListenAddress ${this.address}:22`,
-      `HostKey ${join(this.folder, 'host_key')}`,
+      `HostKey ${join(this.#folder, 'host_key')}`,
       'PidFile none',
       'UsePAM no',
       `AllowUsers ${this.user}`,
       'StrictModes no',
-      `AuthorizedKeysFile ${join(this.folder, 'authorized_keys')}`,
-      ...this.options,
+      `AuthorizedKeysFile ${join(this.#folder, 'authorized_keys')}`,
+      ...this.#options,
       '',
     ].join('\n');
-    writeFileSync(join(this.folder, 'sshd_config'), config);
-    const command = ['/usr/sbin/sshd', '-D', '-e', '-f', join(this.folder, 'sshd_config')];
-    this.#sshd = spawn('nsenter', [`--net=/proc/${this.namespace}/ns/net`, ...command], {
+    writeFileSync(join(this.#folder, 'sshd_config'), config);
+    const command = ['/usr/sbin/sshd', '-D', '-e', '-f', join(this.#folder, 'sshd_config')];
+    this.#sshd = spawn('nsenter', [`--net=/proc/${this.#namespace}/ns/net`, ...command], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     await new Promise<void>((fulfil, reject) => {
@@ -99,12 +108,12 @@ export class Machine {
   }
 
   setHostKey(): void {
-    rmSync(join(this.folder, 'host_key'), { force: true });
-    root('ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', join(this.folder, 'host_key'));
+    rmSync(join(this.#folder, 'host_key'), { force: true });
+    root('ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', join(this.#folder, 'host_key'));
   }
 
   allow(publicKey: string): void {
-    writeFileSync(join(this.folder, 'authorized_keys'), publicKey);
+    writeFileSync(join(this.#folder, 'authorized_keys'), publicKey);
   }
 
   async remove(): Promise<void> {

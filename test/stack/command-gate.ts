@@ -38,7 +38,11 @@ exec "$real" "$@"
  * real ones.
  */
 export class CommandGate {
-  private constructor(private readonly folder: string) {}
+  readonly #folder: string;
+
+  private constructor(folder: string) {
+    this.#folder = folder;
+  }
 
   static async make(): Promise<CommandGate> {
     const folder = await mkdtemp(join(tmpdir(), 'jr-gate-'));
@@ -54,8 +58,8 @@ export class CommandGate {
   get through(): string[] {
     const script = [
       'set -e',
-      `mount --bind /usr/bin ${this.folder}/bin`,
-      `for name in scontrol scancel sudo; do mount --bind ${this.folder}/wrapper /usr/bin/$name; done`,
+      `mount --bind /usr/bin ${this.#folder}/bin`,
+      `for name in scontrol scancel sudo; do mount --bind ${this.#folder}/wrapper /usr/bin/$name; done`,
       'exec "$@"',
     ];
     return ['unshare', '--mount', 'sh', '-c', script.join('\n'), 'sh'];
@@ -66,25 +70,25 @@ export class CommandGate {
     what: 'kill-before' | 'kill-after' | 'wait-before' | 'lose-answer',
     pattern: string,
   ): Promise<void> {
-    await rm(join(this.folder, 'taken'), { force: true });
-    await rm(join(this.folder, 'open'), { force: true });
+    await rm(join(this.#folder, 'taken'), { force: true });
+    await rm(join(this.#folder, 'open'), { force: true });
     // At once whole.
-    await writeFile(join(this.folder, 'order.new'), `${what} ${pattern}\n`);
-    await chmod(join(this.folder, 'order.new'), 0o644);
-    await rename(join(this.folder, 'order.new'), join(this.folder, 'order'));
+    await writeFile(join(this.#folder, 'order.new'), `${what} ${pattern}\n`);
+    await chmod(join(this.#folder, 'order.new'), 0o644);
+    await rename(join(this.#folder, 'order.new'), join(this.#folder, 'order'));
   }
 
   /** The command came. */
   async taken(): Promise<void> {
-    await until('the command is run', () => existsSync(join(this.folder, 'taken')));
+    await until('the command is run', () => existsSync(join(this.#folder, 'taken')));
   }
 
   /** Lets the one go on that waits or comes late. */
   async open(): Promise<void> {
-    await writeFile(join(this.folder, 'open'), '');
+    await writeFile(join(this.#folder, 'open'), '');
   }
 
   async remove(): Promise<void> {
-    await rm(this.folder, { recursive: true });
+    await rm(this.#folder, { recursive: true });
   }
 }

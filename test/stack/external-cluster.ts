@@ -18,13 +18,19 @@ const gpuFiles = 5;
 
 /** A Slurm with slurmrestd as others would run it, without any part of JobRunner. */
 export class ExternalCluster {
+  readonly #ports: ClusterPorts;
+  readonly #plan: ClusterPlan;
+
   readonly #running = new Map<string, ChildProcess>();
 
   private constructor(
     readonly root: string,
-    private readonly ports: ClusterPorts,
-    private readonly plan: ClusterPlan,
-  ) {}
+    ports: ClusterPorts,
+    plan: ClusterPlan,
+  ) {
+    this.#ports = ports;
+    this.#plan = plan;
+  }
 
   static async start(plan: ClusterPlan = usualPlan): Promise<ExternalCluster> {
     const [ctld = 0, dbd = 0, rest = 0, ...nodes] = await freePorts(3 + plan.nodes.length);
@@ -43,7 +49,7 @@ export class ExternalCluster {
   }
 
   get restUrl(): string {
-    return `http://127.0.0.1:${this.ports.rest}`;
+    return `http://127.0.0.1:${this.#ports.rest}`;
   }
 
   get restSocket(): string {
@@ -80,12 +86,12 @@ export class ExternalCluster {
   }
 
   async startRest(): Promise<void> {
-    const listen = [`127.0.0.1:${this.ports.rest}`, `unix:${this.restSocket}`];
+    const listen = [`127.0.0.1:${this.#ports.rest}`, `unix:${this.restSocket}`];
     await rm(this.restSocket, { force: true });
     // 22.05 does not start with a plugin for missing accounting; later versions leave it out by
     // themselves.
     const isOld = (await this.command('slurmrestd', '-V')).includes(' 22.05');
-    const plugins = isOld && !this.plan.hasAccounting ? ['-s', 'v0.0.38'] : [];
+    const plugins = isOld && !this.#plan.hasAccounting ? ['-s', 'v0.0.38'] : [];
     const command = [
       'slurmrestd',
       '-f',
@@ -133,7 +139,7 @@ export class ExternalCluster {
       await until('no job is left', async () => (await jobs()) === '');
     }
     await this.stop('slurmrestd');
-    for (const { name } of this.plan.nodes) await this.stop(`slurmd-${name}`);
+    for (const { name } of this.#plan.nodes) await this.stop(`slurmd-${name}`);
     for (const name of ['slurmctld', 'slurmdbd']) await this.stop(name);
     await this.stop('mariadb');
     await this.stop('munged');
@@ -162,9 +168,9 @@ export class ExternalCluster {
       ...[`--seed-file=${root}/munge/seed`, `--socket=${socket}`],
       ...[`--pid-file=${root}/munge/pid`, `--log-file=${root}/munge/log`],
     ]);
-    if (this.plan.hasAccounting) await this.#makeAccounting();
+    if (this.#plan.hasAccounting) await this.#makeAccounting();
     await this.startController();
-    for (const { name } of this.plan.nodes)
+    for (const { name } of this.#plan.nodes)
       this.#launch(`slurmd-${name}`, 'root', ['slurmd', '-D', '-N', name, '-f', this.slurmConf]);
     await this.startRest();
     const states = () => this.command('sinfo', '-hN', '-o', '%T');
@@ -208,7 +214,7 @@ export class ExternalCluster {
     own('jwt.key', randomBytes(32), 'slurm');
     for (let gpu = 0; gpu < gpuFiles; gpu++) own(`gpu${gpu}`, '', 'root', 0o666);
     own('cgroup.conf', '', 'root', 0o644);
-    const files = configFiles(root, this.ports, this.plan);
+    const files = configFiles(root, this.#ports, this.#plan);
     own('slurm.conf', files.slurmConf, 'root', 0o644);
     own('gres.conf', files.gresConf, 'root', 0o644);
     own('slurmdbd.conf', files.slurmdbdConf, 'slurm');

@@ -159,10 +159,14 @@ test('a disk that fills up refuses with 507, leaves nothing half-stored, and the
 });
 
 class LiveStackOnSmallDisk {
+  readonly #mount: string;
+
   private constructor(
     readonly stack: LiveStack,
-    private readonly mount: string,
-  ) {}
+    mount: string,
+  ) {
+    this.#mount = mount;
+  }
 
   static async start(): Promise<LiveStackOnSmallDisk> {
     const mount = execFileSync('mktemp', ['-d', '/tmp/jr-test-disk-XXXXXX']).toString().trim();
@@ -173,8 +177,8 @@ class LiveStackOnSmallDisk {
 
   async remove(): Promise<void> {
     await this.stack.remove();
-    execFileSync('umount', [this.mount]);
-    rmSync(this.mount, { recursive: true });
+    execFileSync('umount', [this.#mount]);
+    rmSync(this.#mount, { recursive: true });
   }
 }
 

@@ -75,6 +75,8 @@ async function endOf(child: ChildProcess): Promise<number | null> {
 
 /** A whole Slurm with its API, in a folder and on ports of its own. */
 export class LiveStack {
+  readonly #through: string[];
+
   readonly url: string;
   #child: ChildProcess | undefined;
   #output: () => { stdout: string; stderr: string } = () => ({ stdout: '', stderr: '' });
@@ -84,8 +86,10 @@ export class LiveStack {
     readonly root: string,
     readonly env: Record<string, string>,
     readonly token: string,
-    private readonly through: string[],
+    through: string[],
   ) {
+    this.#through = through;
+
     this.url = `http://127.0.0.1:${env['JR_PORT']}`;
   }
 
@@ -140,7 +144,7 @@ export class LiveStack {
   }
 
   async up(): Promise<void> {
-    const child = launch(this.env, this.through);
+    const child = launch(this.env, this.#through);
     this.#child = child;
     this.#output = collect(child);
     this.#ended = endOf(child);

@@ -22,18 +22,26 @@ export function joinToken(stack: LiveStack, ...options: string[]): string {
  * own, in namespaces of a process that takes all of it along when it dies, as a power cut does.
  */
 export class TestWorker {
+  readonly #child: ChildProcess;
+  readonly #link: string;
+  readonly #env: Record<string, string>;
+
   #said = '';
   /** Not once it has exited: what it said last may still be in the pipe. */
   readonly #closed: Promise<unknown>;
 
   private constructor(
     readonly root: string,
-    private readonly child: ChildProcess,
-    private readonly link: string,
-    private readonly env: Record<string, string>,
+    child: ChildProcess,
+    link: string,
+    env: Record<string, string>,
     /** The controller's address on the cable between the two. */
     readonly near: string,
   ) {
+    this.#child = child;
+    this.#link = link;
+    this.#env = env;
+
     for (const stream of [child.stdout, child.stderr])
       stream?.setEncoding('utf8').on('data', (text: string) => (this.#said += text));
     this.#closed = once(child, 'close');
@@ -103,7 +111,7 @@ export class TestWorker {
       const look = () => {
         if (this.#said.includes('JobRunner is ready')) resolve();
       };
-      this.child.stdout?.on('data', look);
+      this.#child.stdout?.on('data', look);
       look();
     });
     await Promise.race([isReady, ended]);
@@ -127,7 +135,7 @@ export class TestWorker {
 
   /** The cable's state. */
   setLink(state: 'up' | 'down'): void {
-    run('ip', 'link', 'set', this.link, state);
+    run('ip', 'link', 'set', this.#link, state);
   }
 
   /**
@@ -136,7 +144,7 @@ export class TestWorker {
    */
   async limitRate(rate: string | undefined): Promise<void> {
     const there = ['nsenter', `--net=/proc/${await this.#innerPid()}/ns/net`];
-    for (const [through, device] of [[[], this.link] as const, [there, 'far'] as const]) {
+    for (const [through, device] of [[[], this.#link] as const, [there, 'far'] as const]) {
       const root = ['dev', device, 'root'];
       const rule = ['tbf', 'rate', rate ?? '', 'burst', '64kb', 'latency', '1s'];
       const how = rate === undefined ? ['del', ...root] : ['add', ...root, ...rule];
@@ -148,7 +156,7 @@ export class TestWorker {
   /** Bytes that have left here for there, and come from there. */
   bytes(direction: 'tx' | 'rx'): number {
     return Number(
-      readFileSync(`/sys/class/net/${this.link}/statistics/${direction}_bytes`, 'utf8'),
+      readFileSync(`/sys/class/net/${this.#link}/statistics/${direction}_bytes`, 'utf8'),
     );
   }
 
@@ -156,7 +164,7 @@ export class TestWorker {
   async jobrunner(...args: string[]): Promise<{ code: number | null; said: string }> {
     const there = ['--target', String(await this.#innerPid()), '--net', '--mount', '--pid'];
     const child = spawn('nsenter', [...there, process.execPath, mainJs, ...args], {
-      env: this.env,
+      env: this.#env,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let said = '';
@@ -173,7 +181,7 @@ export class TestWorker {
   }
 
   async cutPower(): Promise<void> {
-    this.child.kill('SIGKILL');
+    this.#child.kill('SIGKILL');
     await this.ended();
   }
 
@@ -184,18 +192,18 @@ export class TestWorker {
 
   async remove(): Promise<void> {
     started.delete(this);
-    if (this.child.exitCode === null && this.child.signalCode === null) await this.cutPower();
-    removeLink(this.link);
+    if (this.#child.exitCode === null && this.#child.signalCode === null) await this.cutPower();
+    removeLink(this.#link);
     await rm(this.root, { recursive: true, force: true });
   }
 
   /** The first process in the namespaces. */
   async #innerPid(): Promise<number> {
     for (;;) {
-      const path = `/proc/${this.child.pid}/task/${this.child.pid}/children`;
+      const path = `/proc/${this.#child.pid}/task/${this.#child.pid}/children`;
       const inner = readFileSync(path, 'utf8').trim().split(' ')[0];
       if (inner) return Number(inner);
-      if (this.child.exitCode !== null || this.child.signalCode !== null)
+      if (this.#child.exitCode !== null || this.#child.signalCode !== null)
         throw new Error(`unshare ended: ${await this.ended()}`);
       await new Promise((resolve) => setTimeout(resolve, 5));
     }

@@ -6,6 +6,7 @@ import { judge } from '../../src/jobs/failure.js';
 import { defaultTimeLimit } from '../../src/jobs/placement/limits.js';
 import { TIMED_OUT, timedOutLine } from '../../src/jobs/script/timeout.js';
 import type { SlurmJob } from '../../src/cluster/slurm/job-record.js';
+import { until } from '../until.js';
 import { plainRequest, runScript } from './script-support.js';
 
 const run = (body: string, timeout: number, more = {}) =>
@@ -27,10 +28,13 @@ const short = 0.2;
 const runShort = (body: string, more = {}) =>
   run(body, short, { env: { PATH: `${folder}:/usr/bin:/bin` }, ...more });
 
-/** One that nobody has waited for yet has ended, too. */
-function runs(pid: string): boolean {
+/** Waits until the process has ended: SIGKILL takes a moment. A zombie has ended, too. */
+async function untilGone(pid: string): Promise<void> {
   const stat = `/proc/${pid}/stat`;
-  return existsSync(stat) && !/\) Z /.test(readFileSync(stat, 'utf8'));
+  await until(
+    `process ${pid} has ended`,
+    () => !existsSync(stat) || / Z /.test(readFileSync(stat, 'utf8')),
+  );
 }
 
 test('a command that ends in its time ends as it would have without one', () => {
@@ -44,7 +48,7 @@ test('a command that ends in its time ends as it would have without one', () => 
   expect(run('kill -KILL $BASHPID', 60)).toEqual({ status: 137, stdout: '', stderr: '' });
 });
 
-test('one that does not is ended, with all that it started, and the log says so', () => {
+test('one that does not is ended, with all that it started, and the log says so', async () => {
   const body =
     'sleep 100 & trap "echo had its warning; exit 5" TERM; echo $!; >ready; wait; echo not this';
   const { status, stdout } = runShort(body);
@@ -53,14 +57,14 @@ test('one that does not is ended, with all that it started, and the log says so'
     status: TIMED_OUT,
     rest: ['had its warning', timedOutLine(short)],
   });
-  expect(runs(child)).toBe(false);
+  await untilGone(child);
 });
 
-test('one that does not heed SIGTERM is killed', () => {
+test('one that does not heed SIGTERM is killed', async () => {
   const { status, stdout } = runShort('trap "" TERM; echo $BASHPID; >ready; sleep 100; sleep 100');
   const [pid = '', ...rest] = stdout.trim().split('\n');
   expect({ status, rest }).toEqual({ status: TIMED_OUT, rest: [timedOutLine(short)] });
-  expect(runs(pid)).toBe(false);
+  await untilGone(pid);
 });
 
 test('a cancelled job is not cut short: its command winds up first', () => {
