@@ -12,8 +12,8 @@ export async function listSources(api: Api, { json }: { json?: boolean }): Promi
     return;
   }
   const head = ['SOURCE', 'STATE', 'LAST SCAN', 'FOUND', 'CLAIMED', 'RUNNING', 'DONE', 'FAILED'];
-  say(table([[...head, 'LOST'], ...reply.routes.map(row)]));
-  for (const line of reply.routes.flatMap(problemsOf)) note(line);
+  say(table([[...head, 'LOST'], ...reply.sources.map(row)]));
+  for (const line of reply.sources.flatMap(problemsOf)) note(line);
 }
 
 export async function pauseSource(api: Api, name: string): Promise<void> {

@@ -141,7 +141,7 @@ export class ClaimRunner<Item extends IngestItem> {
       this.#ended();
       return;
     }
-    const { route, nonce } = claim.row;
+    const { source: name, nonce } = claim.row;
     const result = await submitClaimed({
       request: () => source.request(claim.item, claim.asClaim, this.#over.signal),
       // Preparing may have taken long, and only a claim that is certainly ours may start a job.
@@ -151,7 +151,7 @@ export class ClaimRunner<Item extends IngestItem> {
           user: owner,
           script,
           contentHash,
-          idempotencyKey: `ingest:${route}:${nonce}`,
+          idempotencyKey: `ingest:${name}:${nonce}`,
           alongside: (id) => claim.put({ state: 'submitted', job_id: id }),
         }),
     });

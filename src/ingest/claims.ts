@@ -14,7 +14,7 @@ export type ClaimState =
 /** Times are milliseconds since 1970. */
 export interface ClaimRow {
   claim_id: number;
-  route: string;
+  source: string;
   item: string;
   nonce: string;
   worker: string;
@@ -43,13 +43,13 @@ const toRow = (stored: Stored): ClaimRow => ({ ...stored, cancelled: stored.canc
  */
 export function beginClaim(
   db: Database,
-  claim: Pick<ClaimRow, 'route' | 'item' | 'worker' | 'lease_until' | 'data'>,
+  claim: Pick<ClaimRow, 'source' | 'item' | 'worker' | 'lease_until' | 'data'>,
   now: number,
 ): ClaimRow {
   const { lastInsertRowid } = db
     .prepare(
-      `INSERT INTO ingest_claims (route, item, nonce, worker, state, lease_until, data, created_at, updated_at)
-       VALUES (@route, @item, @nonce, @worker, 'claiming', @lease_until, @data, @now, @now)`,
+      `INSERT INTO ingest_claims (source, item, nonce, worker, state, lease_until, data, created_at, updated_at)
+       VALUES (@source, @item, @nonce, @worker, 'claiming', @lease_until, @data, @now, @now)`,
     )
     .run({ ...claim, nonce: randomBytes(16).toString('hex'), now });
   return getClaim(db, Number(lastInsertRowid));
@@ -84,25 +84,25 @@ export function dropClaim(db: Database, id: number): void {
 }
 
 /** Lists unfinished claims, oldest first. */
-export function liveClaims(db: Database, route: string): ClaimRow[] {
+export function liveClaims(db: Database, source: string): ClaimRow[] {
   return db
     .prepare<[string], Stored>(
-      `SELECT * FROM ingest_claims WHERE route = ? AND ${live} ORDER BY claim_id`,
+      `SELECT * FROM ingest_claims WHERE source = ? AND ${live} ORDER BY claim_id`,
     )
-    .all(route)
+    .all(source)
     .map(toRow);
 }
 
-export function findLiveClaim(db: Database, route: string, item: string): ClaimRow | undefined {
+export function findLiveClaim(db: Database, source: string, item: string): ClaimRow | undefined {
   const stored = db
     .prepare<[string, string], Stored>(
-      `SELECT * FROM ingest_claims WHERE route = ? AND item = ? AND ${live}`,
+      `SELECT * FROM ingest_claims WHERE source = ? AND item = ? AND ${live}`,
     )
-    .get(route, item);
+    .get(source, item);
   return stored && toRow(stored);
 }
 
-export function countClaims(db: Database, route: string): Record<ClaimState, number> {
+export function countClaims(db: Database, source: string): Record<ClaimState, number> {
   const counts: Record<ClaimState, number> = {
     claiming: 0,
     claimed: 0,
@@ -114,22 +114,22 @@ export function countClaims(db: Database, route: string): Record<ClaimState, num
   };
   const rows = db
     .prepare<[string], { state: ClaimState; count: number }>(
-      'SELECT state, count(*) AS count FROM ingest_claims WHERE route = ? GROUP BY state',
+      'SELECT state, count(*) AS count FROM ingest_claims WHERE source = ? GROUP BY state',
     )
-    .all(route);
+    .all(source);
   for (const { state, count } of rows) counts[state] = count;
   return counts;
 }
 
 /** Counts the claims that use up `max_jobs`. */
-export function countBusy(db: Database, route: string): number {
-  const { claiming, claimed, submitted } = countClaims(db, route);
+export function countBusy(db: Database, source: string): number {
+  const { claiming, claimed, submitted } = countClaims(db, source);
   return claiming + claimed + submitted;
 }
 
-export function forgetFinished(db: Database, route: string, before: number): void {
-  db.prepare(`DELETE FROM ingest_claims WHERE route = ? AND NOT (${live}) AND updated_at < ?`).run(
-    route,
+export function forgetFinished(db: Database, source: string, before: number): void {
+  db.prepare(`DELETE FROM ingest_claims WHERE source = ? AND NOT (${live}) AND updated_at < ?`).run(
+    source,
     before,
   );
 }
@@ -139,20 +139,20 @@ export interface Pause {
   at: number;
 }
 
-export function pauseOf(db: Database, route: string): Pause | undefined {
+export function pauseOf(db: Database, source: string): Pause | undefined {
   const row = db
     .prepare<[string], { paused_by: string | null; paused_at: number | null }>(
-      'SELECT paused_by, paused_at FROM ingest_routes WHERE route = ?',
+      'SELECT paused_by, paused_at FROM ingest_pauses WHERE source = ?',
     )
-    .get(route);
+    .get(source);
   const at = row?.paused_at ?? undefined;
   return at === undefined ? undefined : { by: row?.paused_by ?? '', at };
 }
 
-export function setPause(db: Database, route: string, pause: Pause | undefined): void {
+export function setPause(db: Database, source: string, pause: Pause | undefined): void {
   db.prepare(
-    'INSERT OR REPLACE INTO ingest_routes (route, paused_by, paused_at) VALUES (?, ?, ?)',
-  ).run(route, pause?.by ?? null, pause?.at ?? null);
+    'INSERT OR REPLACE INTO ingest_pauses (source, paused_by, paused_at) VALUES (?, ?, ?)',
+  ).run(source, pause?.by ?? null, pause?.at ?? null);
 }
 
 /**

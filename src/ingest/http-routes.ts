@@ -7,7 +7,7 @@ import { sourceReplySchema, sourcesReplySchema } from './replies.js';
 import { viewSource } from './source-status.js';
 import type { RunningSources } from './running-sources.js';
 
-const params = z.object({ route: z.string() });
+const params = z.object({ source: z.string() });
 const reply = json(sourceReplySchema);
 
 /** Mounts `/ingest`, for admins, and the endpoints of single sources. */
@@ -24,22 +24,22 @@ export function ingestRoutes(api: Api, ingest: RunningSources): void {
       reply: json(sourcesReplySchema),
       errors: [],
     },
-    () => ({ routes: ingest.list().map(viewSource) }),
+    () => ({ sources: ingest.list().map(viewSource) }),
   );
 
   endpoint(
     api,
     {
       method: 'post',
-      path: '/ingest/{route}/pause',
+      path: '/ingest/{source}/pause',
       role: 'admin',
       summary: 'Pause a source; jobs already taken go on',
       params,
       reply,
       errors: ['not_found'],
     },
-    ({ params: { route }, res }) => {
-      const source = ingest.get(route);
+    ({ params: { source: name }, res }) => {
+      const source = ingest.get(name);
       source.pause(callerOf(res).user);
       return viewSource(source.status());
     },
@@ -49,15 +49,15 @@ export function ingestRoutes(api: Api, ingest: RunningSources): void {
     api,
     {
       method: 'post',
-      path: '/ingest/{route}/resume',
+      path: '/ingest/{source}/resume',
       role: 'admin',
       summary: 'Resume a source',
       params,
       reply,
       errors: ['not_found'],
     },
-    ({ params: { route } }) => {
-      const source = ingest.get(route);
+    ({ params: { source: name } }) => {
+      const source = ingest.get(name);
       source.resume();
       return viewSource(source.status());
     },

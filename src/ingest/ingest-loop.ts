@@ -61,7 +61,7 @@ export class IngestLoop<Item extends IngestItem> implements RunningSource {
     for (const row of claims.liveClaims(db, this.name)) {
       const item = readItem(source.itemSchema, row.data);
       if (item) this.#keep(item, row, false);
-      else log.error({ route: this.name, item: row.item }, 'ingest: a claim cannot be read');
+      else log.error({ source: this.name, item: row.item }, 'ingest: a claim cannot be read');
     }
     this.#loop = this.#run();
   }
@@ -122,7 +122,7 @@ export class IngestLoop<Item extends IngestItem> implements RunningSource {
         await this.#scan();
       } catch (error) {
         if (signal.aborted) return;
-        log.debug({ err: error, route: this.name }, 'ingest: the scan failed');
+        log.debug({ err: error, source: this.name }, 'ingest: the scan failed');
         this.#issues.failed(null, error);
         this.#lastError = { at: now(), message: this.#issues.errors[0]?.message ?? '' };
       }
@@ -167,7 +167,7 @@ export class IngestLoop<Item extends IngestItem> implements RunningSource {
       const row = claims.beginClaim(
         db,
         {
-          route: this.name,
+          source: this.name,
           item: key,
           worker,
           lease_until: now() + leaseMs,

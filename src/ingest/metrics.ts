@@ -13,7 +13,7 @@ const counted = {
 
 /** Registers `jobrunner_ingest_…`, by ingest source. */
 export function ingestMetrics(registry: Registry, ingest: RunningSources): void {
-  const common = { labelNames: ['route'], registers: [registry] };
+  const common = { labelNames: ['source'], registers: [registry] };
   for (const [field, help] of Object.entries(counted))
     new Gauge({
       ...common,
@@ -22,7 +22,7 @@ export function ingestMetrics(registry: Registry, ingest: RunningSources): void 
       collect() {
         this.reset();
         for (const status of ingest.list())
-          this.set({ route: status.name }, status[field as keyof typeof counted]);
+          this.set({ source: status.name }, status[field as keyof typeof counted]);
       },
     });
   new Gauge({
@@ -31,7 +31,7 @@ export function ingestMetrics(registry: Registry, ingest: RunningSources): void 
     help: '1 while the source is paused',
     collect() {
       this.reset();
-      for (const { name, paused } of ingest.list()) this.set({ route: name }, paused ? 1 : 0);
+      for (const { name, paused } of ingest.list()) this.set({ source: name }, paused ? 1 : 0);
     },
   });
   new Gauge({
@@ -41,7 +41,7 @@ export function ingestMetrics(registry: Registry, ingest: RunningSources): void 
     collect() {
       this.reset();
       for (const { name, last_scan: at } of ingest.list())
-        if (at !== null) this.set({ route: name }, at / 1000);
+        if (at !== null) this.set({ source: name }, at / 1000);
     },
   });
   new Counter({
@@ -50,7 +50,7 @@ export function ingestMetrics(registry: Registry, ingest: RunningSources): void 
     help: 'Failures that are retried, and new problems in scanned items',
     collect() {
       this.reset();
-      for (const status of ingest.list()) this.inc({ route: status.name }, status.error_count);
+      for (const status of ingest.list()) this.inc({ source: status.name }, status.error_count);
     },
   });
 }

@@ -41,7 +41,7 @@ export const sourceReplySchema = z
   .meta({ id: 'IngestSource' });
 export type IngestSourceView = z.infer<typeof sourceReplySchema>;
 
-export const sourcesReplySchema = z.strictObject({ routes: z.array(sourceReplySchema) });
+export const sourcesReplySchema = z.strictObject({ sources: z.array(sourceReplySchema) });
 
 /** Status of the jobs file. */
 export const jobsFileReplySchema = z.strictObject({

@@ -35,7 +35,7 @@ export class RunningSources {
     throw new AppError(
       'not_found',
       `unknown ingest source ${JSON.stringify(name.slice(0, 64))}; available: ${available.join(', ')}`,
-      { details: { routes: available } },
+      { details: { sources: available } },
     );
   }
 }

@@ -73,7 +73,7 @@ export class ScanIssues {
     this.#total += 1;
     this.#errors = [...this.#errors, issue].slice(-shown);
     const cause = typeof error === 'string' ? undefined : error;
-    this.#log.warn({ route: this.#source, where: issue.where, err: cause }, issue.message);
+    this.#log.warn({ source: this.#source, where: issue.where, err: cause }, issue.message);
   }
 
   beginScan(): void {
@@ -92,9 +92,9 @@ export class ScanIssues {
     const fresh = this.#finding.first.filter((issue) => !known.has(nameOf(issue)));
     const freshCount = fresh.length + Math.max(0, this.#finding.more - this.#found.more);
     for (const { where, message } of fresh.slice(0, logged))
-      this.#log.warn({ route: this.#source, where, problem: message }, 'ingest: skipped');
+      this.#log.warn({ source: this.#source, where, problem: message }, 'ingest: skipped');
     if (freshCount > logged)
-      this.#log.warn({ route: this.#source }, `ingest: ${freshCount - logged} more problems`);
+      this.#log.warn({ source: this.#source }, `ingest: ${freshCount - logged} more problems`);
     this.#total += freshCount;
     this.#found = this.#finding;
     this.#finding = none();

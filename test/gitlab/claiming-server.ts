@@ -27,7 +27,7 @@ interface RanJob {
 }
 
 /**
- * A server as far as claims go: the real route, source and database, without Slurm, so that several
+ * A server as far as claims go: the real loop, source and database, without Slurm, so that several
  * fit in one test, and so that submitting can fail on demand. Its jobs end at once, or are held.
  */
 export class ClaimingServer {

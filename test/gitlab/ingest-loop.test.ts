@@ -316,7 +316,7 @@ describe('a claim', () => {
     expect(one.jobs.map(({ state }) => state)).toEqual(['CANCELLED']);
   });
 
-  test('of a job that is cancelled in the manifest ends in CANCELLED, also while the route is paused', async () => {
+  test('of a job that is cancelled in the manifest ends in CANCELLED, also while the source is paused', async () => {
     const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a']) });
     const one = server({ areHeld: true });
     one.start();

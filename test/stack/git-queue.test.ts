@@ -111,7 +111,7 @@ test('a bad row is told of, with what became of all others', async () => {
   }
   let way: RunningSource | undefined;
   await repo.until('the bad row is told of', async () => {
-    const reply = await stack.call<{ routes?: RunningSource[] } & RunningSource[]>(
+    const reply = await stack.call<{ sources?: RunningSource[] } & RunningSource[]>(
       'GET',
       '/ingest',
     );

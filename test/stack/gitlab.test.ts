@@ -131,10 +131,10 @@ async function cli(...args: string[]): Promise<string> {
   return (await execa(process.execPath, [mainJs, ...args], { env })).stdout;
 }
 
-async function route(): Promise<IngestSourceView> {
-  const { json } = await stack.call<{ routes: IngestSourceView[] }>('GET', '/ingest');
-  const found = json.routes.find(({ name }) => name === 'gitlab');
-  if (found === undefined) throw new Error('no route gitlab');
+async function source(): Promise<IngestSourceView> {
+  const { json } = await stack.call<{ sources: IngestSourceView[] }>('GET', '/ingest');
+  const found = json.sources.find(({ name }) => name === 'gitlab');
+  if (found === undefined) throw new Error('no ingest source gitlab');
   return found;
 }
 
@@ -229,7 +229,7 @@ describe('a job in a manifest', () => {
       files: manifest({ job_type: 'shell; reboot' }),
     });
     const { problems } = await until('the problem is shown', async () => {
-      const now = await route();
+      const now = await source();
       return now.problems.some(({ where }) => where === 'a/unmapped: a') && now;
     });
     const [problem] = problems.filter(({ where }) => where === 'a/unmapped: a');
@@ -325,12 +325,12 @@ describe('a job of a manifest runs once', () => {
   });
 });
 
-describe('the route', () => {
+describe('the ingest source', () => {
   test('claims nothing while it is paused, and goes on once it is resumed', async () => {
     expect(await cli('ingest', 'pause', 'gitlab')).toContain('gitlab is paused');
-    expect((await route()).paused).toMatchObject({ by: 'admin' });
+    expect((await source()).paused).toMatchObject({ by: 'admin' });
     const project = await gitlab.addProject({ path: 'a/paused', files: manifest({}) });
-    await until('the job is found', async () => (await route()).found > 0);
+    await until('the job is found', async () => (await source()).found > 0);
     expect(await responseOf(project)).toBeUndefined();
     expect(await cli('ingest', 'list')).toMatch(/^gitlab +paused by admin +\S+ +\d+/m);
     expect(await cli('ingest', 'resume', 'gitlab')).toContain('takes jobs again');
@@ -354,16 +354,16 @@ describe('the route', () => {
   });
 
   test('shows in the metrics', async () => {
-    // A report is in the repository a moment before the route knows.
+    // A report is in the repository a moment before the source knows.
     const { done, failed } = await until('no job is under way', async () => {
-      const now = await route();
+      const now = await source();
       return now.claimed + now.running === 0 && now;
     });
     const { text } = await stack.call('GET', '/metrics');
-    expect(text).toContain(`jobrunner_ingest_done{route="gitlab"} ${done}`);
-    expect(text).toContain(`jobrunner_ingest_failed{route="gitlab"} ${failed}`);
-    expect(text).toMatch(/jobrunner_ingest_last_scan_timestamp_seconds\{route="gitlab"\} \d{10}/);
-    expect(text).toMatch(/jobrunner_ingest_errors_total\{route="gitlab"\} \d+/);
-    expect(text).toContain('jobrunner_ingest_paused{route="jobs-file"} 0');
+    expect(text).toContain(`jobrunner_ingest_done{source="gitlab"} ${done}`);
+    expect(text).toContain(`jobrunner_ingest_failed{source="gitlab"} ${failed}`);
+    expect(text).toMatch(/jobrunner_ingest_last_scan_timestamp_seconds\{source="gitlab"\} \d{10}/);
+    expect(text).toMatch(/jobrunner_ingest_errors_total\{source="gitlab"\} \d+/);
+    expect(text).toContain('jobrunner_ingest_paused{source="jobs-file"} 0');
   });
 });

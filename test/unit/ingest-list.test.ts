@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { problemsOf } from '../../src/cli/ingest.js';
 import type { IngestSourceView } from '../../src/ingest/replies.js';
 
-const route = (more: Partial<IngestSourceView>): IngestSourceView => ({
+const source = (more: Partial<IngestSourceView>): IngestSourceView => ({
   ...{ name: 'git-queue', worker: null, paused: null, interval_seconds: 10, max_jobs: null },
   ...{ last_scan: null, last_scan_seconds: null, last_error: null, errors: [], error_count: 0 },
   ...{ problems: [], problem_count: 0, found: 0, claimed: 0, running: 0, done: 0 },
@@ -13,18 +13,18 @@ const route = (more: Partial<IngestSourceView>): IngestSourceView => ({
 test('why a scan could not be made is told until a later scan came to its end', () => {
   const error = { at: '2026-01-31T12:00:01.000Z', message: 'no such\u001b[2J file' };
   const told = ['git-queue: 2026-01-31T12:00:01.000Z: no such [2J file'];
-  expect(problemsOf(route({ last_error: error }))).toEqual(told);
+  expect(problemsOf(source({ last_error: error }))).toEqual(told);
   const before = { last_error: error, last_scan: '2026-01-31T12:00:00.000Z' };
-  expect(problemsOf(route(before))).toEqual(told);
+  expect(problemsOf(source(before))).toEqual(told);
   const after = { last_error: error, last_scan: '2026-01-31T12:00:02.000Z' };
-  expect(problemsOf(route(after))).toEqual([]);
+  expect(problemsOf(source(after))).toEqual([]);
 });
 
 test('of many problems the first are told, and how many more there are', () => {
   const problems = [1, 2, 3, 4, 5, 6, 7].map((n) => ({
     ...{ at: '2026-01-31T12:00:00.000Z', where: n === 1 ? null : `line ${n}`, message: 'bad' },
   }));
-  const lines = problemsOf(route({ problems, problem_count: 9 }));
+  const lines = problemsOf(source({ problems, problem_count: 9 }));
   expect(lines).toHaveLength(6);
   expect(lines.slice(0, 2)).toEqual(['git-queue: bad', 'git-queue: line 2: bad']);
   expect(lines.at(-1)).toBe('git-queue: 4 more problems; --json has them');

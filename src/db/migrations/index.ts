@@ -13,6 +13,7 @@ import { jobUsers } from './012-job-users.js';
 import { jobScripts } from './013-job-scripts.js';
 import { workers } from './014-workers.js';
 import { jobGpus } from './015-job-gpus.js';
+import { ingestSources } from './016-ingest-sources.js';
 
 /** The migrations in order. A released one is never edited, only followed by another. */
 export const migrations: readonly string[] = [
@@ -31,4 +32,5 @@ export const migrations: readonly string[] = [
   jobScripts,
   workers,
   jobGpus,
+  ingestSources,
 ];

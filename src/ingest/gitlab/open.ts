@@ -12,7 +12,7 @@ export function openGitLab(context: IngestContext): RunningSource | undefined {
   if (gitlab === undefined) return undefined;
   const { url, token, maxRetries, jobTypesFile, projects = [] } = gitlab;
   const onRetry = (why: string, waitMs: number) =>
-    log.debug({ route: 'gitlab', why, waitMs }, 'ingest: retrying a request to GitLab');
+    log.debug({ source: 'gitlab', why, waitMs }, 'ingest: retrying a request to GitLab');
   const client = new GitLabClient({ url, token, maxRetries, onRetry });
   const expired = new ExpiredLeases(config.ingest.leaseMs, now);
   const source = new GitLabSource({ client, expired, jobTypesFile, projects, now });
