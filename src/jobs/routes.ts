@@ -53,6 +53,8 @@ const submitErrors: ErrorCode[] = [
   'shutting_down',
 ];
 const controlErrors: ErrorCode[] = ['not_found', 'conflict', 'slurm_unavailable'];
+/** Some external clusters cannot requeue. */
+const requeueErrors: ErrorCode[] = [...controlErrors, 'not_supported'];
 
 const actions = {
   cancel: 'Cancel a job',
@@ -148,7 +150,7 @@ export function jobRoutes(
         summary: actions[action],
         params,
         reply: json(jobReplySchema),
-        errors: controlErrors,
+        errors: action === 'requeue' ? requeueErrors : controlErrors,
       },
       async ({ params: { id }, res }) => viewFor(res)(await control[action](own(res, id))),
     );
