@@ -53,7 +53,7 @@ test('the first of two entries with one id wins', () => {
     ],
   });
   expect(entries?.map((e) => e.path)).toEqual(['1']);
-  expect(warnings[0]).toContain('taken by an earlier entry');
+  expect(warnings[0]).toContain('an earlier entry has the id "a"');
 });
 
 test('a job cannot move its outputs into another experiment', () => {
