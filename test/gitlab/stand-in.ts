@@ -39,6 +39,7 @@ export class GitLabStandIn {
   readonly requests: string[] = [];
   readonly projects = new Map<number, api.Project>();
   readonly #faults = new Faults();
+  readonly #working = new Set<Promise<unknown>>();
   readonly #arrivals = new EventEmitter<{ request: [] }>();
   readonly #server: Server;
 
@@ -124,6 +125,7 @@ export class GitLabStandIn {
   async close(): Promise<void> {
     this.#server.closeAllConnections();
     await new Promise((resolve) => this.#server.close(resolve));
+    await Promise.allSettled(this.#working);
     await rm(this.folder, { recursive: true, force: true });
   }
 
@@ -137,7 +139,9 @@ export class GitLabStandIn {
     const answer =
       fault?.kind === 'answer'
         ? fault
-        : await this.#carryOut(request, body, fault?.kind === 'meanwhile' ? fault.act : undefined);
+        : await this.#untilDone(
+            this.#carryOut(request, body, fault?.kind === 'meanwhile' ? fault.act : undefined),
+          );
     if (fault?.kind === 'lost-reply') return void request.socket.resetAndDestroy();
     const { status, headers = {}, body: said = '' } = answer;
     const isText = typeof said === 'string';
@@ -149,6 +153,16 @@ export class GitLabStandIn {
     });
     if (fault?.kind !== 'half') return void response.end(bytes);
     response.write(bytes.subarray(0, bytes.length / 2), () => request.socket.resetAndDestroy());
+  }
+
+  /** Keeps work in mind while it goes on: git still writes for a client that has gone. */
+  async #untilDone<T>(work: Promise<T>): Promise<T> {
+    this.#working.add(work);
+    try {
+      return await work;
+    } finally {
+      this.#working.delete(work);
+    }
   }
 
   async #carryOut(
