@@ -233,8 +233,8 @@ describe('the jobs file', () => {
     appendFileSync(file, `0,${work}/eval.py,,--while paused,\n`);
     await stack.killApi();
     const shown = async () => {
-      const { json } = await stack.call<{ routes: Record<string, unknown>[] }>('GET', '/ingest');
-      return json.routes.find(({ name }) => name === 'jobs-file');
+      const { json } = await stack.call<{ sources: Record<string, unknown>[] }>('GET', '/ingest');
+      return json.sources.find(({ name }) => name === 'jobs-file');
     };
     const again = await shown();
     expect(again).toMatchObject({ last_scan: null });
