@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # test-image.sh and test-bare.sh source this. It runs containers with Docker where a daemon answers,
-# else with buildah and podman (installed when missing, as root). JR_TEST_CACHE
+# otherwise with buildah and podman (installed when missing, as root). JR_TEST_CACHE
 # (/var/cache/jobrunner-test) holds base images and layers, which make a second run much faster. The
 # variable `name` names the container; a volume may have the same name. It shares its variables and
 # functions with the script that sources it.

@@ -16,7 +16,7 @@ import { layoutOf } from './config/layout.js';
 import { packageRoot } from './config/package-root.js';
 
 const program = new Command('jobrunner')
-  .description('A whole Slurm cluster and an HTTP job service on one GPU box')
+  .description('A whole Slurm cluster and an HTTP job service on one GPU machine')
   .version(versionOfPackage())
   // Commander exits with 1 on a wrong command line; JobRunner exits with 2, as for a wrong setting.
   .exitOverride();
@@ -24,7 +24,7 @@ const program = new Command('jobrunner')
 program
   .command('stack')
   .description(
-    'start Slurm and the API, stay in the foreground, stop both on Ctrl-C (root); over a Slurm of the external cluster (JR_SLURM_MODE), the API alone',
+    'start Slurm and the API, stay in the foreground, stop both on Ctrl-C (root); with JR_SLURM_MODE=external, the API alone',
   )
   .action(async () => {
     const run = await stackOf();
@@ -37,7 +37,7 @@ program
 
 program
   .command('serve')
-  .description('run the API alone, in front of a Slurm that is there')
+  .description('run the API alone, over a running Slurm')
   .action(async () => {
     const { serve } = await import('./app/serve.js');
     await serve();
@@ -55,7 +55,7 @@ program
 
 program
   .command('remote-watch', { hidden: true })
-  .description('look after the SSH hosts (started by the stack)')
+  .description('watch the SSH hosts (started by the stack)')
   .action(async () => {
     const { watchSshHosts } = await import('./machines/ssh-hosts/watch/watch.js');
     const config = readSshProcessConfig();

@@ -40,14 +40,14 @@ export const gitQueue = {
     const once = { name: 'jobs', values: [jobs] };
     return [
       {
-        what: `wasted pushes of ${workers} git-queue workers on ${jobs} jobs`,
+        what: `wasted pushes of ${workers} git-queue runners on ${jobs} jobs`,
         unit: 'pushes',
         ours: [sum(2)],
         rival: once,
         target,
       },
-      { what: 'pushes that were taken', unit: 'pushes', ours: [sum(1)], rival: once },
-      { what: 'time for all of them', unit: 's', ours: [seconds] },
+      { what: 'pushes that succeeded', unit: 'pushes', ours: [sum(1)], rival: once },
+      { what: 'time for all these jobs', unit: 's', ours: [seconds] },
     ];
   },
 };
@@ -86,7 +86,7 @@ function git(cwd, ...args) {
  * @param {string} folder
  * @param {string} repo
  * @param {string} name
- * @returns {Promise<string>} the worker's log
+ * @returns {Promise<string>} the runner's log
  */
 async function work(workspace, folder, repo, name) {
   const args = ['queue', 'work', '--repo', `file://${repo}`, '--worker', name, '--debug'];
@@ -104,6 +104,6 @@ async function work(workspace, folder, repo, name) {
   let said = '';
   child.stderr.setEncoding('utf8').on('data', (text) => (said += text));
   const [code] = await once(child, 'close');
-  if (code !== 0) throw new Error(`worker ${name} ended with ${code}: ${said.slice(-500)}`);
+  if (code !== 0) throw new Error(`runner ${name} ended with ${code}: ${said.slice(-500)}`);
   return said;
 }

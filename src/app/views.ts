@@ -60,7 +60,7 @@ export function openViews(
 const ownState: HealthParts['nodeState'] = (nodes) =>
   nodes.find(({ name }) => name === NODE_NAME)?.state;
 
-/** Returns the state of an external node that can run jobs, if there is one; else of any node. */
+/** Returns the state of an external node that can run jobs; if there is none, of any node. */
 function bestState(nodes: readonly SlurmNode[]): string | undefined {
   const running = nodes.find(({ state }) => /^(idle|mixed|allocated|completing)$/.test(state));
   return (running ?? nodes[0])?.state;

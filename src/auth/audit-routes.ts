@@ -50,7 +50,7 @@ export function auditRoutes(api: Api, db: Database): void {
       method: 'get',
       path: '/audit',
       role: 'admin',
-      summary: 'List who did what, the newest first',
+      summary: 'List changes and refused requests, newest first',
       query: auditQuery,
       reply: json(auditReplySchema),
       errors: [],

@@ -15,8 +15,8 @@ export function tokenInBody(res: Response): void {
 
 /**
  * Logs each change and each refused request; requests that only read and were allowed leave no row.
- * Strangers cannot fill the disk: wrong tokens are limited in number, and requests without a token
- * leave no row. {@link AuditLog} bounds the rest.
+ * Callers without a valid token cannot fill the disk: wrong tokens are limited in number, and
+ * requests without a token leave no row. {@link AuditLog} bounds the rest.
  */
 export function audit(db: Database, now: () => number): RequestHandler {
   const auditLog = new AuditLog(db);

@@ -38,7 +38,7 @@ export const userLimitsSchema = z.strictObject({
 });
 export type UserLimits = z.infer<typeof userLimitsSchema>;
 
-/** A user, with their limits and what they use of them. */
+/** A user, with their limits and usage. */
 export const userReplySchema = z
   .strictObject({
     user: z.string(),

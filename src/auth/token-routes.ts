@@ -106,7 +106,7 @@ export function tokenRoutes(api: Api, tokens: Tokens): void {
       method: 'post',
       path: '/tokens/revoke',
       role: 'admin',
-      summary: 'Revoke a token that you have',
+      summary: 'Revoke a token by its text',
       body: fields(revokeBody),
       reply: json(tokenReplySchema, { 200: 'Revoked.' }),
       errors: ['not_found', 'conflict'],

@@ -20,7 +20,7 @@ export interface LimitsParts {
 }
 
 /**
- * Keeps the limits of each user and counts what they use. The owner and ingest sources have none.
+ * Keeps the limits of each user and counts their usage. The owner and ingest sources have none.
  */
 export class Limits {
   readonly #parts: LimitsParts;
@@ -39,7 +39,7 @@ export class Limits {
   }
 
   /**
-   * Changes a user's limits. @param change null resets a limit to everybody's; undefined keeps it
+   * Changes a user's limits. @param change null resets a limit to the default; undefined keeps it
    */
   set(user: string, change: LimitsChange): UserLimits {
     if (user === OWNER) throw new AppError('conflict', `${OWNER}: the owner has no limits`);

@@ -18,7 +18,7 @@ const limitsBody = z.strictObject({
 const userParams = z.object({ user: userSchema });
 
 /**
- * Mounts `/users`: the limits of each user, and what they use.
+ * Mounts `/users`: the limits and usage of each user.
  * @param changed called after a user's limits changed
  */
 export function userRoutes(
@@ -32,7 +32,7 @@ export function userRoutes(
       method: 'get',
       path: '/users/me',
       role: 'reader',
-      summary: 'Show whose token this is, their limits, and what they use of them',
+      summary: 'Show the token’s user, their limits and their usage',
       reply: json(ownUserReplySchema),
       errors: [],
     },
@@ -48,7 +48,7 @@ export function userRoutes(
       method: 'get',
       path: '/users',
       role: 'admin',
-      summary: 'List the users, their limits, and what they use of them',
+      summary: 'List the users, their limits and their usage',
       reply: json(usersReplySchema),
       errors: [],
     },
@@ -61,7 +61,7 @@ export function userRoutes(
       method: 'put',
       path: '/users/{user}/limits',
       role: 'admin',
-      summary: 'Change a user’s limits; null sets one back to everybody’s',
+      summary: 'Change a user’s limits; null resets one to the default',
       params: userParams,
       body: jsonBody(limitsBody),
       reply: json(userReplySchema),

@@ -59,8 +59,7 @@ export async function appendLine(path: string, line: string): Promise<void> {
     try {
       await lock(file, path);
       const { ino, dev, size } = await file.stat();
-      // An editor may have replaced the file meanwhile; a line appended to the old one would be
-      // lost.
+      // An editor may have replaced the file meanwhile; a line in the old file would be lost.
       const there = await stat(path).catch(noneIfGone);
       if (there?.ino !== ino || there.dev !== dev) continue;
       const last = Buffer.alloc(1);

@@ -2,11 +2,11 @@ import type { Command } from 'commander';
 import { json, openApi, url, type Common } from './common.js';
 
 const columns = `
-FOUND    what the last scan found that may be claimed
+FOUND    claimable jobs that the last scan found
 CLAIMED  ours and not running: on its way to Slurm, waiting there, or to be reported
 RUNNING  ours and running
 DONE     ended and reported, whether the job completed or failed
-FAILED   could not become a job, and was reported so
+FAILED   could not become a job, and reported as failed
 LOST     taken over by another server, or taken away`;
 
 /** `jobrunner ingest`: the ingest sources besides the API. */
@@ -16,7 +16,7 @@ export function addIngestCommands(program: Command): void {
     .description('list, pause and resume the ingest sources: GitLab, git queue, jobs file');
   ingest
     .command('list')
-    .description('show what each has found, claimed and done, and what is wrong')
+    .description('show the jobs that each has found, claimed and done, and its problems')
     .addOption(json())
     .addOption(url())
     .addHelpText('after', columns)
@@ -26,7 +26,7 @@ export function addIngestCommands(program: Command): void {
     });
   ingest
     .command('pause')
-    .description('take no more jobs from it; jobs already taken go on')
+    .description('take no more jobs from it; jobs already taken continue')
     .argument('<source>', 'gitlab, git-queue or jobs-file')
     .addOption(url())
     .action(async (name: string, options: Common) => {

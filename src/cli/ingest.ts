@@ -19,7 +19,7 @@ export async function listSources(api: Api, { json }: { json?: boolean }): Promi
 export async function pauseSource(api: Api, name: string): Promise<void> {
   const source = await api.post(`/ingest/${encodeURIComponent(name)}/pause`, {}, sourceReplySchema);
   const ours = source.claimed + source.running;
-  const rest = ours === 0 ? '' : `; jobs already taken go on: ${ours}`;
+  const rest = ours === 0 ? '' : `; jobs already taken continue: ${ours}`;
   say(`${plain(source.name)} is paused and takes no more jobs${rest}`);
 }
 
@@ -50,7 +50,7 @@ function row(source: IngestSourceView): string[] {
 }
 
 /**
- * What to tell of a source besides its row. An error counts until a scan after it came to its end.
+ * Lists a source's problems, one line each. An error counts until a later scan completes.
  */
 export function problemsOf(source: IngestSourceView): string[] {
   const { last_error: error, last_scan: scan, problems, problem_count: count } = source;

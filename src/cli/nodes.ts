@@ -16,7 +16,7 @@ export async function listNodes(api: Api, { json }: { json?: boolean }): Promise
 
 export async function drainNode(api: Api, name: string): Promise<void> {
   const node = await api.post(`/nodes/${encodeURIComponent(name)}/drain`, {}, nodeReplySchema);
-  say(`${plain(node.name)} is ${plain(node.state)}: running jobs continue, no more start`);
+  say(`${plain(node.name)} is ${plain(node.state)}: running jobs continue, and no more start`);
 }
 
 export async function resumeNode(api: Api, name: string): Promise<void> {

@@ -53,7 +53,7 @@ export function addUserCommands(program: Command): void {
       await revokeToken(await openApi(options), which);
     });
 
-  const user = program.command('user').description('limits of users, and what they use');
+  const user = program.command('user').description('limits of users, and their usage');
   user
     .command('list')
     .description('show all users')

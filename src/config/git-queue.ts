@@ -23,7 +23,7 @@ export interface QueueCommandConfig {
   queueFile: string;
   resultsDir: string;
   sleepSeconds: number;
-  /** Polls of a queue without a job for us before the worker ends; 0 for no end. */
+  /** Checks without a job for us before the runner ends; 0 for no end. */
   maxAttempts: number;
   maxJobAttempts: number;
   /** The folder of the repositories that are no clone of the user's. */

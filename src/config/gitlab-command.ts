@@ -10,8 +10,8 @@ export interface GitLabCommandConfig {
 }
 
 /**
- * Reads the GitLab and its token: from the arguments, else from `GITLAB_TOKEN`, `JR_GITLAB_TOKEN`
- * and `JR_GITLAB_URL`, else gitlab.com.
+ * Reads the GitLab and its token: from the arguments, then from `GITLAB_TOKEN`, `JR_GITLAB_TOKEN`
+ * and `JR_GITLAB_URL`. The default is gitlab.com.
  * @throws ConfigError naming the problem, without the value
  */
 export function readGitLabCommandConfig(

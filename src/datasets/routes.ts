@@ -98,7 +98,7 @@ export function datasetRoutes(api: Api, service: DatasetService): void {
       method: 'get',
       path: '/datasets/exists/{sha256}',
       role: 'reader',
-      summary: 'Tell whether a dataset is stored and good',
+      summary: 'Check whether a dataset is stored and intact',
       params,
       reply: greppableJson(replies.existsReplySchema),
       errors: [],

@@ -30,7 +30,8 @@ export interface IngestLoopParts<Item extends IngestItem> extends Omit<
 
 /**
  * The loop of one ingest source: it scans, claims jobs while this server has room, and runs each
- * claim until its outcome is reported. While paused it makes no new claims; existing ones go on.
+ * claim until its outcome is reported. While paused it makes no new claims; existing claims
+ * continue.
  */
 export class IngestLoop<Item extends IngestItem> implements RunningSource {
   readonly name: string;

@@ -7,7 +7,8 @@ export interface RunningSource {
   readonly name: string;
   status(): IngestSourceStatus;
   /**
-   * Stops taking jobs; jobs already taken go on. A source that is paused already stays unchanged.
+   * Stops taking jobs; jobs already taken continue. A source that is paused already stays
+   * unchanged.
    */
   pause(by: string): void;
   resume(): void;

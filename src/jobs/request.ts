@@ -47,7 +47,7 @@ export const submitSchema = z.strictObject({
       ),
   )
     .optional()
-    .describe('Whole GPUs, or a share of one; by default what `llm` needs, else 0'),
+    .describe('Whole GPUs, or a share of one; by default the need of `llm`, or 0'),
   gpu_mem_gb: number(z.number({ error: 'expected a number' }).positive().max(1e5))
     .optional()
     .describe('Memory of one GPU in GiB, instead of `gpus`'),

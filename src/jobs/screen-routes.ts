@@ -14,7 +14,7 @@ export function screenRoutes(api: Api, liveJobs: LiveJobs): void {
       method: 'get',
       path: '/screens',
       role: 'reader',
-      summary: 'List the screen sessions that `jobrunner attach` can be used on',
+      summary: 'List the screen sessions for `jobrunner attach`',
       reply: json(screensReplySchema),
       errors: [],
     },

@@ -45,10 +45,10 @@ export interface IndexOptions {
 }
 
 /**
- * Finds the outputs of a job. These are the outputs that `manifest.json` lists, or else the files
- * with an extension of weight files. Without a manifest, the path serves as the id, since it stays
- * the same whatever else the job writes. Mistakes of the job become warnings; errors are internal
- * (I/O, too many open files) or an abort.
+ * Finds the outputs of a job. These are the outputs that `manifest.json` lists; without a manifest,
+ * the files with an extension of weight files. Without a manifest, the path serves as the id, since
+ * it stays the same whatever else the job writes. Mistakes of the job become warnings; errors are
+ * internal (I/O, too many open files) or an abort.
  */
 export async function indexFolder(folder: string, options: IndexOptions): Promise<FolderIndex> {
   const warnings = new Warnings();

@@ -33,7 +33,7 @@ const entrySchema = z.object({
 export interface ManifestEntry {
   id: string;
   /**
-   * Normalised: no leading `./`, no doubled or trailing slash; `.` means the job's whole folder.
+   * Normalized: no leading `./`, no doubled or trailing slash; `.` means the job's whole folder.
    */
   path: string;
   type: string | undefined;

@@ -29,7 +29,7 @@ const withGpu = 0.9;
 /**
  * Computes the resources of a job: the GPUs, or fewer where no machine has that many, and their
  * part of CPUs and memory. The machine with the smallest part decides: of the SSH hosts if there
- * are any, else this one.
+ * are any, otherwise this one.
  * @param gpus value of JR_QUEUE_GPUS
  */
 export function shareOf(

@@ -15,7 +15,7 @@ export const healthReplySchema = z
       .describe('`degraded`: jobs run, but not all of the service works. `down`: jobs cannot run.'),
     slurmctld: z.enum(['up', 'down']),
     slurmdbd: z.enum(['up', 'down', 'none']).describe('`none`: Slurm keeps no history of jobs.'),
-    node: z.string().describe('Slurm’s word for the node; `unknown` when slurmctld does not say.'),
+    node: z.string().describe('Slurm’s word for the node; `unknown` if slurmctld does not say.'),
     disk: z.enum(['ok', 'full', 'unknown']),
     database: z.enum(['ok', 'failed']),
   })

@@ -12,7 +12,7 @@ export function healthRoutes(api: Api, health: HealthCheck): void {
       method: 'get',
       path: '/health',
       role: 'public',
-      summary: 'Tell whether jobs can run, one word for each part',
+      summary: 'Check whether jobs can run, with one word for each part',
       query: z.looseObject({}),
       reply: json(healthReplySchema, { 200: 'Jobs can run.', 503: 'Jobs cannot run.' }),
       errors: [],

@@ -63,16 +63,16 @@ export function addQueueCommands(program: Command): void {
     )
     .option(
       '--max-attempts <n>',
-      'looks without a job before the worker ends; 0 = never (MAX_ATTEMPTS, or 3)',
+      'checks without a job before the runner ends; 0 = never (MAX_ATTEMPTS, or 3)',
       wholeNumber('a whole number', 1_000_000),
     )
     .option(
       '--sleep <seconds>',
-      'between two looks (SLEEP_TIME, or 2)',
+      'between two checks (SLEEP_TIME, or 2)',
       wholeNumber('a number of seconds', 86_400),
     )
     .addOption(
-      new Option('--lease <minutes>', 'time after which an unrenewed claim ends')
+      new Option('--lease <minutes>', 'time until a claim expires, unless it is renewed')
         .argParser(minutes)
         .default(15),
     )
@@ -84,7 +84,7 @@ export function addQueueCommands(program: Command): void {
       wholeNumber('a number of MB', 2000),
       10,
     )
-    .option('--worker <name>', 'owner of the claims, as others see it')
+    .option('--worker <name>', 'name in the claims, as others see it')
     .option('--log-file <path>', 'also write the log to this file')
     .option('--debug', 'log more')
     .action(async (options: WorkOptions) => {

@@ -113,7 +113,7 @@ export class HeldJob {
     const { kind = 'again', message = null } = this.#ending ?? {};
     const text = `${row.script} (line ${row.line}): ${kind}${message === null ? '' : `, ${message}`}`;
     if (written === 'written') this.#log.info(text);
-    else this.#log.warn(`${text}; but another worker has claimed the job`);
+    else this.#log.warn(`${text}; but another runner has claimed the job`);
   }
 
   async #runInCheckout(): Promise<Ending> {
@@ -139,7 +139,7 @@ export class HeldJob {
       if (error instanceof AppError) return { ...nothing, kind: 'refused', message };
       this.#fault = error as Error;
       if (end === undefined) return { ...nothing, kind: 'again', message };
-      // Files of the job may be the reason, and must not end one worker after another for ever.
+      // Files of the job may be the reason, and must not end one runner after another for ever.
       const log = logLines(end.log);
       return { ...nothing, kind: 'failed', exitCode: end.exitCode, message, log };
     } finally {
@@ -217,7 +217,7 @@ export class HeldJob {
       } catch (error) {
         if (over.aborted) return;
         this.#log.warn(`the claim cannot be renewed: ${(error as Error).message}`);
-        // The lease has run out: another worker may claim the job now, and it must not run twice.
+        // The lease has expired: another runner may claim the job now, and it must not run twice.
         if (Date.now() >= claim.leaseUntil) return void (await this.#stop('lost'));
       }
     }

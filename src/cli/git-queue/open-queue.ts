@@ -39,7 +39,7 @@ export async function openQueue(
   if (!/^(?![-/.])(?!.*(\.\.|\/\/|@\{|[/.]$|\.lock$))[^\0-\x20~^:?*[\\\x7f]+$/.test(branch))
     throw new CliError(`--branch: ${JSON.stringify(branch)} is not the name of a branch`);
   const queueFile = inRepository('--queue-file', options.queueFile ?? config.queueFile, clone);
-  // Several workers may share one clone.
+  // Several runners may share one clone.
   const name = `queue-${randomBytes(8).toString('hex')}`;
   const shallow = clone === undefined;
   const repository = new Repository({ git, url, branch, gitDir, shallow, name });

@@ -70,7 +70,7 @@ function stopper(worker: Worker, warn: (text: string) => void) {
   let times = 0;
   return (signal: NodeJS.Signals) => {
     if (++times > 1) {
-      warn('ending at once; another worker may claim the job when its lease runs out');
+      warn('ending at once; another runner may claim the job when its lease expires');
       process.exit(130);
     }
     warn(`${signal}: ending the job and giving it back`);

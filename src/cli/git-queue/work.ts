@@ -30,7 +30,7 @@ const longestPauseMs = 60_000;
 export interface WorkerSettings extends JobSettings {
   worker: string;
   sleepSeconds: number;
-  /** Looks without a job after which the worker ends; 0 means never. */
+  /** Checks without a job after which the runner ends; 0 means never. */
   maxAttempts: number;
 }
 
@@ -112,7 +112,7 @@ export class Worker {
       this.#tell(state);
       const end = ending && ended?.end(state, ending);
       const then = after(state, end?.change);
-      // Choose again for each state that the claim is tried on: other workers may have claimed the
+      // Choose again for each state that the claim is tried on: other runners may have claimed the
       // first choice. Keep the choice if the last push succeeded and only its reply was lost.
       if (chosen && then.records.get(chosen.key)?.nonce !== claim.nonce) chosen = undefined;
       if (!this.#stopping.signal.aborted) chosen ??= this.#choose(then, ended?.key);
@@ -131,7 +131,7 @@ export class Worker {
     return new HeldJob(this.#queue, { key, row, commit, claim }, this.#settings, this.#log);
   }
 
-  /** Picks a job at random, so that workers seldom choose the same. */
+  /** Picks a job at random, so that runners seldom choose the same. */
   #choose(
     state: QueueState,
     butNot: string | undefined,
@@ -153,7 +153,7 @@ export class Worker {
     });
   }
 
-  /** Fails the jobs whose workers vanished in each of their attempts. */
+  /** Fails the jobs whose runners disappeared in every attempt. */
   async #giveUpSpent(): Promise<void> {
     const { maxJobAttempts: maxAttempts } = this.#settings;
     for (const { key, row, replaces } of this.#expired(
@@ -166,7 +166,7 @@ export class Worker {
         giveUpJob(now, key, nonce, { maxAttempts, now: Date.now() }),
       );
       this.#log.warn(
-        `${row.script} (line ${row.line}): given up: its workers vanished in each attempt`,
+        `${row.script} (line ${row.line}): given up: its runner disappeared at every attempt`,
       );
     }
   }
@@ -182,7 +182,7 @@ export class Worker {
 
   /**
    * Repeats the work while the repository cannot be reached.
-   * @param always for a while even when the worker is to stop
+   * @param always whether to repeat for a while even after {@link stop}
    */
   async #retryUntilReachable<T>(
     what: string,

@@ -1,7 +1,7 @@
 import { appendFileSync } from 'node:fs';
 import { plain } from '../terminal.js';
 
-/** A worker's log: on stderr, and in a file if wanted. */
+/** A runner's log: on stderr, and in a file if wanted. */
 export interface WorkerLog {
   debug: (text: string) => void;
   info: (text: string) => void;

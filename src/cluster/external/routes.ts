@@ -20,7 +20,7 @@ export function externalPartitionRoutes(api: Api, inventory: ExternalInventory):
       method: 'get',
       path: '/partitions',
       role: 'reader',
-      summary: 'List the partitions and what each allows one job',
+      summary: 'List the partitions, with their limits for one job',
       reply: json(externalPartitionsReplySchema),
       errors: ['conflict', 'slurm_unavailable'],
     },
@@ -43,7 +43,7 @@ export function externalPartitionRoutes(api: Api, inventory: ExternalInventory):
 
 /**
  * Mounts `/gpus` of an external cluster: the GPUs of each node, and how many are in use. Only the
- * node knows which of them a job has.
+ * node knows which GPUs a job has.
  */
 export function externalGpuRoutes(api: Api, slurm: Pick<ExternalClient, 'nodes'>): void {
   endpoint(
@@ -52,7 +52,7 @@ export function externalGpuRoutes(api: Api, slurm: Pick<ExternalClient, 'nodes'>
       method: 'get',
       path: '/gpus',
       role: 'reader',
-      summary: 'Show which nodes have which GPUs, and how many are in use',
+      summary: 'Show the GPUs of each node, and how many are in use',
       reply: json(externalGpusReplySchema),
       errors: ['conflict', 'slurm_unavailable'],
     },

@@ -48,8 +48,8 @@ export function foreignProcessesOn(
   const areOurs = hasJobs || processes.some(isOurs);
   const blamed = foreign.length > 0 ? foreign : areOurs ? [] : unseen;
   if (blamed.length === 0 && areOurs) return undefined;
-  // Beside our jobs, only the memory of the foreign processes counts. Nobody reports whose the load
-  // is.
+  // Beside our jobs, only the memory of the foreign processes counts. Nobody reports which process
+  // causes the load.
   const { memoryUsedMb: used, memoryTotalMb: total } = usage;
   const theirs = areOurs ? blamed.reduce((sum, { memory_mb: mb }) => sum + (mb ?? 0), 0) : used;
   if (!isBusy({ ...usage, memoryUsedMb: theirs, memoryTotalMb: total }, thresholds))

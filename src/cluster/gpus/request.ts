@@ -90,7 +90,8 @@ export function checkGpus(
 }
 
 /**
- * Returns why one request alone exceeds the user's quota and would wait forever; else undefined.
+ * Returns why one request alone exceeds the user's quota and would wait forever; otherwise
+ * undefined.
  * @param maxGpus GPUs that the user may have at once
  */
 export function checkUserGpuQuota(

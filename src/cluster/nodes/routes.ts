@@ -24,7 +24,7 @@ interface OwnNodes {
 }
 
 const actions = {
-  drain: 'Let what runs on a node end, and nothing start',
+  drain: 'Keep new jobs off a node; running jobs continue',
   resume: 'Let jobs start on a node again',
 } as const;
 

@@ -78,7 +78,7 @@ export function nodeGpuRoutes(api: Api, { gpus, pauses, viewWorkers }: NodeGpuPa
       method: 'post',
       path: '/nodes/{name}/gpus/{index}/resume',
       role: 'admin',
-      summary: 'Let jobs start on that GPU again',
+      summary: 'Let jobs start on a GPU of any machine again',
       params,
       body: fields(resumeBody),
       reply,

@@ -36,7 +36,7 @@ export const nodeVariables = {
     .default('auto')
     .meta({
       description:
-        'PyTorch that `./run.sh` installs: Debian’s for CPUs where jobs find none (`auto`), Debian’s (`debian`), the CUDA build in `/opt/torch` (`pip`), or `none`',
+        'PyTorch that `./run.sh` installs: `auto` (Debian’s, for CPUs, if jobs find none), `debian`, `pip` (the CUDA build, in `/opt/torch`) or `none`',
     }),
   JR_SLURMCTLD_PORT: port(6817).meta({ description: 'Port of slurmctld, on loopback' }),
   JR_SLURMD_PORT: port(6818).meta({ description: 'Port of slurmd, on loopback' }),

@@ -10,7 +10,7 @@ export const queueApiVariables = {
     .transform(Number)
     .meta({
       description:
-        'GPUs of each job of the queue server’s API, with their share of CPUs and memory; fewer where there are fewer',
+        'GPUs of each job of the queue server’s API, with their share of CPUs and memory; fewer if the machine has fewer',
     }),
   JR_MAX_TIMEOUT_MULTIPLIER: z
     .string()

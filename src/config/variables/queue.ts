@@ -3,7 +3,7 @@ import { wholeNumber } from '../kinds.js';
 
 const text = z.string().regex(/^[^\0-\x1f\x7f<>]{1,256}$/, 'expected one line without < and >');
 
-/** Variables of git queues without `JR_` in front, which workers of every kind share. */
+/** Variables of git queues without `JR_` in front, which runners and servers share. */
 export const queueSchema = z.object({
   GIT_USER_NAME: text.default('jobrunner'),
   GIT_USER_EMAIL: text.default('jobrunner@localhost'),

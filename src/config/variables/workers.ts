@@ -46,6 +46,6 @@ export const workersVariables = {
   }),
   JR_CACHE_GB: gigabytes(0).meta({
     description:
-      'Worker: most that datasets may take there, unpacked ones too, in GiB; those not used for longest make room; 0 = the free disk',
+      'Worker: largest total of its datasets, packed and unpacked, in GiB; the least recently used make room; 0 = the free disk',
   }),
 };

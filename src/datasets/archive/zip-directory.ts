@@ -171,8 +171,8 @@ function cursorOf(zip: ZipFile): number {
 }
 
 /**
- * Returns an entry's raw name: UTF-8 if the entry says so or the name looks so, else DOS's code
- * page 437. Old Windows programs separate folders by backslashes.
+ * Returns an entry's raw name: UTF-8 if the entry says so or the name looks like it; otherwise
+ * DOS's code page 437. Old Windows programs separate folders by backslashes.
  */
 export function zipEntryName(entry: Entry): string {
   const { generalPurposeBitFlag: flags, fileNameRaw, extraFields } = entry;

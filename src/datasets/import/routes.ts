@@ -69,7 +69,7 @@ export function importRoutes(api: Api, imports: ImportService, stopping: AbortSi
       method: 'get',
       path: '/datasets/imports',
       role: 'reader',
-      summary: 'List your imports, the newest first',
+      summary: 'List your imports, newest first',
       reply: greppableJson(importsReplySchema),
       errors: [],
     },

@@ -48,9 +48,9 @@ function secondsOf(limit: string): number {
 const beyondTimeout = 60;
 
 /**
- * Returns Slurm's limit for a job that names none, in its format: the usual one, else the longest.
- * With a timeout, Slurm's limit is only the second line; on an SSH host the timeout does not count
- * the transfers before and after.
+ * Returns Slurm's limit for a job that names none, in its format: the usual limit or, without one,
+ * the longest. With a timeout, Slurm's limit is only the second line; on an SSH host the timeout
+ * does not count the transfers before and after.
  * @param mayBeRemote whether the job may start on an SSH host
  */
 export function defaultTimeLimit(

@@ -36,9 +36,11 @@ export interface Target {
   mayBeRemote: boolean;
   /** The most that one job can have of each thing. */
   limits: NodeLimits;
-  /** Returns why the job can never run there, `unprocessable` with the field; else undefined. */
+  /**
+   * Returns why the job can never run there, `unprocessable` with the field; otherwise undefined.
+   */
   problemWith(request: JobRequest): AppError | undefined;
-  /** Returns why one job asks for more than the user's quota of GPUs; else undefined. */
+  /** Returns why one job asks for more than the user's quota of GPUs; otherwise undefined. */
   problemWithQuota(request: JobRequest, maxGpus: number): AppError | undefined;
   /**
    * Chooses the GPUs; null for none.
@@ -46,7 +48,7 @@ export interface Target {
    * @param liveJobs all of them; the target knows which of them compete for its GPUs
    */
   chooseGpus(request: JobRequest, liveJobs: readonly Job[]): GpuChoice | null;
-  /** Returns the GPUs that the job's script on this machine is told of. */
+  /** Returns the GPUs that the job's script on this machine gets. */
   scriptGpus(request: JobRequest): GpuFleet;
 }
 

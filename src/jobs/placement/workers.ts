@@ -33,7 +33,7 @@ export function workers(machines: readonly WorkerRecord[], local: LocalResources
   };
 }
 
-/** This machine where it can run the job, else a worker. */
+/** This machine if it can run the job; otherwise a worker. */
 export function thisMachineOrWorkers(
   machines: readonly WorkerRecord[],
   local: LocalResources,

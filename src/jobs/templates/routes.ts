@@ -17,7 +17,7 @@ export function commandRoutes(api: Api, templates: TemplateLibrary): void {
       method: 'get',
       path: '/commands',
       role: 'reader',
-      summary: 'List the templates and what each takes',
+      summary: 'List the templates and their inputs',
       reply: json(commandsReplySchema),
       errors: ['not_found', 'unprocessable'],
     },

@@ -27,7 +27,7 @@ import { packageRoot } from '../../config/package-root.js';
 const MB = 1024 ** 2;
 const smiTimeoutMs = 30_000;
 
-/** The resources of this machine for jobs, as set or else as detected. */
+/** The resources of this machine for jobs: as set, otherwise as detected. */
 export interface Hardware {
   cpus: number;
   memoryMb: number;

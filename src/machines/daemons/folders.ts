@@ -80,8 +80,8 @@ export function makeFolders(
   folder(dirname(layout.sshStatus), 0o2750, { uid: remote.uid, gid: jobrunner.gid });
   folder(layout.sshGpus, 0o755, root);
 
-  // Root's, as root runs `jobrunner add`; the API only reads the file. A file of the user's own
-  // choice is theirs to make.
+  // Root's, as root runs `jobrunner add`; the API only reads the file. If the user names another
+  // file, they make it.
   if (jobsFile === join(layout.root, 'jobs.txt') && !existsSync(jobsFile))
     privateFile(jobsFile, '', 0o640, { uid: 0, gid: jobrunner.gid });
 

@@ -8,7 +8,7 @@ import { jobProcesses, killAll, scontrol, signalAll } from './job-processes.js';
 
 const lookMs = 1000;
 const pageBytes = 4096;
-/** The longest wait for the words to appear in a job's log, and the bytes at its end to search. */
+/** The longest wait for the words in a job's log, and the bytes to search at the log's end. */
 const tellMs = 5000;
 const tailBytes = 64 * 1024;
 

@@ -22,7 +22,7 @@ export async function problemsOfWorker(layout: Layout): Promise<string[]> {
     ...(slurmdRuns(layout, name) ? [] : ['slurmd does not run']),
     ...(state === undefined ? ['the controller’s slurmctld does not answer'] : []),
     ...(state !== undefined && !/^(idle|mixed|allocated|completing|draining|drained)$/.test(state)
-      ? [`the controller says of ${name}: ${state || 'no such node'}`]
+      ? [`the controller reports ${name}: ${state || 'no such node'}`]
       : []),
   ];
 }

@@ -20,8 +20,8 @@ const notTaken = new Set([1007, 9202, 5005]);
  */
 const notAsked = new Set([1800, 2029, 7000]);
 /**
- * Unknown outcome: lost on the way, timed out, or slurmrestd's code for anything that it did not
- * find out.
+ * Unknown outcome: lost on the way, timed out, or slurmrestd's code for an error that it cannot
+ * name.
  */
 const notAnswered = new Set([1801, 1802, 1803, 5004, -1]);
 /** ESLURM_REST_EMPTY_RESULT: an empty list. */
