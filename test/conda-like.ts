@@ -2,10 +2,10 @@ import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /**
- * Lays out what the script's side of conda needs: conda and micromamba cannot be installed from the
- * registries the tests may use. It answers `shell.bash hook`, `shell.posix activate` and `env list`
- * (micromamba: `shell hook`, `shell activate`) as conda 26 and micromamba 2 do, over real folders.
- * It solves and installs nothing.
+ * Lays out a stand-in for conda: the registries that tests may use have neither conda nor
+ * micromamba. It answers `shell.bash hook`, `shell.posix activate` and `env list` (micromamba:
+ * `shell hook`, `shell activate`) as conda 26 and micromamba 2 do, over real folders. It solves and
+ * installs nothing.
  */
 export function makeCondaLike(
   root: string,

@@ -10,13 +10,12 @@ let next = 0;
 let end = 0;
 
 /**
- * Ports that stay free until they are used, also while a stack is stopped and started again: from
- * below those that the kernel gives to whoever asks for any (ip(7), ip_local_port_range), and no
- * other test's, at whatever time it asks.
+ * Returns ports that stay free until they are used, also while a stack restarts. They lie below the
+ * range of outgoing connections (ip(7), ip_local_port_range), and no other test gets them.
  */
 export async function freePorts(count: number): Promise<number[]> {
   const ports: number[] = [];
-  // All of one block: a stack tries the ports after the first of its SSH hosts by itself.
+  // All are from one block: a stack itself tries the ports after the first one of its SSH hosts.
   if (next + count > end) await claimBlock();
   while (ports.length < count) {
     if (next === end) await claimBlock();
@@ -31,14 +30,14 @@ export async function freePorts(count: number): Promise<number[]> {
 }
 
 /**
- * A block is this process's for as long as it lives: so long it holds the socket of that name,
- * which no file can leave behind (unix(7)).
+ * A block belongs to this process while it lives and holds the abstract socket of that name, which
+ * leaves no file (unix(7)).
  */
 async function claimBlock(): Promise<void> {
   const [lowest = 0] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8')
     .split('\t')
     .map(Number);
-  // Where the kernel gives out nearly all of them, there is no place beside it.
+  // If the kernel's range covers nearly all ports, no block fits beside it.
   const below = Math.floor((lowest - first) / blockSize);
   const last = below > 0 ? Math.min(blocks, below) : blocks;
   for (let block = 0; block < last; block++) {
@@ -52,7 +51,7 @@ async function claimBlock(): Promise<void> {
   throw new Error(`no ports are left from ${first} to ${first + last * blockSize}`);
 }
 
-/** @returns false when somebody else does. */
+/** @returns false when another process listens there. */
 async function listens(server: Server, on: { port: number } | { path: string }): Promise<boolean> {
   try {
     server.listen(on);

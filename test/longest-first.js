@@ -1,6 +1,6 @@
 import TestSequencer from '@jest/test-sequencer';
 
-/** Files that take a minute or more: one of them that came last would be waited for alone. */
+/** Files that take a minute or more: if one came last, the run would wait for it alone. */
 const longest = [
   'test/stack/worker-links.test.ts',
   'test/stack/ssh-hosts.test.ts',
@@ -19,7 +19,7 @@ const longest = [
   'test/stack/gitlab.test.ts',
 ];
 
-/** Jest's own order, by what it knows of earlier runs or the files' sizes, after those. */
+/** Sorts the rest in Jest's own order, by earlier runs or the files' sizes. */
 export default class LongestFirst extends TestSequencer {
   /** @param {{ path: string }[]} tests */
   sort(tests) {

@@ -2,9 +2,9 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 
 /**
- * Removes our end of a veth(4), and with it the other. It also goes by itself with the network that
- * its other end is in, but only some time after the last process there: until then the next one of
- * that name cannot be made.
+ * Removes our end of a veth(4), and with it the other end. The kernel also removes it with the
+ * other end's network, but only some time after the last process there ends. Until then, no link of
+ * that name can be made.
  */
 export function removeLink(name: string): void {
   const { stderr } = spawnSync('ip', ['link', 'del', name], { encoding: 'utf8' });

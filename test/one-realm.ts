@@ -3,9 +3,9 @@ import type { EnvironmentContext, JestEnvironmentConfig } from '@jest/environmen
 import { TestEnvironment } from 'jest-environment-node';
 
 /**
- * Jest gives tests an `Error` of their own, to which the errors of Node's modules do not belong:
- * code that asks `instanceof Error`, the SDK's among it, takes a refused connection for something
- * else. Here it is one, as in the service.
+ * Jest gives tests their own `Error`, and errors of Node's modules are no instances of it. Code
+ * with `instanceof Error`, such as the SDK, would misjudge a refused connection. Here there is one
+ * `Error`, as in the service.
  */
 export default class OneRealm extends TestEnvironment {
   constructor(config: JestEnvironmentConfig, context: EnvironmentContext) {

@@ -21,15 +21,15 @@ export interface Reply<T> {
   json: T;
 }
 
-/** A job, or an error: the replies that most tests look into. */
+/** A job or an error, the replies that most tests examine. */
 export type JobOrError = JobReply & ErrorBody;
 
 /**
- * The whole API over HTTP on a free port, with SQLite and a scripted Slurm: starts in a moment.
- * Every reply is held against its endpoint's schema; `close` fails when one broke it.
+ * The whole API over HTTP on a free port, with SQLite and a scripted Slurm; starts in a moment.
+ * Every reply is checked against its endpoint's schema; `close` fails if one broke it.
  */
 export class TestApi {
-  /** What the service logged as its own fault. */
+  /** The failures that the service logged as its own. */
   readonly faults: string[] = [];
   url = '';
   #app: App | undefined;
@@ -56,7 +56,7 @@ export class TestApi {
     return layoutOf(this.root);
   }
 
-  /** @param settings as the environment has them */
+  /** @param settings environment variables */
   static async start(
     settings: Record<string, string> = {},
     slurm = new ScriptedSlurm(),
@@ -92,7 +92,9 @@ export class TestApi {
     if (line.includes('"msg":"request failed"')) this.faults.push(line);
   }
 
-  /** @throws Error when the service failed by its own fault, or broke what an endpoint promises. */
+  /**
+   * @throws Error when the service failed by its own fault, or a reply broke its endpoint's schema.
+   */
   async close(): Promise<void> {
     await this.#app?.close();
     await rm(this.root, { recursive: true, force: true });
@@ -134,7 +136,7 @@ export class TestApi {
   }
 }
 
-/** Makes what the stack, as root, leaves for the API. */
+/** Makes the files that the stack, as root, leaves for the API. */
 async function prepareRoot(layout: Layout): Promise<void> {
   const { databaseFolder, results, jobLogs, jobScripts, sshJobs, screens } = layout;
   const folders = [databaseFolder, results, jobLogs, jobScripts, sshJobs, screens]

@@ -19,7 +19,7 @@ export function callTable(endpoints: readonly Endpoint[]): string {
   return ['| call | token | does |', '| --- | --- | --- |', ...rows].join('\n');
 }
 
-/** The queue server's API comes last, since it is the older one. */
+/** The queue server's API comes last. */
 const rankOf = (path: string) => (path === '/' || path.startsWith('/api/') ? 1 : 0);
 
 function callOf({ method, path, query, body }: Endpoint): string {
@@ -43,7 +43,7 @@ function namesOf(schema: z.ZodType | undefined): { name: string; required: boole
   return Object.keys(properties).map((name) => ({ name, required: required.includes(name) }));
 }
 
-/** More than one way to go well is told with its statuses. */
+/** If there are several statuses of success, each is listed with its meaning. */
 function meaningOf({ summary, reply: { statuses } }: Endpoint): string {
   const ways = Object.entries(statuses);
   if (ways.length < 2) return summary;

@@ -19,7 +19,7 @@ interface Layer {
   handle: Partial<Router>;
 }
 
-/** Every method and path that Express itself has, wherever it is mounted. */
+/** Every method and path that Express has, wherever they are mounted. */
 function mounted(stack: readonly Layer[]): string[] {
   return stack.flatMap(({ slash, route, handle }) => {
     if (route)
@@ -27,7 +27,7 @@ function mounted(stack: readonly Layer[]): string[] {
         .filter((method) => method !== '_all')
         .map((method) => `${method} ${route.path.replaceAll(/:(\w+)/g, '{$1}')}`);
     if (handle.stack === undefined) return [];
-    // A prefix would hide a part of the paths.
+    // A prefix would hide part of the paths.
     expect(slash).toBe(true);
     return mounted(handle.stack as unknown as Layer[]);
   });
@@ -56,7 +56,7 @@ describe('GET /openapi.json', () => {
     expect(document).toMatchObject({ openapi: '3.1.0' });
   });
 
-  test('has every route that Express has, and no other', async () => {
+  test('describes exactly the routes that Express has', async () => {
     const { json } = await api.call<Document>('GET', '/openapi.json');
     const described = Object.entries(json.paths).flatMap(([path, methods]) =>
       Object.keys(methods).map((method) => `${method} ${path}`),
@@ -67,7 +67,7 @@ describe('GET /openapi.json', () => {
     expect(api.endpoints.map(nameOf).toSorted()).toEqual(routes.toSorted());
   });
 
-  test('every $ref points to something, and all paths have their parameters', async () => {
+  test('has no dangling $ref, and describes all parameters of paths', async () => {
     const { json, text } = await api.call<Document>('GET', '/openapi.json');
     for (const [, name = ''] of text.matchAll(/"\$ref":"#\/components\/schemas\/(\w+)"/g))
       expect(json.components.schemas).toHaveProperty(name);
@@ -79,7 +79,7 @@ describe('GET /openapi.json', () => {
         );
   });
 
-  test('fields that come as text are described as the values they hold', async () => {
+  test('describes fields that arrive as text as the values in them', async () => {
     const { json } = await api.call<Document>('GET', '/openapi.json');
     const schema = json.paths['/jobs']?.['post']?.requestBody?.content['application/json']?.schema;
     expect(schema?.properties).toMatchObject({
@@ -99,7 +99,7 @@ describe('GET /openapi.json', () => {
 });
 
 describe('roles', () => {
-  /** A request to the endpoint, whose parameters name nothing. */
+  /** A request to the endpoint; its parameters name nothing that exists. */
   async function ask({ method, path }: Endpoint, headers: Record<string, string>) {
     const url = api.url + path.replaceAll(/\{\w+\}/g, '1');
     const response = await fetch(url, { method: method.toUpperCase(), headers });
@@ -107,7 +107,7 @@ describe('roles', () => {
     return response.status;
   }
 
-  test('each endpoint has the role that is meant for it', () => {
+  test('each endpoint has its intended role', () => {
     const of = (role: Role) => api.endpoints.filter((one) => one.role === role);
     const names = (role: Role) => of(role).map(nameOf).toSorted();
     expect(names('public')).toEqual(['get /', 'get /health', 'get /openapi.json']);
@@ -136,7 +136,7 @@ describe('roles', () => {
     expect(of('worker').filter(({ path }) => !path.startsWith('/workers/'))).toEqual([]);
   });
 
-  test('without a token, all but the public ones answer 401', async () => {
+  test('without a token, all but the public endpoints answer 401', async () => {
     const open = [];
     for (const spec of api.endpoints.filter(({ role }) => role !== 'form'))
       if ((await ask(spec, {})) !== 401) open.push(nameOf(spec));
@@ -154,7 +154,7 @@ describe('roles', () => {
     expect(submitted.status).toBe(401);
   });
 
-  test('the token of a user gets 403 on the endpoints of admins, and on no other', async () => {
+  test('a user’s token gets 403 on the endpoints of admins, and on no others', async () => {
     const refused = [];
     for (const spec of api.endpoints.filter(({ role }) => !['worker', 'form'].includes(role)))
       if ((await ask(spec, user)) === 403) refused.push(spec.role);
@@ -162,7 +162,7 @@ describe('roles', () => {
     expect(refused).toHaveLength(api.endpoints.filter(({ role }) => role === 'admin').length);
   });
 
-  test('the token of a reader gets 403 on whatever changes something', async () => {
+  test('a reader’s token gets 403 on every endpoint that changes something', async () => {
     const refused = [];
     for (const spec of api.endpoints.filter(({ role }) => !['worker', 'form'].includes(role)))
       if ((await ask(spec, reader)) === 403) refused.push(spec.role);
@@ -171,12 +171,12 @@ describe('roles', () => {
     expect(refused).toHaveLength(expected.length);
   });
 
-  test('what is a worker’s, no user’s token opens', async () => {
+  test('no user’s token opens an endpoint of workers', async () => {
     for (const spec of api.endpoints.filter(({ role }) => role === 'worker'))
       expect(await ask(spec, user)).toBe(401);
   });
 
-  test('a path that is no endpoint’s asks for a token first', async () => {
+  test('a path without an endpoint asks for a token first', async () => {
     expect((await fetch(`${api.url}/nowhere`)).status).toBe(401);
     const reply = await api.call('GET', '/nowhere');
     expect(reply.status).toBe(404);

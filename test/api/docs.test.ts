@@ -7,7 +7,7 @@ import { callTable } from './call-table.js';
 const page = join(packageRoot, 'docs', 'api.md');
 const between = /(<!-- calls: .* -->\n)([^]*?)(\n<!-- end of calls -->)/;
 
-test('the table of calls in docs/api.md is that of the endpoints', async () => {
+test('the table of calls in docs/api.md matches the endpoints', async () => {
   const api = await TestApi.start();
   const table = callTable(api.endpoints);
   await api.close();

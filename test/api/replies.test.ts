@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { TestApi } from './api.js';
 
-// The harness holds every reply against its schema; here each endpoint answers well once.
+// The harness checks every reply against its schema; here each endpoint succeeds once.
 
 let api: TestApi;
 beforeAll(async () => {
@@ -15,7 +15,7 @@ async function ok(method: string, path: string, body?: unknown, status = 200) {
   return reply;
 }
 
-test('whatever shows the service, its cluster and its users', async () => {
+test('everything that shows the service, its cluster and its users', async () => {
   const paths = ['/', '/health', '/commands', '/screens', '/nodes', '/partitions', '/gpus']
     .concat('/gpus/0/history', '/metrics', '/ingest', '/ingest/jobs-file', '/tokens', '/users')
     .concat('/users/me', '/audit', '/api/nodes', '/api/jobs', '/jobs', '/datasets')
@@ -30,7 +30,7 @@ test('a token, and a user’s limits', async () => {
   await ok('DELETE', `/tokens/${made.json.token_id}`);
 });
 
-test('a GPU and a node that take no job for a while', async () => {
+test('a GPU and a node that are closed for a while', async () => {
   await ok('POST', '/gpus/0/pause', { reason: 'a new fan' });
   await ok('POST', '/gpus/0/resume', {});
   const { json } = await api.call<{ nodes: { name: string }[] }>('GET', '/nodes');
@@ -39,7 +39,7 @@ test('a GPU and a node that take no job for a while', async () => {
   await ok('POST', `/nodes/${name}/resume`);
 });
 
-test('a dataset, in both ways, and all that can be asked of it', async () => {
+test('a dataset, sent both ways, and every call on it', async () => {
   const bytes = new TextEncoder().encode('some data');
   const sha = createHash('sha256').update(bytes).digest('hex');
   const put = await ok('PUT', `/datasets/${sha}?name=data.txt`, bytes, 201);
@@ -54,7 +54,7 @@ test('a dataset, in both ways, and all that can be asked of it', async () => {
   await ok('DELETE', `/datasets/${sha}`);
 });
 
-test('a job through its whole life', async () => {
+test('a job from submission to deletion', async () => {
   const fields = { gpus: 0.5, priority: 7, env: { A: '1' }, params: {} };
   const dryRun = await api.submit({ ...fields, dry_run: true });
   expect(dryRun.status).toBe(200);
@@ -76,7 +76,7 @@ test('a job through its whole life', async () => {
   await ok('DELETE', path, undefined, 204);
 });
 
-test('a job of the queue server’s API, whose errors have a detail', async () => {
+test('a job of the queue server’s API, with `detail` in its errors', async () => {
   const config = { user_id: 'ulla', expected_time: 5, competition_id: 'c', project_id: 'p' };
   const form = new FormData();
   form.append('code', new Blob(['print(1)']), 'a.py');
@@ -90,7 +90,7 @@ test('a job of the queue server’s API, whose errors have a detail', async () =
   await ok('POST', `/api/cancel/${json.job_id}`);
 });
 
-test('an unknown field is an error wherever it stands', async () => {
+test('an unknown field is an error everywhere', async () => {
   const replies = [
     await api.submit({ nonsense: 1 }),
     await api.call('GET', '/jobs?nonsense=1'),

@@ -26,15 +26,15 @@ const node: SlurmNode = {
   reason: null,
 };
 
-/** A Slurm in memory: it keeps what it is told, and a test says what becomes of it. */
+/** A Slurm in memory: it stores the jobs it gets, and a test decides their fate. */
 export class ScriptedSlurm implements OperatorClient, JobSubmitter {
   readonly jobs = new Map<number, ScriptedJob>();
   readonly nodeList: SlurmNode[] = [{ ...node }];
   readonly placed = new Map<number, GpuPlacement>();
   readonly accounts: string[] = [];
-  /** Thrown by each submission while it is set. */
+  /** While set, every submission throws this. */
   refusal: SlurmError | undefined;
-  /** Thrown by every call while it is set. */
+  /** While set, every call throws this. */
   failure: SlurmError | undefined;
   #lastId = 0;
 
@@ -51,7 +51,7 @@ export class ScriptedSlurm implements OperatorClient, JobSubmitter {
     job.nodeList = NODE_NAME;
   }
 
-  /** Ends a job, by default well. */
+  /** Ends a job, successfully by default. */
   end(id: number | null, how: Partial<Pick<SlurmJob, 'state' | 'exitCode' | 'signal'>> = {}): void {
     Object.assign(this.job(id), { state: 'COMPLETED', ...how, endedAt: Date.now() });
   }
@@ -194,7 +194,7 @@ export class ScriptedSlurm implements OperatorClient, JobSubmitter {
     }));
   }
 
-  // Not an async method each: a failure is thrown in one place, and a test's own mistake, too.
+  // Not one async method each: failures, also a test's own mistakes, are thrown in one place.
   async #answer<T>(act: () => T): Promise<T> {
     await Promise.resolve();
     if (this.failure) throw this.failure;

@@ -15,7 +15,7 @@ async function submitLater(): Promise<number> {
   return json.job_id;
 }
 
-test('who waits for a job is told when Slurm refuses it later', async () => {
+test('a wait for a job ends when Slurm refuses the job later', async () => {
   const id = await submitLater();
   const waiting = api.call('GET', `/jobs/${id}?wait=300`);
   api.slurm.refusal = new SlurmError('refused', 'Invalid account');
@@ -23,7 +23,7 @@ test('who waits for a job is told when Slurm refuses it later', async () => {
   expect((await waiting).json).toMatchObject({ status: 'REJECTED', failure: 'submit' });
 });
 
-test('who waits for a job is told when it is cancelled before Slurm has it', async () => {
+test('a wait for a job ends when the job is cancelled before Slurm has it', async () => {
   const id = await submitLater();
   const waiting = api.call('GET', `/jobs/${id}?wait=300`);
   await api.call('POST', `/jobs/${id}/cancel`);

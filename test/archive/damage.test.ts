@@ -26,16 +26,16 @@ afterAll(() => {
   work.remove();
 });
 
-/** Cut below this, the rest no longer says what it was, and is kept as a file of its own. */
+/** If the cut is below this, the rest no longer shows its format and is kept as a plain file. */
 const SMALLEST: Record<string, number> = { tar: 263, 'tar.lzma': 14, 'tar.bz2': 10 };
 
-it.each(SUFFIXES)('a %s cut off anywhere is refused', async (suffix) => {
+it.each(SUFFIXES)('a %s that is cut off anywhere is refused', async (suffix) => {
   const whole = readFileSync(join(work.dir, `s.${suffix}`));
   const from = SMALLEST[suffix] ?? 6;
   const lengths = [from, whole.length - 1, whole.length - 8, whole.length - 512];
   for (let step = 1; step <= 12; step++)
     lengths.push(from + Math.floor(((whole.length - from - 1) * step) / 13));
-  // All that a tar may lose is a part of its end marker's padding, and this one has none.
+  // A tar may only lose part of its end marker's padding, and this one has no padding.
   const refusals = lengths.map((length) => work.refusal(whole.subarray(0, length)));
   for (const message of await Promise.all(refusals)) expect(message).toMatch(/truncated|corrupt/);
 });
@@ -67,11 +67,11 @@ it('a tar with a wrong byte in any header is refused', async () => {
   for (const message of await Promise.all(refusals)) expect(message).toMatch(/corrupt|damaged/);
 });
 
-describe('what follows a gzip member', () => {
+describe('data after a gzip member', () => {
   const one = () => readFileSync(join(work.dir, 's.tar.gz'));
   const nothing = gzipSync(Buffer.alloc(0));
 
-  it('may be zeros, as tapes and gzip(1) pad', async () => {
+  it('may be zeros, the padding of tapes and gzip(1)', async () => {
     for (const zeros of [1, 511, 300_000]) {
       const result = await work.unpack(Buffer.concat([one(), Buffer.alloc(zeros)]));
       expect(result).toMatchObject({ format: 'tar.gz', files: 3 });
@@ -84,19 +84,19 @@ describe('what follows a gzip member', () => {
     ['a magic and no more', Buffer.from([0x1f, 0x8b])],
     ['a member without its last byte', nothing.subarray(0, -1)],
     ['a member with a wrong size', Buffer.concat([nothing.subarray(0, -1), Buffer.from([1])])],
-    ['something behind zeros', Buffer.concat([Buffer.alloc(300_000), Buffer.from('x')])],
-    ['a member behind zeros', Buffer.concat([Buffer.alloc(4), nothing])],
+    ['data after zeros', Buffer.concat([Buffer.alloc(300_000), Buffer.from('x')])],
+    ['a member after zeros', Buffer.concat([Buffer.alloc(4), nothing])],
   ])('may not be %s', async (_, rest) => {
     expect(await work.refusal(Buffer.concat([one(), rest]))).toMatch(
       /the gz stream is corrupt, truncated or followed by other data/,
     );
   });
 
-  it('is found wherever the pieces that are read at once end', async () => {
+  it('is found wherever a chunk of input ends', async () => {
     const tar = readFileSync(join(work.dir, 's.tar'));
     const [first, second] = [gzipSync(tar.subarray(0, 5000)), gzipSync(tar.subarray(5000))];
     for (const shift of [-1, 0, 1]) {
-      // A comment of that length (RFC 1952, FCOMMENT) puts the second member where one piece ends.
+      // A comment of that length (RFC 1952, FCOMMENT) puts the second member at the end of a chunk.
       const comment = Buffer.alloc(2 ** 18 - first.length - 1 + shift, 'c');
       const longer = Buffer.concat([
         first.subarray(0, 10),

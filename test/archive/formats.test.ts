@@ -33,7 +33,7 @@ afterAll(() => {
   work.remove();
 });
 
-/** Random bytes under every kind of name Linux allows. */
+/** Random bytes under every kind of name that Linux allows. */
 function plantTree(): void {
   mkdirSync(source);
   let seed = 42;
@@ -66,7 +66,7 @@ it.each([
   ['s.tar.xz', 'tar.xz'],
   ['s.tar.lzma', 'tar.lzma'],
   ['s.tar.zst', 'tar.zst'],
-])('%s unpacks to what was packed', async (name, format) => {
+])('%s unpacks to the packed files', async (name, format) => {
   const result = await work.unpack(join(work.dir, name));
   expect(result.format).toBe(format);
   expect(contentsOf(result.tree)).toEqual(contentsOf(source));
@@ -84,7 +84,7 @@ it.each(['v7', 'ustar', 'gnu', 'oldgnu', 'pax'])('GNU tar’s %s format unpacks'
   expect(contentsOf(tree)).toEqual(contentsOf(small));
 });
 
-it('modes are cleaned and times kept', async () => {
+it('modes are cleaned and times are kept', async () => {
   const { tree } = await work.unpack(join(work.dir, 's.tar.gz'));
   const kept = (name: string) => lstatSync(join(tree, name));
   const was = (name: string) => lstatSync(join(source, name));
@@ -96,7 +96,7 @@ it('modes are cleaned and times kept', async () => {
   expect(kept('a/b').mtimeMs).toBeCloseTo(Math.floor(was('a/b').mtimeMs / 1000) * 1000, 0);
 });
 
-it('many-member gzip, multi-block and multi-stream xz, and multi-frame zstd are read to the end', async () => {
+it('gzip of many members, xz of many blocks and streams, and zstd of many frames are read to the end', async () => {
   const whole = readFileSync(join(work.dir, 's.tar'));
   const half = Math.floor(whole.length / 3);
   const [first, second] = [whole.subarray(0, half), whole.subarray(half)];
@@ -134,7 +134,7 @@ it.each([
   },
 );
 
-it('anything unknown is kept as one file, under a safe name', async () => {
+it('an unknown format is kept as one file, under a safe name', async () => {
   for (const [content, name, kept] of [
     ['just text\n', 'notes.txt', 'notes.txt'],
     ['BZh is how this text starts', 'C:\\dir\\b', 'b'],
@@ -160,7 +160,7 @@ it('an empty tar is an empty tree', async () => {
   }
 });
 
-it('what only looks like .lzma is kept as a file', async () => {
+it('a file that only looks like .lzma is kept as a file', async () => {
   const lookalike = Buffer.alloc(400);
   lookalike.writeInt32LE(1, 0);
   lookalike.writeInt32LE(1, 4);
@@ -168,7 +168,7 @@ it('what only looks like .lzma is kept as a file', async () => {
   expect((await work.unpack(lookalike)).format).toBe('file');
 });
 
-it('archives by Python’s tarfile and by node-tar unpack', async () => {
+it('archives made by Python’s tarfile and by node-tar unpack', async () => {
   for (const format of ['GNU', 'PAX']) {
     const archive = work.path('python.tar');
     python(
@@ -185,7 +185,7 @@ with tarfile.open(sys.argv[1],'w',format=tarfile.${format}_FORMAT) as t: t.add(s
   expect(contentsOf((await work.unpack(archive)).tree)).toEqual(contentsOf(join(source, 'd')));
 });
 
-it('garbage behind a compressed stream or a tar is refused', async () => {
+it('garbage after a compressed stream or a tar is refused', async () => {
   for (const name of ['s.tar.gz', 's.tar.bz2', 's.tar.xz', 's.tar.lzma', 's.tar.zst', 's.tar']) {
     const archive = work.save(readFileSync(join(work.dir, name)));
     appendFileSync(archive, 'garbage '.repeat(100));

@@ -17,7 +17,7 @@ import {
 } from './support.js';
 
 const work = new Workspace();
-it('one byte or one entry more than allowed is refused by name, as many as allowed are taken', async () => {
+it('the limits of bytes and entries are accepted; one more is refused by name', async () => {
   const archive = tar(folder('d'), file('d/a', 'x'.repeat(60)), file('d/b', 'x'.repeat(40)));
   expect(await work.unpack(archive, {}, { maxBytes: 100, maxFiles: 3 })).toMatchObject({
     files: 2,
@@ -35,7 +35,7 @@ it('one byte or one entry more than allowed is refused by name, as many as allow
   ).toContain('4999');
 });
 
-it('copies of a file made by hard links count', async () => {
+it('the copies that hard links make count', async () => {
   const archive = tar(file('f', 'x'.repeat(50)), hardLink('g', 'f'), hardLink('h', 'f'));
   const { tree, bytes } = await work.unpack(archive);
   expect(bytes).toBe(150);
@@ -43,7 +43,7 @@ it('copies of a file made by hard links count', async () => {
   expect(await work.refusal(archive, { maxBytes: 149, maxFiles: 0 })).toContain('"h"');
 });
 
-it('an implied folder, and a file written again and again, count as entries', async () => {
+it('implied folders and repeated files count as entries', async () => {
   const again = Array.from({ length: 20 }, () => file('same'));
   expect(await work.refusal(tar(...again), { maxBytes: 0, maxFiles: 10 })).toContain('"same"');
   const nested = pax([['path', 'a/b/c/d/e']]);
@@ -52,7 +52,7 @@ it('an implied folder, and a file written again and again, count as entries', as
   );
 });
 
-it('a bomb is refused before its file is begun, and before an endless end is read through', async () => {
+it('a bomb is refused before its file is begun, and before an endless tail is read', async () => {
   const zeros = 1_200_000_000;
   const packed = (prefix: Buffer) => {
     const path = work.path('bomb');
@@ -67,7 +67,7 @@ it('a bomb is refused before its file is begun, and before an endless end is rea
   );
 });
 
-it('a zip bomb of one content under many names is refused', async () => {
+it('a zip bomb with one content under many names is refused', async () => {
   const archive = work.path('bomb.zip');
   python(
     `import zipfile,sys
@@ -85,13 +85,13 @@ open(sys.argv[1],'wb').write(out)`,
   expect(await work.refusal(archive)).toContain('overlaps another entry');
 });
 
-it('an archive in an archive is left packed', async () => {
+it('an archive inside an archive stays packed', async () => {
   const inner = gzipSync(tar(file('deep')));
   const { tree } = await work.unpack(tar(file('inner.tar.gz', inner.toString('latin1'))));
   expect(readdirSync(tree)).toEqual(['inner.tar.gz']);
 });
 
-/** A disk of its own that really fills up takes root and the right to mount. */
+/** A disk that really fills up needs root and the right to mount. */
 const disk = work.path('disk');
 mkdirSync(disk);
 const mounted =
@@ -102,7 +102,7 @@ afterAll(() => {
 });
 
 (mounted ? it : it.skip)(
-  'a disk that fills up while unpacking leaves nothing and says so',
+  'a disk that fills up during unpacking is reported, and nothing is left',
   async () => {
     const many = Array.from({ length: 60 }, (_, index) => file(`f${index}`));
     const growing = gzipSync(

@@ -23,13 +23,13 @@ afterAll(() => {
   work.remove();
 });
 
-/** A stream that takes long to unpack, and is no bomb. */
+/** A stream that unpacks slowly and is no bomb. */
 function longWork(): string {
   const part = execFileSync('bzip2', ['-c'], { input: randomBytes(3_000_000), maxBuffer: 2 ** 30 });
   return work.save(Buffer.concat(Array<Buffer>(100).fill(part)));
 }
 
-/** Resolves when no process has `path` open or as its working directory any more. */
+/** Resolves once no process has `path` open or as its working directory. */
 async function untilNobodyHas(path: string): Promise<void> {
   await until(`no process has ${path}`, () => spawnSync('fuser', ['-s', path]).status === 1);
 }
@@ -53,7 +53,7 @@ it('an abort stops the extractor and its decompressor, and leaves nothing', asyn
   expect(existsSync(tree)).toBe(false);
 });
 
-it('the extractor ends when the process it works for dies', async () => {
+it('the extractor ends when its parent process dies', async () => {
   const archive = longWork();
   const module = pathToFileURL(join(packageRoot, 'dist/datasets/archive/extract-archive.js')).href;
   const parent = spawn(process.execPath, [
@@ -68,7 +68,7 @@ it('the extractor ends when the process it works for dies', async () => {
   await untilNobodyHas(archive);
 });
 
-it('a tree that is already there is left alone', async () => {
+it('an existing tree is left alone', async () => {
   const tree = work.path('tree');
   mkdirSync(join(tree, 'mine'), { recursive: true });
   await expect(extractArchive(work.save(tar()), tree, NO_LIMITS)).rejects.toMatchObject({
@@ -77,14 +77,14 @@ it('a tree that is already there is left alone', async () => {
   expect(readdirSync(tree)).toEqual(['mine']);
 });
 
-it('an archive that is not there is an error of ours, not a refusal', async () => {
+it('a missing archive is an internal error, not a refusal', async () => {
   const tree = work.path('tree');
   await expect(extractArchive(work.path('none'), tree, NO_LIMITS)).rejects.toThrow(/ENOENT/);
   expect(existsSync(tree)).toBe(false);
 });
 
 (process.getuid?.() === 0 ? it : it.skip)(
-  'everything gets the group, and nobody else the right to look',
+  'everything gets the group, and all others get no access',
   async () => {
     const { tree } = await work.unpack(
       tar(folder('d'), file('d/e/f'), symlink('l', 'd/e/f'), file('g')),
@@ -107,7 +107,7 @@ it('an archive that is not there is an error of ours, not a refusal', async () =
   },
 );
 
-it('names of hostile length and depth that are still allowed can be removed and read', async () => {
+it('names of the greatest allowed length and depth can be read and removed', async () => {
   const path = Array(250).fill('d').join('/');
   const { tree } = await work.unpack(tar(Buffer.concat([longName(path), file('x', 'deep')])));
   expect(Object.keys(contentsOf(tree))).toContain(path);

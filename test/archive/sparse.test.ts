@@ -17,8 +17,8 @@ afterAll(() => {
 });
 
 /**
- * Files with holes at the start, in the middle, at the end, everywhere, and in more places than one
- * header holds.
+ * Files with holes at the start, in the middle, at the end, everywhere, and more holes than one
+ * header can list.
  */
 function plant(): string {
   const dir = work.path('sparse');
@@ -53,7 +53,7 @@ it.each([
   ['posix', ['--sparse-version=0.0']],
   ['posix', ['--sparse-version=0.1']],
   ['posix', ['--sparse-version=1.0']],
-])('files with holes in %s %j come out whole, holes kept', async (format, extra) => {
+])('files with holes in %s %j unpack unchanged and keep their holes', async (format, extra) => {
   const dir = plant();
   const archive = work.path('s.tar');
   make('tar', ['-cf', archive, '--sparse', `--format=${format}`, ...extra, '-C', dir, '.']);
@@ -63,7 +63,7 @@ it.each([
   expect(lstatSync(join(tree, 'all')).blocks).toBe(0);
 });
 
-it('a file of more than 8 GiB is read by its base-256 size', async () => {
+it('a file of more than 8 GiB has its size in base 256', async () => {
   const size = 9 * 2 ** 30;
   const block = header({ name: 'huge', type: 'S', magic: 'ustar  \0' });
   block.write('00000000001\0', 386 + 12);
@@ -83,7 +83,7 @@ it('a file of more than 8 GiB is read by its base-256 size', async () => {
   expect(readFileSync(join(tree, 'pad3')).length).toBe(999_999);
 });
 
-it('holes count against the byte limit, and a file of nothing but holes smells of a bomb', async () => {
+it('holes count against the byte limit, and a file of nothing but holes counts as a bomb', async () => {
   const archive = work.path('s.tar');
   make('tar', ['-cf', archive, '--sparse', '-C', plant(), '.']);
   expect(await work.refusal(archive, { maxBytes: 5_000_000, maxFiles: 0 })).toContain(

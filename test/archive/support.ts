@@ -23,8 +23,7 @@ export const NO_LIMITS: ExtractLimits = { maxBytes: 0, maxFiles: 0 };
 requireFreshBuild();
 
 /**
- * The extractor is a process of its own and runs what was built, which must be what is being
- * tested.
+ * The extractor is a separate process that runs the build, so the build must match the sources.
  */
 function requireFreshBuild(): void {
   const source = join(packageRoot, 'src/datasets/archive');
@@ -51,7 +50,7 @@ export class Workspace {
     return path;
   }
 
-  /** Unpacks; resolves with the result and the new tree's folder. */
+  /** Unpacks. @returns the result and the new tree's folder */
   async unpack(
     archive: string | Buffer,
     options: ExtractOptions = {},
@@ -62,7 +61,7 @@ export class Workspace {
     return { ...(await extractArchive(path, tree, limits, options)), tree };
   }
 
-  /** The refusal's message; fails unless it was one and left nothing behind. */
+  /** Returns the refusal's message. Fails if the archive was accepted, or if a tree is left. */
   async refusal(archive: string | Buffer, limits = NO_LIMITS): Promise<string> {
     const error = await this.failure(archive, limits);
     if (error.code !== 'archive_refused') throw error;
@@ -73,7 +72,7 @@ export class Workspace {
     const tree = this.path('tree');
     const path = typeof archive === 'string' ? archive : this.save(archive);
     const error: unknown = await extractArchive(path, tree, limits).then(
-      () => new Error('the archive was taken'),
+      () => new Error('the archive was accepted'),
       (thrown: unknown) => thrown,
     );
     if (existsSync(tree)) throw new Error('a tree was left behind');
@@ -86,7 +85,7 @@ export class Workspace {
   }
 }
 
-/** Every path below `dir` (raw) with what it is: a file's digest, a link's target, or `folder`. */
+/** Maps every path below `dir` (raw) to a file's digest, a link's target, or `folder`. */
 export function contentsOf(dir: string): Record<string, string> {
   const found: Record<string, string> = {};
   const walk = (raw: string) => {
@@ -125,7 +124,7 @@ export interface Fields {
   mtime?: string;
 }
 
-/** One header block, by hand. */
+/** Makes one header block by hand. */
 export function header(fields: Fields): Buffer {
   const block = Buffer.alloc(512);
   const octal = (value: number, width: number) => value.toString(8).padStart(width - 1, '0');
@@ -170,7 +169,7 @@ export function folder(name: string): Buffer {
   return header({ name, type: '5' });
 }
 
-/** An extended header; `body` overrides the records. */
+/** Makes an extended header; `body` overrides the records. */
 export function pax(records: readonly (readonly [string, string])[], type = 'x'): Buffer {
   return extension(type, records.map(([key, value]) => paxRecord(key, value)).join(''));
 }

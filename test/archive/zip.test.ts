@@ -23,7 +23,7 @@ afterAll(() => {
 interface ZipEntry {
   name: string;
   content?: Buffer;
-  /** Overrides what the headers say. */
+  /** Overrides fields of the headers. */
   flags?: number;
   method?: number;
   crc?: number;
@@ -34,7 +34,7 @@ interface ZipEntry {
   offset?: number;
 }
 
-/** A zip by hand: deflated entries, whose headers may lie. */
+/** Makes a zip by hand, of deflated entries whose headers may lie. */
 function zip(entries: readonly ZipEntry[], count = entries.length): Buffer {
   const parts: Buffer[] = [];
   const directory: Buffer[] = [];
@@ -79,7 +79,7 @@ function zip(entries: readonly ZipEntry[], count = entries.length): Buffer {
   return Buffer.concat([...parts, list, end]);
 }
 
-it('a zip by Info-ZIP unpacks to what was packed, links and modes too', async () => {
+it('a zip by Info-ZIP unpacks to the packed files, with links and modes', async () => {
   const archive = work.path('s.zip');
   make('zip', ['-qry', archive, '.'], source);
   const { tree, format } = await work.unpack(archive);
@@ -92,7 +92,7 @@ it('a zip by Info-ZIP unpacks to what was packed, links and modes too', async ()
   );
 });
 
-it('zips by Python unpack: stored, streamed with sizes behind, and zip64', async () => {
+it('zips by Python unpack: stored, streamed with sizes after the content, and zip64', async () => {
   const archive = work.path('p.zip');
   python(
     `import zipfile,sys,io
@@ -111,7 +111,7 @@ with open(sys.argv[1],'wb') as f, zipfile.ZipFile(Pipe(f),'w') as z:
   expect(readFileSync(join(tree, 'zip64'), 'utf8')).toBe('z'.repeat(1000));
 });
 
-it('a zip of more entries than 16 bits count unpacks', async () => {
+it('a zip of more than 65,535 entries unpacks', async () => {
   const archive = work.path('many.zip');
   python(
     `import zipfile,sys
@@ -126,7 +126,7 @@ it('an empty zip is an empty tree', async () => {
   expect(await work.unpack(zip([]))).toMatchObject({ format: 'zip', files: 0, bytes: 0 });
 });
 
-it('names are read as UTF-8, as DOS wrote them, and with DOS’s backslashes', async () => {
+it('names are read as UTF-8, in DOS’s code page, and with DOS’s backslashes', async () => {
   const { tree } = await work.unpack(
     zip([
       { name: Buffer.from('é.txt').toString('latin1'), flags: 0x800 },
@@ -160,7 +160,7 @@ it.each<[string, ZipEntry[], string, string]>([
     'through a link',
   ],
   [
-    'a link with a novel for a target',
+    'a link with a very long target',
     [{ name: 'l', mode: 0o120777, content: Buffer.alloc(5000, 'a') }],
     'l',
     'target is too long',
@@ -171,23 +171,23 @@ it.each<[string, ZipEntry[], string, string]>([
   ['encryption', [{ name: 'e', flags: 1 }], 'e', 'encrypted'],
   ['an unknown method', [{ name: 'm', method: 99 }], 'm', 'method 99'],
   ['a wrong checksum', [{ name: 'c', crc: 1 }], 'c', 'checksum'],
-  ['a size too small', [{ name: 's', size: 3 }], 's', 'header'],
-  ['a size too large', [{ name: 's', size: 300 }], 's', 'header'],
+  ['a size that is too small', [{ name: 's', size: 3 }], 's', 'header'],
+  ['a size that is too large', [{ name: 's', size: 300 }], 's', 'header'],
   [
-    'a large size too small',
+    'a large size that is too small',
     [{ name: 's', content: Buffer.alloc(9_000_000, 'ab'), size: 8_000_000 }],
     's',
     'larger than its header says',
   ],
   ['two headers that disagree', [{ name: 'n', localName: 'm' }], 'n', 'two different headers'],
-  ['two entries in one place', [{ name: 'a' }, { name: 'a', offset: 0 }], 'a', 'overlaps'],
+  ['two entries at one position', [{ name: 'a' }, { name: 'a', offset: 0 }], 'a', 'overlaps'],
 ])('a zip with %s is refused by name', async (_behaviour, entries, entry, reason) => {
   const message = await work.refusal(zip(entries));
   expect(message).toContain(`"${entry}"`);
   expect(message).toContain(reason);
 });
 
-it('an entry that lies inside another’s content is refused as a bomb', async () => {
+it('an entry inside another entry’s content is refused as a bomb', async () => {
   const inner = zip([{ name: 'b' }]).subarray(0, 60);
   const outer = zip([
     { name: 'a', content: Buffer.concat([inner, Buffer.from('tail')]) },
@@ -199,7 +199,7 @@ it('an entry that lies inside another’s content is refused as a bomb', async (
   expect(await work.refusal(nested)).toMatch(/overlaps|cannot be read/);
 });
 
-it('hidden entries, and bytes behind the end, are refused', async () => {
+it('hidden entries and bytes after the end are refused', async () => {
   expect(await work.refusal(zip([{ name: 'a' }, { name: 'b' }], 1))).toContain('number of entries');
   expect(await work.refusal(Buffer.concat([zip([{ name: 'a' }]), Buffer.from('more')]))).toContain(
     'corrupt',

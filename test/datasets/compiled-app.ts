@@ -6,8 +6,8 @@ import { dirname, join, resolve } from 'node:path';
 const repository = resolve('.');
 
 /**
- * The sources compiled into a folder of their own, so that a test can run the real service as a
- * process and kill it.
+ * Compiles the sources into a separate folder, so that a test can run the real service as a process
+ * and kill it.
  */
 export async function compileApp(): Promise<{ dataServer: string; remove: () => Promise<void> }> {
   const folder = await mkdtemp(join(tmpdir(), 'jr-app-'));

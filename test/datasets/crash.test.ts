@@ -35,8 +35,8 @@ afterAll(async () => {
 });
 
 /**
- * Starts the service again over what a crash left, and says whether the dataset is there; it is
- * whole or not at all.
+ * Restarts the service after a crash. @returns whether the dataset is there; fails if it is there
+ * in part
  */
 async function isThereAfterRestart(): Promise<boolean> {
   const server = await DataServer.start(app.dataServer, { root });
@@ -61,7 +61,7 @@ test.each([
   ['sealed', false],
   ['published', true],
   ['stored', true],
-])('killed when an upload was just %s, the dataset is there: %s', async (crashAt, isThere) => {
+])('after a kill at the moment “%s”, the dataset is there: %s', async (crashAt, isThere) => {
   const server = await DataServer.start(app.dataServer, { root, crashAt });
   const died = once(server.child, 'exit');
   await expect(server.put(archive, sha)).rejects.toThrow(/curl/);
@@ -69,7 +69,7 @@ test.each([
   expect(await isThereAfterRestart()).toBe(isThere);
 });
 
-test('killed in the middle of a body, nothing of it stays', async () => {
+test('after a kill in the middle of a body, nothing of the upload stays', async () => {
   const server = await DataServer.start(app.dataServer, { root });
   const socket = connect({ port: Number(new URL(server.url).port), host: '127.0.0.1' });
   socket.on('error', () => undefined);
@@ -80,7 +80,7 @@ test('killed in the middle of a body, nothing of it stays', async () => {
     readdirSync(incoming)
       .map((name) => join(incoming, name, 'dataset/original'))
       .reduce((sum, path) => sum + (existsSync(path) ? statSync(path).size : 0), 0);
-  await until('a megabyte has come', () => received() > 1_000_000);
+  await until('a megabyte has arrived', () => received() > 1_000_000);
   const died = once(server.child, 'exit');
   server.child.kill('SIGKILL');
   await died;
@@ -88,7 +88,7 @@ test('killed in the middle of a body, nothing of it stays', async () => {
   expect(await isThereAfterRestart()).toBe(false);
 });
 
-test('stopped in the middle of a body, the service removes it before it ends', async () => {
+test('a service that is stopped in the middle of a body removes the upload before it ends', async () => {
   const server = await DataServer.start(app.dataServer, { root });
   const socket = connect({ port: Number(new URL(server.url).port), host: '127.0.0.1' });
   socket.on('error', () => undefined);
@@ -100,7 +100,7 @@ test('stopped in the middle of a body, the service removes it before it ends', a
   expect(server.leftovers()).toEqual([]);
 });
 
-test('a folder that is not whole is swept, a row without its files is never said to exist', async () => {
+test('an incomplete folder is removed, and a row without files never counts as existing', async () => {
   const first = await DataServer.start(app.dataServer, { root });
   await first.put(archive, sha);
   await first.stop();

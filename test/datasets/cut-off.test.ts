@@ -39,10 +39,10 @@ const post = Buffer.concat([
   form,
 ]);
 
-/** Sends the first `bytes` of a request and goes away, with or without a proper end. */
+/** Sends the first `bytes` of a request and leaves, with or without closing properly. */
 async function cutOff(request: Buffer, bytes: number): Promise<void> {
   const socket = connect({ port: Number(new URL(server.url).port), host: '127.0.0.1' });
-  // The service may reset the connection first; that is its right.
+  // The service may reset the connection first.
   socket.on('error', () => undefined);
   await once(socket, 'connect');
   const closed = once(socket, 'close');
@@ -64,7 +64,7 @@ async function cutOffMany(count: number): Promise<void> {
   await until('no file is left', () => server.leftovers().length === 0);
 }
 
-test('200 uploads cut off at any byte leave no file, no descriptor and no memory behind', async () => {
+test('200 uploads that are cut off at any byte leave no file, descriptor or memory', async () => {
   for (let i = 0; i < 5; i++) await cutOffMany(20);
   await until('no file is left', () => server.leftovers().length === 0);
   const descriptors = server.openDescriptors();
@@ -72,6 +72,6 @@ test('200 uploads cut off at any byte leave no file, no descriptor and no memory
   for (let i = 0; i < 10; i++) await cutOffMany(20);
   await until('no descriptor is left', () => server.openDescriptors() <= descriptors);
   expect(server.stored()).toEqual([]);
-  // A twentieth of one buffer of 256 KiB for each would be more.
+  // Even a twentieth of a 256 KiB buffer for each upload would exceed this.
   expect((await server.memoryInUse()) - inUse).toBeLessThan(2.5 * 2 ** 20);
 });

@@ -42,7 +42,7 @@ afterAll(async () => {
   await app.remove();
 });
 
-/** As a failing disk does it: one bit, with size and times as they were. */
+/** Damages a file as a failing disk does: flips one bit, and keeps size and times. */
 function flipBit(path: string): void {
   const { atime, mtime, size } = statSync(path);
   const file = openSync(path, 'r+');
@@ -56,7 +56,7 @@ function flipBit(path: string): void {
 const verify = () => server.curl(`/datasets/${sha}/verify`, '-X', 'POST');
 const stored = (path: string) => join(server.folderOf(sha), path);
 
-test('a good dataset verifies, and nothing is left of the check', async () => {
+test('a good dataset passes, and the check leaves nothing', async () => {
   expect((await verify()).body).toMatchObject({ ok: true, corrupt: false });
   expect(server.leftovers()).toEqual([]);
 });
@@ -64,12 +64,12 @@ test('a good dataset verifies, and nothing is left of the check', async () => {
 test.each<[string, () => void | Promise<unknown>, RegExp]>([
   ['a flipped bit in the original', () => flipBit(stored('original')), /original/],
   ['a flipped bit in the tree', () => flipBit(stored('tree/b.txt')), /b\.txt/],
-  ['a file gone from the tree', () => rm(stored('tree/a.txt')), /a\.txt is missing/],
-  ['a file too many', () => writeFileSync(stored('tree/c.txt'), ''), /c\.txt does not belong/],
+  ['a file missing from the tree', () => rm(stored('tree/a.txt')), /a\.txt is missing/],
+  ['an extra file in the tree', () => writeFileSync(stored('tree/c.txt'), ''), /c\.txt does not belong/],
   ['a link turned', () => execa('ln', ['-sfn', 'b.txt', stored('tree/link')]), /link/],
   ['another mode', () => execa('chmod', ['o+r', stored('tree/a.txt')]), /a\.txt/],
-  ['the original gone', () => rm(stored('original')), /missing/],
-])('%s is found, kept from jobs, and healed by the next upload', async (_what, damage, words) => {
+  ['a missing original', () => rm(stored('original')), /missing/],
+])('%s is found, kept from jobs, and repaired by the next upload', async (_what, damage, words) => {
   await damage();
   expect((await verify()).body).toMatchObject({
     ok: false,

@@ -14,8 +14,8 @@ import { openDatabase } from '../../src/db/database.js';
 import { errorReply } from '../../src/http/error-reply.js';
 import { ownerApi } from '../owner-api.js';
 
-// The dataset part of the service as a process: started by DataServer, which reads the port from
-// the first line it prints.
+// Runs the dataset part of the service as a process. DataServer starts it, and reads the port from
+// its first line.
 
 process.umask(0o027);
 const { root, uploadBytes, crashAt, inUse } = JSON.parse(process.argv[2] ?? '') as {
@@ -56,13 +56,13 @@ app.get('/for-job/:sha256', (req, res) => {
   res.json(service.forJob(req.params.sha256 as Sha256));
 });
 /**
- * Bytes in use once no other request is left and the garbage is gone: how much of that there is
- * differs from run to run.
+ * Returns the bytes in use without other requests and without garbage, whose amount differs from
+ * run to run.
  */
 app.get('/memory', async (_req, res) => {
   const connections = promisify(server.getConnections.bind(server));
   while ((await connections()) > 1) await setTimeout(10);
-  // V8 gives buffers back a moment after it has collected them.
+  // V8 frees buffers a moment after it has collected them.
   let least = Infinity;
   for (let i = 0; i < 10; i++) {
     globalThis.gc?.();

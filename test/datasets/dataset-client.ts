@@ -20,7 +20,7 @@ export interface Reply {
 export interface ServerSettings {
   root: string;
   uploadBytes?: number;
-  /** The step of the service's debug log at which it is killed. */
+  /** The step in the service's debug log at which the service is killed. */
   crashAt?: string;
   inUse?: string[];
 }
@@ -79,7 +79,7 @@ export class DataServer {
     return join(this.root, 'datasets', sha256.slice(0, 2), sha256);
   }
 
-  /** What lies in the folders where uploads are made and removed. */
+  /** Lists the folders where uploads are made and removed. */
   leftovers(): string[] {
     return ['.incoming', '.trash'].flatMap((name) =>
       readdirSync(join(this.root, 'datasets', name)),
@@ -94,7 +94,7 @@ export class DataServer {
       .flatMap((name) => readdirSync(join(datasets, name)));
   }
 
-  /** Bytes of its heap and buffers that are in use, once it has no other request. */
+  /** Returns the bytes of its heap and buffers in use, without other requests. */
   async memoryInUse(): Promise<number> {
     return Number((await this.curl('/memory')).body['inUse']);
   }

@@ -6,7 +6,7 @@ import { execa } from 'execa';
 import { compileApp } from './compiled-app.js';
 import { DataServer, makeTempFolder, removeFolder, sha256Of } from './dataset-client.js';
 
-// A disk can only be filled where one of its own can be mounted.
+// Filling a disk needs the right to mount one.
 const describeAsRoot = process.getuid?.() === 0 ? describe : describe.skip;
 
 describeAsRoot('on a full disk', () => {

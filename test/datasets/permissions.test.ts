@@ -5,9 +5,9 @@ import { execa } from 'execa';
 import { compileApp } from './compiled-app.js';
 import { DataServer, makeTempFolder, removeFolder, sha256Of } from './dataset-client.js';
 
-// Other users can only be tried by root.
+// Only root can act as other users.
 const describeAsRoot = process.getuid?.() === 0 ? describe : describe.skip;
-/** Stand for the user and group that jobs run as. */
+/** Stand-ins for the user and group of jobs. */
 const JOB_USER = 4242;
 const JOB_GROUP = 4243;
 
@@ -57,7 +57,7 @@ describeAsRoot('a user who shares only the group of the datasets folder', () => 
     expect(statSync(join(folder, 'original')).mode & 0o777).toBe(0o640);
   });
 
-  test('can write, add, rename and delete nothing', async () => {
+  test('cannot write, add, rename or delete anything', async () => {
     const folder = server.folderOf(sha);
     expect(await asJob('touch', join(folder, 'original'))).toBe(false);
     expect(await asJob('touch', join(folder, 'tree/sub/a.bin'))).toBe(false);
@@ -66,12 +66,12 @@ describeAsRoot('a user who shares only the group of the datasets folder', () => 
     expect(await asJob('rm', join(folder, 'tree/sub/a.bin'))).toBe(false);
   });
 
-  test('does not see what is still being made', async () => {
+  test('does not see unfinished datasets', async () => {
     expect(await asJob('ls', join(server.root, 'datasets/.incoming'))).toBe(false);
     expect(await asJob('ls', join(server.root, 'datasets/.trash'))).toBe(false);
   });
 
-  test('and nobody else reads anything', async () => {
+  test('other users read nothing', async () => {
     const { exitCode } = await execa(
       'setpriv',
       [

@@ -38,8 +38,8 @@ afterAll(async () => {
   await removeFolder(root);
 });
 
-test('of uploads stored side by side, as many are kept as there is room for, as sent and unpacked', async () => {
-  // Each counts twice. All of them may arrive, and any two may stay.
+test('of simultaneous uploads, as many are kept as fit the quota, both packed and unpacked', async () => {
+  // Each counts twice. All may arrive, and any two may stay.
   const bodies = Array.from({ length: 5 }, () => Readable.from([randomBytes(19_000)]));
   const staged = await Promise.all(bodies.map((body) => service.stage(body, upload)));
   const kept = await Promise.allSettled(staged.map((one) => service.keep(one, upload)));
@@ -48,7 +48,7 @@ test('of uploads stored side by side, as many are kept as there is room for, as 
   for (const one of refused) expect(one).toMatchObject({ reason: { code: 'quota_exceeded' } });
   expect(limits.view('alice').stored_bytes).toBe(76_000);
 
-  // What was refused takes no room any more.
+  // A refused upload takes no room.
   await service.receive(Readable.from([randomBytes(12_000)]), upload);
   expect(limits.view('alice').stored_bytes).toBe(100_000);
 });

@@ -57,7 +57,7 @@ function expectRefused(reply: Reply, status: number, words: RegExp): void {
 }
 
 describe('a stored dataset', () => {
-  test('is put, found, listed and unpacked, and put again costs no second copy', async () => {
+  test('is uploaded with PUT, found, listed and unpacked; a second PUT makes no second copy', async () => {
     const { path, sha } = await tarGz();
     expect(await server.put(path, sha, '?name=packed.tar.gz')).toMatchObject({
       status: 201,
@@ -79,7 +79,7 @@ describe('a stored dataset', () => {
     expect(server.leftovers()).toEqual([]);
   });
 
-  test('lists its files page by page, each once', async () => {
+  test('lists each of its files once, page by page', async () => {
     const { path, sha } = await tarGz();
     await server.put(path, sha);
     const seen: string[] = [];
@@ -92,7 +92,7 @@ describe('a stored dataset', () => {
     expect(seen).toEqual(['a.txt', 'sub/b.txt', 'sub/c.txt', 'z.txt']);
   });
 
-  test('is uploaded by form with the digest before or after the file, or without', async () => {
+  test('is uploaded by form with the digest before or after the file, or without a digest', async () => {
     const { path, sha } = fileOf(randomBytes(300_000));
     expect(await server.upload(`file=@${path}`, `sha256=${sha}`)).toMatchObject({
       status: 201,
@@ -102,7 +102,7 @@ describe('a stored dataset', () => {
     expect((await server.upload(`file=@${path}`)).status).toBe(200);
   });
 
-  test('is uploaded by form whole, even when it holds pieces of the form’s boundary', async () => {
+  test('is uploaded whole by form, even if it contains pieces of the form’s boundary', async () => {
     const delimiter = '\r\n--boundary-of-the-form';
     const pieces = Array.from({ length: delimiter.length }, (_, i) =>
       delimiter.slice(0, i).padEnd((i * 7) % 90, 'x'),
@@ -121,7 +121,7 @@ describe('a stored dataset', () => {
     });
   });
 
-  test('keeps the name it was given, in any script, without what could harm whoever reads it', async () => {
+  test('keeps its given name, in any script, without characters that could harm a reader', async () => {
     const { path } = fileOf('named');
     const reply = await server.upload(`file=@${path};filename=../../日本\u202e語.bin`);
     expect(reply.body['name']).toBe('日本語.bin');
@@ -129,7 +129,7 @@ describe('a stored dataset', () => {
     expect((await server.upload(`file=@${other.path}`, 'name=mine')).body['name']).toBe('mine');
   });
 
-  test('sent ten times at once is stored once', async () => {
+  test('is stored once when it is sent ten times at once', async () => {
     const { path, sha } = fileOf(randomBytes(2 ** 20));
     const replies = await Promise.all(Array.from({ length: 10 }, () => server.put(path, sha)));
     expect(replies.map((reply) => reply.status).sort()).toEqual([
@@ -155,7 +155,7 @@ describe('a stored dataset', () => {
     expect(server.stored()).toContain(inUse);
   });
 
-  test('that is not there is told to be uploaded first', async () => {
+  test('must be uploaded first if it is missing', async () => {
     expectRefused(await server.curl(`/for-job/${sha256Of('nowhere')}`), 404, /upload it first/);
     expectRefused(
       await server.curl(`/datasets/${sha256Of('nowhere')}/files`),
@@ -175,7 +175,7 @@ describe('a refused upload leaves nothing behind', () => {
     expect(server.stored()).toEqual(storedBefore);
   });
 
-  test('when its digest is another, which is told with both digests', async () => {
+  test('when its digest differs; the error has both digests', async () => {
     const { path, sha } = fileOf('these bytes');
     const expected = sha256Of('other bytes');
     const details = { expected, actual: sha };
@@ -207,7 +207,7 @@ describe('a refused upload leaves nothing behind', () => {
   test.each<[string, () => string[], RegExp]>([
     ['no file', () => ['-F', 'name=x'], /file: missing/],
     ['an empty file field', () => ['-F', 'file=@/dev/null;filename='], /file/],
-    ['text where the file belongs', () => ['-F', 'file=text'], /file: expected a file/],
+    ['text in place of the file', () => ['-F', 'file=text'], /file: expected a file/],
     [
       'two files',
       () => ['-F', `file=@${fileOf('1').path}`, '-F', `file=@${fileOf('1').path}`],
@@ -234,19 +234,19 @@ describe('a refused upload leaves nothing behind', () => {
       /sha256/,
     ],
     [
-      'no form at all',
+      'a body that is no form',
       () => ['-H', 'Content-Type: application/json', '-d', '{}'],
       /multipart\/form-data/,
     ],
     ['no body', () => ['-X', 'POST'], /multipart\/form-data/],
     ['no boundary', () => ['-H', 'Content-Type: multipart/form-data', '-d', 'x'], /malformed/],
-    ['a form that breaks off', () => ['-H', multipart, '--data-binary', filePart], /malformed/],
+    ['a form that is cut off', () => ['-H', multipart, '--data-binary', filePart], /malformed/],
     [
       'a part without headers',
       () => ['-H', multipart, '--data-binary', form('--X', 'x', '')],
       /malformed/,
     ],
-    ['a form that is not one', () => ['-H', multipart, '--data-binary', 'hello'], /malformed/],
+    ['a malformed form', () => ['-H', multipart, '--data-binary', 'hello'], /malformed/],
   ])('with %s', async (_what, args, words) => {
     expectRefused(await server.curl('/datasets/upload', ...args()), 400, words);
   });
@@ -254,7 +254,7 @@ describe('a refused upload leaves nothing behind', () => {
   test.each([
     ['Content-Length', []],
     ['chunks', ['-H', 'Transfer-Encoding: chunked']],
-  ])('when it is over the limit by %s: 413, readable, connection closed', async (_how, headers) => {
+  ])('when it exceeds the limit by %s: 413, a readable reply, and a closed connection', async (_how, headers) => {
     const { path, sha } = fileOf(randomBytes(64 * 2 ** 20), 'large');
     const put = await server.curl(`/datasets/${sha}`, '-T', path, '-i', ...headers);
     expect(put).toMatchObject({
@@ -278,7 +278,7 @@ test.each([
   ['a NUL', '%00'],
   ['broken encoding', '%zz'],
   ['something else', 'x'],
-])('a digest of %s is a 400 everywhere', async (_what, digest) => {
+])('a digest of %s gets 400 everywhere', async (_what, digest) => {
   const { path } = fileOf('x');
   const replies = await Promise.all([
     server.curl(`/datasets/exists/${digest}`),

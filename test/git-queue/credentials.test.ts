@@ -24,13 +24,13 @@ const setup = () =>
     mayUseFiles: false,
   });
 
-/** What git itself finds for a host. */
+/** Returns the credentials that git itself finds for a host. */
 const fill = (host: string) =>
   runGit(setup(), ['credential', 'fill'], {
     input: Buffer.from(`protocol=https\nhost=${host}\n\n`),
   });
 
-test('git is given the token for the host of the settings, and for no other', async () => {
+test('git gets the token for the host of the settings, and for no other', async () => {
   const { stdout } = await fill('git.example:8443');
   expect(stdout.toString()).toContain(`username=oauth2\npassword=${token}\n`);
   for (const other of [
@@ -42,7 +42,7 @@ test('git is given the token for the host of the settings, and for no other', as
     await expect(fill(other)).rejects.toThrow(/could not read Username|askpass/);
 });
 
-test('the token stands in no environment, no setting and no address', () => {
+test('the token is in no environment, setting or address', () => {
   expect(JSON.stringify(setup())).not.toContain(token);
   expect(withoutCredentials(`fatal: https://me:${token}@git.example/x and ssh://me@h/x`)).toBe(
     'fatal: https://git.example/x and ssh://h/x',
@@ -55,7 +55,7 @@ test.each([
   ['git@h:team/x.git', 'ssh'],
   ['file:///srv/x.git', 'file'],
   ['/srv/x.git', 'file'],
-])('an address and how it is reached: %s', (url, transport) => {
+])('an address and its transport: %s', (url, transport) => {
   expect(transportOf(url)).toBe(transport);
 });
 
@@ -70,6 +70,6 @@ test.each([
   'https://u:p@h/x',
   'fd::3',
   '',
-])('an address that is not used: %s', (url) => {
+])('an unusable address: %s', (url) => {
   expect(() => transportOf(url)).toThrow(/the repository’s address/);
 });

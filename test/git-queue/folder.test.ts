@@ -5,7 +5,7 @@ import { QueueRepo, queueText } from './queue-repo.js';
 let repo: QueueRepo;
 afterEach(() => repo.remove());
 
-test('a folder that git does not take for a clone is refused with the reason', async () => {
+test('a folder that is no clone is refused with the reason', async () => {
   repo = new QueueRepo({ 'queue.csv': queueText(['a']) });
   const { stderr: none } = await repo.queue(['list'], {}, repo.folder);
   expect(none).toBe(

@@ -48,7 +48,7 @@ async function open(files: Record<string, string>, config: Record<string, string
 
 const claim = { worker: 'w', nonce: 'n', leaseUntil: 0 };
 
-/** The queue as a server sees it. */
+/** The queue, as a server opens it. */
 async function scan(queue: Queue) {
   const source = new GitQueueSource({
     ...{ queue, resultsDir: 'results', limits, maxJobAttempts: 2, leaseMs: 60_000, gpus: 0 },
@@ -59,7 +59,7 @@ async function scan(queue: Queue) {
   return { source, items };
 }
 
-/** A folder of results as a job left them. */
+/** A folder with a job's results. */
 function results(write: (folder: string) => void): string {
   const folder = join(repo.folder, 'results');
   mkdirSync(folder);
@@ -75,7 +75,7 @@ const stateOf = (text: string): QueueState => ({
 });
 
 describe('a repository', () => {
-  test('of a hundred thousand equal rows is looked at in the time that one look may take', async () => {
+  test('of a hundred thousand equal rows is read within the time of one check', async () => {
     await open({ 'queue.csv': header });
     const ready = stateOf(header + 'a.py,,,ready\n'.repeat(100_000));
     const jobs = readyJobs(ready);
@@ -84,19 +84,19 @@ describe('a repository', () => {
     expect(runningJobs(stateOf(header + 'a.py,,,running\n'.repeat(100_000)))).toEqual([]);
   });
 
-  test('whose queue is one row of millions of columns takes no memory for them', async () => {
+  test('with millions of columns in one row takes no memory for them', async () => {
     await open({ 'queue.csv': header });
     const file = QueueFile.read(Buffer.from(header + ','.repeat(8 * 1024 ** 2)));
     expect(file.problems).toEqual([{ line: 2, message: 'has more than 1000 columns' }]);
     expect(() => QueueFile.read(Buffer.from(','.repeat(8 * 1024 ** 2)))).toThrow(/does not begin/);
   });
 
-  test('with a row too long for its own claim is told so, and the row is not claimed', async () => {
+  test('with a row too long for its own claim reports it and does not claim it', async () => {
     await open({ 'queue.csv': header });
     const long = stateOf(`${header}a.py,"[""${'x'.repeat(40_000)}""]",{},ready\n`);
     expect(long.file.rows).toEqual([]);
     expect(long.file.problems[0]?.message).toMatch(/longer than 32 KiB/);
-    // The longest that is taken, all of it quotes, which are escaped twice.
+    // The longest accepted row, all of it quotes, which are escaped twice.
     const most = stateOf(`${header}a.py,"[""${'\\""'.repeat(3900)}""]",{},ready\n`);
     const [job] = readyJobs(most);
     const hold = { worker: 'w', nonce: 'n', leaseUntil: 0 };
@@ -105,7 +105,7 @@ describe('a repository', () => {
     expect(writeRecord(record as ClaimRecord).length).toBeLessThan(maxRecordBytes / 4);
   });
 
-  test('with more claims than git is let write at once is looked at all the same', async () => {
+  test('with more claims than git may print at once is read all the same', async () => {
     const { queue } = await open({ 'queue.csv': queueText(['a']) });
     const claim = join(repo.clone, '.jobrunner', `${'0'.repeat(16)}-1.json`);
     mkdirSync(join(claim, '..'));
@@ -117,8 +117,8 @@ describe('a repository', () => {
     expect(readyJobs(state)).toHaveLength(1);
   });
 
-  test('that is fetched from for long has its copy tidied now and then, not only at first', async () => {
-    // What is fetched stays in packs, of which git is to suffer two.
+  test('has its copy tidied from time to time, not only at first', async () => {
+    // Fetched objects stay in packs; git tolerates two here.
     const config = { 'fetch.unpackLimit': '1', 'gc.autoPackLimit': '2' };
     const { repository } = await open({ 'queue.csv': header }, config);
     const packs = () =>
@@ -134,7 +134,7 @@ describe('a repository', () => {
     expect(packs()).toBe(1);
   });
 
-  test('whose script no job can be named after as it is has it run under another name', async () => {
+  test('with a script whose name no job can have runs the script under another name', async () => {
     const script = `${'😀'.repeat(60)}x\u2028${'y'.repeat(8)}.py`;
     const { queue } = await open({ 'queue.csv': `${header}${script},,,ready\n`, [script]: '' });
     const { source, items } = await scan(queue);
@@ -145,7 +145,7 @@ describe('a repository', () => {
     expect(fields.params['script']).toBe(script);
   });
 
-  test('has its files packed for one job at a time, however many are claimed at once', async () => {
+  test('has its files packed for one job at a time, however many jobs are claimed at once', async () => {
     const files = { 'queue.csv': queueText(['a', 'b', 'c', 'd']), 'job.py': jobScript };
     const { repository, queue } = await open(files);
     const { source, items } = await scan(queue);
@@ -173,7 +173,7 @@ describe('a job', () => {
     'a\\.git',
   ];
 
-  test('cannot leave a file that keeps everybody from fetching the queue', async () => {
+  test('cannot leave a file that would keep everybody from fetching the queue', async () => {
     const { repository } = await open({ 'queue.csv': queueText([]) });
     const tip = await repository.fetch();
     if (tip === undefined) throw new Error('there is no branch');
@@ -199,7 +199,7 @@ describe('a job', () => {
     expect(await other.fetch()).toBe(commit);
   });
 
-  test.each(special)('git itself would refuse %j in a commit it fetches', async (name) => {
+  test.each(special)('git itself would refuse %j in a fetched commit', async (name) => {
     const { repository } = await open({ 'queue.csv': queueText([]) });
     const bad = '[submodule "../x"]\n\tpath = -x\n\turl = -u./payload\n'.padEnd(3000, 'x');
     const blob = join(repo.folder, 'blob');
@@ -215,7 +215,7 @@ describe('a job', () => {
     expect(isUnfitPath(`results/${name}`)).toBe(true);
   });
 
-  test('costs no reading of what it only claims to have written, and no claim too long to be read', async () => {
+  test('with a huge sparse result and many long names is neither read for ever nor given an unreadable claim', async () => {
     const { repository } = await open({ 'queue.csv': queueText([]) });
     const tip = (await repository.fetch()) ?? '';
     const name = 'n'.repeat(200);
@@ -232,7 +232,7 @@ describe('a job', () => {
     expect(Buffer.byteLength(JSON.stringify(stored.results, null, 2))).toBeLessThan(128 * 1024);
   });
 
-  test('whose results change or cannot be read has the others committed all the same', async () => {
+  test('with some changing or unreadable results has the others committed', async () => {
     const { repository } = await open({ 'queue.csv': queueText([]) });
     const tip = (await repository.fetch()) ?? '';
     const gone = Object.assign(new Error('EACCES'), { code: 'EACCES' });
@@ -243,7 +243,7 @@ describe('a job', () => {
     async function* files() {
       yield { path: 'a', size: 1, open: () => Promise.reject(gone) };
       yield { path: 'b', size: 1, open: () => Promise.resolve(bytes('too long')) };
-      // Only at the second reading, when it is committed.
+      // Only at the second reading, for the commit.
       yield await Promise.resolve({
         ...{ path: 'c', size: 3 },
         open: () => Promise.resolve(bytes(opened++ === 0 ? 'abc' : 'ab')),
@@ -255,7 +255,7 @@ describe('a job', () => {
     expect(stored.left).toBe(3);
   });
 
-  test('whose results the repository refuses has its outcome written all the same', async () => {
+  test('with results that the repository refuses has its outcome written all the same', async () => {
     repo = new QueueRepo({ 'queue.csv': queueText(['secret']), 'job.py': jobScript });
     repo.preReceive(
       'while read -r _ new _; do ! git ls-tree -r --name-only "$new" | grep -q secret.txt || { echo no secrets; exit 1; }; done',
@@ -271,7 +271,7 @@ describe('a job', () => {
     });
   });
 
-  test('that closes its own folders does not end the worker', async () => {
+  test('that closes its own folders does not end the runner', async () => {
     const closing = `${jobScript.replace('sys.exit', '#')}
 os.mkdir(os.environ["RESULTS_DIR"] + "/closed")
 open(os.environ["RESULTS_DIR"] + "/closed/x", "w").close()
@@ -279,7 +279,7 @@ os.chmod(os.environ["RESULTS_DIR"] + "/closed", 0)
 `;
     repo = new QueueRepo({ 'queue.csv': queueText(['a', 'b']), 'job.py': closing });
     chmodSync(repo.folder, 0o755);
-    // Root may read everything.
+    // Root can read everything.
     repo.giveTo('runner');
     const worker = repo.work('w', ['--max-attempts', '1', '--sleep', '0']);
     expect(await worker.ended).toMatchObject({ code: 0 });

@@ -17,8 +17,8 @@ beforeEach(() => {
 
 afterEach(() => repo.remove());
 
-test('twelve workers run each of fifty jobs once, though some are killed and pushes fail at random', async () => {
-  // One push in four is refused for no reason.
+test('twelve runners run each of fifty jobs once, though some are killed and pushes fail at random', async () => {
+  // One push in four is refused without a reason.
   repo.preReceive('n=$(od -An -N1 -tu1 /dev/urandom); [ "$n" -ge 64 ]');
   const before = repo.show('queue.csv');
   const flags = ['--lease', '1', '--sleep', '3', '--max-attempts', '0'];
@@ -26,7 +26,7 @@ test('twelve workers run each of fifty jobs once, though some are killed and pus
   const workers = Array.from({ length: 12 }, (_, i) =>
     repo.work(`w${i}`, flags, { JOB_SECONDS: '0.5', JOB_GATE: gate }),
   );
-  // The first three that take a job are killed with it in hand: until then none ends.
+  // The first three runners with a job are killed while they run it; no job ends before that.
   const killed = new Set<(typeof workers)[number]>();
   for (const worker of workers)
     worker.child.stderr.on('data', () => {
@@ -42,15 +42,15 @@ test('twelve workers run each of fifty jobs once, though some are killed and pus
   expect(killed.size).toBe(3);
   expect(ends.filter(({ code }) => code !== 0)).toEqual([]);
 
-  // No row is lost or mangled: but for the statuses, the file is what it was, byte for byte.
+  // No row is lost or changed: except for the statuses, the file is the same, byte for byte.
   expect(repo.show('queue.csv')).toBe(before.replaceAll(',ready', ',run'));
   expect(repo.files().filter((path) => path.startsWith('results/'))).toHaveLength(50);
   for (const name of names) expect(repo.show(`results/${name}.txt`)).toBe(name);
 
   const history = repo.git('-C', repo.bare, 'log', '--format=%s', 'main').toLowerCase();
   const times = (words: string) => history.split(words).length - 1;
-  // Each is claimed once, but for those whose worker was killed; and has one outcome, whoever else
-  // still thought it theirs.
+  // Each job is claimed once, unless its runner was killed, and has one outcome, whichever runner
+  // still believed in its claim.
   expect(times('claim job.py')).toBe(50);
   expect(times('take over job.py')).toBeGreaterThanOrEqual(3);
   expect(times('set job.py to run')).toBe(50);

@@ -13,7 +13,7 @@ dummy.py,"[""1""]","{""cheese"": ""on,toast""}",ready
 dummy.py,"[""2""]","{""beans"": ""on,toast""}",ready
 `;
 
-/** What Python's csv module, which the queue's older readers use, makes of each file. */
+/** Reads each file with Python's csv module, which the queue's older readers use. */
 function inPython(files: Buffer[]): string[][][] {
   const program = `
 import csv, io, json, sys
@@ -22,7 +22,7 @@ print(json.dumps([list(csv.reader(io.StringIO(bytes.fromhex(f).decode(), newline
   return JSON.parse(execFileSync('python3', ['-c', program], { input }).toString()) as string[][][];
 }
 
-/** The same on every run, and unlike on every call. */
+/** The same in every run, and different at every call. */
 function numbers(from: number): (below: number) => number {
   let state = from;
   return (below) => {
@@ -47,7 +47,7 @@ test('files of many shapes are read as Python reads them', () => {
   const expected = inPython(files);
   for (const [i, file] of files.entries()) {
     const rows = readCsv(file, comma).map((row) => row.fields.map(({ text }) => text));
-    // Python has empty lines as rows without a field.
+    // Python reads empty lines as rows without a field.
     expect({ file: file.toString(), rows }).toEqual({
       file: file.toString(),
       rows: expected[i]?.filter((row) => row.length > 0),
@@ -62,7 +62,7 @@ describe('changing a status', () => {
     'old Mac lines': seed.replaceAll('\n', '\r'),
     'no line end at the end': seed.trimEnd(),
     'a byte order mark': `\ufeff${seed}`,
-    'more columns, in another order': `note,status,kwargs,owner,args,script
+    'more columns, in a different order': `note,status,kwargs,owner,args,script
 "keep, ""this""  ","ready",{},me,[],dummy.py
 ,ready,,,,"b.py"
 `,
@@ -91,7 +91,7 @@ describe('changing a status', () => {
     expect(both.withStatuses(both.rows, 'ready').bytes.equals(before.bytes)).toBe(true);
   });
 
-  test('of one row of a file that is not all UTF-8 leaves the rest as it is', () => {
+  test('of one row leaves the rest unchanged in a file that is not all UTF-8', () => {
     const file = Buffer.from(
       'script,args,kwargs,status,note\na.py,[],{},ready,caf\xe9\n',
       'latin1',
@@ -118,7 +118,7 @@ describe('changing a status', () => {
   );
 });
 
-test('of equal rows that run, the one is reset whose worker has been silent for longest', () => {
+test('of equal running rows, the one with the longest silent runner is reset', () => {
   const text = 'script,args,kwargs,status\na.py,,,ready\na.py,,,ready\na.py,,,ready\n';
   const file = QueueFile.read(Buffer.from(text));
   let state: QueueState = { commit: undefined, file, records: new Map(), problems: [] };
@@ -133,7 +133,7 @@ test('of equal rows that run, the one is reset whose worker has been silent for 
   expect(change?.file?.rows.map(({ status }) => status)).toEqual(['ready', 'running', 'running']);
 });
 
-test('a bad row is a problem with its line, and the rest goes on', () => {
+test('a bad row is a problem with its line, and the other rows are read', () => {
   const file = QueueFile.read(
     Buffer.from(`script,args,kwargs,status
 a.py,[[1]],{},ready
@@ -161,7 +161,7 @@ test.each([
   ['', /is empty/],
   ['a,b,c\n', /does not begin with the names of its columns/],
   ['script,args,kwargs,status,status\n', /has the column status twice/],
-])('what is no queue is refused with a reason: %j', (text, reason) => {
+])('a file that is no queue is refused with a reason: %j', (text, reason) => {
   expect(() => QueueFile.read(Buffer.from(text))).toThrow(reason);
 });
 
@@ -184,13 +184,13 @@ test.each([
   ['python3 a.py -v x --flag --n -5', 'a.py', ['-v', 'x', '--flag', '--n=-5']],
   ['a.py --x=1 --x=2 --empty=', 'a.py', ['--x=1', '--x=2', '--empty=']],
   [`a.py -- --not-an-option 'ü "q"'`, 'a.py', ['--not-an-option', 'ü "q"']],
-])('a job that was added runs with what was typed: %s', (line, script, words) => {
+])('an added job runs with the typed words: %s', (line, script, words) => {
   const row = parseCommandLine(line);
   expect(row.script).toBe(script);
   expect(toWords(readArgs(row.args), readKwargs(row.kwargs))).toEqual(words);
 });
 
-test('a row is written as the old tool wrote it', () => {
+test('a row is written as by the old tool', () => {
   expect(
     QueueFile.empty().withJob(parseCommandLine('dummy.py 1 --cheese="on,toast"')).bytes.toString(),
   ).toBe(seed.split('\n').slice(0, 2).join('\n') + '\n');
@@ -200,7 +200,7 @@ test.each(['python', '', '--x=1', 'a.py --a\u0001b=1'])('no job: %j', (line) => 
   expect(() => parseCommandLine(line)).toThrow();
 });
 
-test('values of options become words as Python programs expect them', () => {
+test('values of options become the words that Python programs expect', () => {
   expect(
     toWords([1, 'a', true], { on: true, off: false, none: null, n: 0.5, many: ['x', 1] }),
   ).toEqual([...['1', 'a', 'true'], ...['--on', '--n=0.5', '--many=x', '--many=1']]);

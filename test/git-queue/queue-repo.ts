@@ -9,8 +9,8 @@ import { until } from '../until.js';
 const mainJs = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
 /**
- * A script that says which job it is, in a file of its own among the results, once the file
- * JOB_GATE is there.
+ * A script that writes its job's name to a file of its own among the results, once the file
+ * JOB_GATE exists.
  */
 export const jobScript = `import os, sys, time
 gate = os.environ.get("JOB_GATE")
@@ -24,14 +24,14 @@ with open(os.path.join(os.environ["RESULTS_DIR"], name + ".txt"), "w") as f:
 sys.exit(int(os.environ.get("JOB_EXIT", "0")))
 `;
 
-/** As the old tool's files look. */
+/** The form of the old tool's files. */
 export function queueText(jobs: readonly string[], status = 'ready'): string {
   return ['script,args,kwargs,status', ...jobs.map((name) => `job.py,"[""${name}""]",{},${status}`)]
     .map((line) => `${line}\n`)
     .join('');
 }
 
-/** A bare repository with a queue in it, and a clone of it, all real git. */
+/** A bare repository with a queue, and a clone of it, with real git. */
 export class QueueRepo {
   readonly folder = mkdtempSync(join(tmpdir(), 'jr-queue-'));
   readonly bare = join(this.folder, 'queue.git');
@@ -46,7 +46,7 @@ export class QueueRepo {
     this.commit(files, 'Begin');
   }
 
-  /** Makes all of it a user's, and acts as that user from then on. */
+  /** Gives everything to a user, and acts as that user from then on. */
   giveTo(user: string): void {
     const id = (kind: string) => Number(execFileSync('id', [kind, user]).toString());
     execFileSync('chown', ['-R', `${user}:`, this.folder]);
@@ -65,7 +65,7 @@ export class QueueRepo {
     }).toString();
   }
 
-  /** As a person does it, in the clone. */
+  /** Pushes as a person would, from the clone. */
   commit(files: Record<string, string>, message: string): void {
     for (const [path, text] of Object.entries(files)) {
       mkdirSync(dirname(join(this.clone, path)), { recursive: true });
@@ -84,7 +84,7 @@ export class QueueRepo {
     this.git('-C', this.clone, 'pull', '--quiet', '--rebase');
   }
 
-  /** A file as the branch has it. */
+  /** Reads a file of the branch. */
   show(path: string, commit = 'main'): string {
     return this.git('-C', this.bare, 'show', `${commit}:${path}`);
   }
@@ -110,7 +110,7 @@ export class QueueRepo {
     );
   }
 
-  /** Polls, since a repository tells nobody of a push. A failure shows the last commits. */
+  /** Polls, since a repository does not report pushes. A failure shows the last commits. */
   async until(
     what: string,
     isSo: () => boolean | Promise<boolean>,
@@ -124,7 +124,7 @@ export class QueueRepo {
     await until(what, probe, { deadline });
   }
 
-  /** What a person does whose push comes too late: begin again with the newest state. */
+  /** A person whose push comes too late begins again with the newest state. */
   pushAgain(change: () => void): void {
     for (;;) {
       this.git('-C', this.clone, 'fetch', '--quiet');
@@ -149,28 +149,28 @@ export class QueueRepo {
     this.edit(path, (old) => old + text);
   }
 
-  /** The claims, as they are written. */
+  /** Returns the claims, as written. */
   records(): Record<string, unknown>[] {
-    // Of one commit, which others may add to meanwhile.
+    // From one commit, since others may push meanwhile.
     const commit = this.git('-C', this.bare, 'rev-parse', 'main').trim();
     return this.files(commit)
       .filter((path) => path.startsWith('.jobrunner/'))
       .map((path) => JSON.parse(this.show(path, commit)) as Record<string, unknown>);
   }
 
-  /** A hook of the repository, which refuses a push by its exit code. */
+  /** Sets a hook of the repository, which refuses a push by its exit code. */
   preReceive(script: string): void {
     this.hook('pre-receive', script);
   }
 
-  /** A hook of the repository (githooks(5)). */
+  /** Sets a hook of the repository (githooks(5)). */
   hook(name: string, script: string): void {
     const path = join(this.bare, 'hooks', name);
     writeFileSync(path, `#!/bin/sh\n${script}\n`);
     chmodSync(path, 0o755);
   }
 
-  /** Runs `jobrunner queue …` in the clone, to its end. */
+  /** Runs `jobrunner queue …` in the clone until it ends. */
   queue(args: string[], env: Record<string, string> = {}, cwd = this.clone) {
     return new Promise<{ code: number; stdout: string; stderr: string }>((fulfil) => {
       execFile(
@@ -183,7 +183,7 @@ export class QueueRepo {
     });
   }
 
-  /** Starts `jobrunner queue work` on a copy of its own. */
+  /** Starts `jobrunner queue work` on its own copy. */
   work(name: string, args: string[] = [], env: Record<string, string> = {}) {
     const options = ['--repo', this.url, '--worker', name, '--debug', ...args];
     const child = spawn(process.execPath, [mainJs, 'queue', 'work', ...options], {
@@ -200,10 +200,10 @@ export class QueueRepo {
     return {
       child,
       said: () => said,
-      /** Resolves when it has said so. */
+      /** Resolves once the runner has printed that. */
       until: async (pattern: RegExp) => {
         while (!pattern.test(said)) {
-          if (isClosed) throw new Error(`worker ${name} ended: ${said}`);
+          if (isClosed) throw new Error(`runner ${name} ended: ${said}`);
           await Promise.race([once(child.stderr, 'data'), once(child, 'close')]);
         }
       },
@@ -216,7 +216,7 @@ export class QueueRepo {
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }
 
-  /** Nothing of the tester's own settings. */
+  /** Excludes the tester's own settings. */
   env(more: Record<string, string>): Record<string, string> {
     return {
       PATH: process.env['PATH'] ?? '',

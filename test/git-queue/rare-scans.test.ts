@@ -13,7 +13,7 @@ const leaseMs = 15 * 60_000;
 let repo: QueueRepo;
 afterEach(() => repo.remove());
 
-test('a dead server’s job is found however rare the scans are', async () => {
+test('a dead server’s job is found however rarely the server scans', async () => {
   repo = new QueueRepo({ 'queue.csv': queueText(['a']), 'job.py': '' });
   const git = { env: repo.env({}), config: safeConfig(['file']) };
   const gitDir = join(repo.folder, 'copy.git');

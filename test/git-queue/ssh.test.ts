@@ -45,7 +45,7 @@ async function open(name: string, credentials: { sshKeyFile?: string; knownHosts
   return new Queue({ repository, queueFile: 'queue.csv', by, now: Date.now });
 }
 
-test('servers that claim at once over SSH get a job each, and never the same', async () => {
+test('servers that claim at once over SSH get one job each, never the same one', async () => {
   const names = ['one', 'two', 'three', 'four'];
   const credentials = { sshKeyFile: world.key, knownHostsFile: knownHosts };
   const queues = await Promise.all(names.map((name) => open(name, credentials)));
@@ -53,7 +53,7 @@ test('servers that claim at once over SSH get a job each, and never the same', a
     const hold = { worker, nonce: worker.repeat(4), leaseUntil: Date.now() + 600_000 };
     let key: string | undefined;
     const result = await queue.change((state) => {
-      // All want the first.
+      // All want the first job.
       key = readyJobs(state)[0]?.key;
       return key === undefined
         ? { result: 'lost' as const }
@@ -69,7 +69,7 @@ test('servers that claim at once over SSH get a job each, and never the same', a
   expect(state?.file.rows.map(({ status }) => status)).toEqual(['running', 'running', 'running']);
 });
 
-test('a host whose key is not known, or not the known one, is not talked to', async () => {
+test('a host with an unknown or changed key is not contacted', async () => {
   const unknown = await open('unknown', { sshKeyFile: world.key });
   await expect(unknown.look()).rejects.toThrow(/Host key verification failed/);
   const other = join(repo.folder, 'other_hosts');
@@ -80,7 +80,7 @@ test('a host whose key is not known, or not the known one, is not talked to', as
   await expect(changed.look()).rejects.toThrow(/Host key verification failed/);
 });
 
-test('without the key there is an error, and no question', async () => {
+test('without the key there is an error and no prompt', async () => {
   const queue = await open('nobody', { knownHostsFile: knownHosts });
   await expect(queue.look()).rejects.toThrow(/Permission denied/);
 });

@@ -18,7 +18,7 @@ const make = (files: Record<string, string>) =>
   (repo = new QueueRepo({ 'job.py': jobScript, ...files }));
 
 describe('the commands', () => {
-  test('add, list, work and reset do what the old tool’s page says, in the clone one stands in', async () => {
+  test('add, list, work and reset follow the old tool’s page, in the current clone', async () => {
     make({ 'README.md': 'a queue', 'dummy.py': 'import sys\nprint(sys.argv[1:])\n' });
     const added = await repo.queue(['add', 'python dummy.py 1 --cheese="on,toast"']);
     expect(added).toEqual({
@@ -41,27 +41,27 @@ describe('the commands', () => {
     expect((await repo.queue(['list', '--status', 'ready'])).stdout).toBe('no jobs\n');
     expect((await repo.queue(['reset', '3'])).stdout).toBe('1 job is ready again\n');
     expect(repo.statuses()).toEqual(['run', 'ready']);
-    // The clone is as it was: nothing checked out, nothing staged, no branch moved.
+    // The clone is unchanged: nothing is checked out or staged, and no branch has moved.
     expect(repo.git('-C', repo.clone, 'status', '--porcelain')).toBe('');
     expect(repo.git('-C', repo.clone, 'for-each-ref', 'refs/jobrunner/')).toBe('');
     expect(existsSync(join(repo.clone, 'queue.csv'))).toBe(false);
   });
 
-  test('several adds at once lose no row', async () => {
+  test('simultaneous adds lose no row', async () => {
     make({ 'queue.csv': queueText([]) });
     const adds = await Promise.all([1, 2, 3, 4].map((n) => repo.queue(['add', `job.py ${n}`])));
     expect(adds.map(({ code }) => code)).toEqual([0, 0, 0, 0]);
     expect(repo.statuses()).toHaveLength(4);
   });
 
-  test('the same job added several times at once is as many rows', async () => {
+  test('the same job, added several times at once, becomes as many rows', async () => {
     make({ 'queue.csv': queueText([]) });
     const adds = await Promise.all([1, 2, 3, 4].map(() => repo.queue(['add', 'job.py 1'])));
     expect(adds.map(({ code }) => code)).toEqual([0, 0, 0, 0]);
     expect(repo.statuses()).toHaveLength(4);
   });
 
-  test('a job is added once, and said to be, when the repository has it and only the reply is lost', async () => {
+  test('a job is added once, and reported as added, when only the push’s reply is lost', async () => {
     make({ 'queue.csv': queueText([]) });
     repo.hook('post-receive', 'kill -KILL $PPID');
     const added = await repo.queue(['add', 'job.py 1']);
@@ -69,7 +69,7 @@ describe('the commands', () => {
     expect(repo.statuses()).toEqual(['ready']);
   });
 
-  test('all of a long queue are reset by one command', async () => {
+  test('one command resets all jobs of a long queue', async () => {
     const names = Array.from({ length: 5000 }, (_, i) => `n${i}`);
     make({ 'queue.csv': queueText([...names, 'a'], 'failed').replace(/failed\n$/, 'run\n') });
     const reset = await repo.queue(['reset', '--status', 'failed']);
@@ -77,7 +77,7 @@ describe('the commands', () => {
     expect(repo.show('queue.csv')).toBe(queueText([...names, 'a']).replace(/ready\n$/, 'run\n'));
   });
 
-  test('each problem is one line that says what to do', async () => {
+  test('each problem is one line with the remedy', async () => {
     make({ 'queue.csv': queueText(['a']) });
     const errors = await Promise.all([
       repo.queue(['list', '--queue-file', '../x.csv']),
@@ -104,7 +104,7 @@ describe('the commands', () => {
 });
 
 describe('a job', () => {
-  test('that fails is tried again, and failed after its last attempt, with the end of its log', async () => {
+  test('that fails is tried again, and is failed after its last attempt, with the end of its log', async () => {
     make({ 'queue.csv': queueText(['a']) });
     const worked = await repo.queue(['work', '--max-job-attempts', '2'], {
       ...{ SLEEP_TIME: '0', MAX_ATTEMPTS: '2', JOB_EXIT: '3' },
@@ -118,7 +118,7 @@ describe('a job', () => {
     expect(stdout).toMatch(/KWARGS +WHY\n2 +failed +2 .* job\.py +\["a"\] +\{\} +exit code 3\n$/);
   });
 
-  test('leaves results: small ones are committed, large ones named with their digest and kept', async () => {
+  test('leaves results: small ones are committed, large ones are kept and named with their digest', async () => {
     make({ 'queue.csv': queueText(['a']), 'results/old.txt': 'old' });
     repo.commit(
       {
@@ -147,7 +147,7 @@ describe('a job', () => {
     );
   });
 
-  test('goes back to ready when its worker is told to stop, with all it started, and counts no attempt', async () => {
+  test('goes back to ready when its runner is stopped, ends with its processes, and counts no attempt', async () => {
     make({ 'queue.csv': queueText(['a']) });
     repo.commit(
       {
@@ -165,7 +165,7 @@ describe('a job', () => {
     expect(commandLines()).not.toContain('sleep\x001000.125\0');
   });
 
-  test('that leaves a daemon, with its output still open, has ended all the same', async () => {
+  test('that leaves a daemon with its output still open counts as ended', async () => {
     make({ 'queue.csv': queueText(['a']) });
     repo.commit(
       {
@@ -186,7 +186,7 @@ describe('a job', () => {
     expect(repo.records()).toMatchObject([{ log: [`daemon ${daemon}`] }]);
   });
 
-  test('is given back by a worker whose machine fails before it has run, and counts no attempt', async () => {
+  test('is given back when its runner’s machine fails before the job runs, and counts no attempt', async () => {
     make({ 'queue.csv': queueText(['a', 'b']) });
     const worked = await repo.queue(['work'], { TMPDIR: join(repo.folder, 'none') });
     expect(worked.code).toBe(1);
@@ -197,7 +197,7 @@ describe('a job', () => {
     ]);
   });
 
-  test('counts as tried when its results cannot be kept, since it may be why, and its worker ends', async () => {
+  test('counts as tried when its results cannot be kept, since it may be the cause; its runner ends', async () => {
     make({ 'queue.csv': queueText(['a', 'b']) });
     const cache = join(repo.folder, 'cache');
     mkdirSync(join(cache, 'jobrunner/git-queue'), { recursive: true });
@@ -214,15 +214,14 @@ describe('a job', () => {
     });
   });
 
-  test('ends with its worker when that is killed, and is taken over when the lease has run out', async () => {
+  test('ends with a killed runner, and is taken over when the lease has expired', async () => {
     make({ 'queue.csv': queueText(['a']) });
     repo.commit(
       { 'slow.py': 'import time\nprint("up",flush=True)\ntime.sleep(1000.25)\n' },
       'Slow',
     );
     repo.commit({ 'queue.csv': queueText(['a']).replace('job.py', 'slow.py') }, 'Use it');
-    // Twelve seconds: long enough for one who lives to put it off in time, on a machine that is
-    // busy with others.
+    // Twelve seconds, long enough for a live runner to renew its lease on a busy machine.
     const lease = ['--lease', '0.2'];
     const killed = repo.work('killed', lease);
     await killed.until(/^up$/m);
@@ -230,10 +229,10 @@ describe('a job', () => {
     await killed.ended;
     const heir = repo.work('heir', [...lease, '--sleep', '1', '--max-attempts', '0']);
     await heir.until(/^up$/m);
-    // Not git, which is asked about the script meanwhile.
+    // Not git, which checks the script meanwhile.
     expect(commandLines().filter((line) => /^\S*python\S*\0.*slow\.py/.test(line))).toHaveLength(1);
     expect(repo.records()).toMatchObject([{ worker: 'heir', attempts: 2, status: 'running' }]);
-    // Somebody takes the job from it: it ends its own.
+    // Somebody takes the job from the runner, which then ends the job.
     await repo.queue(['reset', '2']);
     await heir.until(/lost; ending it/);
     await heir.until(/claimed[^]*claimed/);
@@ -242,7 +241,7 @@ describe('a job', () => {
     expect(repo.statuses()).toEqual(['ready']);
   });
 
-  test('keeps its row when others are put in above it, and equal ones are jobs of their own', async () => {
+  test('keeps its row when rows are inserted above it; equal rows are separate jobs', async () => {
     make({ 'queue.csv': queueText(['same', 'same']) });
     const gate = join(repo.folder, 'gate');
     const worker = repo.work('w', ['--max-attempts', '1'], { JOB_GATE: gate });
@@ -262,8 +261,8 @@ describe('a job', () => {
   });
 });
 
-describe('what a repository brings along', () => {
-  test('its hooks, filters, links and submodules reach nothing', async () => {
+describe('a repository', () => {
+  test('cannot act through hooks, filters, links or submodules', async () => {
     make({ 'queue.csv': queueText(['a']), '.gitattributes': '* filter=evil\n' });
     const seen = join(repo.folder, 'seen');
     repo.git('-C', repo.clone, 'config', 'core.hooksPath', '.githooks');
@@ -291,7 +290,7 @@ describe('what a repository brings along', () => {
     expect(existsSync(seen)).toBe(false);
   });
 
-  test('a script outside of it is refused for good, and nothing of it runs', async () => {
+  test('cannot name a script outside of itself, which is refused for good and never runs', async () => {
     const rows = ['../../etc/x.py', '/etc/hostname', 'link.py', 'gone.py', 'folder/out.py'];
     make({
       'queue.csv': `script,args,kwargs,status\n${rows.map((r) => `${r},,,ready\n`).join('')}`,
@@ -315,7 +314,7 @@ describe('what a repository brings along', () => {
     expect(allowed.stderr).toContain('ran outside');
   });
 
-  test('a queue that is a link, too large, or hidden behind one is refused', async () => {
+  test('is refused when its queue is a link, too large, or behind a link', async () => {
     make({
       'big.csv': `${queueText([])}${'x'.repeat(17 * 1024 ** 2)}\n`,
       'real/queue.csv': queueText([]),
@@ -335,7 +334,7 @@ describe('what a repository brings along', () => {
     ]);
   });
 
-  test('claims that are not ours to read keep their number, and are told of', async () => {
+  test('may hold unreadable claims, which keep their number and are reported', async () => {
     make({ 'queue.csv': queueText(['a']) });
     await repo.queue(['work'], { MAX_ATTEMPTS: '1' });
     repo.pull();
@@ -347,7 +346,7 @@ describe('what a repository brings along', () => {
     expect(repo.files()).toContain(path.replace('-1.json', '-2.json'));
   });
 
-  test('a repository that takes no push says why, in its own words and without ours', async () => {
+  test('may refuse pushes, and its reason is shown', async () => {
     make({ 'queue.csv': queueText(['a']) });
     repo.preReceive('echo "only maintainers may push" >&2; exit 1');
     const added = await repo.queue(['add', 'job.py b']);
@@ -358,7 +357,7 @@ describe('what a repository brings along', () => {
 
 const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
 
-/** Of all processes on this machine. */
+/** The command lines of all processes on this machine. */
 function commandLines(): string[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))

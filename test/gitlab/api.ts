@@ -6,9 +6,9 @@ export interface Project {
   path: string;
   defaultBranch: string | null;
   archived: boolean;
-  /** Undefined: its repository is switched off, or there is none. */
+  /** Undefined if its repository is switched off or missing. */
   repository: Repository | undefined;
-  /** Whom it is hidden from. */
+  /** The tokens that cannot see it. */
   hidden: boolean;
   /** The token's role in it: 30 is Developer, 20 Reporter (docs.gitlab.com/api/access_requests). */
   accessLevel: number;
@@ -35,7 +35,7 @@ const notFound = (what: string): Answer => ({
 const refused = (message: string): Answer => ({ status: 400, body: { message } });
 
 /**
- * GitLab's words for a branch that moved (app/models/repository.rb and Gitaly’s errors have it so).
+ * GitLab's message about a branch that moved (app/models/repository.rb, and Gitaly's errors).
  */
 const movedText = 'Could not update refs/heads/main. Please refresh and try again.';
 
@@ -106,7 +106,7 @@ export async function readFile({ repository }: Project, path: string, url: URL):
   };
 }
 
-/** `GET …/repository/tree`, in pages by `page_token`, the blob after which the next one begins. */
+/** `GET …/repository/tree`, in pages by `page_token`, the blob after which the next page begins. */
 export async function tree({ repository }: Project, url: URL): Promise<Answer> {
   const query = url.searchParams;
   const commit = await repository?.commitOf(query.get('ref') ?? 'HEAD');
@@ -133,8 +133,7 @@ export async function tree({ repository }: Project, url: URL): Promise<Answer> {
 const idOf = (path: string) => createHash('sha1').update(path).digest('hex');
 
 /**
- * `POST` and `PUT …/repository/files/:path`: one commit; everything that goes wrong with it is a
- * 400.
+ * `POST` and `PUT …/repository/files/:path`: one commit; every failure is a 400.
  */
 export async function writeFile(
   method: 'POST' | 'PUT',
@@ -162,7 +161,7 @@ export async function writeFile(
       );
   const bytes = Buffer.from(content, body.encoding === 'base64' ? 'base64' : 'utf8');
   try {
-    // As Gitaly does: of the head that the file was looked for in.
+    // As in Gitaly, based on the head where the file was looked up.
     await repository.commit(name, { [path]: bytes }, message, { parent: head, meanwhile });
   } catch (error) {
     if (error instanceof BranchMoved) return refused(movedText);

@@ -27,8 +27,8 @@ interface RanJob {
 }
 
 /**
- * A server as far as claims go: the real loop, source and database, without Slurm, so that several
- * fit in one test, and so that submitting can fail on demand. Its jobs end at once, or are held.
+ * A server that only claims: the real loop, source and database, without Slurm. So several servers
+ * fit in one test, and submitting can fail on demand. Its jobs end at once, or wait for the test.
  */
 export class ClaimingServer {
   readonly #gitlab: GitLabStandIn;
@@ -37,7 +37,7 @@ export class ClaimingServer {
   readonly folder = mkdtempSync(join(tmpdir(), 'jr-claims-'));
   readonly db: Database;
   readonly jobs: RanJob[] = [];
-  /** What the next submissions throw instead of taking the job. */
+  /** Errors that the next submissions throw instead of accepting the job. */
   readonly refusals: Error[] = [];
   loop: IngestLoop<never> | undefined;
 
@@ -53,12 +53,12 @@ export class ClaimingServer {
     this.mapTypes('training: shell\n');
   }
 
-  /** Writes the file that ties job types to command keys. */
+  /** Writes the file that maps job types to command keys. */
   mapTypes(text: string): void {
     writeFileSync(join(this.folder, 'types.yaml'), text);
   }
 
-  /** Begins, or begins again with the claims that it had. */
+  /** Starts the server, or restarts it with its earlier claims. */
   start(): void {
     const { leaseMs = 60_000, maxJobs = 4 } = this.#settings;
     const { url, token } = this.#gitlab;
@@ -105,7 +105,7 @@ export class ClaimingServer {
     loop.start();
   }
 
-  /** As a crash leaves it: nothing more is written, out there or here. */
+  /** Stops like a crash: nothing more is written to GitLab or to the database. */
   async stop(): Promise<void> {
     await this.loop?.close();
     this.loop = undefined;

@@ -45,7 +45,7 @@ async function listed(): Promise<string[]> {
 const failure = (work: Promise<unknown>) => failureOf(work, gitlab.token);
 
 describe('reading', () => {
-  test('all projects are listed, over pages, with what they are', async () => {
+  test('all projects are listed, over several pages, with their fields', async () => {
     for (let i = 2; i <= 101; i++)
       gitlab.projects.set(i, { ...project, id: i, path: `group/p${i}` });
     gitlab.projects.set(102, { ...project, id: 102, path: 'group/hidden', hidden: true });
@@ -58,7 +58,7 @@ describe('reading', () => {
     );
   });
 
-  test('a file comes with the commits that it is of', async () => {
+  test('a file comes with its commits', async () => {
     const commit = await gitlab.commit(project, { 'other.txt': 'x' });
     const file = await client.readFile(project.id, 'a/b c.txt', 'HEAD');
     expect(file?.content.toString()).toBe('hello\n');
@@ -67,7 +67,7 @@ describe('reading', () => {
     await expect(client.lastCommit(project.id, 'main')).resolves.toBe(commit);
   });
 
-  test('what is not in a project is no error; a project that is not there, or hidden, is', async () => {
+  test('a missing file is no error; a missing or hidden project is one', async () => {
     const empty = await gitlab.addProject({ path: 'g/empty', repository: 'empty' });
     const hidden = await gitlab.addProject({ path: 'g/hidden', hidden: true });
     await expect(client.readFile(project.id, 'no', 'HEAD')).resolves.toBeUndefined();
@@ -81,12 +81,12 @@ describe('reading', () => {
     expect(clock.slept).toEqual([]);
   });
 
-  test('a 404 that is not GitLab’s own words is no missing file', async () => {
+  test('a 404 without GitLab’s own message does not mean a missing file', async () => {
     gitlab.fail(anyFile, { kind: 'answer', status: 404, body: '<html>nginx</html>' });
     expect(await failure(client.readFile(project.id, 'a', 'HEAD'))).toMatchObject({ status: 404 });
   });
 
-  test('a folder is listed whole, over pages, and one that is not there is empty', async () => {
+  test('a folder is listed whole, over several pages, and a missing one is empty', async () => {
     const files = Object.fromEntries(
       Array.from({ length: 120 }, (_, i) => [`gpu_jobs/job_${i}/response.yaml`, 'x']),
     );
@@ -100,14 +100,14 @@ describe('reading', () => {
   });
 });
 
-describe('what passes is tried again', () => {
+describe('a temporary failure is retried', () => {
   const passing: [string, Fault][] = [
     ['429 with a plain text', { kind: 'answer', status: 429, body: 'Retry later\n' }],
     ['500', { kind: 'answer', status: 500, body: '{"message":"500 Internal Server Error"}' }],
     ['502 with a page', { kind: 'answer', status: 502, body: '<html>Bad gateway</html>' }],
     ['409', { kind: 'answer', status: 409, body: '{"message":"409 Conflict: Resource lock"}' }],
-    ['a connection that is reset', { kind: 'reset' }],
-    ['a reply that breaks off', { kind: 'half' }],
+    ['a reset connection', { kind: 'reset' }],
+    ['a reply that is cut off', { kind: 'half' }],
   ];
 
   test.each(passing)('%s: after 1 s, 2 s, 4 s', async (_, fault) => {
@@ -116,7 +116,7 @@ describe('what passes is tried again', () => {
     expect(clock.slept).toEqual([1000, 2000, 4000]);
   });
 
-  test('ten times, never longer than a minute apart, and then no more', async () => {
+  test('ten times, at most a minute apart, and then no more', async () => {
     gitlab.fail({ times: 99 }, { kind: 'answer', status: 503, body: 'Service Unavailable' });
     expect(await failure(client.project(1))).toMatchObject({
       name: 'GitLabConnectionError',
@@ -126,7 +126,7 @@ describe('what passes is tried again', () => {
     expect(gitlab.requests).toHaveLength(11);
   });
 
-  test('as often as is asked for', async () => {
+  test('as often as the settings say', async () => {
     gitlab.fail({ times: 99 }, { kind: 'reset' });
     expect((await failure(open({ maxRetries: 2 }).project(1))).message).toMatch(
       /^Unable to connect to GitLab server at http:\/\/127\.0\.0\.1:\d+ \(\w+\)$/,
@@ -145,21 +145,21 @@ describe('what passes is tried again', () => {
       30_000,
     ],
     [
-      'the end of the limit’s period, by the server’s clock',
+      'the end of the limit’s period by the server’s clock',
       {
         date: 'Thu, 01 Jan 2026 10:00:00 GMT',
         'ratelimit-reset': String(Date.parse('2026-01-01T10:00:45Z') / 1000),
       },
       45_000,
     ],
-    ['no time at all, which is a second', { 'retry-after': '0' }, 1000],
-  ])('a 429 that names %s is obeyed', async (_, headers, ms) => {
+    ['no time, so one second,', { 'retry-after': '0' }, 1000],
+  ])('after the wait of a 429 that names %s', async (_, headers, ms) => {
     gitlab.fail({}, { kind: 'answer', status: 429, body: 'Retry later\n', headers });
     await client.project(1);
     expect(clock.slept.reduce((sum, each) => sum + each, 0)).toBe(ms);
   });
 
-  test('a limit that is used up keeps the next request back, too', async () => {
+  test('after an exhausted limit, which also delays the next request', async () => {
     const date = 'Thu, 01 Jan 2026 10:00:00 GMT';
     const reset = String(Date.parse('2026-01-01T10:00:20Z') / 1000);
     const headers = { date, 'ratelimit-remaining': '0', 'ratelimit-reset': reset };
@@ -170,13 +170,13 @@ describe('what passes is tried again', () => {
     expect(clock.slept).toEqual([20_000]);
   });
 
-  test('whoever is asked to wait for longer than an hour says so at once', async () => {
+  test('not at all if GitLab asks for more than an hour', async () => {
     gitlab.fail({}, { kind: 'answer', status: 429, body: '', headers: { 'retry-after': '7200' } });
     expect((await failure(client.project(1))).message).toContain('alone for 120 minutes');
     expect(clock.slept).toEqual([]);
   });
 
-  test('a reply that does not come in time', async () => {
+  test('after a late reply', async () => {
     let answer = () => {};
     const until = new Promise<void>((resolve) => (answer = resolve));
     gitlab.fail({}, { kind: 'slow', until });
@@ -186,7 +186,7 @@ describe('what passes is tried again', () => {
   });
 });
 
-describe('what does not pass is not tried again', () => {
+describe('a permanent failure is not retried', () => {
   test.each([
     [401, 'GitLabAuthenticationError', 'Authentication failed'],
     [403, 'GitLabAuthenticationError', 'Authentication failed'],
@@ -211,7 +211,7 @@ describe('what does not pass is not tried again', () => {
     });
   });
 
-  test('a certificate that nobody vouches for', async () => {
+  test('an untrusted certificate', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'jr-gitlab-tls-'));
     const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
     const self = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'];
@@ -232,7 +232,7 @@ describe('what does not pass is not tried again', () => {
     }
   });
 
-  test('what does not answer as GitLab does', async () => {
+  test('a server that does not answer like GitLab', async () => {
     gitlab.fail({}, { kind: 'answer', status: 200, body: '<html>a log-in page</html>' });
     expect((await failure(client.project(1))).message).toContain('no GitLab');
     gitlab.fail({}, { kind: 'answer', status: 200, body: '{"id":"one"}' });
@@ -278,26 +278,26 @@ describe('the token', () => {
     expect(heard).toEqual([]);
   });
 
-  test('stands in no URL', async () => {
+  test('is in no URL', async () => {
     await listed();
     await client.readFile(1, 'x', 'HEAD');
     for (const request of gitlab.requests) expect(request).not.toContain(gitlab.token);
   });
 
-  test('must be there, and be one', () => {
+  test('must be given, and be well-formed', () => {
     expect(() => open({ token: undefined })).toThrow('No GitLab token provided');
     expect(() => open({ token: '' })).toThrow('No GitLab token provided');
     expect(() => open({ token: 'two words' })).toThrow(/^the GitLab token: expected/);
   });
 
   test.each(['ftp://host', 'gitlab.com', 'https://user:secret@host', 'https://host?x=secret'])(
-    'is sent to no such place as %s, whose secret is not told',
+    'is not sent to %s, whose secret is not shown',
     (url) => {
       expect(() => open({ url })).toThrow(/^the GitLab URL: expected (?!.*secret)/);
     },
   );
 
-  test('of 64 hexadecimal digits is an OAuth token, which goes as one', async () => {
+  test('of 64 hexadecimal digits is an OAuth token, and is sent as one', async () => {
     const token = 'ab'.repeat(32);
     await new GitLabClient({ url: strange().replace('/api/v4/projects', ''), token, clock })
       .projects()
@@ -306,7 +306,7 @@ describe('the token', () => {
   });
 });
 
-test('a signal ends a wait, and a request under way', async () => {
+test('a signal ends a wait and a running request', async () => {
   const stopping = new AbortController();
   gitlab.fail({}, { kind: 'slow', until: new Promise(() => {}) });
   const asked = client.project(1, stopping.signal);

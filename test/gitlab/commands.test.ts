@@ -45,7 +45,7 @@ const env = () => ({
   JR_GITLAB_URL: gitlab.url,
 });
 
-/** What is printed holds no token, whatever happened. */
+/** The output never holds a token. */
 async function run(args: string[], environment: Record<string, string | undefined> = env()) {
   const done = await execa(process.execPath, [mainJs, 'gitlab', ...args], {
     reject: false,
@@ -83,7 +83,7 @@ test('list_available_jobs prints the jobs that are neither claimed nor canceled,
   expect(stderr).not.toContain('namespace/plain');
 });
 
-test('scan_all_projects prints every project, with dashes in its name, too', async () => {
+test('scan_all_projects prints every project, also when called with dashes', async () => {
   const { stdout, exitCode } = await run(['scan-all-projects', '--quiet']);
   expect(exitCode).toBe(0);
   const scanned = JSON.parse(stdout) as Record<string, unknown>[];
@@ -113,7 +113,7 @@ test('scan_all_projects prints every project, with dashes in its name, too', asy
   });
 });
 
-test('--verbose tells of every project, --quiet of none', async () => {
+test('--verbose names every project, --quiet none', async () => {
   const verbose = await run(['list_available_jobs', '--verbose']);
   expect(verbose.stderr).toContain('namespace/project: 3 jobs, 1 claimed');
   expect(verbose.stderr).toContain('namespace/plain: no manifest');
@@ -132,7 +132,7 @@ describe('create_file', () => {
   };
   const read = (path: string) => gitlab.read(gitlab.projects.get(2) as Project, path);
 
-  test('commits what is given, or a file of this machine, under a message', async () => {
+  test('commits the given content, or a file of this machine, with a message', async () => {
     const { stdout, exitCode } = await create('--file-path=test.txt', '--content=Hello, World!');
     expect(exitCode).toBe(0);
     expect(JSON.parse(stdout)).toEqual({ project_id: 2, file_path: 'test.txt', branch: 'main' });
@@ -148,7 +148,7 @@ describe('create_file', () => {
     await expect(lastMessage()).resolves.toBe('First');
   });
 
-  test('leaves a file that is there as it is', async () => {
+  test('leaves an existing file unchanged', async () => {
     const { stdout, stderr, exitCode } = await create(
       '--file-path=README.md',
       '--content=# My Project',
@@ -158,7 +158,7 @@ describe('create_file', () => {
     await expect(read('README.md')).resolves.toBe('a project\n');
   });
 
-  test('wants one content, and a file that is there', async () => {
+  test('needs exactly one content, or a file that exists', async () => {
     const one = 'expected either --content or --file-source';
     for (const args of [[], ['--content=x', '--file-source=y']]) {
       const { stderr, exitCode } = await create('--file-path=x', ...args);
@@ -169,7 +169,7 @@ describe('create_file', () => {
   });
 });
 
-describe('what goes wrong has the names that it always had, and exit code 1:', () => {
+describe('errors keep their documented names, and exit code 1:', () => {
   const failure = async (args: string[], environment?: Record<string, string | undefined>) => {
     const all = ['list_available_jobs', '--max-retries=0', ...args];
     const { stdout, stderr, exitCode } = await run(all, environment);
@@ -182,19 +182,19 @@ describe('what goes wrong has the names that it always had, and exit code 1:', (
     expect(stderr).toContain('NoTokenProvidedError: No GitLab token provided');
   });
 
-  test('a token that is refused', async () => {
+  test('a rejected token', async () => {
     const stderr = await failure(['--token=glpat-wrong']);
     expect(stderr).toContain('GitLabAuthenticationError: Authentication failed');
     expect(stderr).not.toContain('glpat-wrong');
   });
 
-  test('a GitLab that is not there', async () => {
+  test('an unreachable GitLab', async () => {
     const stderr = await failure(['--gitlab-url=http://127.0.0.1:1']);
     expect(stderr).toContain('GitLabConnectionError: Unable to connect to GitLab server');
   });
 });
 
-test('a token on the command line is gone from it once it is read, and Ctrl-C ends the command without a word', async () => {
+test('a token disappears from the command line once it is read, and Ctrl-C ends the command silently', async () => {
   gitlab.requests.length = 0;
   gitlab.fail({ url: /projects\?/ }, { kind: 'slow', until: new Promise(() => {}) });
   const args = [mainJs, 'gitlab', 'list_available_jobs', `--token=${gitlab.token}`];
@@ -212,7 +212,7 @@ test('a token on the command line is gone from it once it is read, and Ctrl-C en
   expect({ exitCode, stdout, stderr }).toEqual({ exitCode: 130, stdout: '', stderr: '' });
 });
 
-test('the scanner can be imported from the package as it is packed, with its types', async () => {
+test('the scanner can be imported from the packed package, with its types', async () => {
   const root = fileURLToPath(new URL('../..', import.meta.url));
   const { stdout } = await execa('npm', ['pack', '--silent', '--pack-destination', work], {
     cwd: root,

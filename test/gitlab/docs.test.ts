@@ -14,7 +14,9 @@ let gitlab: GitLabStandIn;
 let plain: Project;
 let work: string;
 
-/** All blocks of a language, for the stand-in and its token instead of the page's. */
+/**
+ * Returns all code blocks of a language, with the stand-in's URL and token instead of the page's.
+ */
 function blocks(language: string): string[] {
   const found = page.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\``, 'gms'));
   return [...found].map(([, block = '']) =>
@@ -43,7 +45,7 @@ afterAll(async () => {
   rmSync(work, { recursive: true, force: true });
 });
 
-test('every command of the page runs as it is written', async () => {
+test('every command of the page runs as written', async () => {
   const { stdout } = await execa('bash', ['-euo', 'pipefail'], {
     input: blocks('bash').join('\n'),
     cwd: work,
@@ -57,7 +59,7 @@ test('every command of the page runs as it is written', async () => {
   await expect(gitlab.read(plain, 'docs/ABOUT.md')).resolves.toBe('# My Project');
 });
 
-test('its program runs, too', async () => {
+test('the program of the page runs, too', async () => {
   const [program = ''] = blocks('js');
   const index = join(root, 'dist', 'index.js');
   writeFileSync(join(work, 'use.mjs'), program.replace("from 'jobrunner'", `from '${index}'`));

@@ -1,7 +1,7 @@
 import { expect } from '@jest/globals';
 import { GitLabError } from '../../src/ingest/gitlab/errors.js';
 
-/** The error, once it is sure that neither it nor what is beneath it shows the token. */
+/** Returns the error, after checking that neither it nor its causes show the token. */
 export async function failureOf(work: Promise<unknown>, token: string): Promise<GitLabError> {
   try {
     await work;

@@ -1,6 +1,6 @@
 import type { Clock } from '../../src/ingest/gitlab/retry.js';
 
-/** A clock that moves only when somebody sleeps, and remembers for how long. */
+/** A clock that moves only during sleeps, and records their lengths. */
 export class FakeClock implements Clock {
   readonly slept: number[] = [];
   #now = Date.parse('2026-01-01T00:00:00Z');

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 
 export type Fault =
-  /** Answers so, and does nothing else. */
+  /** Sends this reply and does nothing else. */
   | { kind: 'answer'; status: number; body?: string; headers?: Record<string, string> }
   /** Breaks the connection without doing anything. */
   | { kind: 'reset' }
@@ -16,13 +16,13 @@ export type Fault =
 
 export interface FaultOn {
   method?: string;
-  /** Over the URL's path and query. */
+  /** Matches the URL's path and query. */
   url?: RegExp;
-  /** How often; 1 when not given. */
+  /** Number of times; 1 by default. */
   times?: number;
 }
 
-/** What is to go wrong, in the order in which it was asked for. */
+/** The planned faults, in the order of their planning. */
 export class Faults {
   #planned: (FaultOn & { fault: Fault; left: number })[] = [];
 
@@ -30,7 +30,7 @@ export class Faults {
     this.#planned.push({ ...on, fault, left: on.times ?? 1 });
   }
 
-  /** The one that is to befall this request now. */
+  /** Returns the fault for this request, if any. */
   take({ method, url = '' }: IncomingMessage): Fault | undefined {
     const due = this.#planned.find(
       (each) =>
@@ -43,7 +43,7 @@ export class Faults {
     return due.fault;
   }
 
-  /** So that a test can tell that what it planned came to pass. */
+  /** Lets a test check that all its planned faults happened. */
   get left(): number {
     return this.#planned.reduce((sum, { left }) => sum + (left === Infinity ? 0 : left), 0);
   }

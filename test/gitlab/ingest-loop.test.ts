@@ -14,10 +14,10 @@ interface Response {
   message?: string;
 }
 
-/** Long enough for one who lives to put it off in time, on a machine that is busy with others. */
+/** Long enough for a live server to renew it on a busy machine. */
 const leaseMs = 8000;
 
-/** A busy machine takes long over several leases. */
+/** Several leases take long on a busy machine. */
 const patience = { deadline: 120_000 };
 
 let gitlab: GitLabStandIn;
@@ -87,7 +87,7 @@ const untilCounted = (server: ClaimingServer, outcome: 'done' | 'lost') =>
   );
 
 describe('of several servers', () => {
-  test('each job is run by one, whatever gets lost on the way', async () => {
+  test('one runs each job, whichever messages are lost', async () => {
     const ids = ['j1', 'j2', 'j3', 'j4'];
     const projects = [
       await gitlab.addProject({ path: 'a/one', files: manifest(ids) }),
@@ -110,7 +110,7 @@ describe('of several servers', () => {
     expect(gitlab.faultsLeft).toBe(0);
   });
 
-  test('one takes over what a dead one had, which on its return ends its own job and leaves the other’s alone', async () => {
+  test('one takes over a dead one’s claim; the dead one, on its return, ends its own job alone', async () => {
     const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a']) });
     const dead = server({ leaseMs, areHeld: true });
     const heir = server({ leaseMs, areHeld: true });
@@ -131,7 +131,7 @@ describe('of several servers', () => {
     expect([...dead.jobs, ...heir.jobs]).toHaveLength(2);
   });
 
-  test('one that lives keeps what it has for longer than a lease', async () => {
+  test('a live one keeps its claim for longer than a lease', async () => {
     const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a']) });
     const owner = server({ leaseMs, areHeld: true });
     owner.start();
@@ -139,7 +139,7 @@ describe('of several servers', () => {
     const first = await response(project);
     const other = server({ leaseMs });
     other.start();
-    await until('the lease is put off', async () => {
+    await until('the lease is renewed', async () => {
       const lease = Date.parse((await response(project))?.lease_until ?? '');
       return lease > Date.parse(first?.lease_until ?? '') + 1.5 * leaseMs;
     });
@@ -149,10 +149,10 @@ describe('of several servers', () => {
 });
 
 describe('a claim', () => {
-  test('is taken up where it stood after a crash, under the same nonce, and its job is not submitted twice', async () => {
+  test('continues after a crash, under the same nonce, and its job is not submitted twice', async () => {
     const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a']) });
     const one = server({ areHeld: true });
-    // Claimed out there; here nobody has heard of it yet.
+    // Claimed at the source, before this server knows the outcome.
     let open = () => {};
     const gate = new Promise<void>((resolve) => (open = resolve));
     const url = /response\.yaml/;
@@ -178,7 +178,7 @@ describe('a claim', () => {
     expect(one.jobs[0]?.key).toBe(`ingest:gitlab:${claimed?.nonce}`);
   });
 
-  test('is kept while its job cannot be taken now, and reported as refused when it never can', async () => {
+  test('is kept while its job cannot be accepted, and reported as refused if it never can', async () => {
     const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a', 'b']) });
     const one = server({ maxJobs: 1 });
     one.refusals.push(
@@ -199,7 +199,7 @@ describe('a claim', () => {
     ]);
   });
 
-  test('waits while the file that maps job types cannot be used, or does not map its own', async () => {
+  test('waits while the file of job types is unusable, or does not map its type', async () => {
     const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a']) });
     const one = server();
     let open = () => {};
@@ -211,11 +211,11 @@ describe('a claim', () => {
     open();
     const errors = () => one.loop?.status().errors.filter(({ where }) => where === 'a/one: a');
     const isTold = (why: RegExp) => errors()?.some(({ message }) => why.test(message)) ?? false;
-    await until('the file is said to be unusable', () =>
+    await until('the file is reported as unusable', () =>
       isTold(/JR_GITLAB_JOB_TYPES: unusable file/),
     );
     one.mapTypes('inference: shell\n');
-    await until('the type is said not to be mapped', () =>
+    await until('the type is reported as unmapped', () =>
       isTold(/"training" has no command key here/),
     );
     one.mapTypes('training: shell\n');
@@ -223,7 +223,7 @@ describe('a claim', () => {
     expect(await response(project)).toMatchObject({ status: 'COMPLETED' });
   });
 
-  test('that may not be made is shown, and does not keep others from being made', async () => {
+  test('that is refused is shown, and others are still made', async () => {
     const closed = await gitlab.addProject({ path: 'a/closed', files: manifest(['a']) });
     const open = await gitlab.addProject({ path: 'a/open', files: manifest(['a']) });
     gitlab.fail(
@@ -239,21 +239,21 @@ describe('a claim', () => {
     expect(error?.message).toMatch(/cannot be claimed: .*needs the scope api/);
   });
 
-  describe('while the database takes nothing, as on a full disk,', () => {
-    /** A refusal in the database's own code: a disk cannot be filled for one test alone. */
+  describe('while the database refuses writes, as on a full disk,', () => {
+    /** The database itself refuses, since one test alone cannot fill the disk. */
     const refuse = ({ db }: ClaimingServer, what: string) =>
       db.exec(`DROP TRIGGER IF EXISTS full;
         CREATE TRIGGER full BEFORE ${what} BEGIN SELECT RAISE(ABORT, 'the disk is full'); END`);
     const change = (state: string) => `UPDATE ON ingest_claims WHEN NEW.state = '${state}'`;
     const insert = 'INSERT ON ingest_claims';
     const isRefused = ({ loop }: ClaimingServer, count: number, where: string | null) =>
-      until(`${count} errors of ${where} are told`, (saw) => {
+      until(`${count} errors of ${where} are reported`, (saw) => {
         const errors = loop?.status().errors ?? [];
         saw(errors);
         return errors.filter((one) => one.where === where).length === count;
       });
 
-    test('is kept until each step of it can be written down', async () => {
+    test('is kept until each of its steps can be recorded', async () => {
       const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a']) });
       const one = server({ areHeld: true });
       refuse(one, change('claimed'));
@@ -271,7 +271,7 @@ describe('a claim', () => {
       expect(one.jobs).toHaveLength(1);
     });
 
-    test('is lost all the same when another has it', async () => {
+    test('is lost all the same when another server has it', async () => {
       const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a']) });
       const one = server({ leaseMs, areHeld: true });
       one.start();
@@ -285,7 +285,7 @@ describe('a claim', () => {
       expect(one.jobs.map(({ state }) => state)).toEqual(['CANCELLED']);
     });
 
-    test('is reported, though no other can be made after it', async () => {
+    test('is reported, though no later claim can be made', async () => {
       const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a', 'b', 'c']) });
       const one = server({ maxJobs: 1, areHeld: true });
       one.start();
@@ -305,7 +305,7 @@ describe('a claim', () => {
     });
   });
 
-  test('that was taken away ends its job', async () => {
+  test('that was removed ends its job', async () => {
     const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a']) });
     const one = server({ leaseMs, areHeld: true });
     one.start();
@@ -316,7 +316,7 @@ describe('a claim', () => {
     expect(one.jobs.map(({ state }) => state)).toEqual(['CANCELLED']);
   });
 
-  test('of a job that is cancelled in the manifest ends in CANCELLED, also while the source is paused', async () => {
+  test('of a job that is cancelled in the manifest ends as CANCELLED, also while the source is paused', async () => {
     const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a']) });
     const one = server({ areHeld: true });
     one.start();
@@ -327,7 +327,7 @@ describe('a claim', () => {
     expect(await response(project)).toMatchObject({ status: 'CANCELLED' });
   });
 
-  test('is made of as many jobs as the server may have, of 5,000', async () => {
+  test('is made for as many of 5,000 jobs as the server may have', async () => {
     const ids = Array.from({ length: 5000 }, (_, i) => `job-${i}`);
     const project = await gitlab.addProject({ path: 'a/many', files: manifest(ids) });
     const one = server({ maxJobs: 3, areHeld: true });

@@ -49,7 +49,7 @@ async function found(scan: JobScan): Promise<{ keys: string[]; problems: string[
   return { keys, problems };
 }
 
-test('a dead server’s job is found however rare the scans are', async () => {
+test('a dead server’s job is found however rarely the server scans', async () => {
   const claim = { worker: 'dead', nonce: 'n', leaseUntil: now - 1000 };
   const at = new Date(now).toISOString();
   const project = await gitlab.addProject({
@@ -65,7 +65,7 @@ test('a dead server’s job is found however rare the scans are', async () => {
   expect((await found(scan)).keys).toEqual([`${project.id}/a`]);
 });
 
-test('of very many jobs of a type that is not mapped some are told of, and how many more there are', async () => {
+test('of very many jobs with an unmapped type, some are reported, and the rest is counted', async () => {
   const jobs = Array.from({ length: 20_000 }, (_, id) => ({ job_id: id, job_type: 'unknown' }));
   await gitlab.addProject({
     path: 'a/one',

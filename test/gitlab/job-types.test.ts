@@ -20,17 +20,17 @@ inference: infer_tts
 `);
 
 describe('the mapping of job types', () => {
-  test('ties a type to a command key, and to what it needs', () => {
+  test('maps a type to a command key and to resources', () => {
     expect(types['training']).toMatchObject({ command_key: 'train_tts', time_limit: '08:00:00' });
     expect(types['inference']).toMatchObject({ command_key: 'infer_tts' });
     expect(parseJobTypes('# nothing yet\n')).toEqual({});
   });
 
-  test('maps nothing while its file is not there', async () => {
+  test('maps nothing while its file is missing', async () => {
     expect(await readJobTypes('/nonexistent/types.yaml')).toEqual({});
   });
 
-  test('that cannot be used names what is wrong', () => {
+  test('names the error in an unusable file', () => {
     expect(() => parseJobTypes('training: {command_key: a, gpu: 1}')).toThrow(
       /JR_GITLAB_JOB_TYPES: .*gpu/,
     );
@@ -39,14 +39,14 @@ describe('the mapping of job types', () => {
     expect(() => parseJobTypes('- training')).toThrow(/JR_GITLAB_JOB_TYPES/);
   });
 
-  test('does not take names of JavaScript’s for types', () => {
+  test('does not mistake JavaScript’s own names for types', () => {
     for (const job_type of ['constructor', '__proto__', 'toString', '', 7, null, undefined])
       expect(whyUnmapped({ job_type }, types)).toBeDefined();
   });
 });
 
 describe('a manifest’s job', () => {
-  test('gives its fields to the template, and where it came from to the environment', () => {
+  test('passes its fields to the template, and its origin to the environment', () => {
     const fields = submitFieldsOf(
       item({ job_type: 'training', epochs: 3, voice_reference: null, x: [1], canceled: false }),
       types,
@@ -69,7 +69,7 @@ describe('a manifest’s job', () => {
     expect(Object.keys(fields.params)).not.toContain('canceled');
   });
 
-  test('sets its timeout and nothing else of how it is run', () => {
+  test('sets its timeout, and no other setting of its run', () => {
     const fields = submitFieldsOf(
       item({
         ...{ job_type: 'training', timeout: 60, gpus: 8, command_key: 'shell', root: '/etc' },
@@ -84,7 +84,7 @@ describe('a manifest’s job', () => {
     expect(fields.params).toMatchObject({ root: '/srv/voices', timeout: 60 });
   });
 
-  test('that cannot be used is refused by the name of the field', () => {
+  test('that is unusable is refused with the name of the field', () => {
     const refused = (fields: Record<string, unknown>) => () => submitFieldsOf(item(fields), types);
     expect(refused({ job_type: 'training', timeout: -1 })).toThrow(/^timeout: /);
     expect(refused({ job_type: 'training', text: 'x'.repeat(200_000) })).toThrow(/^params: /);

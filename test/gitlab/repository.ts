@@ -9,7 +9,7 @@ export interface Entry {
   mode: string;
 }
 
-/** The branch was not where it was when the commit was made. */
+/** The branch moved while the commit was made. */
 export class BranchMoved extends Error {}
 
 const author = {
@@ -21,7 +21,7 @@ const author = {
   GIT_CONFIG_SYSTEM: '/dev/null',
 };
 
-/** A bare git repository on the disk, read and written with git's plumbing. */
+/** A bare git repository on disk, read and written with git's plumbing commands. */
 export class Repository {
   private constructor(readonly path: string) {}
 
@@ -31,7 +31,7 @@ export class Repository {
     return repository;
   }
 
-  /** The commit that a ref stands for. */
+  /** Returns the commit of a ref. */
   async commitOf(ref: string): Promise<string | undefined> {
     return this.#quietly('rev-parse', '--verify', '-q', '--end-of-options', `${ref}^{commit}`);
   }
@@ -51,7 +51,7 @@ export class Repository {
     return this.#git(['rev-list', '-1', commit, '--', path]);
   }
 
-  /** @param path ending in a slash for what is in that folder */
+  /** @param path with a slash at the end for the content of a folder */
   async entries(commit: string, path: string, recursive: boolean): Promise<Entry[]> {
     const flags = recursive ? ['-r', '-t'] : [];
     const scope = path === '' ? [] : ['--', path];
@@ -68,9 +68,8 @@ export class Repository {
 
   /**
    * Commits files to a branch; null removes one.
-   * @param options.parent where the branch must be; where it is now when not given
-   * @param options.meanwhile called when the commit is made and the branch is not moved yet
-   * @throws BranchMoved
+   * @param options.parent the expected head of the branch; the present one by default @param
+   *   options.meanwhile called between the commit and the move of the branch @throws BranchMoved
    */
   async commit(
     branch: string,
@@ -110,7 +109,7 @@ export class Repository {
     return stdout;
   }
 
-  /** @returns undefined when git says no. */
+  /** @returns undefined when git fails. */
   async #quietly(...args: string[]): Promise<string | undefined> {
     const done = await execa('git', ['-C', this.path, ...args], { env: author, reject: false });
     return done.exitCode === 0 ? done.stdout : undefined;

@@ -28,7 +28,7 @@ const report = (more: Partial<Outcome>) =>
   reportedResponse('a', claim, outcome(more), { claimedAt: at, reportedAt: Date.parse(at) });
 
 describe('response.yaml', () => {
-  test('says who claims until when, and is read back as that', () => {
+  test('names the claiming server and the lease, and reads back the same', () => {
     const text = claimedResponse('job_001', claim, untouched, at);
     expect(parsed(text)).toEqual({
       job_id: 'job_001',
@@ -42,21 +42,21 @@ describe('response.yaml', () => {
     expect(readResponse(bytes(text.replaceAll('\n', '\r\n')))).toEqual({ ...claim, claimedAt: at });
   });
 
-  test('has no lease any more once the outcome is in it', () => {
+  test('has no lease once it holds the outcome', () => {
     expect(readResponse(bytes(report({})))).toEqual({
       ...{ worker: claim.worker, nonce: claim.nonce },
       ...{ claimedAt: at, leaseUntil: undefined },
     });
   });
 
-  test('keeps a long line of the log that is cut within a character', () => {
+  test('keeps a long line of the log that was cut inside a character', () => {
     const log = `${'a'.repeat(399)}😀😀\nlease_until: 2020-01-01T00:00:00Z\n`;
     const text = report({ log });
     expect(parsed(text)['log']).toMatch(/^a{399}…\nlease_until: 2020-01-01T00:00:00Z$/);
     expect(readResponse(bytes(text))?.leaseUntil).toBeUndefined();
   });
 
-  test('of another program is a claim that never ends', () => {
+  test('of another program is a claim that never expires', () => {
     for (const text of ['', 'status: running', 'nonce: [a]\nworker: b', 'x: &a [*a]', '\0\xff'])
       expect(readResponse(bytes(text))).toBeUndefined();
     const ours = claimedResponse('a', claim, untouched, at);
@@ -67,7 +67,7 @@ describe('response.yaml', () => {
     expect(readResponse(bytes(ours + ' '.repeat(300_000)))).toBeUndefined();
   });
 
-  test('is YAML that reads back as it was meant, whatever a job prints or calls its files', () => {
+  test('is YAML that reads back unchanged, whatever a job prints or calls its files', () => {
     const odd = '\x1b[2J\x07 "quote": - {a} # \u2028 \u202e \ud800 \ufffe é 🙂';
     const log = `${odd}\n  indented\n---\nnonce: 11112222333344445555666677778888\n\tkey: value`;
     const text = report({
@@ -83,7 +83,7 @@ describe('response.yaml', () => {
     expect(readResponse(bytes(text))?.nonce).toBe(claim.nonce);
   });
 
-  test('holds a bounded number of outputs and says how many are left out', () => {
+  test('holds a limited number of outputs and counts the rest', () => {
     const outputs = Array.from({ length: 250 }, (_, i) => ({
       ...{ id: `o${i}`, path: `o${i}.pt`, kind: 'file' as const, size: 1 },
       ...{ sha256: 'ab', url: null },
@@ -102,7 +102,7 @@ describe('the last lines of a log', () => {
     expect(lastLines(`${'y'.repeat(400)}\n`.repeat(50)).length).toBeLessThanOrEqual(8000);
   });
 
-  test('show what a progress bar was left at', () => {
+  test('show the last state of a progress bar', () => {
     expect(lastLines('10 %\r20 %\r100 %\ndone\r\n\n')).toBe('100 %\ndone');
     expect(lastLines('50 %\r60 %\r')).toBe('60 %\\x0d');
     expect(lastLines('')).toBe('');

@@ -37,7 +37,7 @@ async function scan(): Promise<Map<string, ScannedProject>> {
 const jobsOf = (scanned: ScannedProject | undefined) =>
   scanned?.found?.manifest.jobs.map(({ id }) => [id, scanned.found?.responses.has(id)]);
 
-/** Requests since the last call. */
+/** Returns the requests since the last call. */
 function requests(): number {
   return gitlab.requests.splice(0).length;
 }
@@ -45,7 +45,7 @@ function requests(): number {
 const push = (project: Project, files: Record<string, string | null>) =>
   gitlab.commit(project, files);
 
-test('jobs are found with what is claimed of them, in projects that have any', async () => {
+test('jobs and their claims are found in all projects that have jobs', async () => {
   await gitlab.addProject({
     path: 'group/a',
     files: { ...withManifest('j1', 'j2'), 'gpu_jobs/job_j2/response.yaml': 'x' },
@@ -59,7 +59,7 @@ test('jobs are found with what is claimed of them, in projects that have any', a
   expect(found.get('group/b')).toMatchObject({ found: undefined, problems: [] });
 });
 
-test('a file beside response.yaml, or in a folder of another name, claims nothing', async () => {
+test('a file beside response.yaml, or in a folder with another name, claims nothing', async () => {
   await gitlab.addProject({
     path: 'group/a',
     files: {
@@ -74,7 +74,7 @@ test('a file beside response.yaml, or in a folder of another name, claims nothin
 
 describe('a project costs', () => {
   let project: Project;
-  /** The list of projects: a page, and the empty one after it. */
+  /** The list of projects: one page, and an empty page after it. */
   const list = 2;
 
   beforeEach(async () => {
@@ -83,7 +83,7 @@ describe('a project costs', () => {
     requests();
   });
 
-  test('one request while its branch stays where it is', async () => {
+  test('one request while its branch does not move', async () => {
     const { isUnchanged } = (await scan()).get('group/a') ?? {};
     expect(isUnchanged).toBe(true);
     expect(requests()).toBe(list + 1);
@@ -110,7 +110,7 @@ describe('a project costs', () => {
     expect(requests()).toBe(list + 1);
   });
 
-  test('none when it is not one of those that are named', async () => {
+  test('none when the settings do not name it', async () => {
     await gitlab.addProject({ path: 'other/b', files: withManifest('j2') });
     await gitlab.addProject({ path: 'Group/sub/C', files: withManifest('j4') });
     const named = async (...projects: string[]) => {
@@ -126,7 +126,7 @@ describe('a project costs', () => {
   });
 });
 
-describe('what is wrong with a project is told of it, and the others are scanned', () => {
+describe('a problem of one project is reported, and the others are scanned', () => {
   beforeEach(async () => {
     await gitlab.addProject({ path: 'group/good', files: withManifest('j1') });
   });
@@ -177,13 +177,13 @@ describe('what is wrong with a project is told of it, and the others are scanned
     [404, '{"message":"404 Project Not Found"}', 'not found (404: 404 Project Not Found)'],
     [500, '{"message":"500 Internal Server Error"}', 'cannot answer now (500'],
     [200, '<html></html>', 'the server is no GitLab'],
-  ])('%d for it alone', async (status, body, message) => {
+  ])('%d from one project', async (status, body, message) => {
     await gitlab.addProject({ path: 'group/bad', files: withManifest('j2') });
     gitlab.fail({ url: /projects\/2\//, times: 99 }, { kind: 'answer', status, body });
     await expect(problem('group/bad')).resolves.toContain(message);
   });
 
-  test('and what was known of it before is not taken for what it is now', async () => {
+  test('earlier findings do not replace the present ones', async () => {
     const bad = await gitlab.addProject({ path: 'group/bad', files: withManifest('j2') });
     await scan();
     await push(bad, { 'gpu_jobs/manifest.yaml': 'version: 7' });
@@ -207,19 +207,19 @@ describe('the scan ends when', () => {
       gitlab.projects.set(project.id, { ...project, repository });
   });
 
-  test('the token is refused', async () => {
+  test('GitLab rejects the token', async () => {
     const body = '{"message":"401 Unauthorized"}';
     gitlab.fail({ url: /projects\/3\// }, { kind: 'answer', status: 401, body });
     await expect(scan()).rejects.toMatchObject({ name: 'GitLabAuthenticationError', status: 401 });
   });
 
-  test('GitLab is gone, and does not wait so for each project', async () => {
+  test('GitLab is unreachable, without a wait for each project', async () => {
     gitlab.fail({ url: /projects\/\d+\//, times: 9999 }, { kind: 'reset' });
     await expect(scan()).rejects.toMatchObject({ name: 'GitLabConnectionError' });
     expect(requests()).toBeLessThan(12 * 3);
   });
 
-  test('a page of the list cannot be had', async () => {
+  test('a page of the list fails', async () => {
     gitlab.fail(
       { url: /projects\?/, times: 99 },
       { kind: 'answer', status: 502, body: 'Bad gateway' },
@@ -227,7 +227,7 @@ describe('the scan ends when', () => {
     await expect(scan()).rejects.toMatchObject({ name: 'GitLabConnectionError', status: 502 });
   });
 
-  test('its reader has seen enough, or a signal fires: nothing is asked for any more', async () => {
+  test('its reader stops or a signal fires; no request follows', async () => {
     const reader = scanner.scan();
     await reader.next();
     await reader.return(undefined);
@@ -242,12 +242,12 @@ describe('the scan ends when', () => {
     ).rejects.toBe(reason);
     expect(before).toBeLessThan(2 + 2 * 13);
     expect(gitlab.requests.length - before).toBeLessThan(2 + 2 * 13);
-    // What had been known is still known, and whole.
+    // Earlier findings are still complete.
     expect((await scan()).size).toBe(13);
   });
 });
 
-test('a slow page of the list keeps no project of the pages before it', async () => {
+test('a slow page of the list does not delay projects of earlier pages', async () => {
   await gitlab.addProject({ path: 'group/a', files: withManifest('j1') });
   let answer = () => {};
   const until = new Promise<void>((resolve) => (answer = resolve));

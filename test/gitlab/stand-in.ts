@@ -18,24 +18,23 @@ export interface ProjectOptions {
   hidden?: boolean;
   /** 30, Developer */
   accessLevel?: number;
-  /** A repository without a commit, or none at all. */
+  /** A repository without a commit, or no repository. */
   repository?: 'empty' | 'none';
 }
 
 /**
- * A stand-in for GitLab, whose own image is 3 GB and takes minutes and 4 GiB of memory to start:
- * too large for these tests. Files are kept in real bare git repositories, so that commits, blobs,
- * last commits and moved branches are git's. What it answers follows GitLab's documentation
- * (docs.gitlab.com/api: rest, projects, branches, repositories, repository_files;
- * administration/settings/user_and_ip_rate_limits for 429) and, for what that leaves open (the
- * words of 400 and 404, the order of checks), GitLab's source: lib/api/files.rb,
- * lib/api/repositories.rb, app/services/files/update_service.rb. What it does not have: scopes,
- * protected branches, groups, hooks, limits of its own. What is to go wrong is asked for with
- * {@link fail}.
+ * A stand-in for GitLab, whose own image is too large for these tests: 3 GB, with minutes and 4 GiB
+ * of memory to start. Real bare git repositories hold the files, so commits, blobs, last commits
+ * and moved branches are git's. Its replies follow GitLab's documentation (docs.gitlab.com/api:
+ * rest, projects, branches, repositories, repository_files;
+ * administration/settings/user_and_ip_rate_limits for 429). The messages of 400 and 404 and the
+ * order of checks follow GitLab's source: lib/api/files.rb, lib/api/repositories.rb,
+ * app/services/files/update_service.rb. It has no scopes, protected branches, groups, hooks or
+ * limits of its own. {@link fail} plans faults.
  */
 export class GitLabStandIn {
   readonly token = 'glpat-stand-in-token';
-  /** All requests so far, as `GET /api/v4/…`. */
+  /** All requests so far, such as `GET /api/v4/…`. */
   readonly requests: string[] = [];
   readonly projects = new Map<number, api.Project>();
   readonly #faults = new Faults();
@@ -60,7 +59,7 @@ export class GitLabStandIn {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** How many of what was to go wrong has not. */
+  /** Returns the number of planned faults that have not happened. */
   get faultsLeft(): number {
     return this.#faults.left;
   }
@@ -87,7 +86,7 @@ export class GitLabStandIn {
     return project;
   }
 
-  /** A push by somebody else. @returns the commit */
+  /** Pushes as somebody else. @returns the commit */
   async commit(project: api.Project, files: Record<string, string | null>): Promise<string> {
     if (project.repository === undefined || project.defaultBranch === null)
       throw new Error(`${project.path} has no branch`);
@@ -95,13 +94,13 @@ export class GitLabStandIn {
       try {
         return await project.repository.commit(project.defaultBranch, files, 'a push');
       } catch (error) {
-        // Whoever's push comes too late begins again.
+        // Start again after a push that came too late.
         if (!(error instanceof BranchMoved)) throw error;
       }
     }
   }
 
-  /** A file as it is on the default branch now. */
+  /** Reads a file of the default branch. */
   async read(
     { repository, defaultBranch }: api.Project,
     path: string,
@@ -111,13 +110,13 @@ export class GitLabStandIn {
     return blob && (await repository?.read(blob))?.toString();
   }
 
-  /** Waits until a request has come that begins with this, such as `GET /api/v4/projects/1/`. */
+  /** Waits for a request that begins with this, such as `GET /api/v4/projects/1/`. */
   async received(start: string): Promise<void> {
     while (!this.requests.some((request) => request.startsWith(start)))
       await once(this.#arrivals, 'request');
   }
 
-  /** Lets the next matching request, or the next few, go wrong. */
+  /** Makes the next matching request, or the next few, fail. */
   fail(on: FaultOn, fault: Fault): void {
     this.#faults.plan(on, fault);
   }
@@ -155,7 +154,7 @@ export class GitLabStandIn {
     response.write(bytes.subarray(0, bytes.length / 2), () => request.socket.resetAndDestroy());
   }
 
-  /** Keeps work in mind while it goes on: git still writes for a client that has gone. */
+  /** Tracks running work: git still writes for a client that has left. */
   async #untilDone<T>(work: Promise<T>): Promise<T> {
     this.#working.add(work);
     try {

@@ -49,7 +49,7 @@ describe('creating a file', () => {
     await expect(inRepository()).resolves.toBe(nonce);
   });
 
-  test('a file that is there is left as it is, even one with the same content', async () => {
+  test('an existing file stays unchanged, even one with the same content', async () => {
     await create(nonce);
     for (const content of ['another', nonce])
       expect(await failure(create(content))).toMatchObject({ name: 'GitLabFileExistsError' });
@@ -57,7 +57,7 @@ describe('creating a file', () => {
     expect(clock.slept).toEqual([]);
   });
 
-  test('asked for again after nobody knows what, the same content is ours', async () => {
+  test('when repeated after an unknown outcome, the same content counts as ours', async () => {
     await create(nonce);
     await create(nonce, { sameIsOurs: true });
     expect(await failure(create('other', { sameIsOurs: true }))).toMatchObject({
@@ -70,28 +70,28 @@ describe('creating a file', () => {
     await expect(project.repository?.commitOf('main~2')).resolves.toBeUndefined();
   });
 
-  test('a reply that is lost after somebody else’s commit is no success', async () => {
+  test('a reply that is lost after somebody else’s commit does not count as success', async () => {
     gitlab.fail(post, { kind: 'reset' });
     await gitlab.commit(project, { [response]: 'worker: b\n' });
     expect(await failure(create(nonce))).toMatchObject({ name: 'GitLabFileExistsError' });
     await expect(inRepository()).resolves.toBe('worker: b\n');
   });
 
-  test('a branch that moves under it does no harm', async () => {
+  test('a branch that moves meanwhile does no harm', async () => {
     const act = () => gitlab.commit(project, { other: 'x' }).then(() => undefined);
     await expect(after(post, { kind: 'meanwhile', act })).resolves.toBe(nonce);
     await expect(gitlab.read(project, 'other')).resolves.toBe('x');
     expect(clock.slept).toEqual([1000]);
   });
 
-  test('whoever comes first while a commit is made has it', async () => {
+  test('a file that somebody else creates meanwhile stays theirs', async () => {
     const act = () => gitlab.commit(project, { [response]: 'worker: b\n' }).then(() => undefined);
     gitlab.fail(post, { kind: 'meanwhile', act });
     expect(await failure(create(nonce))).toMatchObject({ name: 'GitLabFileExistsError' });
     await expect(inRepository()).resolves.toBe('worker: b\n');
   });
 
-  test('a lock, and too many requests, are waited for', async () => {
+  test('after a lock or too many requests, the call is retried', async () => {
     await expect(
       after(post, {
         kind: 'answer',
@@ -101,20 +101,20 @@ describe('creating a file', () => {
     ).resolves.toBe(nonce);
   });
 
-  test('a tag that has the branch’s name changes nothing', async () => {
+  test('a tag with the branch’s name changes nothing', async () => {
     await execa('git', ['tag', 'main', 'refs/heads/main'], { cwd: project.repository?.path ?? '' });
     await expect(after(post, { kind: 'lost-reply' })).resolves.toBe(nonce);
     expect(await failure(create('other'))).toMatchObject({ name: 'GitLabFileExistsError' });
   });
 
-  test('any other refusal is final, in GitLab’s words', async () => {
+  test('any other refusal is final, with GitLab’s message', async () => {
     const message = 'You are not allowed to push into this branch';
     gitlab.fail(post, { kind: 'answer', status: 400, body: JSON.stringify({ message }) });
     expect(await failure(create(nonce))).toMatchObject({ name: 'GitLabError', words: message });
     expect(clock.slept).toEqual([]);
   });
 
-  test('a project that may only be read says so', async () => {
+  test('a project without write access is reported', async () => {
     project.archived = true;
     expect(await failure(create(nonce))).toMatchObject({
       name: 'GitLabAuthenticationError',
@@ -122,7 +122,7 @@ describe('creating a file', () => {
     });
   });
 
-  test('of twelve at once one wins, and knows', async () => {
+  test('of twelve simultaneous calls one wins, and knows it', async () => {
     const won = await Promise.allSettled(
       Array.from({ length: 12 }, (_, i) => create(`worker: ${i}\n`).then(() => `worker: ${i}\n`)),
     );
@@ -147,7 +147,7 @@ describe('updating a file', () => {
     await expect(inRepository()).resolves.toBe('new\n');
   });
 
-  test('a file that has been changed, or removed, since it was read is left as it is', async () => {
+  test('a file that was changed or removed since the read stays unchanged', async () => {
     const { lastCommitId = '' } = (await client.readFile(1, 'a/b c.txt', 'main')) ?? {};
     await gitlab.commit(project, { 'a/b c.txt': 'theirs\n' });
     expect(await failure(update('ours\n', lastCommitId))).toMatchObject({
@@ -167,7 +167,7 @@ describe('updating a file', () => {
     expect(gitlab.faultsLeft).toBe(0);
   });
 
-  test('a branch that moves under it does no harm; a file that does is left', async () => {
+  test('a branch that moves meanwhile does no harm; a file that changes meanwhile stays unchanged', async () => {
     const push = (path: string) => () =>
       gitlab.commit(project, { [path]: 'x' }).then(() => undefined);
     gitlab.fail(put, { kind: 'meanwhile', act: push('other') });

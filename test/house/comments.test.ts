@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { packageRoot } from '../../src/config/package-root.js';
 
 const maxColumns = 100;
-/** Prettier wraps code, but no comments. A long link cannot be wrapped. */
+/** Prettier wraps code, but not comments. A long link cannot be wrapped. */
 const isComment = (line: string) => /^\s*(\/\/|\/\*|\*(\s|\/|$))/.test(line);
 const endsInLink = (line: string) => /https?:\/\/\S+\s*(\*\/)?$/.test(line);
 

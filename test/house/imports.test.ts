@@ -43,7 +43,7 @@ function floorOf(path: string): number {
   return floors.findIndex((floor) => floor.includes(room));
 }
 
-/** Folders beside each other that an import joins, by their common parent. */
+/** Neighboring folders that an import joins, by their common parent. */
 function siblings({ from, to }: Import): [string, string] | undefined {
   const [a, b] = [dirname(from).split('/'), dirname(to).split('/')];
   const common = a.findIndex((part, i) => part !== b[i]);
@@ -51,11 +51,11 @@ function siblings({ from, to }: Import): [string, string] | undefined {
   return [a.slice(0, common + 1).join('/'), b.slice(0, common + 1).join('/')];
 }
 
-test('every folder and file of src has its floor', () => {
+test('every folder and file of src has a floor', () => {
   expect(readdirSync(source).filter((name) => floorOf(name) === -1)).toEqual([]);
 });
 
-test('no import goes up, or across a floor', () => {
+test('no import goes up or across a floor', () => {
   const room = (path: string) => path.split('/')[0];
   const wrong = imports.filter(
     ({ from, to }) => room(from) !== room(to) && floorOf(from) >= floorOf(to),
@@ -63,7 +63,7 @@ test('no import goes up, or across a floor', () => {
   expect(wrong).toEqual([]);
 });
 
-test('no folders beside each other import each other in a circle', () => {
+test('no neighboring folders import each other in a circle', () => {
   const arrows = new Map<string, Set<string>>();
   for (const pair of imports.map(siblings).filter((pair) => pair !== undefined)) {
     const [from, to] = pair;

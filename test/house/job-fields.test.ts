@@ -9,7 +9,7 @@ import { fieldsOf } from '../../src/jobs/normalize.js';
 import { submitSchema, type JobRequest } from '../../src/jobs/request.js';
 
 type Field = keyof typeof submitSchema.shape;
-/** Fields that a list leaves out, each with its reason. */
+/** Fields that a list leaves out, each with a reason. */
 type Exceptions = Partial<Record<Field, string>>;
 
 const fields = Object.keys(submitSchema.shape) as Field[];
@@ -36,7 +36,7 @@ test('every field of POST /jobs has its row in docs/api.md, as the schema descri
   expect(rows.filter((row) => !page.includes(row))).toEqual([]);
 });
 
-test('every field may be set for a job_type of GitLab, but those that each job decides', () => {
+test('every field may be set for a job_type of GitLab, except those that each job decides', () => {
   expect(
     strays(Object.keys(jobTypeSchema.shape), {
       name: 'is the name of the manifest’s job',
@@ -54,8 +54,8 @@ test('a rerun submits every field again', () => {
     strays(
       again.filter(([field, value]) => value === request[field]).map(([field]) => field),
       {
-        gpus: 'is not asked for beside gpu_mem_gb',
-        dedup: 'a rerun is wanted because the job was there before',
+        gpus: 'is not sent beside gpu_mem_gb',
+        dedup: 'a rerun repeats a job on purpose',
         dry_run: 'a rerun makes a job',
       },
     ),

@@ -56,7 +56,7 @@ const paths = (entries: WalkEntry[], kind: WalkEntry['kind']) =>
   entries.flatMap((e) => (e.kind === kind && 'path' in e ? [e.path] : []));
 
 describe('openConfined', () => {
-  test('reads a file, however its path is spelled', async () => {
+  test('reads a file under any spelling of its path', async () => {
     folder.file('weights/model.pth', 'w');
     for (const path of ['weights/model.pth', './weights//model.pth', 'weights/./model.pth/'])
       expect(await read(path)).toBe('w');
@@ -69,19 +69,19 @@ describe('openConfined', () => {
     },
   );
 
-  test('refuses paths and names longer than Linux takes', async () => {
+  test('refuses paths and names that are longer than Linux allows', async () => {
     expect(await reasonFor('a'.repeat(256))).toBe('bad_request');
     expect(await reasonFor('a/'.repeat(3000))).toBe('bad_request');
   });
 
-  test('says that a file or the whole folder is missing', async () => {
+  test('reports a missing file or folder', async () => {
     folder.file('f');
     expect(await reasonFor('nope')).toBe('missing');
     expect(await reasonFor('f/below-a-file')).toBe('missing');
     await expect(openConfined(`${folder.root}-gone`, 'f')).rejects.toThrow('does not exist');
   });
 
-  test('names a folder as a folder', async () => {
+  test('reports that a path is a folder', async () => {
     folder.file('weights/model.pth');
     await expect(openConfined(folder.root, 'weights')).rejects.toThrow('is a folder');
     await expect(openConfined(folder.root, '.')).rejects.toThrow('is a folder');
@@ -99,7 +99,7 @@ describe('openConfined', () => {
       expect(await read(path)).toBe('inside');
   });
 
-  test('refuses links that leave, directly, in chains, by way of a folder, or only on the way', async () => {
+  test('refuses links that leave: directly, in chains, through a folder, or only on the way', async () => {
     folder.file('a/x');
     folder.link('absolute', folder.outside);
     folder.link('relative', '../../outside/secret.pth');
@@ -131,7 +131,7 @@ describe('openConfined', () => {
     for (const path of ['self', 'ping', 'grow']) expect(await reasonFor(path)).toBe('link_loop');
   });
 
-  test('refuses a job’s folder that is itself a link', async () => {
+  test('refuses a job’s folder that is a link', async () => {
     folder.link('fake', join(folder.base, 'outside'));
     await expect(openConfined(join(folder.root, 'fake'), 'secret.pth')).rejects.toThrow();
   });
@@ -141,7 +141,7 @@ describe('openConfined', () => {
     expect(await reasonFor('hard')).toBe('hard_link');
   });
 
-  test('refuses a file that only the service itself can read', async () => {
+  test('refuses a file that only the service can read', async () => {
     chmodSync(folder.file('journal'), 0o600);
     expect(await reasonFor('journal')).toBe('service_file');
   });
@@ -162,13 +162,13 @@ describe('openConfined', () => {
     expect(await reasonFor('zero')).toBe('not_regular');
   });
 
-  asRoot('says that the job closed a file or folder to the service', async () => {
+  asRoot('reports a file or folder that the job closed to the service', async () => {
     chmodSync(folder.base, 0o755);
     chmodSync(folder.file('closed.pth'), 0o600);
     folder.file('private/model.pth');
     chmodSync(join(folder.root, 'private'), 0o700);
     folder.file('open.pth', 'open');
-    // The service is not root, and what a job makes is not the service's.
+    // The service is not root, and a job's files do not belong to the service.
     process.seteuid?.(65534);
     try {
       expect(await reasonFor('closed.pth')).toBe('closed_by_job');
@@ -196,7 +196,7 @@ describe('openConfined', () => {
     }
   });
 
-  test('never serves what lies outside while the job swaps folders, files and links under it', async () => {
+  test('never serves an outside file while the job swaps folders, files and links', async () => {
     folder.file('real/secret.pth', 'inside');
     const swapper = new Worker(
       `const { parentPort, workerData: { root, outside } } = require('node:worker_threads');
@@ -227,7 +227,7 @@ describe('openConfined', () => {
     try {
       await once(swapper, 'message');
       const seen = new Map<string, number>();
-      // Both sides of the race must be met, or the test shows nothing.
+      // Both outcomes of the race must occur, or the test shows nothing.
       const areMet = () => seen.has('inside') && seen.has('leaves_folder');
       for (let i = 0; i < 5000 || (!areMet() && i < 100_000); i++) {
         const result = await read('real/secret.pth').catch((error: unknown) => {
@@ -257,7 +257,7 @@ describe('openConfined', () => {
 });
 
 describe('walkConfined', () => {
-  test('lists files with size and time, folders, and links to files inside, sorted', async () => {
+  test('lists sorted files with size and time, folders, and links to files inside', async () => {
     folder.file('b.txt', '12345');
     folder.file('a/deep/model.pth', '123');
     folder.link('best.pth', 'a/deep/model.pth');
@@ -268,7 +268,7 @@ describe('walkConfined', () => {
     expect(sizes).toEqual([3, 5, 3]);
   });
 
-  test('starts below a folder, and opens exactly the file it stands at', async () => {
+  test('starts below a folder, and opens exactly the current file', async () => {
     folder.file('model/config.json', '{}');
     folder.link('model/up', '../other');
     folder.file('other', 'o');
@@ -282,7 +282,7 @@ describe('walkConfined', () => {
     expect(contents).toEqual(['config.json={}', 'up=o']);
   });
 
-  test('skips with a reason what is not served, and names that are not UTF-8', async () => {
+  test('skips unserved entries and names that are not UTF-8, with a reason', async () => {
     folder.file('real.pth');
     folder.link('out.pth', folder.outside);
     folder.link('circle', '.');
@@ -305,7 +305,7 @@ describe('walkConfined', () => {
     });
   });
 
-  test('ends at its bounds and says so', async () => {
+  test('ends at its limits and says so', async () => {
     for (let i = 0; i < 20; i++) folder.file(`f${i}`);
     const entries = await walk({ maxEntries: 10 });
     expect(paths(entries, 'file')).toHaveLength(10);
@@ -316,7 +316,7 @@ describe('walkConfined', () => {
     expect(paths(await walk({ maxDepth: 3 }), 'skipped')).toEqual(['1/2/3']);
   });
 
-  test('closes every folder when it is left halfway', async () => {
+  test('closes every folder when it is abandoned halfway', async () => {
     folder.file('1/2/3/4/deep.pth');
     for await (const entry of walkConfined(folder.root)) if (entry.kind === 'file') break;
   });

@@ -20,7 +20,7 @@ afterEach(() => {
   expect(folder.openDescriptors).toBe(0);
 });
 
-test('removes links, fifos, hard links and names that are not UTF-8, and nothing they lead to', async () => {
+test('removes links, fifos, hard links and names that are not UTF-8, but not the targets of links', async () => {
   folder.file('a/b/c.pth');
   folder.file('.hidden');
   folder.link('out', join(folder.base, 'outside'));
@@ -33,7 +33,7 @@ test('removes links, fifos, hard links and names that are not UTF-8, and nothing
   expect(existsSync(folder.outside)).toBe(true);
 });
 
-test('a folder that is not there is removed already', async () => {
+test('a missing folder counts as removed', async () => {
   await removeConfined(join(folder.results, '7'));
   expect(existsSync(folder.root)).toBe(true);
 });
@@ -44,7 +44,7 @@ test('two removals at once both succeed', async () => {
   expect(existsSync(folder.root)).toBe(false);
 });
 
-test('a tree deeper than a path can be is removed whole', async () => {
+test('a tree that is deeper than the longest path is removed whole', async () => {
   const deep = 'd'.repeat(200);
   for (let level = 0; level < 60; level++) {
     const next = join(folder.results, `wrapped-${level}`);
@@ -82,7 +82,7 @@ test('removes nothing outside while a job swaps a folder for a link to one with 
   try {
     await once(swapper, 'message');
     for (let round = 0; round < 10; round++) {
-      // Made aside: the swapper is at work below the final name already.
+      // Made under another name, since the swapper already works below the final one.
       const fresh = join(folder.results, 'fresh');
       mkdirSync(join(fresh, 'real'), { recursive: true });
       for (const name of names) writeFileSync(join(fresh, 'real', name), 'mine');
@@ -97,7 +97,7 @@ test('removes nothing outside while a job swaps a folder for a link to one with 
   expect(readdirSync(outside)).toHaveLength(names.length + 1);
 });
 
-test('what is left under the number of a job that was never written down is set aside, and swept at the next start', async () => {
+test('leftovers under the number of a job that was never recorded are set aside, and removed at the next start', async () => {
   const [jobLogs = '', jobScripts = ''] = ['logs', 'scripts'].map((name) =>
     join(folder.base, name),
   );

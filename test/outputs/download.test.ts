@@ -12,7 +12,7 @@ beforeEach(async () => {
 });
 afterEach(() => stack.stop());
 
-test('a listing has what the documented curl lines look for', async () => {
+test('a listing has the fields that the documented curl lines read', async () => {
   stack.folder.file('weights/model.pth', 'w');
   stack.folder.manifest({ outputs: [{ id: 'weights', path: 'weights/model.pth' }] });
   const output = {
@@ -42,7 +42,7 @@ test('a listing has what the documented curl lines look for', async () => {
   expect((await stack.get(output.download_url)).body.toString()).toBe('w');
 });
 
-test('a file comes as an attachment that no browser opens, with length, digest and ranges told', async () => {
+test('a file comes as an attachment that no browser opens, with length, digest and range support', async () => {
   stack.folder.file('model.pth', 'weights');
   await stack.outputs.indexJob(1);
   const { status, headers, body } = await stack.get(byId('job-1', 'model.pth'));
@@ -58,7 +58,7 @@ test('a file comes as an attachment that no browser opens, with length, digest a
   });
 });
 
-test('HEAD tells the same as GET and sends nothing', async () => {
+test('HEAD has the headers of GET and no body', async () => {
   stack.folder.file('model.pth', 'weights');
   const get = await stack.get(byPath('model.pth'));
   const head = await stack.get(byPath('model.pth'), { Range: 'bytes=0-1' }, 'HEAD');
@@ -68,7 +68,7 @@ test('HEAD tells the same as GET and sends nothing', async () => {
     expect(head.headers[name]).toBe(get.headers[name]);
 });
 
-test('a range gives just those bytes, an impossible one 416 with the size', async () => {
+test('a range returns exactly those bytes; an impossible range gets 416 with the size', async () => {
   stack.folder.file('model.pth', '0123456789');
   const part = await stack.get(byPath('model.pth'), { Range: 'bytes=2-4' });
   expect([part.status, part.body.toString()]).toEqual([206, '234']);
@@ -84,7 +84,7 @@ test('a range gives just those bytes, an impossible one 416 with the size', asyn
   expect(past.headers['content-disposition']).toBeUndefined();
 });
 
-test('a download is resumed only if the file is still the one that was begun', async () => {
+test('a download resumes only if the file is unchanged', async () => {
   stack.folder.file('model.pth', '0123456789');
   const { headers } = await stack.get(byPath('model.pth'));
   const resume = { Range: 'bytes=5-', 'If-Range': headers.etag ?? '' };
@@ -96,7 +96,7 @@ test('a download is resumed only if the file is still the one that was begun', a
   expect((await stack.get(byPath('model.pth'), weak)).status).toBe(200);
 });
 
-test('If-None-Match spares an unchanged file, If-Match guards against a changed one', async () => {
+test('If-None-Match skips an unchanged file, and If-Match rejects a changed one', async () => {
   stack.folder.file('model.pth', 'a');
   const etag = (await stack.get(byPath('model.pth'))).headers.etag ?? '';
   const same = await stack.get(byPath('model.pth'), { 'If-None-Match': `"x", ${etag}` });
@@ -113,7 +113,7 @@ test('an empty file is sent', async () => {
   expect([status, headers['content-length'], body.length]).toEqual([200, '0', 0]);
 });
 
-test('every byte of a file of several chunks arrives, whole and in ranges across their borders', async () => {
+test('every byte of a file of several chunks arrives, whole and in ranges across chunks', async () => {
   const content = randomBytes(5 * 1024 * 1024 + 123);
   stack.folder.file('model.pth', content);
   const whole = await stack.get(byPath('model.pth'));
@@ -122,7 +122,7 @@ test('every byte of a file of several chunks arrives, whole and in ranges across
   expect(part.body.equals(content.subarray(1_000_000, 4_200_001))).toBe(true);
 });
 
-test('ranges beyond 4 GiB are read where they lie', async () => {
+test('ranges beyond 4 GiB are read at their position', async () => {
   const path = stack.folder.file('huge.pth', '');
   truncateSync(path, 5 * 2 ** 30);
   appendFileSync(path, 'the end');
@@ -145,7 +145,7 @@ test.each(['a\r\nSet-Cookie: x=y', '"quoted".pth', 'page.html', '模型.pth', "i
   },
 );
 
-test('of several jobs with one output id the newest job’s is sent', async () => {
+test('of several jobs with the same output id, the newest job’s output is sent', async () => {
   for (const jobId of [2, 3]) {
     stack.job(jobId, 'exp');
     stack.folder.fileOfJob(jobId, 'model.pth', `of job ${jobId}`);
@@ -159,13 +159,13 @@ test('of several jobs with one output id the newest job’s is sent', async () =
   expect(ids).toEqual([3, 2]);
 });
 
-test('a running job’s file can be had by its path', async () => {
+test('a running job’s file can be downloaded by its path', async () => {
   stack.job(2, 'exp', 'RUNNING');
   stack.folder.fileOfJob(2, 'checkpoint.pth', 'so far');
   expect((await stack.get(byPath('checkpoint.pth', 2))).body.toString()).toBe('so far');
 });
 
-test('what does not exist is 404, with the ids that do', async () => {
+test('an unknown id gets 404, with the existing ids', async () => {
   stack.folder.file('model.pth');
   stack.folder.file('other.pth');
   const output = await stack.json(byId('job-1', 'nope'));
@@ -201,13 +201,13 @@ test.each([
   ['/outputs/download_by_job?job_id=1&rel_path=/etc/passwd', 'absolute'],
   ['/outputs/download_by_job?job_id=1&rel_path=a%00b', 'NUL'],
   [`/outputs/download_by_job?job_id=1&rel_path=${'a/'.repeat(3000)}`, 'rel_path'],
-])('%s is refused, naming what is wrong', async (path, named) => {
+])('%s is refused with the reason', async (path, named) => {
   const { status, body } = await stack.json(path);
   expect(status).toBe(400);
   expect(message(body)).toContain(named);
 });
 
-test('links out, hard links and fifos are not served, and say why', async () => {
+test('links out, hard links and fifos are refused with the reason', async () => {
   stack.folder.link('out.pth', stack.folder.outside);
   linkSync(stack.folder.outside, join(stack.folder.root, 'hard.pth'));
   stack.folder.fifo('fifo.pth');
@@ -241,7 +241,7 @@ test('a file that shrinks while it is sent breaks the connection off instead of 
   expect(error.message).toContain('aborted');
 });
 
-test('clients that go away in the middle leave no descriptor open', async () => {
+test('clients that leave in the middle leave no descriptor open', async () => {
   truncateSync(stack.folder.file('model.pth', ''), 64 * 2 ** 20);
   await stack.get(byPath('model.pth'), {}, 'HEAD');
   for (let i = 0; i < 50; i++) {

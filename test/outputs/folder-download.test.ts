@@ -20,7 +20,7 @@ beforeEach(async () => {
 });
 afterEach(() => stack.stop());
 
-/** Unpacks with the system's own tar; what it says on stderr fails the test. */
+/** Unpacks with the system's own tar; any message on stderr fails the test. */
 function unpack(archive: Buffer): string {
   const file = join(stack.folder.base, 'archive.tar.gz');
   const into = join(stack.folder.base, 'unpacked');
@@ -60,13 +60,13 @@ test('a folder output downloads as a tar.gz that GNU tar unpacks to the same fil
   expect(readdirSync(join(into, 'model'))).not.toContain('SKIPPED-BY-JOBRUNNER.txt');
 });
 
-test('HEAD of a folder tells its type and sends nothing', async () => {
+test('HEAD of a folder has its type and no body', async () => {
   stack.folder.file('model/config.json');
   const { status, headers, body } = await stack.get(byPath('model'), {}, 'HEAD');
   expect([status, headers['content-type'], body.length]).toEqual([200, 'application/gzip', 0]);
 });
 
-test('what leaves the folder is not packed but listed', async () => {
+test('a link that leaves the folder is listed instead of packed', async () => {
   stack.folder.file('model/config.json');
   stack.folder.link('model/out', stack.folder.outside);
   stack.folder.link('model/dir-out', join(stack.folder.base, 'outside'));
@@ -92,7 +92,7 @@ test('the whole job folder downloads under the job’s name', async () => {
 });
 
 /**
- * Reads until the packing must be inside the big file: gzip's own header comes before anything is
+ * Reads until the packer must be inside the big file; gzip's own header comes before any file is
  * opened.
  */
 async function readSome(res: IncomingMessage): Promise<Buffer> {
@@ -115,7 +115,7 @@ test('a file that shrinks while it is packed breaks the connection off', async (
   expect(error.message).toContain('aborted');
 });
 
-test('a file of more than 8 GiB has its size in the archive', async () => {
+test('the size of a file of more than 8 GiB is right in the archive', async () => {
   truncateSync(stack.folder.file('model/huge.bin', ''), 9 * 2 ** 30);
   const res = await stack.open(byPath('model'));
   const packed = await readSome(res);

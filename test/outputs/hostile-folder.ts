@@ -26,8 +26,8 @@ export class JobFolder {
   }
 
   /**
-   * Descriptors of this process on what is, or was, in the folder or outside it; others come and go
-   * with the test runner.
+   * Lists this process's descriptors of present or removed files in the folder or beside it. The
+   * test runner opens and closes others.
    */
   get openDescriptors(): number {
     return readdirSync('/proc/self/fd').filter((fd) => {
@@ -35,7 +35,7 @@ export class JobFolder {
         const target = readlinkSync(`/proc/self/fd/${fd}`);
         return target.startsWith(this.results) || target.startsWith(dirname(this.outside));
       } catch (error) {
-        // The one that was open for listing is gone.
+        // The descriptor for this listing has been closed.
         if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
         return false;
       }

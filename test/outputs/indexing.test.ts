@@ -41,7 +41,7 @@ test('a manifest’s outputs are indexed with size, digest, type and metadata', 
   ]);
 });
 
-test('entries that are missing, escape or are no files are warned of, the rest is kept', async () => {
+test('entries that are missing, lead out or are no files cause warnings, and the others are kept', async () => {
   stack.folder.file('good.pth');
   stack.folder.link('evil', stack.folder.outside);
   stack.folder.fifo('pipe');
@@ -82,13 +82,13 @@ test('a broken manifest falls back to the extensions and says so', async () => {
   expect(warnings).toEqual(['manifest.json is not used: it is not valid JSON']);
 });
 
-test('a job that left no folder has no outputs and says so', async () => {
+test('a job without a folder has no outputs, and a warning', async () => {
   stack.job(2);
   const { outputs, warnings } = await stack.outputs.indexJob(2);
   expect({ outputs, warnings }).toEqual({ outputs: [], warnings: ['the job has no folder'] });
 });
 
-test('a file whose times were set back is hashed again when its content changed', async () => {
+test('a changed file is hashed again even if its times were set back', async () => {
   const path = stack.folder.file('model.pth', 'old');
   utimesSync(path, 1, 1);
   const before = await stack.outputs.indexJob(1);
@@ -98,7 +98,7 @@ test('a file whose times were set back is hashed again when its content changed'
   expect([before, after].map((l) => l.outputs[0]?.sha256)).toEqual([sha256('old'), sha256('new')]);
 });
 
-test('ten calls at once index once, and a later call replaces the rows with the same ones', async () => {
+test('ten simultaneous calls index once, and a later call stores the same rows again', async () => {
   stack.folder.file('model.pth');
   const all = await Promise.all(Array.from({ length: 10 }, () => stack.outputs.indexJob(1)));
   expect(new Set(all).size).toBe(1);
@@ -122,14 +122,14 @@ test('ten thousand outputs are indexed and listed', async () => {
   expect(body['outputs']).toHaveLength(10_000);
 });
 
-test('a file of exabytes that are holes is listed without a digest instead of being read for years', async () => {
+test('a file with exabytes of holes is listed without a digest, not read for years', async () => {
   truncateSync(stack.folder.file('huge.pth', ''), 2 ** 42);
   const { outputs, warnings } = await stack.outputs.indexJob(1);
   expect(outputs).toMatchObject([{ size: 2 ** 42, sha256: null }]);
   expect(warnings).toEqual([expect.stringContaining('mostly of holes')]);
 });
 
-test('a folder of hostile names and kinds is indexed without a hang, a leak or a fault', async () => {
+test('a folder of hostile names and kinds is indexed without a hang, leak or failure', async () => {
   stack.folder.fifo('a.pth');
   stack.folder.link('b.pth', 'b.pth');
   stack.folder.bytesNamed(Buffer.from([0xff, 0x2e, 0x70, 0x74]));
@@ -141,7 +141,7 @@ test('a folder of hostile names and kinds is indexed without a hang, a leak or a
   expect(warnings).toHaveLength(4);
 });
 
-test('a thousand warnings are cut to a hundred and a count', async () => {
+test('of a thousand warnings, a hundred and a count are kept', async () => {
   stack.folder.manifest({ outputs: Array.from({ length: 1000 }, () => 'bad') });
   const { warnings } = await stack.outputs.indexJob(1);
   expect(warnings).toHaveLength(101);
@@ -158,7 +158,7 @@ test('a running job is not indexed, and its listing says so', async () => {
   expect((await stack.outputs.byJob(2, undefined)).outputs).toHaveLength(1);
 });
 
-test('outputs that come behind what looks into the folder are found all the same, also by a listing meanwhile', async () => {
+test('outputs that arrive behind the indexing walk are found all the same, also by a simultaneous listing', async () => {
   stack.late = 'the outputs are on their way';
   expect(await stack.outputs.indexJob(1)).toMatchObject({ outputs: [], warnings: [stack.late] });
   let listed: Promise<JobOutputs> | undefined;
@@ -172,7 +172,7 @@ test('outputs that come behind what looks into the folder are found all the same
   expect(await listed).toMatchObject(found);
 });
 
-test('stopping breaks indexing off, keeps the old index, and refuses more', async () => {
+test('a stop aborts indexing, keeps the old index, and refuses new calls', async () => {
   stack.folder.file('model.pth');
   await stack.outputs.indexJob(1);
   const running = stack.outputs.indexJob(1);
@@ -183,7 +183,7 @@ test('stopping breaks indexing off, keeps the old index, and refuses more', asyn
   expect((await stack.outputs.byJob(1, undefined)).outputs).toHaveLength(1);
 });
 
-test('large files are hashed right, and stopping does not wait for them', async () => {
+test('large files are hashed correctly, and a stop does not wait for them', async () => {
   const content = randomBytes(9 * 1024 * 1024 + 5);
   stack.folder.file('large.pth', content);
   const { outputs } = await stack.outputs.indexJob(1);
@@ -201,7 +201,7 @@ test('a job that is deleted while it is indexed leaves no rows', async () => {
   await expect(running).rejects.toMatchObject({ code: 'not_found' });
 });
 
-test('a full disk is told as such and leaves the old index', async () => {
+test('a full disk is reported, and the old index stays', async () => {
   stack.folder.file('model.pth');
   await stack.outputs.indexJob(1);
   for (let i = 0; i < 500; i++) stack.folder.file(join('more', `${'n'.repeat(200)}${i}.pth`));

@@ -24,12 +24,12 @@ test('a manifest’s entries are read with type and metadata, unknown keys ignor
 
 test.each([
   ['an absolute path', { id: 'x', path: '/etc/passwd' }, 'is absolute'],
-  ['a path that climbs out', { id: 'x', path: 'a/../../b' }, 'holds “..”'],
+  ['a path that leads out', { id: 'x', path: 'a/../../b' }, 'holds “..”'],
   ['an empty path', { id: 'x', path: '' }, 'is empty'],
   ['NUL in a path', { id: 'x', path: 'a\0' }, 'NUL'],
   ['no path', { id: 'x' }, 'path'],
   ['an id with a line break', { id: 'x\r\nSet-Cookie: a', path: 'a' }, 'id: expected'],
-  ['an id that is empty', { id: '', path: 'a' }, 'id: expected'],
+  ['an empty id', { id: '', path: 'a' }, 'id: expected'],
   ['an id that is a number', { id: 7, path: 'a' }, 'id'],
   ['metadata that is a list', { id: 'x', path: 'a', metadata: [] }, 'metadata'],
   [
@@ -37,7 +37,7 @@ test.each([
     { id: 'x', path: 'a', metadata: { a: 'x'.repeat(70_000) } },
     'metadata',
   ],
-  ['an entry that is no object', 'weights.pth', 'outputs[1]'],
+  ['an entry that is not an object', 'weights.pth', 'outputs[1]'],
 ])('%s drops that entry with a warning and keeps the others', (_name, entry, warning) => {
   const manifest = parse({ outputs: [{ id: 'good', path: 'good' }, entry] });
   expect(manifest.entries?.map((e) => e.id)).toEqual(['good']);
@@ -56,7 +56,7 @@ test('the first of two entries with one id wins', () => {
   expect(warnings[0]).toContain('an earlier entry has the id "a"');
 });
 
-test('a job cannot move its outputs into another experiment', () => {
+test('a job cannot put its outputs into another experiment', () => {
   const { warnings } = parse({ experiment_id: 'somebody-elses', outputs: [] });
   expect(warnings[0]).toContain('"somebody-elses"');
 });
@@ -70,7 +70,7 @@ test.each(['', '{', '[]', 'null', '{"outputs": {}}', '{}', '{"outputs": [], "exp
   },
 );
 
-test('metadata nested a hundred thousand deep does not bring the service down', () => {
+test('metadata of a hundred thousand nested levels does not crash the service', () => {
   const deep = `${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`;
   const { entries } = parse(`{"outputs": [{"id": "x", "path": "x", "metadata": ${deep}}]}`);
   expect(entries).toEqual([]);
@@ -83,16 +83,16 @@ describe('on disk', () => {
   });
   afterEach(() => folder.remove());
 
-  test('no manifest is no fault', async () => {
+  test('a missing manifest causes no warning', async () => {
     expect(await readManifest(folder.root, 'exp')).toBeUndefined();
   });
 
-  test('a byte order mark is no fault', async () => {
+  test('a byte order mark causes no warning', async () => {
     folder.manifest('\ufeff{"outputs": []}');
     expect(await readManifest(folder.root, 'exp')).toEqual({ entries: [], warnings: [] });
   });
 
-  test('a manifest that is too large, not text, a folder, a fifo or a link out is not used', async () => {
+  test('a manifest that is too large, not text, a folder, a fifo or a link out is ignored', async () => {
     const warning = async () => {
       const manifest = await readManifest(folder.root, 'exp');
       expect(manifest?.entries).toBeUndefined();

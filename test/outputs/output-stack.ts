@@ -21,8 +21,8 @@ export interface Reply {
 }
 
 /**
- * The outputs' real service, store and routes over HTTP on a free port, on a temporary disk and
- * SQLite file.
+ * The real service, store and routes of outputs over HTTP on a free port, with a temporary folder
+ * and SQLite file.
  */
 export class OutputStack {
   readonly folder = new JobFolder();
@@ -31,8 +31,7 @@ export class OutputStack {
   readonly #server: Server;
   time = Date.parse('2026-01-02T03:04:05Z');
   /**
-   * What is still to come of any job's outputs, and what is done once a folder has been looked
-   * through.
+   * Describes outputs that are still to arrive, and is called after a folder was read.
    */
   late: string | undefined;
   lookedThrough: () => void = () => undefined;

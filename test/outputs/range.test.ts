@@ -12,7 +12,7 @@ test.each([
   ['bytes=-0', 10, { kind: 'unsatisfiable' }],
   ['bytes=0-', 0, { kind: 'unsatisfiable' }],
   ['bytes=-5', 0, { kind: 'whole' }],
-])('%s of %d bytes is satisfied or refused', (header, size, answer) => {
+])('the range %s of %d bytes is served or refused', (header, size, answer) => {
   expect(parseRange(header, size)).toEqual(answer);
 });
 

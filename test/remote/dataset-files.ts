@@ -7,7 +7,10 @@ import type { SshJobSpec } from '../../src/jobs/ssh-job-spec.js';
 
 type Dataset = NonNullable<SshJobSpec['dataset']>;
 
-/** A dataset as the store keeps it, of the files that `fill` (bash) makes in its working folder. */
+/**
+ * Makes a dataset as the store keeps it, of the files that `fill` (bash) makes in its working
+ * folder.
+ */
 export function makeDataset(root: string, fill: string): Dataset {
   const folder = mkdtempSync(join(root, 'dataset-'));
   mkdirSync(join(folder, 'tree'));

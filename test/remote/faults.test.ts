@@ -43,7 +43,7 @@ function jobFolders(): string[] {
     : [];
 }
 
-/** 0 when there is none, or none any more. */
+/** 0 if there is none. */
 const sizeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 
 const nothingRuns = () =>
@@ -54,7 +54,7 @@ const nothingRuns = () =>
   });
 
 describe('a link that is cut', () => {
-  test('in mid-job: the job runs on, and its log comes whole, each byte once', async () => {
+  test('during a job lets the job continue, and each byte of its log arrives once', async () => {
     const lines =
       'for i in {1..400}; do echo "line $i"; echo "error $i" >&2; sleep 0.02; done; echo end >out';
     const job = await jobs.begin(shell(lines));
@@ -73,9 +73,9 @@ describe('a link that is cut', () => {
     expect(readFileSync(join(ended.outputs, 'out'), 'utf8')).toBe('end\n');
   });
 
-  test('while a dataset is sent: it goes on where it stopped', async () => {
+  test('while a dataset is sent lets the transfer continue where it stopped', async () => {
     const dataset = makePlainDataset(jobs.root, 'd', 'head -c 150000000 /dev/urandom >original');
-    // So that it cannot be through before the cut.
+    // Slow enough to be unfinished at the cut.
     world.limitRate('100mbit');
     const job = await jobs.begin({ dataset, ...shell('sha256sum <"$JR_DATASET_FILE"') });
     const coming = () => {
@@ -98,7 +98,7 @@ describe('a link that is cut', () => {
     expect(ended.log).not.toContain('another digest');
   });
 
-  test('while outputs are fetched: they arrive whole', async () => {
+  test('while outputs are fetched lets them arrive whole', async () => {
     world.limitRate('100mbit');
     const job = await jobs.begin(
       shell(
@@ -124,16 +124,16 @@ describe('a link that is cut', () => {
 });
 
 describe('a host that', () => {
-  test('is started anew in mid-job fails the job, which is not started twice', async () => {
+  test('reboots during a job fails the job, which is not started twice', async () => {
     const job = await jobs.begin(shell('echo started; echo 1 >>out; sleep 600'));
     await job.says('started\n');
-    // The reboot: all its processes are gone, connections among them, and the note of the boot is
-    // another's. (A boot id of one's own needs a machine of one's own.)
+    // Simulates a reboot: ends all its processes and connections, and changes the recorded boot id.
+    // (Only a separate machine has a boot id of its own.)
     const [folder = ''] = jobFolders();
     const fact = execFileSync('readlink', [join(folder, 'supervisor')])
       .toString()
       .trim();
-    // Nobody sees the one without the other.
+    // Nobody sees one without the other.
     world.cut(true);
     target.killAll();
     rmSync(join(folder, 'supervisor'));
@@ -158,7 +158,7 @@ describe('a host that', () => {
     expect(ended.log).toMatch(/the job's processes were killed there/);
   });
 
-  test('cannot be reached when the job starts is tried again, and then is', async () => {
+  test('cannot be reached when the job starts is tried again until it answers', async () => {
     await world.jump.stop();
     const job = await jobs.begin(shell('echo there'));
     await job.says('trying again');
@@ -170,7 +170,7 @@ describe('a host that', () => {
     );
   });
 
-  test('has another key than the one that is known is refused', async () => {
+  test('has a different key than the known one is refused', async () => {
     const known = target.knownHost;
     await target.stop();
     target.setHostKey();
@@ -189,7 +189,7 @@ describe('a host that', () => {
     expect((await jobs.run(shell('echo again'))).code).toBe(0);
   });
 
-  test('does not let us in says so, and who', async () => {
+  test('denies the login is reported, with the user', async () => {
     target.allow('');
     const ended = await jobs.run(shell('echo never'));
     target.allow(world.publicKey);
@@ -221,8 +221,8 @@ describe('a host that', () => {
       const filled = await jobs.run(
         shell('cat /dev/zero >zeros; code=$?; rm zeros; echo "cat: $code"'),
       );
-      // 141: what copies standard error found no room either, and ended before cat had said all of
-      // its complaint.
+      // 141: the copier of standard error found no room either, and ended before cat had written
+      // its whole message.
       expect(filled.log).toMatch(/cat: (1|141)\n/);
       expect(filled.code).toBe(0);
     } finally {
@@ -233,7 +233,7 @@ describe('a host that', () => {
     }
   });
 
-  test('has no working folder gets one; one that cannot be made is named', async () => {
+  test('has no working folder gets one; a folder that cannot be made is named', async () => {
     const host = hostOf(target, jobs.loginOf(target), [jobs.loginOf(world.jump)]);
     jobs.setHosts([{ ...host, workdir: 'deep er/down' }]);
     const made = await jobs.run(shell('pwd'));
@@ -249,7 +249,7 @@ describe('a host that', () => {
 });
 
 describe('a job that is cancelled', () => {
-  test('gets SIGTERM, and what it writes then is fetched', async () => {
+  test('gets SIGTERM, and its last outputs are fetched', async () => {
     const job = await jobs.begin(
       shell('trap "echo wound up >out; exit 0" TERM; echo up; sleep 60 & wait'),
     );
@@ -262,7 +262,7 @@ describe('a job that is cancelled', () => {
     await nothingRuns();
   });
 
-  test('and ignores SIGTERM is killed, with what it put into the background', async () => {
+  test('and ignores SIGTERM is killed, with its background processes', async () => {
     const job = await jobs.begin(
       shell(
         'trap "" TERM; setsid bash -c "trap \\"\\" TERM; while :; do sleep 0.1; done" & (cd /; exec env -u JR_REMOTE_JOB sleep 61) & echo up; while :; do sleep 0.1; done',
@@ -270,7 +270,7 @@ describe('a job that is cancelled', () => {
     );
     await job.says('up\n');
     job.child.kill('SIGTERM');
-    // As Slurm does (KillWait).
+    // The time that Slurm grants (KillWait).
     const killing = setTimeout(() => job.child.kill('SIGKILL'), 10_000);
     const ended = await job.ended();
     clearTimeout(killing);
@@ -278,9 +278,9 @@ describe('a job that is cancelled', () => {
     await nothingRuns();
   });
 
-  test('while its dataset is sent stops at once', async () => {
+  test('while its dataset is sent ends at once', async () => {
     const dataset = makePlainDataset(jobs.root, 'd', 'head -c 200000000 /dev/urandom >original');
-    // So that it cannot be through before it is told.
+    // Slow enough to be unfinished at the cancellation.
     world.limitRate('100mbit');
     const job = await jobs.begin({ dataset, ...shell('echo never') });
     await job.says('sends dataset');
@@ -298,7 +298,7 @@ describe('a dataset', () => {
   const fill = (name: string) =>
     `mkdir -p a/b; printf ${name} >$'a/b/\\xff\\n'; head -c 70000000 /dev/zero >a/large; echo '#!/bin/sh' >exe; chmod +x exe; ln -s exe link`;
 
-  test('is sent once to a host, also when two jobs need it at the same time', async () => {
+  test('is sent to a host once, also when two jobs need it at the same time', async () => {
     const dataset = makeDataset(jobs.root, fill('one'));
     const command =
       'cd "$JR_DATASET_DIR"; cat a/b/*; stat -c "%a %s" exe a/large; readlink link; touch new';
@@ -312,7 +312,7 @@ describe('a dataset', () => {
     expect(sent).toHaveLength(1);
   });
 
-  test('whose bytes arrive changed is sent again, and refused when it never comes right', async () => {
+  test('that arrives damaged is sent again, and refused when it never arrives intact', async () => {
     const dataset = makePlainDataset(jobs.root, 'd', 'head -c 1000000 /dev/urandom >original');
     const { sha256 } = dataset;
     const wrong = { ...dataset, sha256: sha256.replace(/^./, (c) => (c === 'a' ? 'b' : 'a')) };
@@ -320,7 +320,7 @@ describe('a dataset', () => {
     expect(ended.code).toBe(HOST_FAILED);
     expect(ended.log).toMatch(/has another digest; sending it again/);
     expect(ended.log).toMatch(/has another digest, 3 times/);
-    // Half of it is there, with a byte that is wrong.
+    // Half of it is there, with one wrong byte.
     const coming = readdirSync(join(target.home, 'jobrunner/datasets')).find((n) =>
       n.startsWith(wrong.sha256),
     );
@@ -338,7 +338,7 @@ describe('a dataset', () => {
 });
 
 describe('secrets', () => {
-  test('a password of its own for each machine lets us in; none is seen in a list of processes or a log', async () => {
+  test('each machine accepts its own password, and no process list or log shows one', async () => {
     const [jump, goal] = ['jump-PASS-word1', "t'ar get-PASS-word2"];
     for (const [machine, password] of [
       [world.jump, jump],

@@ -7,8 +7,8 @@ import { FileWriter } from '../../src/machines/ssh-hosts/run/file-writer.js';
 import { readListing, HostProtocolError } from '../../src/machines/ssh-hosts/run/listing.js';
 
 /*
- * A host that lies: what it prints is made up here, since ours does not. All that reaches the disk
- * goes through these two.
+ * A host that lies. Its output is made up here, since our program does not lie. Everything that
+ * reaches the disk passes through these two.
  */
 
 let folder: string;
@@ -35,25 +35,25 @@ describe('a list of outputs', () => {
     ['..', './../x'],
     ['.. further down', './a/../../x'],
     ['an absolute path', '/etc/cron.d/x'],
-    ['an absolute path behind the dot', './/etc/x'],
+    ['an absolute path after the dot', './/etc/x'],
     ['no name', './'],
     ['the folder itself', '.'],
     ['a name of 300 bytes', `./${'n'.repeat(300)}`],
     ['a second spelling of a name', './a/./x'],
-  ])('that holds %s is refused', (_what, name) => {
+  ])('with %s is refused', (_what, name) => {
     expect(() => read(...file(name, 'x'))).toThrow(HostProtocolError);
     expect(() => read(`folder ${name}`)).toThrow(HostProtocolError);
     expect(() => read(`link ${name}`, 'target')).toThrow(HostProtocolError);
   });
 
-  test('in which a link is a folder or a file, too, or a file lies in what is none, is refused', () => {
+  test('in which a link is also a folder or file, or a file’s parent is no folder, is refused', () => {
     expect(() => read('folder ./a', 'link ./a', '/etc')).toThrow(/contradicts itself/);
     expect(() => read(...file('./a', 'x'), 'link ./a', 'b')).toThrow(/contradicts itself/);
     expect(() => read('link ./a', 'b', ...file('./a/x', 'x'))).toThrow(/contradicts itself/);
     expect(() => read('folder ./a/b')).toThrow(/contradicts itself/);
   });
 
-  test('that is cut short, or cannot be read, is refused', () => {
+  test('that is cut off or unreadable is refused', () => {
     expect(() => readListing(Buffer.from('folder ./a\0'), there, folder)).toThrow(/not complete/);
     expect(() => read('file 644 -5 0 ./a')).toThrow(/unreadable record/);
     expect(() => read('file 644 1e300 0 ./a')).toThrow(/unreadable record/);
@@ -62,7 +62,7 @@ describe('a list of outputs', () => {
     expect(() => read('digests', `${sha('')}  ./a`)).toThrow(HostProtocolError);
   });
 
-  test('keeps the links that stay inside, and names those that do not', () => {
+  test('keeps the links that stay inside, and names the others', () => {
     const { links, leftOut } = read(
       ...['folder ./a', 'link ./a/up', '../a', 'link ./out', '../../etc', 'link ./etc', '/etc'],
       ...['link ./own', `${there}/a`, 'link ./sly', `${there}/../x`, 'link ./near', `${there}x/a`],
@@ -79,7 +79,7 @@ describe('a list of outputs', () => {
     ]);
   });
 
-  test('keeps none of the links when together they lead out', () => {
+  test('keeps no link when they lead out together', () => {
     const { links, leftOut } = read('folder ./a', 'link ./a/l', '..', 'link ./m', 'a/l/../../x');
     expect(links).toEqual([]);
     expect(leftOut.join()).toMatch(/all are skipped/);
@@ -87,7 +87,7 @@ describe('a list of outputs', () => {
 });
 
 describe('content', () => {
-  test('of another digest is not kept', () => {
+  test('with a wrong digest is not kept', () => {
     const listing = read(...file('./a', 'right'), ...file('./b', 'other'));
     const writer = new FileWriter(folder, listing);
     writer.write(Buffer.from('right'));
@@ -98,7 +98,7 @@ describe('content', () => {
     expect(readdirSync(folder)).toEqual(['a']);
   });
 
-  test('beyond what was told is refused, and half a file is not kept', () => {
+  test('beyond the listed size is refused, and half a file is not kept', () => {
     const writer = new FileWriter(folder, read(...file('./a', 'abc')));
     expect(() => {
       writer.write(Buffer.from('abcd'));
@@ -110,7 +110,7 @@ describe('content', () => {
     expect(readdirSync(folder)).toEqual(['a']);
   });
 
-  test('in any pieces, of empty files, too, comes out as it was', () => {
+  test('in chunks of any size arrives unchanged, also with empty files', () => {
     const listing = read(
       'folder ./d',
       ...file('./empty', ''),

@@ -15,8 +15,8 @@ import { SshWorld } from './ssh-servers.js';
 import { until } from '../until.js';
 
 /*
- * The disk of JR_ROOT is full when a job on an SSH host is to leave something here. What it has
- * left there is the only copy.
+ * The disk of JR_ROOT is full when results of a job on an SSH host arrive. The host has their only
+ * copy.
  */
 
 let world: SshWorld;
@@ -34,7 +34,7 @@ afterAll(async () => {
 
 const MiB = 2 ** 20;
 
-/** A small disk in place of a folder, filled but for so many bytes. */
+/** Mounts a small disk over a folder, and fills all but so many bytes. */
 class SmallDisk {
   readonly #fill: string;
 
@@ -79,7 +79,7 @@ afterEach(() => {
 const shell = (command: string) => ({ request: { command } });
 const waits = 'the disk of JR_ROOT is full';
 
-/** The job's folder on the host; undefined when there is none. */
+/** Finds the job's folder on the host; undefined if there is none. */
 function folderThere({ spec }: RunningJob): string | undefined {
   const all = join(world.targets[0].home, 'jobrunner/jobs');
   const [installation] = existsSync(all) ? readdirSync(all) : [];
@@ -96,7 +96,7 @@ function expectWhole(folder: string, log: string): void {
   expect(log).toContain(execFileSync('sha256sum', ['large'], { cwd: folder }).toString());
 }
 
-test('outputs that do not fit stay on the host until there is room; the job ends as it did there', async () => {
+test('outputs that do not fit stay on the host until there is room, and the job then ends as on the host', async () => {
   const job = await jobs.begin(
     shell(`${fourMiB}; echo made; until [ -e ../go ]; do sleep 0.1; done; exit 7`),
   );
@@ -116,7 +116,7 @@ test('outputs that do not fit stay on the host until there is room; the job ends
   expect(folderThere(job)).toBeUndefined();
 });
 
-test('a disk that becomes full while they come is waited for as well', async () => {
+test('a disk that fills up during the transfer is waited for, too', async () => {
   world.limitRate('10mbit');
   const job = await jobs.begin(shell(fourMiB));
   const comes = () => {
@@ -138,7 +138,7 @@ test('a disk that becomes full while they come is waited for as well', async () 
   expect(readdirSync(ended.outputs)).toEqual(['large']);
 });
 
-test('a job whose log finds no room runs on, and its log comes whole, each byte once', async () => {
+test('a job whose log finds no room continues, and each byte of its log arrives once', async () => {
   const go = join(world.targets[0].home, 'go');
   const job = await jobs.begin(
     shell(`echo up; until [ -e ${go} ]; do sleep 0.1; done; seq 20000; exit 3`),
@@ -158,7 +158,7 @@ test('a job whose log finds no room runs on, and its log comes whole, each byte 
     return isOver();
   });
   const statsOfLog = () => statSync(join(job.spec.log_dir, 'stdout.log'));
-  await until('the last of the room is used', () => statsOfLog().size > 4096);
+  await until('the last room is used', () => statsOfLog().size > 4096);
   logs.empty();
   const ended = await job.ended();
   expect(ended.code).toBe(3);
@@ -166,7 +166,7 @@ test('a job whose log finds no room runs on, and its log comes whole, each byte 
   expect(ended.log).toBe(`up\n${numbers}`);
 });
 
-test('while it waits it can be cancelled', async () => {
+test('a waiting job can be cancelled', async () => {
   results.fill(MiB);
   const job = await jobs.begin(shell(fourMiB));
   await job.says(waits);

@@ -36,7 +36,7 @@ const idOf = (kind: '-u' | '-g', user: string) =>
 export interface Ended {
   code: number | null;
   signal: NodeJS.Signals | null;
-  /** The job's log as Slurm would have it: both streams and our own lines, unless it is split. */
+  /** The job's log as in Slurm's file: both streams and our own lines, unless it is split. */
   log: string;
   logBytes: Buffer;
   /** Empty unless the log was split. */
@@ -55,8 +55,8 @@ export interface JobOptions {
 }
 
 /**
- * A JR_ROOT with just what the processes of SSH hosts need, and those processes as Slurm would
- * start them.
+ * A JR_ROOT with only the files that the processes of SSH hosts need, and these processes as Slurm
+ * would start them.
  */
 export class RemoteJobs {
   readonly root = mkdtempSync(join(tmpdir(), 'jr-remote-'));
@@ -107,7 +107,7 @@ export class RemoteJobs {
     };
   }
 
-  /** A password in a file that `jr-remote` can read. */
+  /** Stores a password in a file that `jr-remote` can read. */
   keepPassword(name: string, password: string): string {
     const path = join(this.layout.sshKeys, name);
     writeFileSync(path, password, { mode: 0o400 });
@@ -124,7 +124,7 @@ export class RemoteJobs {
     writeFileSync(this.layout.sshHosts, JSON.stringify(record));
   }
 
-  /** Writes a job down as the API does. */
+  /** Records a job as the API does. */
   async write({ request = {}, dataset = null, script }: JobOptions): Promise<SshJobSpec> {
     const id = ++this.#lastId;
     const full: JobRequest = { ...plainRequest, command_key: 'shell', ...request };
@@ -154,7 +154,7 @@ export class RemoteJobs {
     return spec;
   }
 
-  /** Starts what Slurm starts for a job. */
+  /** Starts the process that Slurm starts for a job. */
   start(spec: SshJobSpec, options: JobOptions = {}): RunningJob {
     const stdout = join(spec.log_dir, 'stdout.log');
     const log = openSync(stdout, 'a');
@@ -172,7 +172,7 @@ export class RemoteJobs {
     return new RunningJob(spec, child);
   }
 
-  /** Runs a job to its end. */
+  /** Runs a job until it ends. */
   async run(options: JobOptions): Promise<Ended> {
     return (await this.begin(options)).ended();
   }
@@ -232,7 +232,7 @@ export class RunningJob {
     return readFileSync(join(this.spec.log_dir, 'stdout.log'), 'utf8');
   }
 
-  /** Waits for something in the job's log. */
+  /** Waits for a text in the job's log. */
   async says(text: string): Promise<void> {
     await until(`the log holds "${text}"`, (saw) => {
       saw(this.log);

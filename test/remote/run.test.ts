@@ -32,7 +32,7 @@ afterAll(async () => {
 
 const shell = (command: string, more = {}) => ({ request: { command, ...more } });
 
-/** What the jobs of all installations have on a target. */
+/** Lists the job folders of all installations on a target. */
 function jobFolders(target = world.targets[0]): string[] {
   const folder = join(target.home, 'jobrunner/jobs');
   return existsSync(folder)
@@ -49,7 +49,7 @@ async function nothingRuns(target = world.targets[0]): Promise<void> {
 }
 
 describe('a job on an SSH host behind a jump host', () => {
-  test('its output, exit code and files come here, and nothing stays there', async () => {
+  test('returns its output, exit code and files, and leaves nothing there', async () => {
     const ended = await jobs.run(
       shell(
         'echo one; echo two >&2; mkdir -p a/b; echo weights >a/b/model.pt; ln -s b/model.pt a/last; : >empty; echo x >run.sh; chmod +x run.sh; whoami; exit 7',
@@ -65,14 +65,14 @@ describe('a job on an SSH host behind a jump host', () => {
     await nothingRuns();
   });
 
-  test('its log has both streams in order, or standard error in a file of its own', async () => {
+  test('has both streams in order in its log, or standard error in a separate file', async () => {
     const one = await jobs.run(shell(printAlternating));
     expect(one.log).toBe(alternatingLines);
     const split = await jobs.run(shell('echo one; echo two >&2; exit 3', { split_log: true }));
     expect(split).toMatchObject({ code: 3, log: 'one\n', stderr: 'two\n' });
   });
 
-  test('it sees the GPUs that Slurm gave, its part of them, and an environment of its own', async () => {
+  test('sees its GPUs, its share of them, and a clean environment', async () => {
     const ended = await jobs.run({
       ...shell('echo "$CUDA_VISIBLE_DEVICES $JR_GPU_FRACTION $JR_GPU_MEM_MB $HOME"; env', {
         gpus: 0.5,
@@ -87,7 +87,7 @@ describe('a job on an SSH host behind a jump host', () => {
     expect(ended.log).not.toMatch(/SSH_|JR_SSH|JR_ROOT/);
   });
 
-  test('quotes, line breaks and other scripts in arguments, and any bytes in file names, arrive as they are', async () => {
+  test('gets quotes, line breaks and any script in arguments unchanged, and keeps any bytes in file names', async () => {
     const args = ["it's", '"a" $HOME `id` \\', 'two\nlines', 'žluť 🐎', '', '-n', '!'];
     const command = [
       'printf "%s\\0" "$@" >args',
@@ -105,7 +105,7 @@ describe('a job on an SSH host behind a jump host', () => {
     expect(readFileSync(join(ended.outputs, '-n/\\'), 'utf8')).toBe('w');
   });
 
-  test('an uploaded script and a template’s own files are there', async () => {
+  test('finds an uploaded script and the template’s own files', async () => {
     const ended = await jobs.run({
       request: { command_key: 'pytorch_infer', args: ['--x'], params: { python: 'bash' } },
       script: { name: 'my script.py', content: 'echo "$0 $*"; ls "${JR_SCRIPT%/*/*}"\n' },
@@ -114,18 +114,18 @@ describe('a job on an SSH host behind a jump host', () => {
     expect(ended.log).toMatch(/\ntemplate\n/);
   });
 
-  test('the signal that ended it ends our process, too', async () => {
+  test('that a signal ends makes our process end by that signal, too', async () => {
     const ended = await jobs.run(shell('kill -KILL $PPID; sleep 60'));
     expect(ended).toMatchObject({ code: null, signal: 'SIGKILL' });
     expect(jobFolders()).toEqual([]);
   });
 
-  test('a log of binary bytes comes byte for byte', async () => {
+  test('has a binary log that arrives byte for byte', async () => {
     const ended = await jobs.run(shell('head -c 3000000 /dev/urandom | tee copy'));
     expect(ended.logBytes.equals(readFileSync(join(ended.outputs, 'copy')))).toBe(true);
   });
 
-  test('10,000 small outputs come, and one of 200 MB', async () => {
+  test('returns 10,000 small outputs, and one of 200 MB', async () => {
     const ended = await jobs.run(
       shell(
         'for d in {0..99}; do mkdir $d; for f in {0..99}; do echo $d $f >$d/$f; done; done; head -c 200000000 /dev/zero >large; printf end >>large; sha256sum large',
@@ -139,7 +139,7 @@ describe('a job on an SSH host behind a jump host', () => {
     expect(ended.log).toContain(digest);
   });
 
-  test('what leads out of the outputs, or is no file, is left out and named; links inside are kept', async () => {
+  test('has links out and special files left out and named; links inside are kept', async () => {
     const ended = await jobs.run(
       shell(
         'echo 1 >kept; ln -s /etc/passwd out; ln -s ../../.. up; ln -s "$PWD/kept" absolute; ln -s nowhere dangling; mkfifo pipe; mkdir closed; echo 2 >closed/in; chmod 0 closed kept',
@@ -155,7 +155,7 @@ describe('a job on an SSH host behind a jump host', () => {
     expect(ended.log).toMatch(/not fetched from gpu-0: "kept" could not be read there/);
   });
 
-  test('a login shell that prints something does no harm', async () => {
+  test('is not harmed by a login shell that prints text', async () => {
     const bashrc = join(world.targets[0].home, '.bashrc');
     writeFileSync(bashrc, 'echo hello from bashrc; echo and from here >&2\n');
     const ended = await jobs.run(shell('printf out; printf err >&2'));
@@ -163,7 +163,7 @@ describe('a job on an SSH host behind a jump host', () => {
     expect(ended).toMatchObject({ code: 0, log: 'outerr' });
   });
 
-  test('a job that Slurm starts anew begins with an empty folder and goes on in its log', async () => {
+  test('that Slurm starts anew begins with an empty folder and continues its log', async () => {
     const spec = await jobs.write(shell('echo start; echo x >"$(date +%N)"'));
     const first = await jobs.start(spec).ended();
     const [before] = readdirSync(first.outputs);
@@ -174,8 +174,8 @@ describe('a job on an SSH host behind a jump host', () => {
   });
 });
 
-describe('a job whose parts were not the API’s to name', () => {
-  test('is not run, and a key that stands for its script goes nowhere', async () => {
+describe('a job whose spec names another user’s files', () => {
+  test('does not run, and a key in place of its script is not sent', async () => {
     const spec = await jobs.write({
       request: { command_key: 'python_script', params: { python: 'bash' } },
       script: { name: 'x.sh', content: 'echo never' },

@@ -7,9 +7,8 @@ import { removeLink } from '../network-links.js';
 import { until } from '../until.js';
 
 /*
- * Real machines, as far as one can have them on one: an sshd in a network namespace of its own,
- * with a key of its own, and a throw-away Unix user on each. A jump host stands between us and the
- * two targets, which have no other way in.
+ * Machines as real as one machine allows: each is an sshd in its own network namespace, with its
+ * own key and a temporary Unix user. A jump host is the only way to the two targets.
  */
 
 const root = (file: string, ...args: string[]) =>
@@ -77,7 +76,7 @@ export class Machine {
     });
   }
 
-  /** Takes no new connection. */
+  /** Stops accepting connections. */
   async stop(): Promise<void> {
     const sshd = this.#sshd;
     this.#sshd = undefined;
@@ -87,18 +86,18 @@ export class Machine {
     this.said = '';
   }
 
-  /** Ends all of the user's processes there, connections among them, as a power cut does. */
+  /** Ends all the user's processes and connections there, like a power cut. */
   killAll(): void {
     for (const pid of this.processes()) {
       try {
         process.kill(pid, 'SIGKILL');
       } catch {
-        // It has ended by itself.
+        // It has already ended.
       }
     }
   }
 
-  /** The numbers of the user's processes. */
+  /** Returns the numbers of the user's processes. */
   processes(): number[] {
     try {
       return root('pgrep', '-u', this.user).split('\n').map(Number);
@@ -173,15 +172,15 @@ export class SshWorld {
   }
 
   /**
-   * Cuts the wire between us and the jump host, or joins it again: packets vanish, nobody is told.
+   * Cuts the link to the jump host, or restores it: packets vanish without an error.
    */
   cut(isCut: boolean): void {
     root('ip', 'link', 'set', `${this.#link}a0`, isCut ? 'down' : 'up');
   }
 
   /**
-   * How fast the wire is in either direction, in bits a second as tc(8) has them; undefined: as
-   * fast as it can be.
+   * Limits the link's speed in each direction, in tc(8)'s bits a second; undefined removes the
+   * limit.
    */
   limitRate(rate: string | undefined): void {
     const [hub] = this.#namespaces;
@@ -226,7 +225,7 @@ export class SshWorld {
     return pid;
   }
 
-  /** A pair of veth(4), its ends in two namespaces (undefined: ours). It goes with either. */
+  /** A veth(4) pair between two namespaces (undefined: ours). It disappears with either. */
   #wire(here: [number | undefined, string], there: [number, string], letter: string): void {
     const names = [`${this.#link}${letter}0`, `${this.#link}${letter}1`] as const;
     root('ip', 'link', 'add', names[0], 'type', 'veth', 'peer', 'name', names[1]);

@@ -21,9 +21,8 @@ import { readSpec } from '../../src/machines/ssh-hosts/run/read-spec.js';
 import { openUntrusted, rejectOwnFiles } from '../../src/machines/ssh-hosts/run/untrusted-files.js';
 
 /*
- * The API, which parses what strangers send, is taken to be in somebody else's hands: what it
- * writes down of a job, and the folders that are its own, must not lead jr-remote to its keys, or
- * to write where only jr-remote may.
+ * The API parses untrusted requests, so an attacker may control it. Neither its records of a job
+ * nor its folders may lead jr-remote to its keys, or to write where only jr-remote may write.
  */
 
 let folder: string;
@@ -34,8 +33,8 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-describe('what a job is made of', () => {
-  test('is refused when it is our own, whatever link leads to it', async () => {
+describe('a file of a job', () => {
+  test('is refused if it belongs to us, through any link', async () => {
     writeFileSync(join(folder, 'key'), 'secret', { mode: 0o400 });
     symlinkSync('key', join(folder, 'script'));
     const uid = process.getuid?.() ?? 0;
@@ -44,14 +43,14 @@ describe('what a job is made of', () => {
     await expect(openUntrusted(folder, uid + 1)).rejects.toThrow(/is not a file/);
   });
 
-  test('is refused in a tar before any of its bytes has passed, wherever the pieces end', async () => {
+  test('is refused in a tar before any of its bytes has passed, wherever the chunks end', async () => {
     writeFileSync(join(folder, 'theirs'), 'a'.repeat(1500));
     writeFileSync(join(folder, 'ours'), 'secret');
     const tar = (...options: string[]) =>
       execFileSync('tar', ['-C', folder, '--numeric-owner', ...options]);
     const theirs = tar('--owner=4711', '-cf', '-', 'theirs');
     const ours = tar('--owner=4712', '-cf', '-', 'ours');
-    // Without the two blocks that end the first, and what fills its record up.
+    // Without the two end blocks of the first tar and its record's padding.
     const both = Buffer.concat([theirs.subarray(0, 512 * 4), ours]);
     for (const size of [1, 511, 512, 513, 100_000]) {
       const pieces = Array.from({ length: Math.ceil(both.length / size) }, (_, i) =>
@@ -70,7 +69,7 @@ describe('what a job is made of', () => {
   });
 });
 
-describe('what is written down of a job', () => {
+describe('a job’s spec', () => {
   const spec = (root: string, more = {}) => ({
     job_id: 5,
     comment: `jobrunner:${'0'.repeat(32)}`,
@@ -84,7 +83,7 @@ describe('what is written down of a job', () => {
     ...more,
   });
 
-  test('names no folder to write in but its own, and no name with a path in it', async () => {
+  test('names only the job’s own folders for writing, and no name that is a path', async () => {
     const layout = layoutOf(folder);
     const path = join(layout.sshJobs, '5', 'spec.json');
     mkdirSync(join(path, '..'), { recursive: true });
@@ -107,7 +106,7 @@ describe('what is written down of a job', () => {
       await expect(given(more)).rejects.toThrow(said);
   });
 
-  test('is not repeated when it cannot be read: it may be a link to a password', async () => {
+  test('is not quoted in an error if it is unreadable, since it may be a link to a password', async () => {
     const layout = layoutOf(folder);
     const path = join(layout.sshJobs, '5', 'spec.json');
     mkdirSync(join(path, '..'), { recursive: true });
@@ -118,7 +117,7 @@ describe('what is written down of a job', () => {
   });
 });
 
-describe('a link that was put in the place of a folder', () => {
+describe('a link in the place of a folder', () => {
   const sha = (content: string) => createHash('sha256').update(content).digest('hex');
   const listing = (...names: string[]): Listing => ({
     folders: ['a'],
@@ -129,7 +128,7 @@ describe('a link that was put in the place of a folder', () => {
     leftOut: [],
   });
 
-  test('leads no output elsewhere, neither at first nor while they are written', () => {
+  test('redirects no output, neither at first nor during the writing', () => {
     const [out, state] = [join(folder, 'out'), join(folder, 'state')];
     mkdirSync(state);
     symlinkSync('state', out);
@@ -140,7 +139,7 @@ describe('a link that was put in the place of a folder', () => {
     const writer = new FileWriter(out, listing('a/x', 'y'));
     renameSync(join(out, 'a'), join(out, 'was-a'));
     symlinkSync('../state', join(out, 'a'));
-    // It entered `a` when it made it, or enters it now.
+    // The writer entered `a` when it made the folder, or enters it now.
     try {
       writer.write(Buffer.from('xx'));
     } catch (error) {
@@ -151,7 +150,7 @@ describe('a link that was put in the place of a folder', () => {
     expect(readdirSync(state)).toEqual([]);
   });
 
-  test('leads no log elsewhere', () => {
+  test('redirects no log', () => {
     const [logs, state] = [join(folder, 'logs'), join(folder, 'state')];
     mkdirSync(state);
     symlinkSync('state', logs);

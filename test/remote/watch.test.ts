@@ -43,7 +43,10 @@ async function connected<T>(work: (link: Link) => Promise<T>): Promise<T> {
   }
 }
 
-/** @param live what Slurm would say runs; see `liveStarts`, which asks a real one in test/stack. */
+/**
+ * @param live the running jobs that Slurm would list; test/stack asks a real Slurm through
+ * `liveStarts`
+ */
 const swept = (live: string[]) =>
   connected((link) =>
     sweep(
@@ -62,7 +65,7 @@ const folders = () => {
   return existsSync(folder) ? readdirSync(folder) : [];
 };
 
-test('what a job left whose process here was killed is found: its folder, and all that runs, in a session of its own or not', async () => {
+test('leftovers of a job whose process here was killed are removed: its folder and all its processes, in any session', async () => {
   mkdirSync(jobs.layout.datasets, { recursive: true });
   const command =
     'setsid bash -c "cd /; exec sleep 62" & (setsid env -i sleep 63 &) ; trap "" TERM; echo up; while :; do sleep 0.1; done';
@@ -86,7 +89,7 @@ test('what a job left whose process here was killed is found: its folder, and al
   });
 });
 
-test('another installation’s jobs on the same host are left alone', async () => {
+test('another installation’s jobs on the same host stay', async () => {
   const go = join(target.home, 'go');
   const command = `echo up; until [ -e ${go} ]; do sleep 0.1; done; echo still`;
   const job = await jobs.begin({ request: { command } });
@@ -106,7 +109,7 @@ test('another installation’s jobs on the same host are left alone', async () =
   expect(await job.ended()).toMatchObject({ code: 0, log: 'up\nstill\n' });
 });
 
-test('a dataset that was deleted here is removed there, and no other', async () => {
+test('a dataset that was deleted here is removed there, and no others', async () => {
   const fill = 'head -c 1000 /dev/urandom >original';
   const [kept, gone] = [1, 2].map(() => makePlainDataset(jobs.root, 'd', fill));
   for (const dataset of [kept, gone])
@@ -115,13 +118,13 @@ test('a dataset that was deleted here is removed there, and no other', async () 
   mkdirSync(own(kept?.sha256), { recursive: true });
   expect(await swept([])).toEqual([`dataset ${gone?.sha256}`]);
   expect(readdirSync(join(target.home, 'jobrunner/datasets'))).toEqual([kept?.sha256]);
-  // As when its disk is not mounted.
+  // As if its disk were not mounted.
   rmSync(jobs.layout.datasets, { recursive: true });
   await expect(swept([])).rejects.toThrow(/ENOENT/);
 });
 
-test('a host that does not answer is told, with the reason, and comes back by itself', async () => {
-  // There is no Slurm to ask here: nothing is swept, which the log says.
+test('a host that does not answer is reported with the reason, and returns automatically', async () => {
+  // There is no Slurm here, so nothing is swept; the log says so.
   const watch = jobs.watch({
     JR_SSH_WATCH_INTERVAL: '1',
     SLURM_CONF: join(jobs.root, 'slurm.conf'),
@@ -141,7 +144,7 @@ test('a host that does not answer is told, with the reason, and comes back by it
   await becomes('gpu-0', true);
   await becomes('gpu-1', true);
   expect(status('gpu-0')?.disk_free_bytes).toBeGreaterThan(0);
-  // The time that the answer takes counts, too, and a busy machine takes long.
+  // The answer's time counts, too, and a busy machine is slow.
   expect(Math.abs(status('gpu-0')?.clock_skew_seconds ?? 99)).toBeLessThan(60);
 
   await target.stop();
@@ -158,7 +161,7 @@ test('a host that does not answer is told, with the reason, and comes back by it
   expect(watch.exitCode).toBe(0);
 });
 
-test('what squeue prints is read into the starts that run', () => {
+test('squeue’s output is read as the running starts', () => {
   const line = (...cells: string[]) =>
     [20, 12, 80, 120].map((width, i) => (cells[i] ?? '').padEnd(width)).join('');
   const output = [
@@ -170,7 +173,7 @@ test('what squeue prints is read into the starts that run', () => {
   expect(() => parseStarts(line('RUNNING', 'x', 'gpu-0', 'c'))).toThrow(/unreadable line/);
 });
 
-test('a host that answers without end fills nobody’s memory', async () => {
+test('a host that answers without end does not fill our memory', async () => {
   await connected(async (link) => {
     await expect(link.call(['cat', '/dev/zero'])).rejects.toThrow(/its answer has no end/);
     const some = await link.call(['head', '-c', '100000', '/dev/zero']);

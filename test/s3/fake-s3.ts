@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 
-/** Answers as S3's documentation says, for what Ceph does not do on demand. */
+/** Answers as in S3's documentation, for faults that Ceph does not produce on demand. */
 export interface FakeS3 {
   endpoint: string;
   requests: string[];
@@ -29,7 +29,7 @@ export async function startFakeS3(answer: Answer): Promise<FakeS3> {
   };
 }
 
-/** An error reply; a HEAD gets the status and the headers alone, as from the real ones. */
+/** Sends an error reply; a HEAD gets only the status and headers, as from real servers. */
 export function s3Error(
   status: number,
   code: string,

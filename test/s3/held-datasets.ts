@@ -11,8 +11,7 @@ import type { Database } from '../../src/db/database.js';
 type Options = Parameters<DatasetReceiver['receive']>[1];
 
 /**
- * The real dataset service, with a valve before it that can hold a stream still at a byte of the
- * test's choosing.
+ * The real dataset service behind a valve that can stop a stream at a byte of the test's choice.
  */
 export class HeldDatasets implements DatasetReceiver {
   readonly received: Options[] = [];
@@ -35,7 +34,7 @@ export class HeldDatasets implements DatasetReceiver {
     return new HeldDatasets(root, service);
   }
 
-  /** The next stream stands still once this many bytes went by, until `go` is called. */
+  /** Stops the next stream after this many bytes, until `go` is called. */
   holdAt(at: number): { reached: Promise<void>; go: () => void } {
     const held: { reached?: () => void; go?: () => void } = {};
     const reached = new Promise<void>((resolve) => (held.reached = resolve));
@@ -71,7 +70,8 @@ export class HeldDatasets implements DatasetReceiver {
   }
 
   /**
-   * Every file and folder under the datasets' folder that belongs to a dataset or is left from one.
+   * Lists every file and folder under the datasets' folder that belongs to a dataset or is left
+   * over.
    */
   async leftOnDisk(): Promise<string[]> {
     const all = await readdir(this.root, { recursive: true });

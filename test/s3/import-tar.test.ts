@@ -6,7 +6,7 @@ import { tarEnd, tarHeader, tarPadding } from '../../src/datasets/import/tar.js'
 
 const modified = new Date('2024-05-06T07:08:09.987Z');
 
-it('entries are what GNU tar reads, and the same bytes each time', async () => {
+it('GNU tar reads the entries, and their bytes are always the same', async () => {
   const deep = `${'d'.repeat(120)}/${'f'.repeat(200)}.bin`;
   const body = Buffer.from('hello');
   const archive = () =>
@@ -45,6 +45,6 @@ it('an object over 8 GiB gets its size in a PAX header', () => {
   expect(header.toString('latin1')).toContain(' size=9663676416\n');
 });
 
-it('bytes that fill their last block get no padding', () => {
+it('content that fills its last block gets no padding', () => {
   expect([0, 1, 511, 512, 513].map((size) => tarPadding(size).length)).toEqual([0, 511, 1, 0, 511]);
 });

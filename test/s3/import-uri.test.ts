@@ -36,11 +36,11 @@ it.each([
   expect(() => read(uri)).toThrow(words);
 });
 
-it('a key longer than S3 allows is refused', () => {
+it('a key that is longer than S3 allows is refused', () => {
   expect(() => read(`s3://models/${'k'.repeat(1025)}`)).toThrow(/1024 bytes/);
 });
 
-it('a path without a default bucket says which setting is missing', () => {
+it('for a path without a default bucket, the error names the missing setting', () => {
   const none = { mount: '/mnt/b2', bucket: undefined };
   expect(() => parseImportUri('/mnt/b2/x', none)).toThrow(/JR_B2_BUCKET/);
 });

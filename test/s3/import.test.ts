@@ -146,14 +146,14 @@ describe('an object', () => {
     expect(unpacked.equals(file)).toBe(true);
   });
 
-  it('is found by b2:// and by the path where the bucket used to be mounted', async () => {
+  it('is found by b2:// and by the path of the bucket’s former mount', async () => {
     const digest = await put('old/callers.bin', 'still work');
     const imports = importsWith();
     for (const uri of [`b2://${bucket}/old/callers.bin`, '/mnt/b2/old/callers.bin'])
       expect(await finish(imports, { uri })).toMatchObject({ state: 'COMPLETED', sha256: digest });
   });
 
-  it('of 200 MB goes through in little memory', async () => {
+  it('of 200 MB passes through little memory', async () => {
     const piece = randomBytes(MB);
     const pieces = function* () {
       for (let i = 0; i < 200; i += 1) yield piece;
@@ -171,7 +171,7 @@ describe('an object', () => {
     expect(datasets.peakRss - before).toBeLessThan(100 * MB);
   });
 
-  it('with another digest than the one expected is not kept', async () => {
+  it('with an unexpected digest is not kept', async () => {
     await put('small', 'abc');
     const record = await finish(importsWith(), {
       uri: `s3://${bucket}/small`,
@@ -181,7 +181,7 @@ describe('an object', () => {
     expect(await datasets.leftOnDisk()).toEqual([]);
   });
 
-  it('that is stored already is not fetched again when its digest is given', async () => {
+  it('that is already stored is not fetched again when its digest is given', async () => {
     const digest = await put('once', 'only once');
     const imports = importsWith();
     const request = { uri: `s3://${bucket}/once`, sha256: digest as Sha256 };
@@ -190,7 +190,7 @@ describe('an object', () => {
     expect(datasets.received).toHaveLength(1);
   });
 
-  it('larger than allowed is refused before a byte is read', async () => {
+  it('that is larger than allowed is refused before a byte is read', async () => {
     await put('big', Buffer.alloc(1001));
     const imports = importsWith({ limits: { uploadBytes: 1000, extractFiles: 0 } });
     const record = await finish(imports, { uri: `s3://${bucket}/big` });
@@ -199,7 +199,7 @@ describe('an object', () => {
   });
 });
 
-describe('a transfer that is disturbed', () => {
+describe('a disturbed transfer', () => {
   let body: Buffer;
   let digest: string;
   beforeEach(async () => {
@@ -207,7 +207,7 @@ describe('a transfer that is disturbed', () => {
     digest = await put('long', body);
   });
 
-  it('goes on from the byte where it stopped after the server was killed and started again', async () => {
+  it('continues from the byte where it stopped after the server was killed and restarted', async () => {
     const imports = importsWith();
     const held = datasets.holdAt(8 * MB);
     const { id } = imports.create({ user: 'admin', uri: `s3://${bucket}/long` });
@@ -224,7 +224,7 @@ describe('a transfer that is disturbed', () => {
     expect(relay.rangeStarts.at(-1)).toBeGreaterThanOrEqual(8 * MB);
   });
 
-  it('goes on after a server that stopped answering, without waiting for it', async () => {
+  it('continues when the server stops answering, without waiting for it', async () => {
     const imports = importsWith({ stallMs: 1000 });
     const held = datasets.holdAt(8 * MB);
     const { id } = imports.create({ user: 'admin', uri: `s3://${bucket}/long` });
@@ -242,7 +242,7 @@ describe('a transfer that is disturbed', () => {
     expect(relay.rangeStarts.at(-1)).toBeGreaterThanOrEqual(8 * MB);
   });
 
-  it('fails when the object is another one by then, and keeps no mixture', async () => {
+  it('fails when the object has changed, and keeps no mixture', async () => {
     const imports = importsWith();
     const held = datasets.holdAt(8 * MB);
     const { id } = imports.create({ user: 'admin', uri: `s3://${bucket}/long` });
@@ -258,7 +258,7 @@ describe('a transfer that is disturbed', () => {
     expect(await datasets.leftOnDisk()).toEqual([]);
   });
 
-  it('ends at once when it is cancelled, with nothing kept and no connection open', async () => {
+  it('ends at once when it is cancelled, and keeps no file and no connection', async () => {
     const imports = importsWith();
     const held = datasets.holdAt(8 * MB);
     const { id } = imports.create({ user: 'admin', uri: `s3://${bucket}/long` });
@@ -272,7 +272,7 @@ describe('a transfer that is disturbed', () => {
     await expect(imports.cancel(id)).rejects.toMatchObject({ code: 'conflict' });
   });
 
-  it('waits its turn when others are running, and can be cancelled while it waits', async () => {
+  it('waits its turn behind other transfers, and can be cancelled meanwhile', async () => {
     const imports = importsWith({ concurrency: 1 });
     const held = datasets.holdAt(8 * MB);
     const first = imports.create({ user: 'admin', uri: `s3://${bucket}/long` });
@@ -291,7 +291,7 @@ describe('a transfer that is disturbed', () => {
     expect(datasets.received).toHaveLength(2);
   });
 
-  it('is written down as interrupted when the service stops, and after a crash when it starts', async () => {
+  it('is recorded as interrupted when the service stops, or when it starts after a crash', async () => {
     const imports = importsWith();
     const held = datasets.holdAt(8 * MB);
     const { id } = imports.create({ user: 'admin', uri: `s3://${bucket}/long` });
@@ -309,7 +309,7 @@ describe('a transfer that is disturbed', () => {
 });
 
 describe('a prefix', () => {
-  it('of more keys than one listing holds becomes one tree', async () => {
+  it('with more keys than one listing holds becomes one tree', async () => {
     const names = Array.from({ length: 1100 }, (_, i) => `part-${i % 7}/file ${i}.txt`);
     const todo = names.values();
     const worker = async () => {
@@ -337,7 +337,7 @@ describe('a prefix', () => {
     expect(await readdir(join(tree, 'empty folder'))).toEqual([]);
   });
 
-  it('has one digest however often it is imported, and may be the whole bucket, but not empty or over the limits', async () => {
+  it('has the same digest at each import; it may be the whole bucket, but not empty or above the limits', async () => {
     const at = { Bucket: 'other-bucket', Body: 'x' };
     for (const Key of ['a', 'b/c', 'b/d']) await seed.send(new PutObjectCommand({ ...at, Key }));
     const imports = importsWith();
@@ -372,7 +372,7 @@ describe('a prefix', () => {
     expect(datasets.received).toEqual([]);
   });
 
-  it('to which an object is added while it is read is an error, not a mixture', async () => {
+  it('that gets another object during the import is an error, not a mixture', async () => {
     await put('moving/a', randomBytes(4 * MB));
     await put('moving/b', randomBytes(4 * MB));
     const imports = importsWith();
@@ -387,7 +387,7 @@ describe('a prefix', () => {
 });
 
 describe('a refusal', () => {
-  it('tells a missing bucket from a missing key', async () => {
+  it('distinguishes a missing bucket from a missing key', async () => {
     const imports = importsWith();
     expect((await finish(imports, { uri: 's3://nowhere/key' })).error).toEqual({
       code: 'storage_not_found',
@@ -402,7 +402,7 @@ describe('a refusal', () => {
     });
   });
 
-  it('tells an unknown key ID, a wrong secret and a user without rights apart, and leaks none of them', async () => {
+  it('distinguishes an unknown key ID, a wrong secret and a user without rights, and leaks none of them', async () => {
     await put('private', 'x');
     const cases: [Keys, RegExp][] = [
       [{ keyId: 'UNKNOWNKEYID', appKey: 'wrongsecretwrong' }, /check JR_B2_KEY_ID/],
@@ -451,7 +451,7 @@ describe('over HTTP', () => {
     body: (await reply.json()) as ImportView & { error: { code: string; message: string } },
   });
 
-  it('an import is started by JSON or by a form, answered at once, and waited for', async () => {
+  it('an import starts by JSON or form, is answered at once, and can be waited for', async () => {
     const digest = await put('by-http', 'over HTTP');
     const url = await serve(importsWith());
     const uri = `s3://${bucket}/by-http`;
@@ -478,7 +478,7 @@ describe('over HTTP', () => {
     expect(datasets.received[0]?.name).toBe('by-http');
   });
 
-  it('what cannot be meant is refused, naming the field', async () => {
+  it('an impossible request is refused with the name of the field', async () => {
     const url = await serve(importsWith());
     const post = async (body: unknown) =>
       read(
@@ -510,7 +510,7 @@ describe('over HTTP', () => {
     expect((await fetch(`${url}/imports/99`, { method: 'DELETE' })).status).toBe(404);
   });
 
-  it('says which setting turns imports on when they are off', async () => {
+  it('when imports are off, the error names the setting that turns them on', async () => {
     const limits = { uploadBytes: 0, extractFiles: 0 };
     const off = new ImportService({ db, datasets, storage: undefined, limits, now: Date.now, log });
     const url = await serve(off);

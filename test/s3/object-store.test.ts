@@ -33,7 +33,7 @@ async function all(chunks: AsyncIterable<Buffer>): Promise<string> {
   return Buffer.concat(read).toString();
 }
 
-// Ceph takes any region; these are the replies that AWS documents and MinIO and B2 give.
+// Ceph accepts any region. These replies are in AWS's documentation, or come from MinIO and B2.
 it.each([
   [
     'AuthorizationHeaderMalformed',
@@ -50,14 +50,14 @@ it.each([
     s3Error(301, 'PermanentRedirect'),
     "set JR_B2_REGION and JR_B2_ENDPOINT to the bucket's own",
   ],
-])('a wrong region says which one to set: %s', async (_name, answer, words) => {
+])('for a wrong region, the error names the right one: %s', async (_name, answer, words) => {
   const wrong = await storeThatGets(answer);
   const refusal = { code: 'storage_denied', message: expect.stringContaining(words) as string };
   await expect(wrong.stat('bucket', 'key', signal)).rejects.toMatchObject(refusal);
   await expect(wrong.list('bucket', '', signal).next()).rejects.toMatchObject(refusal);
 });
 
-it('a reply that is not S3 points to the endpoint', async () => {
+it('for a reply that is not S3, the error points to the endpoint', async () => {
   const page = await storeThatGets((_req, res) => res.end('<html><body>Welcome</body>'));
   await expect(page.list('bucket', '', signal).next()).rejects.toMatchObject({
     code: 'storage_unavailable',
@@ -73,7 +73,7 @@ it('a name that does not resolve says so', async () => {
   });
 });
 
-it('an overloaded storage is asked again, a bounded number of times', async () => {
+it('an overloaded storage is asked again, a limited number of times', async () => {
   const busy = await storeThatGets(s3Error(503, 'SlowDown'));
   await expect(busy.list('bucket', '', signal).next()).rejects.toMatchObject({
     code: 'storage_unavailable',
@@ -82,7 +82,7 @@ it('an overloaded storage is asked again, a bounded number of times', async () =
   expect(fake?.requests).toHaveLength(patience.attempts);
 });
 
-it('a refusal is not asked again', async () => {
+it('a refused request is not repeated', async () => {
   const closed = await storeThatGets(s3Error(403, 'AccessDenied'));
   await expect(closed.list('bucket', '', signal).next()).rejects.toMatchObject({
     code: 'storage_denied',
@@ -92,7 +92,7 @@ it('a refusal is not asked again', async () => {
 
 const object = { key: 'key', size: 10, etag: '"one"', modified: new Date(0) };
 
-it('attempts are counted from the last byte that arrived, and no byte comes twice', async () => {
+it('attempts are counted from the last byte that arrived, and no byte arrives twice', async () => {
   const drip = await storeThatGets((req, res) => {
     const from = Number(/bytes=(\d+)-/.exec(req.headers.range ?? '')?.[1]);
     res.writeHead(206, {
@@ -127,7 +127,7 @@ it('a read that waits for a silent storage ends when it is aborted', async () =>
   await expect(all(silent.read('bucket', object, controller.signal))).rejects.toBe(reason);
 });
 
-it('keys are listed as they are, whatever characters they hold, with ETags that If-Match takes', async () => {
+it('keys with any characters are listed unchanged, with ETags that If-Match accepts', async () => {
   const listed = ['a%20b', '%2B%25', '%0A', '%C3%BC+x'];
   const odd = await storeThatGets((_req, res) => {
     const contents = listed.map(

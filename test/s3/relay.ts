@@ -2,14 +2,14 @@ import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
 /**
- * Stands between the client and the real server, to see the requests and to cut connections at a
+ * Relays between the client and the real server, to record requests and to cut connections at a
  * chosen moment.
  */
 export interface Relay {
   endpoint: string;
-  /** The first byte each GET with a range asked for, in order. */
+  /** The first byte of each ranged GET, in order. */
   rangeStarts: number[];
-  /** Connections of clients that are open now. */
+  /** Open connections of clients. */
   open: Set<Socket>;
   /** Resolves when a client next closes a connection. */
   clientCloses: () => Promise<void>;
@@ -29,7 +29,7 @@ export async function startRelay(target: number): Promise<Relay> {
         rangeStarts.push(Number(start));
     });
     client.pipe(upstream).pipe(client);
-    // A broken connection is what these tests are about; its other half is broken with it.
+    // These tests break connections; the other half breaks with each.
     client.on('error', () => upstream.destroy());
     upstream.on('error', () => client.destroy());
     upstream.on('close', () => client.destroy());

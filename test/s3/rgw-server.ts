@@ -10,7 +10,7 @@ export interface Keys {
   appKey: string;
 }
 
-/** A Ceph RGW of this test's own; see test/s3-up.sh. */
+/** A Ceph RGW for one test; see test/s3-up.sh. */
 export interface RgwServer {
   port: number;
   owner: Keys;
