@@ -40,7 +40,7 @@ interface NodesReply {
   nodes: { name: string; state: string }[];
 }
 
-/** Keeps new jobs off all nodes but these. */
+/** Keeps new jobs off all nodes except these. */
 async function openOnly(...open: string[]): Promise<void> {
   for (const name of ['box0', 'gpu-0']) {
     const act = open.includes(name) ? 'resume' : 'drain';
@@ -63,7 +63,7 @@ async function begin(command: string, more: object = {}): Promise<number> {
   return json.job_id;
 }
 
-test('a job for any place runs here as runner and as any other job, and reaches nothing of jr-remote’s', async () => {
+test('a job for any target runs here as runner, like any other job, and reaches nothing of jr-remote’s', async () => {
   await openOnly('box0');
   const job = await run(
     `id -un; id -Gn; pwd; echo $CUDA_VISIBLE_DEVICES; ls /proc/self/fd | wc -l; read line || echo no input
@@ -87,7 +87,7 @@ test('a job for any place runs here as runner and as any other job, and reaches 
     join(stack.root, 'results', String(job.job_id)),
     '0,1',
   ]);
-  // Its own three, and the one by which ls reads the folder.
+  // Its own three descriptors, and the one with which ls reads the folder.
   expect(Number(files)).toBeLessThanOrEqual(4);
   expect(rest).toEqual(['no input']);
   const errors = await stack.call('GET', `/jobs/${job.job_id}/log?stream=stderr`);
@@ -103,7 +103,7 @@ test('a job for any place runs here as runner and as any other job, and reaches 
   expect((await stack.call('DELETE', `/jobs/${job.job_id}`)).status).toBe(204);
 });
 
-test('or on an SSH host, where this machine has no room, and its script is that host’s', async () => {
+test('a job for any target runs on an SSH host when this machine has no room, with that host’s script', async () => {
   await openOnly('gpu-0');
   const job = await run('id -un; echo weights >out.pt; echo $CUDA_VISIBLE_DEVICES', { gpus: 1 });
   const { user, home } = world.targets[0];
@@ -117,7 +117,7 @@ test('or on an SSH host, where this machine has no room, and its script is that 
   expect((await stack.call('DELETE', `/jobs/${job.job_id}`)).status).toBe(204);
 });
 
-test('a user’s runs here as that user, and neither here nor from a host is what it writes another’s to read', async () => {
+test('a user’s job runs here as that user, and no other user can read its files, from here or from a host', async () => {
   const alice = await stack.asUser('alice');
   for (const place of ['box0', 'gpu-0']) {
     await openOnly(place);
@@ -142,7 +142,7 @@ test('a user’s runs here as that user, and neither here nor from a host is wha
   }
 });
 
-test('one that waits is one job, which starts at the first place that gets free', async () => {
+test('a waiting job is one Slurm job, which starts on the first free target', async () => {
   await openOnly();
   const { json } = await stack.submit({ ...fields, command: 'echo "$SLURM_JOB_PARTITION"' });
   const waiting = await stack.call('GET', `/jobs/${json.job_id}/script`);
@@ -156,7 +156,7 @@ test('one that waits is one job, which starts at the first place that gets free'
   });
 });
 
-test('is not run where the API has put a link to a file of jr-remote’s in its log’s place', async () => {
+test('a job does not run if the API has put a link to a file of jr-remote’s in place of its log', async () => {
   const own = join(stack.root, 'remote/state/x.conf');
   writeFileSync(own, '# own\n');
   execFileSync('chown', ['jr-remote:', own]);
@@ -175,9 +175,9 @@ test('is not run where the API has put a link to a file of jr-remote’s in its 
   expect(readFileSync(own, 'utf8')).toBe('# own\n');
 });
 
-test('is ended here when it is cancelled, also one that will not, and all that it started', async () => {
+test('a cancelled job ends here with all its processes, even if it ignores SIGTERM', async () => {
   await openOnly('box0');
-  // Seconds that no other run of this test sleeps.
+  // A number of seconds that no other run of this test sleeps.
   const mark = 100_000 + process.pid;
   const id = await begin(
     `trap "" TERM; setsid sleep ${mark} & echo begun; while :; do sleep 1; done; wait`,
@@ -190,13 +190,13 @@ test('is ended here when it is cancelled, also one that will not, and all that i
   expect(left.log).toBe('none\n');
 });
 
-test('is held to its memory here', async () => {
+test('a job keeps to its memory limit here', async () => {
   await openOnly('box0');
   const hog = 'echo begun; x=$(head -c 600M /dev/zero | tr "\\0" x); sleep 60';
   expect(await run(hog)).toMatchObject({ failure: 'out_of_memory', node: 'box0' });
 });
 
-test('what only one of the places has is had there', async () => {
+test('a job that fits only one target is sent there', async () => {
   await openOnly('box0', 'gpu-0');
   const [large, session] = await Promise.all([
     run('true', { gpu_mem_gb: 500 }),

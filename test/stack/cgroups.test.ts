@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { LiveStack } from './live-stack.js';
 
-/** Whether this machine lets root make control groups; a container without privileges does not. */
+/** Whether root can make control groups on this machine; a container without privileges cannot. */
 function canMakeGroups(): boolean {
   const folder = readdirSync('/sys/fs/cgroup').includes('cgroup.controllers')
     ? '/sys/fs/cgroup/jr-test-probe'
@@ -18,7 +18,7 @@ function canMakeGroups(): boolean {
   }
 }
 
-test('JR_USE_CGROUPS=1 lets the kernel hold jobs to their memory, or is refused where it cannot', async () => {
+test('with JR_USE_CGROUPS=1 the kernel enforces memory limits; without cgroups the setting is refused', async () => {
   if (!canMakeGroups()) {
     await expect(LiveStack.start({ JR_USE_CGROUPS: '1' })).rejects.toThrow(
       /JR_USE_CGROUPS: cannot write/,

@@ -38,7 +38,7 @@ afterAll(async () => {
   rmSync(work, { recursive: true });
 });
 
-/** As root on the box, whose token is in its secrets folder: the variable is not set. */
+/** Runs as root on the machine, whose token is in its secrets folder: the variable is not set. */
 async function cli(args: string[], env: Record<string, string> = {}, cwd = work) {
   const { JR_ROOT = '', JR_PORT = '' } = stack.env;
   const result = await execa(process.execPath, [mainJs, ...args], {
@@ -52,7 +52,7 @@ async function cli(args: string[], env: Record<string, string> = {}, cwd = work)
 }
 
 describe('finding the API', () => {
-  test('needs nothing set but where the service is, and never shows the token', async () => {
+  test('needs only the address of the service, and never shows the token', async () => {
     const listed = await cli(['jobs']);
     expect(listed).toEqual({ code: 0, out: 'no jobs', err: '' });
 
@@ -62,7 +62,7 @@ describe('finding the API', () => {
     expect(refused.err).not.toContain('not-the-token');
   });
 
-  test('says in one line what is wrong', async () => {
+  test('reports an error in one line', async () => {
     const nobody = await cli(['jobs', '--url', 'http://127.0.0.1:1']);
     expect(nobody).toMatchObject({ code: 1 });
     expect(nobody.err).toMatch(
@@ -86,7 +86,7 @@ describe('finding the API', () => {
     });
   });
 
-  test('shows the box’s token to no other machine, nor to whom it is sent on', async () => {
+  test('sends the machine’s token to no other machine, not even after a redirect', async () => {
     const seen: (string | undefined)[] = [];
     const elsewhere = await listen((authorization) => seen.push(authorization));
     const { port } = elsewhere.address() as AddressInfo;
@@ -107,7 +107,7 @@ describe('finding the API', () => {
 });
 
 describe('jobrunner add', () => {
-  test('makes a job of a script, its path made absolute', async () => {
+  test('makes a job of a script, with an absolute path', async () => {
     const file = join(stack.root, 'jobs.txt');
     const added = await cli([
       'add',
@@ -136,7 +136,7 @@ describe('jobrunner add', () => {
     expect(listed.out).toMatch(/^JOB .*\n\d+ +COMPLETED +1 +1 .* train\.py/);
   });
 
-  test('refuses what the service would refuse, and writes nothing', async () => {
+  test('refuses a job that the service would refuse, and writes nothing', async () => {
     const file = join(work, 'refused.txt');
     const add = (...args: string[]) => cli(['add', ...args, '--output-file', file]);
     expect(await add('none.py')).toMatchObject({
@@ -162,12 +162,12 @@ describe('jobrunner add', () => {
     });
   });
 
-  test('needs no token, so that whoever may write the file can add to it', async () => {
+  test('needs no token, so anyone who can write the file can add jobs', async () => {
     const file = join(work, 'runners.txt');
     writeFileSync(file, '', { mode: 0o666 });
     chmodSync(file, 0o666);
     const { JR_ROOT = '' } = stack.env;
-    // The program as the API runs it: the stack makes a copy where this one is closed to others.
+    // The program as the API runs it. The stack makes a copy if this one is closed to others.
     const copy = join(JR_ROOT, 'app');
     const program = existsSync(copy)
       ? [join(copy, 'bin/node'), join(copy, 'dist/main.js')]
@@ -192,7 +192,7 @@ describe('jobrunner add', () => {
     });
   });
 
-  test('ends the half-written line of another first, and says when nobody watches the file', async () => {
+  test('first ends a half-written line, and warns if nobody watches the file', async () => {
     const file = join(work, 'half.txt');
     appendFileSync(file, `0,${script},,--half`);
     const added = await cli(['add', 'train.py', '--output-file', 'half.txt']);
@@ -200,7 +200,7 @@ describe('jobrunner add', () => {
     expect(readFileSync(file, 'utf8')).toBe(`0,${script},,--half\n,${script},,,\n`);
   });
 
-  test('loses no line and mixes none up when many write at once', async () => {
+  test('neither loses nor mixes lines when many processes write at once', async () => {
     const file = join(work, 'many.txt');
     const adder = async (name: string) => {
       for (let i = 0; i < 20; i++) {
@@ -222,10 +222,10 @@ describe('jobrunner add', () => {
     expect(lines).toEqual(expected.sort());
   }, 300_000);
 
-  test('waits for whoever holds the file’s lock', async () => {
+  test('waits for the holder of the file’s lock', async () => {
     const file = join(work, 'locked.txt');
     writeFileSync(file, '');
-    // Writes with the lock held; add may come in only after the second line.
+    // Writes two lines under the lock; add may write only after the second.
     const holder = execa('flock', [
       file,
       'bash',
@@ -247,7 +247,7 @@ describe('jobrunner add', () => {
 });
 
 describe('jobrunner status', () => {
-  test('shows GPUs and queue, and the same for programs', async () => {
+  test('shows GPUs and queue, also as JSON for programs', async () => {
     const { json } = await stack.submit({
       command_key: 'shell',
       command: 'sleep 3000',
@@ -286,7 +286,7 @@ describe('jobrunner status', () => {
 });
 
 describe('pausing a GPU', () => {
-  test('is shown with who and why, keeps jobs away, and ends with resume', async () => {
+  test('is shown with user and reason, keeps jobs off, and ends with resume', async () => {
     const paused = await cli(['gpu', 'pause', '0', '--reason', 'fan is loud']);
     expect(paused).toMatchObject({
       code: 0,
@@ -320,7 +320,7 @@ describe('pausing a GPU', () => {
 });
 
 describe('screens', () => {
-  test('are listed and can be attached to from a terminal alone', async () => {
+  test('are listed, and can be attached to only from a terminal', async () => {
     expect((await cli(['screens'])).out).toBe('no screens');
     const { json } = await stack.submit({
       command_key: 'shell',
@@ -339,7 +339,7 @@ describe('screens', () => {
       code: 1,
       err: 'jobrunner: attach needs a terminal: use ssh -t or docker exec -it',
     });
-    // script(1) is the terminal; what is typed goes to the job, whose end ends the session.
+    // script(1) is the terminal; its input goes to the job, whose end ends the session.
     const { JR_ROOT = '', JR_PORT = '' } = stack.env;
     const attached = execa(
       'script',
@@ -367,7 +367,7 @@ async function listen(
   return server;
 }
 
-/** The newest job of that name, once there is one. */
+/** Returns the newest job of that name, once there is one. */
 async function untilListed(name: string) {
   const { job_id: id } = await until(`a job ${name} is listed`, async () => {
     const { json } = await stack.call<{ jobs: { job_id: number; name: string }[] }>('GET', '/jobs');
@@ -376,7 +376,7 @@ async function untilListed(name: string) {
   return stack.call('GET', `/jobs/${id}`);
 }
 
-/** The command's output once it holds `part`. */
+/** Returns the command's output once it holds `part`. */
 async function untilCli(args: string[], part: string): Promise<string> {
   return until(`${args.join(' ')} prints ${part}`, async (saw) => {
     const { out } = await cli(args);
@@ -386,8 +386,8 @@ async function untilCli(args: string[], part: string): Promise<string> {
 }
 
 /**
- * Whether a process waits for a lock of the file of that number (/proc/locks, proc(5): "->" marks
- * one that is blocked).
+ * Whether a process waits for a lock on the file of that inode number (/proc/locks, proc(5): "->"
+ * marks a blocked process).
  */
 function isWaitedFor(inode: number): boolean {
   return new RegExp(`-> FLOCK .*:${inode} `).test(readFileSync('/proc/locks', 'utf8'));

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { until } from '../until.js';
 
 /**
- * `sh`: does once what the order says for the command that it names, and is else the command
- * itself. Run by the API, whose process is its parent.
+ * A script of `sh`: carries out the order once, for the command that the order names, and otherwise
+ * runs the command itself. The API runs it and is its parent.
  */
 const wrapper = (folder: string) => `#!/bin/sh
 gate=${folder}
@@ -32,10 +32,10 @@ exec "$real" "$@"
 `;
 
 /**
- * A fake for faults that the real thing will not produce on demand: stands before Slurm's commands,
- * in the mount namespace of one stack, and ends the API or lets it wait right before or after one
- * of them, or says at once that nobody answers, and runs it later. The commands themselves are the
- * real ones.
+ * A fake for faults that the real Slurm does not produce on demand. It stands in front of Slurm's
+ * commands, in the mount namespace of one stack. Right before or after a command it kills the API
+ * or makes it wait. Or it reports at once that nobody answers, and runs the command later. The
+ * commands themselves are real.
  */
 export class CommandGate {
   readonly #folder: string;
@@ -46,7 +46,7 @@ export class CommandGate {
 
   static async make(): Promise<CommandGate> {
     const folder = await mkdtemp(join(tmpdir(), 'jr-gate-'));
-    // The API's user takes the order away.
+    // The API's user moves the order away.
     await chmod(folder, 0o777);
     await mkdir(join(folder, 'bin'));
     await writeFile(join(folder, 'wrapper'), wrapper(folder));
@@ -54,7 +54,7 @@ export class CommandGate {
     return new CommandGate(folder);
   }
 
-  /** What starts a stack behind the gate. */
+  /** The command that starts a stack behind the gate. */
   get through(): string[] {
     const script = [
       'set -e',
@@ -65,25 +65,25 @@ export class CommandGate {
     return ['unshare', '--mount', 'sh', '-c', script.join('\n'), 'sh'];
   }
 
-  /** @param pattern of the command's name and arguments, as `case` in sh takes it */
+  /** @param pattern for the command's name and arguments, as in sh's `case` */
   async order(
     what: 'kill-before' | 'kill-after' | 'wait-before' | 'lose-answer',
     pattern: string,
   ): Promise<void> {
     await rm(join(this.#folder, 'taken'), { force: true });
     await rm(join(this.#folder, 'open'), { force: true });
-    // At once whole.
+    // Written in one step.
     await writeFile(join(this.#folder, 'order.new'), `${what} ${pattern}\n`);
     await chmod(join(this.#folder, 'order.new'), 0o644);
     await rename(join(this.#folder, 'order.new'), join(this.#folder, 'order'));
   }
 
-  /** The command came. */
+  /** Resolves once the command is called. */
   async taken(): Promise<void> {
     await until('the command is run', () => existsSync(join(this.#folder, 'taken')));
   }
 
-  /** Lets the one go on that waits or comes late. */
+  /** Releases the waiting or delayed command. */
   async open(): Promise<void> {
     await writeFile(join(this.#folder, 'open'), '');
   }

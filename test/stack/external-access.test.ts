@@ -29,7 +29,7 @@ afterAll(async () => {
   await cluster?.remove();
 });
 
-/** Starts the API, and removes it again. */
+/** Starts the API; removes it afterwards. */
 async function withStack(
   settings: Record<string, string>,
   use: (stack: LiveStack) => Promise<void>,
@@ -70,7 +70,7 @@ describe('over slurmrestd', () => {
         ),
     ],
   ])(
-    'with %s jobs wait, and go once as soon as a good one lies in its file',
+    'with %s, jobs wait, and run once as soon as the file holds a valid token',
     async (_what, make) => {
       api.putToken(await make());
       try {
@@ -84,7 +84,7 @@ describe('over slurmrestd', () => {
     },
   );
 
-  test('while it is down jobs wait, and go once when it is back', async () => {
+  test('while slurmrestd is down jobs wait, and run once when it is back', async () => {
     await cluster.stop('slurmrestd');
     const waiting = await submit();
     expect(waiting.status).toBe(202);
@@ -92,7 +92,7 @@ describe('over slurmrestd', () => {
     expect(await rest.finish(waiting.json.job_id)).toMatchObject({ log: 'once\n' });
   });
 
-  test('a job cannot be requeued, and is told what to do instead', async () => {
+  test('a job cannot be requeued, and the error names the alternative', async () => {
     const { json } = await rest.submit({ command_key: 'shell', command: untilTold });
     await rest.until(json.job_id, 'RUNNING');
     const { status, json: reply } = await rest.call('POST', `/jobs/${json.job_id}/requeue`);
@@ -101,15 +101,15 @@ describe('over slurmrestd', () => {
     await rest.call('POST', `/jobs/${json.job_id}/cancel`);
   });
 
-  test('it is asked at a socket', async () => {
+  test('the API reaches slurmrestd at a socket', async () => {
     const settings = { ...api.viaRest(), JR_SLURMRESTD_URL: `unix:${cluster.restSocket}` };
     await withStack(settings, async (stack) => {
       expect(await stack.shell('id -un')).toMatchObject({ log: 'runner\n', status: 'COMPLETED' });
     });
   });
 
-  test('a job that it tells of in unknown words stays as it was, and hides no other', async () => {
-    // The real one says what it always did: its words are changed on the way.
+  test('a job with an unknown format in the reply keeps its state, and hides no other job', async () => {
+    // A proxy changes the reply of the real slurmrestd on the way.
     let strange: number | null = null;
     const change = (reply: string): string => {
       const { jobs, ...others } = JSON.parse(reply) as { jobs?: { job_id: number }[] };
@@ -145,7 +145,7 @@ describe('over slurmrestd', () => {
         const inSlurm = () => cluster.command('squeue', '-h', '-j', String(strange), '-o', '%T');
         await until('it has ended', async () => (await inSlurm()) === '');
         expect(await stack.shell('true')).toMatchObject({ status: 'COMPLETED' });
-        await until('it is told of', () => stack.stderr.includes('job_state'));
+        await until('it is reported', () => stack.stderr.includes('job_state'));
         expect(stack.stderr.match(/job_state/g)).toHaveLength(1);
         const { json } = await stack.call('GET', `/jobs/${odd.job_id}`);
         expect(json.status).toBe('RUNNING');
@@ -158,7 +158,7 @@ describe('over slurmrestd', () => {
     }
   });
 
-  test('it is asked behind TLS, of a server whose certificate holds, and of no other', async () => {
+  test('the API reaches slurmrestd over TLS, and only with a valid certificate', async () => {
     const [key, cert] = [join(cluster.root, 'tls.key'), join(cluster.root, 'tls.crt')];
     execFileSync(
       'openssl',
@@ -201,7 +201,7 @@ describe('with JR_SLURM_USER, by sudo', () => {
 
   beforeAll(async () => {
     const programs = ['sbatch', 'scancel', 'scontrol'].map((name) => `/usr/bin/${name}`);
-    // Others use sudo meanwhile: the rule must be there whole, or not at all.
+    // Other tests use sudo meanwhile, so the rule must appear in one step.
     const draft = `${rule()}.new`;
     writeFileSync(
       draft,
@@ -221,7 +221,7 @@ describe('with JR_SLURM_USER, by sudo', () => {
     rmSync(rule(), { force: true });
   });
 
-  test('jobs run as that user, who cannot read what is the API’s alone', async () => {
+  test('jobs run as that user, who cannot read the API’s own files', async () => {
     const { root } = stack;
     const job = await stack.shell(
       `id -un; echo $SLURM_JOB_ACCOUNT; mkdir d; echo w >d/model.pt; ls ${root}/secrets ${root}/db || echo closed`,
@@ -265,7 +265,7 @@ async function refused(settings: Record<string, string>): Promise<string> {
   return stderr.trim();
 }
 
-test('what is missing stops the start with one line', async () => {
+test('a missing requirement stops the start with one line', async () => {
   expect(await refused({ PATH: '/nowhere' })).toMatch(
     /^jobrunner: JR_SLURM_MODE: is external, and PATH \(.*\) has no sbatch, squeue, /,
   );

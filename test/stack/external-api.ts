@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { LiveStack, makeRoot } from './live-stack.js';
 import type { ExternalCluster } from './external-cluster.js';
 
-/** Settings of our own live stack that the API on an external cluster must not get. */
+/** Settings of our own live stack that the API over an external cluster must not get. */
 const common = {
   JR_SIMULATE_GPUS: '',
   JR_NUM_CPUS: '',
@@ -21,7 +21,7 @@ export async function ownedRoot(): Promise<string> {
   return root;
 }
 
-/** Settings of the API on an external cluster, for both kinds of access. */
+/** Settings of the API over an external cluster, for both kinds of access. */
 export class ExternalApi {
   constructor(readonly cluster: ExternalCluster) {}
 

@@ -16,7 +16,7 @@ const numberOf = (flag: '-u' | '-g', user: string) =>
 /** Files that stand for GPUs. */
 const gpuFiles = 5;
 
-/** A Slurm with slurmrestd as others would run it, without any part of JobRunner. */
+/** A Slurm with slurmrestd, run without any part of JobRunner. */
 export class ExternalCluster {
   readonly #ports: ClusterPorts;
   readonly #plan: ClusterPlan;
@@ -101,7 +101,7 @@ export class ExternalCluster {
       ...plugins,
       ...listen,
     ];
-    // Every request brings a token: slurmrestd has none that would do.
+    // Every request brings a token; slurmrestd has no usable one itself.
     this.#launch('slurmrestd', 'nobody', command, { SLURM_JWT: 'daemon' });
     await until('slurmrestd answers', () =>
       fetch(`${this.restUrl}/openapi/v3`).then(
@@ -109,7 +109,7 @@ export class ExternalCluster {
         () => false,
       ),
     );
-    // Anyone who may write to the socket may ask; only the token counts.
+    // Anyone who can write to the socket may ask; only the token counts.
     await chmod(this.restSocket, 0o666);
   }
 

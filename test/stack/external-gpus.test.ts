@@ -60,7 +60,7 @@ describe.each(['commands', 'rest'])(
         shards: { count: 1032 },
       });
       const { shards } = (await gpusOf('m1')) as unknown as { shards: { used: number | null } };
-      // 22.05 does not tell; later ones do.
+      // 22.05 does not report them; later versions do.
       expect([null, 2]).toContain(shards.used);
       await end(shared, whole);
       await until('they are free again', async () =>
@@ -72,7 +72,7 @@ describe.each(['commands', 'rest'])(
       });
     });
 
-    test('whole GPUs and shares of any type are given as they are asked for', async () => {
+    test('whole GPUs and shares of any type are given as requested', async () => {
       const given = async (fields: object) => {
         const job = await stack().shell('true', { partition: 'mixed', ...fields });
         const { status, gres, node } = job as unknown as Record<string, string>;
@@ -96,7 +96,7 @@ describe.each(['commands', 'rest'])(
       ]);
     });
 
-    test('types that are not there, and shares of untyped GPUs by type, are refused', async () => {
+    test('unknown types, and shares of untyped GPUs by type, are refused', async () => {
       for (const fields of [
         { gpus: 1, gpu_type: 'h100', partition: 'mixed' },
         { gpus: 0.5, gpu_type: 'a100', partition: 'cpu' },

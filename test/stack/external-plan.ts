@@ -40,8 +40,8 @@ export const usualPlan: ClusterPlan = {
 };
 
 /**
- * One node with GPUs of several types, each with another number of shards; one with GPUs of no
- * type; no accounting.
+ * One node with GPUs of several types, each with a different number of shards; one with GPUs
+ * without a type; no accounting.
  */
 export const mixedPlan: ClusterPlan = {
   nodes: [

@@ -38,7 +38,7 @@ describe.each([
 ])('over the %s of an external cluster', (way, user) => {
   const stack = () => stacks[way] as LiveStack;
 
-  test('the external cluster’s partitions, nodes and GPUs are shown, and it is in good health', async () => {
+  test('the external cluster’s partitions, nodes and GPUs are shown, and its health is good', async () => {
     const { json: health } = await stack().call<object>('GET', '/health');
     expect(health).toMatchObject({ status: 'ok', slurmctld: 'up', slurmdbd: 'up' });
     const { json } = await stack().call<{ partitions: object[] }>('GET', '/partitions');
@@ -88,7 +88,7 @@ describe.each([
     expect(errors.text).toBe('two\n');
   });
 
-  test('a job is held, released, made more urgent, and cancelled', async () => {
+  test('a job is held, released, given a higher priority, and cancelled', async () => {
     const first = await slow(stack(), { cpus: 8 });
     const { json: second } = await slow(stack(), { cpus: 8, priority: 700 });
     await stack().until(first.json.job_id, 'RUNNING');
@@ -119,7 +119,7 @@ describe.each([
     expect(ended).toMatchObject({ status: 'CANCELLED', failure: 'cancelled' });
   });
 
-  test('failures are told apart: exit code, timeout, signal', async () => {
+  test('failures are distinguished: exit code, timeout, signal', async () => {
     const [failed, late, killed] = await Promise.all([
       stack().shell('exit 3'),
       stack().shell('sleep 60', { timeout: 0.5 }),
@@ -130,7 +130,7 @@ describe.each([
     expect(killed).toMatchObject({ status: 'FAILED', failure: 'user_code' });
   });
 
-  test('others’ jobs of the external cluster are neither shown nor touched, and ours are the external cluster’s to see', async () => {
+  test('other users’ jobs are neither shown nor touched, and our jobs are visible in the external cluster', async () => {
     const theirs = await cluster.command(
       ...['sbatch', '--parsable', '--uid=runner', '-p', 'all', '--mem=50', '-o', '/dev/null'],
       ...['--wrap', 'sleep 300'],
@@ -182,13 +182,13 @@ describe('whichever way', () => {
     [{ cpus: 6, gpus: 1, partition: 'all' }, /partition: no node of all has/],
     [{ screen: true }, /screen: /],
     [{ allowed_gpus: [0], gpus: 1, partition: 'gpu' }, /allowed_gpus: /],
-  ])('what the external cluster cannot give is refused: %j', async (fields, message) => {
+  ])('a request that the external cluster cannot fulfil is refused: %j', async (fields, message) => {
     const { status, json } = await slow(stack(), fields);
     expect(status).toBe(422);
     expect(json.error.message).toMatch(message);
   });
 
-  test('partitions of the external cluster that are named as ours are like any other', async () => {
+  test('partitions of the external cluster with our names are like any other', async () => {
     const follow = async (partition: string) => {
       const { json: job } = await slow(stack(), { partition, timeout: 60 });
       await stack().until(job.job_id, 'RUNNING');
@@ -201,14 +201,14 @@ describe('whichever way', () => {
       const cancelled = await stack().call('POST', `/jobs/${job.job_id}/cancel`);
       return [listed, requeued.status, cancelled.status];
     };
-    // Two minutes stand behind the timeout; a job that may be on an SSH host would have all the
-    // time there is.
+    // Slurm's limit is two minutes above the timeout; a job for an SSH host would get the longest
+    // limit.
     expect(await Promise.all(namesOfOurs.map(follow))).toEqual(
       namesOfOurs.map((name) => [`${name} 2:00 jobrunner`, 200, 200]),
     );
   });
 
-  test('what would change the external cluster is refused, and says whose it is', async () => {
+  test('calls that would change the external cluster are refused with the reason', async () => {
     for (const path of ['/gpus/0/pause', '/nodes/c1/drain']) {
       const { status, json } = await stack().call('POST', path);
       expect(status).toBe(501);
@@ -223,7 +223,7 @@ describe('whichever way', () => {
     expect(limits.status).toBe(501);
   });
 
-  test('while the external cluster’s slurmctld is away jobs are taken, and handed over once when it is back', async () => {
+  test('while the external cluster’s slurmctld is away, jobs are accepted, and submitted once when it is back', async () => {
     await cluster.stop('slurmctld');
     const command = 'echo once >>n; cat n';
     const waiting = await Promise.all(
@@ -241,7 +241,7 @@ describe('whichever way', () => {
     expect(folders.filter((folder) => own.includes(folder)).sort()).toEqual([...own].sort());
   });
 
-  test('how jobs ended while the API was away is found, though slurmctld has forgotten them and slurmdbd is away, too', async () => {
+  test('the ends of jobs during the API’s absence are found, though slurmctld has forgotten them and slurmdbd is away, too', async () => {
     const jobs = await Promise.all(
       ways().map(async (one) => {
         const started = [await slow(one), await slow(one)].map(({ json }) => json);
@@ -255,7 +255,7 @@ describe('whichever way', () => {
     for (const [at, one] of ways().entries()) {
       const [, again, waiting] = (jobs[at] ?? []).map((job) => String(job.slurm_job_id));
       tellToEnd(one, jobs[at]?.[0]?.job_id ?? 0);
-      // Two that by time accounting does not list: they would have been eligible only in a while.
+      // Accounting's list by time omits these two, which were not yet eligible.
       await cluster.command('scontrol', 'update', `JobId=${waiting}`, 'StartTime=now+1hour');
       await cluster.command('scontrol', 'update', `JobId=${again}`, 'Requeue=1');
       await cluster.command('scontrol', 'requeue', again ?? '');
@@ -288,7 +288,7 @@ describe('whichever way', () => {
     }
   });
 
-  test('nothing of the token or of other secrets reaches a log, a process list or a job', async () => {
+  test('no token or other secret reaches a log, a process list or a job', async () => {
     const ran = await Promise.all(
       ways().map((one) => one.shell('env; tr "\\0" "\\n" </proc/$PPID/cmdline')),
     );

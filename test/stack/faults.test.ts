@@ -28,12 +28,12 @@ afterAll(async () => {
   await stack.remove();
 });
 
-/** What the owner would type. */
+/** Runs a Slurm command as the owner would. */
 function supervisorctl(...args: string[]): void {
   execFileSync('supervisorctl', ['-c', join(stack.root, 'run', 'supervisord.conf'), ...args]);
 }
 
-/** Waits until health, which is up to a second old, has that status. @returns the reply. */
+/** Waits until the health, which is up to a second old, has that status. @returns the reply */
 async function healthIs(status: string) {
   return until(`health is ${status}`, async (saw) => {
     const reply = await fetch(`${stack.url}/health`).catch(() => undefined);
@@ -64,15 +64,15 @@ test('a job submitted while slurmctld is down is accepted, and runs once when it
     expect(await stack.finish(reply.json.job_id)).toMatchObject({ status: 'COMPLETED', log });
 });
 
-test('a job that Slurm took just before the API was killed is found again, and not run twice', async () => {
+test('a job that Slurm accepted just before the API was killed is found again, and not run twice', async () => {
   await healthIs('ok');
   const { json } = await stack.submit({
     command_key: 'shell',
-    // It must not end, and be recorded as ended, before the API is stopped.
+    // It must not end, and be recorded as ended, before the API stops.
     command: `echo run >>runs; ${untilTold}`,
   });
   supervisorctl('stop', 'api');
-  // As if it had been killed before Slurm's answer was written down.
+  // As if the API had been killed before it recorded Slurm's answer.
   execFileSync('python3', [
     '-c',
     `import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute("UPDATE jobs SET state = 'SUBMITTING', slurm_job_id = NULL WHERE job_id = ?", (sys.argv[2],)); db.commit()`,
@@ -93,7 +93,7 @@ test('a job that Slurm took just before the API was killed is found again, and n
   expect(runs.text).toBe('run\n');
 });
 
-test('jobs run and their states come while slurmdbd is down', async () => {
+test('jobs run and their states arrive while slurmdbd is down', async () => {
   supervisorctl('stop', 'slurmdbd');
   await healthIs('degraded');
   expect(await stack.shell('exit 3')).toMatchObject({ status: 'FAILED', exit_code: 3 });
@@ -101,7 +101,7 @@ test('jobs run and their states come while slurmdbd is down', async () => {
   await healthIs('ok');
 });
 
-test('a dataset with a flipped byte is found by verify and never given to a job', async () => {
+test('verify finds a dataset with a flipped byte, and no job gets it', async () => {
   const content = 'precious\n'.repeat(1000);
   const sha = createHash('sha256').update(content).digest('hex');
   await stack.call('PUT', `/datasets/${sha}`, { body: content });
@@ -117,7 +117,7 @@ test('a dataset with a flipped byte is found by verify and never given to a job'
   expect(await stack.shell('true', { dataset_sha: sha })).toMatchObject({ status: 'COMPLETED' });
 });
 
-test('five hundred clients that never finish their headers do not keep others out', async () => {
+test('five hundred clients with unfinished headers do not block others', async () => {
   const url = new URL(stack.url);
   const slow = await Promise.all(
     Array.from({ length: 500 }, async () => {
@@ -132,12 +132,12 @@ test('five hundred clients that never finish their headers do not keep others ou
   for (const socket of slow) socket.destroy();
 });
 
-test('a disk that fills up refuses with 507, leaves nothing half-stored, and the service lives', async () => {
+test('on a full disk, requests get 507, nothing is half-stored, and the service stays up', async () => {
   const disk = await LiveStackOnSmallDisk.start();
   try {
     const { bavail, bsize } = statfsSync(disk.stack.root);
     const filler = join(disk.stack.root, 'filler');
-    // All but 20 MB.
+    // Leaves 20 MB free.
     execFileSync('fallocate', ['-l', String(bavail * bsize - 20 * 1024 ** 2), filler]);
     const content = Buffer.alloc(60 * 1024 ** 2, 7);
     const sha = createHash('sha256').update(content).digest('hex');
@@ -182,7 +182,7 @@ class LiveStackOnSmallDisk {
   }
 }
 
-test('nothing in the API’s log holds the token', () => {
+test('the API’s log does not hold the token', () => {
   const log = readFileSync(join(stack.root, 'logs', 'api.log'), 'utf8');
   expect(log).not.toContain(stack.token);
 });

@@ -16,7 +16,7 @@ afterAll(async () => {
 const { submit, show, end } = gpuJobs(() => stack);
 
 describe('fractions', () => {
-  test('a share is one GPU’s, and the job learns what it has', async () => {
+  test('a share is on one GPU, and the job finds its share', async () => {
     const tell = 'echo "$JR_GPU_FRACTION $JR_GPU_MEM_MB $CUDA_VISIBLE_DEVICES"';
     const [half, memory, whole, none] = await Promise.all([
       stack.shell(tell, { gpus: 0.5 }),
@@ -30,7 +30,7 @@ describe('fractions', () => {
     expect(none.log).toBe('  \n0\n');
   });
 
-  test('shares fill a GPU and no more; a share never lies on two', async () => {
+  test('shares never exceed a GPU, and no share is split over two GPUs', async () => {
     const big = await Promise.all([0, 1, 2, 3].map(() => submit({ gpus: 0.6 })));
     for (const id of big) await stack.until(id, 'RUNNING');
     const waiting = await submit({ gpus: 0.5 });
@@ -42,7 +42,7 @@ describe('fractions', () => {
     await end(waiting, ...big.slice(1));
   });
 
-  test('a whole GPU is one that nobody shares, also after one of those who shared it has ended', async () => {
+  test('a whole GPU is never shared, also after one of its sharing jobs has ended', async () => {
     const halves: number[] = [];
     for (let i = 0; i < 8; i++)
       halves.push(await submit({ gpus: 0.4, allowed_gpus: String(i % 4) }));
@@ -59,7 +59,7 @@ describe('fractions', () => {
     await end(whole, two);
   });
 
-  test('memory is rounded up to a share, so that what shares a GPU fits its memory', async () => {
+  test('memory is rounded up to whole shares, so that the jobs on one GPU fit its memory', async () => {
     // 80 GiB: 26.7 GiB are 33.375 shares.
     const ids: number[] = [];
     for (let i = 0; i < 3; i++) ids.push(await submit({ gpu_mem_gb: 26.7, allowed_gpus: '2' }));
@@ -110,7 +110,7 @@ describe('models', () => {
     return dry.json.request.gpus;
   };
 
-  test('the table decides, an explicit number wins, and a broken table leaves the last good one', async () => {
+  test('the table decides, an explicit number overrides it, and after a broken table the last good one stays in use', async () => {
     const path = join(stack.root, 'llm_config.json');
     const write = async (text: string) => {
       await writeFile(`${path}.new`, text);
@@ -139,7 +139,7 @@ describe('models', () => {
 });
 
 describe('priority', () => {
-  test('a lower number runs first, first come first served inside a level, and it can be changed', async () => {
+  test('a lower number runs first, a level runs in order of submission, and the priority can be changed', async () => {
     const blocker = await submit({ gpus: 1, allowed_gpus: '0' });
     await stack.until(blocker, 'RUNNING');
     const order = join(stack.root, 'results', String(blocker), 'order');
@@ -173,7 +173,7 @@ describe('priority', () => {
 });
 
 describe('allowed GPUs', () => {
-  test('the least busy allowed one is chosen, and a waiting job is moved to one that is free', async () => {
+  test('the least busy allowed GPU is chosen, and a waiting job moves to a free one', async () => {
     const first = await submit({ gpus: 1, allowed_gpus: '0,2-3' });
     const second = await submit({ gpus: 1, allowed_gpus: '0,2-3' });
     const third = await submit({ gpus: 0.5, allowed_gpus: [0, 3] });
@@ -181,7 +181,7 @@ describe('allowed GPUs', () => {
     expect([(await show(first)).gres, (await show(second)).gres, (await show(third)).gres]).toEqual(
       ['shard:nvidia0:100', 'shard:nvidia2:100', 'shard:nvidia3:50'],
     );
-    // All of theirs are taken: bound to one of them, each waits.
+    // All their allowed GPUs are in use, so each waits for one of them.
     const share = await submit({ gpus: 0.7, allowed_gpus: '0,2' });
     const bound = (await show(share)).gres;
     expect(bound).toMatch(/^shard:nvidia[02]:70$/);
@@ -196,7 +196,7 @@ describe('allowed GPUs', () => {
 });
 
 describe('no duplicates', () => {
-  test('what is queued, running or done is not run again; what failed is', async () => {
+  test('a queued, running or completed job is not run again; a failed one is', async () => {
     const job = {
       command_key: 'shell',
       command: 'echo same; exit "$CODE"',

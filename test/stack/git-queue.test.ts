@@ -40,7 +40,7 @@ afterAll(async () => {
   repo.remove();
 });
 
-/** Adds rows as a person does, and waits until none of the queue is still to run. */
+/** Adds rows as a person would, and waits until no row of the queue is left to run. */
 async function runRows(rows: string): Promise<void> {
   repo.pushAgain(() => repo.append('jobs/queue.csv', rows));
   await repo.until(
@@ -77,7 +77,7 @@ test('a row becomes a job in a checkout of its commit, and its results are commi
   expect(job.json).toMatchObject({ status: 'COMPLETED', command_key: 'git_queue' });
 });
 
-test('a job that fails goes back to ready, and is failed after its last attempt', async () => {
+test('a failing job goes back to ready, and is failed after its last attempt', async () => {
   await runRows(row('fail.py', 'y'));
   expect(repo.show('jobs/queue.csv')).toMatch(/^fail\.py,.*,failed,"kept, as it is"\r$/m);
   const record = repo.records().find(({ script }) => script === 'fail.py');
@@ -90,7 +90,7 @@ test('a job that fails goes back to ready, and is failed after its last attempt'
   ]);
 });
 
-test('a script that is out of the repository is never run', async () => {
+test('a script outside the repository is never run', async () => {
   await runRows(row('../../etc/x.py', 'z') + row('none.py', 'z'));
   const messages = repo
     .records()
@@ -102,7 +102,7 @@ test('a script that is out of the repository is never run', async () => {
   ]);
 });
 
-test('a bad row is told of, with what became of all others', async () => {
+test('a bad row is reported, with the results of all other rows', async () => {
   repo.pushAgain(() => repo.append('jobs/queue.csv', 'job.py,not json,{},ready,\r\n'));
   interface RunningSource {
     name: string;
@@ -110,7 +110,7 @@ test('a bad row is told of, with what became of all others', async () => {
     problems: { where: string; message: string }[];
   }
   let way: RunningSource | undefined;
-  await repo.until('the bad row is told of', async () => {
+  await repo.until('the bad row is reported', async () => {
     const reply = await stack.call<{ sources?: RunningSource[] } & RunningSource[]>(
       'GET',
       '/ingest',
@@ -125,7 +125,7 @@ test('a bad row is told of, with what became of all others', async () => {
   expect(way?.problems[0]?.where).toMatch(/^jobs\/queue\.csv:\d+$/);
 });
 
-test('a job whose row is taken out is cancelled here', async () => {
+test('a job whose row is removed is cancelled here', async () => {
   repo.pushAgain(() => repo.append('jobs/queue.csv', row('slow.py', 's')));
   const record = () => repo.records().find(({ script }) => script === 'slow.py');
   await repo.until('the job runs', () => record()?.['status'] === 'running');

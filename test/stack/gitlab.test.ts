@@ -56,7 +56,7 @@ let gitlab: GitLabStandIn;
 let work: string;
 
 /**
- * Waits for what it is told to, leaves a file, and prints what a terminal would take for commands.
+ * Waits as told, leaves a file, and prints terminal control characters.
  */
 const jobScript = `
 printf 'one\\rtwo\\n\\033[31mred\\033[0m\\n'
@@ -146,7 +146,7 @@ async function jobsOf(path: string): Promise<{ job_id: number; status: string }[
   return json.jobs.filter(({ name }) => name === `${path}/a`);
 }
 
-/** A file that holds its job back for as long as it is there. */
+/** A file that keeps its job from ending while it exists. */
 function hold(name: string): string {
   const path = join(work, name);
   writeFileSync(path, '');
@@ -160,7 +160,7 @@ function closedGate(): { opened: Promise<void>; open: () => void } {
 }
 
 describe('a job in a manifest', () => {
-  test('runs under Slurm with the manifest’s parameters, and its outcome is written beside it', async () => {
+  test('runs under Slurm with the manifest’s parameters, and its outcome is written beside the manifest', async () => {
     const project = await gitlab.addProject({
       path: 'voices/first',
       files: manifest({ mode: 'finetune', model: 'stable-tts', epochs: 3, timeout: 300 }),
@@ -223,7 +223,7 @@ describe('a job in a manifest', () => {
     });
   });
 
-  test('of a type that is not mapped is shown to admins, and neither claimed nor run', async () => {
+  test('of an unmapped type is shown to admins, and neither claimed nor run', async () => {
     const project = await gitlab.addProject({
       path: 'a/unmapped',
       files: manifest({ job_type: 'shell; reboot' }),
@@ -238,7 +238,7 @@ describe('a job in a manifest', () => {
     expect(await jobsOf('a/unmapped')).toEqual([]);
   });
 
-  test('is cancelled when the manifest says so after it was claimed', async () => {
+  test('is cancelled when the manifest cancels it after the claim', async () => {
     const held = { hold: hold('cancelled') };
     const project = await gitlab.addProject({ path: 'a/cancelled', files: manifest(held) });
     const { jobrunner_job_id: id } = await untilResponse(project, (r) => r.status === 'RUNNING');
@@ -251,10 +251,9 @@ describe('a job in a manifest', () => {
 });
 
 describe('a job of a manifest runs once', () => {
-  test('when the API is killed between its claim and its submission', async () => {
+  test('although the API is killed between its claim and its submission', async () => {
     const gate = closedGate();
-    // The claim arrives, its reply does not, and what asks for it again waits until that API is
-    // gone.
+    // The claim arrives, its reply is lost, and the retry waits until that API is gone.
     const on = new RegExp(`/${gitlab.projects.size + 1}/repository/files/.*response\\.yaml`);
     gitlab.fail({ method: 'POST', url: on }, { kind: 'lost-reply' });
     gitlab.fail({ url: on }, { kind: 'slow', until: gate.opened });
@@ -269,7 +268,7 @@ describe('a job of a manifest runs once', () => {
     expect(await jobsOf('a/killed-early')).toHaveLength(1);
   });
 
-  test('when the API is killed between its end and its report', async () => {
+  test('although the API is killed between its end and its report', async () => {
     const gate = closedGate();
     const held = hold('late');
     const project = await gitlab.addProject({
@@ -295,7 +294,7 @@ describe('a job of a manifest runs once', () => {
     expect(await jobsOf('a/killed-late')).toHaveLength(1);
   });
 
-  test('here, when the server that had claimed it is gone and its lease has run out', async () => {
+  test('here, after the claiming server is gone and its lease has expired', async () => {
     const dead = (leaseUntil: number) =>
       [
         'job_id: a',
@@ -326,7 +325,7 @@ describe('a job of a manifest runs once', () => {
 });
 
 describe('the ingest source', () => {
-  test('claims nothing while it is paused, and goes on once it is resumed', async () => {
+  test('claims nothing while it is paused, and continues after a resume', async () => {
     expect(await cli('ingest', 'pause', 'gitlab')).toContain('gitlab is paused');
     expect((await source()).paused).toMatchObject({ by: 'admin' });
     const project = await gitlab.addProject({ path: 'a/paused', files: manifest({}) });
@@ -354,8 +353,8 @@ describe('the ingest source', () => {
   });
 
   test('shows in the metrics', async () => {
-    // A report is in the repository a moment before the source knows.
-    const { done, failed } = await until('no job is under way', async () => {
+    // The repository has a report a moment before the source knows.
+    const { done, failed } = await until('no job is in progress', async () => {
       const now = await source();
       return now.claimed + now.running === 0 && now;
     });

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { LiveStack } from './live-stack.js';
 
-/** Runs until it is told to end, so that a test decides how long it has its GPU. */
+/** Runs until the test ends it, so that the test decides how long it has its GPU. */
 export const untilTold = 'until [ -e end ]; do sleep 0.05; done';
 
 export interface GpuJob {
@@ -18,13 +18,13 @@ export interface GpuJob {
   priority: number;
 }
 
-/** @param stack asked at each call, since it starts only after the tests have been read */
+/** @param stack called each time, since the stack starts only after the tests have been read */
 export function gpuJobs(stack: () => LiveStack) {
   const tellToEnd = (id: number): Promise<void> =>
     writeFile(join(stack().root, 'results', String(id), 'end'), '');
   return {
     /**
-     * @returns our number of a job that ends when it is told to. @throws when it is not accepted.
+     * @returns the number of a job that ends on demand @throws when the job is not accepted
      */
     submit: async (fields: Record<string, unknown>): Promise<number> => {
       const { status, json, text } = await stack().submit({
@@ -42,7 +42,7 @@ export function gpuJobs(stack: () => LiveStack) {
 
     tellToEnd,
 
-    /** Tells them to end and waits until they have. */
+    /** Ends the jobs and waits until they have ended. */
     end: async (...ids: number[]): Promise<void> => {
       for (const id of ids) await tellToEnd(id);
       for (const id of ids) await stack().finish(id);

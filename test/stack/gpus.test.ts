@@ -8,7 +8,7 @@ import { LiveStack } from './live-stack.js';
 import { until } from '../until.js';
 
 let stack: LiveStack;
-/** Started first, so that its GPU has done nothing for a minute by the time the last test asks. */
+/** Started first, so that its GPU has been idle for a minute when the last test runs. */
 let idle: number;
 
 beforeAll(async () => {
@@ -47,7 +47,7 @@ interface GpusReply {
 const look = async () => (await stack.call<GpusReply>('GET', '/gpus')).json;
 const gpu = async (index: number) => (await look()).gpus[index] as GpuReply;
 
-/** The GPUs it was given, which are asked for once it runs. */
+/** Returns the job's GPUs, which are known once it runs. */
 async function placed(id: number): Promise<number[] | null> {
   await until(`job ${id} runs somewhere`, async () => (await show(id)).gpu_indices !== null);
   return (await show(id)).gpu_indices;
@@ -57,7 +57,7 @@ const pause = (index: number | string, body?: URLSearchParams) =>
   stack.call<GpuReply>('POST', `/gpus/${index}/pause`, body && { body });
 const resume = (index: number | string) => stack.call<GpuReply>('POST', `/gpus/${index}/resume`);
 
-/** What Slurm itself has: a line a job, with state, partition and GRES. */
+/** Lists Slurm's own jobs: one line each, with state, partition and GRES. */
 function slurm(...states: string[]): string[] {
   const out = execFileSync('squeue', ['-ah', `-t${states.join(',')}`, '-o%P %T %b'], {
     env: { ...process.env, SLURM_CONF: join(stack.root, 'slurm/etc/slurm.conf') },
@@ -66,17 +66,15 @@ function slurm(...states: string[]): string[] {
 }
 
 /**
- * Slurm has been through its queue again: a job that can start now and came after the others has
- * run.
+ * Waits until Slurm has gone through its queue: a job that can start now, submitted last, has run.
  */
 async function slurmHasLooked(): Promise<void> {
-  // Right after slurmctld was restarted it may not have been told of the GPUs yet: then it takes
-  // jobs a moment later.
+  // Right after its restart, slurmctld may not know the GPUs yet; it accepts jobs a moment later.
   await stack.shell('true', { time_limit: '1', gpus: 0.1, allowed_gpus: '2' }, [201, 202]);
 }
 
 describe('a paused GPU', () => {
-  test('lets a share end, and nothing start, until it is resumed, whatever is restarted', async () => {
+  test('lets a share end, and no job start, until it is resumed, whatever is restarted', async () => {
     const sharing = await submit({ gpus: 0.3, allowed_gpus: '0', time_limit: '60' });
     await stack.until(sharing, 'RUNNING');
     const paused = await pause(0, new URLSearchParams({ reason: 'a fan is loud' }));
@@ -87,7 +85,7 @@ describe('a paused GPU', () => {
       jobs: [{ job_id: sharing, share: 0.3, name: 'shell' }],
     });
 
-    // Short ones, that would fit before anything else, and one that needs it all.
+    // Short jobs that would fit first, and one that needs the whole GPU.
     const waiting = [
       await submit({ gpus: 0.2, allowed_gpus: '0', time_limit: '1' }),
       await submit({ gpus: 0.01, allowed_gpus: '0', time_limit: '1', priority: 0 }),
@@ -112,13 +110,13 @@ describe('a paused GPU', () => {
     const told = () => stack.stdout.split('slurmd was asked to report box0').length;
     const before = told();
     process.kill(await stack.pidOf('api'), 'SIGKILL');
-    // Killed outright it would forget what it was told in the last seconds.
+    // A killed slurmctld would forget its last seconds.
     process.kill(await stack.pidOf('slurmctld'), 'SIGTERM');
     await until('the API and Slurm are back', async () => {
       const reply = await fetch(`${stack.url}/health`).catch(() => undefined);
       return reply?.status === 200 && ((await reply.json()) as { status: string }).status === 'ok';
     });
-    await until('slurmd is asked to tell slurmctld of its GPUs', () => told() > before);
+    await until('slurmd is asked to report its GPUs to slurmctld', () => told() > before);
     await noneStarted();
 
     expect(await stack.down()).toBe(0);
@@ -134,7 +132,7 @@ describe('a paused GPU', () => {
     );
   });
 
-  test('lets a whole-GPU job end, and is passed by jobs that may go elsewhere', async () => {
+  test('lets a whole-GPU job end, and jobs that may use other GPUs start there', async () => {
     const whole = await submit({ gpus: 1, allowed_gpus: '0', time_limit: '60' });
     await stack.until(whole, 'RUNNING');
     await pause(0);
@@ -151,7 +149,7 @@ describe('a paused GPU', () => {
     await resume(0);
   });
 
-  test('may be every one; then jobs wait and say so', async () => {
+  test('may be every GPU; then jobs wait and say so', async () => {
     for (const index of [0, 1, 2]) expect((await pause(index)).status).toBe(200);
     const any = await submit({ gpus: 0.5 });
     const two = await submit({ gpus: 2 });
@@ -187,7 +185,7 @@ describe('a paused GPU', () => {
     expect(reply.status).toBe(status);
   });
 
-  test('cannot be paused twice, nor with a reason that could not be shown', async () => {
+  test('cannot be paused twice, or with a reason that cannot be shown', async () => {
     const wrong = ['', 'a\nb', '\u001b[31m', 'x'.repeat(201), '\u202e'];
     for (const reason of wrong)
       expect((await pause(1, new URLSearchParams({ reason }))).status).toBe(400);
@@ -204,14 +202,14 @@ describe('the state file', () => {
   const path = () => join(stack.root, 'gpu_scheduler_state.json');
   const state = async () => JSON.parse(await readFile(path(), 'utf8')) as Record<string, unknown>;
 
-  test('pauses and resumes by being edited, and shows what the API paused', async () => {
+  test('pauses and resumes GPUs when edited, and shows the API’s pauses', async () => {
     await writeFile(path(), '{"paused_gpus": [1], "jobs": {"a": 1}}');
     await until('GPU 1 is paused', async () => (await gpu(1)).state === 'paused');
     expect((await gpu(1)).paused).toMatchObject({ by: 'the state file' });
     expect((await pause(0)).status).toBe(200);
     expect(await state()).toEqual({ paused_gpus: [0, 1], jobs: { a: 1 } });
     await writeFile(path(), '{"paused_gpus": [1');
-    await until('it is told of', async () => (await look()).state_file_problem !== null);
+    await until('it is reported', async () => (await look()).state_file_problem !== null);
     expect((await look()).gpus.map(({ paused }) => paused !== null)).toEqual([true, true, false]);
     await writeFile(path(), '{"paused_gpus": []}');
     await until('both are resumed', async () =>
@@ -224,8 +222,8 @@ describe('the state file', () => {
   });
 });
 
-describe('strangers', () => {
-  /** Whole at once: it is read once a second. */
+describe('foreign processes', () => {
+  /** Written in one step, since it is read once a second. */
   const put = async (name: string, text: string) => {
     const path = join(stack.root, 'slurm', 'gpus', name);
     await writeFile(`${path}.new`, text);
@@ -242,11 +240,11 @@ describe('strangers', () => {
     stranger.kill();
   });
 
-  test('on a GPU hold it back, by name, until they are gone', async () => {
+  test('on a GPU close it until they are gone, and are named', async () => {
     await put('gpu1.processes', `${stranger.pid},70000,miner\u001b[2J\n`);
     await put('gpu1.usage', '75000 99 88');
     await until('it is closed', async () => (await gpu(1)).state === 'closed');
-    // Seen at once, and kept from jobs as soon as Slurm has given it to a placeholder.
+    // Seen at once, and closed to jobs as soon as a placeholder has it.
     await until('the placeholder has it', () =>
       slurm('R').includes('hold RUNNING gres:shard:nvidia1:100'),
     );
@@ -274,7 +272,7 @@ describe('strangers', () => {
     await remove('gpu1.usage');
   });
 
-  test('are not our own jobs', async () => {
+  test('do not include our own jobs', async () => {
     const job = await submit({
       command: `echo $$ >pid; ${untilTold}`,
       gpus: 0.5,
@@ -291,7 +289,7 @@ describe('strangers', () => {
     await put('gpu1.processes', `${(await readFile(pidFile, 'utf8')).trim()},80000,python\n`);
     await put('gpu1.usage', '80500 100 88');
     const before = Date.now();
-    await until('it was looked at four times', async () => {
+    await until('it was checked four times', async () => {
       const { json } = await stack.call<{ samples: { load: number }[] }>(
         'GET',
         `/gpus/1/history?since=${before}`,
@@ -304,14 +302,14 @@ describe('strangers', () => {
     await end(job);
   });
 
-  test('are not confused with a driver that fails: its GPUs are closed until it answers', async () => {
+  test('are not confused with a failing driver, whose GPUs are closed until it answers', async () => {
     await put('broken', '');
     await until('all are closed', async () =>
       (await look()).gpus.every(({ closed }) =>
         /^does not answer: NVIDIA-SMI has failed/.test(closed?.reason ?? ''),
       ),
     );
-    await until('placeholders have those that nobody else has a part of', () =>
+    await until('placeholders have the GPUs without other jobs', () =>
       [0, 1].every((index) => slurm('R').includes(`hold RUNNING gres:shard:nvidia${index}:100`)),
     );
     expect((await fetch(`${stack.url}/health`)).status).toBe(200);
@@ -325,12 +323,12 @@ describe('strangers', () => {
   });
 });
 
-describe('a job whose GPU does nothing', () => {
-  test('is flagged, and no more so once it does', async () => {
+describe('a job whose GPU is idle', () => {
+  test('gets a warning, which disappears once the GPU works', async () => {
     const { status, gpu_indices: on } = await show(idle);
     expect([status, on]).toEqual(['RUNNING', [2]]);
     const flagged = await until(
-      'it is flagged',
+      'it gets a warning',
       async () => {
         const { warning } = await show(idle);
         return warning !== null && warning;
@@ -345,7 +343,7 @@ describe('a job whose GPU does nothing', () => {
       '/gpus/2/history',
     );
     const [first, ...later] = history.json.samples.map(({ at }) => Date.parse(at));
-    // How many there are depends on how busy the machine is.
+    // Their number depends on the machine's load.
     expect((later.at(-1) ?? 0) - (first ?? 0)).toBeGreaterThan(50_000);
     expect(history.json.samples.at(-1)).toMatchObject({ load: 7, memory_mb: 500, temperature: 40 });
     expect((await stack.call('GET', '/gpus/2/history?since=yesterday')).status).toBe(400);

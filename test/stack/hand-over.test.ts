@@ -15,7 +15,7 @@ beforeAll(async () => {
   const settings = {
     JR_SIMULATE_GPUS: '1',
     JR_MAX_ASSIGN_ATTEMPTS: '4',
-    // Of the pauses the first test's restart of slurmctld must take only a part.
+    // The first test's restart of slurmctld must take only part of the pauses.
     JR_ASSIGN_RETRY_WAIT: '3',
     JR_JOBS_FILE_INTERVAL: '3600',
   };
@@ -29,12 +29,12 @@ afterAll(async () => {
 
 const { show } = gpuJobs(() => stack);
 
-/** What the owner would type. */
+/** Runs a Slurm command as the owner would. */
 function supervisorctl(...args: string[]): void {
   execFileSync('supervisorctl', ['-c', join(stack.root, 'run', 'supervisord.conf'), ...args]);
 }
 
-/** How many jobs Slurm keeps at most; it reads that at its start alone (slurm.conf(5)). */
+/** Sets the most jobs that Slurm keeps, which it reads only at its start (slurm.conf(5)). */
 function setMaxJobCount(count: number): void {
   const conf = join(stack.root, 'slurm/etc/slurm.conf');
   const text = readFileSync(conf, 'utf8').replace(/^MaxJobCount=.*$/m, `MaxJobCount=${count}`);
@@ -49,7 +49,7 @@ async function controllerAnswers(): Promise<void> {
   });
 }
 
-/** The pauses that the API's log tells of, in milliseconds. */
+/** Returns the pauses in the API's log, in milliseconds. */
 function pausesOf(id: number): number[] {
   const lines = readFileSync(join(stack.root, 'logs', 'api.log'), 'utf8').split('\n');
   return lines
@@ -59,7 +59,7 @@ function pausesOf(id: number): number[] {
 
 const waits = { command_key: 'shell', command: 'echo run >>runs; cat runs', mem_gb: 0.1 };
 
-test('a job that Slurm has no room for is handed over again, and runs once when there is', async () => {
+test('a job that Slurm has no room for is submitted again, and runs once there is room', async () => {
   setMaxJobCount(1);
   await controllerAnswers();
   const full = await stack.submit(waits);
@@ -68,7 +68,7 @@ test('a job that Slurm has no room for is handed over again, and runs once when 
     'Slurm cannot take it now (Slurm temporarily unable to accept job); JobRunner submits it again later',
   );
   setMaxJobCount(1000);
-  await until('it is taken', async () => (await show(full.json.job_id)).status !== 'SUBMITTING');
+  await until('it is accepted', async () => (await show(full.json.job_id)).status !== 'SUBMITTING');
   expect(await stack.finish(full.json.job_id)).toMatchObject({
     status: 'COMPLETED',
     message: null,
@@ -76,7 +76,7 @@ test('a job that Slurm has no room for is handed over again, and runs once when 
   });
 });
 
-test('with its attempts used up it is rejected, in Slurm’s words; each pause was twice the one before', async () => {
+test('after its last attempt it is rejected, in Slurm’s words; each pause was twice the previous one', async () => {
   setMaxJobCount(1);
   await controllerAnswers();
   const { json } = await stack.submit(waits);
@@ -94,7 +94,7 @@ test('with its attempts used up it is rejected, in Slurm’s words; each pause w
   expect((await show(id)).status).toBe('REJECTED');
 });
 
-test('while Slurm may still take a job, nobody is told that it is cancelled; once Slurm has it, it can be', async () => {
+test('while Slurm may still accept a job, it cannot be cancelled; once Slurm has it, it can', async () => {
   await gate.order('lose-answer', 'sudo * /usr/local/lib/jobrunner/submit-job *');
   const { status, json } = await stack.submit({ ...waits, command: untilTold });
   const cancel = () => stack.call<JobReply>('POST', `/jobs/${json.job_id}/cancel`);

@@ -41,15 +41,14 @@ function as(user: string, command: string[], env: Record<string, string> = {}) {
   });
 }
 
-test('a node is not drained by a slurm.conf that the API itself could have written', async () => {
+test('a slurm.conf that the API could have written drains no node', async () => {
   const drain = (conf: string) =>
     as(
       'jobrunner',
       ['sudo', '-n', '-u', 'slurm', '/usr/local/lib/jobrunner/set-node-state', 'box0', 'RESUME'],
       { SLURM_CONF: conf },
     );
-  // Slurm would load the plugin it names, as slurm; that it is tried is seen by the word of its
-  // failure.
+  // Slurm would load its plugin as slurm; the error message would show the attempt.
   const text = readFileSync(slurmConf(), 'utf8').replace('AuthType=auth/munge', 'AuthType=auth/ev');
   const own = join(work, 'slurm/etc/slurm.conf');
   mkdirSync(join(own, '..'), { recursive: true });
@@ -66,7 +65,9 @@ test('a node is not drained by a slurm.conf that the API itself could have writt
   expect(good.stderr).not.toMatch(/SLURM_CONF/);
 });
 
-/** As root could by hand: what jobs submitted when they still could must do no harm either. */
+/**
+ * Submits as only root can by hand. Jobs from a time when jobs could submit must do no harm either.
+ */
 const submitAsRunner = (...options: string[]) =>
   as('root', ['sbatch', '--uid=runner', '--gid=runner', '--mem=10M', ...options], {
     SLURM_CONF: slurmConf(),
@@ -80,7 +81,7 @@ test('a job that gives itself a comment with line breaks hides no other job', as
   expect(job).toMatchObject({ status: 'COMPLETED', log: 'seen\n' });
 });
 
-test('what is submitted under another’s comment is not taken for that job', async () => {
+test('a job with another job’s comment is not mistaken for that job', async () => {
   const held = await stack.submit({ command_key: 'shell', command: 'sleep 600', mem_gb: 0.2 });
   const { job_id: id, slurm_job_id: number } = held.json;
   await stack.until(id, 'RUNNING');
@@ -97,7 +98,7 @@ test('what is submitted under another’s comment is not taken for that job', as
   await stack.until(id, 'CANCELLED');
 });
 
-test('a job can neither submit, change, cancel nor see jobs: munge does not speak to it', async () => {
+test('a job cannot submit, change, cancel or see jobs, since it cannot reach munge', async () => {
   const other = await stack.submit({ command_key: 'shell', command: 'sleep 600', mem_gb: 0.2 });
   const { job_id: id, slurm_job_id: number } = other.json;
   await stack.until(id, 'RUNNING');
@@ -128,7 +129,7 @@ test('a job can neither submit, change, cancel nor see jobs: munge does not spea
   await stack.until(id, 'CANCELLED');
 });
 
-test('the API hands Slurm jobs of the jobs’ users alone, and can have root read or run nothing', async () => {
+test('the API can submit only as the users of jobs, and cannot make root read or run anything', async () => {
   const submit = async (
     options: string[],
     script: string,
@@ -173,7 +174,7 @@ test('the API hands Slurm jobs of the jobs’ users alone, and can have root rea
   expect((await as('jobrunner', ['sudo', '-n', 'id'], env)).stderr).toMatch(/password|not allowed/);
 });
 
-test('a job reads no secret, state or log of the service, and becomes nobody else', async () => {
+test('a job cannot read a secret, state or log of the service, or become another user', async () => {
   const paths = [
     'secrets',
     'db',
@@ -196,7 +197,7 @@ test('a job reads no secret, state or log of the service, and becomes nobody els
   expect(job).toMatchObject({ status: 'COMPLETED', log: '' });
 });
 
-test('a log that is a link to a file of root’s is not written through', async () => {
+test('nothing is written through a log that is a link to a file of root’s', async () => {
   const target = join(work, 'of-root');
   writeFileSync(target, '', { mode: 0o600 });
   const job = await stack.shell(`ln -s ${target} "$JR_OUTPUT_DIR/out.log"`);

@@ -40,7 +40,7 @@ let stack: LiveStack;
 let work: string;
 let file: string;
 
-/** Prints what it was given, and fails when told to. */
+/** Prints its arguments, and fails with --fail. */
 const script = `
 import os, sys
 print("ran", sys.argv[1:], "on", os.environ.get("CUDA_VISIBLE_DEVICES"))
@@ -65,7 +65,7 @@ async function status(): Promise<Status> {
   return (await stack.call<Status>('GET', '/ingest/jobs-file')).json;
 }
 
-/** The status once it is so. */
+/** Returns the status once the condition holds. */
 async function statusWhen(isSo: (status: Status) => boolean): Promise<Status> {
   return until(`the status meets ${isSo.toString()}`, async (saw) => {
     const now = await status();
@@ -74,10 +74,10 @@ async function statusWhen(isSo: (status: Status) => boolean): Promise<Status> {
   });
 }
 
-/** The status after a scan that began after this call. */
+/** Returns the status after a scan that began after this call. */
 async function nextScan(): Promise<Status> {
   const from = new Date().toISOString();
-  // Something to look at: a file that has not changed is not read again.
+  // Changes the file, since an unchanged file is not read again.
   appendFileSync(file, '\n');
   return statusWhen(
     (s) => s.last_scan !== null && s.last_scan >= from && s.unfinished_line === null,
@@ -95,7 +95,7 @@ async function onlyJob(arg: string) {
 }
 
 describe('the jobs file', () => {
-  test('is there for root to write and for the service alone to read', async () => {
+  test('can be written only by root and read only by the service', async () => {
     expect(statSync(file)).toMatchObject({ uid: 0, size: 0 });
     expect(statSync(file).mode & 0o777).toBe(0o640);
     expect(await statusWhen((s) => s.last_scan !== null)).toMatchObject({
@@ -106,7 +106,7 @@ describe('the jobs file', () => {
     });
   });
 
-  test('makes jobs of lines in all the forms there are', async () => {
+  test('makes jobs of lines in all forms', async () => {
     appendFileSync(
       file,
       [
@@ -134,7 +134,7 @@ describe('the jobs file', () => {
     expect(await status()).toMatchObject({ lines: 4, submitted: 4, problems: [] });
   });
 
-  test('tells of bad lines by their numbers and takes the others', async () => {
+  test('reports bad lines by number and accepts the others', async () => {
     const fresh = join(stack.root, 'fresh.txt');
     writeFileSync(
       fresh,
@@ -160,7 +160,7 @@ describe('the jobs file', () => {
     await stack.finish(await onlyJob('one'));
     await stack.finish((await jobs())[0]?.job_id ?? 0);
 
-    // A script that was missing is looked for again, without the file being touched.
+    // A missing script is looked for again, although the file is unchanged.
     writeFileSync(join(work, 'none.py'), script, { mode: 0o644 });
     await statusWhen((s) => s.problem_count === 5 && s.submitted === 3);
   });
@@ -177,7 +177,7 @@ describe('the jobs file', () => {
     await onlyJob('written');
   });
 
-  test('runs nothing twice when it is replaced or the service starts again, not even what failed', async () => {
+  test('runs no line twice when it is replaced or the service restarts, not even a failed one', async () => {
     const lines = [1, 2].map((n) => `0,${work}/train.py,,--fail --n ${n},\n`).join('');
     const fresh = join(stack.root, 'fresh.txt');
     writeFileSync(fresh, lines, { mode: 0o644 });
@@ -198,13 +198,13 @@ describe('the jobs file', () => {
     await nextScan();
     expect((await jobs()).length).toBe(before.length);
 
-    // The same line once more is another try of what failed.
+    // A repeated line retries the failed job.
     appendFileSync(file, `0,${work}/train.py,,--fail --n 1,\n`);
     await statusWhen((s) => s.submitted === 3);
     expect((await jobs()).length).toBe(before.length + 1);
   });
 
-  test('returns the job that is there already for a line that would do the same', async () => {
+  test('returns the existing job for a line with the same work', async () => {
     const before = (await jobs()).length;
     appendFileSync(file, `5,${work}/train.py,,--good one,0\n`);
     await statusWhen((s) => s.submitted === s.lines && s.lines === 4);
@@ -216,7 +216,7 @@ describe('the jobs file', () => {
     expect((await jobs()).length).toBe(before + 1);
   });
 
-  test('may go and come back, with its lines new again after an interval', async () => {
+  test('may disappear and return; after an interval its lines are new again', async () => {
     rmSync(file);
     await statusWhen((s) => !s.present);
     const before = (await jobs()).length;
@@ -227,7 +227,7 @@ describe('the jobs file', () => {
     expect((await jobs()).length).toBe(before + 1);
   });
 
-  test('is left alone while it is paused, also over a restart of the API', async () => {
+  test('is not read while it is paused, also over a restart of the API', async () => {
     const before = (await status()).submitted;
     expect((await stack.call('POST', '/ingest/jobs-file/pause')).status).toBe(200);
     appendFileSync(file, `0,${work}/eval.py,,--while paused,\n`);
@@ -245,7 +245,7 @@ describe('the jobs file', () => {
     expect(await shown()).toMatchObject({ paused: null, found: 0, running: 0, lost: 0 });
   });
 
-  test('that is no jobs file harms nothing', async () => {
+  test('does no harm if it is no jobs file', async () => {
     writeFileSync(file, Buffer.alloc(3 * 1024 ** 2, 'MZ\x90\0\n'));
     const binary = await statusWhen((s) => s.problem_count > 1000);
     expect(binary.problems).toHaveLength(100);
@@ -268,7 +268,7 @@ describe('the jobs file', () => {
   });
 });
 
-/** Waits until no line is remembered that has left the file. */
+/** Waits until all removed lines are forgotten. */
 async function untilForgotten(): Promise<void> {
   const db = new SqliteDatabase(join(stack.root, 'db', 'jr_slurm.db'), { readonly: true });
   try {

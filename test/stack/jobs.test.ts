@@ -76,7 +76,7 @@ describe('the main job', () => {
     expect(missing.log).toMatch(/the dataset has no script other\.py.*infer\.py/s);
   });
 
-  test('echo_params shows parameters as they were given', async () => {
+  test('echo_params shows the given parameters', async () => {
     const params = { text: `a'b"c$(id)\`id\`\n\\`, n: 1.5, list: [1, null], '': 'x' };
     const job = await stack.run({ command_key: 'echo_params', params, args: ['x y', '', '$HOME'] });
     expect(job.log).toContain(`params: ${JSON.stringify(params)}\n`);
@@ -86,7 +86,7 @@ describe('the main job', () => {
 });
 
 describe('what a job sees', () => {
-  test('its environment holds what was asked for, JobRunner’s variables and Slurm’s, and no more', async () => {
+  test('its environment holds only its own variables, JobRunner’s and Slurm’s', async () => {
     const job = await stack.shell('env -0 | cut -z -d= -f1 | tr "\\0" "\\n"', {
       env: { MY_OWN: 'x' },
       dataset_sha: sha,
@@ -97,12 +97,12 @@ describe('what a job sees', () => {
       'CUDA_VISIBLE_DEVICES HOME HOSTNAME JR_DATASET_DIR JR_DATASET_FILE JR_EXPERIMENT_ID JR_JOB_ID JR_OUTPUT_DIR ' +
       'JR_PARAMS LANG LOGNAME MY_OWN PATH PWD PYTHONUNBUFFERED SHELL SHLVL TMPDIR USER _';
     expect(names.sort()).toEqual(expected.split(' ').sort());
-    // Else slurmd has started a login shell to ask for an environment, which costs time and lets
-    // runner's profile in.
+    // Otherwise slurmd has started a login shell for the environment, which costs time and reads
+    // runner's profile.
     expect(all).not.toContain('SLURM_GET_USER_ENV');
   });
 
-  test('it runs as runner, in its own folder, reads its dataset and cannot write it', async () => {
+  test('it runs as runner, in its own folder, and can read but not change its dataset', async () => {
     const job = await stack.shell(
       `id -un; pwd; cat "$JR_DATASET_DIR/hello.txt"; tar -tzf "$JR_DATASET_FILE"
        touch "$JR_DATASET_DIR/x" 2>&1 || echo refused; { echo x >>"$JR_DATASET_FILE"; } 2>&1 || echo refused
@@ -128,9 +128,9 @@ describe('what a job sees', () => {
     expect(job.log.trim().endsWith('\n0\n0')).toBe(true);
   });
 
-  test('GPUs are handed out one by one, and a job without any sees none', async () => {
+  test('each GPU goes to one job, and a job without GPUs sees none', async () => {
     const show = 'echo "cuda=[$CUDA_VISIBLE_DEVICES] slurm=[$SLURM_JOB_GPUS]"';
-    // Both at once, however late one of them starts.
+    // Both run at once, however late one of them starts.
     const waiting = {
       command_key: 'shell',
       command: `${show}; ${untilTold}`,
@@ -150,7 +150,7 @@ describe('what a job sees', () => {
 });
 
 describe('how a job ends', () => {
-  test('the exit code, the signal and the reason are told', async () => {
+  test('the exit code, the signal and the reason are reported', async () => {
     const memoryHog = 'x=$(head -c 600M /dev/zero | tr "\\0" x); sleep 30';
     const [failed, killed, hog] = await Promise.all([
       stack.shell('exit 7'),
@@ -163,7 +163,7 @@ describe('how a job ends', () => {
     expect(hog.message).toMatch(/used \d+ MiB of memory, its limit is 102 MiB/);
   });
 
-  test('cancelling ends a job that ignores SIGTERM, and one that waits', async () => {
+  test('cancelling ends a job that ignores SIGTERM, and a waiting job', async () => {
     const stubborn = await stack.submit({
       command_key: 'shell',
       command: 'trap "" TERM; echo on; while true; do sleep 1; done',
@@ -182,7 +182,7 @@ describe('how a job ends', () => {
     expect(again.status).toBe(409);
   });
 
-  test('hold, release, requeue and rerun do what Slurm’s words say', async () => {
+  test('hold, release, requeue and rerun act as in Slurm', async () => {
     const blocker = await stack.submit({ command_key: 'shell', command: 'sleep 600', cpus: 16 });
     const { json } = await stack.submit({ command_key: 'shell', command: 'echo done' });
     const id = json.job_id;
@@ -193,7 +193,7 @@ describe('how a job ends', () => {
     expect((await stack.call('GET', `/jobs/${id}`)).json.status).toBe('PENDING');
     await stack.call('POST', `/jobs/${id}/release`);
     expect(await stack.finish(id)).toMatchObject({ status: 'COMPLETED', log: 'done\n' });
-    // Slurm lets a while pass before it starts them again: both at once.
+    // Slurm waits before it starts them again, so both are requeued at once.
     const requeued: number[] = [];
     for (const requeue of [false, true]) {
       const { json: job } = await stack.submit({
@@ -205,7 +205,7 @@ describe('how a job ends', () => {
       expect((await stack.call('POST', `/jobs/${job.job_id}/requeue`)).status).toBe(200);
       const again = await stack.call('GET', `/jobs/${job.job_id}`);
       expect(again.json.status).not.toMatch(/COMPLETED|CANCELLED|FAILED/);
-      // Whether Slurm does it unasked, should the node fail, is as it was submitted.
+      // Slurm's own requeue after a node failure stays as submitted.
       const shown = execFileSync('scontrol', ['show', 'job', String(again.json.slurm_job_id)], {
         env: { ...process.env, SLURM_CONF: join(stack.root, 'slurm/etc/slurm.conf') },
       }).toString();
@@ -220,7 +220,7 @@ describe('how a job ends', () => {
     expect(await stack.finish(rerun.json.job_id)).toMatchObject({ log: 'done\n' });
   });
 
-  test('a removed job takes its outputs and log with it, whatever modes it left', async () => {
+  test('deleting a job removes its outputs and log, whatever modes they have', async () => {
     const job = await stack.shell(
       'mkdir -p a/b; touch a/b/c; chmod -R 700 a; umask 077; mkdir d; touch d/e',
     );
@@ -231,15 +231,15 @@ describe('how a job ends', () => {
 });
 
 describe('what a job leaves behind', () => {
-  test('a process that left its parents and its session ends with the job', async () => {
-    // Seconds that no other run of this test sleeps.
+  test('a process that left its parent and session ends with the job', async () => {
+    // A number of seconds that no other run of this test sleeps.
     const mark = `sleep ${100_000 + process.pid}`;
     const job = await stack.shell(`setsid -f ${mark} >/dev/null 2>&1; (${mark} & ) ; true`);
     expect(job.status).toBe('COMPLETED');
     expect(execFileSync('ps', ['-eo', 'args']).toString()).not.toContain(mark);
   });
 
-  test('a program that winds up at SIGTERM is given the time to', async () => {
+  test('a program gets time to finish after SIGTERM', async () => {
     const { json } = await stack.submit({
       command_key: 'shell',
       command:
@@ -254,7 +254,7 @@ describe('what a job leaves behind', () => {
 });
 
 describe('the log', () => {
-  test('holds both streams in order: plainly, with a timeout, in a screen session', async () => {
+  test('holds both streams in order: plain, with a timeout, and in a screen session', async () => {
     const [plain, timed, inScreen] = await Promise.all([
       stack.shell(printAlternating),
       stack.shell(printAlternating, { timeout: 60 }),
@@ -265,7 +265,7 @@ describe('the log', () => {
     expect(inScreen.log.replaceAll('\r', '')).toBe(alternatingLines);
   });
 
-  test('is one, or two on request; windows of it are shown', async () => {
+  test('is one file, or two on request, and can be read in parts', async () => {
     const print = 'for i in 1 2 3; do echo out$i; echo err$i >&2; done';
     const [job, split] = await Promise.all([
       stack.shell(print),
@@ -286,7 +286,7 @@ describe('the log', () => {
     expect(split.log).toBe('out1\nout2\nout3\n');
     const errors = await stack.call('GET', `/jobs/${split.job_id}/log?stream=stderr`);
     expect(errors.text).toBe('err1\nerr2\nerr3\n');
-    // From before: such a job has both files without having asked for them.
+    // A job from an earlier version has both files without split_log.
     writeFileSync(join(stack.root, 'logs/jobs', String(job.job_id), 'stderr.log'), 'old\n');
     const log = async (query: string) =>
       (await stack.call('GET', `/jobs/${job.job_id}/log?${query}`)).text;
@@ -296,7 +296,7 @@ describe('the log', () => {
     expect(await log('offset=99999')).toBe('');
   });
 
-  test('is streamed as server-sent events that can be taken up at a byte', async () => {
+  test('is streamed as server-sent events that can be resumed at a byte', async () => {
     const { json } = await stack.submit({
       command_key: 'shell',
       command: `echo "ä first"; ${untilTold}; printf "second\\nthird"`,
@@ -309,7 +309,7 @@ describe('the log', () => {
     let events = '';
     for await (const chunk of response.body ?? []) {
       events += decoder.decode(chunk as Uint8Array, { stream: true });
-      // The rest is written only now: else both might come as one event.
+      // The rest is written only now; otherwise both might arrive as one event.
       if (events.includes('first'))
         writeFileSync(join(stack.root, 'results', String(json.job_id), 'end'), '');
     }
@@ -335,7 +335,7 @@ describe('the log', () => {
     }
   });
 
-  test('of 300 MB with bytes of every kind comes whole', async () => {
+  test('of 300 MB with all kinds of bytes arrives whole', async () => {
     const job = await stack.submit({
       command_key: 'shell',
       command: 'head -c 300M /dev/urandom; echo; echo the end',
@@ -353,7 +353,7 @@ describe('the log', () => {
   }, 360_000);
 });
 
-describe('nothing a caller sends is taken for code', () => {
+describe('no input of a caller runs as code', () => {
   const nasty = [
     `'; touch /tmp/jr-pwned; '`,
     '$(touch /tmp/jr-pwned)',
@@ -366,7 +366,7 @@ describe('nothing a caller sends is taken for code', () => {
     "'\\''",
   ];
 
-  test('neither in parameters, nor in arguments, variables or names', async () => {
+  test('in parameters, arguments, variables or names', async () => {
     const jobs = await Promise.all(
       nasty.map((text) =>
         stack.run({
@@ -385,7 +385,7 @@ describe('nothing a caller sends is taken for code', () => {
     expect(() => readFileSync('/tmp/jr-pwned')).toThrow('ENOENT');
   });
 
-  test('an uploaded script’s name cannot lead out of its folder', async () => {
+  test('in an uploaded script’s name, which cannot lead out of its folder', async () => {
     for (const name of ['../../../tmp/x.py', '..', "a'b$(id).py", '-c', '.hidden']) {
       const form = new FormData();
       form.set('command_key', 'pytorch_infer');
@@ -403,7 +403,7 @@ describe('a request that cannot be met', () => {
     ['mem_gb', { mem_gb: 100_000 }, undefined],
     ['time_limit', { time_limit: '8-00:00:00' }, '7-00:00:00'],
     ['time_limit', { time_limit: 'UNLIMITED' }, '7-00:00:00'],
-  ])('%s beyond the node is refused with the limit: %j', async (field, fields, limit) => {
+  ])('for %s beyond the node is refused with the limit: %j', async (field, fields, limit) => {
     const reply = await stack.submit({ command_key: 'shell', command: 'true', ...fields });
     expect(reply.status).toBe(422);
     expect(reply.json.error.details).toMatchObject({
@@ -441,13 +441,13 @@ describe('a request that cannot be met', () => {
     ['partition', { partition: 'nowhere' }, 422, /partition/i],
     ['priority_', { priority_: 1 }, 400, /priority_: no such field/],
     ['__proto__', JSON.parse('{"__proto__":{"a":1}}') as object, 400, /__proto__/],
-  ])('a bad %s is named: %j', async (_field, fields, status, message) => {
+  ])('with a bad %s names the field: %j', async (_field, fields, status, message) => {
     const reply = await stack.submit({ command_key: 'shell', command: 'true', ...fields });
     expect(reply.json.error.message).toMatch(message);
     expect(reply.status).toBe(status);
   });
 
-  test('a template says which parameters it knows', async () => {
+  test('with an unknown parameter names the template’s parameters', async () => {
     const params = { epochs: 0, nonsense: 1 };
     const reply = await stack.submit({ command_key: 'pytorch_example', params });
     expect(reply.status).toBe(400);
@@ -455,7 +455,7 @@ describe('a request that cannot be met', () => {
     expect(reply.json.error.message).toMatch(/params\.nonsense: no such parameter/);
   });
 
-  test('a body that is no JSON, an unknown path and an unknown job are told apart', async () => {
+  test('gets a different error for an invalid JSON body, an unknown path and an unknown job', async () => {
     const broken = await stack.call('POST', '/jobs', {
       body: '{',
       headers: { 'Content-Type': 'application/json' },
@@ -470,7 +470,7 @@ describe('a request that cannot be met', () => {
 type Waiting = JobReply & { reason_text: string | null };
 
 describe('asking', () => {
-  test('an Idempotency-Key gives one job for one request and refuses another request', async () => {
+  test('an Idempotency-Key makes one job of one request, and refuses a different request', async () => {
     const fields = { command_key: 'shell', command: 'true' };
     const key = { 'Idempotency-Key': 'once-1' };
     const replies = await Promise.all([1, 2, 3].map(() => stack.submit(fields, key)));
@@ -478,11 +478,11 @@ describe('asking', () => {
     expect(new Set(replies.map((reply) => reply.json.job_id)).size).toBe(1);
     const other = await stack.submit({ ...fields, command: 'false' }, key);
     expect(other.status).toBe(409);
-    // Else it may still wait when the next tests look at what waits.
+    // Otherwise it may still wait when the next tests read the queue.
     await stack.finish(replies[0]?.json.job_id ?? 0);
   });
 
-  test('an Idempotency-Key finds its job also once what the job needed has changed or is gone', async () => {
+  test('an Idempotency-Key finds its job even after the job’s template or dataset has changed or is gone', async () => {
     const body = 'gone before the reply came';
     const dataset = createHash('sha256').update(body).digest('hex');
     expect((await stack.call('PUT', `/datasets/${dataset}`, { body })).status).toBe(201);
@@ -502,7 +502,7 @@ describe('asking', () => {
     rmSync(table);
   });
 
-  test('a job shows every field that was asked for', async () => {
+  test('a job shows every submitted field', async () => {
     const fields = {
       command_key: 'shell',
       command: 'true',
@@ -563,7 +563,7 @@ describe('asking', () => {
       reason: 'drained over the API',
     });
     const { json } = await stack.submit({ command_key: 'shell', command: 'true' });
-    // Slurm says it in several ways, one after another: all are told in the same plain words.
+    // Slurm gives several reasons, one after another; all are shown in the same plain words.
     await until('the API says why the job waits', async (saw) => {
       const { json: now } = await stack.call<Waiting>('GET', `/jobs/${json.job_id}`);
       saw(now);
@@ -574,7 +574,7 @@ describe('asking', () => {
     expect((await stack.call('POST', '/nodes/other/drain')).status).toBe(404);
   });
 
-  test('every refusal for want of a token is the same', async () => {
+  test('every refusal without a valid token is the same', async () => {
     const tries = [undefined, 'Bearer', 'Bearer wrong', 'Basic abc', `Bearer ${stack.token}x`, ''];
     const replies = await Promise.all(
       tries.map(async (authorization) => {

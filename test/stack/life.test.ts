@@ -17,7 +17,7 @@ import { until } from '../until.js';
 let stack: LiveStack;
 
 beforeAll(async () => {
-  // No token given: one is made.
+  // Without a token, one is made.
   stack = await LiveStack.start({ JR_AUTH_TOKEN: '' });
 });
 
@@ -26,8 +26,8 @@ afterAll(async () => {
 });
 
 /**
- * Processes whose command line names the folder, apart from this test's own and init, which may be
- * closed to us.
+ * Lists processes whose command line names the folder, except this test's own and init, which may
+ * be closed to us.
  */
 function processesOf(root: string): string[] {
   return readdirSync('/proc')
@@ -38,8 +38,7 @@ function processesOf(root: string): string[] {
         const folder = readlinkSync(`/proc/${pid}/cwd`);
         return command.includes(root) || folder.startsWith(root) ? [`${pid} ${command}`] : [];
       } catch (error) {
-        // A process may end while it is looked at (ESRCH: between the opening of its file and the
-        // reading).
+        // A process may end during the check (ESRCH: between opening and reading its file).
         if (!['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
         return [];
       }
@@ -52,17 +51,17 @@ const isWell = () =>
     () => false,
   );
 
-test('a token is made, printed once and readable by the API alone', () => {
+test('a token is made, printed once, and readable only by the API', () => {
   const token = readFileSync(join(stack.root, 'secrets', 'auth-token'), 'utf8').trim();
   expect(token).toMatch(/^[\w-]{32}$/);
   expect(stack.stdout.split(token)).toHaveLength(2);
-  // Root's, as root writes there; its group has no member but the API's user.
+  // Owned by root, which writes it; only the API's user is in its group.
   const { mode, uid } = statSync(join(stack.root, 'secrets'));
   expect([mode & 0o777, uid]).toEqual([0o750, 0]);
   Object.assign(stack, { token });
 });
 
-test('no secret stands in an environment or a command line of what was started', async () => {
+test('no secret is in the environment or command line of a started process', async () => {
   const api = await stack.pidOf('api');
   for (const pid of [api, await stack.pidOf('slurmd'), await stack.pidOf('slurmctld')]) {
     const shown =
@@ -121,7 +120,7 @@ test('a second stack runs beside the first, and a third over the same folder is 
   expect(await stack.shell('echo still here')).toMatchObject({ log: 'still here\n' });
 });
 
-test('stopping ends all it started and running jobs, and a second start keeps everything', async () => {
+test('a stop ends all its processes and running jobs, and a second start keeps everything', async () => {
   const content = 'kept\n';
   const sha = createHash('sha256').update(content).digest('hex');
   await stack.call('PUT', `/datasets/${sha}`, { body: content });
@@ -149,25 +148,25 @@ test('stopping ends all it started and running jobs, and a second start keeps ev
     status: 'NODE_FAIL',
     failure: 'node',
   });
-  // What was waiting runs now.
+  // The waiting job runs now.
   expect(await stack.finish(held.json.job_id)).toMatchObject({
     status: 'COMPLETED',
     log: 'later\n',
   });
   const next = await stack.shell('true');
   expect(next.slurm_job_id).toBeGreaterThan(held.json.slurm_job_id ?? Infinity);
-  // Unless told, it begins with the day.
+  // By default it begins with the current day.
   const options = ['-a', '-n', '-X', '-P', '-S', 'now-1day', '--format=JobID,State'];
   const env = { ...process.env, SLURM_CONF: join(stack.root, 'slurm/etc/slurm.conf') };
-  // slurmctld sends its records some seconds later, many at once, and keeps over a restart what it
-  // has not sent.
+  // slurmctld sends its records in batches some seconds later, and keeps unsent ones over a
+  // restart.
   await until('the job is in the accounting', () =>
     execFileSync('sacct', options, { env }).toString().includes(`${done.slurm_job_id}|COMPLETED`),
   );
   expect(existsSync(join(stack.root, 'jr_slurm.db'))).toBe(true);
 });
 
-test('when its own watch over slurmctld fails, all is stopped in order and it ends with the error', async () => {
+test('when its watch over slurmctld fails, the stack stops all in order and ends with the error', async () => {
   const pidFile = join(stack.root, 'slurm', 'state', 'slurmctld.pid');
   rmSync(pidFile);
   mkdirSync(pidFile);

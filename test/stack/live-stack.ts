@@ -37,11 +37,11 @@ export interface JobReply {
   error: { code: string; message: string; details?: Record<string, unknown> };
 }
 
-/** Runs `jobrunner stack` to its end. */
+/** Runs `jobrunner stack` until it ends. */
 export async function runStackOnce(env: Record<string, string>) {
   const child = launch(env);
   const output = collect(child);
-  // Not once it has exited: what it said last may still be in the pipe.
+  // Not at `exit`: its last output may still be in the pipe.
   const [code] = (await once(child, 'close')) as [number | null];
   return { code, ...output() };
 }
@@ -49,7 +49,7 @@ export async function runStackOnce(env: Record<string, string>) {
 function launch(env: Record<string, string>, through: string[] = []): ChildProcess {
   const [command = '', ...args] = [...through, process.execPath, mainJs, 'stack'];
   return spawn(command, args, {
-    // Nothing of the tester's own settings may leak in.
+    // The tester's own settings must not leak in.
     env: { PATH: process.env['PATH'] ?? '', NODE_ENV: 'test', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -68,12 +68,12 @@ async function endOf(child: ChildProcess): Promise<number | null> {
   const closed = once(child, 'close');
   closed.catch(() => undefined);
   const [code] = (await once(child, 'exit')) as [number | null];
-  // A daemon that was left may hold the pipe open for ever.
+  // A leftover daemon may hold the pipe open for ever.
   await Promise.race([closed, setTimeout(5000, undefined, { ref: false })]);
   return code;
 }
 
-/** A whole Slurm with its API, in a folder and on ports of its own. */
+/** A whole Slurm with its API, with its own folder and ports. */
 export class LiveStack {
   readonly #through: string[];
 
@@ -93,17 +93,17 @@ export class LiveStack {
     this.url = `http://127.0.0.1:${env['JR_PORT']}`;
   }
 
-  /** @param through a command that runs the stack, such as one that takes capabilities away. */
+  /** @param through a command that runs the stack, such as one that drops capabilities */
   static async start(
     settings: Record<string, string> = {},
     through: string[] = [],
   ): Promise<LiveStack> {
     const root = settings['JR_ROOT'] ?? (await makeRoot());
     const [api, slurmctld, slurmd, slurmdbd] = await freePorts(4);
-    // One after another, from the first on; else all stacks with SSH hosts that start at the same
-    // time choose the same.
+    // Consecutive ports of our own; otherwise stacks with SSH hosts that start together choose the
+    // same ones.
     const [sshSlurmd] = settings['JR_SSH_NODES'] === undefined ? [] : await freePorts(8);
-    // No other stack's, so that who looks for it among all processes finds no other test's.
+    // Unique, so that a search of all processes finds no other test's token.
     const token = `test-token-${randomUUID()}`;
     const env = {
       JR_ROOT: root,
@@ -114,7 +114,7 @@ export class LiveStack {
       JR_SLURMDBD_PORT: String(slurmdbd),
       ...(sshSlurmd !== undefined && { JR_SSH_SLURMD_PORT: String(sshSlurmd) }),
       JR_SIMULATE_GPUS: '2',
-      // More than there are, so that many small jobs run side by side.
+      // More CPUs than there are, so that many small jobs run side by side.
       JR_NUM_CPUS: '16',
       JR_AUTH_TOKEN: token,
       ...settings,
@@ -162,9 +162,9 @@ export class LiveStack {
     await Promise.race([ready, exited]);
   }
 
-  /** Stops it, unless it has ended. @returns the exit code, once its last words have been read. */
+  /** Stops it, unless it has ended. @returns the exit code, once its last output has been read */
   async down(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
-    // `kill` leaves a process that has ended alone.
+    // `kill` does nothing to an ended process.
     this.#child?.kill(signal);
     return this.#ended;
   }
@@ -197,7 +197,7 @@ export class LiveStack {
     });
   }
 
-  /** What a request is to carry to come from a user of that name, by a new token of theirs. */
+  /** Returns the header for requests of a user of that name, with a new token. */
   async asUser(user: string): Promise<{ Authorization: string }> {
     const { status, text, json } = await this.call<{ token: string }>('POST', '/tokens', {
       body: JSON.stringify({ user, days: 1 }),
@@ -208,9 +208,8 @@ export class LiveStack {
   }
 
   /**
-   * Submits and waits for the end.
-   * @param statuses what counts as accepted: 202, too, where Slurm may not be able to take it yet
-   * @throws when it is not accepted or does not end in two minutes.
+   * Submits and waits for the end. @param statuses that count as accepted: also 202 if Slurm may
+   * not accept jobs yet @throws when it is not accepted or does not end in two minutes
    */
   async run(
     fields: Record<string, unknown>,
@@ -245,7 +244,7 @@ export class LiveStack {
     });
   }
 
-  /** Waits until the job's log holds that. */
+  /** Waits until the job's log holds these words. */
   async says(jobId: number, words: RegExp | string): Promise<void> {
     await until(`the log of job ${jobId} holds ${words}`, async (saw) => {
       const { text } = await this.call('GET', `/jobs/${jobId}/log`);
@@ -254,7 +253,7 @@ export class LiveStack {
     });
   }
 
-  /** Kills the API outright and waits until the supervisor's next one answers. */
+  /** Kills the API and waits until the supervisor's next one answers. */
   async killApi(): Promise<void> {
     const killed = await this.pidOf('api');
     process.kill(killed, 'SIGKILL');
@@ -264,7 +263,7 @@ export class LiveStack {
     });
   }
 
-  /** The process id of one of the daemons, as the supervisor has it. */
+  /** Returns the process id of a daemon, from the supervisor's log. */
   async pidOf(program: string): Promise<number> {
     const log = await readFile(join(this.root, 'logs', 'supervisord.log'), 'utf8');
     const spawned = [...log.matchAll(new RegExp(`spawned: '${program}' with pid (\\d+)`, 'g'))];

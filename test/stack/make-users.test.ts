@@ -17,8 +17,7 @@ afterAll(() => {
 });
 
 /**
- * Runs `script` where /etc is a copy of its own without users that jobs run as, and a second run of
- * it finds the same.
+ * Runs `script` with a private copy of /etc without users of jobs; a second run sees the same copy.
  */
 async function inOwnEtc(script: string) {
   const prepare = `set -e
@@ -39,7 +38,7 @@ async function inOwnEtc(script: string) {
 
 const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-test('somebody who has the number of a user for jobs is named, and nothing is made', async () => {
+test('another user with the number of a user of jobs is named, and nothing is made', async () => {
   for (const [make, remove] of [
     ['useradd --uid 59998 somebody', 'userdel somebody'],
     ['groupadd --gid 59998 somebody', 'groupdel somebody'],
@@ -54,7 +53,7 @@ test('somebody who has the number of a user for jobs is named, and nothing is ma
   }
 });
 
-test('users for jobs can be logged in as by nobody, and leave the usual numbers to others', async () => {
+test('nobody can log in as a user of jobs, and other users keep the usual numbers', async () => {
   const { exitCode, stdout } = await inOwnEtc(
     `${makeUsers}; cp /etc/passwd before
      ${makeUsers}; cmp before /etc/passwd

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { LiveStack } from './live-stack.js';
 import { until } from '../until.js';
 
-test('a job over its memory is killed where Slurm itself may not look, as in a container', async () => {
+test('a job above its memory limit is killed even if Slurm itself may not check it, as in a container', async () => {
   const withoutPtrace = ['setpriv', '--bounding-set', '-sys_ptrace'];
   const stack = await LiveStack.start({}, withoutPtrace);
   try {
@@ -14,7 +14,7 @@ test('a job over its memory is killed where Slurm itself may not look, as in a c
     ]);
     expect(hog).toMatchObject({ status: 'FAILED', failure: 'out_of_memory' });
     expect(hog.message).toMatch(/used \d+ MiB of memory, its limit is 102 MiB/);
-    // Said by our watching: Slurm's own went blind.
+    // Our own watch wrote this; Slurm's watch does not work here.
     await until('the stack says so', () =>
       /StepId=\d+\.batch exceeded memory limit/.test(stack.stdout),
     );

@@ -21,7 +21,7 @@ afterAll(async () => {
   await gate.remove();
 });
 
-// What one leaves when it fails would keep the next ones from starting.
+// Leftovers of a failed test would keep the next ones from starting.
 afterEach(async () => {
   await until('the API answers', answers);
   execFileSync('scancel', ['--partition=main'], { env: slurmEnv() });
@@ -29,7 +29,7 @@ afterEach(async () => {
 
 const { submit, show, tellToEnd, end } = gpuJobs(() => stack);
 
-/** What `priority=5` comes before the usual 100 by, in Slurm's numbers. */
+/** The distance of `priority=5` from the usual 100, in Slurm's numbers. */
 const rise = 95 * 100_000;
 const run = `echo run >>runs; ${untilTold}`;
 const runsOf = (id: number) => readFile(join(stack.root, 'results', String(id), 'runs'), 'utf8');
@@ -39,7 +39,7 @@ const slurmEnv = () => ({
   SLURM_CONF: join(stack.root, 'slurm/etc/slurm.conf'),
 });
 
-/** What Slurm has that has not ended, without placeholders: a line a job. */
+/** Lists Slurm's live jobs without placeholders, one line each. */
 function inSlurm(format: string): string[] {
   const out = execFileSync('squeue', ['-ah', '-pmain', '-tPD,R,CG', `-O${format}`], {
     env: slurmEnv(),
@@ -50,7 +50,7 @@ function inSlurm(format: string): string[] {
 const waitingInSlurm = () =>
   inSlurm('State:12,JobID:12,PriorityLong:12').filter((line) => line.startsWith('PENDING'));
 
-/** Its place in Slurm's queue: the higher, the sooner; 0 while it is held. */
+/** Returns its priority in Slurm: a higher value starts sooner; 0 while it is held. */
 async function placeOf(id: number): Promise<number> {
   const { slurm_job_id: slurmJobId } = await show(id);
   const line = waitingInSlurm().find((one) => one.startsWith(`PENDING ${slurmJobId} `));
@@ -70,7 +70,7 @@ const answers = () =>
   );
 
 /**
- * A job that moves as soon as `leave` was called, and that has to wait there too, until `makeRoom`.
+ * Submits a job that moves as soon as `leave` is called, and then waits again, until `makeRoom`.
  */
 async function movable() {
   const on = [
@@ -87,18 +87,20 @@ async function movable() {
     former,
     place: await placeOf(id),
     there: `shard:nvidia${1 - here}:100`,
-    // Not waited for: the API may be ended by what follows.
+    // Not awaited, since the next steps may kill the API.
     leave: () => tellToEnd(on[1 - here] ?? 0),
     makeRoom: () => end(others),
     endAll: () => end(on[here] ?? 0),
-    /** What it waits for where it is. Not waited for: the API may stand still. */
+    /**
+     * Frees its present GPU and the CPUs. Does not wait for the ends, since the API may be blocked.
+     */
     makeRoomHere: async () => {
       for (const one of [others, on[here] ?? 0]) await tellToEnd(one);
     },
   };
 }
 
-describe('a move that is cut off', () => {
+describe('an interrupted move', () => {
   test.each([
     ['kill-before', 'scontrol uhold *'],
     ['kill-after', 'scontrol uhold *'],
@@ -108,7 +110,7 @@ describe('a move that is cut off', () => {
     ['kill-before', 'scontrol update * Priority=*'],
     ['kill-after', 'scontrol update * Priority=*'],
   ] as const)(
-    '(%s %s) is gone on with: the job keeps its place and runs once',
+    '(%s %s) continues: the job keeps its queue position and runs once',
     async (what, step) => {
       const { id, former, place, there, leave, makeRoom, endAll } = await movable();
       const api = await stack.pidOf('api');
@@ -123,7 +125,7 @@ describe('a move that is cut off', () => {
         const waiting = waitingInSlurm().join();
         return status === 'PENDING' && now !== former && waiting === `PENDING ${now} ${place}`;
       };
-      await until('it alone waits, in its old place', itAloneWaits);
+      await until('only this job waits, at its old position', itAloneWaits);
       await makeRoom();
       await stack.until(id, 'RUNNING');
       await end(id);
@@ -141,7 +143,7 @@ describe('while it is being moved', () => {
     await leave();
     await gate.taken();
     const changing = put(id, 'priority', { priority: '5' });
-    // Answered after it was asked.
+    // Answered only after the move.
     await show(id);
     await gate.open();
     expect(await changing).toMatchObject({ status: 200, json: { priority: 5, gres: there } });
@@ -152,7 +154,7 @@ describe('while it is being moved', () => {
     await endAll();
   });
 
-  test('a job that starts where it is stays there, and runs once', async () => {
+  test('a job that starts on its present GPU stays there, and runs once', async () => {
     const { id, former, there, leave, makeRoomHere } = await movable();
     await gate.order('wait-before', 'scontrol uhold *');
     await leave();
@@ -160,7 +162,7 @@ describe('while it is being moved', () => {
     await makeRoomHere();
     await until('it has started', () => inSlurm('State:12,JobID:12').includes(`RUNNING ${former}`));
     await gate.open();
-    // Answered once the move is over, since both change the job.
+    // Answered after the move, since both change the job.
     await put(id, 'priority', { priority: '5' });
     await stack.until(id, 'RUNNING');
     const { slurm_job_id: now, gres } = await show(id);
@@ -171,13 +173,13 @@ describe('while it is being moved', () => {
     expect(inSlurm('JobID:12')).toEqual([]);
   });
 
-  test('a job can be cancelled or held, and is so in its new place', async () => {
+  test('a job can be cancelled or held, and the move keeps that', async () => {
     const { id, there, leave, makeRoom, endAll } = await movable();
     await gate.order('wait-before', 'scontrol uhold *');
     await leave();
     await gate.taken();
     const held = put(id, 'hold');
-    // Answered after it was asked, so that they come in this order.
+    // Answered after the request, so that they arrive in this order.
     await show(id);
     const cancelled = put(id, 'cancel');
     await show(id);
@@ -191,7 +193,7 @@ describe('while it is being moved', () => {
   });
 });
 
-test('a priority changed while the job is on its way to Slurm counts there', async () => {
+test('a change of priority during the submission takes effect in Slurm', async () => {
   const all = await submit({ cpus: 16 });
   await stack.until(all, 'RUNNING');
   const usual = await submit({});
@@ -207,7 +209,7 @@ test('a priority changed while the job is on its way to Slurm counts there', asy
   await end(all, usual, usual + 1);
 });
 
-test('a held job stays held when its priority changes, and has the place of that once released', async () => {
+test('a held job stays held when its priority changes, and gets the new position when it is released', async () => {
   const all = await submit({ cpus: 16 });
   await stack.until(all, 'RUNNING');
   const [changed, plain, free, byOwner] = [

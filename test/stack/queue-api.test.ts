@@ -79,8 +79,7 @@ afterAll(async () => {
 });
 
 /**
- * Types the queue server's own lines into a bash; only host, port and the job's number are other
- * ones.
+ * Runs the queue server's own lines in bash; only host, port and job number differ.
  */
 async function type(line: string, uuid = 'abc-123-uuid'): Promise<QueueReply> {
   const here = line.replace('http://localhost:8000', stack.url).replaceAll('abc-123-uuid', uuid);
@@ -91,7 +90,7 @@ async function type(line: string, uuid = 'abc-123-uuid'): Promise<QueueReply> {
   return JSON.parse(stdout) as QueueReply;
 }
 
-/** Where the request seems to come from. */
+/** The apparent address of the caller. */
 const from = (address: string) => ({ 'X-Forwarded-For': address });
 
 interface Sent {
@@ -119,13 +118,13 @@ async function submit(code: string, more: Record<string, string> = {}): Promise<
   return sent.json;
 }
 
-/** The job once it has ended. */
+/** Returns the job once it has ended. */
 async function ended({ job_id: uuid, jobrunner_job_id: id }: QueueReply): Promise<QueueReply> {
   await stack.finish(id);
   return (await ask('GET', `/api/results/${uuid}`)).json;
 }
 
-test('the queue server’s own lines do what they did', async () => {
+test('the queue server’s own lines work unchanged', async () => {
   writeFileSync(join(folder, 'my_script.py'), script);
   writeFileSync(join(folder, 'config.yaml'), config());
   const submitted = await type(`curl -X POST http://localhost:8000/api/submit \\
@@ -179,7 +178,7 @@ test('the queue server’s own lines do what they did', async () => {
 });
 
 describe('a job', () => {
-  test('is told apart in what it prints and what it complains of, and has a GPU and its share', async () => {
+  test('has standard output and standard error separately, and a GPU with its share', async () => {
     const code = `import os, sys
 print("out"); print("err", file=sys.stderr); print("gpu", os.environ["CUDA_VISIBLE_DEVICES"] != "")
 sys.exit(3)`;
@@ -198,7 +197,7 @@ sys.exit(3)`;
     expect(own.json).toMatchObject({ gpus: 1, cpus: 7, user: 'myuser' });
   });
 
-  test('that prints without end is shown its last 10 MiB', async () => {
+  test('with endless output shows its last 10 MiB', async () => {
     const code = `print("first"); print("ü" * (6 * 1024 * 1024)); print("last")`;
     const job = await ended(await submit(code));
     expect(job).toMatchObject({ status: 'completed', stdout_truncated: true });
@@ -206,7 +205,7 @@ sys.exit(3)`;
     expect(Buffer.byteLength(job.stdout)).toBeGreaterThan(10 * 1024 ** 2 - 4);
   });
 
-  test('is killed at its time times the multiplier, though Slurm counts minutes, and all it started with it', async () => {
+  test('is killed after its time times the multiplier, with all its processes, though Slurm counts minutes', async () => {
     const code = `import os, subprocess, time
 subprocess.Popen(["sleep", "1000"]); print(os.getpid(), flush=True)
 time.sleep(1000)`;
@@ -225,7 +224,7 @@ time.sleep(1000)`;
     expect(took).toBeLessThan(60_000);
   });
 
-  test('waits in its place, and is cancelled while it waits or runs, twice if need be', async () => {
+  test('waits in the queue, and can be cancelled while it waits or runs, even twice', async () => {
     const sleep = 'import time; print("up", flush=True); time.sleep(1000)';
     const jobs: QueueReply[] = [];
     for (let i = 0; i < 5; i++) jobs.push(await submit(sleep, { expected_time: '600' }));
@@ -250,7 +249,7 @@ time.sleep(1000)`;
     });
     const nodes = await stack.call<{ nodes: object[] }>('GET', '/api/nodes');
     expect(nodes.json.nodes[0]).toMatchObject({ running_jobs: 2, queued_jobs: 3 });
-    // Another one is to start first.
+    // Another job starts first.
     await stack.call('POST', `/jobs/${last.jobrunner_job_id}/priority`, {
       body: JSON.stringify({ priority: 1 }),
       headers: { 'Content-Type': 'application/json' },
@@ -267,7 +266,7 @@ time.sleep(1000)`;
     expect(await positions()).toEqual([null, null, null, null, null]);
   });
 
-  test('is another’s: not there', async () => {
+  test('of another user does not exist for the caller', async () => {
     const job = await submit('print(1)');
     for (const [method, path] of [
       ['GET', 'status'],
@@ -286,7 +285,7 @@ time.sleep(1000)`;
     await ended(job);
   });
 
-  test('sent twice with one key is one job', async () => {
+  test('that is sent twice with one key is one job', async () => {
     const headers = { 'Idempotency-Key': 'once' };
     const first = await send({ headers });
     const second = await send({ headers });
@@ -295,11 +294,11 @@ time.sleep(1000)`;
   });
 });
 
-describe('what cannot be used', () => {
+describe('an unusable request', () => {
   test.each<[string, Sent, number, RegExp]>([
     ['no code', { code: '' }, 400, /^code: is missing/],
     ['no config', { config: '' }, 400, /^config_file: is missing/],
-    ['a YAML that is none', { config: 'a: [1' }, 400, /^config_file: is not YAML/],
+    ['invalid YAML', { config: 'a: [1' }, 400, /^config_file: is not YAML/],
     ['a list', { config: '- 1\n' }, 400, /^config_file: .*expected object/i],
     ['bytes', { config: Buffer.from([0xff, 0xfe, 0]) }, 400, /^config_file: is not UTF-8/],
     ['an alias', { config: 'a: &a [1]\nb: *a\n' }, 400, /aliases/],
@@ -317,7 +316,7 @@ describe('what cannot be used', () => {
     ],
     ['a negative time', { config: config({ expected_time: '-5' }) }, 400, /^expected_time: /],
     [
-      'a time without end',
+      'an infinite time',
       { config: config({ expected_time: '99999999' }) },
       422,
       /^expected_time: /,
@@ -335,7 +334,7 @@ describe('what cannot be used', () => {
     expect(refused.text).not.toContain(secret);
   });
 
-  test('an empty file of code, a field that is none, a form that is none', async () => {
+  test('an empty file, an unknown field or an incomplete form', async () => {
     const form = new FormData();
     form.set('code', new File([], 'my_script.py'));
     form.set('config_file', new File([config()], 'config.yaml'));
@@ -351,7 +350,7 @@ describe('what cannot be used', () => {
     expect([none.status, none.json.detail]).toEqual([400, expect.stringMatching(/^code: /)]);
   });
 
-  test('numbers of no job', async () => {
+  test('an unknown job number', async () => {
     const unknown = await ask('GET', '/api/status/00000000-0000-4000-8000-000000000000');
     expect([unknown.status, unknown.json.error.code]).toEqual([404, 'not_found']);
     const malformed = await ask('GET', '/api/status/17');
@@ -360,7 +359,7 @@ describe('what cannot be used', () => {
     expect((await ask('GET', '/api/jobs?colour=red')).json.detail).toMatch(/^colour: no such/);
   });
 
-  test('a reply without a token, or with one after another, which the audit log knows', async () => {
+  test('without a valid token is refused, and the audit log has the refusals', async () => {
     for (const path of ['status/x', 'results/x', 'jobs', 'nodes']) {
       const refused = await stack.call<QueueReply>('GET', `/api/${path}`, {
         headers: { Authorization: '' },
@@ -384,13 +383,13 @@ describe('a submission', () => {
   const boundary = 'xyz';
   const head = `--${boundary}\r\nContent-Disposition: form-data; name="code"; filename="my_script.py"\r\n\r\n`;
 
-  /** Begins to send a form without an end. */
+  /** Begins to send an endless form. */
   function begin(headers: Record<string, string>) {
     const sending = request(`${stack.url}/api/submit`, {
       method: 'POST',
       headers: { 'Content-Type': `multipart/form-data; boundary=${boundary}`, ...headers },
     });
-    // What is refused is closed while it is sent.
+    // The service closes a refused request while it is sent.
     sending.on('error', () => undefined);
     const answered = once(sending, 'response').then(async ([response]) => {
       const reply = response as IncomingMessage;
@@ -410,7 +409,7 @@ describe('a submission', () => {
     sending.destroy();
   });
 
-  test('is not read to its end when it says or shows that it is too large', async () => {
+  test('is not read to its end when it announces or reaches too large a size', async () => {
     const announced = begin({ ...from('192.0.2.21'), 'Content-Length': '12000000' });
     expect((await announced.answered).status).toBe(413);
     announced.sending.destroy();
@@ -425,7 +424,7 @@ describe('a submission', () => {
     endless.sending.destroy();
   });
 
-  test('without a header is one of few that are read at once, and one with a header is not', async () => {
+  test('without a header counts against a limit of simultaneous forms, and one with a header does not', async () => {
     const headers = from('192.0.2.22');
     const held = Array.from({ length: 5 }, () => begin(headers));
     const refused = await Promise.race(held.map(({ answered }) => answered));
@@ -434,8 +433,8 @@ describe('a submission', () => {
     expect((await send({ code: 'print(1)', headers: known })).status).toBe(200);
     expect((await send({ headers: from('192.0.2.23') })).status).toBe(200);
     for (const { sending } of held) sending.destroy();
-    // They are seen to be gone a moment later.
-    const next = await until('the address is let in again', async () => {
+    // The service notices the ended connections a moment later.
+    const next = await until('the address is accepted again', async () => {
       const { status } = await send({ headers });
       return status !== 429 && status;
     });
@@ -443,7 +442,7 @@ describe('a submission', () => {
   });
 });
 
-test('an admin submits for anybody', async () => {
+test('an admin can submit for any user', async () => {
   const { json } = await send({ config: config({ token: stack.token }) });
   expect(json.user_id).toBe('myuser');
   await ended(json);

@@ -9,7 +9,7 @@ afterAll(() => stack.remove());
 
 const open = { headers: { Authorization: '' } };
 
-test('with a public status everybody reads the queue server’s API, and nothing else', async () => {
+test('with JR_PUBLIC_STATUS everybody can read the queue server’s API, and nothing else', async () => {
   const form = new FormData();
   form.set('code', new File(['print("seen")'], 'x.py'));
   const yaml = `{competition_id: 1, project_id: 007, user_id: bob, expected_time: 5.5, token: ${stack.token}}`;

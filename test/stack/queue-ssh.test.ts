@@ -10,9 +10,9 @@ import { LiveStack } from './live-stack.js';
 import { until } from '../until.js';
 
 /*
- * What the queue server was for: scripts on GPU hosts behind a jump host. Its quick start is typed
- * into a bash line by line; only host and port, its placeholder of a job's number and the name of
- * its token manager are other ones.
+ * The queue server's purpose: scripts on GPU hosts behind a jump host. Bash runs its quick start
+ * line by line; only host, port, the placeholder for a job number and the name of the token manager
+ * differ.
  */
 
 interface QueueReply {
@@ -58,7 +58,7 @@ beforeAll(async () => {
   stack = await LiveStack.start({
     JR_SSH_NODES: nodesFile,
     JR_SSH_WATCH_INTERVAL: '1',
-    // As it was: whoever reached the server could read.
+    // As on the queue server, everyone who reaches the server can read.
     JR_PUBLIC_STATUS: '1',
   });
 });
@@ -150,7 +150,7 @@ print("Job complete!")
   expect(await typeText('python3 token_manager.py list')).toMatch(/myuser/);
 });
 
-test('jobs spread over the hosts, one a GPU; the others wait in their places, and any can be cancelled', async () => {
+test('jobs spread over the hosts, one for each GPU; the others wait in order, and any can be cancelled', async () => {
   write('import time; print("up"); time.sleep(1000)', 600);
   const uuids: string[] = [];
   for (let i = 0; i < 4; i++) uuids.push((await submit()).job_id);
@@ -170,8 +170,8 @@ test('jobs spread over the hosts, one a GPU; the others wait in their places, an
   expect(await cancel(third)).toMatchObject({ status: 'cancelled' });
 });
 
-test('a job over its time is killed there, with what it started, and its two outputs are kept apart', async () => {
-  // Seconds that no other run of this test sleeps.
+test('a job above its time is killed there with its processes, and its two streams stay separate', async () => {
+  // A number of seconds that no other run of this test sleeps.
   const mark = 100_000 + process.pid;
   write(
     `import subprocess, sys, time

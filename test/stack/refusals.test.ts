@@ -32,7 +32,7 @@ afterAll(() => {
   rmSync(root, { recursive: true });
 });
 
-/** Refused with one line, and nothing was started or made. */
+/** Expects a refusal in one line, with nothing started or made. */
 async function refused(env: Record<string, string>, line: RegExp): Promise<void> {
   const ended = await runStackOnce({ JR_ROOT: join(root, 'jr'), ...ports, ...env });
   expect(ended.stderr).toMatch(line);
@@ -43,7 +43,7 @@ async function refused(env: Record<string, string>, line: RegExp): Promise<void>
     expect(readdirSync(root).filter((name) => name !== 'jr')).toEqual([]);
 }
 
-test('a port that is taken is named with its setting', async () => {
+test('a port in use is named with its setting', async () => {
   const port = String((taken.address() as AddressInfo).port);
   await refused(
     { JR_PORT: port, JR_HOST: '127.0.0.1' },
@@ -103,7 +103,7 @@ test('a folder that the daemons’ users cannot reach is refused', async () => {
   rmSync(closed, { recursive: true });
 });
 
-test('a disk that is nearly full is refused', async () => {
+test('a nearly full disk is refused', async () => {
   const disk = join(root, 'disk');
   mkdirSync(disk);
   execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=100m', 'tmpfs', disk]);
@@ -127,20 +127,20 @@ test('a read-only JR_ROOT is refused', async () => {
   }
 });
 
-test('run.sh says in one line that it needs root', async () => {
+test('run.sh reports in one line that it needs root', async () => {
   const child = spawn('setpriv', ['--reuid=65534', '--clear-groups', 'bash', '-s'], { cwd: '/' });
-  // The script comes in on standard input: the clone may stand where nobody else can read.
+  // The script comes on standard input, since other users may not be able to read the clone.
   const script = execFileSync('cat', [join(repository, 'run.sh')]).toString();
   let stderr = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
   child.stdin.end(script);
-  // Not at `exit`: its last words may still be in the pipe.
+  // Not at `exit`: its last output may still be in the pipe.
   const [code] = (await once(child, 'close')) as [number];
   expect(stderr).toMatch(/^run\.sh: run it as root .*\n$/);
   expect(code).toBe(2);
 });
 
-test('run.sh knows --help and refuses what it does not know', () => {
+test('run.sh has --help and refuses unknown options', () => {
   const runSh = join(repository, 'run.sh');
   expect(execFileSync(runSh, ['--help']).toString()).toMatch(/^Usage: \.\/run\.sh/);
   writeFileSync(join(root, 'out'), '');

@@ -30,7 +30,7 @@ afterAll(async () => {
 
 const screens = async () => (await stack.call<ScreenReply>('GET', '/screens')).json.screens;
 
-/** What `screen -ls` tells the jobs' user. */
+/** Returns the output of `screen -ls` for the jobs' user. */
 function screenList(): string {
   const as = [
     '--reuid=runner',
@@ -42,7 +42,7 @@ function screenList(): string {
   return execFileSync('setpriv', [...as, 'sh', '-c', 'screen -ls || true']).toString();
 }
 
-/** Processes with that word in their environment, as `pid command line`. */
+/** Lists processes with that word in their environment, as `pid command line`. */
 function processesWith(word: string): string[] {
   return readdirSync('/proc').flatMap((pid) => {
     if (!/^\d+$/.test(pid)) return [];
@@ -50,7 +50,7 @@ function processesWith(word: string): string[] {
       if (!readFileSync(`/proc/${pid}/environ`, 'latin1').includes(word)) return [];
       return [`${pid} ${readFileSync(`/proc/${pid}/cmdline`, 'latin1')}`];
     } catch {
-      // Ended while it was looked at.
+      // It ended during the check.
       return [];
     }
   });
@@ -64,7 +64,7 @@ async function noneLeft(mark: string): Promise<void> {
   });
 }
 
-/** Waits until screen(1) lists that. */
+/** Waits until screen(1) lists this part. */
 async function untilScreens(part: string): Promise<void> {
   await until(`screen lists ${part}`, (saw) => {
     const list = screenList();
@@ -86,7 +86,7 @@ async function submit(command: string, fields: Record<string, unknown> = {}): Pr
 
 const logOf = async (id: number) => (await stack.call('GET', `/jobs/${id}/log`)).text;
 
-test('--cuda becomes the GPUs the job was given, whole ones and shares', async () => {
+test('--cuda becomes the job’s GPUs, for whole GPUs and for shares', async () => {
   const print = 'echo "$@" "| $CUDA_VISIBLE_DEVICES"';
   const [share, whole, none] = await Promise.all([
     stack.shell(print, { gpus: 0.5, allowed_gpus: '2', args: ['--cuda', '0', '--x'] }),
@@ -98,7 +98,7 @@ test('--cuda becomes the GPUs the job was given, whole ones and shares', async (
   expect(none.log).toBe('--cuda 0 | \n');
 });
 
-test('a job runs in its conda environment; a missing one is the user’s, before the command', async () => {
+test('a job runs in its conda environment; a missing one counts as the user’s mistake and ends the job before its command', async () => {
   const root = join(folder, 'conda');
   const env = { CONDA_EXE: makeCondaLike(root, 'conda', ['ml']) };
   const found = await stack.shell('type -P python', { conda_env: 'ml', env });
@@ -110,7 +110,7 @@ test('a job runs in its conda environment; a missing one is the user’s, before
   expect(missing.log).not.toContain('ran');
 });
 
-test('a job runs in its virtual environment, in screen too', async () => {
+test('a job runs in its virtual environment, also in screen', async () => {
   const venv = join(folder, 'venv');
   execFileSync('/usr/bin/python3', ['-m', 'venv', '--without-pip', venv]);
   const command = 'python -c "import sys; print(sys.prefix)"';
@@ -121,7 +121,7 @@ test('a job runs in its virtual environment, in screen too', async () => {
   expect(jobs.map(({ log }) => log)).toEqual([`${venv}\n`, `${venv}\r\n`]);
 });
 
-test('what cannot be is refused', async () => {
+test('impossible combinations are refused', async () => {
   const wrong = async (fields: Record<string, unknown>) => {
     const { status, json } = await stack.submit({ command_key: 'shell', command: ':', ...fields });
     return [status, json.error.message.split(':')[0]];
@@ -140,7 +140,7 @@ test('two jobs in screen are listed by name, have terminals and keep their exit 
     'test -t 1 && tput setaf 1 && echo "$CUDA_VISIBLE_DEVICES"; until [ -e go ]; do sleep 0.1; done; exit 7';
   const fields = { screen: true, gpus: 1, args: ['--mode', 'train'] };
   const ids: number[] = [];
-  // One by one: they are listed by number.
+  // One after the other, since the list is sorted by number.
   for (const gpu of ['0', '2']) ids.push(await submit(command, { ...fields, allowed_gpus: gpu }));
   const names = [`gpujob_0_train_${ids[0]}`, `gpujob_2_train_${ids[1]}`];
   const named = await until('all screens have names', async () => {
@@ -151,7 +151,7 @@ test('two jobs in screen are listed by name, have terminals and keep their exit 
     { job_id: ids[0], unix_user: 'runner', name: names[0], state: 'RUNNING', gpus: [0] },
     { job_id: ids[1], unix_user: 'runner', name: names[1], state: 'RUNNING', gpus: [2] },
   ]);
-  // The log comes while they run.
+  // The log arrives while they run.
   for (const [i, id] of ids.entries()) {
     await stack.says(id, '\n');
     expect(await logOf(id)).toBe(`\x1b[31m${i === 0 ? 0 : 2}\r\n`);
@@ -177,12 +177,12 @@ test('two jobs in screen are listed by name, have terminals and keep their exit 
   expect(screenList()).toContain('No Sockets found');
 });
 
-test('what is typed into an attached session reaches the job', async () => {
+test('input in an attached session reaches the job', async () => {
   const id = await submit('read -r line; echo "got $line"', { screen: true });
   const name = `gpujob_cpu_shell_${id}`;
   await untilScreens(name);
   const [program = '', ...args] = attachCommand(screensDir, { name, unix_user: 'runner' }, 'xterm');
-  // `script` stands in for the person's terminal.
+  // `script` stands in for a person's terminal.
   const line = [program, ...args].map((word) => `'${word}'`).join(' ');
   const person = spawn('script', ['-qec', line, '/dev/null'], {
     stdio: ['pipe', 'pipe', 'inherit'],
@@ -199,7 +199,7 @@ test('what is typed into an attached session reaches the job', async () => {
   expect(shown).toContain('hello');
 });
 
-test('cancelling ends the whole session, once its command has wound up', async () => {
+test('cancelling ends the whole session, after its command has finished', async () => {
   const id = await submit(
     "trap 'echo winding up; sleep 0.5; echo wound up; exit' TERM; setsid sleep 600 & echo started; while :; do sleep 0.1; done",
     { screen: true },
@@ -215,7 +215,7 @@ test('cancelling ends the whole session, once its command has wound up', async (
   expect(screenList()).toContain('No Sockets found');
 });
 
-test('a job in screen is held to its memory', async () => {
+test('a job in screen keeps to its memory limit', async () => {
   const ended = await stack.shell('x=$(head -c 600M /dev/zero | tr "\\0" x); sleep 60', {
     screen: true,
     mem_gb: 0.1,

@@ -69,7 +69,7 @@ function writeHosts(hosts: object[]): void {
   writeFileSync(nodesFile, stringify({ defaults, hosts }));
 }
 
-/** Undefined while slurmctld takes nodes in or out. */
+/** Undefined while slurmctld adds or removes nodes. */
 const nodes = async () => {
   const path = '/nodes';
   const { status, json } = await stack.call<NodesReply>('GET', path);
@@ -83,7 +83,7 @@ const isGone = async (name: string) => {
 const onSsh = (command: string, more: object = {}) =>
   stack.shell(command, { partition: 'ssh', ...more }) as Promise<PlacedJob & { log: string }>;
 
-/** A job that tells when it has begun, and its number. */
+/** Submits a job that reports its begin. @returns its number */
 async function begin(command: string, more: object = {}): Promise<number> {
   const fields = { command_key: 'shell', command, mem_gb: 0.2, partition: 'ssh', ...more };
   const { json } = await stack.submit(fields);
@@ -92,7 +92,7 @@ async function begin(command: string, more: object = {}): Promise<number> {
 }
 
 describe('a job of the partition ssh', () => {
-  test('runs on the host, and its log, outputs and exit code come back', async () => {
+  test('runs on the host, and returns its log, outputs and exit code', async () => {
     const job = await onSsh('whoami; echo weights >out.pt; echo $CUDA_VISIBLE_DEVICES; exit 3', {
       gpus: 2,
     });
@@ -114,7 +114,7 @@ describe('a job of the partition ssh', () => {
     expect(existsSync(join(stack.root, 'remote/jobs', String(job.job_id)))).toBe(false);
   });
 
-  test('gets its dataset there, and may ask for more than this machine has', async () => {
+  test('gets its dataset there, and may request more than this machine has', async () => {
     const content = 'training text\n';
     const sha = createHash('sha256').update(content).digest('hex');
     await stack.call('PUT', `/datasets/${sha}`, { body: content });
@@ -126,7 +126,7 @@ describe('a job of the partition ssh', () => {
     expect([job.status, job.log]).toEqual(['COMPLETED', expect.stringContaining(`\n${content}`)]);
   });
 
-  test('whose host fails is not said to have failed itself, nor one that says so of its host', async () => {
+  test('whose host fails does not count as failed itself, and a job cannot blame its host', async () => {
     const id = await begin('echo begun; sleep 600');
     world.targets[0].killAll();
     expect(await stack.finish(id)).toMatchObject({
@@ -135,7 +135,7 @@ describe('a job of the partition ssh', () => {
     });
     const liar = 'echo "jobrunner: SSH host gpu-0: was started anew" >&2; exit 75';
     expect(await onSsh(liar)).toMatchObject({ exit_code: 75, failure: 'user_code' });
-    // One that runs here may write beside its log.
+    // A job that runs here may write beside its log.
     const file = join(stack.root, 'logs/jobs/$JR_JOB_ID/host-failure.txt');
     const here = await stack.shell(
       `echo "SSH host gpu-0: is gone" >"${file}"; cat "${file}"; exit 75`,
@@ -147,18 +147,18 @@ describe('a job of the partition ssh', () => {
     });
   });
 
-  test('is ended there when it is cancelled', async () => {
+  test('ends there when it is cancelled', async () => {
     const id = await begin('echo begun; sleep 600');
     await stack.call('POST', `/jobs/${id}/cancel`);
     expect(await stack.finish(id)).toMatchObject({ status: 'CANCELLED', failure: 'cancelled' });
     await until('nothing of it runs there', () => runsNothing(world.targets[0]));
   });
 
-  test('can be put back into the queue, and runs anew', async () => {
+  test('can be requeued, and runs anew', async () => {
     const id = await begin('echo begun $SLURM_RESTART_COUNT; [ -e "$HOME/again" ] || sleep 600');
     writeFileSync(join(world.targets[0].home, 'again'), '');
     await stack.call('POST', `/jobs/${id}/requeue`);
-    // Slurm lets its old credential run out first.
+    // Slurm first lets its old credential expire.
     const { json } = await stack.call('GET', `/jobs/${id}?wait=300`);
     expect(json).toMatchObject({ status: 'COMPLETED' });
   }, 360_000);
@@ -169,19 +169,19 @@ describe('a job of the partition ssh', () => {
     [{ partition: 'ssh', gpus: 3 }, /^gpus: 3 requested; 2 is the most/],
     [{ partition: 'ssh', gpu_mem_gb: 81 }, /^gpu_mem_gb: 81 requested; 80 GiB/],
     [{ partition: 'ssh', screen: true }, /^screen: /],
-  ])('that asks for %j is refused', async (fields, message) => {
+  ])('that requests %j is refused', async (fields, message) => {
     const reply = await stack.submit({ command_key: 'shell', command: 'true', ...fields });
     expect([reply.status, reply.json.error.message]).toEqual([422, expect.stringMatching(message)]);
   });
 
-  test('is shown as a script, and tried without being run', async () => {
+  test('has its script shown, and supports a dry run', async () => {
     const fields = { command_key: 'shell', command: 'true', partition: 'ssh', dry_run: true };
     const { status, text } = await stack.submit(fields);
     expect([status, text]).toEqual([200, expect.stringContaining('"dry_run":true')]);
   });
 });
 
-describe('what is kept apart', () => {
+describe('separation', () => {
   const as = (user: string, ...command: string[]) =>
     spawnSync('setpriv', [`--reuid=${user}`, `--regid=${user}`, '--init-groups', ...command], {
       env: {
@@ -191,7 +191,7 @@ describe('what is kept apart', () => {
       encoding: 'utf8',
     });
 
-  test('neither jobs nor the API can read a key, and no password or key stands elsewhere', () => {
+  test('neither jobs nor the API can read a key, and no password or key is anywhere else', () => {
     const key = join(stack.root, 'remote/keys/gpu-0.0.key');
     expect(as('jr-remote', 'cat', key).stdout).toBe(readFileSync(world.key, 'utf8'));
     for (const user of ['runner', 'jobrunner']) {
@@ -201,7 +201,7 @@ describe('what is kept apart', () => {
     expect(as('runner', 'cat', join(stack.root, 'remote/hosts.json')).stderr).toContain('denied');
   });
 
-  test('a job cannot send anything to the partition, nor the API anything but our own program', () => {
+  test('a job cannot submit to the partition, and the API can submit only our own program', () => {
     const own = as('runner', 'sbatch', '--partition=ssh', '--mem=1M', '--wrap=id');
     expect(own.stderr).toMatch(/munge.*denied/i);
     const sudo = (...args: string[]) =>
@@ -214,7 +214,7 @@ describe('what is kept apart', () => {
     expect(sudo(submit, 'jobrunner', '1')).toMatch(/not a user that jobs run as/);
   });
 
-  test('another slurm.conf than root’s is refused', () => {
+  test('any slurm.conf except root’s is refused', () => {
     const wrong = spawnSync('/usr/local/lib/jobrunner/submit-remote', ['1'], {
       env: { PATH: '/usr/bin:/bin', SLURM_CONF: nodesFile },
       encoding: 'utf8',
@@ -245,7 +245,7 @@ describe('jobrunner node', () => {
       }).stdout,
     )?.[0] ?? '';
 
-  test('list shows the hosts, drain and resume work by name', async () => {
+  test('list shows the hosts, and drain and resume work by name', async () => {
     expect(cli('list').out).toMatch(/^gpu-0 +ssh +idle .* rack=a/m);
     expect(cli('drain', 'gpu-0')).toMatchObject({ code: 0 });
     expect((await node('gpu-0'))?.state).toBe('drained');
@@ -253,17 +253,17 @@ describe('jobrunner node', () => {
     expect(cli('drain', 'none').err).toMatch(/unknown node none/);
   });
 
-  test('test looks at each host, and fails for what jobs would miss', () => {
+  test('test checks each host, and fails if jobs would miss something', () => {
     const { code, out } = cli('test');
     expect(out).toMatch(/^gpu-0 +host key +ok/m);
     expect(out).toMatch(/^gpu-0 +disk +\w+ +[\d.]+ GiB free at jobrunner/m);
     expect(out).toMatch(/^gpu-0 +clock +ok/m);
-    // There is no GPU to be found.
+    // There is no GPU to find.
     expect([code, out]).toEqual([1, expect.stringMatching(/^gpu-0 +GPUs +fails/m)]);
     expect(cli('test', 'other').err).toMatch(/has no host other/);
   });
 
-  test('add pins the keys of all on the way, only those that were said to be theirs', () => {
+  test('add pins the keys of all machines on the way, and only confirmed ones', () => {
     const aside = join(world.folder, 'aside.yaml');
     const empty = '# ours\nhosts: []\n';
     writeFileSync(aside, empty);
@@ -273,7 +273,7 @@ describe('jobrunner node', () => {
       code: 1,
       err: expect.stringMatching(/no --fingerprint names/),
     });
-    // The one behind it is not believed for that.
+    // This does not confirm the host behind it.
     const way = fingerprintOf(world.jump);
     expect(alone('--fingerprint', way).err).toMatch(/no --fingerprint names/);
     expect(readFileSync(aside, 'utf8')).toBe(empty);
@@ -294,7 +294,7 @@ describe('jobrunner node', () => {
     expect(add(nodesFile, '--label', 'rack=b', '--cpus', '1')).toMatchObject({ code: 0, err: '' });
     let added: NodeReply | undefined;
     await until(
-      'it is told of',
+      'it is reported',
       async () => (added = await node('added'))?.ssh?.labels !== undefined,
     );
     expect(added).toMatchObject({ cpus: 1, ssh: { labels: { rack: 'b' } } });
@@ -306,7 +306,7 @@ describe('jobrunner node', () => {
 });
 
 describe('the file of SSH hosts', () => {
-  test('may be edited while jobs run here and there: hosts come, and go once their jobs have ended', async () => {
+  test('may be edited while jobs run here and there: hosts join, and leave once their jobs have ended', async () => {
     const [first, second] = world.targets;
     const local = await stack.submit({
       command_key: 'shell',
@@ -348,12 +348,12 @@ describe('the file of SSH hosts', () => {
     expect(await stack.finish(local.json.job_id)).toMatchObject({ log: 'begun\ndone\n' });
   });
 
-  test('that is broken changes nothing, and its fault is told', async () => {
+  test('changes nothing while it is broken, and its error is shown', async () => {
     const good = readFileSync(nodesFile, 'utf8');
     writeFileSync(nodesFile, `${good}  - name: X\n`);
     const problem = async () => (await nodes())?.hosts_file_problem ?? null;
     let told: string | null = null;
-    await until('it is told', async () => (told = await problem()) !== null);
+    await until('it is shown', async () => (told = await problem()) !== null);
     expect(told).toMatch(/^JR_SSH_NODES: .*hosts\.1\.name: expected lower-case/);
     await until('the log has it, too', () =>
       /hosts\.1\.name: .*the SSH hosts stay as they were/.test(stack.stdout),
@@ -364,8 +364,8 @@ describe('the file of SSH hosts', () => {
   });
 });
 
-test('a host that does not answer is drained with the reason, and comes back by itself', async () => {
-  await until('it is looked at', async () => (await node('gpu-1'))?.ssh?.reachable === true);
+test('a host that does not answer is drained with the reason, and returns automatically', async () => {
+  await until('it is checked', async () => (await node('gpu-1'))?.ssh?.reachable === true);
   await world.targets[1].stop();
   world.targets[1].killAll();
   let drained: NodeReply | undefined;
@@ -378,7 +378,7 @@ test('a host that does not answer is drained with the reason, and comes back by 
   expect(await onSsh('echo back')).toMatchObject({ log: 'back\n' });
 });
 
-test('stopping ends what runs there, and a second start has the hosts again', async () => {
+test('a stop ends the jobs there, and a second start has the hosts again', async () => {
   const id = await begin('echo begun; sleep 600');
   expect(await stack.down()).toBe(0);
   await until('nothing of it runs there', () => runsNothing(world.targets[1]));
@@ -387,7 +387,7 @@ test('stopping ends what runs there, and a second start has the hosts again', as
   expect(await onSsh('echo again')).toMatchObject({ log: 'again\n', node: 'gpu-1' });
 });
 
-/** No command of a job: connections may stay open. */
+/** No command of a job; connections may stay open. */
 function runsNothing({ user }: Machine): boolean {
   const { stdout } = spawnSync('ps', ['-u', user, '-o', 'args='], { encoding: 'utf8' });
   return !stdout.includes('sleep');

@@ -10,7 +10,7 @@ import { until } from '../until.js';
 
 const mainJs = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
-/** What `jobrunner worker token` prints for that stack. */
+/** Returns the token that `jobrunner worker token` prints for that stack. */
 export function joinToken(stack: LiveStack, ...options: string[]): string {
   const args = [mainJs, 'worker', 'token', ...options];
   const env = { PATH: process.env['PATH'] ?? '', JR_ROOT: stack.root };
@@ -18,8 +18,9 @@ export function joinToken(stack: LiveStack, ...options: string[]): string {
 }
 
 /**
- * A worker: its own network, its own processes, and under the controller's JR_ROOT a folder of its
- * own, in namespaces of a process that takes all of it along when it dies, as a power cut does.
+ * A worker with its own network, its own processes, and its own folder under the path of the
+ * controller's JR_ROOT. All are in the namespaces of one process, whose death ends them like a
+ * power cut.
  */
 export class TestWorker {
   readonly #child: ChildProcess;
@@ -27,7 +28,7 @@ export class TestWorker {
   readonly #env: Record<string, string>;
 
   #said = '';
-  /** Not once it has exited: what it said last may still be in the pipe. */
+  /** Not at `exit`: its last output may still be in the pipe. */
   readonly #closed: Promise<unknown>;
 
   private constructor(
@@ -35,7 +36,7 @@ export class TestWorker {
     child: ChildProcess,
     link: string,
     env: Record<string, string>,
-    /** The controller's address on the cable between the two. */
+    /** The controller's address on the link between the two. */
     readonly near: string,
   ) {
     this.#child = child;
@@ -48,7 +49,7 @@ export class TestWorker {
     this.#closed.catch(() => undefined);
   }
 
-  /** Starts one; whether it joins, {@link ready} and {@link ended} tell. */
+  /** Starts a worker. Use {@link ready} or {@link ended} to learn whether it joins. */
   static async start(
     stack: LiveStack,
     token: string,
@@ -61,8 +62,7 @@ export class TestWorker {
     const link = `jr${ours}n${number}`;
     const [near, far] = cableEnds(Number(ours) * 32 + number);
     const isolate = ['--net', '--mount', '--pid', '--fork', '--kill-child', '--mount-proc'];
-    // The cable is laid before the worker looks for the controller; until then it waits here for a
-    // line.
+    // The worker waits here for a line, until its network link exists.
     const script = 'read -r _ && mount --rbind "$0" "$1" && shift && exec "$@"';
     const env = {
       PATH: process.env['PATH'] ?? '',
@@ -101,7 +101,7 @@ export class TestWorker {
     return this.#said;
   }
 
-  /** Resolves once it is part of the cluster. @throws when it ends instead. */
+  /** Resolves once it is part of the cluster. @throws when it ends instead */
   async ready(): Promise<void> {
     const ended = this.#closed.then(() => {
       throw new Error(`the worker ended:\n${this.#said}`);
@@ -117,15 +117,15 @@ export class TestWorker {
     await Promise.race([isReady, ended]);
   }
 
-  /** Resolves with all it said once it has ended by itself. */
+  /** Resolves with all its output once it has ended by itself. */
   async ended(): Promise<string> {
     await this.#closed;
     return this.#said;
   }
 
   /**
-   * Makes the file `go` in a job's folder there. Slurm says RUNNING before the worker has made the
-   * folder.
+   * Makes the file `go` in a job's folder there. Slurm reports RUNNING before the worker has made
+   * the folder.
    */
   async letGo(jobId: number): Promise<void> {
     const folder = join(this.root, 'results', String(jobId));
@@ -133,14 +133,14 @@ export class TestWorker {
     writeFileSync(join(folder, 'go'), '');
   }
 
-  /** The cable's state. */
+  /** Connects or cuts the link. */
   setLink(state: 'up' | 'down'): void {
     run('ip', 'link', 'set', this.#link, state);
   }
 
   /**
-   * What goes over the cable in either direction, in bits a second as tc(8) has them; undefined: as
-   * much as it can.
+   * Limits the link's speed in each direction, in tc(8)'s bits a second; undefined removes the
+   * limit.
    */
   async limitRate(rate: string | undefined): Promise<void> {
     const there = ['nsenter', `--net=/proc/${await this.#innerPid()}/ns/net`];
@@ -153,14 +153,14 @@ export class TestWorker {
     }
   }
 
-  /** Bytes that have left here for there, and come from there. */
+  /** Returns the bytes sent to the worker and received from it. */
   bytes(direction: 'tx' | 'rx'): number {
     return Number(
       readFileSync(`/sys/class/net/${this.#link}/statistics/${direction}_bytes`, 'utf8'),
     );
   }
 
-  /** Runs one of our commands there. */
+  /** Runs a `jobrunner` command there. */
   async jobrunner(...args: string[]): Promise<{ code: number | null; said: string }> {
     const there = ['--target', String(await this.#innerPid()), '--net', '--mount', '--pid'];
     const child = spawn('nsenter', [...there, process.execPath, mainJs, ...args], {
@@ -174,7 +174,7 @@ export class TestWorker {
     return { code, said };
   }
 
-  /** As Ctrl-C does. */
+  /** Stops the worker as Ctrl-C does. */
   async leave(): Promise<string> {
     process.kill(await this.#innerPid(), 'SIGTERM');
     return this.ended();
@@ -185,7 +185,7 @@ export class TestWorker {
     await this.ended();
   }
 
-  /** All that are still there, after a test that failed half-way, too. */
+  /** Removes all remaining workers, also after a failed test. */
   static async removeAll(): Promise<void> {
     for (const worker of started) await worker.remove();
   }
@@ -197,7 +197,7 @@ export class TestWorker {
     await rm(this.root, { recursive: true, force: true });
   }
 
-  /** The first process in the namespaces. */
+  /** Returns the first process in the namespaces. */
   async #innerPid(): Promise<number> {
     for (;;) {
       const path = `/proc/${this.#child.pid}/task/${this.#child.pid}/children`;
@@ -211,8 +211,8 @@ export class TestWorker {
 }
 
 /**
- * The two addresses of a cable, out of those for tests of networks (RFC 2544): no other test's
- * worker is to have the same, nor anybody else on this machine.
+ * Returns the two addresses of a link, from the range for network tests (RFC 2544). No other
+ * worker, and no other program on this machine, has the same.
  */
 function cableEnds(index: number): [string, string] {
   const net = (index * 4) % 2 ** 17;

@@ -17,7 +17,7 @@ beforeAll(async () => {
     alice: await stack.asUser('alice'),
     bob: await stack.asUser('bob'),
   };
-  // The first gets the first number.
+  // The first user gets the first number.
   for (const user of ['alice', 'bob']) await run(user, 'true');
 });
 afterAll(async () => {
@@ -34,7 +34,7 @@ async function submit(user: string, command: string, more: Record<string, unknow
 const run = async (user: string, command: string, more: Record<string, unknown> = {}) =>
   stack.finish((await submit(user, command, more)).job_id);
 
-/** What the job is in whose log `pid N` stands, and what a job of another's makes of it. */
+/** Runs a job of another user that tries to read, change and end a job whose log has `pid N`. */
 async function trespass(intruder: string, owner: string, id: number): Promise<string> {
   const [, pid] = /pid (\d+)/.exec((await stack.call('GET', `/jobs/${id}/log`)).text) ?? [];
   const { root } = stack;
@@ -64,10 +64,10 @@ async function trespass(intruder: string, owner: string, id: number): Promise<st
   return log;
 }
 
-describe('the jobs of two users and of the box’s owner', () => {
+describe('the jobs of two users and of the owner', () => {
   const secret = 'hunter2-of-the-owner';
-  // Seconds that no other run of this test sleeps: the Unix users are this machine's, and have jobs
-  // of other stacks, too.
+  // A number of seconds that no other run of this test sleeps: the machine's Unix users run jobs of
+  // other stacks, too.
   const mark = 100_000 + process.pid;
   const script = `import os, subprocess, time
 os.umask(0o077)
@@ -99,7 +99,7 @@ subprocess.Popen(["sleep", "${mark}"], start_new_session=True)
     ['alice', 'bob', 'jr-job2'],
     ['alice', 'admin', 'runner'],
     ['admin', 'bob', 'jr-job2'],
-  ])('%s’s is nothing that one of %s’s can read, change or end', async (owner, intruder) => {
+  ])('of %s are closed to %s, whose jobs cannot read, change or end them', async (owner, intruder) => {
     const id = await begin(owner);
     const log = await trespass(intruder, owner, id);
     expect(log).not.toMatch(new RegExp(secret));
@@ -115,7 +115,7 @@ subprocess.Popen(["sleep", "${mark}"], start_new_session=True)
     );
     expect(again).toMatchObject({ status: 'COMPLETED', log: '' });
     expect(await stack.finish(id)).toMatchObject({ status: 'COMPLETED' });
-    // What it left running is gone, and what it closed can be had and removed.
+    // Its leftover processes are gone, and its closed files can be downloaded and removed.
     const left = await run(owner, `pgrep -u $USER -fx "sleep ${mark}" || echo none`);
     expect(left.log).toBe('none\n');
     const path = `/outputs/download_by_job?job_id=${id}&rel_path=weights.pth`;
@@ -127,18 +127,18 @@ subprocess.Popen(["sleep", "${mark}"], start_new_session=True)
     expect((await stack.call('DELETE', `/jobs/${id}`, { headers: own })).status).toBe(204);
   });
 
-  test('a job of a user’s can hold up nothing that is done at the end of another one of theirs', async () => {
+  test('a user’s job cannot delay the epilog of another job of theirs', async () => {
     const { job_id: watcher } = await submit(
       'alice',
       `echo ready
        while :; do pkill -STOP -f '/results/[0-9]+( |$)'; done 2>&1`,
     );
     await stack.says(watcher, 'ready');
-    // So many that they take long enough to be opened to the group.
+    // So many files that opening them to the group takes long enough.
     const closed = () => run('alice', 'umask 077; mkdir new; touch new/{1..20000}');
     const tried = async () => (await stack.call('GET', `/jobs/${watcher}/log`)).text;
     let job = await closed();
-    // On a busy machine that may end before the watcher has seen it.
+    // On a busy machine the epilog may end before the watcher has seen it.
     while (!(await tried()).includes('not permitted')) job = await closed();
     expect(job.status).toBe('COMPLETED');
     await stack.call('POST', `/jobs/${watcher}/cancel`);
@@ -148,7 +148,7 @@ subprocess.Popen(["sleep", "${mark}"], start_new_session=True)
     expect(statSync(join(folder, '20000')).mode & 0o777).toBe(0o660);
   });
 
-  test('all read the datasets, each has a home, and none the group of Slurm’s callers', async () => {
+  test('all can read datasets, each has a home, and none is in the group of Slurm’s callers', async () => {
     const content = Buffer.from('data');
     const sha256 = createHash('sha256').update(content).digest('hex');
     const body = new FormData();
@@ -166,7 +166,7 @@ subprocess.Popen(["sleep", "${mark}"], start_new_session=True)
     }
   });
 
-  test('the list of users says which Unix user is whose', async () => {
+  test('the list of users shows their Unix users', async () => {
     const { json } = await stack.call<{ users: { user: string; unix_user: string | null }[] }>(
       'GET',
       '/users',
@@ -175,7 +175,7 @@ subprocess.Popen(["sleep", "${mark}"], start_new_session=True)
     expect(runsAs).toMatchObject(unixUser);
   });
 
-  test('a screen session is its user’s', async () => {
+  test('a screen session belongs to its user', async () => {
     const { job_id: id } = await submit('alice', 'echo here; sleep 600', { screen: true });
     await stack.says(id, 'here');
     await stack.until(id, 'RUNNING');
@@ -194,7 +194,7 @@ subprocess.Popen(["sleep", "${mark}"], start_new_session=True)
 });
 
 describe('Unix users', () => {
-  test('are for good, and what was left from a time when all shared one is the owner’s', async () => {
+  test('are permanent, and files from a time with one shared Unix user belong to the owner', async () => {
     const { job_id: old } = await run('admin', 'echo old >model.pth');
     const { job_id: young } = await run('alice', 'echo young >model.pth');
     expect(await stack.down()).toBe(0);
@@ -221,7 +221,7 @@ describe('Unix users', () => {
     expect((await run('bob', read(young))).log).toMatch(/jr-job2\n/);
   });
 
-  test('that are all given away are missed with a remedy, and nothing is left of the job', async () => {
+  test('that are all in use cause an error with the remedy, and nothing is left of the job', async () => {
     execFileSync('python3', [
       '-c',
       'import sqlite3, sys; db = sqlite3.connect(sys.argv[1], timeout=30); db.execute("INSERT INTO job_users VALUES (\'last\', 998)"); db.commit()',

@@ -43,8 +43,7 @@ async function create(user: string, more: Record<string, unknown> = {}): Promise
 }
 
 /**
- * @param address where the request seems to come from, so that one test's wrong tokens do not slow
- *   down another's
+ * @param address the apparent caller, so that one test's wrong tokens do not slow down another test
  */
 function as<T = JobReply>(
   token: string,
@@ -70,8 +69,8 @@ async function end(token: string, ...ids: number[]): Promise<void> {
 }
 
 /**
- * The waiting job once Slurm, which gives other reasons in between, says that its association keeps
- * it.
+ * Returns the waiting job once Slurm, after other reasons, names the job's association as the
+ * cause.
  */
 async function untilHeldBack(token: string, id: number) {
   return until(`an association keeps job ${id} waiting`, async (saw) => {
@@ -115,7 +114,7 @@ describe('tokens', () => {
     expect(text).toContain('begun');
     expect(text).not.toContain('event: end');
     const { json } = await as(stack.token, 'GET', `/jobs/${job.json.job_id}`);
-    // Not because the job had ended.
+    // Not because the job ended.
     expect(json.status).toMatch(/^(PENDING|RUNNING)$/);
     await end(stack.token, job.json.job_id);
   });
@@ -143,7 +142,7 @@ describe('tokens', () => {
     expect(refused.json.error.message).toMatch(message);
   });
 
-  test('one that is in use already is refused: two users could not be told apart', async () => {
+  test('one that is already in use is refused, since two users would be indistinguishable', async () => {
     const refused = await as(stack.token, 'POST', '/tokens', { user: 'eve', token: alice });
     expect(refused.status).toBe(409);
   });
@@ -158,7 +157,7 @@ describe('tokens', () => {
     expect((await as(alice, 'PUT', '/users/alice/limits', { max_jobs: 0 })).status).toBe(403);
   });
 
-  test('tried one after another slow down whoever tries, and nobody else', async () => {
+  test('that are tried one after another slow down only the guesser', async () => {
     const guesser = '198.51.100.7';
     expect((await as(bob, 'GET', '/jobs', undefined, guesser)).status).toBe(200);
     const guess = (i: number) => as(`wrong-token-${i}`, 'GET', '/jobs', undefined, guesser);
@@ -167,8 +166,8 @@ describe('tokens', () => {
     expect(codes).toEqual([...Array<number>(10).fill(401), 429, 429]);
     const slowed = await guess(99);
     expect(Number(slowed.headers.get('retry-after'))).toBeGreaterThan(0);
-    // A right token that was never seen from there is not looked at either: else guessing would go
-    // on at full speed.
+    // A right token from there is not checked either, unless it was seen there before; otherwise
+    // guessing would continue at full speed.
     expect((await as(alice, 'GET', '/jobs', undefined, guesser)).status).toBe(429);
     expect((await as(bob, 'GET', '/jobs', undefined, guesser)).status).toBe(200);
     expect((await as(alice, 'GET', '/jobs', undefined, '198.51.100.8')).status).toBe(200);
@@ -213,7 +212,7 @@ describe('a user', () => {
     expect(await listOf(stack.token, '?user=bob')).not.toContain(id);
   });
 
-  test('shares no idempotency key and no duplicate with another', async () => {
+  test('shares neither idempotency keys nor duplicates with another user', async () => {
     const fields = { command_key: 'shell', command: 'true', mem_gb: 0.1, dedup: true };
     const submit = (token: string) =>
       stack.call('POST', '/jobs', {
@@ -247,7 +246,7 @@ describe('a user', () => {
     expect((await as(alice, 'DELETE', `/datasets/${sha}`)).status).toBe(200);
   });
 
-  test('may be a reader, who changes nothing', async () => {
+  test('may be a reader, who cannot change anything', async () => {
     const { token } = await create('alice', { role: 'reader' });
     expect((await as(token, 'GET', '/jobs')).status).toBe(200);
     expect((await as(token, 'POST', '/jobs', sleep)).status).toBe(403);
@@ -271,10 +270,10 @@ describe('a user', () => {
     await end(alice, id);
   });
 
-  test('is told of others on the GPUs only that they are there', async () => {
+  test('sees only the presence of other users’ jobs on GPUs', async () => {
     const { json } = await as(bob, 'POST', '/jobs', { ...sleep, gpus: 1, name: 'secret-plan' });
     await stack.until(json.job_id, 'RUNNING');
-    // Which GPU it got is asked of Slurm a moment later.
+    // JobRunner asks Slurm for its GPU a moment later.
     const shown = await until(`job ${json.job_id} is shown on its GPU`, async (saw) => {
       const gpus = await as(alice, 'GET', '/gpus');
       saw(gpus.text);
@@ -287,7 +286,7 @@ describe('a user', () => {
 });
 
 describe('limits', () => {
-  test('of several new users: the first jobs of all are taken, sent side by side', async () => {
+  test('of several new users allow all their first jobs, sent at once', async () => {
     const names = ['gina', 'hugo', 'ivan', 'judy'];
     const tokens = await Promise.all(names.map(async (name) => (await create(name)).token));
     const submit = (token: string) => as(token, 'POST', '/jobs', { ...sleep, command: 'true' });
@@ -299,7 +298,7 @@ describe('limits', () => {
       expect((await stack.finish(json.job_id)).status).toBe('COMPLETED');
   });
 
-  test('of jobs: one more is refused at once, and admins have none', async () => {
+  test('of jobs refuse one more job at once, and do not apply to admins', async () => {
     const ids: number[] = [];
     for (let i = 0; i < 6; i++) ids.push((await as(bob, 'POST', '/jobs', sleep)).json.job_id);
     const refused = await as(bob, 'POST', '/jobs', sleep);
@@ -314,7 +313,7 @@ describe('limits', () => {
     await end(stack.token, mine.json.job_id);
   });
 
-  test('of GPUs: Slurm lets the job wait though GPUs are free, and says why', async () => {
+  test('of GPUs keep a job waiting though GPUs are free, with the reason', async () => {
     const first = await as(alice, 'POST', '/jobs', { ...sleep, gpus: 1 });
     await stack.until(first.json.job_id, 'RUNNING');
     const second = await as(alice, 'POST', '/jobs', { ...sleep, gpus: 1 });
@@ -333,7 +332,7 @@ describe('limits', () => {
     await end(alice, second.json.job_id, half.json.job_id);
   });
 
-  test('of running jobs and stored bytes: one user’s own', async () => {
+  test('of running jobs and stored bytes can be one user’s own', async () => {
     const set = await as(stack.token, 'PUT', '/users/bob/limits', {
       max_running: 1,
       max_stored_bytes: 1000,
@@ -345,7 +344,7 @@ describe('limits', () => {
     const second = await as(bob, 'POST', '/jobs', sleep);
     await stack.until(first.json.job_id, 'RUNNING');
     await untilHeldBack(bob, second.json.job_id);
-    // Slurm hears of it at once, not with bob's next job.
+    // Slurm gets it at once, not with bob's next job.
     await as(stack.token, 'PUT', '/users/bob/limits', { max_running: 2 });
     await stack.until(second.json.job_id, 'RUNNING');
     await end(bob, first.json.job_id, second.json.job_id);
@@ -362,7 +361,7 @@ describe('limits', () => {
   });
 });
 
-/** A body without a length, sent piece by piece until there is an answer. */
+/** Sends a body without a length, chunk by chunk, until an answer arrives. */
 class Sending {
   readonly answered: Promise<{ status: number | undefined; text: string }>;
   readonly #request;
@@ -380,7 +379,8 @@ class Sending {
       const { statusCode: status } = reply as IncomingMessage;
       return { status, text: await text(reply as IncomingMessage) };
     });
-    // The rest of what is refused may be cut off after its answer; before, `answered` tells.
+    // After its answer, the rest of a refused body may be cut off; before the answer, `answered`
+    // shows a failure.
     this.#request.on('error', () => undefined);
   }
 
@@ -399,7 +399,7 @@ class Sending {
   }
 }
 
-describe('an upload that does not say how long it is', () => {
+describe('an upload without a length', () => {
   const quota = 2_000_000;
   const incoming = () => readdirSync(join(stack.root, 'datasets/.incoming'));
   let grace: string;
@@ -414,11 +414,11 @@ describe('an upload that does not say how long it is', () => {
   test.each([
     ['PUT', `/datasets/${'a'.repeat(64)}`, {}, ''],
     ['POST', '/datasets/upload', boundary, head],
-  ])('by %s is refused once there is more of it than the user may store', async (...one) => {
+  ])('by %s is refused once it exceeds the user’s quota', async (...one) => {
     const [method, path, headers, first] = one;
     const sending = new Sending(grace, method, path, headers);
     await sending.send(first);
-    // Far more than the quota and what the sockets hold.
+    // Far more than the quota and the sockets' buffers.
     await sending.sendUntilAnswered(500_000_000);
     const { status, text: said } = await sending.answered;
     expect([status, said]).toEqual([413, expect.stringContaining('"quota_exceeded"')]);
@@ -427,7 +427,7 @@ describe('an upload that does not say how long it is', () => {
     expect(incoming()).toEqual([]);
   });
 
-  test('counts what comes beside it', async () => {
+  test('counts simultaneous uploads', async () => {
     const path = (digit: string) => `/datasets/${digit.repeat(64)}`;
     const first = new Sending(grace, 'PUT', path('b'));
     await first.send(quota * 0.7);
@@ -439,7 +439,7 @@ describe('an upload that does not say how long it is', () => {
     for (const sending of [first, second]) sending.end();
     await Promise.all([first.answered, second.answered]);
     expect(incoming()).toEqual([]);
-    // What was refused takes no room any more.
+    // A refused upload takes no room.
     const content = 'y'.repeat(quota * 0.4);
     const sha = createHash('sha256').update(content).digest('hex');
     const kept = await stack.call('PUT', `/datasets/${sha}`, {
@@ -450,7 +450,7 @@ describe('an upload that does not say how long it is', () => {
   });
 });
 
-test('the audit log says who did what, and shows no secret', async () => {
+test('the audit log has all changes with their users, and no secret', async () => {
   const { json, text } = await as<{ audit: Record<string, unknown>[] }>(
     stack.token,
     'GET',
@@ -468,7 +468,7 @@ test('the audit log says who did what, and shows no secret', async () => {
   for (const token of [alice, bob, stack.token]) expect(text).not.toContain(token);
 });
 
-test('the commands do the same', async () => {
+test('the commands have the same effect', async () => {
   const cli = async (args: string[], input = '') => {
     const { JR_ROOT = '', JR_PORT = '' } = stack.env;
     const result = await execa(process.execPath, [mainJs, ...args], {

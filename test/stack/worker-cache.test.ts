@@ -11,7 +11,7 @@ const MiB = 2 ** 20;
 
 let stack: LiveStack;
 let worker: TestWorker;
-/** A disk of its own, 32 MiB. */
+/** A separate disk of 32 MiB. */
 let disk: string;
 beforeAll(async () => {
   const [port] = await freePorts(1);
@@ -41,7 +41,7 @@ const isThere = (sha: string) => existsSync(join(disk, sha.slice(0, 2), sha, 'or
 const use = (sha: string) =>
   stack.shell('sha256sum <"$JR_DATASET_FILE"', { partition: 'workers', dataset_sha: sha });
 
-test('datasets on a worker keep to what they may take: those not used for longest go, none that a job uses', async () => {
+test('datasets on a worker keep to their limit: the least recently used are removed, but none in use', async () => {
   const [a, b, c, d] = [await upload(4), await upload(4), await upload(4), await upload(4)];
   for (const sha of [a, b, a, c]) expect((await use(sha)).log).toBe(`${sha}  -\n`);
   expect([a, b, c].map(isThere)).toEqual([true, false, true]);
@@ -57,7 +57,7 @@ test('datasets on a worker keep to what they may take: those not used for longes
   expect((await stack.finish(json.job_id)).log).toBe(`on\n${a}  -\n`);
 });
 
-test('a dataset that is more than a worker may keep ends its job with the reason', async () => {
+test('a dataset above the worker’s limit ends its job with the reason', async () => {
   const sha = await upload(12);
   const ended = await use(sha);
   expect(ended).toMatchObject({ status: 'FAILED', exit_code: 2 });
@@ -66,16 +66,16 @@ test('a dataset that is more than a worker may keep ends its job with the reason
   );
 });
 
-test('where the disk of a worker is full, other datasets make room; when none is left, the job ends with the reason', async () => {
+test('on a worker’s full disk, other datasets make room; when none is left, the job ends with the reason', async () => {
   const [a, b] = [await upload(4), await upload(4)];
   await use(a);
-  // What somebody else has there: room for two more MiB is left.
+  // Other files there: room for two more MiB is left.
   const filler = join(disk, 'filler');
   const others = execFileSync('du', ['-s', '--block-size=1', disk], { encoding: 'utf8' });
   writeFileSync(filler, Buffer.alloc(30 * MiB - Number(others.split('\t')[0])));
   expect((await use(b)).log).toBe(`${b}  -\n`);
   expect([a, b].map(isThere)).toEqual([false, true]);
-  // More than there is when all others have gone.
+  // More than the room without all others.
   const c = await upload(8);
   const ended = await use(c);
   expect(ended).toMatchObject({ status: 'FAILED', exit_code: 2 });

@@ -26,7 +26,7 @@ interface GpusReply {
 let stack: LiveStack;
 let worker: TestWorker;
 let folder: string;
-/** At the join port, by somebody who never ends a request. */
+/** Connects to the join port and never ends a request. */
 let stalled: TLSSocket;
 beforeAll(async () => {
   const [port] = await freePorts(1);
@@ -49,7 +49,7 @@ afterAll(async () => {
 
 const onWorker = { partition: 'workers' };
 
-/** Byte by byte: a client of HTTP would make another path of it. */
+/** Byte by byte, since an HTTP client would normalize the path. */
 function toJoinPort(request: string): TLSSocket {
   const port = Number(stack.env['JR_JOIN_PORT']);
   const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false });
@@ -62,7 +62,7 @@ function slurm(command: string, ...args: string[]) {
   return spawnSync(command, args, { env, encoding: 'utf8' });
 }
 
-/** Placeholders that have a GPU of a worker. */
+/** Lists placeholders that have a GPU of a worker. */
 function runningHolds(): number {
   const args = ['--noheader', '--all', '--partition=hold-workers', '--states=RUNNING'];
   return slurm('squeue', ...args)
@@ -70,7 +70,7 @@ function runningHolds(): number {
     .filter((line) => line !== '').length;
 }
 
-test('the join port leads to nothing of the API but what workers ask for', async () => {
+test('through the join port only the workers’ part of the API is reachable', async () => {
   const answerTo = async (path: string, more = '') =>
     text(toJoinPort(`GET ${path} HTTP/1.1\r\nHost: x\r\n${more || 'Connection: close\r\n'}\r\n`));
   expect(await answerTo('/workers/jobs/1')).toMatch(/this endpoint needs a worker’s token/);
@@ -102,13 +102,13 @@ test('the join port leads to nothing of the API but what workers ask for', async
     expect([path, await answerTo(path)]).toEqual([path, expect.stringMatching(/no such endpoint/)]);
 });
 
-test('a worker says whether it does its work', async () => {
+test('a worker reports its health', async () => {
   expect(await worker.jobrunner('health')).toEqual({ code: 0, said: 'ok\n' });
   worker.setLink('down');
   const cut = await worker.jobrunner('health');
   worker.setLink('up');
   expect(cut).toEqual({ code: 1, said: 'the controller’s slurmctld does not answer\n' });
-  // Who asks is no message of Slurm's prolog.
+  // The check is not mistaken for a message of Slurm's prolog.
   expect(readFileSync(join(worker.root, 'logs', 'worker-agent.log'), 'utf8')).not.toMatch(
     /came to noth/,
   );
@@ -120,16 +120,16 @@ test('a worker says whether it does its work', async () => {
   expect([code, said.split('\n')[0]]).toEqual([1, 'slurmd does not run']);
 });
 
-test('jobs with GPUs of a worker are neither refused nor lost nor given the same GPU when slurmctld is started again', async () => {
+test('when slurmctld restarts, jobs with a worker’s GPUs are not refused or lost, and no two get the same GPU', async () => {
   const fields = { command_key: 'shell', mem_gb: 0.1, ...onWorker };
   const untilGo = 'echo on; until [ -e go ]; do sleep 0.1; done; echo $SLURM_JOB_GPUS';
   const { json: running } = await stack.submit({ ...fields, gpus: 2, command: untilGo });
   await stack.says(running.job_id, /^on$/m);
-  // There is no room for it beside that one.
+  // The first job leaves no room for it.
   const { json: waiting } = await stack.submit({ ...fields, gpus: 2, command: 'echo 0-2' });
   const small: number[] = [];
   process.kill(await stack.pidOf('slurmctld'), 'SIGTERM');
-  // While it is away, while it starts, and while the worker has not told it of its GPUs yet.
+  // While slurmctld is away, while it starts, and before the worker has reported its GPUs.
   for (let n = 0; n < 6; n++) {
     const command = 'echo $SLURM_JOB_GPUS';
     const { status, json } = await stack.submit({ ...fields, gpus: 0.25, command });
@@ -146,7 +146,7 @@ test('jobs with GPUs of a worker are neither refused nor lost nor given the same
     const { text: log } = await stack.call('GET', `/jobs/${id}/log`);
     return [id, json.status, json.message, log];
   };
-  // The one GPU that is not taken.
+  // The one free GPU.
   for (const id of small) expect(await ended(id)).toEqual([id, 'COMPLETED', null, '2\n']);
   expect((await stack.call('GET', `/jobs/${waiting.job_id}`)).json.status).toBe('PENDING');
   await worker.letGo(running.job_id);
@@ -155,22 +155,21 @@ test('jobs with GPUs of a worker are neither refused nor lost nor given the same
   expect(await ended(second)).toEqual([second, 'COMPLETED', null, '0-2\n']);
 });
 
-test('a worker that a slurmctld does not know any more comes back by itself', async () => {
-  // As one that was killed before it had written the worker down: made sure of, since that takes it
-  // some seconds.
+test('a worker that slurmctld has forgotten returns automatically', async () => {
+  // Simulates a slurmctld that was killed before it saved the worker, which takes it some seconds.
   const scontrol = (...args: string[]) => slurm('scontrol', ...args).status === 0;
   expect(scontrol('update', 'NodeName=worker1', 'State=DOWN', 'Reason=test')).toBe(true);
   await until('it is gone', () => scontrol('delete', 'NodeName=worker1'));
   const timesUnknown = () => worker.said.split('slurmctld had forgotten this worker').length;
   const before = timesUnknown();
   process.kill(await stack.pidOf('slurmctld'), 'SIGTERM');
-  await until('it is asked to', () => timesUnknown() > before);
-  // Its slurmd, which was started again, may not have told of the GPUs yet.
+  await until('it is told to', () => timesUnknown() > before);
+  // Its restarted slurmd may not have reported the GPUs yet.
   const job = await stack.shell('echo $SLURM_JOB_GPUS', { ...onWorker, gpus: 3 }, [201, 202]);
   expect(job.log).toBe('0,1,2\n');
 });
 
-test('a GPU of a worker is paused and resumed: what runs there ends, nothing starts, also after the worker has come back', async () => {
+test('a worker’s GPU is paused and resumed: its jobs end, no job starts, also after the worker has returned', async () => {
   const node = async () =>
     (await stack.call<GpusReply>('GET', '/gpus')).json.workers.find(
       (one) => one.node === 'worker1',
@@ -200,13 +199,12 @@ test('a GPU of a worker is paused and resumed: what runs there ends, nothing sta
     (await stack.shell('echo $SLURM_JOB_GPUS', { ...onWorker, gpus: 1 })).log;
   expect([await onOne(), await onOne()]).toEqual(['1\n', '1\n']);
 
-  // As placeholders are known only where the node is, those of a worker that leaves go with it, and
-  // come back with it.
+  // Placeholders need their node, so a worker's placeholders leave and return with the worker.
   const { root } = worker;
   await worker.leave();
   worker = await TestWorker.start(stack, joinToken(stack), {}, root);
   await worker.ready();
-  await until('both are held again', () => runningHolds() === 2);
+  await until('both are closed again', () => runningHolds() === 2);
   expect([await onOne(), await onOne()]).toEqual(['1\n', '1\n']);
   expect((await node())?.gpus.map(({ state }) => state)).toEqual(['paused', 'free', 'paused']);
 
@@ -216,7 +214,7 @@ test('a GPU of a worker is paused and resumed: what runs there ends, nothing sta
   expect((await pause(0, 'resume')).status).toBe(409);
 });
 
-test('a worker that has the munge key by file is not handed it, and is refused with another', async () => {
+test('a worker with the munge key in a file does not get the key, and is refused with a different one', async () => {
   const key = join(folder, 'munge.key');
   writeFileSync(key, 'x'.repeat(1024), { mode: 0o600 });
   const byFile = { JR_MUNGE_KEY_FILE: key };
@@ -230,14 +228,14 @@ test('a worker that has the munge key by file is not handed it, and is refused w
   const kept = join(second.root, 'munge', 'munge.key');
   expect(readFileSync(kept).equals(readFileSync(key))).toBe(true);
   expect(statSync(kept).mode & 0o777).toBe(0o600);
-  // Each takes all GPUs of one box.
+  // Each takes all GPUs of one machine.
   const whole = { ...onWorker, gpus: 3 };
   const command = 'echo $SLURMD_NODENAME; until [ -e go ]; do sleep 0.1; done';
   const fields = { command_key: 'shell', command, mem_gb: 0.2, ...whole };
   const both = [await stack.submit(fields), await stack.submit(fields)];
   const ids = both.map(({ json }) => json.job_id);
   for (const id of ids) await stack.says(id, /worker/);
-  // On whichever of the two it is.
+  // On either of the two.
   for (const folder of ids.flatMap((id) =>
     [worker, second].map(({ root }) => join(root, 'results', String(id))),
   ))
@@ -248,7 +246,7 @@ test('a worker that has the munge key by file is not handed it, and is refused w
   await second.remove();
 });
 
-test('a renewed join token makes the old one void; the workers that are in stay in', async () => {
+test('a renewed join token invalidates the old one, and workers that have joined stay', async () => {
   const before = joinToken(stack);
   const after = joinToken(stack, '--renew');
   expect(after).not.toBe(before);
@@ -264,12 +262,12 @@ test('a renewed join token makes the old one void; the workers that are in stay 
   await invited.remove();
 });
 
-test('who never ends a request at the join port is cut off', async () => {
+test('a client that never ends its request at the join port is cut off', async () => {
   expect(await text(stalled)).toMatch(/^HTTP\/1.1 408 /);
 });
 
-test('a worker that its controller does not know any more stops all the same', async () => {
-  // As after a start of the controller over an empty volume.
+test('a worker that its controller does not know stops cleanly', async () => {
+  // As after a start of the controller with an empty volume.
   writeFileSync(join(stack.root, 'workers', 'workers.json'), '{ "workers": [] }\n');
   expect(await worker.leave()).toMatch(/no worker has this token; .*\nStopped\.\n$/);
 });

@@ -13,8 +13,7 @@ interface ResultReply {
 }
 
 /**
- * Seconds. Longer than a slow link takes for what Linux keeps of a request that has been handed
- * over.
+ * Seconds; longer than a slow link takes for Linux's buffered part of a request.
  */
 const silence = 15;
 
@@ -22,7 +21,7 @@ let stack: LiveStack;
 let worker: TestWorker;
 beforeAll(async () => {
   const [port] = await freePorts(1);
-  // Longer than any cut below: the worker is to be waited for.
+  // Longer than any cut below, so that the controller waits for the worker.
   stack = await LiveStack.start({ JR_JOIN_PORT: String(port), JR_WORKER_TIMEOUT: '600' });
   const settings = { JR_CONTROLLER_TIMEOUT: String(silence) };
   worker = await TestWorker.start(stack, joinToken(stack), settings);
@@ -36,7 +35,7 @@ afterAll(async () => {
 const fields = { command_key: 'shell', mem_gb: 0.2, partition: 'workers' };
 const sha256 = (bytes: Buffer) => createHash('sha256').update(bytes).digest('hex');
 
-/** The cable is slow here, and cut for a while. */
+/** The link is slow here, and cut for a while. */
 const slowly = { deadline: 180_000 };
 
 async function ended(id: number) {
@@ -51,7 +50,7 @@ async function ended(id: number) {
   return stack.finish(id);
 }
 
-/** The job's outputs once they have come; they follow the job's end. */
+/** Returns the job's outputs once they have arrived, after the job's end. */
 async function arrived(id: number): Promise<ResultReply> {
   return until(
     `the outputs of job ${id} come`,
@@ -68,7 +67,7 @@ const agentLog = () => readFileSync(join(worker.root, 'logs', 'worker-agent.log'
 
 const sizeOf = (path: string) => (existsSync(path) ? statSync(path).size : 0);
 
-test('a large output and ten thousand small ones come from a worker as they were there', async () => {
+test('a large output and ten thousand small ones arrive from a worker unchanged', async () => {
   const large = await stack.submit({
     ...fields,
     command: 'head -c 200M /dev/urandom >large.bin; sha256sum <large.bin',
@@ -94,7 +93,7 @@ test('a large output and ten thousand small ones come from a worker as they were
   expect(`${all}  -\n`).toBe(many.log);
 });
 
-test('a link that is cut until its connections are taken for broken while a dataset, outputs and logs are on the way loses nothing and doubles nothing', async () => {
+test('a long cut of the link during transfers of a dataset, outputs and logs neither loses nor repeats a byte', async () => {
   const bytes = randomBytes(24 * 2 ** 20);
   const sha = sha256(bytes);
   await stack.call('PUT', `/datasets/${sha}?name=d.bin`, { body: bytes });
@@ -108,7 +107,7 @@ test('a link that is cut until its connections are taken for broken while a data
   });
   await stack.until(logging.job_id, 'RUNNING');
   await stack.until(sending.job_id, 'RUNNING');
-  // So slow that either takes most of a minute: on a busy machine one may begin long after the
+  // So slow that each takes most of a minute, since on a busy machine one may begin long after the
   // other.
   await worker.limitRate('5mbit');
   const { json: fetching } = await stack.submit({
@@ -135,11 +134,11 @@ test('a link that is cut until its connections are taken for broken while a data
   const broken = () => agentLog().split('trying again').length;
   const brokenBefore = broken();
   await until(
-    'the dataset’s connection is taken for broken',
+    'the dataset’s connection counts as broken',
     () => broken() > brokenBefore,
     slowly,
   );
-  // What had come is kept; what was in the sockets may still have been written after the cut.
+  // Received bytes are kept; bytes in the sockets may still have been written after the cut.
   expect(sizeOf(archive)).toBeGreaterThanOrEqual(cut.sent);
   expect(sizeOf(archive)).toBeLessThan(most);
   await worker.limitRate(undefined);
@@ -147,7 +146,7 @@ test('a link that is cut until its connections are taken for broken while a data
   await worker.letGo(logging.job_id);
 
   expect((await ended(fetching.job_id)).log).toBe(`${sha}  -\ndone\n`);
-  // Nothing that was there already has gone over the cable again.
+  // No byte has crossed the link twice.
   expect(worker.bytes('tx') - before.tx).toBeLessThan(bytes.length - cut.fetched + 4 * 2 ** 20);
   const { log } = await ended(sending.job_id);
   const { outputs } = await arrived(sending.job_id);

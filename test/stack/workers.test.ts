@@ -28,7 +28,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'jr-workers-'));
   stack = await LiveStack.start({
     JR_JOIN_PORT: String(port),
-    // Far more than the link is cut for below, also on a busy machine.
+    // Far longer than the cuts below, also on a busy machine.
     JR_WORKER_TIMEOUT: '20',
     JR_JOIN_TOKEN_FILE: join(folder, 'token'),
   });
@@ -47,7 +47,7 @@ const result = async (id: number) =>
 const node = async (name: string) =>
   (await stack.call<NodesReply>('GET', '/nodes')).json.nodes.find((one) => one.name === name);
 
-/** The job's outputs once they have come; they follow the job's end. */
+/** Returns the job's outputs once they have arrived, after the job's end. */
 async function arrived(id: number): Promise<ResultReply> {
   return until(`the outputs of job ${id} come`, async (saw) => {
     const reply = await result(id);
@@ -56,7 +56,7 @@ async function arrived(id: number): Promise<ResultReply> {
   });
 }
 
-test('a job runs on a worker: its log comes while it runs, its outputs when it has ended, and nothing of it stays there', async () => {
+test('a job runs on a worker: its log arrives meanwhile, its outputs at the end, and nothing of it stays there', async () => {
   const command = [
     'echo "on $SLURMD_NODENAME with $CUDA_VISIBLE_DEVICES, $JR_GPU_MEM_MB MiB"; echo odd >&2',
     'mkdir -p deep/er; echo weights > deep/er/a.pt; ln -s deep/er/a.pt link.pt; ln -s /etc/passwd out.pt',
@@ -69,7 +69,7 @@ test('a job runs on a worker: its log comes while it runs, its outputs when it h
   const log = async () => (await stack.call('GET', `/jobs/${id}/log`)).text;
   await until('its first line is here while it runs', async () => (await log()).includes('odd'));
   await stack.until(id, 'RUNNING');
-  await until('its GPUs are told', async () => {
+  await until('its GPUs are shown', async () => {
     const { workers } = (await stack.call<GpusReply>('GET', '/gpus')).json;
     const [first] = workers;
     const inUse = first?.gpus.filter((gpu) => gpu.jobs.some((job) => job.job_id === id));
@@ -82,7 +82,7 @@ test('a job runs on a worker: its log comes while it runs, its outputs when it h
 
   const ended = await stack.finish(id);
   expect(ended).toMatchObject({ status: 'COMPLETED', exit_code: 0, node: 'worker1' });
-  // Not a moment later: the worker is not through with a job before its whole log is here.
+  // Without a wait, since a job on a worker ends only when its whole log is here.
   expect(ended.log).toMatch(/last words\n$/);
   const { outputs } = await arrived(id);
   const sha256 = createHash('sha256').update('weights\n').digest('hex');
@@ -94,7 +94,7 @@ test('a job runs on a worker: its log comes while it runs, its outputs when it h
   expect(existsSync(join(worker.root, 'logs', 'jobs', String(id)))).toBe(false);
 });
 
-test('the log of a job on a worker has both streams in order, or standard error in a file of its own', async () => {
+test('the log of a job on a worker has both streams in order, or standard error in a separate file', async () => {
   const fields = { command_key: 'shell', mem_gb: 0.1, ...onWorker };
   const [one, split] = await Promise.all([
     stack.run({ ...fields, command: printAlternating }),
@@ -105,7 +105,7 @@ test('the log of a job on a worker has both streams in order, or standard error 
   expect(errors.text).toBe('two\n');
 });
 
-test('on a worker, too, the jobs of two users are kept apart', async () => {
+test('the jobs of two users are separate on a worker, too', async () => {
   const [alice, bob] = [await stack.asUser('alice'), await stack.asUser('bob')];
   const fields = { command_key: 'shell', mem_gb: 0.1, ...onWorker };
   const command =
@@ -125,7 +125,7 @@ test('on a worker, too, the jobs of two users are kept apart', async () => {
   expect(left.log).toBe('none\n');
 });
 
-test('a dataset is brought to a worker by its digest when a job first needs it there', async () => {
+test('a worker fetches a dataset, by its digest, when a job there first needs it', async () => {
   const bytes = Buffer.from('a,b\n1,2\n');
   const sha = createHash('sha256').update(bytes).digest('hex');
   await stack.call('PUT', `/datasets/${sha}?name=t.csv`, { body: bytes });
@@ -136,7 +136,7 @@ test('a dataset is brought to a worker by its digest when a job first needs it t
   expect(existsSync(join(worker.root, 'datasets', sha.slice(0, 2), sha, 'original'))).toBe(true);
 });
 
-test('a script of the caller’s own runs on a worker, and a job there that is cancelled ends', async () => {
+test('an uploaded script runs on a worker, and a cancelled job ends there', async () => {
   const form = new FormData();
   const fields = { command_key: 'python_script', mem_gb: '0.2', ...onWorker };
   for (const [name, value] of Object.entries(fields)) form.set(name, value);
@@ -155,7 +155,7 @@ test('a script of the caller’s own runs on a worker, and a job there that is c
   expect(await stack.finish(long.job_id)).toMatchObject({ status: 'CANCELLED' });
 });
 
-test('a job for which a worker cannot get what it needs ends with the reason, and the worker takes the next', async () => {
+test('a job whose files a worker cannot get ends with the reason, and the worker accepts the next job', async () => {
   const bytes = Buffer.from('gone\n');
   const sha = createHash('sha256').update(bytes).digest('hex');
   await stack.call('PUT', `/datasets/${sha}?name=g.txt`, { body: bytes });
@@ -166,17 +166,17 @@ test('a job for which a worker cannot get what it needs ends with the reason, an
   expect((await stack.shell('echo next', onWorker)).log).toBe('next\n');
 });
 
-test('a job that says nothing of where takes the first place free, on a worker when this machine has no room', async () => {
+test('a job without a partition takes the first free target, such as a worker when this machine has no room', async () => {
   const whole = { gpus: 2, mem_gb: 0.2, command_key: 'shell', command: 'sleep 600' };
   const { json: here } = await stack.submit({ ...whole, partition: 'main' });
   await stack.until(here.job_id, 'RUNNING');
   expect((await stack.shell('echo $SLURMD_NODENAME', { gpus: 1 })).log).toBe('worker1\n');
-  // More than this machine ever has.
+  // More than this machine has.
   expect((await stack.shell('echo $SLURM_JOB_GPUS', { gpus: 3 })).log).toBe('0,1,2\n');
   await stack.call('POST', `/jobs/${here.job_id}/cancel`);
 });
 
-test('a worker without the token, or in front of another controller, does not get in', async () => {
+test('a worker with a wrong token, or before a false controller, does not join', async () => {
   const token = joinToken(stack);
   const [form, fingerprint, secret = ''] = token.split('.');
   const stranger = await TestWorker.start(
@@ -194,7 +194,7 @@ test('a worker without the token, or in front of another controller, does not ge
   expect(names).toEqual(['box0', 'worker1']);
 });
 
-test('a link that is cut in mid-job loses nothing', async () => {
+test('a cut of the link during a job loses nothing', async () => {
   const { json } = await stack.submit({
     ...{ command_key: 'shell', mem_gb: 0.2, ...onWorker },
     command: 'echo before; until [ -e go ]; do sleep 0.1; done; echo after; echo x > x.pt',
@@ -206,17 +206,17 @@ test('a link that is cut in mid-job loses nothing', async () => {
   worker.setLink('down');
   await worker.letGo(id);
   const localLog = join(worker.root, 'logs', 'jobs', String(id), 'stdout.log');
-  await until('it has gone on', () => readFileSync(localLog, 'utf8').includes('after'));
+  await until('it has continued', () => readFileSync(localLog, 'utf8').includes('after'));
   worker.setLink('up');
   expect(await stack.finish(id)).toMatchObject({ status: 'COMPLETED', log: 'before\nafter\n' });
   expect((await arrived(id)).outputs.map(({ path }) => path)).toEqual(['x.pt']);
 });
 
-test('a worker that is gone in mid-job: the job fails with the reason, or is queued again where it asked for that', async () => {
+test('when a worker dies during a job, the job fails with the reason, or is queued again if it was submitted with requeue', async () => {
   const command = 'echo on $SLURMD_NODENAME; [ "$SLURMD_NODENAME" = box0 ] || sleep 600';
   const fields = { command_key: 'shell', command, mem_gb: 0.2 };
   const { json: plain } = await stack.submit({ ...fields, ...onWorker });
-  // This machine is full, so that the other one starts there, too.
+  // This machine is full, so that the other job starts there, too.
   const { json: full } = await stack.submit({
     ...{ ...fields, command: 'sleep 600', cpus: 16, partition: 'main' },
   });
@@ -237,7 +237,7 @@ test('a worker that is gone in mid-job: the job fails with the reason, or is que
   expect((await node('worker1'))?.state).toMatch(/^down/);
 });
 
-test('a worker comes back under its name, and sends what it could not before', async () => {
+test('a worker returns under its name, and sends its unsent results', async () => {
   const { root } = worker;
   const left = readdirSync(join(root, 'workers', 'outbox'));
   expect(left.length).toBeGreaterThan(0);
@@ -249,7 +249,7 @@ test('a worker comes back under its name, and sends what it could not before', a
   await until('all is sent', () => readdirSync(join(root, 'workers', 'outbox')).length === 0);
 });
 
-test('a worker that leaves is no node any more, and its job ends with the reason', async () => {
+test('a worker that leaves is no longer a node, and its job ends with the reason', async () => {
   const { json } = await stack.submit({
     ...{ command_key: 'shell', mem_gb: 0.2, ...onWorker },
     command: 'echo here; sleep 600',
@@ -261,7 +261,7 @@ test('a worker that leaves is no node any more, and its job ends with the reason
   const ended = await stack.finish(json.job_id);
   expect(ended).toMatchObject({ status: 'NODE_FAIL', failure: 'node' });
   expect(ended.log).toMatch(/^here\n/);
-  // Not kept back: they came before it left.
+  // Not withheld: they arrived before it left.
   expect(readdirSync(join(worker.root, 'workers', 'outbox'))).toEqual([]);
   expect(await node('worker1')).toBeUndefined();
   const refused = await stack.submit({
