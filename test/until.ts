@@ -2,10 +2,10 @@ import { inspect } from 'node:util';
 import { setTimeout } from 'node:timers/promises';
 
 /**
- * Polls `probe` until it gives a value other than undefined and false.
- * @param what the condition in words, for the failure
- * @param probe may pass its latest finding, or a function that reads it, to `saw`: the failure
- *   shows it
+ * Polls `probe` until it returns a value other than undefined and false.
+ * @param what the condition in words, for the error
+ * @param probe may pass its latest finding, or a function that reads it, to `saw`; the error shows
+ *   it
  * @param options.deadline in milliseconds; generous, since the machine may be busy
  * @returns that value
  * @throws when the deadline has passed, with the condition and the last finding
@@ -32,7 +32,7 @@ export async function until<T>(
 
 type Awaitable<T> = T | Promise<T>;
 
-/** The end of long text: a log tells the latest there. */
+/** Returns the end of a long text, since a log's latest lines are there. */
 function inWords(finding: unknown): string {
   const found: unknown = typeof finding === 'function' ? (finding as () => unknown)() : finding;
   return (typeof found === 'string' ? found : inspect(found, { depth: 5 })).slice(-2000);

@@ -99,7 +99,7 @@ subprocess.Popen(["sleep", "${mark}"], start_new_session=True)
     ['alice', 'bob', 'jr-job2'],
     ['alice', 'admin', 'runner'],
     ['admin', 'bob', 'jr-job2'],
-  ])('of %s are closed to %s, whose jobs cannot read, change or end them', async (owner, intruder) => {
+  ])('%s’s job is closed to %s, who cannot read, change or end it', async (owner, intruder) => {
     const id = await begin(owner);
     const log = await trespass(intruder, owner, id);
     expect(log).not.toMatch(new RegExp(secret));

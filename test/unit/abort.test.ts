@@ -5,7 +5,7 @@ import { abortWhenDone } from '../../src/http/long-reply.js';
 
 const reply = () => new EventEmitter() as unknown as Response;
 
-test('a wait ends when its time is up, when the caller is gone, and when the service stops', async () => {
+test('a wait ends at its time limit, when the caller leaves, and when the service stops', async () => {
   const stopping = new AbortController();
   const fired = (signal: AbortSignal) =>
     new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
@@ -23,7 +23,7 @@ test('a wait ends when its time is up, when the caller is gone, and when the ser
   expect(abortWhenDone(reply(), new AbortController().signal, 0).aborted).toBe(true);
 });
 
-test('a follower has its source’s reason, and none once it was let go', () => {
+test('a follower gets its source’s reason, unless it was released before', () => {
   const source = new AbortController();
   const [follower, free] = [new AbortController(), new AbortController()];
   abortWith(follower, source.signal);

@@ -26,7 +26,7 @@ test('a conda environment is found by CONDA_EXE, and activated by name or path',
   expect(run({ env, conda_env: 'base' }).stdout).toBe(`${join(root, 'bin/python')} base \n`);
 });
 
-test('a conda environment is found by PATH, and in the home folder', () => {
+test('conda is found in PATH and in the home folder', () => {
   const home = join(folder, 'home');
   const root = join(home, 'miniforge3');
   makeCondaLike(root, 'conda', ['ml']);
@@ -36,7 +36,7 @@ test('a conda environment is found by PATH, and in the home folder', () => {
   expect(run({ env: path, conda_env: 'ml' }).stdout).toBe(ml);
 });
 
-test('micromamba activates, told by MAMBA_EXE, its environments beside it', () => {
+test('micromamba, named by MAMBA_EXE, activates an environment of its own root', () => {
   const root = join(folder, 'mamba');
   const env = { MAMBA_EXE: makeCondaLike(root, 'micromamba', ['ml']) };
   const ml = `${join(root, 'envs/ml/bin/python')} ml \n`;
@@ -45,7 +45,7 @@ test('micromamba activates, told by MAMBA_EXE, its environments beside it', () =
   expect(stderr).toContain(`there is no environment nope for ${env.MAMBA_EXE}; it lists ml\n`);
 });
 
-test('a missing conda environment ends the job before its command, naming those there are', () => {
+test('a missing conda environment ends the job before its command, and the error names the existing ones', () => {
   const env = { CONDA_EXE: makeCondaLike(join(folder, 'missing'), 'conda', ['ml', 'other']) };
   const { status, stdout, stderr } = run({ env, conda_env: 'nope' });
   expect(status).toBe(2);
@@ -55,7 +55,7 @@ test('a missing conda environment ends the job before its command, naming those 
   );
 });
 
-test('a missing conda ends the job before its command, saying where it was looked for', () => {
+test('a missing conda ends the job before its command, and the error names the searched places', () => {
   const { status, stdout, stderr } = run({ env: { HOME: '/nowhere' }, conda_env: 'ml' });
   expect([status, stdout]).toEqual([2, '']);
   expect(stderr).toMatch(/^jobrunner: conda_env: no conda, mamba or micromamba found by CONDA_EXE/);
@@ -69,7 +69,7 @@ test('a missing conda ends the job before its command, saying where it was looke
   ]);
 });
 
-test('a virtual environment is activated, and a missing or broken one is told before the command', () => {
+test('a virtual environment is activated, and a missing or broken one ends the job before its command', () => {
   const venv = join(folder, "v 'env");
   execFileSync('/usr/bin/python3', ['-m', 'venv', '--without-pip', venv]);
   const body = 'python -c "import sys; print(sys.prefix)"; type -P python3';
@@ -85,7 +85,7 @@ test('a virtual environment is activated, and a missing or broken one is told be
   expect(missing.stderr).toContain('jobrunner: venv: there is no /no/such $(id)/bin/activate');
 });
 
-test('an activate script that is something else is told before the command', () => {
+test('a wrong activate script ends the job before its command', () => {
   const venv = join(folder, 'strange');
   mkdirSync(join(venv, 'bin'), { recursive: true });
   writeFileSync(join(venv, 'bin/activate'), 'false\n');

@@ -35,7 +35,7 @@ const rows = () =>
     )
     .all();
 
-test('what one user does and is refused pushes out neither what others did nor what they did themselves', () => {
+test('a user’s refused calls push out neither other users’ rows nor the user’s own changes', () => {
   const log = new AuditLog(db, { refused: 10, did: 10, strangers: 10 });
   log.write(entry({ caller: owner, path: '/tokens', subject: 'token 1 of alice' }));
   log.write(entry({ caller: { ...alice, user: 'bob' }, subject: 'job 1' }));
@@ -46,13 +46,13 @@ test('what one user does and is refused pushes out neither what others did nor w
   }
   const kept = rows();
   expect(kept.slice(0, 3).map((row) => row.user)).toEqual(['admin', 'bob', 'alice']);
-  // Looked at every so often, not with every row.
+  // Pruned from time to time, not with every row.
   expect(kept.length).toBeLessThan(3 + 2 * 520);
   expect(kept.some((row) => row.path === '/jobs/1999/cancel')).toBe(true);
   expect(kept.some((row) => row.path === '/jobs/0/cancel')).toBe(false);
 });
 
-test('a user’s own flood of changes leaves those of others', () => {
+test('a user’s flood of changes leaves other users’ rows', () => {
   const log = new AuditLog(db, { did: 10 });
   log.write(entry({ caller: { ...alice, user: 'bob' }, subject: 'job 1' }));
   for (let i = 0; i < 1500; i++) log.write(entry({ subject: `job ${i}` }));
@@ -60,7 +60,7 @@ test('a user’s own flood of changes leaves those of others', () => {
   expect(rows().length).toBeLessThan(520);
 });
 
-test('the same, done again within minutes, is counted in its row; later it is a row of its own', () => {
+test('a request repeated within minutes is counted in its row; a later one gets a new row', () => {
   const log = new AuditLog(db);
   const refused = entry({ path: '/tokens', status: 403 });
   for (const at of [1_000_000, 1_001_000, 1_002_000]) log.write({ ...refused, at });
@@ -74,7 +74,7 @@ test('the same, done again within minutes, is counted in its row; later it is a 
   expect(rows()).toHaveLength(3);
 });
 
-test('rows of before there were shares are kept and belong to one', () => {
+test('rows from before shares existed are kept, and belong to a share', () => {
   const path = join(folder, 'older');
   const older = new SqliteDatabase(path);
   const before = migrations.indexOf(auditShares);

@@ -28,7 +28,7 @@ afterEach(() => {
 });
 
 /**
- * How many of those requests, which come at once, had their token looked at, and how many did not.
+ * Counts the simultaneous requests whose token was checked, and the others.
  */
 async function attempts(given: string[]): Promise<{ unauthorized: number; tooMany: number }> {
   const codes = await Promise.all(
@@ -43,12 +43,12 @@ async function attempts(given: string[]): Promise<{ unauthorized: number; tooMan
   return { unauthorized: count('unauthorized'), tooMany: count('too_many_attempts') };
 }
 
-test('wrong tokens that come all at once are no more looked at than one after another', async () => {
+test('no more wrong tokens are checked at once than one after another', async () => {
   const guesses = Array.from({ length: 500 }, (_, i) => `guess-${i}`);
   expect(await attempts(guesses)).toEqual({ unauthorized: 10, tooMany: 490 });
 });
 
-test('a token that was good from there and is revoked counts as a wrong one', async () => {
+test('a revoked token counts as wrong, even if it was valid from there', async () => {
   const { token, view } = tokens.create({ user: 'eve', role: 'user', days: 1, createdBy: 'admin' });
   expect(await authenticator.check(token, '192.0.2.1')).toMatchObject({ user: 'eve' });
   tokens.revoke(view.token_id);
@@ -56,7 +56,7 @@ test('a token that was good from there and is revoked counts as a wrong one', as
   expect(await attempts(Array<string>(20).fill(token))).toEqual({ unauthorized: 5, tooMany: 15 });
 });
 
-test('a caller’s token is known to be revoked, or to have expired, while the request goes on', async () => {
+test('a revoked or expired token is noticed during the request', async () => {
   const one = tokens.create({ user: 'eve', role: 'user', days: 1, createdBy: 'admin' });
   const other = tokens.create({ user: 'eve', role: 'user', days: 2, createdBy: 'admin' });
   const caller = await authenticator.check(one.token, '192.0.2.1');

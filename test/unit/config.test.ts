@@ -27,7 +27,7 @@ describe('settings', () => {
     expect(config.port).toBe(8080);
   });
 
-  test('that are wrong are all named at once, and a misspelt one is not ignored', () => {
+  test('that are wrong are all named at once, and misspelt ones are not ignored', () => {
     const wrong = { JR_ROOT: root, JR_PORT: 'x', JR_MAX_TIME: '0', JR_USE_CGROUPS: 'maybe' };
     expect(() => readConfig(wrong)).toThrow(
       /JR_PORT: .*; JR_MAX_TIME: .*; JR_USE_CGROUPS: expected 0 or 1/,
@@ -38,19 +38,19 @@ describe('settings', () => {
     expect(() => readConfig({ JR_ROOT: root, JR_SLURMD_PORT: '8080' })).toThrow(/JR_PORT/);
   });
 
-  test('that are wrong are told without the secret’s value', () => {
+  test('that are wrong are reported without a secret’s value', () => {
     const secret = 'a secret with spaces';
     const read = () => readConfig({ JR_ROOT: root, JR_AUTH_TOKEN: secret });
     expect(read).toThrow('JR_AUTH_TOKEN');
     expect(read).not.toThrow(secret);
   });
 
-  test('are handed to the API without the secrets', () => {
+  test('are passed to the API without the secrets', () => {
     const env = { JR_PORT: '1', JR_AUTH_TOKEN: 't', JR_B2_APP_KEY: 'k', PATH: '/bin', JR_HOST: '' };
     expect(publicSettings(env)).toEqual({ JR_PORT: '1' });
   });
 
-  test('of B2 find the region in the endpoint', () => {
+  test('for B2 find the region in the endpoint', () => {
     const b2 = { JR_B2_ENABLE: '1', JR_B2_KEY_ID: 'id', JR_B2_APP_KEY: 'key', JR_ROOT: root };
     expect(readConfig(b2).b2).toMatchObject({ region: 'us-west-004', mount: '/mnt/b2' });
     const other = { ...b2, JR_B2_ENDPOINT: 'http://127.0.0.1:9000' };
@@ -58,7 +58,7 @@ describe('settings', () => {
   });
 });
 
-test('a git queue is refused with what is missing for it, and takes the old tool’s variables', () => {
+test('for a git queue name what is missing, and include the old tool’s variables', () => {
   const over = (more: Record<string, string>) => () =>
     readConfig({ JR_GITQUEUE_REPO: 'git@git.example:team/queue.git', ...more });
   expect(over({})).toThrow(/JR_GITQUEUE_SSH_KEY_FILE and JR_GITQUEUE_KNOWN_HOSTS/);
@@ -66,7 +66,7 @@ test('a git queue is refused with what is missing for it, and takes the old tool
   expect(over({ JR_GITQUEUE_REPO: 'ext::sh' })).toThrow(
     /^JR_GITQUEUE_REPO: the repository’s address/,
   );
-  // Some hosts take a token for a name, and it is not repeated here either.
+  // Some hosts accept a token as the user name, so the error does not repeat it.
   const named = over({ JR_GITQUEUE_REPO: 'https://ghp_secret@git.example/queue.git' });
   expect(named).toThrow(/^JR_GITQUEUE_REPO: contains a user name, which may be a token/);
   expect(named).not.toThrow(/secret/);
@@ -80,11 +80,11 @@ test('a git queue is refused with what is missing for it, and takes the old tool
   expect(() => readConfig({ JR_GITQUEUE_TOKEN_FILE: '/root/queue-token' })).toThrow(
     'JR_GITQUEUE_TOKEN_FILE: set, but JR_GITQUEUE_REPO is not',
   );
-  // Where there is no queue, whatever is called so is somebody else's.
+  // Without a queue, variables with these names belong to other programs.
   expect(readConfig({ SLEEP_TIME: 'long' }).gitQueue).toBeUndefined();
 });
 
-test('docs/settings.md names every setting with its default, and none that is not there', () => {
+test('docs/settings.md lists exactly the settings, with their defaults', () => {
   const page = readFileSync('docs/settings.md', 'utf8');
   const rows = [...page.matchAll(/^\| `(JR_\w+)` \| (.+?) \| (.+?) \|$/gm)];
   const documented = rows.map(([, name, shown, description]) => ({ name, shown, description }));
@@ -97,7 +97,7 @@ test('docs/settings.md names every setting with its default, and none that is no
   expect(documented).toEqual(expected);
 });
 
-/** As a person would set it. */
+/** The value as a person would set it. */
 function defaultOf(name: string, value: unknown): string {
   if (typeof value === 'boolean') return value ? '1' : '0';
   if (name.endsWith('_GB')) return String(Number(value) / 1024 ** 3);

@@ -18,7 +18,7 @@ afterEach(() => {
   server?.close();
 });
 
-/** Answers one call of an endpoint, whose reply is `{ "n": number }`. */
+/** Answers one call of an endpoint with the reply `{ "n": number }`. */
 async function answer(handler: () => unknown, errors: ErrorCode[] = []): Promise<number> {
   const api = new Api({ public: () => undefined });
   const reply = json(z.strictObject({ n: z.number() }));
@@ -33,7 +33,7 @@ async function answer(handler: () => unknown, errors: ErrorCode[] = []): Promise
   return (await fetch(`http://127.0.0.1:${port}/x/1`)).status;
 }
 
-test('a reply that breaks its schema, or has a field more, fails in tests', async () => {
+test('in tests, a reply that breaks its schema or has an extra field fails', async () => {
   expect(await answer(() => ({ n: 1 }))).toBe(200);
   server?.close();
   expect(await answer(() => ({ n: 'one' }))).toBe(500);
@@ -41,7 +41,7 @@ test('a reply that breaks its schema, or has a field more, fails in tests', asyn
   expect(await answer(() => ({ n: 1, more: 2 }))).toBe(500);
 });
 
-test('an error that its endpoint does not declare fails in tests', async () => {
+test('in tests, an undeclared error of an endpoint fails', async () => {
   const fail = () => {
     throw new AppError('conflict', 'no');
   };
@@ -50,14 +50,14 @@ test('an error that its endpoint does not declare fails in tests', async () => {
   expect(await answer(fail)).toBe(500);
 });
 
-test('an endpoint whose role nobody guards is refused when it is mounted', () => {
+test('an endpoint without a guard for its role cannot be mounted', () => {
   const spec = { method: 'get', path: '/x', role: 'admin', summary: '', errors: [] } as const;
   const mount = () =>
     endpoint(new Api({}), { ...spec, reply: json(z.strictObject({})) }, () => ({}));
   expect(mount).toThrow('no guard for the role');
 });
 
-test('a default that is read from text is described as text', () => {
+test('a default of a field that is read from text is described as text', () => {
   const limit = z.string().regex(/^\d+$/).transform(Number).default(100);
   expect(new SchemaCollection().input(z.strictObject({ limit }))).toMatchObject({
     properties: { limit: { type: 'string', default: '100' } },

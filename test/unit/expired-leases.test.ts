@@ -3,7 +3,7 @@ import { ExpiredLeases } from '../../src/ingest/expired-leases.js';
 
 const leaseMs = 9000;
 
-test('a claim may be taken over a third of a lease after it was first seen to have run out', () => {
+test('a claim may be taken over a third of a lease after it was first seen expired', () => {
   let now = 10_000;
   const leases = new ExpiredLeases(leaseMs, () => now);
   const claim = { nonce: 'n', leaseUntil: 9000 };
@@ -15,7 +15,7 @@ test('a claim may be taken over a third of a lease after it was first seen to ha
   expect(leases.mayTakeOver('a', { ...claim, nonce: 'other' })).toBe(false);
 });
 
-test('claims that are out there no more take no memory for long, and those that are stay known', () => {
+test('claims that have disappeared are soon forgotten, and present ones stay known', () => {
   let now = 10_000;
   const leases = new ExpiredLeases(leaseMs, () => now);
   const kept = { nonce: 'n', leaseUntil: 0 };

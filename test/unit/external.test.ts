@@ -24,11 +24,11 @@ describe('settings of an external cluster', () => {
     [{ JR_SLURMRESTD_URL: 'http://h:1' }, /one of JR_SLURM_JWT and JR_SLURM_JWT_FILE/],
     [{ JR_SLURMRESTD_URL: 'http://me:secret@h:1' }, /JR_SLURMRESTD_URL: expected/],
     [{ JR_SLURM_MODE: 'internal', JR_SLURM_QOS: 'q' }, /JR_SLURM_QOS: needs JR_SLURM_MODE=ext/],
-  ])('that do not go together stop the start: %j', (settings, message) => {
+  ])('that exclude each other stop the start: %j', (settings, message) => {
     expect(() => readConfig({ ...external, ...settings })).toThrow(message);
   });
 
-  test('are read, with questions every five seconds unless told otherwise', () => {
+  test('are read, with polls every five seconds by default', () => {
     const config = readConfig({ ...external, JR_SLURM_ACCOUNT: 'phys', PATH: '/opt/slurm/bin' });
     expect(config.external).toMatchObject({
       access: { kind: 'commands', path: '/opt/slurm/bin', user: undefined },
@@ -47,7 +47,7 @@ describe('settings of an external cluster', () => {
   });
 });
 
-test('GPUs of a node are counted by type, whatever stands in brackets', () => {
+test('GPUs of a node are counted by type, whatever is in brackets', () => {
   const gpus = readNodeGres('gpu:a100:2(S:0,1),gpu:t4:1,shard:a100:200(0/100,0/100),fpga:1');
   const whole = new Map(Object.entries({ a100: 2, t4: 1 }));
   expect(gpus).toEqual({ whole, shards: new Map([['a100', 200]]) });
@@ -55,21 +55,21 @@ test('GPUs of a node are counted by type, whatever stands in brackets', () => {
   expect(readNodeGres(null)).toEqual({ whole: new Map(), shards: new Map() });
 });
 
-test('shares are counted by the type of their GPU, as Slurm was seen to write them', () => {
+test('shares are counted by the type of their GPU, in Slurm’s observed formats', () => {
   const mixed = readNodeGres('gpu:a100:1,gpu:v100:1,shard:a100:0,shard:v100:1K');
   expect(sharesPerGpu(mixed)).toEqual([1024]);
   expect([sharesPerGpu(mixed, 'v100'), sharesPerGpu(mixed, 'a100')]).toEqual([[1024], []]);
   expect(sharesPerGpu(readNodeGres('gpu:2,shard:8')).every((each) => each === 4)).toBe(true);
   expect(sharesPerGpu(readNodeGres('gpu:a100:2,gpu:v100:2,shard:8'))).toEqual([2]);
   expect(sharesPerGpu(readNodeGres('gpu:2'))).toEqual([]);
-  // 24.11 tells the shares, 22.05 only which GPUs some are of.
+  // 24.11 reports the shares, and 22.05 only their GPUs.
   expect(usedShards('gpu:a100:0(IDX:N/A),shard:a100:3(3/4,0/4),shard:v100:1(1/2)')).toBe(4);
   expect(usedShards('gpu:0,shard:(null):2(IDX:0-1)')).toBeNull();
   expect(usedShards('gpu:1,shard:(null):0(IDX:N/A)')).toBe(0);
   expect(usedShards(null)).toBe(0);
 });
 
-test('scontrol’s partitions are read, and a line that is none is an error', () => {
+test('scontrol’s partitions are read, and any other line is an error', () => {
   const line =
     'PartitionName=gpu Default=YES DefaultTime=NONE MaxTime=1-00:00:00 MaxMemPerNode=3000 MaxCPUsPerNode=UNLIMITED State=UP';
   expect(parsePartitions(`${line}\n`)).toEqual([
@@ -86,7 +86,7 @@ test('scontrol’s partitions are read, and a line that is none is an error', ()
   expect(() => parsePartitions('nonsense')).toThrow(/cannot be read/);
 });
 
-describe('a place on an external cluster', () => {
+describe('a partition of an external cluster', () => {
   const node = (name: string, gres: string | null, more: Partial<SlurmNode> = {}): SlurmNode => ({
     ...{ name, gres, state: 'idle', partition: 'p', cpus: 8, cpusAllocated: 0 },
     ...{ memoryMb: 16_384, memoryAllocatedMb: 0, gresUsed: null, reason: null },
@@ -102,7 +102,7 @@ describe('a place on an external cluster', () => {
       { partition: defaultPartition, maxTime: 3600 },
     );
 
-  test('has the least of what partition, nodes and JR_MAX_TIME allow', () => {
+  test('has the smallest limits of partition, nodes and JR_MAX_TIME', () => {
     const here = places('p', partition('p', node('a', null))).forPartition(undefined);
     expect(here.limits).toEqual({
       cpus: 4,
@@ -112,18 +112,18 @@ describe('a place on an external cluster', () => {
     });
   });
 
-  test('takes as much memory as is asked for where the external cluster has not told Slurm of any', () => {
+  test('accepts any memory if the external cluster does not configure memory', () => {
     const here = places('p', partition('p', node('a', null, { memoryMb: 1 }))).forPartition('p');
     expect(here.problemWith({ ...plainRequest, mem_gb: 500 })).toBeUndefined();
   });
 
-  test('must be named where the external cluster tells no default', () => {
+  test('must be named if the external cluster has no default', () => {
     const two = places(undefined, partition('p', node('a', null)), partition('q'));
     expect(() => two.forPartition(undefined)).toThrow(/partition: name one of p, q/);
     expect(() => two.forPartition('main')).toThrow(/unknown partition "main"; available: p, q/);
   });
 
-  test('that is gone is nowhere for the jobs that were in it', () => {
+  test('that is gone is undefined for its former jobs', () => {
     const parts = [partition('p', node('a', null))];
     const site = new ExternalTargets(
       { partitions: () => parts },
@@ -137,7 +137,7 @@ describe('a place on an external cluster', () => {
     expect(queue.onlyNodeOf(jobIn('gone'))).toBeUndefined();
   });
 
-  test('gives whole GPUs by number and type, and shares in the external cluster’s own shards', () => {
+  test('gives whole GPUs by number and type, and shares as the external cluster’s own shards', () => {
     const mixed = partition('p', node('a', 'gpu:a100:2,shard:20'), node('b', 'gpu:t4:4'));
     const here = places('p', mixed).forPartition('p');
     const gres = (more: object) => here.chooseGpus({ ...plainRequest, ...more }, [])?.gres;
@@ -152,7 +152,7 @@ describe('a place on an external cluster', () => {
     expect(whole.problemWith({ ...plainRequest, gpus: 0.5 })?.message).toMatch(/only whole GPUs/);
   });
 
-  test('gives shares of a type, and nothing that no node has all at once', () => {
+  test('gives shares of a type, and refuses a request that no single node can meet', () => {
     const mixed = partition(
       'p',
       node('a', 'gpu:a100:2,gpu:v100:1,shard:a100:8,shard:v100:2', { memoryMb: 2048 }),
@@ -174,7 +174,7 @@ describe('a place on an external cluster', () => {
   });
 });
 
-test('a script on an external cluster leaves the GPUs as they are, and says that it ends', () => {
+test('a script on an external cluster leaves the GPUs unchanged, and reports its end', () => {
   const folder = mkdtempSync(join(tmpdir(), 'jr-site-'));
   const external = { jobEndedFile: join(folder, 'last'), sharesByGroup: true };
   const { stdout } = runScript(

@@ -14,7 +14,7 @@ const gpus = [small, gpu(1, 80)];
 
 describe('a limit on GPUs', () => {
   test.each([0.005, 0.07, 0.29, 0.295, 1, 1.5])(
-    'of %d lets run what asks for as much, and is no less than a share',
+    'of %d allows a request for exactly as much, and is at least one share',
     (most) => {
       const shards = shardsOf(most, 100);
       expect(shards).toBeGreaterThan(0);
@@ -24,7 +24,7 @@ describe('a limit on GPUs', () => {
     },
   );
 
-  test('of 0 stays none', () => {
+  test('of 0 means no limit', () => {
     expect(shardsOf(0, 100) || null).toBeNull();
   });
 
@@ -33,7 +33,7 @@ describe('a limit on GPUs', () => {
     [{ gpus: 0.3 }, 0.25, 'gpus: 0.3 requested; 0.25 is the most you may have at once'],
     [{ gpu_mem_gb: 25 }, 0.25, 'gpu_mem_gb: 25 requested; 20 GiB is the most you may have at once'],
     [{ gpu_mem_gb: 15, allowed_gpus: [0] }, 0.25, 'gpu_mem_gb: 15 requested; 10 GiB is the most'],
-  ])('refuses what could never start under it: %j, %d', (wish, most, message) => {
+  ])('refuses a request that could never start: %j, %d', (wish, most, message) => {
     expect(checkUserGpuQuota(most, gpus, { gpus: 0, ...wish })?.message).toMatch(message);
   });
 
@@ -42,7 +42,7 @@ describe('a limit on GPUs', () => {
     [{ gpus: 0 }, 0.25],
     [{ gpu_mem_gb: 20 }, 0.25],
     [{ gpu_mem_gb: 10, allowed_gpus: [0] }, 0.25],
-  ])('takes what fits it: %j, %d', (wish, most) => {
+  ])('accepts a request that fits: %j, %d', (wish, most) => {
     expect(checkUserGpuQuota(most, gpus, { gpus: 0, ...wish })).toBeUndefined();
   });
 });

@@ -44,8 +44,8 @@ afterEach(() => {
 });
 
 describe('nvidia-smi', () => {
-  // As an H100, a GPU without figures (a vGPU, MIG) and a lost one print it.
-  test('says what it can; what it cannot is null, and a lost GPU is missing', () => {
+  // The output for an H100, a GPU without figures (a vGPU, MIG) and a lost GPU.
+  test('reports its figures; an unknown one is null, and a lost GPU is missing', () => {
     const output = [
       'GPU-5c1e2d3f-0a1b-2c3d-4e5f-60718293a4b5, 71234, 81559, 97, 64',
       'GPU-00000000-0000-0000-0000-0000000000ff, 10, [N/A], [N/A], [Not Supported]',
@@ -70,7 +70,7 @@ describe('nvidia-smi', () => {
     ]);
   });
 
-  test('names processes, and no name can break what it is shown in', () => {
+  test('names processes, and no name can break the display', () => {
     const output = [
       'GPU-00000000-0000-0000-0000-000000000001, 42, 1024, python train.py, with commas',
       'GPU-00000000-0000-0000-0000-000000000001, 43, [N/A], \u001b[31mred\u0007\u202e',
@@ -86,7 +86,7 @@ describe('nvidia-smi', () => {
   });
 });
 
-describe('strangers', () => {
+describe('foreign processes', () => {
   const thresholds = { memory: 0.8, load: 0.8 };
   const usage = (memoryUsedMb: number, load: number | null) => ({
     uuid: '',
@@ -102,7 +102,7 @@ describe('strangers', () => {
     user,
   });
 
-  test('are whoever is not the jobs’ user, above a threshold only', () => {
+  test('are those of users without jobs, above a threshold only', () => {
     const theirs = [process('alice', 900)];
     expect(foreignProcessesOn(usage(900, 0), theirs, false, thresholds)).toMatch(
       /900 of 1000 MiB and 0% of its time, used by app \(pid 7, alice\)/,
@@ -117,13 +117,13 @@ describe('strangers', () => {
     ).toBeUndefined();
   });
 
-  test('beside our jobs answer for their own memory only', () => {
+  test('beside our jobs count with their own memory only', () => {
     const both = (theirs: number) => [process('runner', 950 - theirs), process('alice', theirs)];
     expect(foreignProcessesOn(usage(950, 10), both(50), true, thresholds)).toBeUndefined();
     expect(foreignProcessesOn(usage(950, 10), both(900), true, thresholds)).toMatch(/alice/);
   });
 
-  test('whom nobody can name are strangers where no job of ours is', () => {
+  test('without a name count if no job of ours is on the GPU', () => {
     expect(foreignProcessesOn(usage(900, null), [], true, thresholds)).toBeUndefined();
     expect(foreignProcessesOn(usage(900, null), [], false, thresholds)).toMatch(
       /900 of 1000 MiB, used by processes that cannot be seen from here/,
@@ -133,7 +133,7 @@ describe('strangers', () => {
     );
   });
 
-  test('are known by the owner of their process', () => {
+  test('are recognized by the owner of their process', () => {
     expect(ownerOf(1)).toBe('root');
     expect(ownerOf(2 ** 22 + 1)).toBeUndefined();
   });
@@ -175,7 +175,7 @@ describe('the monitor', () => {
     });
   });
 
-  test('keeps what the GPUs do for a day', async () => {
+  test('keeps the GPUs’ figures for a day', async () => {
     put('gpu1.usage', '4096 55 70');
     await poll();
     expect(usageSince(db, 1, 0)).toEqual([{ at, memory_mb: 4096, load: 55, temperature: 70 }]);
@@ -185,7 +185,7 @@ describe('the monitor', () => {
     expect(monitor.usage(0)?.usage).toMatchObject({ memoryUsedMb: 0, load: 0 });
   });
 
-  test('holds a GPU back after two looks, and gives it back after two', async () => {
+  test('closes a GPU after two polls, and opens it after two', async () => {
     await poll();
     put('gpu1.usage', '80000 99 80');
     put('gpu1.processes', `${process.pid},79000,node\u0007 jest\n`);
@@ -210,13 +210,13 @@ describe('the monitor', () => {
     expect(reason(1)).toBeUndefined();
   });
 
-  test('the very first poll decides at once', async () => {
+  test('decides at once at the very first poll', async () => {
     put('gpu0.usage', '80000 0 80');
     await poll();
     expect(reason(0)).toMatch(/cannot be seen from here/);
   });
 
-  test('a GPU that is lost, or a driver that fails, is closed in its own words', async () => {
+  test('closes a lost GPU or a failing driver’s GPUs, with nvidia-smi’s message', async () => {
     await poll();
     put('gpu0.lost', '');
     await poll(2);
@@ -231,7 +231,7 @@ describe('the monitor', () => {
     expect([reason(0), reason(1)]).toEqual([undefined, undefined]);
   });
 
-  test('an nvidia-smi that is not there is no end of the service', async () => {
+  test('survives a missing nvidia-smi', async () => {
     rmSync(simulatedSmi(folder));
     await poll();
     expect(reason(0)).toMatch(/^does not answer: .*ENOENT/);
@@ -242,31 +242,31 @@ describe('placeholders', () => {
   const missing = (jobs: number[], running: number[], pending: number[]) =>
     missingPlaceholders(100, jobs, { running, pending });
 
-  test('a free GPU gets one that holds it, and one that waits', () => {
+  test('of a free GPU are one that occupies it, and one that waits', () => {
     expect(missing([], [], [])).toEqual([100, 100]);
     expect(missing([], [100], [])).toEqual([100]);
     expect(missing([], [100], [100])).toEqual([]);
   });
 
-  test('behind a job that has all of it, one waits', () => {
+  test('behind a job with the whole GPU are one that waits', () => {
     expect(missing([100], [], [])).toEqual([100]);
     expect(missing([100], [], [100])).toEqual([]);
   });
 
-  test('the free part is closed at once, and each share has one of its size waiting for it', () => {
+  test('close the free part at once, and wait for each share in its size', () => {
     expect(missing([30, 20], [], [])).toEqual([50, 30, 20, 100]);
     expect(missing([30, 20], [50], [30, 20, 100])).toEqual([]);
-    // The job of 30 has ended: its own has started, or is about to.
+    // The job with 30 shards has ended, and its placeholder has started or is about to.
     expect(missing([20], [50, 30], [20, 100])).toEqual([]);
     expect(missing([20], [50], [30, 20, 100])).toEqual([]);
   });
 
-  test('a job that slipped in is made up for', () => {
+  test('are added for a job that started meanwhile', () => {
     expect(missing([30, 20], [], [70, 30, 100])).toEqual([50, 20]);
     expect(missing([30, 30], [40], [30, 100])).toEqual([30]);
   });
 
-  test('are read as both releases print them', () => {
+  test('are read in both releases’ formats', () => {
     const row = (id: string, state: string, tres: string, comment: string) =>
       id.padEnd(20) + state.padEnd(20) + tres.padEnd(80) + comment.padEnd(120);
     const output = [
@@ -291,7 +291,7 @@ describe('an idle GPU', () => {
     insertUsage(db, 0, { at: 90 * minute, memory_mb: 1, load, temperature: null });
   };
 
-  test('is one that no poll found at work', () => {
+  test('is one that every poll found idle', () => {
     worked(0);
     expect(isIdle(db, job, times)).toBe(true);
     expect(isIdle(db, { ...job, gpus: [0, 1] }, times)).toBe(false);
@@ -303,7 +303,7 @@ describe('an idle GPU', () => {
     expect(isIdle(db, job, times)).toBe(false);
   });
 
-  test('is not one that was not looked at', () => {
+  test('is not one without polls', () => {
     worked(0, 80 * minute);
     expect(isIdle(db, job, times)).toBe(false);
   });
@@ -315,7 +315,7 @@ describe('the state file', () => {
   const open = () => new StateFile(path(), 4, log);
   const none = { pause: [], resume: [] };
 
-  test('pauses and resumes what is edited, and keeps other keys', async () => {
+  test('pauses and resumes edited GPUs, and keeps other keys', async () => {
     put('{"paused_gpus": [1], "gpu_status": {"0": 0.5}}');
     const file = open();
     expect(await file.read([])).toEqual({ pause: [1], resume: [] });
@@ -339,7 +339,7 @@ describe('the state file', () => {
     ['{"paused_gpus": [-1]}', /unknown GPU -1/],
     ['{"paused_gpus": [4]}', /unknown GPU 4/],
     ['\0\0\0', /JSON/],
-  ])('%j changes nothing, is told, and is not written over', async (text, problem) => {
+  ])('%j changes nothing, is reported, and is not overwritten', async (text, problem) => {
     const file = open();
     put('{"paused_gpus": [2]}');
     await file.read([]);
@@ -353,7 +353,7 @@ describe('the state file', () => {
     expect(file.problem).toBeNull();
   });
 
-  test('that is huge, a pipe or a folder is told of, not waited for', async () => {
+  test('that is huge, a pipe or a folder is reported, and does not block', async () => {
     const file = open();
     put('');
     truncateSync(path(), 1024 ** 3);
@@ -369,7 +369,7 @@ describe('the state file', () => {
     expect(file.problem).toMatch(/not a regular file|EISDIR/);
   });
 
-  test('that is not there is made, and one that is deleted changes nothing', async () => {
+  test('is made when it is missing, and changes nothing when it is deleted', async () => {
     const file = open();
     expect(await file.read([1])).toEqual(none);
     await file.write([1]);
@@ -380,14 +380,14 @@ describe('the state file', () => {
     expect(existsSync(path())).toBe(false);
   });
 
-  test('without a list has no say', async () => {
+  test('without a list changes nothing', async () => {
     put('{"other": 1}');
     expect(await open().read([0, 1])).toEqual(none);
     put('');
     expect(await open().read([0, 1])).toEqual(none);
   });
 
-  test('edited while nobody looked is followed', async () => {
+  test('that was edited while the service was down takes effect', async () => {
     put('{"paused_gpus": [2]}');
     expect(await open().read([0])).toEqual({ pause: [2], resume: [0] });
   });

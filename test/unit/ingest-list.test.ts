@@ -10,7 +10,7 @@ const source = (more: Partial<IngestSourceView>): IngestSourceView => ({
   ...more,
 });
 
-test('why a scan could not be made is told until a later scan came to its end', () => {
+test('the reason for a failed scan is shown until a later scan completes', () => {
   const error = { at: '2026-01-31T12:00:01.000Z', message: 'no such\u001b[2J file' };
   const told = ['git-queue: 2026-01-31T12:00:01.000Z: no such [2J file'];
   expect(problemsOf(source({ last_error: error }))).toEqual(told);
@@ -20,7 +20,7 @@ test('why a scan could not be made is told until a later scan came to its end', 
   expect(problemsOf(source(after))).toEqual([]);
 });
 
-test('of many problems the first are told, and how many more there are', () => {
+test('of many problems, the first ones and the number of the others are shown', () => {
   const problems = [1, 2, 3, 4, 5, 6, 7].map((n) => ({
     ...{ at: '2026-01-31T12:00:00.000Z', where: n === 1 ? null : `line ${n}`, message: 'bad' },
   }));

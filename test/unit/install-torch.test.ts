@@ -6,7 +6,7 @@ import { exports } from '../../src/jobs/script/environment.js';
 
 const installTorch = 'docker/install-torch.sh';
 
-test('install-torch.sh looks for PyTorch on the PATH of jobs', () => {
+test('install-torch.sh looks for PyTorch in the PATH of jobs', () => {
   const [, path] = /^jobs_path=(\S+)$/m.exec(readFileSync(installTorch, 'utf8')) ?? [];
   const ofJobs = exports({
     jobId: 1,
@@ -29,7 +29,7 @@ test('run.sh refuses an unknown JR_TORCH before it installs anything', async () 
   });
 });
 
-test('run.sh, install-torch.sh and the settings know the same values of JR_TORCH', () => {
+test('run.sh, install-torch.sh and the settings have the same values of JR_TORCH', () => {
   const values = environmentSchema.shape.JR_TORCH.unwrap().options;
   const cases = `${values.join(' | ')}) ;;`;
   expect(readFileSync('run.sh', 'utf8')).toContain(cases);

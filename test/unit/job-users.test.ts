@@ -26,7 +26,7 @@ const usersOf = (count: number) =>
 const give = (number: number) =>
   db.prepare('INSERT INTO job_users VALUES (?, ?)').run(`user-${number}`, number);
 
-test('when all have been given away, the remedy is a setting with room for a hundred more', () => {
+test('when all are in use, the remedy is a setting with room for a hundred more', () => {
   give(100);
   expect(() => usersOf(100).of('alice')).toThrow(
     /^other users have all 100 .*: .*JR_JOB_USERS=200$/,
@@ -36,12 +36,12 @@ test('when all have been given away, the remedy is a setting with room for a hun
   expect(usersOf(999).of('alice').name).toBe('jr-job951');
 });
 
-test('there is none where there can be no more', () => {
+test('at the maximum there is no such remedy', () => {
   give(MAX_JOB_USERS);
   expect(() => usersOf(MAX_JOB_USERS).of('alice')).toThrow(/: there can be no more than 999$/);
 });
 
-test('who was given one finds it again, or hears what brings it back where it is not made any more', () => {
+test('a user keeps the same Unix user, and gets a remedy if it no longer exists', () => {
   give(100);
   expect(usersOf(101).of('alice').name).toBe('jr-job101');
   expect(usersOf(300).of('alice').name).toBe('jr-job101');

@@ -41,13 +41,13 @@ describe('the view of a job', () => {
 describe('the values in env', () => {
   const request = { ...plainRequest, env: { TOKEN: `it's "$1"\nexport A='b'`, A: 'b', EMPTY: '' } };
 
-  test('are masked in the view, the names are not', () => {
+  test('are masked in the view, but not the names', () => {
     const masked = { TOKEN: '***', A: '***', EMPTY: '***' };
     expect(viewJob(jobOf(request), null, false).env).toEqual(masked);
     expect(viewJob(jobOf(request), null, true).env).toEqual(request.env);
   });
 
-  test('are masked in the script, whose other lines stay as they are', () => {
+  test('are masked in the script, whose other lines stay unchanged', () => {
     const script = scriptOf({ request });
     const masked = maskScript(script, request.env);
     expect(masked).not.toContain('$1');

@@ -107,7 +107,7 @@ describe('a line of the jobs file', () => {
     expect(convert).toThrow(message);
   });
 
-  test('asks for --cuda, for no duplicates, and runs under its script’s name', () => {
+  test('asks for --cuda and no duplicates, and runs under its script’s name', () => {
     const fields = submitFieldsOf(line({ args: ['--llm', 'm'] }), {
       gpus: undefined,
       screen: true,
@@ -124,7 +124,7 @@ describe('a line of the jobs file', () => {
     expect(fields.gpus).toBeUndefined();
   });
 
-  test('is read back as it was written', () => {
+  test('reads back as it was written', () => {
     const words = ['--a 1', '--t "x, y"', `--t 'x, "y"'`, '"a b"', '""', "'#'", ' --lead ', 'ü😀'];
     for (const args of words) {
       const text = formatJobLine({
@@ -160,7 +160,7 @@ describe('reading lines', () => {
     }
   }
 
-  test('finds lines across chunks, leaves the unfinished one, and skips those too long', async () => {
+  test('finds lines across chunks, leaves the unfinished one, and skips lines that are too long', async () => {
     const long = 'a'.repeat(maxLineBytes);
     const path = join(work, 'jobs.txt');
     writeFileSync(path, `one\n\n${long}\n${long}b\n${'x'.repeat(300_000)}\nlast\nhalf`);
@@ -181,7 +181,7 @@ describe('reading lines', () => {
 });
 
 describe('lines that were processed', () => {
-  test('stay so over a restart, each of equal ones by itself, under the key they began with', () => {
+  test('stay processed over a restart, equal ones separately, under their first key', () => {
     const id = { digest: digestOfLine('0,/x.py'), nth: 1 };
     const before = new ProcessedLines(db, '/jobs.txt', () => 0);
     const key = before.begin(id);
@@ -197,7 +197,7 @@ describe('lines that were processed', () => {
     expect(new ProcessedLines(db, '/other.txt', () => 0).isProcessed(id)).toBe(false);
   });
 
-  test('are forgotten once they were out of the file for long enough, and not before', () => {
+  test('are forgotten only after they have been out of the file for long enough', () => {
     let now = 0;
     const id = { digest: digestOfLine('0,/x.py'), nth: 1 };
     const there = new Map([[id.digest, 1]]);
@@ -221,7 +221,7 @@ describe('lines that were processed', () => {
   });
 });
 
-test('a script is known by its content', async () => {
+test('a script is identified by its content', async () => {
   const path = join(work, 'x.py');
   writeFileSync(path, 'print(1)\n');
   const first = await scriptDigest(path);

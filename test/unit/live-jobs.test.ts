@@ -31,7 +31,7 @@ const end = (id: JobId) => updateJob(db, id, { state: 'COMPLETED', terminal: tru
 const ids = () => live.all().map((job) => job.job_id);
 
 describe('the live jobs in memory', () => {
-  test('are those of the database, after each change of it', () => {
+  test('match the database after each change', () => {
     const [a, b, c] = [insert(), insert(), insert()];
     expect(live.all()).toEqual(liveJobs(db));
     updateJob(db, b, { state: 'RUNNING', gpu_indices: [1] });
@@ -40,13 +40,13 @@ describe('the live jobs in memory', () => {
     deleteJob(db, c);
     expect(ids()).toEqual([b]);
     expect(live.all()).toEqual(liveJobs(db));
-    // One that lives again takes its place by age.
+    // A job that lives again is sorted by age.
     updateJob(db, a, { state: 'PENDING', terminal: false });
     expect(ids()).toEqual([a, b]);
     expect(live.all()).toEqual(liveJobs(db));
   });
 
-  test('hold no trace of a transaction that is rolled back, even when read within it', () => {
+  test('keep nothing of a transaction that is rolled back, even if they were read in it', () => {
     const kept = insert();
     const undone = db.transaction(() => {
       insert();

@@ -60,7 +60,7 @@ test('a byte order mark and Windows line ends change nothing', async () => {
   expect(await parse(`\ufeff${example.replaceAll('\n', '\r\n')}`)).toEqual(await parse(example));
 });
 
-test('what is true for the Python tools is true here: canceled: yes cancels', async () => {
+test('booleans are those of the Python tools: canceled: yes cancels', async () => {
   const { jobs } = await parse(
     'version: 1\njobs:\n  - {job_id: a, canceled: yes}\n  - {job_id: b, canceled: off}\n',
   );
@@ -95,11 +95,11 @@ test.each([
   ['two dots inside', 'a..b'],
   ['a control character', 'a\u0007b'],
   ['a line end', 'a\nb'],
-  ['a character that turns the line', 'a\u202eb'],
+  ['a character that turns the text direction', 'a\u202eb'],
   ['a space at its end', 'a '],
   ['nothing', ''],
   ['too many characters', 'a'.repeat(129)],
-])('an id with %s is refused, and does not stand in the message', async (_, id) => {
+])('an id with %s is refused, and the message does not contain it', async (_, id) => {
   const { jobs, problems } = await parse(
     `version: 1\njobs:\n  - job_id: ${JSON.stringify(id)}\n  - job_id: ok\n`,
   );
@@ -108,7 +108,7 @@ test.each([
   expect(problems[0]).toMatch(/^jobs\[0\]: job_id: expected [\x20-\x7e]*$/);
 });
 
-test('of jobs with the same id none is listed, also when one is a number', async () => {
+test('jobs with the same id are not listed, also when one id is a number', async () => {
   const { jobs, problems } = await parse(
     'version: 1\njobs:\n  - job_id: 7\n  - job_id: "7"\n  - job_id: 8\n  - job_id: "7"\n',
   );
@@ -125,7 +125,7 @@ test.each([
   ['a newer version', 'version: 2\njobs: []\n', 'version: expected at most 1; this one is newer'],
   ['a version that is a text', 'version: "1"\njobs: []\n', 'version: expected a number, at most 1'],
   ['no version', 'jobs: []\n', 'version: expected a number, at most 1'],
-  ['jobs that are no list', 'version: 1\njobs: {a: 1}\n', 'jobs: expected a list'],
+  ['jobs that are not a list', 'version: 1\njobs: {a: 1}\n', 'jobs: expected a list'],
   ['a list', '- 1\n', 'expected version: and jobs:'],
   ['nothing', '', 'expected version: and jobs:'],
   [
@@ -133,15 +133,15 @@ test.each([
     'version https://git-lfs.github.com/spec/v1\n',
     'expected version: and jobs:',
   ],
-  ['what is not YAML', 'version: 1\njobs: [}\n', 'not YAML'],
+  ['invalid YAML', 'version: 1\njobs: [}\n', 'not YAML'],
   ['the same key twice', 'version: 1\njobs: []\njobs: []\n', 'the key "jobs" comes twice'],
   ['two documents', '---\nversion: 1\n---\nversion: 1\n', 'not YAML'],
   [
-    'what is nested too deep',
+    'too deep nesting',
     `version: 1\njobs: ${'['.repeat(20_000)}`,
     'not YAML that can be used: Maximum call stack',
   ],
-  ['bytes that are no text', Buffer.from([0xff, 0xfe, 0x00]), 'not UTF-8 text'],
+  ['bytes that are not text', Buffer.from([0xff, 0xfe, 0x00]), 'not UTF-8 text'],
   ['five megabytes', `version: 1\njobs: [] #${'x'.repeat(5e6)}`, 'larger than 2 MiB'],
 ])('a file with %s is refused', async (_, text, message) => {
   expect(await refusal(text)).toContain(message);
@@ -158,20 +158,20 @@ test('a YAML bomb is refused before it unfolds', async () => {
   expect(await refusal(`version: 1\n${lines.join('\n')}\njobs: *a11\n`)).toContain('alias');
 });
 
-test('an anchor may be used a few times', async () => {
+test('an anchor may be used several times', async () => {
   const { jobs } = await parse(
     'version: 1\nbase: &b {model: m}\njobs:\n  - {job_id: a, <<: *b}\n  - {job_id: b, <<: *b, model: n}\n',
   );
   expect(jobs.map(({ fields }) => fields['model'])).toEqual(['m', 'n']);
 });
 
-test('a key that JavaScript has another use for is just a key', async () => {
+test('a key with a special meaning in JavaScript is an ordinary key', async () => {
   const { jobs } = await parse('version: 1\njobs:\n  - {job_id: a, __proto__: {canceled: true}}\n');
   expect(jobs[0]?.canceled).toBe(false);
   expect(({} as { canceled?: boolean }).canceled).toBeUndefined();
 });
 
-test('a date stays as it is written, and a tag of another language makes nothing', async () => {
+test('a date stays as written, and a tag of another language creates nothing', async () => {
   const { jobs } = await parse(
     'version: 1\njobs:\n  - {job_id: a, day: 2026-01-02, b: !!python/object:os.system x}\n',
   );
@@ -187,10 +187,10 @@ test('5,000 jobs are read', async () => {
   expect(await ids(`version: 1\njobs:\n${jobs.join('')}`)).toHaveLength(5000);
 });
 
-test('what takes too long to read is refused, and the next file is read', async () => {
+test('a file that takes too long to read is refused, and the next file is read', async () => {
   const impatient = new YamlThread({ ms: 3000, heapMb: 1024 });
   try {
-    // Each line costs the parser time, and next to no memory.
+    // Each line costs the parser time and hardly any memory.
     const endless = `a:\n${'\n'.repeat(10_000_000)}  b\n`;
     await expect(impatient.read(endless)).rejects.toThrow('takes longer than 3 s');
     await expect(impatient.read('a: yes')).resolves.toEqual({ a: true });
@@ -199,7 +199,7 @@ test('what takes too long to read is refused, and the next file is read', async 
   }
 });
 
-test('closing waits for nothing: neither for what is being read nor for what would be', async () => {
+test('closing does not wait for the present file or the next ones', async () => {
   const thread = new YamlThread({ ms: 3_600_000, heapMb: 256 });
   const long = `- ${'[a, b], '.repeat(100_000)}`;
   const reading = [thread.read(long), thread.read('a: 1')].map((each) =>
@@ -211,7 +211,7 @@ test('closing waits for nothing: neither for what is being read nor for what wou
   await expect(thread.read('a: 1')).rejects.toThrow('closed');
 });
 
-test('what takes too much memory to read is refused, and the next file is read', async () => {
+test('a file that takes too much memory to read is refused, and the next file is read', async () => {
   const small = new YamlThread({ ms: 60_000, heapMb: 32 });
   try {
     await expect(small.read('- {a: 1}\n'.repeat(100_000))).rejects.toThrow('more than 32 MiB');
@@ -221,7 +221,7 @@ test('what takes too much memory to read is refused, and the next file is read',
   }
 });
 
-test('a job that aliases or nesting make too large to be one is a problem, and the others are listed', async () => {
+test('a job that aliases or nesting make too large is a problem, and the others are listed', async () => {
   const aliases = `version: 1
 x: &a [${Array(1000).fill('"0123456789"').join(', ')}]
 jobs:
@@ -234,7 +234,7 @@ jobs:
   expect(length).toBeGreaterThan(200_000);
 });
 
-test('nesting that only just parses is refused, not left to overflow whoever writes the job down', async () => {
+test('nesting that only just parses is refused, since recording the job would overflow the stack', async () => {
   for (const depth of [500, 1000, 2000, 4000]) {
     const text = `version: 1\njobs:\n  - { job_id: a, x: ${'['.repeat(depth)}${']'.repeat(depth)} }\n`;
     const read = await parse(text).catch((error: unknown) => error);

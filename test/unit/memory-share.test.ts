@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import { packageRoot } from '../../src/config/package-root.js';
 
 /**
- * PyTorch's own module, told that there is a GPU: what the template asks of it is printed instead
- * of done.
+ * A module that makes PyTorch report a GPU, and prints the template's calls instead of doing them.
  */
 const program = `
 import torch
@@ -36,7 +35,7 @@ test('the PyTorch template keeps to its share of a GPU, and says so', () => {
   ]);
 });
 
-test('with a whole GPU, or without word of a share, it is not held back', () => {
+test('with a whole GPU, or without a given share, it has no limit', () => {
   const whole = ['device: H100 (1 visible)', 'cuda'];
   expect(deviceWith({ JR_GPU_FRACTION: '1.000000', JR_GPU_MEM_MB: '81920' })).toEqual(whole);
   expect(deviceWith({})).toEqual(whole);

@@ -36,7 +36,7 @@ const jobSql = (script: string) =>
   `INSERT INTO jobs (comment, command_key, experiment_id, name, request, script, state, submitted_at)
    VALUES ('${script}', 'shell', 'e', 'n', '{"command_key":"shell","args":["x"]}', '${script}', 'PENDING', 0);`;
 
-test('jobs of before scripts had a table of their own keep theirs', () => {
+test('jobs from before the table of scripts keep their scripts', () => {
   onOlderDatabase(12, jobSql('first') + jobSql('second'), (db) => {
     expect([1, 2].map((id) => scriptOf(db, id as JobId))).toEqual(['first', 'second']);
     expect(findJob(db, 2 as JobId)).toMatchObject({ state: 'PENDING', request: { args: ['x'] } });
@@ -49,7 +49,7 @@ test('jobs of before scripts had a table of their own keep theirs', () => {
   });
 });
 
-test('jobs of before their GPUs were kept as data have them', () => {
+test('jobs from before GPUs were stored as data get that data', () => {
   const gresOf = [null, 'shard:50', 'shard:nvidia2:60', 'shard:h100_3:100,shard:h100_12:100'];
   const all = ['gpu:a100:2', ...gresOf];
   const sql = all.map(

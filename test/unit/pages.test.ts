@@ -23,7 +23,7 @@ function anchors(page: string): string[] {
   );
 }
 
-test('what a page links to is there, headings too', () => {
+test('every link of a page leads to an existing page and heading', () => {
   const broken = pages.flatMap((path) => {
     const links = withoutCode(readFileSync(path, 'utf8')).matchAll(/\]\((?![a-z]+:)([^)\s]*)\)/g);
     return [...links].flatMap(([, link = '']) => {
@@ -38,7 +38,7 @@ test('what a page links to is there, headings too', () => {
   expect(broken).toEqual([]);
 });
 
-test('README leads to every page of docs', () => {
+test('README links to every page of docs', () => {
   const readme = readFileSync('README.md', 'utf8');
   const unnamed = pages.filter((path) => dirname(path) === 'docs' && !readme.includes(`](${path}`));
   expect(unnamed).toEqual([]);

@@ -5,7 +5,7 @@ import { parsePlacements } from '../../src/cluster/slurm/placements.js';
 const recorded = (name: string) =>
   readFileSync(new URL(`recorded/${name}`, import.meta.url), 'utf8');
 
-test('24.11 says where a running job has its shards by what it has of each GPU', () => {
+test('24.11 reports a running job’s shards of each GPU', () => {
   expect([...parsePlacements(recorded('scontrol-show-job-24.11.5.txt'))]).toEqual([
     [23, { node: 'box0', indices: [0, 1], shards: 100 }],
     // 24 waits. The others may have any GPU.
@@ -15,7 +15,7 @@ test('24.11 says where a running job has its shards by what it has of each GPU',
   ]);
 });
 
-test('22.05 says it by the GPUs’ places', () => {
+test('22.05 reports them by the GPUs’ positions', () => {
   const line = (gres: string) =>
     `JobId=7 JobName=shell JobState=RUNNING   Nodes=box0 CPU_IDs=0 Mem=102 GRES=${gres} MinCPUsNode=1`;
   const [some] = parsePlacements(line('shard:nvidia0:60(IDX:0),shard:nvidia1:0(IDX:)')).values();
@@ -24,7 +24,7 @@ test('22.05 says it by the GPUs’ places', () => {
   expect(parsePlacements(line(types)).get(7)).toMatchObject({ indices: [0, 2, 3], shards: 100 });
 });
 
-test('a job whose name says that it has a GPU, too, is left out', () => {
+test('a job whose name imitates a GPU field is left out', () => {
   const [, line = ''] = /^(JobId=29 .*)$/m.exec(recorded('scontrol-show-job-24.11.5.txt')) ?? [];
   const forged = line.replace(
     'JobName=shell',

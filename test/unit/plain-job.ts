@@ -1,7 +1,7 @@
 import type { Job, JobId } from '../../src/jobs/job.js';
 import type { JobRequest } from '../../src/jobs/request.js';
 
-/** A job of that request that Slurm has not got yet. */
+/** Makes a job of that request that Slurm does not have yet. */
 export const jobOf = (request: JobRequest): Job => ({
   job_id: 7 as JobId,
   user: 'alice',

@@ -11,7 +11,7 @@ const here = (gpus: number) => ({
 const host = (count: number, cpus: number, memory_gb: number) =>
   ({ gpus: { count, type: 'H100', memory_gb: 80 }, cpus, memory_gb }) as ResolvedHost;
 
-test('a job gets nine tenths of what goes with its GPUs, so that every machine that has them can run it', () => {
+test('a job gets nine tenths of its GPUs’ part, so that every machine with these GPUs can run it', () => {
   const partition = 'main';
   expect(shareOf(1, here(0), [])).toEqual({ partition, gpus: 0, cpus: 1, mem_gb: undefined });
   expect(shareOf(1, here(4), [])).toEqual({ partition, gpus: 1, cpus: 3, mem_gb: 14745 / 1024 });
@@ -27,7 +27,7 @@ test('a job gets nine tenths of what goes with its GPUs, so that every machine t
 const line = (id: number, partition: string, priority: number, reason: string) =>
   String(id).padEnd(20) + partition.padEnd(80) + String(priority).padEnd(20) + reason.padEnd(64);
 
-test('a place in the queue is how many start before, in Slurm’s order', () => {
+test('a queue position is the number of jobs that start before, in Slurm’s order', () => {
   const pending = parsePending(
     [
       line(7, 'main', 100, 'Resources'),
@@ -46,7 +46,7 @@ test('a place in the queue is how many start before, in Slurm’s order', () => 
   expect(place(12)).toBe(0);
   expect(place(13)).toBe(5);
   expect(place(11, 'ssh')).toBe(1);
-  // Not with Slurm yet; with Slurm, but started meanwhile.
+  // Not yet in Slurm; in Slurm, but started meanwhile.
   expect(place(null)).toBe(5);
   expect(place(99)).toBe(0);
   expect(() => parsePending('nonsense')).toThrow('cannot be read: nonsense');

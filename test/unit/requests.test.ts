@@ -10,7 +10,7 @@ import { plainRequest } from './script-support.js';
 import type { SlurmJob } from '../../src/cluster/slurm/job-record.js';
 
 describe('the fields of POST /jobs', () => {
-  test('nested beyond what can be written as JSON again are refused like any other', () => {
+  test('that are nested too deeply for JSON are refused like any other', () => {
     const params = `${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`;
     const parsed = submitSchema.safeParse({ command_key: 'shell', params });
     expect(parsed.error?.issues).toMatchObject([
@@ -18,7 +18,7 @@ describe('the fields of POST /jobs', () => {
     ]);
   });
 
-  test('mean the same as a form and as JSON', () => {
+  test('mean the same in a form and in JSON', () => {
     const form = {
       command_key: 'shell',
       gpus: '1',
@@ -63,7 +63,7 @@ describe('the fields of POST /jobs', () => {
   });
 });
 
-test('a job at the limit is let through, one above is not', () => {
+test('a job at the limit is accepted, and one above is refused', () => {
   const limits = { gpus: 2, cpus: 4, memoryMb: 1024, maxTime: '1:00:00' };
   const request = {
     gpus: 2,
@@ -78,11 +78,11 @@ test('a job at the limit is let through, one above is not', () => {
   expect(checkLimits({ ...request, time_limit: '61' }, limits)?.message).toMatch(/time_limit/);
 });
 
-describe('the hash of what a job does', () => {
+describe('the hash of a job’s work', () => {
   const hashOf = (fields: Partial<JobRequest>) =>
     dedupHashOf({ ...plainRequest, ...fields }, undefined, undefined);
 
-  test('is that of earlier versions', () => {
+  test('is the same as in earlier versions', () => {
     const { command_key, args, params, env } = plainRequest;
     const work = JSON.stringify({ command_key, args, params, env });
     expect(hashOf({})).toBe(createHash('sha256').update(work).digest('hex'));
@@ -95,7 +95,7 @@ describe('the hash of what a job does', () => {
     },
   );
 
-  test('does not differ with what the job is given, its name or its log', () => {
+  test('does not depend on the job’s resources, name or log', () => {
     const given = { gpus: 1, cpus: 3, timeout: 9, partition: 'ssh', cuda: 'add' } as const;
     const kept = { name: 'other', priority: 1, split_log: true, script_name: 'x.py' };
     expect(hashOf({ ...given, ...kept })).toBe(hashOf({}));
@@ -139,7 +139,7 @@ describe('why a job failed', () => {
     expect(judge(ended, log)?.failure).toBe(failure);
   });
 
-  test('its SSH host did, when what ran it there says so, and not when its log does', () => {
+  test('its SSH host failed, if remote-run recorded that, not if the log says so', () => {
     const why = 'SSH host gpu-0: it refuses the login';
     const ended = job({ exitCode: 75, nodeList: 'gpu-0' });
     expect(judge(ended, '', {}, why)).toEqual({ failure: 'node', message: why });
@@ -148,7 +148,7 @@ describe('why a job failed', () => {
     expect(judge(job({ state: 'COMPLETED' }), '', {}, why)).toBeUndefined();
   });
 
-  test('a reason to wait is told in words', () => {
+  test('the reason for waiting is shown in words', () => {
     expect(explainReason('ReqNodeNotAvail, UnavailableNodes:box0')).toMatch(/down, drained/);
     const long = 'Nodes required for job are DOWN, DRAINED or reserved for jobs in';
     expect(explainReason(long)).toMatch(/down, drained/);

@@ -16,7 +16,7 @@ function scan(count: number, messageOf: (index: number) => string): void {
   issues.endScan();
 }
 
-test('of problems without number the first are shown, and all are counted', () => {
+test('of very many problems the first are shown, and all are counted', () => {
   scan(300_000, () => 'has no command key here');
   expect(issues.problems).toHaveLength(100);
   expect(issues.problems[99]).toMatchObject({ where: 'project: 99' });
@@ -26,7 +26,7 @@ test('of problems without number the first are shown, and all are counted', () =
   expect(lines[20]).toContain('299980 more problems');
 });
 
-test('what a thousand others came before is not remembered, only how many there were', () => {
+test('problems after the first thousand are only counted', () => {
   scan(3000, () => 'before');
   scan(3000, (index) => (index < 1000 ? 'before' : 'after'));
   expect(issues.total).toBe(3000);
@@ -36,7 +36,7 @@ test('what a thousand others came before is not remembered, only how many there 
   expect(issues.problemCount).toBe(2);
 });
 
-test('a problem is counted and logged when it is new, and again when it was away', () => {
+test('a problem is counted and logged when it is new, and again when it returns', () => {
   scan(2, () => 'bad');
   scan(2, () => 'bad');
   expect([issues.total, lines.length]).toEqual([2, 2]);

@@ -5,7 +5,7 @@ import { fleetOf, plainRequest, runScript } from './script-support.js';
 
 const request = { ...plainRequest, screen: true };
 
-test('a job in screen has a terminal with colours, its log is whole, and its exit code is kept', () => {
+test('a job in screen has a terminal with colors, a complete log, and its own exit code', () => {
   const body =
     'test -t 0 && test -t 1 && test -t 2 && echo tty; tput setaf 1; seq 20000; echo err >&2; exit 7';
   const { status, stdout } = runScript({ request }, body);
@@ -14,7 +14,7 @@ test('a job in screen has a terminal with colours, its log is whole, and its exi
   expect(status).toBe(7);
 });
 
-test('the session is named after GPUs, mode and job; the arguments are the words they were', () => {
+test('the session is named after GPUs, mode and job; the arguments stay unchanged', () => {
   const args = ['--mode', 'train/é $(id)', `'"\n\\`, '--cuda', '0'];
   const parts = { request: { ...request, gpus: 1, args }, fleet: fleetOf(2) };
   const { stdout, status } = runScript(parts, 'printf "<%s>" "${STY#*.}" {{args}}', {
@@ -25,24 +25,24 @@ test('the session is named after GPUs, mode and job; the arguments are the words
   expect(status).toBe(0);
 });
 
-test('a job without GPUs says so in its session’s name', () => {
+test('a job without GPUs has cpu in its session’s name', () => {
   expect(runScript({ request }, 'echo "${STY#*.}"').stdout).toBe('gpujob_cpu_test_7\r\n');
 });
 
-test('without screen the job ends before its command', () => {
+test('without GNU screen the job ends before its command', () => {
   const env = { PATH: '/nowhere' };
   const { status, stdout } = runScript({ request: { ...request, env } }, 'echo ran');
   expect(status).toBe(2);
   expect(stdout).toMatch(/^jobrunner: screen: GNU screen is not in PATH \(\/nowhere\).*\n$/);
 });
 
-test('a session that is quit from inside ends its job as failed, with a word on why', () => {
+test('a session that is quit from inside ends its job as failed, with the reason', () => {
   const { status, stdout } = runScript({ request }, 'screen -X quit; sleep 60');
   expect(status).toBe(1);
   expect(stdout).toMatch(/^jobrunner: screen: the session ended without its command/m);
 });
 
-test('a folder too deep for a socket is told before the command', () => {
+test('a folder that is too deep for a socket ends the job before its command', () => {
   const screenDir = `/tmp/${'x'.repeat(90)}`;
   const { status, stdout } = runScript({ request, screenDir }, 'echo ran');
   expect(status).toBe(2);
@@ -56,7 +56,7 @@ test('the mode in a name is the last --mode, or the command key', () => {
   expect(tail('--mode=')).toBe('_test_3');
 });
 
-test('only a session of ours is attached to', () => {
+test('only our own sessions can be attached to', () => {
   const attach = (name: string, user: string) =>
     attachCommand('/s', { name, unix_user: user }, 'xterm').join(' ');
   expect(attach('gpujob_0,1_train_7', 'jr-job3')).toMatch(

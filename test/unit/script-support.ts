@@ -15,7 +15,7 @@ export const plainRequest: JobRequest = {
   name: 'test',
 };
 
-/** As a machine would have them whose container was given GPUs 3, 5 and so on. */
+/** The GPUs of a machine whose container was given GPUs 3, 5 and so on. */
 export function fleetOf(count: number): ScriptParts['fleet'] {
   const gpus = Array.from({ length: count }, (_, index) => ({
     index,
@@ -39,7 +39,7 @@ const plainTemplate: ScriptParts['template'] = {
   params: { type: 'object' },
 };
 
-/** Renders a script; what is left out is plain. */
+/** Renders a script, with plain defaults. */
 export function scriptOf(parts: Partial<ScriptParts>): string {
   return renderScript({
     jobId: 7 as JobId,
@@ -57,8 +57,8 @@ export function scriptOf(parts: Partial<ScriptParts>): string {
 }
 
 /**
- * Runs a rendered script with the real bash, its streams in files as Slurm opens them. `env` is
- * what Slurm would have set.
+ * Runs a rendered script with the real bash, its streams in files as Slurm opens them. @param env
+ * the variables that Slurm would set
  */
 export function runScript(
   parts: Partial<ScriptParts>,
@@ -73,8 +73,7 @@ export function runScript(
     const template = { ...plainTemplate, body };
     const paths = { outputDir: folder, logDir: folder, screenDir };
     const script = scriptOf({ template, ...paths, ...parts });
-    // A file, as with Slurm: screen's log cannot be opened anew where it is a socket, as Node's
-    // pipes are.
+    // A file, as with Slurm: screen cannot reopen its log if it is a socket, like Node's pipes.
     const log = openSync(join(folder, 'stdout'), 'a+');
     const errors = isSplit ? openSync(join(folder, 'stderr'), 'a') : log;
     const { status, error } = spawnSync('/bin/bash', ['-s'], {

@@ -22,11 +22,11 @@ const nasty = [
   '-n',
 ];
 
-test.each(nasty)('bash reads %j back as it was', (text) => {
+test.each(nasty)('bash reads %j back unchanged', (text) => {
   expect(execFileSync('bash', ['-c', `printf %s ${shellQuote(text)}`]).toString()).toBe(text);
 });
 
-test('parameters and arguments reach the body as the words they were', () => {
+test('parameters and arguments reach the body unchanged', () => {
   const request = {
     ...plainRequest,
     params: { a: nasty.join('|'), n: 1.5, list: [1, "'"] },
@@ -41,13 +41,13 @@ test('parameters and arguments reach the body as the words they were', () => {
   expect(stdout.split('\0').slice(0, -1)).toEqual([text, '1.5', `[1,"'"]`, '', text, ...nasty]);
 });
 
-test('what the shell brought along is gone, Slurm’s own variables stay', () => {
+test('inherited variables are gone, and Slurm’s own variables stay', () => {
   const { stdout } = run({}, 'env', { SECRET: 's3cret', SLURM_JOB_ID: '5', MAIL: 'x' });
   expect(stdout).not.toMatch(/s3cret|MAIL=/);
   expect(stdout).toContain('SLURM_JOB_ID=5\n');
 });
 
-test('the GPUs that Slurm gives are named by UUID, and none is seen where none was given', () => {
+test('the GPUs from Slurm are named by UUID, and a job without GPUs sees none', () => {
   const fleet = fleetOf(2);
   const body = 'echo "[$CUDA_VISIBLE_DEVICES]"';
   const given = { SLURM_JOB_GPUS: '0,1', CUDA_VISIBLE_DEVICES: '3,5' };
@@ -63,7 +63,7 @@ test('the GPUs that Slurm gives are named by UUID, and none is seen where none w
   );
 });
 
-test('both streams are in the log, in order, unless they are to be apart; the exit code is kept', () => {
+test('both streams are in the log, in order, unless it is split; the exit code is kept', () => {
   const body = 'echo out; echo err >&2; echo more';
   expect(run({}, body)).toMatchObject({ stdout: 'out\nerr\nmore\n', stderr: '' });
   const split = { ...plainRequest, split_log: true };
@@ -71,7 +71,7 @@ test('both streams are in the log, in order, unless they are to be apart; the ex
   expect(run({}, 'exit 9').status).toBe(9);
 });
 
-test('a placeholder that means nothing is an error', () => {
+test('an unknown placeholder is an error', () => {
   expect(() => run({}, 'echo {{nonsense}}')).toThrow('{{nonsense}}: no such value');
   expect(fillPlaceholders('a {{x}} {{ x }} {x}', () => '{{y}}')).toBe('a {{y}} {{ x }} {x}');
 });

@@ -19,7 +19,7 @@ function squeueLine(cells: string[]): string {
 }
 
 describe('squeue', () => {
-  test('tells exit codes from signals, and waiting jobs from those that started', () => {
+  test('distinguishes exit codes from signals, and waiting jobs from started ones', () => {
     const output =
       squeueLine([
         '3',
@@ -72,7 +72,7 @@ describe('squeue', () => {
     ]);
   });
 
-  test('a comment or a reason with separators in it moves no column', () => {
+  test('separators in a comment or reason move no column', () => {
     const [job] = parseSqueue(
       squeueLine(['1_[2-4]', 'PENDING', '0', 'Dependency | x', '1', 'N/A', 'N/A', '', 'a|b c']),
     );
@@ -84,14 +84,14 @@ describe('squeue', () => {
     });
   });
 
-  test('line breaks in a comment make no records', () => {
+  test('line breaks in a comment do not make records', () => {
     const mine = squeueLine(['1', 'RUNNING', '0', '', '1', '2', 'N/A', 'box0', 'jobrunner:a']);
     const cells = ['2', 'PENDING', '0', '', '1', 'N/A', 'N/A', ''];
     const theirs = squeueLine([...cells, 'x\n7                   FAILED\n\nno record']);
     expect(parseSqueue(theirs + mine).map((job) => job.comment)).toEqual(['x', 'jobrunner:a']);
   });
 
-  test('a line or a state that is not known is an error, not a guess', () => {
+  test('an unknown line or state is an error, not a guess', () => {
     expect(() =>
       parseSqueue(squeueLine(['slurm_load_jobs error', '', '', '', '', '', '', '', ''])),
     ).toThrow('cannot be read');
@@ -105,7 +105,7 @@ describe('sacct', () => {
   const delimiter = '|d6f2|';
   const line = (...cells: string[]) => `${cells.join(delimiter)}\n`;
 
-  test('reads ended jobs, and who cancelled one', () => {
+  test('reads ended jobs, and the user who cancelled one', () => {
     const cancelled = ['6', 'CANCELLED by 995', '0:15', '100', 'Unknown', '102', 'None assigned'];
     const output =
       line('3', 'FAILED', '3:0', '100', '101', '102', 'box0', 'jobrunner:a') +
@@ -123,13 +123,13 @@ describe('sacct', () => {
     ]);
   });
 
-  test('a comment that spells out a record makes none', () => {
+  test('a comment that imitates a record does not make one', () => {
     const comment = 'x\n7|COMPLETED|0:0|1|1|1|box0|jobrunner:a\n\n';
     const output = line('3', 'FAILED', '3:0', '100', '101', '102', 'box0', comment);
     expect(parseSacct(output, delimiter).map((job) => job.slurmJobId)).toEqual([3]);
   });
 
-  test('asks from a time in UTC, and a cut-off line is an error', () => {
+  test('asks with a time in UTC, and a cut-off line is an error', () => {
     expect(sacctArguments({ since: 0 }, delimiter)).toContain('--starttime=1970-01-01T00:00:00');
     const ofTwo = sacctArguments({ slurmJobIds: [7, 12] }, delimiter);
     expect(ofTwo).toContain('--jobs=7,12');
@@ -157,7 +157,7 @@ describe('sbatch', () => {
     partition: undefined,
   } as const;
 
-  test('every value stands behind its own option', () => {
+  test('every value follows its own option', () => {
     const args = sbatchArguments(spec);
     expect(args.every((arg) => arg.startsWith('--'))).toBe(true);
     expect(args).toContain('--job-name=--wrap=id');
@@ -167,7 +167,7 @@ describe('sbatch', () => {
     expect(sbatchArguments({ ...spec, gres: 'gpu:2' })).toContain('--gres=gpu:2');
   });
 
-  test('for an SSH host, only what the caller may choose is passed on, behind the job’s user and number', () => {
+  test('for an SSH host, only the caller’s allowed options are passed, after the job’s user and number', () => {
     const args = submitRemoteArguments({ ...spec, gres: 'shard:50', constraint: 'gpumem81920' });
     expect(args).toEqual([
       'runner',
@@ -183,7 +183,7 @@ describe('sbatch', () => {
     ]);
   });
 
-  test('the job number is read with and without a cluster, and nothing else for one', () => {
+  test('the job number is read with and without a cluster, and from no other text', () => {
     expect(parseSbatch('12\n')).toBe(12);
     expect(parseSbatch('12;jobrunner\n')).toBe(12);
     expect(() => parseSbatch('Submitted batch job 12\n')).toThrow('no job number');
@@ -206,7 +206,7 @@ describe('time limits', () => {
     expect(parseTimeLimit(text)).toBe(seconds);
   });
 
-  test('what is written is read back', () => {
+  test('a formatted limit is read back', () => {
     for (const seconds of [1, 60, 3599, 86_400, 604_799])
       expect(parseTimeLimit(formatTimeLimit(seconds))).toBe(seconds);
   });
@@ -221,7 +221,7 @@ test('the jobs’ processes are grouped by job', () => {
   ]);
 });
 
-test('sinfo’s nodes are read, with what is allocated and why one is drained', () => {
+test('sinfo’s nodes are read, with allocations and the reason for draining', () => {
   const widths = [40, 40, 24, 40, 20, 20, 2000, 2000, 200];
   const cells = [
     'box0',
@@ -263,14 +263,14 @@ describe('nvidia-smi', () => {
     expect(() => parseSmi('No devices were found\n')).toThrow('cannot be read');
   });
 
-  test('the driver tells a device’s minor number', () => {
+  test('the driver’s text has a device’s minor number', () => {
     const information = 'Model: \t\t NVIDIA H200\nDevice Minor: \t 3\nGPU Excluded:\t No\n';
     expect(parseDeviceMinor(information)).toBe(3);
     expect(parseDeviceMinor('nothing')).toBeUndefined();
   });
 });
 
-test('whether Slurm may watch memory is read from the capabilities', () => {
+test('the capabilities show whether Slurm can watch memory', () => {
   expect(slurmCanWatchMemory('Name:\tnode\nCapEff:\t000001ffffffffff\n')).toBe(true);
   // Docker's default set.
   expect(slurmCanWatchMemory('Name:\tnode\nCapEff:\t00000000a80425fb\n')).toBe(false);

@@ -18,7 +18,7 @@ const isRead = (record: SlurmRecord): record is SlurmJob => !('isUnread' in reco
 const parseJobs = (reply: unknown, user: string) =>
   jobs.parseJobs(reply, user, unread).filter(isRead);
 
-describe('what slurmrestd tells in ways that are not known here', () => {
+describe('an unknown format in slurmrestd’s replies', () => {
   const running = {
     ...{ job_id: 7, job_state: ['RUNNING'], user_name: 'runner', comment: 'jr-x', nodes: 'g1' },
     exit_code: { return_code: { set: false, infinite: false, number: 0 } },
@@ -31,13 +31,13 @@ describe('what slurmrestd tells in ways that are not known here', () => {
     return { told, find: recordFinder(jobs.parseJobs({ jobs: records }, 'runner', tell)) };
   };
 
-  test('of somebody else’s job hides none of ours, and is nobody’s business', () => {
+  test('in somebody else’s job hides none of our jobs, and is not reported', () => {
     const { told, find } = read({ user_name: 'eve', job_id: {}, job_state: 7 }, running);
     expect(find(job)).toMatchObject({ slurmJobId: 7, state: 'RUNNING' });
     expect(told).toEqual([]);
   });
 
-  test('of a field that ours can do without leaves that out', () => {
+  test('in an optional field of our job leaves that field out', () => {
     const { told, find } = read({ ...running, start_time: 'soon', state_reason: ['a'] });
     expect(find(job)).toMatchObject({ state: 'RUNNING', startedAt: null, reason: null });
     expect(told).toEqual([
@@ -53,7 +53,7 @@ describe('what slurmrestd tells in ways that are not known here', () => {
     [{ nodes: 4 }, /^job 7: nodes is an unexpected number$/],
     [{ job_id: [7] }, /^job : job_id is an unexpected list$/],
     [{ comment: 5, job_state: 0 }, /^job 7: job_state is an unexpected number$/],
-  ])('of what ours cannot do without is no end of it: %j', (fields, message) => {
+  ])('in a required field of our job does not end the job: %j', (fields, message) => {
     const { told, find } = read({ ...running, ...fields }, { ...running, job_id: 8, comment: 'y' });
     expect(told[0]).toMatch(message);
     expect(find(job)).toBe('comment' in fields ? undefined : 'unread');
@@ -61,14 +61,14 @@ describe('what slurmrestd tells in ways that are not known here', () => {
     expect(find({ ...job, slurm_job_id: 9, comment: 'z' })).toBeUndefined();
   });
 
-  test('of a job that nobody can tell apart may be any of ours that is not seen otherwise', () => {
+  test('that hides a job’s identity may stand for any of our jobs that is not seen otherwise', () => {
     const { find } = read('nonsense', { ...running, job_id: 8, comment: 'y' });
     expect(find(job)).toBe('unread');
     expect(find({ ...job, slurm_job_id: null })).toBe('unread');
     expect(find({ ...job, slurm_job_id: 8, comment: 'y' })).toMatchObject({ slurmJobId: 8 });
   });
 
-  test('of a past job is not the end of the one that began in its folder', async () => {
+  test('in a past job’s record does not end the job that began in its folder', async () => {
     const record = { job_id: 7, state: { current: 'ODD' }, working_directory: '/r/1' };
     const history = jobs.parseHistory({ jobs: [record] }, 'runner', () => undefined);
     const slurm = {
@@ -80,7 +80,7 @@ describe('what slurmrestd tells in ways that are not known here', () => {
     expect(find({ ...job, job_id: 2 } as Job)).toBeUndefined();
   });
 
-  test('of a node or partition leaves out that one, or what it can do without', () => {
+  test('in a node or partition leaves out that record, or its optional field', () => {
     const told: string[] = [];
     const tell = ({ kind, name, field }: UnreadField) => told.push(`${kind} ${name}: ${field}`);
     const node = { name: 'a', partitions: 'p,q', cpus: 8, real_memory: 1000, gres: 'gpu:1' };
@@ -103,7 +103,7 @@ describe('what slurmrestd tells in ways that are not known here', () => {
     ]);
   });
 
-  test('is told once of each field, and never anybody’s own words', async () => {
+  test('is reported once for each field, without any value', async () => {
     const told: UnreadField[] = [];
     const records = [7, 8, 9].map((id) => ({
       ...running,
@@ -121,7 +121,7 @@ describe('what slurmrestd tells in ways that are not known here', () => {
     expect(JSON.stringify(told)).not.toContain('secret');
   });
 
-  test('of the whole reply is an error that names the field, and no empty list', async () => {
+  test('of the whole reply is an error that names the field, not an empty list', async () => {
     const replying = (reply: unknown) =>
       restClient({
         ...{ version: 'v0.0.42', hasAccounting: true, user: 'runner' },
@@ -139,7 +139,7 @@ describe('what slurmrestd tells in ways that are not known here', () => {
   });
 });
 
-test('what slurmctld refuses to a job is an error, though slurmrestd has none', async () => {
+test('slurmctld’s refusal of a job is an error, though slurmrestd reports none', async () => {
   const client = (reply: unknown) =>
     restClient({
       ...{ version: 'v0.0.42', hasAccounting: true, user: 'runner', onUnread: unread },
@@ -156,14 +156,14 @@ test('what slurmctld refuses to a job is an error, though slurmrestd has none', 
     await expect(client(reply).release(7)).resolves.toBeUndefined();
 });
 
-test('a slurmrestd that knows none of the external cluster’s users by name still tells of ours', () => {
+test('a slurmrestd without the names of the external cluster’s users still reports our jobs', () => {
   const record = { job_id: 7, job_state: 'RUNNING', comment: 'c', nodes: 'n', exit_code: 0 };
   const names = [undefined, null, '', 'runner', 'eve'];
   const reply = { jobs: names.map((user_name, at) => ({ ...record, user_name, job_id: at })) };
   expect(parseJobs(reply, 'runner').map((job) => job.slurmJobId)).toEqual([0, 1, 2, 3]);
 });
 
-test('numbers and exit codes are read as any version writes them, COMPLEX values too', () => {
+test('numbers and exit codes are read in every version’s format, also COMPLEX values', () => {
   const ended = (exit_code: unknown, job_state: unknown = 'FAILED') =>
     parseJobs({ jobs: [{ job_id: 1, job_state, exit_code, nodes: 'n', comment: 'c' }] }, 'u')[0];
   const plain = { exitCode: 3, signal: 0 };
@@ -176,7 +176,7 @@ test('numbers and exit codes are read as any version writes them, COMPLEX values
   expect(ended(0, ['RUNNING', 'COMPLETING'])).toMatchObject({ state: 'COMPLETING' });
 });
 
-test('a server without slurmdbd offers no accounting, and one whose slurmdbd is away does', async () => {
+test('a server without slurmdbd offers no accounting, and a server with an absent slurmdbd does', async () => {
   const paths = { '/slurm/v0.0.42/job/submit': {} };
   expect(chooseVersion({ paths }).hasAccounting).toBe(false);
   const withDbd = { ...paths, '/slurmdb/v0.0.41/jobs/': {} };

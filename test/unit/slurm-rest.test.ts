@@ -10,7 +10,7 @@ import { submitBody } from '../../src/cluster/slurm/submit/slurmrestd.js';
 import { expiryOf, userOf } from '../../src/cluster/slurm/rest/token.js';
 import { chooseVersion } from '../../src/cluster/slurm/rest/version.js';
 
-/** What two real servers replied. */
+/** The replies of two real servers. */
 const recorded = (release: string) =>
   JSON.parse(readFileSync(`test/unit/recorded/slurmrestd-${release}.json`, 'utf8')) as Record<
     'jobs' | 'history' | 'nodes' | 'partitions',
@@ -29,7 +29,7 @@ const parseHistory = (reply: unknown, user: string) =>
 describe.each(['22.05.8', '24.11.5'])('slurmrestd of %s', (release) => {
   const replies = recorded(release);
 
-  test('tells the states, ends and places of jobs, of the asked user alone', () => {
+  test('reports the states, ends and nodes of jobs, for the requested user only', () => {
     const found = parseJobs(replies.jobs, 'runner');
     expect(found.map(({ state, reason }) => [state, reason])).toEqual([
       ['FAILED', 'NonZeroExitCode'],
@@ -45,17 +45,17 @@ describe.each(['22.05.8', '24.11.5'])('slurmrestd of %s', (release) => {
     expect(pending).toMatchObject({ partitions: ['gpu'], priority: 0, reason: 'JobHeldUser' });
   });
 
-  test('tells of past jobs where they began, which ties them to ours without a comment', () => {
+  test('reports the working folder of past jobs, which identifies them without a comment', () => {
     const history = parseHistory(replies.history, 'runner');
     expect(history.map(({ comment }) => comment)).toEqual(['', '']);
     const found = history.find(({ workDir }) => workDir === '/srv/w');
-    // 22.05 has forgotten by then what it returned.
+    // By then, 22.05 has forgotten the exit code.
     const exitCode = release === '22.05.8' ? 0 : 3;
     expect(found).toMatchObject({ state: 'FAILED', exitCode, nodeList: 'g1' });
     expect(parseHistory(replies.history, 'somebody')).toEqual([]);
   });
 
-  test('tells nodes once for each partition, with their GPUs', () => {
+  test('reports nodes once for each partition, with their GPUs', () => {
     const nodes = parseRestNodes(replies.nodes, unread);
     expect(nodes.map(({ name, partition }) => `${name} ${partition}`)).toEqual([
       'c1 cpu',
@@ -67,7 +67,7 @@ describe.each(['22.05.8', '24.11.5'])('slurmrestd of %s', (release) => {
     expect(nodes[2]).toMatchObject({ gres: 'gpu:a100:2', reason: null });
   });
 
-  test('tells what partitions allow', () => {
+  test('reports the limits of partitions', () => {
     const [cpu, gpu, all] = parseRestPartitions(replies.partitions, unread);
     expect(cpu).toMatchObject({ name: 'cpu', maxTime: 7200, defaultTime: 600, maxMemoryMb: null });
     expect(gpu).toMatchObject({ maxTime: 3600, defaultTime: null, maxMemoryMb: 3000 });
@@ -75,14 +75,14 @@ describe.each(['22.05.8', '24.11.5'])('slurmrestd of %s', (release) => {
   });
 });
 
-test('the default partition is told by 22.05, and left open by 24.11', () => {
+test('22.05 reports the default partition, and 24.11 does not', () => {
   const ofCpu = (release: string) =>
     parseRestPartitions(recorded(release).partitions, unread)[0]?.isDefault;
   expect(ofCpu('22.05.8')).toBe(true);
   expect(ofCpu('24.11.5')).toBeNull();
 });
 
-test('of the versions that are offered the best known one is spoken', () => {
+test('of the offered versions, the best known one is used', () => {
   const offer = (...versions: string[]) => ({
     paths: Object.fromEntries(versions.map((v) => [`/slurm/${v}/job/submit`, {}])),
   });
@@ -94,7 +94,7 @@ test('of the versions that are offered the best known one is spoken', () => {
   });
 });
 
-test('a job is submitted with plain numbers to old servers, and with typed ones to new', () => {
+test('a job is submitted with plain numbers to old servers, and with typed ones to new servers', () => {
   const spec = {
     jobId: 1,
     user: 'runner',
@@ -127,12 +127,12 @@ test('a job is submitted with plain numbers to old servers, and with typed ones 
   });
 });
 
-test('an error is told apart by whether anything may have been done', () => {
+test('errors are distinguished by whether the request may have been done', () => {
   const kind = (status: number, ...numbers: number[]) =>
     errorIn(status, { errors: numbers.map((error_number) => ({ error_number, error: 'e' })) })
       ?.kind;
   expect(kind(200)).toBeUndefined();
-  // "Nothing found with query": a list of nothing.
+  // "Nothing found with query": an empty list.
   expect(kind(500, 9003)).toBeUndefined();
   expect(kind(502, 1800)).toBe('unreachable');
   expect(kind(511, 1007)).toBe('unreachable');
@@ -142,7 +142,7 @@ test('an error is told apart by whether anything may have been done', () => {
   expect(errorIn(401, 'Authentication failure')?.message).toMatch(/rejects the token/);
 });
 
-test('a token tells when it expires and whose it is, and anything else tells nothing', () => {
+test('a token shows its expiry and user, and any other text shows neither', () => {
   const payload = Buffer.from('{"exp":100,"iat":1,"sun":"ada"}').toString('base64url');
   const token = `eyJhbGciOiJIUzI1NiJ9.${payload}.c2ln`;
   expect([expiryOf(token), userOf(token)]).toEqual([100_000, 'ada']);

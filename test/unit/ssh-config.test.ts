@@ -20,11 +20,11 @@ const host: ResolvedHost = {
   leaving: false,
 };
 
-/** It tells us that it will not allocate a terminal. */
+/** ssh prints that it will not allocate a terminal. */
 const quietly: ExecFileSyncOptions = { stdio: ['ignore', 'pipe', 'ignore'] };
 
 let scratch: string;
-/** What ssh itself makes of our file, by keyword. */
+/** Returns ssh's own reading of our file, by keyword. */
 let settings: Map<string, string>;
 
 beforeAll(() => {
@@ -45,7 +45,7 @@ afterAll(() => {
   rmSync(scratch, { recursive: true, force: true });
 });
 
-test('an SSH host is asked for AES-GCM first, and for all that OpenSSH would ask it for after that', () => {
+test('AES-GCM comes first, and then all of OpenSSH’s own ciphers', () => {
   const ciphers = settings.get('ciphers')?.split(',') ?? [];
   expect(ciphers[0]).toBe('aes128-gcm@openssh.com');
   const own = execFileSync('ssh', ['-G', '-F', '/dev/null', 'any'], quietly).toString();
@@ -53,7 +53,7 @@ test('an SSH host is asked for AES-GCM first, and for all that OpenSSH would ask
   expect([...ciphers].sort()).toEqual(usual.split(',').sort());
 });
 
-test('an SSH host is let in by its known key alone, over the machines on its way', () => {
+test('an SSH host needs its known key, also behind jump hosts', () => {
   expect(Object.fromEntries(settings)).toMatchObject({
     stricthostkeychecking: 'true',
     userknownhostsfile: '/keys/known_hosts',

@@ -14,9 +14,9 @@ afterEach(() => {
   jest.restoreAllMocks();
 });
 
-test('jobrunner status counts all waiting jobs, and shows those that start next', async () => {
+test('jobrunner status counts all waiting jobs, and shows the next ones to start', async () => {
   const waiting = 2500;
-  // Lists as the API does: the newest first, below `before`.
+  // Lists like the API: newest first, below `before`.
   const server = createServer((req, res) => {
     const { pathname, searchParams } = new URL(req.url ?? '', 'http://localhost');
     if (pathname === '/gpus') return res.end('{"gpus":[]}');

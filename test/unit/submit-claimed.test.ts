@@ -59,7 +59,7 @@ describe('submitting is tried again', () => {
     await expect(submitClaimed(steps(refuse))).rejects.toThrow(message);
   });
 
-  test('when the claim cannot be renewed before', async () => {
+  test('when the claim cannot be renewed first', async () => {
     const beforeSubmit = raise(new AppError('conflict', 'the repository refuses pushes'));
     await expect(submitClaimed({ ...steps(() => undefined), beforeSubmit })).rejects.toThrow(
       /refuses pushes/,
@@ -68,7 +68,7 @@ describe('submitting is tried again', () => {
 });
 
 describe('refused for good', () => {
-  test('is what the item’s own fields ask for', async () => {
+  test('are the item’s own fields', async () => {
     const tooLong = () => throwIt(checkLimits(ask({ timeout: 3601 }), limits));
     expect(await submitClaimed(steps(tooLong))).toEqual({
       refusal: 'timeout: 3601 requested; 3600 s is the most a job can have here',
@@ -79,7 +79,7 @@ describe('refused for good', () => {
     });
   });
 
-  test('is what its source finds wrong with it', async () => {
+  test('is an error that its source finds', async () => {
     const request = raise(new AppError('unprocessable', 'script: a.py is not in the repository'));
     expect(await submitClaimed({ ...steps(() => undefined), request })).toEqual({
       refusal: 'script: a.py is not in the repository',

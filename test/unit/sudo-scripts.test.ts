@@ -18,8 +18,7 @@ const work = mkdtempSync(join(tmpdir(), 'jr-sudo-'));
 afterAll(() => rmSync(work, { recursive: true }));
 
 /**
- * Programs of the caller's, named as all those that the scripts could mean; each says that it was
- * run.
+ * The caller's own programs, under the names of all that the scripts call; each reports its run.
  */
 function ownPrograms(): { path: string; ran: string } {
   const path = join(work, 'bin');
@@ -48,7 +47,7 @@ test.each([
   ['set-node-state', ['box0', 'RESUME']],
   ['run-job', []],
 ])(
-  'what the API may run as another user runs no program of the caller’s PATH: %s',
+  'a script that the API may run as another user runs no program from the caller’s PATH: %s',
   (name, args) => {
     const { path, ran } = ownPrograms();
     const folder = join(work, 'slurm/etc');
@@ -65,8 +64,8 @@ test.each([
       env: { PATH: `${path}:/usr/bin:/bin`, SLURM_CONF: conf },
       input: Buffer.from('true\n').toString('base64'),
     });
-    // It was run: with an empty file for its settings, Slurm's commands fail, and the job's own
-    // succeeds.
+    // The script ran: with an empty file of settings, Slurm's commands fail, and the job's own
+    // command succeeds.
     expect(status).not.toBe(127);
     expect(existsSync(ran)).toBe(false);
   },

@@ -49,7 +49,7 @@ function placesWith(hosts: ResolvedHost[]): OwnTargets {
 }
 
 describe('a partition', () => {
-  test('that is not there is refused with those that are', () => {
+  test('that does not exist is refused, with the available ones', () => {
     const none = placesWith([]);
     expect(() => none.forPartition('nowhere')).toThrow(
       'partition: unknown partition "nowhere"; available: main',
@@ -63,7 +63,7 @@ describe('a partition', () => {
     expect(some.forPartition(undefined).folderOwner).toBe('job-user');
   });
 
-  test('of hosts that are all leaving is none', () => {
+  test('whose hosts are all leaving does not count', () => {
     expect(() => placesWith([host('a', { leaving: true })]).forPartition('ssh')).toThrow(
       'unknown partition "ssh"',
     );
@@ -88,13 +88,13 @@ describe('a job on SSH hosts', () => {
     expect(place.problemWith(ask(fields))?.message).toMatch(message);
   });
 
-  test('may ask for what one of them has', () => {
+  test('may request what one host has', () => {
     const place = placesWith([a10, h100]).forPartition('ssh');
     for (const fields of [{ cpus: 32, gpus: 2 }, { gpus: 8 }, { gpu_mem_gb: 80 }, { gpus: 0.5 }])
       expect(place.problemWith(ask(fields))).toBeUndefined();
   });
 
-  test('that asks for GPU memory gets shares of the smallest GPUs that hold it, on those or larger ones', () => {
+  test('that requests GPU memory gets shares of the smallest sufficient GPUs, on those or larger ones', () => {
     const places = placesWith([a10, h100]);
     const chosenFor = (request: JobRequest) => places.forPartition('ssh').chooseGpus(request, []);
     const half = { on: [], shards: 50 };
@@ -106,7 +106,7 @@ describe('a job on SSH hosts', () => {
     expect(places.constraintOf(large, half)).toBe('gpumem81920');
   });
 
-  test('takes GPUs by their index on the host', () => {
+  test('gets GPUs by their index on the host', () => {
     const place = placesWith([a10, h100]).forPartition('ssh');
     const request = ask({ gpus: 2, allowed_gpus: [3, 5, 7] });
     const gpu_shards = { on: [3], shards: 100 };
@@ -117,7 +117,7 @@ describe('a job on SSH hosts', () => {
     });
   });
 
-  test('sees hosts that came since', () => {
+  test('sees hosts that joined later', () => {
     const places = placesWith([a10]);
     expect(places.forPartition('ssh').problemWith(ask({ gpus: 8 }))?.message).toMatch(
       '2 is the most',
@@ -127,7 +127,7 @@ describe('a job on SSH hosts', () => {
   });
 });
 
-describe('a job for any place', () => {
+describe('a job for any target', () => {
   const gpu = (index: number, memoryMb = 24_576) => ({
     ...{ index, device: '', uuid: `GPU-${index}`, model: 'A10', memoryMb },
   });
@@ -148,7 +148,7 @@ describe('a job for any place', () => {
     return { partition, gres, constraint: places.constraintOf(request, gpu_shards) };
   }
 
-  test('is, without SSH hosts, as one that names none', () => {
+  test('is, without SSH hosts, like a job without a partition', () => {
     expect(sent(any({}), [])).toMatchObject({ partition: undefined, gres: null });
   });
 
@@ -162,7 +162,7 @@ describe('a job for any place', () => {
       { gpus: 3 },
       { partition: 'ssh', gres: 'shard:nvidia0:100,shard:nvidia1:100,shard:nvidia2:100' },
     ],
-    // What has the index here has it there.
+    // An index that exists here must exist there.
     [{ gpus: 2 }, { partition: 'main,ssh', gres: 'shard:nvidia0:100,shard:nvidia1:100' }],
     [
       { gpus: 1, allowed_gpus: [1] },
@@ -172,10 +172,10 @@ describe('a job for any place', () => {
       { gpus: 1, allowed_gpus: [7] },
       { partition: 'ssh', gres: 'shard:nvidia7:100' },
     ],
-    // So many shares as are enough on the smaller GPUs, which are this machine's.
+    // As many shares as the smaller GPUs need, which are this machine's.
     [{ gpu_mem_gb: 12 }, { partition: 'main,ssh', gres: 'shard:50', constraint: undefined }],
     [{ gpu_mem_gb: 60 }, { partition: 'ssh', gres: 'shard:75', constraint: undefined }],
-  ])('that asks for %j goes to what has it', (fields, expected) => {
+  ])('that requests %j goes to the target that has it', (fields, expected) => {
     expect(sent(any(fields), [h100])).toMatchObject(expected);
   });
 
@@ -199,7 +199,7 @@ describe('a job for any place', () => {
     expect(() => sent(any(fields), [h100])).toThrow(message);
   });
 
-  test('counts as here until it has started elsewhere', () => {
+  test('counts as local until it has started elsewhere', () => {
     const of = (node_list: string | null) => ({ request: any({}), node_list });
     expect([null, 'box0', 'big'].map((node) => mayUseLocalGpus(of(node)))).toEqual([
       true,

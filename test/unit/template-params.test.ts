@@ -4,28 +4,28 @@ import { runInNewContext } from 'node:vm';
 import { checkParams } from '../../src/jobs/templates/params.js';
 import { templateFileSchema, type Template } from '../../src/jobs/templates/template.js';
 
-/** As it is read for each job: nothing of it is what it was the last time. */
+/** Reads the template anew, as for each job: no object is the same as before. */
 function read(properties: object, more: object = {}): Template {
   const params = { type: 'object', additionalProperties: false, properties, ...more };
   const file = templateFileSchema.parse({ description: 'a test’s', params });
   return { ...file, commandKey: 'train', folder: '/nowhere', body: '' };
 }
 
-test('a template whose schema has an $id takes more than one job', () => {
+test('a template with an $id in its schema serves more than one job', () => {
   const again = () =>
     read({ epochs: { type: 'integer', default: 3 } }, { $id: 'https://example.org/train' });
   expect(checkParams(again(), {})).toEqual({ epochs: 3 });
   expect(checkParams(again(), { epochs: '5' })).toEqual({ epochs: 5 });
 });
 
-test('a template that was edited is what counts from then on', () => {
+test('an edited template takes effect at once', () => {
   expect(checkParams(read({ epochs: { type: 'integer' } }), { epochs: 1 })).toEqual({ epochs: 1 });
   const edited = read({ steps: { type: 'integer' } });
   expect(() => checkParams(edited, { epochs: 1 })).toThrow('params.epochs: no such parameter');
   expect(checkParams(edited, { steps: 1 })).toEqual({ steps: 1 });
 });
 
-test('a broken schema is told until it is mended', () => {
+test('a broken schema is reported until it is repaired', () => {
   const broken = read({ epochs: { type: 'number', minimum: 'many' } });
   for (let i = 0; i < 2; i++)
     expect(() => checkParams(broken, {})).toThrow('train has a broken parameter schema');
@@ -41,7 +41,7 @@ test('nothing is kept of a template once its job is checked', () => {
   check();
   const later = Array.from({ length: 20 }, check);
   setFlagsFromString('--expose-gc');
-  // What a WeakRef was made for in this turn, it holds until the turn ends.
+  // A new WeakRef keeps its object until the turn ends.
   return new Promise(setImmediate).then(() => {
     (runInNewContext('gc') as () => void)();
     expect(later.filter((params) => params.deref() !== undefined)).toEqual([]);

@@ -24,7 +24,7 @@ afterAll(() => {
 });
 
 const short = 0.2;
-/** Its time runs only once it has made the file `ready`. */
+/** Its time starts only once it has made the file `ready`. */
 const runShort = (body: string, more = {}) =>
   run(body, short, { env: { PATH: `${folder}:/usr/bin:/bin` }, ...more });
 
@@ -37,7 +37,7 @@ async function untilGone(pid: string): Promise<void> {
   );
 }
 
-test('a command that ends in its time ends as it would have without one', () => {
+test('a command that ends within its timeout ends as without a timeout', () => {
   expect(run('echo out; echo err >&2; exit 9', 60)).toEqual({
     status: 9,
     stdout: 'out\nerr\n',
@@ -48,7 +48,7 @@ test('a command that ends in its time ends as it would have without one', () => 
   expect(run('kill -KILL $BASHPID', 60)).toEqual({ status: 137, stdout: '', stderr: '' });
 });
 
-test('one that does not is ended, with all that it started, and the log says so', async () => {
+test('a command that exceeds it is ended, with all its processes, and the log says so', async () => {
   const body =
     'sleep 100 & trap "echo had its warning; exit 5" TERM; echo $!; >ready; wait; echo not this';
   const { status, stdout } = runShort(body);
@@ -60,20 +60,20 @@ test('one that does not is ended, with all that it started, and the log says so'
   await untilGone(child);
 });
 
-test('one that does not heed SIGTERM is killed', async () => {
+test('a command that ignores SIGTERM is killed', async () => {
   const { status, stdout } = runShort('trap "" TERM; echo $BASHPID; >ready; sleep 100; sleep 100');
   const [pid = '', ...rest] = stdout.trim().split('\n');
   expect({ status, rest }).toEqual({ status: TIMED_OUT, rest: [timedOutLine(short)] });
   await untilGone(pid);
 });
 
-test('a cancelled job is not cut short: its command winds up first', () => {
+test('a cancelled job’s command may finish first', () => {
   const body =
     'trap "sleep 0.5; echo wound up; exit 5" TERM; kill -TERM $$; kill -TERM $BASHPID; wait';
   expect(run(body, 60)).toMatchObject({ status: 143, stdout: 'wound up\n' });
 });
 
-test('the functions and variables of an activated environment are there', () => {
+test('the functions and variables of an activated environment exist', () => {
   expect(run('jr_test=1; f() { echo "f $jr_test"; }; f', 60).stdout).toBe('f 1\n');
 });
 
@@ -88,7 +88,7 @@ test('standard error can be kept out of the log', () => {
   expect(over.stderr).toContain(timedOutLine(short));
 });
 
-test('it is told from a command that returns the same by itself', () => {
+test('a timeout is distinguished from a command with the same exit code', () => {
   const ended: SlurmJob = {
     slurmJobId: 1,
     state: 'FAILED',
@@ -111,7 +111,7 @@ test('it is told from a command that returns the same by itself', () => {
   expect(judge({ ...ended, exitCode: 1 }, log, { timeout: 20 })?.failure).toBe('user_code');
 });
 
-test('Slurm stands behind it with whole minutes', () => {
+test('Slurm’s own limit is above it, in whole minutes', () => {
   expect(defaultTimeLimit({ timeout: 20 }, { maxTime: '7-00:00:00' })).toBe('0-00:02:00');
   expect(defaultTimeLimit({ timeout: 60 }, { maxTime: '7-00:00:00' })).toBe('0-00:02:00');
   expect(defaultTimeLimit({ timeout: 60.5 }, { maxTime: '7-00:00:00' })).toBe('0-00:03:00');

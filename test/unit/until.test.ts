@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { until } from '../until.js';
 
-test('gives the first value that is neither undefined nor false', async () => {
+test('returns the first value that is neither undefined nor false', async () => {
   const values = [undefined, false, 0];
   expect(await until('a value', () => values.shift())).toBe(0);
 });

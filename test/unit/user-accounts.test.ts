@@ -3,10 +3,10 @@ import { setImmediate } from 'node:timers/promises';
 import { SlurmError } from '../../src/cluster/slurm/command.js';
 import { UserAccounts } from '../../src/jobs/user-accounts.js';
 
-test('accounts are set one after another, each once, however many first jobs come at once', async () => {
+test('accounts are set one after another, each once, however many first jobs arrive at once', async () => {
   const done: string[] = [];
   let running = 0;
-  // Stands in for sacctmgr, which fails only now and then when it is run side by side.
+  // Stands in for sacctmgr, which fails only sometimes when it runs side by side.
   const setAccount = async (account: string, _limits: object, unixUser: string) => {
     running++;
     await setImmediate();
@@ -22,7 +22,7 @@ test('accounts are set one after another, each once, however many first jobs com
   expect(done).toEqual(['jr-alice jr-job-alice', 'jr-bob jr-job-bob']);
 });
 
-test('new limits of which Slurm cannot be told count from the next job on', async () => {
+test('new limits that Slurm does not get count from the next job on', async () => {
   let most = 1;
   let isThere = true;
   const given: unknown[] = [];
