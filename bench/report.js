@@ -1,4 +1,4 @@
-import { summarise } from './statistics.js';
+import { summarize } from './statistics.js';
 
 /**
  * A row of the table: our values against a competitor's, our values against a fixed target, or a
@@ -63,12 +63,12 @@ function renderRow(row) {
   const { what, unit, ours, rival, target } = row;
   const runs = `${ours.length}`;
   if (rival === undefined) {
-    const met = target === undefined ? '' : verdict(summarise(ours).median < target);
+    const met = target === undefined ? '' : verdict(summarize(ours).median < target);
     const limit = target === undefined ? '' : `< ${target} ${unit}`;
     return `| ${what} | ${runs} | ${spread(ours, unit)} | | | ${limit} | ${met} |`;
   }
-  const ratio = summarise(ours).median / summarise(rival.values).median;
-  const pairs = summarise(ours.map((value, i) => value / (rival.values[i] ?? NaN)));
+  const ratio = summarize(ours).median / summarize(rival.values).median;
+  const pairs = summarize(ours.map((value, i) => value / (rival.values[i] ?? NaN)));
   const limit = target === undefined ? '' : `≤ ${target}`;
   const met = target === undefined ? '' : verdict(ratio <= target);
   return (
@@ -87,7 +87,7 @@ function verdict(met) {
  * @param {string} unit
  */
 function spread(values, unit) {
-  const { median, min, max } = summarise(values);
+  const { median, min, max } = summarize(values);
   if (values.length === 1) return `${brief(median)} ${unit}`;
   return `${brief(median)} ${unit} (${brief(min)}–${brief(max)})`;
 }

@@ -2,7 +2,7 @@
  * @param {readonly number[]} values at least one
  * @returns {{ median: number, min: number, max: number }}
  */
-export function summarise(values) {
+export function summarize(values) {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length / 2;
   const at = (/** @type {number} */ index) => {

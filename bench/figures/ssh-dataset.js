@@ -58,7 +58,7 @@ export async function dataset(workspace, stack, servers) {
         const id = await stack.runJob(tellTimes, { partition: 'ssh', dataset_sha: sha256 });
         const log = (await stack.client.call('GET', `/jobs/${id}/log`)).text;
         const [, made, begun] = /^(\d+\.\d+) (\d+\.\d+)$/m.exec(log) ?? [];
-        if (!(Number(made) > 0)) throw new Error(`job ${id} told no time of birth: ${log}`);
+        if (!(Number(made) > 0)) throw new Error(`job ${id} printed no time of birth: ${log}`);
         await empty();
         return Number(begun) - Number(made);
       },

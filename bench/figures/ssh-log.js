@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { request } from 'node:http';
 import { createInterface } from 'node:readline';
-import { summarise } from '../statistics.js';
+import { summarize } from '../statistics.js';
 
 const target = 0.5;
 const jobs = 3;
@@ -33,7 +33,7 @@ export async function logLines(workspace, stack) {
   return [
     {
       what: `log line of a job on an SSH host, written there until read here, slowest of ${delays.length}`,
-      ...{ unit: 's', ours: [summarise(delays).max], target },
+      ...{ unit: 's', ours: [summarize(delays).max], target },
     },
     {
       what: 'log line of a job on an SSH host, written there until read here',

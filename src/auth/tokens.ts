@@ -52,7 +52,7 @@ export class Tokens {
   create(wish: TokenWish): { token: string; view: TokenView } {
     const { db, now } = this.#parts;
     const token = wish.token ?? `jr_${randomBytes(24).toString('base64url')}`;
-    // Two users with the same token could not be told apart.
+    // Two users with the same token would be indistinguishable.
     if (this.holderOf(token) !== undefined)
       throw new AppError('conflict', 'token: this one is in use already; choose another');
     const salt = randomBytes(16);

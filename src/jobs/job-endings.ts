@@ -3,7 +3,7 @@ import type { Database } from '../db/database.js';
 import type { JobId } from './job.js';
 import * as store from './store.js';
 
-/** Tells whoever waits for a job that it has ended, whether in Slurm or before Slurm took it. */
+/** Wakes callers that wait for a job's end, whether in Slurm or before Slurm accepted the job. */
 export class JobEndings {
   readonly #db: Database;
   readonly #events = new EventEmitter<{ ended: [JobId] }>().setMaxListeners(0);

@@ -15,7 +15,7 @@ import { recordFinder } from './slurm-records.js';
 import * as store from './store.js';
 
 /**
- * Pause after slurmctld was not reached. Slurm's clients try for 9 s before they give up; not every
+ * Pause after slurmctld did not answer. Slurm's clients try for 9 s before they give up; not every
  * caller need wait for that.
  */
 const pauseMs = 3000;
@@ -47,7 +47,7 @@ export interface SubmitterParts {
 export class Submitter {
   readonly #parts: SubmitterParts;
   readonly #inFlight = new Map<JobId, Promise<void>>();
-  /** Time until which nobody asks slurmctld, which was not reached. */
+  /** Time before which nothing is sent to slurmctld, which did not answer. */
   #pausedUntil = 0;
   /**
    * Time when a job's last attempt ended without an answer. For attempts of an earlier process, it

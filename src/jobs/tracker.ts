@@ -147,7 +147,7 @@ export class Tracker {
       queue = await slurm.queue();
     } catch (error) {
       if (!(error instanceof SlurmError)) throw error;
-      if (this.#reachable) log.warn({ err: error }, 'slurmctld does not answer; polling goes on');
+      if (this.#reachable) log.warn({ err: error }, 'slurmctld does not answer; polling continues');
       this.#reachable = false;
       return;
     }

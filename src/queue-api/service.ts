@@ -101,7 +101,7 @@ export class QueueService {
           expected_time: expected,
         }),
     });
-    if (submitted.kind === 'dry_run') throw new Error('nobody asked for a dry run');
+    if (submitted.kind === 'dry_run') throw new Error('unexpected dry run');
     const row = store.findByJob(db, submitted.job.job_id);
     if (row === undefined)
       throw new AppError(

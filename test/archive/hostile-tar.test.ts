@@ -171,7 +171,12 @@ const blaming: [behaviour: string, parts: Buffer[], entry: string, reason: strin
     'does not match its size',
   ],
   ['holes out of order', [sparse('5,1,0,1', 10, 'xx')], 's', 'does not match its size'],
-  ['holes that do not fit the content', [sparse('0,1', 10, 'xx')], 's', 'does not match its content'],
+  [
+    'holes that do not fit the content',
+    [sparse('0,1', 10, 'xx')],
+    's',
+    'does not match its content',
+  ],
   ['a malformed map of holes', [sparse('0,1,2', 10, 'xx')], 's', 'malformed sparse map'],
   ['a map of holes without an end', [sparse1('999999\n')], 's', 'without an end'],
   ['a map of holes without numbers', [sparse1('x\ny\n'.padEnd(512))], 's', 'impossible'],

@@ -254,19 +254,22 @@ describe('a refused upload leaves nothing behind', () => {
   test.each([
     ['Content-Length', []],
     ['chunks', ['-H', 'Transfer-Encoding: chunked']],
-  ])('when it exceeds the limit by %s: 413, a readable reply, and a closed connection', async (_how, headers) => {
-    const { path, sha } = fileOf(randomBytes(64 * 2 ** 20), 'large');
-    const put = await server.curl(`/datasets/${sha}`, '-T', path, '-i', ...headers);
-    expect(put).toMatchObject({
-      status: 413,
-      text: expect.stringMatching(/connection: close/i) as string,
-    });
-    const posted = await server.curl('/datasets/upload', '-F', `file=@${path}`, '-i', ...headers);
-    expect(posted).toMatchObject({
-      status: 413,
-      text: expect.stringContaining('JR_MAX_UPLOAD_GB') as string,
-    });
-  });
+  ])(
+    'when it exceeds the limit by %s: 413, a readable reply, and a closed connection',
+    async (_how, headers) => {
+      const { path, sha } = fileOf(randomBytes(64 * 2 ** 20), 'large');
+      const put = await server.curl(`/datasets/${sha}`, '-T', path, '-i', ...headers);
+      expect(put).toMatchObject({
+        status: 413,
+        text: expect.stringMatching(/connection: close/i) as string,
+      });
+      const posted = await server.curl('/datasets/upload', '-F', `file=@${path}`, '-i', ...headers);
+      expect(posted).toMatchObject({
+        status: 413,
+        text: expect.stringContaining('JR_MAX_UPLOAD_GB') as string,
+      });
+    },
+  );
 });
 
 test.each([

@@ -43,7 +43,7 @@ function floorOf(path: string): number {
   return floors.findIndex((floor) => floor.includes(room));
 }
 
-/** Neighboring folders that an import joins, by their common parent. */
+/** Neighbouring folders that an import joins, by their common parent. */
 function siblings({ from, to }: Import): [string, string] | undefined {
   const [a, b] = [dirname(from).split('/'), dirname(to).split('/')];
   const common = a.findIndex((part, i) => part !== b[i]);
@@ -63,7 +63,7 @@ test('no import goes up or across a floor', () => {
   expect(wrong).toEqual([]);
 });
 
-test('no neighboring folders import each other in a circle', () => {
+test('no neighbouring folders import each other in a circle', () => {
   const arrows = new Map<string, Set<string>>();
   for (const pair of imports.map(siblings).filter((pair) => pair !== undefined)) {
     const [from, to] = pair;

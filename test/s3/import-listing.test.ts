@@ -25,7 +25,11 @@ it.each([
   ['a single dot', ['p/./b'], /\. in it/],
   ['a part that is too long for a file system', [`p/${'x'.repeat(256)}`], /255 bytes/],
   ['a file that is also a folder placeholder', ['p/a', 'p/a/'], /both a file and a folder/],
-  ['a file that is also a folder of a far later key', ['p/a', 'p/a-', 'p/a-/x', 'p/a/b'], /both a file/],
+  [
+    'a file that is also a folder of a far later key',
+    ['p/a', 'p/a-', 'p/a-/x', 'p/a/b'],
+    /both a file/,
+  ],
   ['unsorted keys', ['p/b', 'p/a'], /no order/],
   ['the same key twice', ['p/a', 'p/a'], /no order/],
 ])('%s is refused', async (_name, keys, words) => {

@@ -182,11 +182,14 @@ describe('whichever way', () => {
     [{ cpus: 6, gpus: 1, partition: 'all' }, /partition: no node of all has/],
     [{ screen: true }, /screen: /],
     [{ allowed_gpus: [0], gpus: 1, partition: 'gpu' }, /allowed_gpus: /],
-  ])('a request that the external cluster cannot fulfil is refused: %j', async (fields, message) => {
-    const { status, json } = await slow(stack(), fields);
-    expect(status).toBe(422);
-    expect(json.error.message).toMatch(message);
-  });
+  ])(
+    'a request that the external cluster cannot fulfil is refused: %j',
+    async (fields, message) => {
+      const { status, json } = await slow(stack(), fields);
+      expect(status).toBe(422);
+      expect(json.error.message).toMatch(message);
+    },
+  );
 
   test('partitions of the external cluster with our names are like any other', async () => {
     const follow = async (partition: string) => {

@@ -133,11 +133,7 @@ test('a long cut of the link during transfers of a dataset, outputs and logs nei
   const before = { tx: worker.bytes('tx'), rx: worker.bytes('rx') };
   const broken = () => agentLog().split('trying again').length;
   const brokenBefore = broken();
-  await until(
-    'the dataset’s connection counts as broken',
-    () => broken() > brokenBefore,
-    slowly,
-  );
+  await until('the dataset’s connection counts as broken', () => broken() > brokenBefore, slowly);
   // Received bytes are kept; bytes in the sockets may still have been written after the cut.
   expect(sizeOf(archive)).toBeGreaterThanOrEqual(cut.sent);
   expect(sizeOf(archive)).toBeLessThan(most);

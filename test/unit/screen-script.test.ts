@@ -5,7 +5,7 @@ import { fleetOf, plainRequest, runScript } from './script-support.js';
 
 const request = { ...plainRequest, screen: true };
 
-test('a job in screen has a terminal with colors, a complete log, and its own exit code', () => {
+test('a job in screen has a terminal with colours, a complete log, and its own exit code', () => {
   const body =
     'test -t 0 && test -t 1 && test -t 2 && echo tty; tput setaf 1; seq 20000; echo err >&2; exit 7';
   const { status, stdout } = runScript({ request }, body);

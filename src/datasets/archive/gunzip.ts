@@ -40,7 +40,7 @@ function corrupt(words: string, cause?: unknown): Error {
   );
 }
 
-/** Recognises zlib's codes: `Z_DATA_ERROR`, `Z_BUF_ERROR` (a truncated stream), … */
+/** Recognizes zlib's codes: `Z_DATA_ERROR`, `Z_BUF_ERROR` (a truncated stream), … */
 function isZlibError(error: unknown): error is Error {
   return error instanceof Error && 'code' in error && String(error.code).startsWith('Z_');
 }

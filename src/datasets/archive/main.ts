@@ -15,7 +15,7 @@ process.once('message', (request: ExtractRequest) => {
     answer(failure(error));
   });
 });
-// The service is gone, so nobody would use or remove the tree. Decompressors end on their closed
+// The service is gone, so nothing would use or remove the tree. Decompressors end on their closed
 // pipe.
 process.once('disconnect', () => {
   process.exit(1);

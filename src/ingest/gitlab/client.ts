@@ -129,7 +129,7 @@ export class GitLabClient {
 
   /**
    * Commits a new file to a branch; never overwrites a file. After a lost reply it reads the file
-   * to learn the outcome, so content that must be told from others’ needs a nonce.
+   * to learn the outcome, so content that must be distinguishable from others’ needs a nonce.
    * @throws GitLabFileExistsError when the file exists and does not come from this call
    */
   async createFile(

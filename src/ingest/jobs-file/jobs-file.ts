@@ -178,7 +178,7 @@ export class JobsFile {
     }
   }
 
-  /** inotify may run out of watches; polling goes on without it. */
+  /** inotify may run out of watches; polling continues without it. */
   #unwatched(error: unknown): void {
     this.#watcher?.watcher.close();
     this.#watcher = undefined;

@@ -42,7 +42,7 @@ export interface ScanParts {
   gpuCount: number;
   screen: boolean;
   processed: ProcessedLines;
-  /** Time after which a removed line counts as new when it comes back. */
+  /** Time after which a removed line counts as new if it returns. */
   forgetAfterMs: number;
   log: Logger;
 }

@@ -64,7 +64,7 @@ export class OwnTargets implements Targets {
       : `${MAIN_PARTITION},${WORKERS_PARTITION}`;
   }
 
-  /** @throws AppError unprocessable for a partition that is not there. */
+  /** @throws AppError unprocessable for an unknown partition. */
   forPartition(asked: string | undefined): Target {
     const firstFree = asked === ANY_PARTITION ? this.#firstFree() : undefined;
     if (firstFree) return firstFree;

@@ -54,7 +54,7 @@ export interface Target {
 
 /** The partitions that jobs are sent to. */
 export interface Targets {
-  /** @throws AppError unprocessable for a partition that is not there. */
+  /** @throws AppError unprocessable for an unknown partition. */
   forPartition(partition: string | undefined): Target;
   /** Names the partition in the request where only one of several can run the job. */
   resolvePartition(request: JobRequest): JobRequest;

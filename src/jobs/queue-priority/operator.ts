@@ -15,7 +15,7 @@ export interface Ranking {
   release(job: Job, slurmJobId: number): Promise<void>;
   /** @param priority ours; lower runs first */
   setPriority(job: Job, slurmJobId: number, priority: number): Promise<void>;
-  /** Returns the row's update for a priority that Slurm is told later. */
+  /** Returns the row's update for a priority that Slurm gets later. */
   later(job: Job, priority: number): store.JobUpdate;
 }
 

@@ -158,7 +158,7 @@ export class SshNodes {
 
   /**
    * Applies a change. Slurm adds and removes nodes only when slurmctld starts (22.05,
-   * slurm.conf(5)); running jobs go on.
+   * slurm.conf(5)); running jobs continue.
    */
   async #change(
     next: readonly ResolvedHost[],

@@ -109,7 +109,7 @@ export async function runStack(say: (line: string) => void): Promise<void> {
         if (stopping.signal.aborted) resolve(false);
         stopping.signal.addEventListener('abort', () => resolve(false));
       }),
-      // They end when told to; the failure of one ends all.
+      // They end at the signal; the failure of one ends all.
       Promise.all(watching).then(() => false),
     ]);
     if (ended) throw new Error(`the supervisor ended; see ${join(layout.logs, 'supervisord.log')}`);

@@ -9,7 +9,7 @@ import {
 import { scontrol } from './job-processes.js';
 
 /**
- * Closes the partitions: nothing starts any more, and waiting jobs wait. A start of slurmctld
+ * Closes the partitions: no job starts, and waiting jobs wait. A start of slurmctld
  * resets them to slurm.conf.
  */
 export async function closePartitions(layout: Layout): Promise<void> {

@@ -30,7 +30,7 @@ export function cgroupLines(useCgroups: boolean, release: SlurmRelease): string[
   // 22.05 knows neither of these two settings, and refuses to start over an unknown one.
   const isNew = release.year >= 24;
   if (!useCgroups)
-    // Newer releases look for cgroups even when nothing uses them; slurmd ends where they are of
+    // Newer releases look for cgroups even when nothing uses them; slurmd ends if they are of
     // version 2 and read-only.
     return isNew ? ['CgroupPlugin=disabled'] : [];
   return [

@@ -75,7 +75,7 @@ export class Supervisor {
     return Number(pid) || undefined;
   }
 
-  /** Rereads its configuration; running programs go on. */
+  /** Rereads its configuration; running programs continue. */
   async reload(): Promise<void> {
     await this.#call('supervisor.reloadConfig');
   }
@@ -97,7 +97,7 @@ export class Supervisor {
 
   /** Stops these programs side by side, then all others, the last started first, and ends. */
   async shutdown(sideBySide: readonly string[] = []): Promise<void> {
-    // It looks for ended children once a second, and at every call.
+    // supervisord checks for ended children once a second, and at every call.
     const knocking = setInterval(() => this.#knock(), 50);
     try {
       if (this.#process.exitCode === null && this.#process.signalCode === null) {

@@ -103,7 +103,7 @@ export async function runWorker(say: (line: string) => void): Promise<void> {
         if (signal.aborted) resolve(false);
         signal.addEventListener('abort', () => resolve(false));
       }),
-      // They end when told to; the failure of one ends all.
+      // They end at the signal; the failure of one ends all.
       Promise.all(watching).then(() => false),
     ]);
     if (ended)
@@ -123,7 +123,7 @@ export async function runWorker(say: (line: string) => void): Promise<void> {
   say('Stopped.');
 }
 
-/** Joins the cluster. @returns undefined when told to stop meanwhile */
+/** Joins the cluster. @returns undefined after a stop meanwhile */
 async function joinCluster(
   parts: WorkerParts,
   say: (line: string) => void,

@@ -48,7 +48,7 @@ export async function examine(host: SshHost, visit: Visit): Promise<Found | SshE
   };
 }
 
-/** The result of one check. `warning`: jobs run all the same. */
+/** The result of one check. `warning`: jobs can run nevertheless. */
 export interface Verdict {
   check: string;
   result: 'ok' | 'warning' | 'fails';

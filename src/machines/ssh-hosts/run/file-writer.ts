@@ -86,7 +86,7 @@ export class FileWriter {
     }
   }
 
-  /** Makes the links. Must be called when no file is missing any more. */
+  /** Makes the links. Must be called once all files are here. */
   makeLinks(): void {
     for (const { raw, target } of this.#listing.links)
       symlinkSync(Buffer.from(target, 'latin1'), this.#pathOf(raw));

@@ -33,7 +33,7 @@ export class HostProtocolError extends Error {
 
 /** A longer list is a mistake, not outputs. */
 const maxEntries = 1_000_000;
-/** A longer list of skipped outputs helps nobody. */
+/** A longer list of skipped outputs is useless. */
 const maxWords = 20;
 
 /**

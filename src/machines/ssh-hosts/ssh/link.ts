@@ -31,7 +31,7 @@ export interface CallOptions {
   onOutput?: (chunk: Buffer) => void | Promise<void>;
   /** Takes standard error as it comes, without ssh's own messages. */
   onError?: (chunk: Buffer) => void | Promise<void>;
-  /** Ends the call, which rejects with the signal's reason. The program there goes on. */
+  /** Ends the call, which rejects with the signal's reason. The program there continues. */
   signal?: AbortSignal;
 }
 

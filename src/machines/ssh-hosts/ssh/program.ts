@@ -26,7 +26,7 @@ export function hostProgram(args: readonly string[]): Program {
     Buffer.from(hostScript, 'latin1'),
   ]);
   return {
-    // In the C locale a character is a byte. bash reads no byte more than it is told to.
+    // In the C locale a character is a byte. bash reads exactly this number of bytes.
     command: `exec bash -c 'export LC_ALL=C; IFS= read -r -N ${text.length} p && eval "$p"'`,
     text,
     mark,
