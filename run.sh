@@ -10,7 +10,7 @@ Usage: ./run.sh            install what is missing, start Slurm and the API, sta
        ./run.sh --install  install and build only
 
 Settings are environment variables such as JR_PORT, JR_ROOT and JR_AUTH_TOKEN; docs/settings.md has them all.
-JR_TORCH is for this script: none installs no PyTorch, pip the CUDA build, auto (default) Debian's where jobs find none.
+JR_TORCH is for this script: none installs no PyTorch, pip the CUDA build, auto (default) Debian's if jobs find none.
 TEXT
     exit 0
     ;;

@@ -29,7 +29,7 @@ install_pip() {
 install_where_missing() {
   ! has_torch "$python" || return 0
   if [ "$python" != /usr/bin/python3 ]; then
-    echo "PyTorch is missing: jobs run $python, which does not see Debian's; JR_TORCH=pip ./run.sh puts one into /opt/torch"
+    echo "PyTorch is missing: jobs run $python, which does not find Debian's; JR_TORCH=pip ./run.sh puts one into /opt/torch"
     return
   fi
   echo "PyTorch is missing: adding Debian's, for CPUs (JR_TORCH=none leaves it out)"

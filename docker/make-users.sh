@@ -19,7 +19,7 @@ for database in passwd group; do
     { is_user = database == "passwd" }
     $1 ~ /^jr-job[1-9][0-9]*$/ ? is_user && $3 != $4 : is_taken($3) || (is_user && is_taken($4)) { print "/etc/" database ": " $0 }'
 done | { ! grep . >&2; } || {
-  echo "in the way: jr-job1 to jr-job$max are to be the users and groups $last down to $((last + 1 - max)); give those above other numbers" >&2
+  echo "in the way: jr-job1 to jr-job$max need the numbers of users and groups $last down to $((last + 1 - max)); give the entries above other numbers" >&2
   exit 1
 }
 

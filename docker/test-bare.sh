@@ -40,10 +40,10 @@ container() { engine run -v "$work/checkout:/jobrunner" -w /jobrunner "$@"; }
 
 phase 'without PyTorch and network'
 said=$(container --rm --network none -e TORCH=auto "$bare" bash -c 'touch /dev/nvidia0; docker/install-torch.sh' 2>&1) ||
-  fail 'where PyTorch cannot be installed, install-torch.sh ends with an error' "$said"
+  fail 'if PyTorch cannot be installed, install-torch.sh ends with an error' "$said"
 [[ $said == *'JR_TORCH=none leaves it out'*'JR_TORCH=pip ./run.sh puts the CUDA build'*'PyTorch could not be installed'* ]] ||
-  fail 'install-torch.sh does not say what is to be done about a GPU, or without a network' "$said"
-passed 'with a GPU the CUDA build is named; without a network the start goes on'
+  fail 'install-torch.sh names no remedy for a GPU, or for a missing network' "$said"
+passed 'with a GPU the CUDA build is named; without a network the start continues'
 
 phase "$run"
 container -d --name "$name" --stop-signal INT "$bare" bash -c "$run" >/dev/null
@@ -55,7 +55,7 @@ until [[ $(engine logs "$name" 2>&1) == *'JobRunner is ready'* ]]; do
 done
 size='[0-9.]+ [kMG]?B'
 engine logs "$name" 2>&1 | grep -E "^Installing python3-torch \($size(/$size)? to download\) …$" ||
-  fail 'it did not say how much PyTorch is to download'
+  fail 'it did not print the size of the download of PyTorch'
 passed 'it starts, with PyTorch'
 
 phase 'the five calls'

@@ -12,7 +12,7 @@ work=$(mktemp -d)
 mkdir -p "$cache"
 # Two at once would build over each other's layers.
 exec 9>"$cache/lock"
-flock --timeout 900 9 || { echo "$test_name: another one is still running over $cache" >&2; exit 1; }
+flock --timeout 900 9 || { echo "$test_name: another run still uses $cache" >&2; exit 1; }
 
 fail() {
   printf '%s: FAILED: %s\n' "$test_name" "$1" >&2
@@ -22,7 +22,7 @@ fail() {
   exit 1
 }
 phase_started=$SECONDS
-phase() { # tells how long the phase before it took
+phase() { # prints how long the previous phase took
   [ -z "${phase_name:-}" ] || printf '== %s: %d s\n' "$phase_name" $((SECONDS - phase_started))
   phase_name=$1 phase_started=$SECONDS
 }
@@ -76,7 +76,7 @@ prepare_docker() {
 prepare_engine() {
   if docker info >/dev/null 2>&1; then engine=docker; else engine=podman; fi
   if [ $engine = podman ] && [ "$(id -u)" != 0 ]; then
-    fail 'no Docker daemon answers, and buildah with podman is to be run as root'
+    fail 'no Docker daemon answers, and buildah with podman needs root'
   fi
   "prepare_$engine"
 }

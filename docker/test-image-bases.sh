@@ -17,7 +17,7 @@ make_debian_base() { # release
     from=${from:-http://deb.debian.org/debian}
     echo "no registry answers: making a base of Debian $1 from $from"
     debootstrap --variant=minbase "$1" "$root" "$from" >"$work/debootstrap.log" 2>&1 ||
-      fail 'debootstrap did not succeed' "$(tail -n 20 "$work/debootstrap.log")"
+      fail 'debootstrap failed' "$(tail -n 20 "$work/debootstrap.log")"
     # As in the official images: nothing is kept for a crash in the middle of a build.
     echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/unsafe-io"
     printf 'path-exclude /usr/share/doc/*\npath-exclude /usr/share/man/*\n' >"$root/etc/dpkg/dpkg.cfg.d/slim"

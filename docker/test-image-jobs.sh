@@ -31,7 +31,7 @@ check_fractions() {
   for id in "$first" "$second"; do
     awaits "$id" '.status == "RUNNING" and .gpu_indices == [2]' 'expected it to have half of GPU 2'
   done
-  [ "$(api "/jobs/$first/log")" = '2 0.500000' ] || fail 'the job was not told its half of GPU 2' "$(api "/jobs/$first/log")"
+  [ "$(api "/jobs/$first/log")" = '2 0.500000' ] || fail 'the job did not get its half of GPU 2' "$(api "/jobs/$first/log")"
   id=$(submit 'sleep 600' -F gpus=0.3)
   awaits "$id" '.status == "RUNNING" and (.gpu_indices | length == 1)' 'expected to be told which GPU Slurm has chosen'
   cancel "$first" "$second" "$id"
@@ -107,10 +107,10 @@ check_ssh_host() {
   until [ "$(api "/jobs/$id/log")" = begun ]; do awaits "$id" '.status | IN("PENDING", "RUNNING")' 'expected it to run on'; sleep 0.2; done
   cancel "$id"
   awaits "$id" '.status == "CANCELLED"' 'expected it to be cancelled on the SSH host'
-  passed 'jobs run on an SSH host, come back and are cancelled there'
+  passed 'jobs run on an SSH host, return their outputs, and can be cancelled there'
   check_users_any_place far "$host_user"
   engine exec "$name" jobrunner node remove far >/dev/null
   awaits_nodes 'all(.nodes[]; .name != "far")' 'the SSH host has not left'
   stop_sshd "$folder"
-  passed 'an SSH host is taken out'
+  passed 'an SSH host is removed'
 }

@@ -28,7 +28,7 @@ run_untidy() { # user, further options of submit
   log=$(as "$user" api "/jobs/$id/log")
   [[ $log = "$unix_user" && $log =~ ^jr-job[1-9] ]] || fail "job $id: expected it to run as $user’s own Unix user $unix_user" "$log"
   until left=$(engine exec "$name" sh -c 'grep -lszx "60[1]" /proc/[0-9]*/cmdline; echo none else') && [ "$left" = 'none else' ]; do
-    ((SECONDS < deadline)) || fail "job $id: what it has left behind still runs" "$left"
+    ((SECONDS < deadline)) || fail "job $id: its leftover processes still run" "$left"
     sleep 0.2
   done
   [ "$(as "$user" weights "$id")" = "secret of $id" ] || fail "job $id: the file that it has closed cannot be downloaded"
@@ -36,11 +36,11 @@ run_untidy() { # user, further options of submit
 
 cannot_reach() { # user, another user's job
   local user=$1 folder=/opt/jobrunner/results/$2 log id
-  ! as "$user" weights "$2" >/dev/null 2>&1 || fail "$user can download what another user’s job $2 has left"
+  ! as "$user" weights "$2" >/dev/null 2>&1 || fail "$user can download the output of another user’s job $2"
   id=$(as "$user" submit "exec 2>&1; cat $folder/models/weights.pt && echo READ; ls $folder && echo LISTED; echo >$folder/new && echo WROTE; id -un")
   awaits "$id" '.status == "COMPLETED"' 'expected it to complete'
   log=$(api "/jobs/$id/log")
-  [[ $(grep -c denied <<<"$log") = 3 && ! $log =~ (secret|READ|LISTED|WROTE) ]] || fail "job $id of $user is not kept from job $2" "$log"
+  [[ $(grep -c denied <<<"$log") = 3 && ! $log =~ (secret|READ|LISTED|WROTE) ]] || fail "job $id of $user can reach job $2" "$log"
   [ "$(tail -n 1 <<<"$log")" != "$unix_user" ] || fail "job $id of $user runs as another user’s $unix_user"
 }
 
@@ -50,7 +50,7 @@ check_users() {
   run_untidy alice
   cannot_reach bob "$id"
   passed "each user's jobs run as a Unix user of their own, and neither reads nor changes another's results ($unix_user's here)"
-  passed 'what a job leaves running ends with it, and what it closes can be downloaded'
+  passed 'a job’s leftover processes end with it, and its closed files can be downloaded'
   users_job=$id
 }
 
@@ -67,7 +67,7 @@ check_users_any_place() { # the host's node, its user
   api /nodes/box0/resume -X POST >/dev/null
   log=$(as alice api "/jobs/$id/log")
   [ "$log" = "$2" ] || fail "job $id: expected it to run as $2 on the SSH host" "$log"
-  passed 'a user’s job for any place runs here as their Unix user, and leaves nothing running; on an SSH host as its account'
+  passed 'a user’s job for any target runs here as their Unix user, and leaves nothing running; on an SSH host as its account'
 }
 
 # Runs as the API's user, who owns the files that SQLite makes beside the database.
@@ -87,8 +87,8 @@ check_too_few_users() {
   make_tokens carol
   in_database "INSERT INTO job_users VALUES ('the hundredth', 100)" engine exec -i "$name"
   said=$(as carol api /jobs --no-fail -w '%{http_code}' -F command_key=shell -F command=true)
-  [[ $said =~ JR_JOB_USERS=200.*422$ ]] || fail 'expected to hear that there are too few Unix users, and what makes more' "$said"
-  passed 'when all Unix users are given away, the answer names JR_JOB_USERS'
+  [[ $said =~ JR_JOB_USERS=200.*422$ ]] || fail 'expected an error about too few Unix users, with the remedy' "$said"
+  passed 'when all Unix users are in use, the error names JR_JOB_USERS'
 }
 check_more_users() {
   local id
@@ -101,7 +101,7 @@ check_more_users() {
 # Resets the volume of a stopped container to a state from when all jobs ran as one user.
 age_volume() {
   local run=(engine run --rm -i --no-healthcheck -v "$name:/opt/jobrunner" --entrypoint /usr/bin/env "$image")
-  "${run[@]}" -C /opt/jobrunner sh -e <<'SH' || fail 'the volume could not be put back'
+  "${run[@]}" -C /opt/jobrunner sh -e <<'SH' || fail 'the volume could not be reset'
 chmod 2750 results logs/jobs scripts
 find results logs/jobs scripts -exec chgrp -h runner {} +
 find results logs/jobs scripts -uid +59000 -exec chown -h runner {} +
@@ -111,13 +111,13 @@ SH
 }
 check_aged_volume() { # a job of alice's from then
   local id unix_user=runner
-  [ "$(as alice weights "$1")" = "secret of $1" ] || fail "job $1: what it left is lost to its user"
+  [ "$(as alice weights "$1")" = "secret of $1" ] || fail "job $1: its user cannot read its output"
   cannot_reach bob "$1"
   id=$(submit "cat /opt/jobrunner/results/$1/models/weights.pt; id -un")
   awaits "$id" '.status == "COMPLETED"' 'expected it to complete'
-  [ "$(api "/jobs/$id/log")" = "secret of $1"$'\nrunner' ] || fail "job $id: expected the owner to have what job $1 left" "$(api "/jobs/$id/log")"
+  [ "$(api "/jobs/$id/log")" = "secret of $1"$'\nrunner' ] || fail "job $id: expected the owner to read the output of job $1" "$(api "/jobs/$id/log")"
   as alice api "/jobs/$1" -X DELETE || fail "job $1 cannot be deleted"
-  passed 'what jobs left when all ran as one user is served, kept from other users, and can be deleted'
+  passed 'outputs from a time with one shared user are served, kept from other users, and can be deleted'
 }
 
 # Container runtimes give a container 65,536 user numbers, which must include those of jobs.

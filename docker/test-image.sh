@@ -144,14 +144,14 @@ id=$(submit 'exit 3')
 ended "$id" >/dev/null
 code=$(api "/jobs/$id" | jq -c '[.status, .exit_code, .failure]')
 [ "$code" = '["FAILED",3,"user_code"]' ] || fail "job $id: expected exit code 3" "$code"
-passed 'a job’s exit code is told'
+passed 'a job’s exit code is reported'
 
 # Root in a container may not inspect other users' processes as Slurm tries to.
 id=$(submit 'x=$(head -c 600M /dev/zero | tr "\0" x); sleep 30')
 ended "$id" >/dev/null
 failure=$(api "/jobs/$id" | jq -c '[.status, .failure]')
 [[ $failure =~ ^\[\"(OUT_OF_MEMORY|FAILED)\",\"out_of_memory\"\]$ ]] || fail "job $id: used 600 MB of 0.1 GB, and ended as $failure" "$(api "/jobs/$id/log")"
-passed 'a job over its memory is killed, and says so'
+passed 'a job above its memory limit is killed with the reason'
 
 phase 'jobs as this Slurm runs them'
 check_fractions
@@ -159,7 +159,7 @@ check_move
 check_pause
 check_ssh_host
 awaits "$overtime" '.status == "TIMEOUT" and .failure == "time_limit"' 'expected it to run into its time limit'
-passed 'a job over its time is ended, and says so'
+passed 'a job above its time limit is ended with the reason'
 
 phase 'users'
 check_users
@@ -180,7 +180,7 @@ for ((i = 0; i < 10; i++)); do
   stay=$(comm -12 <(sort <<<"$stay") <(zombies | sort))
 done
 equals_empty 'there are zombies' "$stay"
-passed 'nothing is left unreaped'
+passed 'no zombie is left'
 
 slurm=$(engine exec "$name" sh -c 'slurmd -V; SLURM_CONF=/opt/jobrunner/slurm/etc/slurm.conf sinfo -N')
 printf '%s\n' "$slurm" | sed 's/^/       /'
@@ -203,9 +203,9 @@ age_volume
 start -e JR_JOB_USERS=103 -m 3g --cap-drop MKNOD --cap-drop NET_RAW --cap-drop SYS_CHROOT --cap-drop SETFCAP --cap-drop NET_BIND_SERVICE
 passed 'it starts again over the same volume, with fewer capabilities and 3 GiB'
 after=$(api "/jobs/$id" | jq -c '[.job_id, .slurm_job_id, .status, .experiment_id]')
-[ "$before" = "$after" ] || fail 'the job is not as it was' "$before" "$after"
-[ "$(api "/outputs/download_by_job?job_id=$id&rel_path=kept.bin")" = output ] || fail 'the output is not as it was'
-[ "$datasets" = "$(api /datasets | jq -c '[.datasets[]?.sha256] | sort')" ] || fail 'the datasets are not as they were' "$datasets"
+[ "$before" = "$after" ] || fail 'the job has changed' "$before" "$after"
+[ "$(api "/outputs/download_by_job?job_id=$id&rel_path=kept.bin")" = output ] || fail 'the output has changed'
+[ "$datasets" = "$(api /datasets | jq -c '[.datasets[]?.sha256] | sort')" ] || fail 'the datasets have changed' "$datasets"
 passed 'jobs, outputs and datasets are kept'
 state=$(ended "$running")
 [[ $state =~ ^(NODE_FAIL|CANCELLED|FAILED)$ ]] || fail "the job that ran at the stop is $state"
@@ -213,7 +213,7 @@ passed "the job that ran at the stop is reported as $state"
 id=$(submit 'echo "gpu ${SLURM_JOB_GPUS:-none}"' -F gpus=1)
 [ "$(ended "$id")" = COMPLETED ] || fail "job $id did not complete after the restart" "$(api "/jobs/$id")" "$(api "/jobs/$id/log")"
 [ "$(api "/jobs/$id/log")" = 'gpu 0' ] || fail 'the job was not given its GPU without device nodes' "$(api "/jobs/$id/log")"
-passed 'a job is given its GPU where device nodes cannot be made'
+passed 'a job gets its GPU even without device nodes'
 next=$(api "/jobs/$id" | jq .slurm_job_id)
 ((next > last)) || fail "Slurm's job numbers begin again: $next after $last"
 passed "Slurm's job numbers go on ($last, then $next)"

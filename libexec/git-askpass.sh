@@ -1,5 +1,5 @@
 #!/bin/sh
-# Tells git a name or a token. The prompt names the host that asks; only the host of the settings
+# Gives git a name or a token. The prompt names the host that asks; only the host of the settings
 # gets an answer.
 case "$1" in
   "Username for 'https://$JR_GIT_HOST'"* | "Username for 'https://$JR_GIT_HOST/"*) printf '%s\n' "$JR_GIT_USERNAME" ;;

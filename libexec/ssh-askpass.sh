@@ -1,4 +1,4 @@
 #!/bin/sh
-# Tells ssh a password: once for each login, with that login's own file. The prompt is ignored,
+# Gives ssh a password, once for each login, from that login's own file. The prompt is ignored,
 # since the other side may have written it.
 exec cat -- "$JR_SSH_PASSWORD_FILE"

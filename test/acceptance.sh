@@ -6,8 +6,8 @@
 # ACCEPTANCE_GPUS=0     GPUs of the training job; unset: 1, or 0 where the service has none
 # ACCEPTANCE_MEM_GB=2   its memory; unset: 8
 #
-# The functions named seed_* are the service's oldest documented commands, kept to the letter: people's scripts are made of them.
-# Those leave their variables unquoted.
+# The functions named seed_* are the service's oldest documented commands, kept to the letter, since
+# people's scripts consist of them. Those leave their variables unquoted.
 # shellcheck disable=SC2086
 set -uo pipefail
 
@@ -47,7 +47,7 @@ curl() {
   set -- "${@/#gpus=1/gpus=$gpus}"
   command curl -sS "${@/#mem_gb=8/mem_gb=$mem_gb}"
 }
-# The commands wait for ever; here not for a job that has failed, nor for more than five minutes.
+# The commands wait for ever; here they stop at a failed job, or after five minutes.
 sleep() {
   case ${status:-} in
     FAILED | CANCELLED | TIMEOUT | OUT_OF_MEMORY | NODE_FAIL | REJECTED)
@@ -111,7 +111,7 @@ upload_status() {
   api /datasets/upload -o reply -w '%{http_code}' -F file=@data.tar.xz -F "sha256=$sha"
 }
 seed_archive
-# Its own content each time: the first upload must be one.
+# New content each time, so that the first upload stores it.
 echo "$(date +%s%N) $RANDOM" >>data/file.txt
 tar -cJf data.tar.xz data/
 seed_digest
@@ -146,7 +146,7 @@ seed_log() {
 curl -H "Authorization: Bearer $TOK" $BASE/jobs/$jid/log
 }
 seed_submit
-matches 'the training job is taken' "${jid:-no job_id in: $resp}" '^[0-9]+$'
+matches 'the training job is accepted' "${jid:-no job_id in: $resp}" '^[0-9]+$'
 seed_poll >polled
 equals 'it completes' "$(tail -n 1 polled)" 'Status: COMPLETED'
 matches 'its log shows PyTorch at work' "$(seed_log 2>&1)" 'PyTorch [0-9].*epoch .*saved weights/model\.pth'
@@ -205,6 +205,6 @@ passed 'it cannot change the dataset'
 [[ ! $log =~ LEAKED ]] || fail 'a secret is in the job’s environment' "$log"
 passed 'no secret is in its environment'
 [ "$gpus" = 0 ] && expected='gpus=<none>' || expected='gpus=<[0-9]'
-matches 'it is given the GPUs it asked for' "$log" "$expected"
+matches 'it gets the requested GPUs' "$log" "$expected"
 
 echo "acceptance: $checks checks passed"

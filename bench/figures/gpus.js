@@ -118,7 +118,7 @@ function checkOverfull(records) {
     let used = 0;
     for (const { at, change } of events) {
       used += change;
-      if (used > 1 + 1e-6) throw new Error(`GPU ${gpu} was given out ${used} times at ${at}`);
+      if (used > 1 + 1e-6) throw new Error(`GPU ${gpu} was allocated ${used} times at ${at}`);
     }
   }
 }

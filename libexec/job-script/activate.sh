@@ -57,5 +57,5 @@ jr_activate_venv() { # absolute path
   # shellcheck source=/dev/null
   . "$1/bin/activate" || jr_fail "venv: $1/bin/activate failed: see above"
   [ -x "$VIRTUAL_ENV/bin/python" ] ||
-    jr_fail "venv: there is no $VIRTUAL_ENV/bin/python that can be run, as $1/bin/activate says there is; make the environment anew"
+    jr_fail "venv: there is no usable $VIRTUAL_ENV/bin/python, which $1/bin/activate names; make the environment anew"
 }

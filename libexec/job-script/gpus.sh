@@ -1,12 +1,12 @@
-# The GPUs of the node, by their place in gres.conf. The script sets these, and a worker's node.sh
-# sets them anew.
+# The GPUs of the node, by their position in gres.conf. The script sets these, and a worker's
+# node.sh sets them anew.
 declare -A jr_uuids=() jr_memory=()
 jr_devices=() jr_all=
 
-# Sets CUDA_VISIBLE_DEVICES. Slurm tells the GPUs' places in gres.conf. In a container with only
-# some of the machine's GPUs, CUDA counts otherwise, but it knows a UUID everywhere. A job without
-# GPUs sees none, even where no cgroup hides them. A job that shares a GPU is told its part of the
-# GPU and of its memory.
+# Sets CUDA_VISIBLE_DEVICES. Slurm reports the GPUs' positions in gres.conf. In a container with
+# only some of the machine's GPUs, CUDA counts differently, but it knows a UUID everywhere. A job
+# without GPUs sees none, even if no cgroup hides them. A job that shares a GPU gets its share of
+# the GPU and of its memory in variables.
 jr_export_gpus() { # shards of a whole GPU, "cuda" where the job's arguments name its GPUs
   # Slurm counts the shards of all GPUs together: several GPUs are always whole.
   local jr_gpu jr_share jr_shards=${SLURM_SHARDS_ON_NODE:-$1}
@@ -42,6 +42,6 @@ jr_export_cuda_numbers() {
     JR_CUDA=$SLURM_JOB_GPUS
     CUDA_VISIBLE_DEVICES=$jr_all
   fi
-  # CUDA then counts as nvidia-smi does, and not the fastest first.
+  # CUDA then counts like nvidia-smi, not the fastest first.
   export JR_CUDA CUDA_DEVICE_ORDER=PCI_BUS_ID
 }

@@ -61,7 +61,7 @@ export interface GitQueueConfig {
   seconds: number;
   /** Undefined for the number of GPUs. */
   maxJobs: number | undefined;
-  /** Undefined for one GPU, or none where there are none. */
+  /** Undefined for one GPU, or none if the machine has no GPU. */
   gpus: number | undefined;
   maxResultBytes: number;
   credentials: Credentials;

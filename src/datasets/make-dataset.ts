@@ -41,7 +41,7 @@ export interface MakeParts {
 }
 
 /**
- * Unpacks a staged upload, seals it, publishes its folder and writes its row, in that order: the
+ * Unpacks a staged upload, seals it, publishes its folder and writes its row, in that order. So the
  * dataset is stored as a whole or not at all. Never run two of these for one digest at once.
  * @throws AppError archive_refused, quota_exceeded; the signal's reason
  */

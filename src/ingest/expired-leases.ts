@@ -1,10 +1,9 @@
 import type { Claim } from './source.js';
 
 /**
- * Decides when another server's claim may be taken over: our clock is past its lease, and we then
- * saw it unchanged for another third of a lease.
- * Clocks differ, and the source may have been unreachable for longer than a lease. The extra third
- * gives a live server time to renew.
+ * Decides when another server's claim may be taken over. Our clock must be past its lease, and we
+ * must then see it unchanged for another third of a lease. Clocks differ, and the source may have
+ * been unreachable for longer than a lease. The extra third gives a live server time to renew.
  */
 export class ExpiredLeases {
   readonly #leaseMs: number;

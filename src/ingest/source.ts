@@ -65,7 +65,7 @@ export interface IngestSource<Item extends IngestItem> {
 export interface IngestItem {
   /** Permanent identity within the source, such as `<project>/<job>`; at most 500 characters. */
   key: string;
-  /** Name for its users, where that differs from the key. */
+  /** Name for its users, if it differs from the key. */
   title?: string | undefined;
 }
 

@@ -6,7 +6,7 @@ import { jobRequestSchema, submitSchema, type JobRequest } from './request.js';
 
 const iso = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
 
-/** A request as the API shows it: every field, null where it was left out. */
+/** A request as the API shows it: every field, with null for those left out. */
 type RequestView = {
   [K in keyof JobRequest]-?: undefined extends JobRequest[K]
     ? Exclude<JobRequest[K], undefined> | null

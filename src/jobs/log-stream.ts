@@ -13,9 +13,9 @@ const heartbeatMs = 15_000;
 
 /**
  * Streams a log as server-sent events (html.spec.whatwg.org, 9.2). Each `log` event carries text
- * and, as its id, the byte where it ends. A client that returns with `Last-Event-ID` thus misses
- * and repeats nothing. An `end` event with the state closes the stream. The stream ends without
- * that event once the caller's token is no longer valid.
+ * and, as its id, the byte where it ends. So a client that returns with `Last-Event-ID` misses and
+ * repeats nothing. An `end` event with the state closes the stream. The stream ends without that
+ * event once the caller's token is no longer valid.
  * @throws AppError as {@link openLog} does, before the reply begins
  */
 export async function streamLog(

@@ -26,8 +26,8 @@ export interface TrackerParts {
   submitter: Submitter;
   intervals: PollIntervals;
   /**
-   * Returns the job's working directory, which identifies the job where accounting keeps no
-   * comments; left out where it does.
+   * Returns the job's working directory, which identifies the job if accounting keeps no comments;
+   * left out if it keeps them.
    */
   workDirOf?: WorkDirOf;
   /** Calls `tell` whenever a job ends. @returns a function that stops this */

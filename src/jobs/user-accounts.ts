@@ -68,7 +68,7 @@ export class UserAccounts {
       if (!(cause instanceof SlurmError)) throw cause;
       throw new AppError(
         'slurm_unavailable',
-        `the limits of ${user} are set and count from the next job on, but Slurm does not answer now: set them again for the queued jobs`,
+        `the limits of ${user} are set and count from the next job on, but Slurm does not answer: set them again for queued jobs`,
         { cause },
       );
     }

@@ -1,4 +1,4 @@
-"""Learns to tell which byte follows eight others in the dataset's files, then saves the weights and a manifest."""
+"""Learns to predict the byte after eight others in the dataset's files, then saves the weights and a manifest."""
 
 import argparse
 import json
@@ -23,7 +23,7 @@ BATCH = 256
 
 
 def read_dataset(folder: str) -> bytes:
-    """The first bytes of the dataset's files, in the order of their names."""
+    """Returns the first bytes of the dataset's files, in the order of their names."""
     if not folder:
         print("no dataset given: training on a made-up text")
         return b"the quick brown fox jumps over the lazy dog. " * 200
@@ -42,7 +42,7 @@ def read_dataset(folder: str) -> bytes:
 
 
 def keep_to_share(fraction: float) -> None:
-    """Others use the rest of the GPU: what goes beyond the share fails here, and not in their jobs."""
+    """Limits this job's GPU memory, so that an excess fails here and not in other jobs on the GPU."""
     if fraction >= 1:
         return
     torch.cuda.set_per_process_memory_fraction(fraction)

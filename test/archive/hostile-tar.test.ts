@@ -64,7 +64,7 @@ const blaming: [behaviour: string, parts: Buffer[], entry: string, reason: strin
     'through another link',
   ],
   [
-    'a deep link through a shallow one',
+    'a deep link through a shallow link',
     [
       folder('d/e/f'),
       symlink('s', 'd'),

@@ -277,7 +277,9 @@ describe('whichever way', () => {
     for (const one of ways()) {
       const { status, json } = await one.call('GET', '/health');
       expect([status, json]).toMatchObject([200, { status: 'degraded', slurmdbd: 'down' }]);
-      await until('accounting was asked in vain', () => one.stderr.includes('slurmdbd does not'));
+      await until('a query to accounting has failed', () =>
+        one.stderr.includes('slurmdbd does not'),
+      );
     }
     await cluster.startAccounting();
     for (const [at, one] of ways().entries()) {

@@ -78,7 +78,9 @@ test('a virtual environment is activated, and a missing or broken one ends the j
   unlinkSync(join(venv, 'bin/python'));
   const broken = run({ venv });
   expect([broken.status, broken.stdout]).toEqual([2, '']);
-  expect(broken.stderr).toContain(`jobrunner: venv: there is no ${join(venv, 'bin/python')}`);
+  expect(broken.stderr).toContain(
+    `jobrunner: venv: there is no usable ${join(venv, 'bin/python')}`,
+  );
 
   const missing = run({ venv: '/no/such $(id)' });
   expect([missing.status, missing.stdout]).toEqual([2, '']);

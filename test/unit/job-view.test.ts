@@ -8,7 +8,7 @@ import { jobOf } from './plain-job.js';
 import { plainRequest, scriptOf } from './script-support.js';
 
 describe('the view of a job', () => {
-  test('shows every field of the request, null where it was left out', () => {
+  test('shows every field of the request, with null for those left out', () => {
     const request: JobRequest = {
       ...plainRequest,
       partition: 'main',

@@ -9,8 +9,8 @@ const WRONG = [
 
 /**
  * Checks the working directory with an independent program (find(1)). Throws on anything but files
- * with one name, folders and links, and on modes beyond owner's write and group's read; that would
- * be a bug of ours.
+ * with one name, folders and links, and on modes beyond owner's write and group's read. Such an
+ * entry would be a bug of ours.
  */
 export function verifyTree(): void {
   const tests = WRONG.flatMap((test, index) => (index === 0 ? test : ['-o', ...test]));

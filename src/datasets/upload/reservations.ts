@@ -1,6 +1,6 @@
 /** Tells how much a user may store. */
 export interface Room {
-  /** Returns the bytes that the user may still store; Infinity where there is no limit. */
+  /** Returns the bytes that the user may still store; Infinity if there is no limit. */
   roomFor: (user: string) => number;
   /** @throws AppError quota_exceeded when the user may not store so many bytes more */
   demandRoomFor: (user: string, bytes: number) => void;

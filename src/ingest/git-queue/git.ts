@@ -50,7 +50,7 @@ export function safeConfig(protocols: readonly string[]): Record<string, string>
     'fetch.recurseSubmodules': 'false',
     'fetch.fsckObjects': 'true',
     // Old trees may have modes that git no longer writes. They do no harm here, and their queue
-    // shall work.
+    // must work.
     'fetch.fsck.zeroPaddedFilemode': 'ignore',
     'http.followRedirects': 'false',
     'gc.autoDetach': 'false',

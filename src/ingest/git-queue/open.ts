@@ -18,7 +18,7 @@ const MB = 1024 ** 2;
 const plainAttributes =
   '* -text -eol -ident -filter -export-ignore -export-subst -working-tree-encoding\n';
 
-/** Opens the git queue of the settings; undefined where they name none. @throws GitError */
+/** Opens the git queue of the settings; undefined if they name none. @throws GitError */
 export async function openGitQueue(context: IngestContext): Promise<RunningSource | undefined> {
   const { gitQueue } = context.config;
   if (gitQueue === undefined) return undefined;

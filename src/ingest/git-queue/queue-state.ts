@@ -16,7 +16,7 @@ export interface QueueState {
 export interface OpenJob {
   key: string;
   row: QueueRow;
-  /** The claim that a new one replaces; undefined where there is none. */
+  /** The claim that a new one replaces; undefined if there is none. */
   replaces: ClaimRecord | undefined;
 }
 

@@ -5,7 +5,7 @@ import type { RunningSource } from '../running-sources.js';
 import { GitLabClient } from './client.js';
 import { GitLabSource } from './source.js';
 
-/** Opens the GitLab of the settings; undefined where they name none. */
+/** Opens the GitLab of the settings; undefined if they name none. */
 export function openGitLab(context: IngestContext): RunningSource | undefined {
   const { config, log, now } = context;
   const { gitlab } = config;

@@ -78,13 +78,13 @@ export class ExternalTargets implements Targets {
     return undefined;
   }
 
-  /** Counts the most whole GPUs of a job that names no partition; 0 where it must name one. */
+  /** Counts the most whole GPUs of a job that names no partition; 0 if it must name one. */
   gpusByDefault(): number {
     const found = this.find(undefined);
     return found ? maxGpus(found) : 0;
   }
 
-  /** Finds a job's partition; undefined where it is gone, or where there is no default. */
+  /** Finds a job's partition; undefined if it is gone, or if there is no default. */
   find(name: string | undefined): ExternalPartition | undefined {
     const wanted = name ?? this.#settings.partition;
     return this.#inventory
@@ -142,7 +142,7 @@ function checkTogether(request: JobRequest, partition: ExternalPartition): AppEr
   const type = gpu_type === undefined ? '' : ` ${gpu_type}`;
   return new AppError(
     'unprocessable',
-    `partition: no node of ${partition.name} has ${cpus} CPU(s), ${mem_gb} GiB of memory and ${gpus}${type} GPU(s) all at once; ask for less of one of them`,
+    `partition: no node of ${partition.name} has ${cpus} CPU(s), ${mem_gb} GiB of memory and ${gpus}${type} GPU(s) together; ask for less`,
     { details: { field: 'partition' } },
   );
 }

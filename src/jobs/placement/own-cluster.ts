@@ -122,7 +122,7 @@ export class OwnTargets implements Targets {
     return [...new Set(features)].join('|') || undefined;
   }
 
-  /** Returns undefined where there is no SSH host: the job then names no partition. */
+  /** Returns undefined if there is no SSH host: the job then names no partition. */
   #firstFree(): FirstFreeTarget | undefined {
     const hosts = this.#hosts.open();
     if (hosts.length === 0) return undefined;

@@ -72,7 +72,7 @@ function checkOptions({ requeue, screen }: JobRequest): AppError | undefined {
 function notAllAtOnce({ cpus, mem_gb }: JobRequest): AppError {
   return new AppError(
     'unprocessable',
-    `partition: no SSH host has ${cpus} CPU(s), ${mem_gb} GiB of memory and the GPUs asked for all at once; ask for less of one of them`,
+    `partition: no SSH host has ${cpus} CPU(s), ${mem_gb} GiB of memory and the requested GPUs together; ask for less`,
     { details: { field: 'partition' } },
   );
 }

@@ -63,7 +63,7 @@ export interface Targets {
   /** Tells whether this machine or an SSH host takes the job, whichever is free first. */
   isForFirstFree(request: JobRequest): boolean;
   /**
-   * Returns Slurm's partitions for the job; where there are several, the first free one takes it.
+   * Returns Slurm's partitions for the job; of several, the first free one takes the job.
    */
   partitionOf(request: JobRequest): string | undefined;
   /**

@@ -9,10 +9,10 @@ const lookMs = 100;
 const reason = 'silent since slurmctld was restarted';
 
 /**
- * Opens the workers' partition after a start of slurmctld, once the workers have reported their
- * GPUs and slurmctld has recounted the running jobs' share of them. Otherwise 22.05 would give the
- * same GPU to the next job, too ("overallocated resources"). A silent worker is drained until it
- * reports.
+ * Opens the workers' partition after a start of slurmctld. Before that, the workers must report
+ * their GPUs, and slurmctld must recount the running jobs' share of them. Otherwise 22.05 would
+ * give the same GPU to the next job, too ("overallocated resources"). A silent worker is drained
+ * until it reports.
  */
 export class WorkerGpus {
   readonly #layout: Layout;

@@ -56,7 +56,7 @@ export async function detectHardware(
 }
 
 /**
- * Returns the machine's memory, or the container's limit where that is less (cgroup v2, then v1).
+ * Returns the machine's memory, or the container's limit if that is less (cgroup v2, then v1).
  */
 function presentMemoryMb(): number {
   const limits = ['/sys/fs/cgroup/memory.max', '/sys/fs/cgroup/memory/memory.limit_in_bytes']

@@ -13,8 +13,8 @@ const lookMs = 200;
 /** The pause after a break of the connection. */
 const againMs = 1000;
 /**
- * The pause between two questions to the controller whether a job has ended: after a restart of the
- * worker, a job that seems to run may have.
+ * The pause between two questions to the controller whether a job has ended. After a restart of the
+ * worker, a job may only seem to run.
  */
 const askMs = 15_000;
 

@@ -192,8 +192,8 @@ function programsOf(parts: WorkerParts, reply: JoinReply): Program[] {
 }
 
 /**
- * Leaves the cluster. Its jobs end as NODE_FAIL, or are queued again where they asked for it; then
- * the node is removed.
+ * Leaves the cluster. Its jobs end as NODE_FAIL, or are queued again if submitted with `requeue`;
+ * then the node is removed.
  */
 async function leave(
   { layout, worker }: WorkerParts,

@@ -106,8 +106,8 @@ export function passwordEnvironment(
 
 /**
  * Writes the host's configuration, which names programs to run. It has a new, unguessable name each
- * time and is closed to writing: Slurm opens a job's log as our user wherever the API says, and
- * appends to the file there.
+ * time and is closed to writing. Slurm opens a job's log as our user wherever the API says, and
+ * would append to this file.
  * @returns its path
  */
 export function writeSshConfig(host: ResolvedHost, settings: SshSettings): { path: string } {
