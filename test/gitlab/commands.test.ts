@@ -158,7 +158,7 @@ describe('create_file', () => {
     await expect(read('README.md')).resolves.toBe('a project\n');
   });
 
-  test('needs exactly one content, or a file that exists', async () => {
+  test('needs exactly one source of content, and an existing file', async () => {
     const one = 'expected either --content or --file-source';
     for (const args of [[], ['--content=x', '--file-source=y']]) {
       const { stderr, exitCode } = await create('--file-path=x', ...args);

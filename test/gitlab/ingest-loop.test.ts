@@ -87,7 +87,7 @@ const untilCounted = (server: ClaimingServer, outcome: 'done' | 'lost') =>
   );
 
 describe('of several servers', () => {
-  test('one runs each job, whichever messages are lost', async () => {
+  test('exactly one runs each job, whichever messages are lost', async () => {
     const ids = ['j1', 'j2', 'j3', 'j4'];
     const projects = [
       await gitlab.addProject({ path: 'a/one', files: manifest(ids) }),
@@ -110,7 +110,7 @@ describe('of several servers', () => {
     expect(gitlab.faultsLeft).toBe(0);
   });
 
-  test('one takes over a dead one’s claim; the dead one, on its return, ends its own job alone', async () => {
+  test('one takes over a dead one’s claim; the dead one, on its return, ends its own job and leaves the claim alone', async () => {
     const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a']) });
     const dead = server({ leaseMs, areHeld: true });
     const heir = server({ leaseMs, areHeld: true });

@@ -65,7 +65,7 @@ describe('creating a file', () => {
     });
   });
 
-  test('a reply that is lost after the commit is made up for by reading the file', async () => {
+  test('after a lost reply, the file itself shows the success', async () => {
     await expect(after(post, { kind: 'lost-reply' })).resolves.toBe(nonce);
     await expect(project.repository?.commitOf('main~2')).resolves.toBeUndefined();
   });
@@ -160,7 +160,7 @@ describe('updating a file', () => {
     });
   });
 
-  test('a reply that is lost after the commit is made up for by reading the file', async () => {
+  test('after a lost reply, the file itself shows the success', async () => {
     gitlab.fail(put, { kind: 'lost-reply' });
     await update('new\n');
     await expect(inRepository()).resolves.toBe('new\n');

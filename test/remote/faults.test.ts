@@ -149,7 +149,7 @@ describe('a host that', () => {
     expect(jobFolders()).toEqual([]);
   });
 
-  test('loses the job’s processes says so', async () => {
+  test('loses the job’s processes is reported', async () => {
     const job = await jobs.begin(shell('echo started; sleep 600'));
     await job.says('started\n');
     target.killAll();

@@ -65,7 +65,7 @@ it('for a reply that is not S3, the error points to the endpoint', async () => {
   });
 });
 
-it('a name that does not resolve says so', async () => {
+it('a name that does not resolve is reported', async () => {
   store = new ObjectStore({ endpoint: 'http://s3.nowhere.invalid', region, ...keys }, patience);
   await expect(store.stat('bucket', 'key', signal)).rejects.toMatchObject({
     code: 'storage_unavailable',

@@ -43,7 +43,7 @@ describe.each(['commands', 'rest'])(
       return json.nodes.find(({ node }) => node === name);
     };
 
-    test('its health is good, and the start says what it lacks', async () => {
+    test('its health is good, and the start names the missing features', async () => {
       const { status, json } = await stack().call('GET', '/health');
       expect([status, json]).toMatchObject([200, { status: 'ok', slurmdbd: 'none' }]);
       expect(stack().stderr).toMatch(/keeps no history of jobs/);

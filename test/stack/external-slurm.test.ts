@@ -78,7 +78,7 @@ describe.each([
     expect(await readdir(join(stack().root, 'results'))).not.toContain(String(job.job_id));
   });
 
-  test('its log has both streams in order, or standard error in a file of its own', async () => {
+  test('its log has both streams in order, or standard error in a separate file', async () => {
     const [one, split] = await Promise.all([
       stack().shell(printAlternating, { mem_gb: 0.1 }),
       stack().shell('echo one; echo two >&2', { mem_gb: 0.1, split_log: true }),

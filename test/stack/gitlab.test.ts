@@ -352,7 +352,7 @@ describe('the ingest source', () => {
     expect(statSync(join(stack.root, 'secrets', 'gitlab-token')).mode & 0o007).toBe(0);
   });
 
-  test('shows in the metrics', async () => {
+  test('appears in the metrics', async () => {
     // The repository has a report a moment before the source knows.
     const { done, failed } = await until('no job is in progress', async () => {
       const now = await source();

@@ -95,7 +95,7 @@ async function onlyJob(arg: string) {
 }
 
 describe('the jobs file', () => {
-  test('can be written only by root and read only by the service', async () => {
+  test('exists; only root can write it, and only the service can read it', async () => {
     expect(statSync(file)).toMatchObject({ uid: 0, size: 0 });
     expect(statSync(file).mode & 0o777).toBe(0o640);
     expect(await statusWhen((s) => s.last_scan !== null)).toMatchObject({

@@ -120,7 +120,7 @@ test('a second stack runs beside the first, and a third over the same folder is 
   expect(await stack.shell('echo still here')).toMatchObject({ log: 'still here\n' });
 });
 
-test('a stop ends all its processes and running jobs, and a second start keeps everything', async () => {
+test('a stop ends all processes and running jobs, and a second start keeps everything', async () => {
   const content = 'kept\n';
   const sha = createHash('sha256').update(content).digest('hex');
   await stack.call('PUT', `/datasets/${sha}`, { body: content });

@@ -136,7 +136,7 @@ describe('an interrupted move', () => {
   );
 });
 
-describe('while it is being moved', () => {
+describe('during a move', () => {
   test('a job’s priority can be changed', async () => {
     const { id, place, there, leave, makeRoom, endAll } = await movable();
     await gate.order('wait-before', 'scancel *');

@@ -176,7 +176,7 @@ test('a job without a partition takes the first free target, such as a worker wh
   await stack.call('POST', `/jobs/${here.job_id}/cancel`);
 });
 
-test('a worker with a wrong token, or before a false controller, does not join', async () => {
+test('a worker with a wrong token, or at a false controller, does not join', async () => {
   const token = joinToken(stack);
   const [form, fingerprint, secret = ''] = token.split('.');
   const stranger = await TestWorker.start(

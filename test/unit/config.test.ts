@@ -58,7 +58,7 @@ describe('settings', () => {
   });
 });
 
-test('for a git queue name what is missing, and include the old tool’s variables', () => {
+test('settings of a git queue name a missing one, and include the old tool’s variables', () => {
   const over = (more: Record<string, string>) => () =>
     readConfig({ JR_GITQUEUE_REPO: 'git@git.example:team/queue.git', ...more });
   expect(over({})).toThrow(/JR_GITQUEUE_SSH_KEY_FILE and JR_GITQUEUE_KNOWN_HOSTS/);

@@ -68,7 +68,7 @@ describe('submitting is tried again', () => {
 });
 
 describe('refused for good', () => {
-  test('are the item’s own fields', async () => {
+  test('are invalid fields of the item', async () => {
     const tooLong = () => throwIt(checkLimits(ask({ timeout: 3601 }), limits));
     expect(await submitClaimed(steps(tooLong))).toEqual({
       refusal: 'timeout: 3601 requested; 3600 s is the most a job can have here',
