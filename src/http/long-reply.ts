@@ -25,6 +25,7 @@ export function abortWhenDone(
     unfollow();
     waiting.abort();
   });
-  if (timeoutMs === 0) waiting.abort();
+  // The `close` of a caller that left earlier does not come again.
+  if (timeoutMs === 0 || res.destroyed) waiting.abort();
   return waiting.signal;
 }

@@ -1,6 +1,7 @@
 import type { Response } from 'express';
-import { setTimeout as delay } from 'node:timers/promises';
+import { once } from 'node:events';
 import { stillHolds } from '../auth/caller.js';
+import { sleep } from '../every.js';
 import type { JobId } from './job.js';
 import type { JobFolders } from './job-folders.js';
 import { openLog, type LogStream } from './log-file.js';
@@ -34,6 +35,10 @@ export async function streamLog(
     'Cache-Control': 'no-store',
     'X-Accel-Buffering': 'no',
   });
+  if (res.req.method === 'HEAD') {
+    res.end();
+    return;
+  }
   res.flushHeaders();
 
   let offset = from;
@@ -55,9 +60,7 @@ export async function streamLog(
       res.write(': still here\n\n');
       lastSent = Date.now();
     }
-    await delay(pollMs, undefined, { signal: waiting }).catch((error: unknown) => {
-      if (!waiting.aborted) throw error;
-    });
+    await sleep(pollMs, waiting);
   }
   res.end();
 
@@ -81,7 +84,7 @@ export async function streamLog(
         .replaceAll('\r\n', '\n')
         .split(/[\n\r]/);
       const event = `id: ${end}\nevent: log\n${data.map((line) => `data: ${line}`).join('\n')}\n\n`;
-      if (!res.write(event)) await drained(res);
+      if (!res.write(event)) await drained(res, waiting);
       return end;
     } finally {
       await log.handle.close();
@@ -100,9 +103,9 @@ function wholeCharacters(bytes: Buffer): Buffer {
   return bytes;
 }
 
-async function drained(res: Response): Promise<void> {
-  await new Promise<void>((resolve) => {
-    res.once('drain', resolve);
-    res.once('close', resolve);
+/** Waits until `res` takes more, or until `signal` fires: without its reader it never drains. */
+async function drained(res: Response, signal: AbortSignal): Promise<void> {
+  await once(res, 'drain', { signal }).catch((error: unknown) => {
+    if (!signal.aborted) throw error;
   });
 }

@@ -29,6 +29,8 @@ export type JobOrError = JobReply & ErrorBody;
  * Every reply is checked against its endpoint's schema; `close` fails if one broke it.
  */
 export class TestApi {
+  /** The header that makes a call the owner's. */
+  readonly authorization = `Bearer ${token}`;
   /** The failures that the service logged as its own. */
   readonly faults: string[] = [];
   url = '';
@@ -112,7 +114,7 @@ export class TestApi {
     const response = await fetch(this.url + path, {
       method,
       headers: {
-        Authorization: `Bearer ${token}`,
+        Authorization: this.authorization,
         ...(body !== undefined && !isRaw && { 'Content-Type': 'application/json' }),
         ...headers,
       },

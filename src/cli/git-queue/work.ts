@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { setTimeout as pause } from 'node:timers/promises';
 import { AppError } from '../../errors.js';
+import { sleep } from '../../every.js';
 import { ExpiredLeases } from '../../ingest/expired-leases.js';
 import {
   after,
@@ -88,7 +88,7 @@ export class Worker {
         this.#log.info('no job is ready; ending');
         return;
       }
-      await this.#sleep(sleepSeconds * 1000);
+      await sleep(sleepSeconds * 1000, this.#stopping.signal);
     }
   }
 
@@ -198,15 +198,11 @@ export class Worker {
           error instanceof GitError || (error instanceof AppError && error.code === 'conflict');
         if (!isPassing || tries >= 20) throw error;
         this.#log.warn(`cannot ${what} now: ${error.message}`);
-        await this.#sleep(Math.random() * Math.min(longestPauseMs, 500 * 2 ** tries));
+        await sleep(
+          Math.random() * Math.min(longestPauseMs, 500 * 2 ** tries),
+          this.#stopping.signal,
+        );
       }
     }
-  }
-
-  async #sleep(ms: number): Promise<void> {
-    const { signal } = this.#stopping;
-    await pause(ms, undefined, { signal }).catch((error: unknown) => {
-      if (!signal.aborted) throw error;
-    });
   }
 }

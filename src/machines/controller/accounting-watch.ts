@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
 import { errnoOf } from '../../errors.js';
+import { sleep } from '../../every.js';
 import type { Layout } from '../../config/layout.js';
 import { accepts } from '../daemons/readiness.js';
 import type { Supervisor } from '../daemons/supervisor.js';
@@ -28,9 +28,7 @@ export async function watchAccounting(
 ): Promise<void> {
   let deaf: { pid: number; since: number } | undefined;
   while (!signal.aborted) {
-    await delay(lookMs, undefined, { signal }).catch((error: unknown) => {
-      if (!signal.aborted) throw error;
-    });
+    await sleep(lookMs, signal);
     if (signal.aborted) return;
     // Without MariaDB, slurmdbd waits for it before it listens.
     if (isListening(port) || !(await accepts(layout.mysqlSocket))) {
