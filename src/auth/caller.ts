@@ -38,6 +38,11 @@ export function ownerOfSource(source: string): string {
   return `${ingestPrefix}${source}`;
 }
 
+/** The owner of a job: a user, or an ingest source such as `ingest:gitlab`. */
+export const ownerSchema = z.union([z.string().regex(/^ingest:[a-z0-9_-]{1,63}$/), userSchema], {
+  error: 'expected the name of a user such as alice, or of an ingest source such as ingest:gitlab',
+});
+
 /** Tells whether this is the service's owner or an ingest source; neither has limits. */
 export function isOwnerOrIngest(owner: string): boolean {
   return owner === OWNER || owner.startsWith(ingestPrefix);

@@ -5,7 +5,7 @@ import { checkReply, checksReplies, declareErrors } from './contract.js';
 import { withDetail } from './error-reply.js';
 import { readInput } from './read-input.js';
 import type { Reply } from './reply.js';
-import type { RequestBody } from './request-body.js';
+import { noFields, type RequestBody } from './request-body.js';
 
 type Nothing = Record<never, never>;
 
@@ -38,7 +38,9 @@ export function endpoint<P = Nothing, Q = Nothing, H = Nothing, B = undefined, R
   spec: Spec<P, Q, H, B, R>,
   handler: (call: Call<P, Q, H, B>) => NoInfer<R> | Promise<NoInfer<R>>,
 ): void {
-  const { method, path, role, params = nothing, query = nothing, headers, body, reply } = spec;
+  const { method, path, role, params = nothing, query = nothing, headers, reply } = spec;
+  const body: RequestBody<unknown> | undefined =
+    spec.body ?? (method === 'get' ? undefined : noFields);
   const guard = api.guards[role];
   if (guard === undefined) throw new Error(`${method} ${path}: no guard for the role ${role}`);
 

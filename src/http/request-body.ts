@@ -29,7 +29,11 @@ export function fields<S extends z.ZodObject>(
   schema: S,
   { maxBytes = defaultBytes, files = {}, form }: FieldsOptions = {},
 ): RequestBody<z.output<S>> {
-  const limits = { fields: 16, fieldNameSize: 100, fieldSize: maxBytes };
+  const limits = {
+    fields: Math.max(16, Object.keys(schema.shape).length + 1),
+    fieldNameSize: 100,
+    fieldSize: maxBytes,
+  };
   return {
     parsers: [
       express.json({ limit: maxBytes }),
@@ -45,6 +49,9 @@ export function fields<S extends z.ZodObject>(
     required: !schema.safeParse({}).success,
   };
 }
+
+/** Takes no field: one that is sent to an endpoint without a body would be ignored in silence. */
+export const noFields = fields(z.strictObject({}));
 
 /** Takes JSON only. */
 export function jsonBody<S extends z.ZodType>(schema: S): RequestBody<z.output<S>> {

@@ -2,6 +2,7 @@ import { parseArgsStringToArgv } from 'string-argv';
 import { z } from 'zod';
 import { sha256Schema } from '../datasets/digest.js';
 import { priorityRange } from '../cluster/slurm/priority.js';
+import { onlyJobOf } from '../outputs/experiment.js';
 import { parseTimeLimit } from '../config/time-limit.js';
 import {
   boolean,
@@ -123,6 +124,10 @@ export const submitSchema = z.strictObject({
       /^[A-Za-z0-9][A-Za-z0-9._:@+-]{0,127}$/,
       'expected letters, digits and ._:@+- (at most 128)',
     )
+    .refine(
+      (name) => onlyJobOf(name) === undefined,
+      'job-<number> is the name of a job without an experiment: choose another',
+    )
     .optional()
     .describe('Groups the outputs of several jobs; by default `job-<id>`'),
   name: printable.optional().describe('Shown in lists and by Slurm; by default `command_key`'),
@@ -167,6 +172,18 @@ export const submitSchema = z.strictObject({
 
 export type SubmitFields = z.infer<typeof submitSchema>;
 
+export type Changes = { [F in keyof SubmitFields]?: SubmitFields[F] | null };
+
+/** The fields that a rerun may change: all of them. Null restores a field's default. */
+export const changesSchema: z.ZodObject & z.ZodType<Changes> = z.strictObject(
+  Object.fromEntries(
+    Object.entries(submitSchema.shape).map(([name, field]) => [
+      name,
+      (field instanceof z.ZodDefault ? field.unwrap() : field).nullish(),
+    ]),
+  ),
+) as never;
+
 const { gpus, mem_gb, time_limit, name } = submitSchema.shape;
 
 /** A submitted request, checked and with its defaults; kept so that the job can be run again. */
@@ -187,6 +204,16 @@ export function withoutCallOptions({ dedup: _, dry_run: __, ...fields }: SubmitF
 
 /** The values of fields that a request leaves out. */
 export const requestDefaults = withoutCallOptions(submitSchema.parse({ command_key: '' }));
+
+/** Applies the changes of a rerun. */
+export function changed(fields: SubmitFields, changes: Changes): SubmitFields {
+  const defaults: Partial<SubmitFields> = requestDefaults;
+  const values = Object.entries(changes).map(([name, value]) => [
+    name,
+    value ?? defaults[name as keyof SubmitFields],
+  ]);
+  return { ...fields, ...(Object.fromEntries(values) as Partial<SubmitFields>) };
+}
 
 /** Reads a stored request; fields that are newer than the row get their defaults. */
 export function readJobRequest(json: string): JobRequest {

@@ -1,7 +1,7 @@
 import type { Response } from 'express';
 import { z } from 'zod';
 import { nameSubject } from '../auth/audit.js';
-import { callerOf, scopeOf, userSchema } from '../auth/caller.js';
+import { callerOf, ownerSchema, scopeOf } from '../auth/caller.js';
 import type { ErrorCode } from '../errors.js';
 import type { Api } from '../http/api.js';
 import { endpoint } from '../http/endpoint.js';
@@ -13,13 +13,13 @@ import { seesEnv } from './job-env.js';
 import type { Job, JobId } from './job.js';
 import { jobReplySchema, viewJob, viewRequest } from './job-view.js';
 import { jobsReplySchema, submittedReplySchema } from './replies.js';
-import { idempotencyKeySchema, prioritySchema, submitSchema } from './request.js';
+import { changesSchema, idempotencyKeySchema, prioritySchema, submitSchema } from './request.js';
 import { jobParams as params, wholeNumber } from './route-input.js';
 import { readJobForm, toScriptFile } from './script/upload.js';
 import type { JobService, Submitted } from './service.js';
 
 const listQuery = z.strictObject({
-  user: userSchema.optional(),
+  user: ownerSchema.optional(),
   state: z
     .string()
     .regex(/^[A-Za-z_]+$/, 'expected a state such as RUNNING')
@@ -177,13 +177,14 @@ export function jobRoutes(
       method: 'post',
       path: '/jobs/{id}/rerun',
       role: 'user',
-      summary: 'Submit a job again, unchanged',
+      summary: 'Submit a job again, with changes if you name some',
       params,
+      body: fields(changesSchema, { maxBytes: 1024 ** 2 }),
       reply: submitted,
       errors: submitErrors,
     },
-    async ({ params: { id }, res }) =>
-      viewSubmitted(res, viewFor(res), await jobs.rerun(own(res, id))),
+    async ({ params: { id }, body, res }) =>
+      viewSubmitted(res, viewFor(res), await jobs.rerun(own(res, id), body)),
   );
 
   endpoint(

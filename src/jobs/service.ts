@@ -1,6 +1,7 @@
 import { OWNER } from '../auth/caller.js';
 import type { Database } from '../db/database.js';
 import { AppError } from '../errors.js';
+import { experimentOf } from '../outputs/experiment.js';
 import type { TemplateLibrary } from './templates/library.js';
 import type { Submitter } from './submission.js';
 import type { Job, JobId, JobRequest } from './job.js';
@@ -11,7 +12,7 @@ import { fieldsOf } from './normalize.js';
 import type { Target, Targets } from './placement/target.js';
 import type { JobPlan, JobPlanner, SubmitOptions } from './plan.js';
 import { sshJobSpec } from './remote-job-spec.js';
-import type { SubmitFields } from './request.js';
+import { changed, type Changes, type SubmitFields } from './request.js';
 import { sentScript, withoutHost } from './script/sent-script.js';
 import * as store from './store.js';
 import type { JobEndings } from './job-endings.js';
@@ -72,15 +73,18 @@ export class JobService {
     return this.#submitToSlurm(this.#record(plan, options, requestHash));
   }
 
-  /** Submits the same request again, as a new job of the same experiment if that was named. */
-  async rerun(id: JobId): Promise<Submitted> {
+  /**
+   * Submits the same request again, with `changes`, as a new job of the same user. It joins the
+   * same experiment if that was named.
+   */
+  async rerun(id: JobId, changes: Changes): Promise<Submitted> {
     const { request, user } = this.get(id);
     if (request.script_name !== undefined)
       throw new AppError(
         'unprocessable',
         `job ${id} ran an uploaded script: submit it with its file`,
       );
-    return this.submit(fieldsOf(request), { user });
+    return this.submit(changed(fieldsOf(request), changes), { user });
   }
 
   /**
@@ -145,7 +149,7 @@ export class JobService {
     const { request } = plan;
     const script = this.#parts.planner.render(plan, {
       jobId: 0 as JobId,
-      experimentId: request.experiment_id ?? 'job-0',
+      experimentId: request.experiment_id ?? experimentOf(0),
       scriptPath: request.script_name,
     });
     return { kind: 'dry_run', script, request };
@@ -169,7 +173,7 @@ export class JobService {
         dedupHash,
       });
       const scriptPath = folders.make(id, options.script, target.folderOwner, unixUser?.gid);
-      const experimentId = request.experiment_id ?? `job-${id}`;
+      const experimentId = request.experiment_id ?? experimentOf(id);
       const script = planner.render(plan, { jobId: id, experimentId, scriptPath });
       store.completeJob(db, id, experimentId, script);
       if (target.mayBeRemote)

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { GpuChoice } from '../cluster/gpus/request.js';
 import type { Database } from '../db/database.js';
+import { onlyJobOf } from '../outputs/experiment.js';
 import type { Job, JobId, JobRequest, JobState } from './job.js';
 import { columns, toJob, toStored, type JobRow } from './job-row.js';
 
@@ -120,6 +121,8 @@ export function listJobs(db: Database, filter: JobFilter): Job[] {
 }
 
 export function jobsOfExperiment(db: Database, experimentId: string): Job[] {
+  const only = onlyJobOf(experimentId);
+  if (only !== undefined) return [findJob(db, only as JobId) ?? []].flat();
   return db
     .prepare<[string], JobRow>(`SELECT ${columns} FROM jobs WHERE experiment_id = ?`)
     .all(experimentId)

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { callerOf, scopeOf } from '../auth/caller.js';
+import type { Response } from 'express';
+import { callerOf, ownerSchema, scopeOf } from '../auth/caller.js';
 import type { ErrorCode } from '../errors.js';
 import type { Api } from '../http/api.js';
 import { endpoint } from '../http/endpoint.js';
@@ -21,9 +22,15 @@ const jobId = z
   .regex(/^[1-9]\d{0,14}$/, 'expected a job number such as 1')
   .transform(Number);
 
-const byExperimentQuery = z.strictObject({ experiment_id: id(256) });
+const byExperimentQuery = z.strictObject({
+  experiment_id: id(256),
+  user: ownerSchema.optional(),
+});
 const byJobParams = z.object({ id: jobId });
-const downloadQuery = z.strictObject({ experiment_id: id(256), output_id: id(4096) });
+const downloadQuery = byExperimentQuery.extend({
+  output_id: id(4096),
+  job_id: z.union([z.literal('latest'), jobId], 'expected a job number, or latest').optional(),
+});
 const downloadByJobQuery = z.strictObject({ job_id: jobId, rel_path: id(4096) });
 
 const download = streamedReply(
@@ -50,6 +57,12 @@ const downloadErrors: ErrorCode[] = [...errors, 'conflict', 'range_unsatisfiable
 
 /** Mounts `/outputs`: lists the outputs of jobs, and downloads them. */
 export function outputRoutes(api: Api, outputs: OutputService): void {
+  const experiment = (res: Response, query: z.output<typeof byExperimentQuery>) => {
+    const caller = callerOf(res);
+    const { experiment_id: experimentId, user } = query;
+    return { experimentId, user, caller: caller.user, scope: scopeOf(caller) };
+  };
+
   endpoint(
     api,
     {
@@ -59,11 +72,11 @@ export function outputRoutes(api: Api, outputs: OutputService): void {
       summary: 'List the outputs of an experiment’s jobs',
       query: byExperimentQuery,
       reply: json(experimentOutputsReplySchema),
-      errors,
+      errors: [...errors, 'ambiguous'],
     },
-    async ({ query: { experiment_id }, res }) => {
-      const rows = await outputs.byExperiment(experiment_id, scopeOf(callerOf(res)));
-      return { experiment_id, outputs: rows.map(viewOutput) };
+    async ({ query, res }) => {
+      const rows = await outputs.byExperiment(experiment(res, query));
+      return { experiment_id: query.experiment_id, outputs: rows.map(viewOutput) };
     },
   );
 
@@ -92,11 +105,11 @@ export function outputRoutes(api: Api, outputs: OutputService): void {
       query: downloadQuery,
       headers: rangeHeaders,
       reply: download,
-      errors: downloadErrors,
+      errors: [...downloadErrors, 'ambiguous'],
     },
-    async ({ query: { experiment_id, output_id }, req, res }) => {
-      const scope = scopeOf(callerOf(res));
-      await sendDownload(req, res, await outputs.openOutput(experiment_id, output_id, scope));
+    async ({ query, req, res }) => {
+      const { output_id: outputId, job_id: of } = query;
+      await sendDownload(req, res, await outputs.openOutput(experiment(res, query), outputId, of));
     },
   );
 

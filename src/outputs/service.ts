@@ -7,6 +7,7 @@ import {
   quote,
   type ConfinedFile,
 } from '../storage/confined-fs/confined-files.js';
+import { onlyJobOf } from './experiment.js';
 import { fingerprintOf } from './file-digest.js';
 import { indexFolder, type FolderIndex } from './index-folder.js';
 import * as store from './store.js';
@@ -31,6 +32,15 @@ export interface OutputJobs {
 
 /** The user whose jobs the caller may see; undefined means everybody's. */
 type Scope = string | undefined;
+
+/** An experiment, as a caller names it. */
+export interface ExperimentQuery {
+  experimentId: string;
+  /** Whose experiment; left out for the caller's own. */
+  user?: string | undefined;
+  caller: string;
+  scope: Scope;
+}
 
 export interface OutputDependencies {
   db: Database;
@@ -99,23 +109,41 @@ export class OutputService {
   }
 
   /**
-   * Lists the outputs of an experiment's jobs, newest job first. @throws AppError not_found; like
-   * {@link indexJob}
+   * Lists the outputs of one user's jobs in an experiment, newest job first.
+   * @throws AppError not_found; ambiguous when only other users have that experiment; like
+   *   {@link indexJob}
    */
-  async byExperiment(experimentId: string, scope: Scope): Promise<store.OutputRow[]> {
-    const jobs = await this.#indexExperiment(experimentId, scope);
-    const rows = store.outputsOfExperiment(this.#deps.db, experimentId);
-    return rows.filter((row) => jobs.has(row.jobId));
+  async byExperiment(query: ExperimentQuery): Promise<store.OutputRow[]> {
+    const jobs = this.#jobsOf(query);
+    for (const job of jobs) if (!this.#isIndexed(job)) await this.indexJob(job.job_id);
+    const ids = new Set(jobs.map((job) => job.job_id));
+    const rows = store.outputsOfExperiment(this.#deps.db, query.experimentId);
+    return rows.filter((row) => ids.has(row.jobId));
   }
 
   /**
-   * Opens an output by its id. If several jobs of the experiment have that id, the newest job's
-   * output is opened.
-   * @throws AppError not_found, with the existing ids; otherwise like {@link openByPath}
+   * Opens an output by its id.
+   * @param of the job to take it from: needed when several jobs of the experiment have that id
+   * @throws AppError ambiguous, with the jobs that have it; not_found, with the existing ids;
+   *   otherwise like {@link byExperiment} and {@link openByPath}
    */
-  async openOutput(experimentId: string, outputId: string, scope: Scope): Promise<Download> {
-    const rows = await this.byExperiment(experimentId, scope);
-    const row = rows.find((one) => one.outputId === outputId);
+  async openOutput(
+    query: ExperimentQuery,
+    outputId: string,
+    of?: number | 'latest',
+  ): Promise<Download> {
+    const { experimentId } = query;
+    const all = await this.byExperiment(query);
+    const rows = typeof of === 'number' ? all.filter((one) => one.jobId === of) : all;
+    const found = rows.filter((one) => one.outputId === outputId);
+    if (found.length > 1 && of === undefined)
+      throw new AppError(
+        'ambiguous',
+        `job_id: ${found.length} jobs of experiment ${quote(experimentId)} have an output ` +
+          `${quote(outputId)}; add job_id=${found[0]?.jobId}, or job_id=latest for the newest`,
+        { details: { fields: ['job_id'], job_ids: found.map((one) => one.jobId) } },
+      );
+    const [row] = found;
     if (row) return this.#open(row.jobId, row.path);
     const ids = [...new Set(rows.map((one) => one.outputId))].slice(0, idsShown);
     const hint =
@@ -203,15 +231,30 @@ export class OutputService {
     };
   }
 
-  /** Indexes an experiment's jobs. @returns the numbers of those jobs that the caller may see */
-  async #indexExperiment(experimentId: string, scope: Scope): Promise<Set<number>> {
-    const jobs = this.#deps.jobs
+  /**
+   * Returns an experiment's jobs. An experiment belongs to a user: two users may choose the same
+   * name, and neither can put a file among the other's.
+   * @throws AppError not_found, ambiguous
+   */
+  #jobsOf({ experimentId, user, caller, scope }: ExperimentQuery): OutputJob[] {
+    const visible = this.#deps.jobs
       .inExperiment(experimentId)
       .filter((job) => scope === undefined || job.user === scope);
-    if (jobs.length === 0)
-      throw new AppError('not_found', `experiment_id: no job of experiment ${quote(experimentId)}`);
-    for (const job of jobs) if (!this.#isIndexed(job)) await this.indexJob(job.job_id);
-    return new Set(jobs.map((job) => job.job_id));
+    const jobs = visible.filter((job) => job.user === (user ?? caller));
+    if (jobs.length > 0) return jobs;
+    // The name that a job has without an experiment means that one job.
+    if (user === undefined && visible.length > 0) {
+      if (onlyJobOf(experimentId) !== undefined) return visible;
+      const users = [...new Set(visible.map((job) => job.user))].sort();
+      throw new AppError(
+        'ambiguous',
+        `user: you have no experiment ${quote(experimentId)}; for another's, add user=${users.join(' or user=')}`,
+        { details: { fields: ['user'], users } },
+      );
+    }
+    throw new AppError('not_found', `experiment_id: no job of experiment ${quote(experimentId)}`, {
+      details: { fields: ['experiment_id'] },
+    });
   }
 
   async #open(jobId: number, path: string): Promise<Download> {

@@ -145,14 +145,14 @@ test.each(['a\r\nSet-Cookie: x=y', '"quoted".pth', 'page.html', '模型.pth', "i
   },
 );
 
-test('of several jobs with the same output id, the newest job’s output is sent', async () => {
+test('of several jobs with one output id, the newest job’s is sent if asked for', async () => {
   for (const jobId of [2, 3]) {
     stack.job(jobId, 'exp');
     stack.folder.fileOfJob(jobId, 'model.pth', `of job ${jobId}`);
   }
   stack.job(4, 'exp', 'RUNNING');
   stack.folder.fileOfJob(4, 'model.pth', 'of job 4');
-  const { body } = await stack.get(byId('exp', 'model.pth'));
+  const { body } = await stack.get(`${byId('exp', 'model.pth')}&job_id=latest`);
   expect(body.toString()).toBe('of job 3');
   const listing = await stack.json('/outputs?experiment_id=exp');
   const ids = (listing.body['outputs'] as { job_id: number }[]).map((o) => o.job_id);
