@@ -52,6 +52,8 @@ export interface Layout {
   sshJobs: string;
   sshKeys: string;
   sshState: string;
+  /** The name of this JobRunner's folders on SSH hosts. */
+  sshInstallation: string;
   sshHosts: string;
   /** The status of SSH hosts, which the watch writes for the API. */
   sshStatus: string;
@@ -111,6 +113,7 @@ export function layoutOf(root: string): Layout {
     sshJobs: join(root, 'remote', 'jobs'),
     sshKeys: join(root, 'remote', 'keys'),
     sshState: join(root, 'remote', 'state'),
+    sshInstallation: join(root, 'remote', 'installation'),
     sshHosts: join(root, 'remote', 'hosts.json'),
     sshStatus: join(root, 'remote', 'status', 'hosts.json'),
     sshKnownHosts: join(root, 'remote', 'keys', 'known_hosts'),

@@ -25,6 +25,7 @@ import type {
 import type { SshJobSpec } from '../../src/jobs/ssh-job-spec.js';
 import { installApp, type Installation } from '../../src/machines/daemons/install-app.js';
 import { TemplateLibrary } from '../../src/jobs/templates/library.js';
+import { newInstallationId } from '../../src/machines/ssh-hosts/installation.js';
 import { packageRoot } from '../../src/config/package-root.js';
 import { plainRequest } from '../unit/script-support.js';
 import type { Machine, SshWorld } from './ssh-servers.js';
@@ -94,6 +95,7 @@ export class RemoteJobs {
         hostOf(target, this.loginOf(target), [this.loginOf(world.jump)]),
       ),
     );
+    writeFileSync(layout.sshInstallation, newInstallationId(), { mode: 0o444 });
     this.#installation = await installApp(layout);
   }
 

@@ -2,6 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
+  chmodSync,
+  chownSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -14,6 +16,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { layoutOf } from '../../src/config/layout.js';
+import {
+  newInstallationId,
+  readInstallationId,
+} from '../../src/machines/ssh-hosts/installation.js';
 import { FileWriter } from '../../src/machines/ssh-hosts/run/file-writer.js';
 import type { Listing } from '../../src/machines/ssh-hosts/run/listing.js';
 import { JobLog } from '../../src/machines/ssh-hosts/run/log.js';
@@ -117,7 +123,39 @@ describe('a job’s spec', () => {
   });
 });
 
-describe('a link in the place of a folder', () => {
+describe('the name of this installation’s folders on a host', () => {
+  const path = () => join(folder, 'installation');
+  const write = (content: string, mode = 0o444) => {
+    rmSync(path(), { force: true });
+    writeFileSync(path(), content, { mode });
+  };
+
+  test('is read as root wrote it', () => {
+    const id = newInstallationId();
+    write(id);
+    expect(readInstallationId(path())).toBe(id);
+  });
+
+  test('is no path, no link, and nobody else’s file', () => {
+    for (const content of ['../../../etc', '', '/', `${newInstallationId()}/..`, 'a'.repeat(13)]) {
+      write(content);
+      expect(() => readInstallationId(path())).toThrow(/root did not make/);
+    }
+    write(newInstallationId());
+    chmodSync(path(), 0o666);
+    expect(() => readInstallationId(path())).toThrow(/root did not make/);
+    write(newInstallationId());
+    chownSync(path(), 4711, 4711);
+    expect(() => readInstallationId(path())).toThrow(/root did not make/);
+    renameSync(path(), `${path()}.real`);
+    symlinkSync('installation.real', path());
+    expect(() => readInstallationId(path())).toThrow(/ELOOP/);
+    rmSync(path());
+    expect(() => readInstallationId(path())).toThrow(/is missing/);
+  });
+});
+
+describe('a link that was put in the place of a folder', () => {
   const sha = (content: string) => createHash('sha256').update(content).digest('hex');
   const listing = (...names: string[]): Listing => ({
     folders: ['a'],

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import { readSshProcessConfig } from '../../src/config/ssh.js';
 import { hostsStatusSchema, type HostStatus } from '../../src/cluster/ssh-hosts/hosts-status.js';
-import { installationId } from '../../src/machines/ssh-hosts/installation.js';
+import { readInstallationId } from '../../src/machines/ssh-hosts/installation.js';
 import { readHosts, sshSettings } from '../../src/machines/ssh-hosts/read-hosts.js';
 import { startName } from '../../src/machines/ssh-hosts/run/job-files.js';
 import { Link } from '../../src/machines/ssh-hosts/ssh/link.js';
@@ -52,7 +52,7 @@ const swept = (live: string[]) =>
     sweep(
       link,
       {
-        installation: installationId(jobs.layout.sshState),
+        installation: readInstallationId(jobs.layout.sshInstallation),
         datasets: jobs.layout.datasets,
         live: () => Promise.resolve(new Set(live)),
       },
@@ -61,7 +61,11 @@ const swept = (live: string[]) =>
   );
 
 const folders = () => {
-  const folder = join(target.home, 'jobrunner/jobs', installationId(jobs.layout.sshState));
+  const folder = join(
+    target.home,
+    'jobrunner/jobs',
+    readInstallationId(jobs.layout.sshInstallation),
+  );
   return existsSync(folder) ? readdirSync(folder) : [];
 };
 

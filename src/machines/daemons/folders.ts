@@ -27,6 +27,7 @@ import { readGitQueueSecrets } from '../../config/git-queue.js';
 import { GITLAB_TOKEN_SECRET } from '../../config/gitlab.js';
 import type { Owner, UnixUsers } from './unix-users.js';
 import type { Layout } from '../../config/layout.js';
+import { newInstallationId } from '../ssh-hosts/installation.js';
 
 /**
  * Makes every folder with the owner and mode that keep the parts apart. `JR_ROOT` itself is root's:
@@ -77,6 +78,8 @@ export function makeFolders(
   // Each key in it is readable only by jr-remote; the API, though in its group, can read none.
   folder(layout.sshKeys, 0o710, { uid: 0, gid: remote.gid });
   folder(layout.sshState, 0o700, remote);
+  if (!existsSync(layout.sshInstallation))
+    privateFile(layout.sshInstallation, newInstallationId(), 0o444, root);
   folder(dirname(layout.sshStatus), 0o2750, { uid: remote.uid, gid: jobrunner.gid });
   folder(layout.sshGpus, 0o755, root);
 

@@ -1,27 +1,28 @@
 import { randomBytes } from 'node:crypto';
-import { linkSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { errnoOf } from '../../errors.js';
+import { closeSync, constants, existsSync, fstatSync, openSync, readFileSync } from 'node:fs';
+import { ConfigError } from '../../config/config-error.js';
+
+/** Makes the twelve characters that name this JobRunner's folders on SSH hosts. */
+export function newInstallationId(): string {
+  return randomBytes(6).toString('hex');
+}
 
 /**
- * Returns twelve characters that name this JobRunner's folders on a host; made at the first call.
+ * Reads this JobRunner's name on SSH hosts. It becomes part of paths that are removed there, so
+ * nobody but root may have written it.
+ * @throws ConfigError for a file that root did not make, or other content
  */
-export function installationId(stateFolder: string): string {
-  const path = join(stateFolder, 'installation');
+export function readInstallationId(path: string): string {
+  if (!existsSync(path))
+    throw new ConfigError(`${path}: is missing; the start of the stack makes it`);
+  const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error;
-  }
-  const own = `${path}.${randomBytes(6).toString('hex')}`;
-  writeFileSync(own, randomBytes(6).toString('hex'), { mode: 0o400, flush: true });
-  try {
-    linkSync(own, path);
-  } catch (error) {
-    // Another job's process was quicker.
-    if (errnoOf(error) !== 'EEXIST') throw error;
+    const { uid, mode } = fstatSync(file);
+    const id = readFileSync(file, 'utf8');
+    if (uid !== 0 || (mode & 0o022) !== 0 || !/^[0-9a-f]{12}$/.test(id))
+      throw new ConfigError(`${path}: root did not make this file; remove it, and start again`);
+    return id;
   } finally {
-    unlinkSync(own);
+    closeSync(file);
   }
-  return readFileSync(path, 'utf8');
 }

@@ -1,7 +1,7 @@
 import { ConfigError } from '../../../config/config-error.js';
 import type { SshProcessConfig } from '../../../config/ssh.js';
 import type { Layout } from '../../../config/layout.js';
-import { installationId } from '../installation.js';
+import { readInstallationId } from '../installation.js';
 import { readHosts, sshSettings } from '../read-hosts.js';
 import { makeScratch } from '../scratch.js';
 import { SshError } from '../ssh/errors.js';
@@ -50,7 +50,7 @@ export async function runSshJob(
     shardsPerGpu: config.shardsPerGpu,
     state: layout.sshState,
     scratch: scratch.path,
-    installation: installationId(layout.sshState),
+    installation: readInstallationId(layout.sshInstallation),
   });
   const cancelled = new AbortController();
   process.on('SIGTERM', () => {

@@ -8,7 +8,7 @@ import type { SshProcessConfig } from '../../../config/ssh.js';
 import type { Layout } from '../../../config/layout.js';
 import { SlurmError } from '../../../cluster/slurm/command.js';
 import type { HostStatus } from '../../../cluster/ssh-hosts/hosts-status.js';
-import { installationId } from '../installation.js';
+import { readInstallationId } from '../installation.js';
 import { readHosts, sshSettings } from '../read-hosts.js';
 import { makeScratch, sweepScratch } from '../scratch.js';
 import { SshError } from '../ssh/errors.js';
@@ -39,7 +39,7 @@ export async function watchSshHosts(config: SshProcessConfig, layout: Layout): P
   };
   process.on('SIGTERM', stop).on('SIGINT', stop);
   const parts: SweepParts = {
-    installation: installationId(layout.sshState),
+    installation: readInstallationId(layout.sshInstallation),
     datasets: layout.datasets,
     live: () => liveStarts(slurmConf),
   };
