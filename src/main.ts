@@ -44,6 +44,14 @@ program
   });
 
 program
+  .command('last-slurm-job', { hidden: true })
+  .description('print the greatest number that Slurm has given a job (started by the stack)')
+  .action(async () => {
+    const { lastSlurmJobIn } = await import('./jobs/last-slurm-job.js');
+    process.stdout.write(`${lastSlurmJobIn(layoutOf(readConfig().root).database)}\n`);
+  });
+
+program
   .command('remote-run <job_id>', { hidden: true })
   .description('run a job on the SSH host that Slurm has chosen (started by Slurm)')
   .action(async (jobId: string) => {

@@ -21,6 +21,11 @@ export function openDatabase(path: string, alone = false): Database {
   return db;
 }
 
+/** Opens an existing database as it is, to read it; for example beside a running service. */
+export function openToRead(path: string): Database {
+  return new SqliteDatabase(path, { readonly: true, fileMustExist: true });
+}
+
 function migrate(db: Database): void {
   const version = db.pragma('user_version', { simple: true }) as number;
   if (version > migrations.length)

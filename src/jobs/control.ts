@@ -7,6 +7,7 @@ import type { Submitter } from './submission.js';
 import type { Job, JobId } from './job.js';
 import type { Targets } from './placement/target.js';
 import type { Ranking } from './queue-priority/operator.js';
+import { ownNumber } from './slurm-records.js';
 import * as store from './store.js';
 import type { Tracker } from './tracker.js';
 
@@ -37,19 +38,21 @@ export class JobControl {
   /** Ends a job; its files stay. */
   async cancel(id: JobId): Promise<Job> {
     const { submitter, slurm } = this.#parts;
-    return this.#change(id, async ({ slurm_job_id: slurmJobId }) => {
-      if (slurmJobId === null) await submitter.withdraw(id);
-      else await slurm.cancel(slurmJobId);
+    return this.#change(id, async (job) => {
+      if (job.slurm_job_id === null) await submitter.withdraw(id);
+      else await slurm.cancel(await this.#inSlurm(job));
     });
   }
 
   async hold(id: JobId): Promise<Job> {
-    return this.#change(id, (job) => this.#parts.ranking.hold(job, inSlurm(job)));
+    const { ranking } = this.#parts;
+    return this.#change(id, async (job) => ranking.hold(job, await this.#inSlurm(job)));
   }
 
   /** Restores the queue position; a job that others held comes last of its priority level. */
   async release(id: JobId): Promise<Job> {
-    return this.#change(id, (job) => this.#parts.ranking.release(job, inSlurm(job)));
+    const { ranking } = this.#parts;
+    return this.#change(id, async (job) => ranking.release(job, await this.#inSlurm(job)));
   }
 
   /** Stops a running job and puts it back into the queue under its number. */
@@ -61,7 +64,7 @@ export class JobControl {
           'conflict',
           `job ${id} is for the first free target and may start elsewhere next time: cancel it and rerun it`,
         );
-      await this.#parts.slurm.requeue(inSlurm(job), job.request.requeue === true);
+      await this.#parts.slurm.requeue(await this.#inSlurm(job), job.request.requeue === true);
     });
   }
 
@@ -78,8 +81,18 @@ export class JobControl {
           `job ${id} is ${job.state}: only a waiting job can change its priority`,
         );
       if (job.slurm_job_id === null) store.updateJob(db, id, ranking.later(job, priority));
-      else await ranking.setPriority(job, job.slurm_job_id, priority);
+      else await ranking.setPriority(job, await this.#inSlurm(job), priority);
     });
+  }
+
+  /** @throws AppError conflict; SlurmError as {@link ownNumber} does */
+  async #inSlurm(job: Job): Promise<number> {
+    if (job.slurm_job_id === null)
+      throw new AppError(
+        'conflict',
+        `job ${job.job_id} has not reached Slurm yet: try again in a moment`,
+      );
+    return ownNumber(this.#parts.slurm, job, job.slurm_job_id);
   }
 
   /** Runs `act` on the current row while nothing else changes the job. */
@@ -97,12 +110,6 @@ export class JobControl {
     await tracker.poll();
     return get(id);
   }
-}
-
-function inSlurm({ job_id: id, slurm_job_id: slurmJobId }: Job): number {
-  if (slurmJobId === null)
-    throw new AppError('conflict', `job ${id} has not reached Slurm yet: try again in a moment`);
-  return slurmJobId;
 }
 
 async function inOurWords(act: () => Promise<void>): Promise<void> {

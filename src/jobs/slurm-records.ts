@@ -1,4 +1,5 @@
 import type { SlurmClient } from '../cluster/slurm/client.js';
+import { SlurmError } from '../cluster/slurm/command.js';
 import type { SlurmJob, SlurmRecord, UnreadJob } from '../cluster/slurm/job-record.js';
 import type { Job, JobId } from './job.js';
 
@@ -72,6 +73,24 @@ export async function askAccounting(
   const byNumber = recordFinder(numbered, workDirOf);
   const byList = recordFinder(listed, workDirOf);
   return (job) => (job.slurm_job_id === null ? byList(job) : byNumber(job));
+}
+
+/**
+ * Returns the number to name the job by in Slurm, after checking that it is still this job's: a
+ * Slurm that lost its state gives a number out again.
+ * @throws SlurmError, of the kind `refused` when the number is another job's now
+ */
+export async function ownNumber(
+  slurm: Pick<SlurmClient, 'commentOf'>,
+  { job_id: id, comment }: Pick<Job, 'job_id' | 'comment'>,
+  slurmJobId: number,
+): Promise<number> {
+  if ((await slurm.commentOf(slurmJobId)) !== comment)
+    throw new SlurmError(
+      'refused',
+      `its number ${slurmJobId} is another job’s now, since Slurm’s state was lost or restored; job ${id} itself is gone`,
+    );
+  return slurmJobId;
 }
 
 /**

@@ -171,6 +171,47 @@ export function updateJob(db: Database, id: JobId, update: JobUpdate): void {
   });
 }
 
+/**
+ * Ends the live jobs that have this number of Slurm's, but one: Slurm gave it out anew, so it has
+ * lost them.
+ * @returns the ended jobs
+ */
+export function endFormerHolders(
+  db: Database,
+  except: JobId,
+  slurmJobId: number,
+  now: number,
+): JobId[] {
+  const ids = db
+    .prepare<[number, number], JobId>(
+      'SELECT job_id FROM jobs WHERE slurm_job_id = ? AND terminal = 0 AND job_id <> ?',
+    )
+    .pluck()
+    .all(slurmJobId, except);
+  for (const id of ids)
+    updateJob(db, id, {
+      state: 'NODE_FAIL',
+      terminal: true,
+      failure: 'node',
+      message: `Slurm gave its number ${slurmJobId} to another job, so it has lost this one: its state was lost or restored; rerun it`,
+      ended_at: now,
+    });
+  return ids;
+}
+
+/** Tells whether a job, live or ended, has this comment. */
+export function hasComment(db: Database, comment: string): boolean {
+  return db.prepare('SELECT 1 FROM jobs WHERE comment = ?').get(comment) !== undefined;
+}
+
+/** Returns the greatest number that Slurm has given a job; 0 for none. */
+export function lastSlurmJob(db: Database): number {
+  const last = 'SELECT max(coalesce(slurm_job_id, 0), coalesce(moved_from, 0)) AS number FROM jobs';
+  return (
+    db.prepare<[], number>(`SELECT coalesce(max(number), 0) FROM (${last})`).pluck().get() ?? 0
+  );
+}
+
 /** Deletes the job with its script. */
 export function deleteJob(db: Database, id: JobId): void {
   db.prepare('DELETE FROM jobs WHERE job_id = ?').run(id);

@@ -29,7 +29,7 @@ export interface SubmitterParts {
   db: Database;
   endings: JobEndings;
   liveJobs: LiveJobs;
-  slurm: Pick<SlurmClient, 'cancel' | 'queue'>;
+  slurm: Pick<SlurmClient, 'cancel' | 'commentOf' | 'queue'>;
   jobSubmitter: JobSubmitter;
   folders: JobFolders;
   /** Returns Slurm's account for that job; undefined for its default. @throws SlurmError */
@@ -147,6 +147,7 @@ export class Submitter {
       const account = await this.#parts.accountFor(job);
       const slurmJobId = await jobSubmitter.submit(this.#specOf(job, account), script);
       this.#unclearSince.delete(id);
+      this.#parts.endings.tellAll(store.endFormerHolders(db, id, slurmJobId, now()));
       store.updateJob(db, id, {
         slurm_job_id: slurmJobId,
         state: 'PENDING',
@@ -177,8 +178,11 @@ export class Submitter {
   }
 
   async #cancelFormer(slurmJobId: number): Promise<void> {
+    const { db, slurm } = this.#parts;
     try {
-      await this.#parts.slurm.cancel(slurmJobId);
+      // The row has the new record's comment. The number may be another job's by now.
+      if (store.hasComment(db, await slurm.commentOf(slurmJobId))) return;
+      await slurm.cancel(slurmJobId);
     } catch (error) {
       // Refused: Slurm no longer knows it.
       if (!(error instanceof SlurmError) || error.kind !== 'refused') throw error;

@@ -247,6 +247,9 @@ export class Tracker {
       ([name, value]) => job[name as keyof Job] !== value,
     );
     if (!changed) return;
+    if (job.slurm_job_id === null)
+      for (const id of store.endFormerHolders(db, job.job_id, found.slurmJobId, this.#parts.now()))
+        this.#tellEnded(id);
     store.updateJob(db, job.job_id, update);
     if (ended) this.#tellEnded(job.job_id);
   }

@@ -56,6 +56,12 @@ export class ScriptedSlurm implements OperatorClient, JobSubmitter {
     Object.assign(this.job(id), { state: 'COMPLETED', ...how, endedAt: Date.now() });
   }
 
+  /** Loses its state, as after a restored backup: numbers begin anew. */
+  forgetAll(): void {
+    this.jobs.clear();
+    this.#lastId = 0;
+  }
+
   submit(spec: SubmitSpec, script: string): Promise<number> {
     return this.#answer(() => {
       if (this.refusal) throw this.refusal;
@@ -77,6 +83,10 @@ export class ScriptedSlurm implements OperatorClient, JobSubmitter {
       });
       return slurmJobId;
     });
+  }
+
+  commentOf(id: number) {
+    return this.#answer(() => this.job(id).comment);
   }
 
   cancel(id: number) {

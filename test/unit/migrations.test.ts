@@ -66,3 +66,14 @@ test('jobs from before GPUs were stored as data get that data', () => {
     ]);
   });
 });
+
+test('of two live jobs with one number of Slurm’s, the older one has ended', () => {
+  const job = (script: string, number: number | null, terminal = 0) =>
+    `${jobSql(script)} UPDATE jobs SET slurm_job_id = ${number}, terminal = ${terminal} WHERE script = '${script}';`;
+  const sql =
+    job('ended', 44, 1) + job('lost', 44) + job('has it', 44) + job('none', null) + job('no', null);
+  onOlderDatabase(12, sql, (db) => {
+    expect(liveJobs(db).map(({ job_id: id }) => id)).toEqual([3, 4, 5]);
+    expect(findJob(db, 2 as JobId)).toMatchObject({ state: 'NODE_FAIL', failure: 'node' });
+  });
+});

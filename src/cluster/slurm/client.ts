@@ -19,7 +19,14 @@ import {
 import { parsePending, pendingArguments, type PendingJob } from './pending.js';
 import { parsePlacements, type GpuPlacement } from './placements.js';
 import { parseSbatch } from './submit/sbatch.js';
-import { parsePriority, readSqueue, priorityArguments, squeueArguments } from './squeue.js';
+import {
+  commentArguments,
+  parseComment,
+  parsePriority,
+  readSqueue,
+  priorityArguments,
+  squeueArguments,
+} from './squeue.js';
 
 /**
  * A client of our own or an external Slurm. Every method throws SlurmError. A JobSubmitter submits
@@ -30,6 +37,8 @@ export interface SlurmClient extends JobCommands {
   queue(): Promise<SlurmRecord[]>;
   /** Returns the waiting jobs, in no order. */
   pending(): Promise<PendingJob[]>;
+  /** Returns the comment of a job in the queue; throws `refused` when Slurm does not know it. */
+  commentOf(slurmJobId: number): Promise<string>;
   /**
    * Returns accounting's jobs since that time (milliseconds since 1970); {@link Past} says which
    * are missing.
@@ -85,6 +94,7 @@ export function commandSlurmClient(slurmConf: string, reserve: PlaceholderReserv
     setAccount: (account, limits, unixUser) => setAccount(run, account, limits, unixUser),
     queue: async () => readSqueue(await run('squeue', squeueArguments())),
     pending: async () => parsePending(await run('squeue', pendingArguments())),
+    commentOf: async (id) => parseComment(await run('squeue', commentArguments(id))),
     history: (since) => past({ since }),
     historyOf: (ids) => inParts(ids, (slurmJobIds) => past({ slurmJobIds })),
     ...jobCommands(run),

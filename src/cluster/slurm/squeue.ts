@@ -1,4 +1,5 @@
 import { mapInSlices } from '../../slices.js';
+import { SlurmError } from './command.js';
 import { formatOf, readRow } from './columns.js';
 import { parseEpoch, wordOrNull, type SlurmJob } from './job-record.js';
 import { parseState } from './states.js';
@@ -80,6 +81,16 @@ function parseExit(text: string): { exitCode: number; signal: number } {
     throw new Error(`squeue printed an exit code that cannot be read: ${text}`);
   const status = Number(text);
   return { exitCode: (status >> 8) & 0xff, signal: status & 0x7f };
+}
+
+export function commentArguments(slurmJobId: number): string[] {
+  return ['--noheader', '--all', '--states=all', `--jobs=${slurmJobId}`, '--Format=Comment:120'];
+}
+
+/** Reads a job's comment. @throws SlurmError when the job is not there */
+export function parseComment(output: string): string {
+  if (output.trim() === '') throw new SlurmError('refused', 'Invalid job id specified');
+  return output.trim();
 }
 
 export function priorityArguments(slurmJobId: number): string[] {

@@ -14,6 +14,7 @@ import { jobScripts } from './013-job-scripts.js';
 import { workers } from './014-workers.js';
 import { jobGpus } from './015-job-gpus.js';
 import { ingestSources } from './016-ingest-sources.js';
+import { slurmNumbers } from './017-slurm-numbers.js';
 
 /** The migrations in order. A released one is never edited, only followed by another. */
 export const migrations: readonly string[] = [
@@ -33,4 +34,5 @@ export const migrations: readonly string[] = [
   workers,
   jobGpus,
   ingestSources,
+  slurmNumbers,
 ];

@@ -14,6 +14,7 @@ import type { OperatorClient } from '../../cluster/slurm/client.js';
 import { SlurmError } from '../../cluster/slurm/command.js';
 import type { Submitter } from '../submission.js';
 import type { Job, JobId } from '../job.js';
+import { ownNumber } from '../slurm-records.js';
 import { mayUseLocalGpus, isRemote } from './target.js';
 import type { LiveJobs } from '../live-jobs.js';
 import * as store from '../store.js';
@@ -72,7 +73,7 @@ export class GpuReassigner {
     const { state, slurm_job_id: current } = store.findJob(db, id) ?? {};
     if (former === null || current !== former || state !== 'PENDING') return;
     try {
-      const priority = await slurm.priorityOf(former);
+      const priority = await slurm.priorityOf(await ownNumber(slurm, seen, former));
       // Somebody has held the job since the poll.
       if (priority === 0) return;
       store.updateJob(db, id, { moved_from: former, slurm_priority: priority });
@@ -113,6 +114,7 @@ export class GpuReassigner {
     const { slurm_job_id: slurmJobId, slurm_priority: priority } = job;
     try {
       if (job.state === 'PENDING') {
+        await ownNumber(slurm, job, slurmJobId);
         if (job.moved_from === slurmJobId) await slurm.release(slurmJobId);
         // A held job has the priority 0: any other would release it.
         if (priority !== null && (await slurm.priorityOf(slurmJobId)) !== 0)

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { nodeEnv } from '../../node-env.js';
@@ -5,7 +6,7 @@ import { localUrl, readConfig, type Config } from '../../config/config.js';
 import { publicSettings } from '../../config/secrets.js';
 import { layoutOf, NODE_NAME, type Layout } from '../../config/layout.js';
 import { makeSlurmAccounts, makeDatabase } from './accounting.js';
-import { findUnixUsers } from '../daemons/unix-users.js';
+import { findUnixUsers, type UnixUsers } from '../daemons/unix-users.js';
 import { watchAccounting } from './accounting-watch.js';
 import { WorkerGpus } from './worker-gpus.js';
 import { WorkerRegister } from './worker-register.js';
@@ -27,7 +28,7 @@ import {
 import { preflight } from '../daemons/preflight.js';
 import { programsOf, SSH_WATCH, type Program } from '../daemons/programs.js';
 import { probesOf, waitFor } from '../daemons/readiness.js';
-import { parseSlurmRelease, sshEnvironment } from '../daemons/slurm-config.js';
+import { MAX_JOB_ID, parseSlurmRelease, sshEnvironment } from '../daemons/slurm-config.js';
 import { hostsOrConfigError } from './ssh-hosts-file.js';
 import { SshNodes } from './ssh-live.js';
 import { slurmdProgram } from '../daemons/ssh-nodes.js';
@@ -61,6 +62,7 @@ export async function runStack(say: (line: string) => void): Promise<void> {
     unixUsers,
     release: parseSlurmRelease(release),
     onLoopback: await nameIsLoopback(),
+    firstJobId: (await lastSlurmJob(layout, unixUsers, app)) + 1,
     app,
   };
   const programs = (sshNodes: string[]) =>
@@ -126,6 +128,32 @@ export async function runStack(say: (line: string) => void): Promise<void> {
     }
   }
   say('Stopped.');
+}
+
+/**
+ * Finds the greatest number that Slurm has given a job. Asks as the API's user: root would leave
+ * files of its own beside the database, and reads nothing else that the API writes.
+ */
+async function lastSlurmJob(
+  layout: Layout,
+  { jobrunner }: UnixUsers,
+  app: Installation,
+): Promise<number> {
+  if (!existsSync(layout.database)) return 0;
+  const main = join(app.root, 'dist/main.js');
+  const { stdout } = await execa(app.node, [main, 'last-slurm-job'], {
+    uid: jobrunner.uid,
+    gid: jobrunner.gid,
+    cwd: '/',
+    env: { ...plainEnvironment, JR_ROOT: layout.root },
+    extendEnv: false,
+  });
+  // The API may have been taken over: believe nothing but a number that Slurm can take.
+  if (!/^\d{1,10}$/.test(stdout))
+    throw new Error(`last-slurm-job printed no number: ${stdout.slice(0, 80)}`);
+  const last = Number(stdout);
+  // Slurm itself starts anew after the greatest.
+  return last < MAX_JOB_ID ? last : 0;
 }
 
 async function startInOrder(

@@ -18,6 +18,9 @@ import { sshGresLines, sshNodeLines, type SshNode } from './ssh-nodes.js';
 /** Year and month of a Slurm release, such as 24.11. */
 type SlurmRelease = { year: number; month: number };
 
+/** Slurm's numbers of jobs start anew after this one (slurm.conf(5), MaxJobId). */
+export const MAX_JOB_ID = 67_043_328;
+
 /** Parses a release. @param said the output of `slurmd -V`, such as `slurm-wlm 24.11.5` */
 export function parseSlurmRelease(said: string): SlurmRelease {
   const [, year, month] = /^slurm\S* (\d+)\.(\d+)\./.exec(said) ?? [];
@@ -52,6 +55,8 @@ export interface SlurmConfigParts {
   release: SlurmRelease;
   /** True when NoInAddrAny makes daemons listen on loopback here, see host-address.ts. */
   onLoopback: boolean;
+  /** Above every number that Slurm has given a job; a restored state may know fewer of them. */
+  firstJobId: number;
   app: Installation;
 }
 
@@ -71,7 +76,7 @@ export function writeSlurmConfig(
   ssh: SshPart,
   state: 'UP' | 'DOWN' = 'UP',
 ): void {
-  const { config, hardware, layout, unixUsers, release, onLoopback, app } = parts;
+  const { config, hardware, layout, unixUsers, release, onLoopback, firstJobId, app } = parts;
   mkdirSync(layout.slurmEtc, { recursive: true, mode: 0o755 });
   const { useCgroups, gpuType, maxTime } = config.node;
   const { shardsPerGpu } = config.gpus;
@@ -100,6 +105,7 @@ export function writeSlurmConfig(
     node_memory_mb: hardware.memoryMb + reserve.memoryMb,
     node_gres: gres === '' ? '' : ` Gres=${gres}`,
     node_feature: hardware.gpus.length === 0 ? '' : ` Feature=${gpuMemoryFeatureOf(leastMb)}`,
+    first_job_id: firstJobId,
     max_time: maxTime,
     partition_state: state,
     // A job for the first free target need not fit all partitions.

@@ -4,7 +4,7 @@ import { jobCommands } from '../job-commands.js';
 import { nodeArguments, parseNodes } from '../nodes.js';
 import { parsePending, pendingArguments } from '../pending.js';
 import { inParts, parseSacct, sacctArguments, type Past } from '../sacct.js';
-import { readSqueue, squeueArguments } from '../squeue.js';
+import { commentArguments, parseComment, readSqueue, squeueArguments } from '../squeue.js';
 import type { ExternalClient } from './client.js';
 import type { ExternalCommands } from './commands.js';
 import { parsePartitions, partitionArguments } from './partitions.js';
@@ -28,6 +28,7 @@ export function externalCommandClient(commands: ExternalCommands): ExternalClien
   return {
     queue: async () => readSqueue(await ask('squeue', [...squeueArguments(), own])),
     pending: async () => parsePending(await ask('squeue', pendingArguments())),
+    commentOf: async (id) => parseComment(await ask('squeue', commentArguments(id))),
     history: (since) => past({ since }),
     historyOf: (ids) => inParts(ids, (slurmJobIds) => past({ slurmJobIds })),
     ...jobCommands(act),
