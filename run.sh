@@ -55,4 +55,12 @@ if [ ! -e dist/main.js ] || [ -n "$(find src tsconfig*.json package.json -newer 
   touch dist/main.js
 fi
 
+# Elsewhere than in the clone, npx would fetch somebody else's package of that name.
+command=/usr/local/bin/jobrunner
+if [ -e "$command" ] && [ ! -L "$command" ]; then
+  echo "run.sh: $command is not ours, so it stays as it is; call this one as $PWD/dist/main.js" >&2
+elif [ "$(readlink "$command")" != "$PWD/dist/main.js" ]; then
+  ln -sfn "$PWD/dist/main.js" "$command"
+fi
+
 [ "${1:-}" = --install ] || exec node dist/main.js stack

@@ -70,6 +70,10 @@ done < <(sed -nE 's/^# //p' <<<"$calls" | sed -E 's/"sha256": "[^"]*"/…/; s/"s
 engine exec -w /root "$name" python3 -c 'import torch; assert torch.load("model.pth")' || fail 'model.pth holds no weights'
 passed 'they answer as README shows, and leave weights that PyTorch loads'
 
+[[ $(engine exec -w /root "$name" jobrunner jobs) == *pytorch_example* ]] ||
+  fail 'jobrunner is not on the PATH, or does not list the job'
+passed 'jobrunner is on the PATH'
+
 [[ $(engine exec "$name" bash -c "$tests --help") == "Usage: $tests "* ]] || fail "\"$tests\" does not print its help"
 passed "the tests' command is there"
 
