@@ -182,7 +182,7 @@ export const changesSchema: z.ZodObject & z.ZodType<Changes> = z.strictObject(
       (field instanceof z.ZodDefault ? field.unwrap() : field).nullish(),
     ]),
   ),
-) as never;
+);
 
 const { gpus, mem_gb, time_limit, name } = submitSchema.shape;
 

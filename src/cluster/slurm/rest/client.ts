@@ -81,9 +81,9 @@ export function restClient(parts: RestClientParts): ExternalClient {
     queue: async () => parseJobs(await get(`${slurm}/jobs${slash}`), user, tell),
     pending: async () => parsePendingJobs(await get(`${slurm}/jobs${slash}`), tell),
     commentOf: async (id) => {
-      const jobs = await parseJobs(await get(`${slurm}/job/${id}`), user, tell);
-      const comment = jobs.find((job) => job.slurmJobId === id)?.comment;
-      if (comment == null) throw new SlurmError('refused', 'Invalid job id specified');
+      const jobs = parseJobs(await get(`${slurm}/job/${id}`), user, tell);
+      const comment = jobs.find((job) => job.slurmJobId === id)?.comment ?? undefined;
+      if (comment === undefined) throw new SlurmError('refused', 'Invalid job id specified');
       return comment;
     },
     history: askHistory,
