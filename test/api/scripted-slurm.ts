@@ -56,10 +56,10 @@ export class ScriptedSlurm implements OperatorClient, JobSubmitter {
     Object.assign(this.job(id), { state: 'COMPLETED', ...how, endedAt: Date.now() });
   }
 
-  /** Loses its state, as after a restored backup: numbers begin anew. */
-  forgetAll(): void {
-    this.jobs.clear();
-    this.#lastId = 0;
+  /** Loses a job, and gives its number to the next one, as after a restored backup. */
+  forget(id: number | null): void {
+    this.#lastId = this.job(id).slurmJobId - 1;
+    this.jobs.delete(this.#lastId + 1);
   }
 
   submit(spec: SubmitSpec, script: string): Promise<number> {
