@@ -90,6 +90,8 @@ async function bench({ quick, only }) {
   const workspace = await Workspace.open(quick);
   const stop = () => workspace.abort();
   process.on('SIGINT', stop).on('SIGTERM', stop).on('SIGHUP', stop);
+  // The reader of our lines may leave first, as in a pipe on Ctrl-C; what was started must end.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', stop);
   /** @type {import('./report.js').Row[]} */
   const rows = [];
   let failed = false;

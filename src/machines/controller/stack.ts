@@ -204,7 +204,7 @@ const plainEnvironment = {
  * Bound the API's heap; sizes are in megabytes (see the figure "memory" in bench/RESULTS.md). By
  * default V8 lets 25 MB of live objects grow to more than 120 before it collects them.
  *
- * The growing factor is 2.5. V8 counts buffers towards the heap's limit, and frees young ones only
+ * The growing factor is 2. V8 counts buffers towards the heap's limit, and frees young ones only
  * once there are 32 MB of them. Under the 1.4 that follows from 512 MB, each 25 MB of an upload
  * would mark the whole heap again, which takes more processor time than the rest of the upload.
  */
@@ -212,7 +212,7 @@ const V8_LIMITS = [
   '--max-old-space-size=512',
   '--initial-old-space-size=48',
   '--max-semi-space-size=4',
-  '--heap-growing-percent=150',
+  '--heap-growing-percent=100',
 ];
 
 function apiProgram(layout: Layout, hardware: Hardware, app: Installation): Program {
