@@ -87,7 +87,7 @@ export class Tracker {
     await this.#loop;
   }
 
-  /** Has the next poll start as soon as possible. */
+  /** Makes the next poll start as soon as possible. */
   poke(): void {
     this.#wake.emit('poke');
   }

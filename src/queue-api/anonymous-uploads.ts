@@ -9,7 +9,7 @@ const maxPerNetwork = 4;
 /** Maximum time for one form, so that a slow sender does not keep its slot. */
 const maxMs = 60_000;
 
-/** Limits the cost of callers without a known token: theirs is in the form itself. */
+/** Limits the cost of callers whose token is in the form itself and therefore still unknown. */
 export class AnonymousUploads {
   #inAll = 0;
   readonly #ofNetwork = new Map<string, number>();

@@ -24,7 +24,7 @@ export interface ImportServiceParts {
   limits: { uploadBytes: number; extractFiles: number };
   now: () => number;
   log: Logger;
-  /** Imports that run at once; the others wait. */
+  /** Most imports that run at once; the others wait. */
   concurrency?: number;
 }
 

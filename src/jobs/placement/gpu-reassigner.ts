@@ -26,7 +26,7 @@ export interface GpuReassignerParts {
   fleet: GpuFleet;
   submitter: Submitter;
   /**
-   * Held by whatever changes a job in Slurm. A move swaps the job's record there for another, so a
+   * Every change of a job in Slurm holds this lock. A move replaces the job's record there, so a
    * cancel or a change of the former record would be lost.
    */
   turns: KeyLock<JobId>;

@@ -32,7 +32,7 @@ export function exports(parts: ScriptParts): string[] {
 }
 
 /**
- * Has bash end at SIGTERM only after the command it runs. That command got the signal, too, and may
- * use all the time that Slurm grants to wind up.
+ * Makes bash end at SIGTERM only after its current command. That command got the signal, too, and
+ * may use all the time that Slurm grants for finishing.
  */
 export const windUp = "trap 'exit 143' TERM";

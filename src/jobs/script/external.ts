@@ -14,7 +14,7 @@ export function externalExports({ request, external }: ScriptParts): string[] {
   ];
 }
 
-/** Has the script tell the API that it ends, and open its outputs to the API. */
+/** Makes the script report its end to the API, and open its outputs to the API. */
 export function tellEnd({ external, outputDir }: ScriptParts): string[] {
   if (external === undefined) return [];
   const opened = external.sharesByGroup ? outputDir : '';

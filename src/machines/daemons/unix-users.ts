@@ -25,7 +25,7 @@ export function findUnixUsers(): UnixUsers {
   const group = (name: string): number => groups.get(name) ?? missing('group', name);
   user('jr-job1');
   const runner = user('runner');
-  // An earlier version's docker/make-users.sh left the user so.
+  // An earlier version's docker/make-users.sh left the user like this.
   if (runner.gid !== group('jr-owner')) missing('user runner in the group', 'jr-owner');
   return {
     munge: user('munge'),

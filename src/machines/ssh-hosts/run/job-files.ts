@@ -157,7 +157,7 @@ async function* tarOf(
     Buffer.concat(names.map((name) => Buffer.concat([Buffer.from(name), Buffer.from([0])]))),
   );
   const closed = once(child, 'close') as Promise<[number | null]>;
-  // Awaited below. A reader who stops early never gets there, and must not end the process by it.
+  // Awaited below, unless the reader stops early. A rejection must not end the process then.
   closed.catch(() => undefined);
   try {
     for await (const chunk of child.stdout as AsyncIterable<Buffer>) yield chunk;

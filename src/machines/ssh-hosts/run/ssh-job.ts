@@ -153,7 +153,7 @@ export class SshJob {
         );
         return { code: HOST_FAILED };
       case 'running':
-        throw new Error('a running job was taken for an ended one');
+        throw new Error('a running job was mistaken for an ended one');
     }
   }
 

@@ -3,11 +3,11 @@ import { lstat, opendir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /**
- * A file of at least this many bytes goes by itself, and resumes after a break at the byte where it
- * stopped.
+ * A file of at least this many bytes is sent alone. After a break its transfer resumes at the byte
+ * where it stopped.
  */
 const largeFile = 64 * 2 ** 20;
-/** The most bytes or names that go together, and again after a break. */
+/** The most bytes or names in one part, which is sent again after a break. */
 const partBytes = 64 * 2 ** 20;
 const partNames = 5000;
 

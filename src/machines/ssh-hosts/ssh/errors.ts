@@ -34,7 +34,7 @@ const hostKey =
   /host key verification failed|host key is known for|remote host identification has changed|host key for .* has changed|revoked host key/i;
 const denied =
   /permission denied|too many authentication failures|no supported authentication methods|unprotected private key|bad permissions|error in libcrypto|invalid format|no such identity|load key/i;
-/** Tells more than the messages of the steps after it. */
+/** Says more than the messages of later steps. */
 const noWay =
   /connection refused|timed out|no route to host|network is unreachable|could not resolve|not responding|open failed/i;
 const noRoom = /no space left on device|disk quota exceeded|file too large/i;
