@@ -1,5 +1,6 @@
 /** Runs tests as ESM TypeScript; `.js` endings of imports map to the `.ts` sources. */
 export default {
+  globalSetup: '<rootDir>/test/run-folder.js',
   testEnvironment: '<rootDir>/test/one-realm.ts',
   testSequencer: '<rootDir>/test/longest-first.js',
   testMatch: ['<rootDir>/test/**/*.test.ts'],

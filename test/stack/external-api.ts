@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { chownSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { LiveStack, makeRoot } from './live-stack.js';
+import { LiveStack } from './live-stack.js';
+import { makeRoot } from './prepared-root.js';
 import type { ExternalCluster } from './external-cluster.js';
 
 /** Settings of our own live stack that the API over an external cluster must not get. */

@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { freePorts } from '../free-ports.js';
-import { makeRoot } from './live-stack.js';
+import { makeRoot } from './prepared-root.js';
 import { configFiles, usualPlan, type ClusterPlan, type ClusterPorts } from './external-plan.js';
 import { until } from '../until.js';
 

@@ -12,13 +12,14 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { LiveStack, runStackOnce } from './live-stack.js';
+import { makeRoot } from './prepared-root.js';
 import { until } from '../until.js';
 
 let stack: LiveStack;
 
 beforeAll(async () => {
-  // Without a token, one is made.
-  stack = await LiveStack.start({ JR_AUTH_TOKEN: '' });
+  // A first start over an empty folder. Without a token, one is made.
+  stack = await LiveStack.start({ JR_AUTH_TOKEN: '', JR_ROOT: await makeRoot() });
 });
 
 afterAll(async () => {

@@ -1,21 +1,15 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { randomUUID } from 'node:crypto';
-import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { setTimeout } from 'node:timers/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freePorts } from '../free-ports.js';
+import { makePreparedRoot } from './prepared-root.js';
 import { until } from '../until.js';
 
 const mainJs = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
-
-export async function makeRoot(): Promise<string> {
-  const root = await mkdtemp(join(tmpdir(), 'jr-test-'));
-  await chmod(root, 0o755);
-  return root;
-}
 
 export interface Reply<T> {
   status: number;
@@ -93,12 +87,16 @@ export class LiveStack {
     this.url = `http://127.0.0.1:${env['JR_PORT']}`;
   }
 
-  /** @param through a command that runs the stack, such as one that drops capabilities */
+  /**
+   * Starts a stack over a root of its own, or over `JR_ROOT`.
+   * @param through a command that runs the stack, such as one that drops capabilities
+   */
   static async start(
     settings: Record<string, string> = {},
     through: string[] = [],
   ): Promise<LiveStack> {
-    const root = settings['JR_ROOT'] ?? (await makeRoot());
+    const root =
+      settings['JR_ROOT'] ?? (await makePreparedRoot((path) => LiveStack.#runOnce(path)));
     const [api, slurmctld, slurmd, slurmdbd] = await freePorts(4);
     // Consecutive ports of our own; otherwise stacks with SSH hosts that start together choose the
     // same ones.
@@ -127,6 +125,12 @@ export class LiveStack {
       throw error;
     }
     return stack;
+  }
+
+  static async #runOnce(root: string): Promise<void> {
+    const stack = await LiveStack.start({ JR_ROOT: root });
+    const code = await stack.down();
+    if (code !== 0) throw new Error(`the stack ended with ${code}\n${stack.stdout}${stack.stderr}`);
   }
 
   get pid(): number {

@@ -6,7 +6,8 @@ import { createServer, type AddressInfo, type Server } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freePorts } from '../free-ports.js';
-import { makeRoot, runStackOnce } from './live-stack.js';
+import { runStackOnce } from './live-stack.js';
+import { makeRoot } from './prepared-root.js';
 
 const repository = fileURLToPath(new URL('../..', import.meta.url));
 

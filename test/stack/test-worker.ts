@@ -5,7 +5,8 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { removeLink } from '../network-links.js';
-import { makeRoot, type LiveStack } from './live-stack.js';
+import type { LiveStack } from './live-stack.js';
+import { makeRoot } from './prepared-root.js';
 import { until } from '../until.js';
 
 const mainJs = fileURLToPath(new URL('../../dist/main.js', import.meta.url));

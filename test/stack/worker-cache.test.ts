@@ -4,7 +4,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePorts } from '../free-ports.js';
-import { LiveStack, makeRoot } from './live-stack.js';
+import { LiveStack } from './live-stack.js';
+import { makeRoot } from './prepared-root.js';
 import { joinToken, TestWorker } from './test-worker.js';
 
 const MiB = 2 ** 20;
