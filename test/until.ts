@@ -26,7 +26,7 @@ export async function until<T>(
     }
     // A slow probe gets a longer pause, so that polling leaves half of a busy machine to the
     // others.
-    await setTimeout(Math.max(20, Date.now() - asked));
+    await setTimeout(Math.max(50, Date.now() - asked));
   }
 }
 

@@ -16,7 +16,7 @@ beforeAll(async () => {
     JR_SIMULATE_GPUS: '1',
     JR_MAX_ASSIGN_ATTEMPTS: '4',
     // The first test's restart of slurmctld must take only part of the pauses.
-    JR_ASSIGN_RETRY_WAIT: '3',
+    JR_ASSIGN_RETRY_WAIT: '2',
     JR_JOBS_FILE_INTERVAL: '3600',
   };
   stack = await LiveStack.start(settings, gate.through);
@@ -87,7 +87,7 @@ test('after its last attempt it is rejected, in Slurm’s words; each pause was 
     slurm_job_id: null,
     message: 'Slurm temporarily unable to accept job (asked 4 times)',
   });
-  expect(pausesOf(id)).toEqual([3000, 6000, 12_000]);
+  expect(pausesOf(id)).toEqual([2000, 4000, 8000]);
   setMaxJobCount(1000);
   await controllerAnswers();
   expect(await stack.shell('echo room')).toMatchObject({ status: 'COMPLETED', log: 'room\n' });
