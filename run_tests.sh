@@ -19,11 +19,26 @@ TEXT
 
 part() { printf '\n== %s (%d s)\n' "$1" $SECONDS; }
 
+cache=${JR_TEST_CACHE:-/var/cache/jobrunner-test}
+# prebuild-install, which npm calls, takes a binary of better-sqlite3 from here instead of GitHub.
+export npm_config_better_sqlite3_local_prebuilds=$cache/prebuilds
+
+# Compiling takes most of an installation, so a whole run does it once, and the next one not at all.
+keep_prebuild() {
+  local package=node_modules/better-sqlite3 name
+  name=$(cd $package && node -p '`better-sqlite3-v${require("./package.json").version}-node-v${process.versions.modules}-linux-${process.arch}.tar.gz`')
+  [ ! -e "$cache/prebuilds/$name" ] || return 0
+  mkdir -p "$cache/prebuilds"
+  tar -C $package -czf "$cache/prebuilds/$name.new" build/Release/better_sqlite3.node
+  mv "$cache/prebuilds/$name.new" "$cache/prebuilds/$name"
+}
+
 install() {
   [ "$(id -u)" = 0 ] || { echo 'run_tests.sh: run it as root: the stack gives each daemon a user of its own' >&2; exit 2; }
   part 'install and build'
   docker/install-packages.sh test/packages.txt
   ./run.sh --install
+  keep_prebuild
 }
 
 lint() {
@@ -37,7 +52,7 @@ lint() {
 run_jest() {
   part 'jest'
   # Tests of whole stacks mostly wait, so more of them run at once than there are processors.
-  NODE_OPTIONS='--experimental-vm-modules --disable-warning=ExperimentalWarning' npx jest --maxWorkers=4 "$@"
+  NODE_OPTIONS='--experimental-vm-modules --disable-warning=ExperimentalWarning' npx jest --maxWorkers=5 "$@"
 }
 
 native() {

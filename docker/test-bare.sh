@@ -36,10 +36,20 @@ mkdir "$work/empty" "$work/checkout"
 build -t "$bare" -f "$work/Dockerfile.bare" "$work/empty" >"$cache/build-bare.log" 2>&1 ||
   fail "the build failed; the end of $cache/build-bare.log:" "$(tail -n 40 "$cache/build-bare.log")"
 tar --exclude=./.git --exclude=./node_modules --exclude=./dist -cf - . | tar -xf - -C "$work/checkout"
-container() { engine run -v "$work/checkout:/jobrunner" -w /jobrunner "$@"; }
+# npm uses the binary of better-sqlite3 that run_tests.sh has kept, as it would GitHub's. Without one
+# it compiles.
+mkdir -p "$cache/prebuilds"
+container() {
+  engine run -v "$work/checkout:/jobrunner" -w /jobrunner -v "$cache/prebuilds:/prebuilds:ro" \
+    -e npm_config_better_sqlite3_local_prebuilds=/prebuilds "$@"
+}
 
 phase 'without PyTorch and network'
-said=$(container --rm --network none -e TORCH=auto "$bare" bash -c 'touch /dev/nvidia0; docker/install-torch.sh' 2>&1) ||
+said=$(container --rm --network none -e TORCH=auto "$bare" bash -c '
+  touch /dev/nvidia0
+  # Without pauses in which a network may come back.
+  echo "Acquire::Retries 0;" >/etc/apt/apt.conf.d/no-retries
+  docker/install-torch.sh' 2>&1) ||
   fail 'if PyTorch cannot be installed, install-torch.sh ends with an error' "$said"
 [[ $said == *'JR_TORCH=none leaves it out'*'JR_TORCH=pip ./run.sh puts the CUDA build'*'PyTorch could not be installed'* ]] ||
   fail 'install-torch.sh names no remedy for a GPU, or for a missing network' "$said"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # test-image.sh and test-bare.sh source this. It runs containers with Docker where a daemon answers,
 # otherwise with buildah and podman (installed when missing, as root). JR_TEST_CACHE
-# (/var/cache/jobrunner-test) holds base images and layers, which make a second run much faster. The
-# variable `name` names the container; a volume may have the same name. It shares its variables and
-# functions with the script that sources it.
+# (/var/cache/jobrunner-test) holds base images, layers and the binary of better-sqlite3, which make
+# a second run much faster. The variable `name` names the container; a volume may have the same
+# name. It shares its variables and functions with the script that sources it.
 # shellcheck disable=SC2034,SC2154,SC2317
 
 test_name=$(basename "$0" .sh)
@@ -83,11 +83,13 @@ prepare_engine() {
 
 registry_answers() { curl -s -o /dev/null -m 10 https://registry-1.docker.io/v2/; }
 
+remove_container() { # with its volume
+  engine rm -f "$name" >/dev/null 2>&1 || true
+  engine volume rm -f "$name" >/dev/null 2>&1 || true
+}
+
 cleanup_engine() {
-  if [ "${engine:-}" ]; then
-    engine rm -f "$name" >/dev/null 2>&1 || true
-    engine volume rm -f "$name" >/dev/null 2>&1 || true
-  fi
+  [ -z "${engine:-}" ] || remove_container
   findmnt -rno TARGET | grep -F "$cache/storage/" | sort -r | xargs -r umount 2>/dev/null || true
   ! mountpoint -q "$cache/storage/overlay" || umount "$cache/storage/overlay"
   rm -rf "$work"
