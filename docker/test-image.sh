@@ -38,6 +38,7 @@ cleanup() {
     return
   fi
   stop_sshd "$work/ssh" || true
+  [ -z "${engine:-}" ] || beside remove_container
   cleanup_engine
 }
 trap cleanup EXIT
@@ -54,6 +55,14 @@ start() { # further options of "run"
     ((SECONDS < deadline)) || fail "no /health at $url within 90 s" "$(cat "$work/curl")"
     sleep 0.2
   done
+}
+
+# Runs a function on the second container, where a job runs into its time limit: Slurm takes one to
+# two minutes to end it.
+beside() {
+  local name=$name-beside port=$((port + 2))
+  local url=http://127.0.0.1:$port
+  "$@"
 }
 
 stop() { # must end by itself, cleanly, within the 10 s after which docker stop kills
@@ -114,8 +123,9 @@ jq -e '(.ExposedPorts | has("8080/tcp")) and (.Volumes | has("/opt/jobrunner")) 
 passed 'the image has its port, volume, stop signal and NVIDIA settings'
 
 start
-overtime=$(submit 'sleep 600' -F time_limit=1)
 passed "it answers on the published port after $((SECONDS - phase_started)) s"
+beside start
+overtime=$(beside submit 'sleep 600' -F time_limit=1)
 
 phase acceptance
 if [ "$torch" = none ]; then
@@ -158,8 +168,6 @@ check_fractions
 check_move
 check_pause
 check_ssh_host
-awaits "$overtime" '.status == "TIMEOUT" and .failure == "time_limit"' 'expected it to run into its time limit'
-passed 'a job above its time limit is ended with the reason'
 
 phase 'users'
 check_users
@@ -225,5 +233,10 @@ check_users
 check_more_users
 $keep || stop 'idle'
 [ $engine = docker ] || $keep || check_user_namespace
+
+phase 'a time limit'
+beside awaits "$overtime" '.status == "TIMEOUT" and .failure == "time_limit"' 'expected it to run into its time limit'
+passed 'a job above its time limit is ended with the reason'
+beside remove_container
 phase end
 echo 'test-image: passed'
