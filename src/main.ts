@@ -14,6 +14,7 @@ import { readWorkerConfig } from './config/worker.js';
 import { addHealthCommand } from './cli/health-command.js';
 import { layoutOf } from './config/layout.js';
 import { packageRoot } from './config/package-root.js';
+import { note, say } from './cli/terminal.js';
 
 const program = new Command('jobrunner')
   .description('A whole Slurm cluster and an HTTP job service on one GPU machine')
@@ -32,7 +33,7 @@ program
     process.stdout.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code !== 'EPIPE') throw error;
     });
-    await run((line) => process.stdout.write(`${line}\n`));
+    await run(say);
   });
 
 program
@@ -82,9 +83,7 @@ try {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
   else {
     const expected = error instanceof ConfigError || error instanceof CliError;
-    process.stderr.write(
-      `jobrunner: ${expected ? error.message : String((error as Error).stack)}\n`,
-    );
+    note(`jobrunner: ${expected ? error.message : String((error as Error).stack)}`);
     process.exitCode = error instanceof ConfigError ? 2 : 1;
   }
 }

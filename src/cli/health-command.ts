@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { localUrl, readConfig } from '../config/config.js';
 import { errnoOf } from '../errors.js';
 import { layoutOf } from '../config/layout.js';
+import { say } from './terminal.js';
 
 /** Adds the command that the image's health check runs, on controllers and workers. */
 export function addHealthCommand(program: Command): void {
@@ -15,7 +16,7 @@ export function addHealthCommand(program: Command): void {
         config.role === 'worker'
           ? await problemsOfWorker(layoutOf(config.root))
           : await problemsOfService(`${localUrl(config)}/health`);
-      process.stdout.write(`${problems.length === 0 ? 'ok' : problems.join('\n')}\n`);
+      say(problems.length === 0 ? 'ok' : problems.join('\n'));
       process.exitCode = problems.length === 0 ? 0 : 1;
     });
 }

@@ -4,7 +4,7 @@ import { jobReplySchema, type JobReply } from '../jobs/job-view.js';
 import { jobsReplySchema } from '../jobs/replies.js';
 import type { Api } from './api.js';
 import { gpuListSchema, gpuTable } from './gpus.js';
-import { plain, say, table } from './terminal.js';
+import { plain, say, table, TerminalLog } from './terminal.js';
 
 /** States of jobs that run, or still hold resources. */
 const runningStates = ['COMPLETING', 'RUNNING', 'CONFIGURING', 'SUSPENDED'];
@@ -65,13 +65,32 @@ export async function cancelJob(api: Api, id: number): Promise<void> {
   say(`job ${id} is ${plain(job.status)}`);
 }
 
-/** Copies a job's log byte for byte, from the chosen start to its end. */
+/**
+ * Copies a job's log from the chosen start to its end: to a terminal without anything that could
+ * control it but colours, to anything else byte for byte.
+ */
 export async function showLog(
   api: Api,
   id: number,
   { follow, stderr, tail }: { follow?: boolean; stderr?: boolean; tail?: number },
 ): Promise<void> {
   const path = `/jobs/${id}/log?stream=${stderr ? 'stderr' : 'stdout'}`;
+  const terminal = process.stdout.isTTY ? new TerminalLog() : undefined;
+  const write = (bytes: Buffer) => send(terminal?.write(bytes) ?? bytes);
+  try {
+    await copyLog(api, id, path, { follow, tail }, write);
+  } finally {
+    await send(terminal?.end() ?? '');
+  }
+}
+
+async function copyLog(
+  api: Api,
+  id: number,
+  path: string,
+  { follow, tail }: { follow: boolean | undefined; tail: number | undefined },
+  write: (bytes: Buffer) => Promise<void>,
+): Promise<void> {
   let offset = 0;
   if (tail !== undefined) {
     const last = await api.log(`${path}&tail=${tail}`);
@@ -94,7 +113,7 @@ export async function showLog(
 }
 
 /** Writes, and waits for a slow reader such as a pipe. */
-async function write(bytes: Buffer): Promise<void> {
+async function send(bytes: Buffer | string): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     process.stdout.write(bytes, (error) => (error ? reject(error) : resolve()));
   });

@@ -4,6 +4,7 @@ import { rootOf } from '../config/client.js';
 import { readConfig } from '../config/config.js';
 import { readAgentConfig } from '../config/worker.js';
 import { layoutOf } from '../config/layout.js';
+import { say } from './terminal.js';
 
 /** Adds the commands that a worker's stack and slurmd run, and one for root on the controller. */
 export function addWorkerCommands(program: Command): void {
@@ -46,6 +47,6 @@ export function addWorkerCommands(program: Command): void {
         const { join } = readConfig();
         if (join?.tokenFile !== undefined) writeJoinToken(join.tokenFile, files);
       }
-      process.stdout.write(`${joinTokenOf(files)}\n`);
+      say(joinTokenOf(files));
     });
 }

@@ -1,19 +1,20 @@
 import { appendFileSync } from 'node:fs';
-import { plain } from '../terminal.js';
+import { plain, TerminalLog } from '../terminal.js';
 
 /** A runner's log: on stderr, and in a file if wanted. */
 export interface WorkerLog {
   debug: (text: string) => void;
   info: (text: string) => void;
   warn: (text: string) => void;
-  /** Writes a job's output unchanged. */
+  /** Writes a job's output: to a terminal as `TerminalLog` shows it, elsewhere unchanged. */
   output: (bytes: Buffer) => void;
 }
 
 export function workerLog(options: { debug: boolean; file?: string | undefined }): WorkerLog {
   const { file } = options;
-  const write = (bytes: Buffer | string) => {
-    process.stderr.write(bytes);
+  const terminal = process.stderr.isTTY ? new TerminalLog() : undefined;
+  const write = (bytes: Buffer | string, shown = bytes) => {
+    process.stderr.write(shown);
     if (file !== undefined) appendFileSync(file, bytes, { mode: 0o600 });
   };
   const say = (level: string) => (text: string) =>
@@ -22,6 +23,6 @@ export function workerLog(options: { debug: boolean; file?: string | undefined }
     debug: options.debug ? say('debug') : () => undefined,
     info: say('info'),
     warn: say('warn'),
-    output: write,
+    output: (bytes) => write(bytes, terminal?.write(bytes)),
   };
 }
