@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import { openApp } from './app.js';
 import { localUrl, readConfig, type Config } from '../config/config.js';
 import { layoutOf } from '../config/layout.js';
+import { judgeToken } from '../config/weak-token.js';
 import { prepareExternal } from '../machines/external/prepare.js';
 
 /**
@@ -12,6 +13,7 @@ export async function serve(say?: (line: string) => void): Promise<void> {
   // New files are readable by this user only and, in shared folders, by the jobs' group.
   process.umask(0o027);
   const read = readConfig();
+  const warning = judgeToken(read);
   const { config, newToken } = read.external
     ? await prepareExternal(read, read.external)
     : { config: read, newToken: undefined };
@@ -19,7 +21,9 @@ export async function serve(say?: (line: string) => void): Promise<void> {
   const log = pino({ level: config.logLevel }, pino.destination(say === undefined ? 1 : 2));
   const app = await openApp(config, layoutOf(config.root), log);
   log.info(`listening on ${localUrl(config)}`);
+  if (warning !== undefined) log.warn(warning);
   say?.(banner(config, newToken));
+  if (warning !== undefined) say?.(`\nWARNING: ${warning}\n`);
   await new Promise<void>((resolve) => {
     process.once('SIGTERM', () => resolve());
     process.once('SIGINT', () => resolve());

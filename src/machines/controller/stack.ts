@@ -5,6 +5,7 @@ import { nodeEnv } from '../../node-env.js';
 import { localUrl, readConfig, type Config } from '../../config/config.js';
 import { publicSettings } from '../../config/secrets.js';
 import { layoutOf, NODE_NAME, type Layout } from '../../config/layout.js';
+import { judgeToken } from '../../config/weak-token.js';
 import { makeSlurmAccounts, makeDatabase } from './accounting.js';
 import { findUnixUsers, type UnixUsers } from '../daemons/unix-users.js';
 import { watchAccounting } from './accounting-watch.js';
@@ -44,6 +45,7 @@ export async function runStack(say: (line: string) => void): Promise<void> {
   const config = readConfig();
   const layout = layoutOf(config.root);
   await preflight(config, layout);
+  const warning = judgeToken(config);
   const sshHosts = hostsOrConfigError(config.ssh);
   await makeJobUsers(config.jobUsers, say);
   const unixUsers = findUnixUsers();
@@ -105,6 +107,7 @@ export async function runStack(say: (line: string) => void): Promise<void> {
       joinServer = await JoinServer.open(port, config, joinFiles, register, say);
     }
     say(banner(config, hardware, isNew ? token : undefined, layout));
+    if (warning !== undefined) say(`\nWARNING: ${warning}\n`);
     const ended = await Promise.race([
       supervisor.exited.then(() => true),
       new Promise<false>((resolve) => {
