@@ -14,6 +14,9 @@ import { audit } from '../auth/audit.js';
 import { auditRoutes } from '../auth/audit-routes.js';
 import { Authenticator } from '../auth/authenticator.js';
 import { guardsOf } from '../auth/guards.js';
+import { KnownSenders } from '../auth/known-senders.js';
+import { listenForOwner } from '../auth/owner-socket.js';
+import { Senders } from '../auth/senders.js';
 import { tokenRoutes } from '../auth/token-routes.js';
 import { Tokens } from '../auth/tokens.js';
 import { Limits } from '../auth/user-limits.js';
@@ -29,7 +32,9 @@ import { healthRoutes } from './health/routes.js';
 import { createHttpApp } from './http-mounts.js';
 import { openapiRoutes } from './openapi-routes.js';
 import { Api, type Endpoint } from '../http/api.js';
+import { refuseForeignPages } from '../http/own-pages.js';
 import { closeServer, listen } from '../http/server.js';
+import { Waits } from '../http/waits.js';
 import { ingestRoutes } from '../ingest/http-routes.js';
 import { JobUsers } from '../jobs/job-users.js';
 import { LiveJobs } from '../jobs/live-jobs.js';
@@ -114,8 +119,9 @@ async function open(
   const { folders, outputs, workerService } = results;
   const work = await openJobs(base, userLimits, data, cluster, results);
   const { jobs, control, gpus, templates } = work;
-  const authenticator = new Authenticator(tokens);
-  const guards = guardsOf(authenticator);
+  const authenticator = new Authenticator(tokens, new KnownSenders({ db, log, now }));
+  const senders = new Senders([...readJobUsers().values()].map(({ uid }) => uid));
+  const guards = guardsOf(authenticator, senders);
   const api = new Api(guards);
   const views = openViews(api, base, cluster, gpus);
   const sources = await openIngest(base, cluster, work, results);
@@ -141,13 +147,15 @@ async function open(
   queueRoutes(api, {
     queue,
     authenticator,
+    senders,
     isPublic: config.queue.isPublic,
     stopping: stopping.signal,
   });
-  importRoutes(api, imports, stopping.signal);
+  const waits = new Waits(stopping.signal, config.proxyWait);
+  importRoutes(api, imports, waits);
   datasetRoutes(api, datasets);
   commandRoutes(api, templates);
-  jobRoutes(api, jobs, control, stopping.signal, whyClosed);
+  jobRoutes(api, jobs, control, waits, whyClosed);
   logRoutes(api, { jobs, outputs, folders, stopping: stopping.signal, whyClosed });
   screenRoutes(api, liveJobs);
   outputRoutes(api, outputs);
@@ -161,13 +169,19 @@ async function open(
   const app = createHttpApp({
     log,
     trustedProxies: config.trustedProxies,
+    gates: [senders.ignoreForgery(), refuseForeignPages(config.allowedHosts)],
     audit: audit(db, now),
     api,
     workerApi: workers,
     guard: guards.reader,
   });
-  const server = await listen(app, config.host, config.port);
+  const server = await listen(app, { host: config.host, port: config.port });
   closing.add(() => closeServer(server, graceMs));
+  // Over an external Slurm, no part of the service is root's, and JR_ROOT may be a shared folder.
+  if (config.external === undefined) {
+    const ownerServer = await listenForOwner(app, layout.ownerSocket);
+    closing.add(() => closeServer(ownerServer, graceMs));
+  }
   // Runs first: requests that wait for a job's end get its present state.
   closing.add(() => stopping.abort());
   return { server, endpoints: [...api.endpoints, ...workerEndpoints] };

@@ -8,8 +8,10 @@ import { errorReply } from '../http/error-reply.js';
 
 export interface HttpParts {
   log: Logger;
-  /** Number of trusted proxies in front; the last of them gives the caller's address. */
-  trustedProxies: number;
+  /** Addresses and networks of proxies that give the caller's address. */
+  trustedProxies: readonly string[];
+  /** Refuses requests with a forged address or from foreign pages, before anything counts them. */
+  gates: readonly RequestHandler[];
   audit: RequestHandler;
   api: Api;
   /** API of workers; undefined if no worker may join. */
@@ -23,7 +25,7 @@ export function createHttpApp(parts: HttpParts): Express {
   const app = express();
   app.disable('x-powered-by');
   app.set('query parser', 'simple');
-  app.set('trust proxy', parts.trustedProxies);
+  app.set('trust proxy', [...parts.trustedProxies]);
   app.use(
     pinoHttp({
       logger: parts.log,
@@ -46,6 +48,7 @@ export function createHttpApp(parts: HttpParts): Express {
     res.set('Cache-Control', 'no-store');
     next();
   });
+  for (const gate of parts.gates) app.use(gate);
   // Before the audit log: workers call all the time, and are not users.
   if (parts.workerApi) app.use(parts.workerApi.router);
   app.use(parts.audit);

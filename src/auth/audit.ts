@@ -23,6 +23,7 @@ export function audit(db: Database, now: () => number): RequestHandler {
   return (req, res, next) => {
     // Read the path now: nested routers cut their own part off.
     const path = req.path.slice(0, 500);
+    const address = req.ip ?? 'socket';
     res.on('close', () => {
       const caller = res.locals['caller'] as Caller | undefined;
       const status = res.statusCode;
@@ -34,7 +35,7 @@ export function audit(db: Database, now: () => number): RequestHandler {
       if (!isChange && !hasWrongToken && status !== 403) return;
       try {
         const subject = (res.locals['subject'] as string | undefined) ?? null;
-        const { method, ip: address = '' } = req;
+        const { method } = req;
         auditLog.write({ at: now(), caller, address, method, path, status, subject });
       } catch (error) {
         // The disk is full, and the reply has been sent. Keep the entry in the service's log

@@ -1,44 +1,56 @@
 import { createHash } from 'node:crypto';
-import { isIPv6 } from 'node:net';
 import type { Request } from 'express';
 import pLimit from 'p-limit';
 import { RateLimiterMemory } from 'rate-limiter-flexible';
 import { AppError } from '../errors.js';
-import type { Caller } from './caller.js';
+import { OWNER, type Caller } from './caller.js';
+import type { KnownSenders } from './known-senders.js';
+import type { Sender } from './senders.js';
 import type { Tokens } from './tokens.js';
 
-const wrongOnes = { points: 10, duration: 60 };
-const maxRemembered = 10_000;
+/** Different wrong tokens of one sender, and attempts with each of them. */
+const wrongTokens = { points: 10, duration: 60 };
+const attempts = { points: 10, duration: 60 };
 
 /** Identifies the caller of a request, and slows down callers that try wrong tokens in a row. */
 export class Authenticator {
   readonly #tokens: Tokens;
-  readonly #wrong = new RateLimiterMemory(wrongOnes);
-  /** Good tokens by network: they keep working while others guess tokens from the same address. */
-  readonly #good = new Set<string>();
+  readonly #known: KnownSenders;
+  /** Counts the different wrong tokens of each sender. */
+  readonly #wrong = new RateLimiterMemory(wrongTokens);
+  /** Counts the attempts with each wrong token of each sender. */
+  readonly #attempts = new RateLimiterMemory(attempts);
   /** Pipelined requests (RFC 9112, 9.3.2) wait until the attempts before them are counted. */
   readonly #inTurn = pLimit(1);
 
-  constructor(tokens: Tokens) {
+  constructor(tokens: Tokens, known: KnownSenders) {
     this.#tokens = tokens;
+    this.#known = known;
   }
 
   /**
-   * Identifies the caller by the token.
-   * @param address IP address of the request
+   * Identifies the caller by the token, or as the owner without one over the owner's socket.
    * @throws AppError unauthorized, with one message for a missing, malformed, wrong, expired or
-   *   revoked token; too_many_attempts, without checking the token, after ten wrong tokens from
-   *   that network within a minute
+   *   revoked token; too_many_attempts, without checking the token, after ten different wrong
+   *   tokens of that sender within a minute, or ten attempts with one. Tokens that this sender used
+   *   before, and tokens too long to be guessed, are not held back.
    */
-  async check(token: string | undefined, address: string): Promise<Caller> {
-    if (token === undefined) throw unauthorized();
-    const network = networkOf(address);
-    const key = createHash('sha256').update(`${network} ${token}`).digest('base64');
-    if (this.#good.has(key)) return this.#look(token, network, key);
-    return this.#inTurn(async () => {
-      await this.#ensureFewAttempts(network);
-      return this.#look(token, network, key);
-    });
+  async check(token: string | undefined, sender: Sender): Promise<Caller> {
+    if (token === undefined) {
+      if (sender.isOwner) return { user: OWNER, role: 'admin', tokenId: null };
+      throw unauthorized();
+    }
+    const longEnough = isUnguessable(token) ? this.#tokens.holderOf(token) : undefined;
+    if (longEnough !== undefined) return longEnough;
+    const name = await sender.name();
+    const digest = createHash('sha256').update(`${name}\0${token}`).digest('hex');
+    if (this.#known.has(digest)) {
+      const caller = this.#tokens.holderOf(token);
+      if (caller !== undefined) return caller;
+      // The token was revoked or has expired, so treat it like any wrong one.
+      this.#known.remove(digest);
+    }
+    return this.#inTurn(() => this.#try(token, name, digest));
   }
 
   /**
@@ -48,28 +60,20 @@ export class Authenticator {
     return this.#tokens.stillHolds(caller);
   }
 
-  async #ensureFewAttempts(network: string): Promise<void> {
-    const before = await this.#wrong.get(network);
-    if (before !== null && before.consumedPoints >= wrongOnes.points) {
-      const seconds = Math.ceil(before.msBeforeNext / 1000);
-      throw new AppError(
-        'too_many_attempts',
-        `too many wrong tokens from this address: try again in ${seconds} s`,
-        { details: { retry_after_s: seconds } },
-      );
-    }
-  }
-
-  async #look(token: string, network: string, key: string): Promise<Caller> {
+  async #try(token: string, sender: string, digest: string): Promise<Caller> {
+    const [wrong, same] = [await this.#wrong.get(sender), await this.#attempts.get(digest)];
+    if (wrong !== null && wrong.consumedPoints >= wrongTokens.points)
+      throw tooMany('too many wrong tokens from this address', wrong.msBeforeNext);
+    if (same !== null && same.consumedPoints >= attempts.points)
+      throw tooMany('too many attempts with this wrong token', same.msBeforeNext);
     const caller = this.#tokens.holderOf(token);
     if (caller === undefined) {
-      // The token was revoked or has expired, so treat it like any wrong one.
-      this.#good.delete(key);
-      await this.#wrong.penalty(network);
+      const { consumedPoints } = await this.#attempts.penalty(digest);
+      // A program that repeats one dead token does not hold back others behind its address.
+      if (consumedPoints === 1) await this.#wrong.penalty(sender);
       throw unauthorized();
     }
-    if (this.#good.size >= maxRemembered) this.#good.clear();
-    this.#good.add(key);
+    if (!isUnguessable(token)) this.#known.add(digest, caller.user);
     return caller;
   }
 }
@@ -79,19 +83,18 @@ export function bearerOf(req: Request): string | undefined {
   return /^Bearer +(\S+) *$/i.exec(req.get('authorization') ?? '')?.[1];
 }
 
+/** Tells whether nobody can guess such a token over the network. Those of `Tokens` are longer. */
+function isUnguessable(token: string): boolean {
+  return token.length >= 32 && new Set(token).size >= 10;
+}
+
 function unauthorized(): AppError {
   return new AppError('unauthorized', 'send "Authorization: Bearer <token>" with a valid token');
 }
 
-/**
- * Finds the network whose attempts are counted together: an IPv6 user has 2^64 addresses (RFC
- * 6177).
- */
-export function networkOf(address: string): string {
-  if (!isIPv6(address) || address.startsWith('::ffff:')) return address;
-  const [head = '', tail] = address.split('::');
-  const front = head === '' ? [] : head.split(':');
-  const back = tail === undefined || tail === '' ? [] : tail.split(':');
-  const middle = Array.from({ length: 8 - front.length - back.length }, () => '0');
-  return [...front, ...(tail === undefined ? [] : middle), ...back].slice(0, 4).join(':');
+function tooMany(what: string, msLeft: number): AppError {
+  const seconds = Math.ceil(msLeft / 1000);
+  return new AppError('too_many_attempts', `${what}: try again in ${seconds} s`, {
+    details: { retry_after_s: seconds },
+  });
 }

@@ -3,14 +3,18 @@ import { AppError } from '../errors.js';
 import type { Guard, Role } from '../http/api.js';
 import { bearerOf, type Authenticator } from './authenticator.js';
 import { setCaller, type Caller } from './caller.js';
+import type { Senders } from './senders.js';
 
 /**
  * Makes the guard of each role; they read the token in the `Authorization` header and set the
  * caller.
  */
-export function guardsOf(authenticator: Authenticator): Record<Exclude<Role, 'worker'>, Guard> {
+export function guardsOf(
+  authenticator: Authenticator,
+  senders: Senders,
+): Record<Exclude<Role, 'worker'>, Guard> {
   const identify = async (req: Request, res: Response): Promise<Caller> => {
-    const caller = await authenticator.check(bearerOf(req), req.ip ?? '');
+    const caller = await authenticator.check(bearerOf(req), senders.of(req, res));
     setCaller(res, caller, () => authenticator.stillHolds(caller));
     return caller;
   };

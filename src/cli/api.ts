@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { ClientConfig } from '../config/client.js';
 import { errnoOf } from '../errors.js';
 import { CliError } from './cli-error.js';
+import { exchange, type Answer } from './exchange.js';
 import { plain } from './terminal.js';
 
 /** Twice the time limit that the API's Slurm clients have. */
@@ -9,15 +10,22 @@ const timeoutMs = 30_000;
 
 const errorReply = z.object({ error: z.object({ message: z.string() }) });
 
+type ApiConfig = Pick<ClientConfig, 'url' | 'socket' | 'token'>;
+
 /**
  * Calls the API over HTTP. The token is sent only in the header, and never to the target of a
- * redirect.
+ * redirect. Over the owner's socket, no token is needed.
  */
 export class Api {
-  readonly #config: Pick<ClientConfig, 'url' | 'token'>;
+  readonly #config: ApiConfig;
 
-  constructor(config: Pick<ClientConfig, 'url' | 'token'>) {
+  constructor(config: ApiConfig) {
     this.#config = config;
+  }
+
+  /** The API's address, for messages. */
+  get #address(): string {
+    return this.#config.socket ?? this.#config.url;
   }
 
   async get<S extends z.ZodType>(path: string, schema: S): Promise<z.infer<S>> {
@@ -39,7 +47,7 @@ export class Api {
   /** Reads a piece of a log and the offset of the next one. */
   async log(path: string): Promise<{ bytes: Buffer; next: number }> {
     const { body, headers } = await this.#call('GET', path);
-    return { bytes: body, next: Number(headers.get('x-next-offset')) };
+    return { bytes: body, next: Number(headers['x-next-offset']) };
   }
 
   /** Checks a reply. Fields unknown to this version pass through, for `--json`. */
@@ -49,50 +57,46 @@ export class Api {
     const problems = issues.filter(({ code }) => code !== 'unrecognized_keys');
     if (problems.length > 0)
       throw new CliError(
-        `${this.#config.url} answers, but not as this version of JobRunner does: ${z.prettifyError({ issues: problems }).replace(/\s+/g, ' ')}`,
+        `${this.#address} answers, but not as this version of JobRunner does: ${z.prettifyError({ issues: problems }).replace(/\s+/g, ' ')}`,
       );
     // Schemas of replies check values and change none.
     return value as z.infer<S>;
   }
 
-  async #call(
-    method: string,
-    path: string,
-    body?: object,
-  ): Promise<{ body: Buffer; headers: Headers }> {
-    const { url } = this.#config;
-    const token = this.#config.token();
+  async #call(method: string, path: string, body?: object): Promise<Answer> {
+    const { url, socket } = this.#config;
+    const token = socket === undefined ? this.#config.token() : undefined;
+    const address = this.#address;
     const timeout = new AbortController();
     const timer = setTimeout(() => timeout.abort(), timeoutMs);
     try {
-      const response = await fetch(url + path, {
+      const answer = await exchange({
         method,
-        redirect: 'error',
+        url: new URL(url + path),
+        socket,
         signal: timeout.signal,
         headers: {
-          Authorization: `Bearer ${token}`,
+          ...(token !== undefined && { Authorization: `Bearer ${token}` }),
           ...(body !== undefined && { 'Content-Type': 'application/json' }),
         },
-        ...(body !== undefined && { body: JSON.stringify(body) }),
+        body: body === undefined ? undefined : JSON.stringify(body),
       });
-      const bytes = Buffer.from(await response.arrayBuffer());
-      if (response.ok) return { body: bytes, headers: response.headers };
-      if (response.status === 401)
+      if (answer.status >= 200 && answer.status < 300) return answer;
+      if (answer.status === 401)
         throw new CliError(
-          `the API at ${url} rejects the token: set JR_AUTH_TOKEN to the service's token or to a user's valid one`,
+          `the API at ${address} rejects the token: set JR_AUTH_TOKEN to the service's token or to a user's valid one`,
         );
-      const told = errorReply.safeParse(parseJson(bytes));
+      const told = errorReply.safeParse(parseJson(answer.body));
       throw new CliError(
-        told.success ? plain(told.data.error.message) : `${url} answers ${response.status}`,
+        told.success ? plain(told.data.error.message) : `${address} answers ${answer.status}`,
       );
     } catch (error) {
       if (error instanceof CliError) throw error;
       const why = timeout.signal.aborted
         ? `no answer in ${timeoutMs / 1000} s`
-        : (errnoOf((error as Error).cause) ??
-          ((error as Error).cause as Error | undefined)?.message);
+        : (errnoOf(error) ?? (error as Error).message);
       throw new CliError(
-        `the API at ${url} cannot be reached (${plain(why ?? String(error))}); choose another with JR_URL or --url`,
+        `the API at ${address} cannot be reached (${plain(why)}); choose another with JR_URL or --url`,
         { cause: error },
       );
     } finally {

@@ -1,13 +1,19 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError } from './config-error.js';
 import { localUrl } from './config.js';
 import { environmentSchema, parseEnvironment } from './environment.js';
-import { secretsFolder } from './layout.js';
+import { layoutOf, secretsFolder } from './layout.js';
 import { readSecret } from './secrets.js';
 
 /** The settings of the `jobrunner` commands, which run beside the service or far from it. */
 export interface ClientConfig {
   url: string;
+  /**
+   * The owner's socket of this machine's API; undefined where `url` and a token are to be used, or
+   * where this user may not enter its folder.
+   */
+  socket: string | undefined;
   /** True when `url` leads to this machine. */
   isLocal: boolean;
   /**
@@ -41,8 +47,13 @@ export function readClientConfig(url?: string, env: NodeJS.ProcessEnv = process.
   const isLocal =
     e.JR_URL === undefined || /^(127\.[\d.]+|localhost|\[::1\])$/.test(new URL(e.JR_URL).hostname);
   const reach = (e.JR_URL ?? here).replace(/\/+$/, '');
+  // A given token says who calls, and a given address which service.
+  const { ownerSocket } = layoutOf(e.JR_ROOT);
+  const usesSocket =
+    e.JR_URL === undefined && e.JR_AUTH_TOKEN === undefined && existsSync(ownerSocket);
   return {
     url: reach,
+    socket: usesSocket ? ownerSocket : undefined,
     isLocal,
     token: () => {
       const path = join(secretsFolder(e.JR_ROOT), 'auth-token');

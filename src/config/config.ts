@@ -89,7 +89,12 @@ export interface Config {
   userLimits: { max_jobs: number; max_running: number; max_gpus: number; max_stored_bytes: number };
   /** The queue server's API. */
   queue: { gpus: number; timeoutMultiplier: number; isPublic: boolean };
-  trustedProxies: number;
+  /** Addresses and networks. */
+  trustedProxies: readonly string[];
+  /** Longest wait of a request that came through a proxy, in seconds. */
+  proxyWait: number;
+  /** Names at which browsers reach the API, besides those that every machine has. */
+  allowedHosts: readonly string[];
   /** Undefined when imports are off. */
   b2: B2Config | undefined;
 }
@@ -109,6 +114,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     throw new ConfigError(`${unknown.join(', ')}: no such setting; see docs/settings.md`);
   const e = parseEnvironment(environmentSchema, ours);
   const secrets = secretsFolder(e.JR_ROOT);
+  const publicHost = e.JR_PUBLIC_URL === undefined ? undefined : new URL(e.JR_PUBLIC_URL).hostname;
   const external = readExternal(e, ours, env['PATH'] ?? '/usr/bin:/bin');
 
   refuseSharedPorts({
@@ -206,6 +212,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       isPublic: e.JR_PUBLIC_STATUS,
     },
     trustedProxies: e.JR_TRUSTED_PROXIES,
+    proxyWait: e.JR_PROXY_WAIT,
+    allowedHosts: [...e.JR_ALLOWED_HOSTS, ...(publicHost === undefined ? [] : [publicHost])],
     b2: readB2(e, secrets),
   };
 }

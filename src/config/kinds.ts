@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { z } from 'zod';
 import { parseTimeLimit } from './time-limit.js';
 
@@ -46,3 +47,39 @@ export const timeLimit = z.string().refine((v) => {
   const limit = parseTimeLimit(v);
   return limit === 'UNLIMITED' || (limit !== undefined && limit > 0);
 }, 'expected a Slurm time such as 7-00:00:00, 90 (minutes) or UNLIMITED');
+
+/** Splits a list at its commas. */
+const list = z.string().transform((text) =>
+  text
+    .split(',')
+    .map((entry) => entry.trim())
+    .filter((entry) => entry !== ''),
+);
+
+/** The networks that Express knows by a name (expressjs.com/en/guide/behind-proxies.html). */
+const networkNames = ['loopback', 'linklocal', 'uniquelocal'];
+
+function isNetwork(text: string): boolean {
+  const [address = '', bits, more] = text.split('/');
+  const kind = isIP(address);
+  if (kind === 0 || more !== undefined) return networkNames.includes(text);
+  const most = kind === 4 ? 32 : 128;
+  return bits === undefined || (/^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= most);
+}
+
+/** Parses addresses and networks of proxies. A count would let callers choose their address. */
+export const proxies = list
+  // Older settings count no proxy so.
+  .transform((entries) => (entries.length === 1 && entries[0] === '0' ? [] : entries))
+  .refine(
+    (entries) => entries.every(isNetwork),
+    'expected addresses or networks of the proxies, such as 127.0.0.1,10.0.0.0/8; a number would let every caller choose an address',
+  );
+
+/** Parses host names in lower case. */
+export const hostNames = list
+  .transform((entries) => entries.map((entry) => entry.toLowerCase()))
+  .refine(
+    (entries) => entries.every((entry) => /^(\*|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*)$/.test(entry)),
+    'expected host names without ports, such as jobs.example.com,*.example.org',
+  );

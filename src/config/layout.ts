@@ -43,6 +43,8 @@ export interface Layout {
   mysqlRun: string;
   mysqlSocket: string;
   jobEnded: string;
+  /** The API's socket for the owner, in a folder that only root and the API can enter. */
+  ownerSocket: string;
   /** Sockets of the jobs’ GNU screen sessions. */
   screens: string;
   /**
@@ -109,6 +111,7 @@ export function layoutOf(root: string): Layout {
     mysqlRun: join(run, 'mysql'),
     mysqlSocket: join(run, 'mysql', 'mysqld.sock'),
     jobEnded: join(run, 'job-ended', 'last'),
+    ownerSocket: join(run, 'api', 'owner.sock'),
     screens: join(run, 'screen'),
     sshJobs: join(root, 'remote', 'jobs'),
     sshKeys: join(root, 'remote', 'keys'),

@@ -1,17 +1,18 @@
 import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
-import type { Express } from 'express';
+import { createServer, type RequestListener, type Server } from 'node:http';
+import type { ListenOptions } from 'node:net';
 
 /**
  * Listens with limits that let a slow, steady upload run for hours, yet end a caller that sends
  * nothing. Node's default `requestTimeout` of 300 s would cut such uploads
  * (nodejs.org/api/http.html#serverrequesttimeout).
+ * @param where a host and a port, or the path of a Unix socket
  */
-export async function listen(app: Express, host: string, port: number): Promise<Server> {
+export async function listen(app: RequestListener, where: ListenOptions): Promise<Server> {
   const server = createServer({ headersTimeout: 20_000, requestTimeout: 0 }, app);
   server.timeout = 120_000;
   server.keepAliveTimeout = 65_000;
-  server.listen({ host, port });
+  server.listen(where);
   await once(server, 'listening');
   return server;
 }

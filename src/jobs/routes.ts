@@ -5,9 +5,9 @@ import { callerOf, ownerSchema, scopeOf } from '../auth/caller.js';
 import type { ErrorCode } from '../errors.js';
 import type { Api } from '../http/api.js';
 import { endpoint } from '../http/endpoint.js';
-import { noTimeout, abortWhenDone } from '../http/long-reply.js';
 import { json, noContent } from '../http/reply.js';
 import { fields, file } from '../http/request-body.js';
+import type { Waits } from '../http/waits.js';
 import type { JobControl } from './control.js';
 import { seesEnv } from './job-env.js';
 import type { Job, JobId } from './job.js';
@@ -68,7 +68,7 @@ export function jobRoutes(
   api: Api,
   jobs: JobService,
   control: JobControl,
-  stopping: AbortSignal,
+  waits: Waits,
   whyClosed: (job: Job) => string | null,
 ): void {
   const viewFor = (res: Response) => (job: Job) =>
@@ -130,13 +130,17 @@ export function jobRoutes(
       summary: 'Show a job, or wait for its end',
       params,
       query: waitQuery,
-      reply: json(jobReplySchema),
+      reply: json(
+        jobReplySchema,
+        { 200: 'The job as it is now.' },
+        { 'Retry-After': '0: the time to wait is over and the job goes on; ask again.' },
+      ),
       errors: ['not_found'],
     },
-    async ({ params: { id }, query: { wait }, res }) => {
-      noTimeout(res);
-      const waiting = abortWhenDone(res, stopping, wait * 1000);
-      return viewFor(res)(await jobs.wait(own(res, id), waiting));
+    async ({ params: { id }, query: { wait }, req, res }) => {
+      const job = await jobs.wait(own(res, id), waits.begin(req, res, wait));
+      if (wait > 0 && !job.terminal) res.set('Retry-After', '0');
+      return viewFor(res)(job);
     },
   );
 

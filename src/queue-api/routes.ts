@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { nameSubject } from '../auth/audit.js';
 import { callerOf, userSchema } from '../auth/caller.js';
 import type { Authenticator } from '../auth/authenticator.js';
+import type { Senders } from '../auth/senders.js';
 import type { Api } from '../http/api.js';
 import { endpoint } from '../http/endpoint.js';
 import { noTimeout, abortWhenDone } from '../http/long-reply.js';
@@ -44,6 +45,7 @@ const submitForm = z.strictObject({
 export interface QueueRoutesParts {
   queue: QueueService;
   authenticator: Authenticator;
+  senders: Senders;
   /** Whether reading works without a token. */
   isPublic: boolean;
   stopping: AbortSignal;
@@ -52,11 +54,11 @@ export interface QueueRoutesParts {
 /** Mounts `GET /` and `/api/…`, as the queue server had them. */
 export function queueRoutes(
   api: Api,
-  { queue, authenticator, isPublic, stopping }: QueueRoutesParts,
+  { queue, authenticator, senders, isPublic, stopping }: QueueRoutesParts,
 ): void {
   const role = isPublic ? 'public' : 'reader';
   const asker = (res: Response): Asker => (isPublic ? 'everybody' : callerOf(res));
-  const submissions = new Submissions(authenticator);
+  const submissions = new Submissions(authenticator, senders);
 
   endpoint(
     api,

@@ -12,7 +12,7 @@ import type { ErrorBody } from '../../src/http/error-body.js';
 import type { JobReply } from '../../src/jobs/job-view.js';
 import { ScriptedSlurm } from './scripted-slurm.js';
 
-const token = 'test-token-of-the-owner';
+export const token = 'test-token-of-the-owner';
 
 export interface Reply<T> {
   status: number;
@@ -54,6 +54,10 @@ export class TestApi {
     return this.#running.server.listeners('request')[0] as Express;
   }
 
+  get port(): number {
+    return (this.#running.server.address() as AddressInfo).port;
+  }
+
   get layout(): Layout {
     return layoutOf(this.root);
   }
@@ -87,7 +91,7 @@ export class TestApi {
     });
     const log = pino({ level: 'warn' }, { write: (line) => this.#note(line) });
     this.#app = await openApp({ ...config, port: 0 }, this.layout, log, this.slurm);
-    this.url = `http://127.0.0.1:${(this.#app.server.address() as AddressInfo).port}`;
+    this.url = `http://127.0.0.1:${this.port}`;
   }
 
   #note(line: string): void {

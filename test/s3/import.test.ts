@@ -17,6 +17,7 @@ import { tarEnd, tarHeader, tarPadding } from '../../src/datasets/import/tar.js'
 import { openDatabase, type Database } from '../../src/db/database.js';
 import { errorReply } from '../../src/http/error-reply.js';
 import { closeServer, listen } from '../../src/http/server.js';
+import { Waits } from '../../src/http/waits.js';
 import { ObjectStore } from '../../src/storage/object-store/object-store.js';
 import { HeldDatasets } from './held-datasets.js';
 import { startRelay, type Relay } from './relay.js';
@@ -439,10 +440,10 @@ describe('over HTTP', () => {
     app.set('query parser', 'simple');
     app.use(pinoHttp({ logger: log }));
     const api = ownerApi();
-    importRoutes(api, service, new AbortController().signal);
+    importRoutes(api, service, new Waits(new AbortController().signal, 50));
     app.use(api.router);
     app.use(errorReply());
-    const server = await listen(app, '127.0.0.1', 0);
+    const server = await listen(app, { host: '127.0.0.1', port: 0 });
     closers.unshift(() => closeServer(server, 0));
     return `http://127.0.0.1:${(server.address() as AddressInfo).port}/datasets`;
   }

@@ -55,6 +55,8 @@ describe('finding the API', () => {
   test('needs only the address of the service, and never shows the token', async () => {
     const listed = await cli(['jobs']);
     expect(listed).toEqual({ code: 0, out: 'no jobs', err: '' });
+    // Over the owner's socket, whatever the port.
+    expect(await cli(['jobs'], { JR_PORT: '1' })).toEqual(listed);
 
     const refused = await cli(['jobs'], { JR_AUTH_TOKEN: 'not-the-token' });
     expect(refused).toMatchObject({ code: 1, out: '' });

@@ -60,7 +60,7 @@ beforeAll(async () => {
   stack = await LiveStack.start({
     JR_SIMULATE_GPUS: '2',
     JR_MAX_TIMEOUT_MULTIPLIER: '1.5',
-    JR_TRUSTED_PROXIES: '1',
+    JR_TRUSTED_PROXIES: 'loopback',
   });
   const token = async (fields: object) =>
     (

@@ -4,6 +4,7 @@ import { environmentSchema } from '../../src/config/environment.js';
 import { ConfigError } from '../../src/config/config-error.js';
 import { localUrl, readConfig } from '../../src/config/config.js';
 import { publicSettings } from '../../src/config/secrets.js';
+import { judgeToken } from '../../src/config/weak-token.js';
 
 const root = '/nonexistent/jr';
 
@@ -45,6 +46,33 @@ describe('settings', () => {
     expect(read).not.toThrow(secret);
   });
 
+  test('name trusted proxies by address or network, not by number', () => {
+    const proxies = (text: string) =>
+      readConfig({ JR_ROOT: root, JR_TRUSTED_PROXIES: text }).trustedProxies;
+    expect(proxies('127.0.0.1, 10.0.0.0/8,::1,loopback')).toEqual([
+      ...['127.0.0.1', '10.0.0.0/8', '::1', 'loopback'],
+    ]);
+    expect(proxies('0')).toEqual([]);
+    for (const wrong of ['1', '2', 'proxy.example', '10.0.0.0/33', '0.0.0.0/0', '10.0.0.0/8/8'])
+      expect(() => proxies(wrong)).toThrow(
+        'JR_TRUSTED_PROXIES: expected addresses or networks of the proxies, such as 127.0.0.1,10.0.0.0/8; a number would let every caller choose an address',
+      );
+  });
+
+  test('name the hosts that browsers may use, the public one among them', () => {
+    const hosts = (text: string) =>
+      readConfig({
+        JR_ROOT: root,
+        JR_ALLOWED_HOSTS: text,
+        JR_PUBLIC_URL: 'https://jobs.example.com:8443/',
+      }).allowedHosts;
+    expect(hosts('A.example.org,*.example.net')).toEqual([
+      ...['a.example.org', '*.example.net', 'jobs.example.com'],
+    ]);
+    expect(() => hosts('jobs.example.com:443')).toThrow(/^JR_ALLOWED_HOSTS: expected host names/);
+    expect(() => hosts('*.*')).toThrow(/^JR_ALLOWED_HOSTS/);
+  });
+
   test('are passed to the API without the secrets', () => {
     const env = { JR_PORT: '1', JR_AUTH_TOKEN: 't', JR_B2_APP_KEY: 'k', PATH: '/bin', JR_HOST: '' };
     expect(publicSettings(env)).toEqual({ JR_PORT: '1' });
@@ -55,6 +83,31 @@ describe('settings', () => {
     expect(readConfig(b2).b2).toMatchObject({ region: 'us-west-004', mount: '/mnt/b2' });
     const other = { ...b2, JR_B2_ENDPOINT: 'http://127.0.0.1:9000' };
     expect(readConfig(other).b2?.region).toBe('us-east-1');
+  });
+});
+
+describe('the owner’s token', () => {
+  const judge = (authToken: string | undefined, host = '0.0.0.0') =>
+    judgeToken({ authToken, host });
+
+  test('of examples is refused, unless only this machine can send it', () => {
+    for (const token of ['change-me', 'CHANGE_ME', 'changeme', 'password', 'xxxxxxxx']) {
+      expect(() => judge(token)).toThrow(ConfigError);
+      for (const host of ['127.0.0.1', '::1', 'localhost'])
+        expect(judge(token, host)).toBeUndefined();
+    }
+    expect(() => judge('change-me')).toThrow(
+      'JR_AUTH_TOKEN: everybody tries this one first, and the API listens on 0.0.0.0; leave it unset to have one made, choose another ("openssl rand -hex 16"), or set JR_HOST=127.0.0.1',
+    );
+  });
+
+  test('that is short brings a warning without it', () => {
+    expect(judge('super-secret')).toMatch(/^JR_AUTH_TOKEN is shorter than 16 characters/);
+    expect(judge('super-secret')).not.toContain('super-secret');
+    expect(judge('super-secret', '::')).toBeDefined();
+    expect(judge('super-secret', '127.0.0.1')).toBeUndefined();
+    expect(judge('sixteen-letters-')).toBeUndefined();
+    expect(judge(undefined)).toBeUndefined();
   });
 });
 

@@ -34,7 +34,7 @@ test('jobrunner status counts all waiting jobs, and shows the next ones to start
   });
   try {
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    await showStatus(new Api({ url, token: () => 'a-token' }), {});
+    await showStatus(new Api({ url, socket: undefined, token: () => 'a-token' }), {});
   } finally {
     server.close();
     server.closeAllConnections();

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { absolutePath, port, wholeNumber } from '../kinds.js';
+import { absolutePath, hostNames, port, proxies, wholeNumber } from '../kinds.js';
 
 /** The API itself. */
 export const serviceVariables = {
@@ -28,7 +28,17 @@ export const serviceVariables = {
     .enum(['debug', 'info', 'warn', 'error'], { error: 'expected debug, info, warn or error' })
     .default('info')
     .meta({ description: 'How much the API logs' }),
-  JR_TRUSTED_PROXIES: wholeNumber(0, 10).default(0).meta({
-    description: 'Number of proxies in front of the API; X-Forwarded-For then names the client',
+  JR_TRUSTED_PROXIES: proxies.default([]).meta({
+    shown: 'none',
+    description:
+      'Addresses or networks of proxies, such as `127.0.0.1,10.0.0.0/8`; their X-Forwarded-For names the client',
+  }),
+  JR_PROXY_WAIT: wholeNumber(1, 300).default(50).meta({
+    description: 'Longest `wait` of a request that came through a proxy, in seconds',
+  }),
+  JR_ALLOWED_HOSTS: hostNames.default([]).meta({
+    shown: 'none',
+    description:
+      'Host names at which browsers reach the API, such as `jobs.example.com,*.example.org`; `*` = all',
   }),
 };

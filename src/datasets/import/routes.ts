@@ -3,9 +3,10 @@ import { nameSubject } from '../../auth/audit.js';
 import { callerOf, scopeOf } from '../../auth/caller.js';
 import type { Api } from '../../http/api.js';
 import { endpoint } from '../../http/endpoint.js';
-import { noTimeout, abortWhenDone } from '../../http/long-reply.js';
+import { noTimeout } from '../../http/long-reply.js';
 import { greppableJson } from '../../http/reply.js';
 import { fields } from '../../http/request-body.js';
+import type { Waits } from '../../http/waits.js';
 import { sha256Schema } from '../digest.js';
 import { importReplySchema, importsReplySchema } from './replies.js';
 import type { ImportService } from './service.js';
@@ -39,7 +40,7 @@ const waitQuery = z.strictObject({
  * Mounts `/datasets/import` and `/datasets/imports`; must precede the routes that take a digest
  * there.
  */
-export function importRoutes(api: Api, imports: ImportService, stopping: AbortSignal): void {
+export function importRoutes(api: Api, imports: ImportService, waits: Waits): void {
   endpoint(
     api,
     {
@@ -85,13 +86,18 @@ export function importRoutes(api: Api, imports: ImportService, stopping: AbortSi
       summary: 'Show an import, or wait for its end',
       params,
       query: waitQuery,
-      reply: greppableJson(importReplySchema),
+      reply: greppableJson(
+        importReplySchema,
+        { 200: 'The import as it is now.' },
+        { 'Retry-After': '0: the time to wait is over and the import goes on; ask again.' },
+      ),
       errors: ['not_found'],
     },
-    ({ params: { id }, query: { wait }, res }) => {
+    async ({ params: { id }, query: { wait }, req, res }) => {
       imports.get(id, scopeOf(callerOf(res)));
-      noTimeout(res);
-      return imports.wait(id, abortWhenDone(res, stopping, wait * 1000));
+      const record = await imports.wait(id, waits.begin(req, res, wait));
+      if (wait > 0 && record.ended_at === null) res.set('Retry-After', '0');
+      return record;
     },
   );
 

@@ -15,6 +15,7 @@ import { workers } from './014-workers.js';
 import { jobGpus } from './015-job-gpus.js';
 import { ingestSources } from './016-ingest-sources.js';
 import { slurmNumbers } from './017-slurm-numbers.js';
+import { knownSenders } from './018-known-senders.js';
 
 /** The migrations in order. A released one is never edited, only followed by another. */
 export const migrations: readonly string[] = [
@@ -35,4 +36,5 @@ export const migrations: readonly string[] = [
   jobGpus,
   ingestSources,
   slurmNumbers,
+  knownSenders,
 ];

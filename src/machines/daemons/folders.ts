@@ -67,6 +67,8 @@ export function makeFolders(
   folder(layout.mungeRun, 0o750, { uid: munge.uid, gid: unixUsers.slurmGroup });
   folder(layout.mysqlRun, 0o755, mysql);
   folder(join(layout.jobEnded, '..'), 0o755, root);
+  // Whoever enters it may call the API as the owner.
+  folder(dirname(layout.ownerSocket), 0o700, jobrunner);
   folder(layout.screens, 0o711, root);
   // screen(1) refuses a folder that is open to others.
   for (const user of unixUsers.jobs) folder(join(layout.screens, user.name), 0o700, user);
