@@ -28,3 +28,20 @@ export async function every(
     }
   }
 }
+
+/** Periodic work of one object, from its start to its end. */
+export class Loops {
+  readonly #closing = new AbortController();
+  readonly #running: Promise<void>[] = [];
+
+  /** Repeats `work` until {@link close}; see {@link every}. */
+  start(ms: number, work: () => Promise<void>, onError: (error: unknown) => void): void {
+    this.#running.push(every(ms, this.#closing.signal, work, onError));
+  }
+
+  /** Resolves after the last rounds. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await Promise.all(this.#running);
+  }
+}

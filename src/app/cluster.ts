@@ -1,6 +1,6 @@
 import type { WorkerList } from '../cluster/workers/worker-list.js';
-import type { WorkerPauses } from '../cluster/workers/gpu-pauses.js';
 import type { GpuFleet } from '../cluster/gpus/choose.js';
+import type { GpuPauses } from '../cluster/gpus/pauses.js';
 import type { GpuService } from '../cluster/gpus/service.js';
 import type { JobUsers } from '../jobs/job-users.js';
 import type { NodeLimits } from '../jobs/placement/limits.js';
@@ -31,11 +31,12 @@ export interface OwnCluster {
   here: { limits: NodeLimits; fleet: GpuFleet };
   /** Service of this machine's GPUs. */
   gpus: GpuService;
+  /** Pauses of GPUs, of this machine and of workers. */
+  gpuPauses: GpuPauses;
   sshHosts: HostList;
   nodeWatch: NodeWatch;
   /** Workers; undefined if no worker may join. */
   workers: WorkerList | undefined;
-  workerPauses: WorkerPauses | undefined;
 }
 
 /** An external cluster and the known facts about it. */

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { WorkerList } from '../cluster/workers/worker-list.js';
-import { WorkerPauses } from '../cluster/workers/gpu-pauses.js';
 import { ConfigError } from '../config/config-error.js';
 import { gpuSchema } from '../cluster/gpus/gpu.js';
 import type { JobUsers } from '../jobs/job-users.js';
@@ -25,7 +24,7 @@ export type GivenSlurm = OperatorClient & JobSubmitter;
  * @throws ConfigError
  */
 export function openOwnCluster(base: Base, jobUsers: JobUsers, given?: GivenSlurm): Cluster {
-  const { config, layout, log, db, now, onClose } = base;
+  const { config, layout, log, onClose } = base;
   const { cpus, memoryMb, maxTime, gpuType } = config.node;
   if (cpus === undefined || memoryMb === undefined)
     throw new ConfigError('JR_NUM_CPUS and JR_REAL_MEM_MB: must be set for "serve" alone');
@@ -36,17 +35,13 @@ export function openOwnCluster(base: Base, jobUsers: JobUsers, given?: GivenSlur
     given ?? commandSlurmClient(layout.slurmConf, placeholderReserve(cpus, gpus.length));
   const sshHosts = new HostList(layout.sshHosts);
   const workers = config.join && new WorkerList(layout.workersRecord);
-  const everySeconds = config.gpus.monitorSeconds;
-  const workerPauses =
-    workers && new WorkerPauses({ db, slurm, workers, fleet, everySeconds, now, log });
-  onClose(() => workerPauses?.close());
-  workerPauses?.start();
   const nodeWatch = new NodeWatch({ slurm, hosts: sshHosts, path: layout.sshStatus, log });
   onClose(() => nodeWatch.close());
   nodeWatch.start();
-  const ownGpus = openOwnGpus(base, slurm, fleet);
-  const targets = new OwnTargets({ ...here, isClosed: ownGpus.isClosed }, sshHosts, workers);
-  const own = { slurm, jobUsers, here, gpus: ownGpus, sshHosts, nodeWatch, workers, workerPauses };
+  const ownGpus = openOwnGpus(base, slurm, fleet, workers);
+  const { isClosed } = ownGpus.gpus;
+  const targets = new OwnTargets({ ...here, isClosed }, sshHosts, workers);
+  const own = { slurm, jobUsers, here, ...ownGpus, sshHosts, nodeWatch, workers };
   const jobSubmitter = given ?? asUserSubmitter(layout.slurmConf);
   return { slurm, jobSubmitter, targets, own, external: undefined };
 }

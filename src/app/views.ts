@@ -42,12 +42,12 @@ export function openViews(
   }
   if (own === undefined || gpus === undefined)
     throw new Error('neither our own cluster nor an external one is open');
-  const { workers, workerPauses: pauses, here, sshHosts } = own;
+  const { workers, gpuPauses: pauses, here, sshHosts } = own;
   const { shardsPerGpu } = here.fleet;
   const viewWorkers =
     workers &&
-    (() => viewWorkerGpus(workers.open(), liveJobs.all(), shardsPerGpu, pauses?.list() ?? []));
-  gpuRoutes(api, gpus, viewWorkers);
+    (() => viewWorkerGpus(workers.open(), liveJobs.all(), shardsPerGpu, pauses.all()));
+  gpuRoutes(api, gpus, pauses, viewWorkers);
   nodeGpuRoutes(api, { gpus, pauses, viewWorkers });
   nodeRoutes(api, slurm, own);
   partitionRoutes(api, slurm);

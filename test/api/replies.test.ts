@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { NODE_NAME } from '../../src/config/layout.js';
 import { TestApi } from './api.js';
 
 // The harness checks every reply against its schema; here each endpoint succeeds once.
@@ -33,6 +34,11 @@ test('a token, and a user’s limits', async () => {
 test('a GPU and a node that are closed for a while', async () => {
   await ok('POST', '/gpus/0/pause', { reason: 'a new fan' });
   await ok('POST', '/gpus/0/resume', {});
+  const onNode = `/nodes/${NODE_NAME}/gpus/0`;
+  const paused = await ok('POST', `${onNode}/pause`, { reason: 'a new fan' });
+  expect(paused.json).toMatchObject({ node: NODE_NAME, index: 0, state: 'paused' });
+  expect((await api.call('POST', `${onNode}/pause`)).status).toBe(409);
+  await ok('POST', `${onNode}/resume`);
   const { json } = await api.call<{ nodes: { name: string }[] }>('GET', '/nodes');
   const name = json.nodes[0]?.name ?? '';
   await ok('POST', `/nodes/${name}/drain`);

@@ -23,7 +23,7 @@ import { parseProcesses, parseUsage } from '../../src/cluster/gpus/nvidia-smi-ou
 import { ownerOf } from '../../src/cluster/gpus/owners.js';
 import { simulatedSmi } from '../../src/cluster/gpus/simulated.js';
 import { StateFile } from '../../src/cluster/gpus/state-file.js';
-import { insertUsage, usageSince } from '../../src/cluster/gpus/store.js';
+import { insertUsage, usageSince } from '../../src/cluster/gpus/usage-store.js';
 import { foreignProcessesOn } from '../../src/cluster/gpus/foreign-processes.js';
 import { parsePlaceholders } from '../../src/cluster/slurm/placeholder-jobs.js';
 

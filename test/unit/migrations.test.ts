@@ -3,6 +3,8 @@ import SqliteDatabase from 'better-sqlite3';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { listPauses } from '../../src/cluster/gpus/pause-store.js';
+import { NODE_NAME } from '../../src/config/layout.js';
 import { openDatabase } from '../../src/db/database.js';
 import { migrations } from '../../src/db/migrations/index.js';
 import type { JobId } from '../../src/jobs/job.js';
@@ -75,5 +77,29 @@ test('of two live jobs with one number of Slurm’s, the older one has ended', (
   onOlderDatabase(12, sql, (db) => {
     expect(liveJobs(db).map(({ job_id: id }) => id)).toEqual([3, 4, 5]);
     expect(findJob(db, 2 as JobId)).toMatchObject({ state: 'NODE_FAIL', failure: 'node' });
+  });
+});
+
+test('pauses of before this machine and the workers had one table stay', () => {
+  const sql = `
+    INSERT INTO gpu_pauses VALUES (2, 'fan is loud', 'admin', 1700000000000);
+    INSERT INTO worker_gpu_pauses VALUES ('worker1', 2, 'new driver', 'ann', 1700000000001);`;
+  onOlderDatabase(18, sql, (db) => {
+    expect(listPauses(db)).toEqual([
+      {
+        node: NODE_NAME,
+        gpu_index: 2,
+        reason: 'fan is loud',
+        paused_by: 'admin',
+        paused_at: 1700000000000,
+      },
+      {
+        node: 'worker1',
+        gpu_index: 2,
+        reason: 'new driver',
+        paused_by: 'ann',
+        paused_at: 1700000000001,
+      },
+    ]);
   });
 });

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { every } from '../../every.js';
+import { Loops } from '../../every.js';
 import { SlurmError } from '../slurm/command.js';
 import type { SlurmNode } from '../slurm/nodes.js';
 import type { ExternalClient } from '../slurm/external/client.js';
@@ -19,8 +19,7 @@ export class ExternalInventory {
   readonly #log: Logger;
 
   #partitions: ExternalPartition[] = [];
-  readonly #closing = new AbortController();
-  #loop: Promise<void> | undefined;
+  readonly #loops = new Loops();
 
   constructor(slurm: Pick<ExternalClient, 'nodes' | 'partitions'>, log: Logger) {
     this.#slurm = slurm;
@@ -33,9 +32,8 @@ export class ExternalInventory {
    */
   async start(): Promise<void> {
     await this.refresh();
-    this.#loop = every(
+    this.#loops.start(
       refreshMs,
-      this.#closing.signal,
       () => this.refresh(),
       (error) => {
         // The last inventory stays in use until the cluster answers again.
@@ -46,9 +44,8 @@ export class ExternalInventory {
     );
   }
 
-  async close(): Promise<void> {
-    this.#closing.abort();
-    await this.#loop;
+  close(): Promise<void> {
+    return this.#loops.close();
   }
 
   partitions(): readonly ExternalPartition[] {

@@ -1,5 +1,5 @@
 import type { Database } from '../../db/database.js';
-import * as store from './store.js';
+import * as store from './usage-store.js';
 
 /** The facts about a running job that decide whether it is idle. */
 export interface RunningJob {

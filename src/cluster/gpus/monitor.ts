@@ -3,7 +3,7 @@ import type { Database } from '../../db/database.js';
 import type { NvidiaSmi } from './nvidia-smi.js';
 import type { Gpu } from './gpu.js';
 import type { SmiProcess, SmiUsage } from './nvidia-smi-output.js';
-import * as store from './store.js';
+import * as store from './usage-store.js';
 import {
   isBusy,
   foreignProcessesOn,

@@ -60,8 +60,7 @@ export class Placeholders {
   constructor(
     slurm: OperatorClient,
     fleet: Pick<GpuFleet, 'shardsPerGpu' | 'gpuType'>,
-
-    node = NODE_NAME,
+    node: string,
   ) {
     this.#slurm = slurm;
     this.#fleet = fleet;

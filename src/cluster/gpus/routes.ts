@@ -12,6 +12,8 @@ import {
   type GpuView,
   type WorkerGpusView,
 } from './replies.js';
+import { NODE_NAME } from '../../config/layout.js';
+import type { GpuPauses } from './pauses.js';
 import type { GpuService } from './service.js';
 
 export const gpuIndex = z
@@ -79,7 +81,12 @@ export const gpuEndpoints = {
  * Mounts `/gpus`, which shows, pauses and resumes GPUs.
  * @param onWorkers shows the GPUs of workers; undefined if no worker may join
  */
-export function gpuRoutes(api: Api, gpus: GpuService, onWorkers?: () => WorkerGpusView[]): void {
+export function gpuRoutes(
+  api: Api,
+  gpus: GpuService,
+  pauses: GpuPauses,
+  onWorkers?: () => WorkerGpusView[],
+): void {
   endpoint(
     api,
     {
@@ -110,12 +117,12 @@ export function gpuRoutes(api: Api, gpus: GpuService, onWorkers?: () => WorkerGp
   };
 
   endpoint(api, gpuEndpoints.pause, async ({ params: { index }, body, res }) => {
-    await gpus.pause(index, callerOf(res).user, body.reason);
+    await pauses.pause(NODE_NAME, index, callerOf(res).user, body.reason);
     return show(index);
   });
 
   endpoint(api, gpuEndpoints.resume, async ({ params: { index } }) => {
-    await gpus.resume(index);
+    await pauses.resume(NODE_NAME, index);
     return show(index);
   });
 }

@@ -1,7 +1,7 @@
 import type { GpuFleet, GpuJob } from './choose.js';
 import type { Monitor } from './monitor.js';
 import type { GpusView, GpuView } from './replies.js';
-import type { Pause } from './store.js';
+import type { GpuPause } from './pause-store.js';
 import { isoTime } from '../../iso-time.js';
 
 /**
@@ -12,7 +12,7 @@ import { isoTime } from '../../iso-time.js';
 export function viewGpus(
   fleet: GpuFleet,
   live: readonly GpuJob[],
-  pauses: readonly Pause[],
+  pauses: readonly GpuPause[],
   monitor: Pick<Monitor, 'usage' | 'closure'>,
   scope?: string,
 ): Pick<GpusView, 'gpus' | 'waiting_anywhere'> {

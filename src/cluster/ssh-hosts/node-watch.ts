@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { every } from '../../every.js';
+import { Loops } from '../../every.js';
 import type { Logger } from 'pino';
 import { errnoOf } from '../../errors.js';
 import type { OperatorClient } from '../slurm/client.js';
@@ -26,8 +26,7 @@ export interface NodeWatchParts {
 export class NodeWatch {
   readonly #parts: NodeWatchParts;
 
-  readonly #closing = new AbortController();
-  #loop: Promise<void> | undefined;
+  readonly #loops = new Loops();
   #statuses = new Map<string, HostStatus>();
   #seen = '';
   /** Whether the last status was carried out. */
@@ -38,9 +37,8 @@ export class NodeWatch {
   }
 
   start(): void {
-    this.#loop = every(
+    this.#loops.start(
       pollMs,
-      this.#closing.signal,
       () => this.#poll(),
       (error) => {
         // Logs each fault once: Slurm may be down for long.
@@ -51,9 +49,8 @@ export class NodeWatch {
     );
   }
 
-  async close(): Promise<void> {
-    this.#closing.abort();
-    await this.#loop;
+  close(): Promise<void> {
+    return this.#loops.close();
   }
 
   /** Returns the watch's last status of that host. */

@@ -1,18 +1,23 @@
 import { z } from 'zod';
 import { callerOf } from '../../auth/caller.js';
 import { NODE_NAME } from '../../config/layout.js';
-import { AppError, type ErrorCode } from '../../errors.js';
+import type { ErrorCode } from '../../errors.js';
 import type { Api } from '../../http/api.js';
 import { endpoint } from '../../http/endpoint.js';
 import { json } from '../../http/reply.js';
 import { fields } from '../../http/request-body.js';
 import { gpuReplySchema, workerGpuReplySchema, type WorkerGpusView } from '../gpus/replies.js';
 import { gpuIndex, pauseBody, resumeBody } from '../gpus/routes.js';
+import type { GpuPauses } from '../gpus/pauses.js';
 import type { GpuService } from '../gpus/service.js';
-import type { WorkerPauses } from './gpu-pauses.js';
 
 const params = z.object({
-  name: z.string().regex(/^worker\d{1,2}$/, 'expected the name of a node such as worker1'),
+  name: z
+    .string()
+    .regex(
+      new RegExp(`^(${NODE_NAME}|worker\\d{1,2})$`),
+      `expected ${NODE_NAME}, or the name of a worker such as worker1`,
+    ),
   index: gpuIndex,
 });
 const node = z.string();
@@ -26,8 +31,8 @@ const errors: ErrorCode[] = ['not_found', 'conflict', 'slurm_unavailable'];
 
 interface NodeGpuParts {
   gpus: GpuService;
-  /** Pauses of workers' GPUs; undefined, as is `viewWorkers`, if no worker may join. */
-  pauses: WorkerPauses | undefined;
+  pauses: GpuPauses;
+  /** Undefined if no worker may join. */
   viewWorkers: (() => WorkerGpusView[]) | undefined;
 }
 
@@ -36,11 +41,6 @@ interface NodeGpuParts {
  * machine's GPUs do the same as `/gpus/{index}`.
  */
 export function nodeGpuRoutes(api: Api, { gpus, pauses, viewWorkers }: NodeGpuParts): void {
-  const onWorkers = (): WorkerPauses => {
-    if (pauses === undefined)
-      throw new AppError('not_found', 'no worker may join here; JR_JOIN_PORT is not set');
-    return pauses;
-  };
   const show = (name: string, index: number) => {
     const gpu =
       name === NODE_NAME
@@ -65,9 +65,7 @@ export function nodeGpuRoutes(api: Api, { gpus, pauses, viewWorkers }: NodeGpuPa
       errors,
     },
     async ({ params: { name, index }, body: { reason }, res }) => {
-      const { user } = callerOf(res);
-      if (name === NODE_NAME) await gpus.pause(index, user, reason);
-      else await onWorkers().pause(name, index, user, reason);
+      await pauses.pause(name, index, callerOf(res).user, reason);
       return show(name, index);
     },
   );
@@ -85,8 +83,7 @@ export function nodeGpuRoutes(api: Api, { gpus, pauses, viewWorkers }: NodeGpuPa
       errors,
     },
     async ({ params: { name, index } }) => {
-      if (name === NODE_NAME) await gpus.resume(index);
-      else await onWorkers().resume(name, index);
+      await pauses.resume(name, index);
       return show(name, index);
     },
   );

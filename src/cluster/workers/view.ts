@@ -1,6 +1,6 @@
+import type { GpuPause } from '../gpus/pause-store.js';
 import type { WorkerGpusView } from '../gpus/replies.js';
 import type { GpuShards } from '../gpus/request.js';
-import type { WorkerPause } from './gpu-pauses-store.js';
 import type { WorkerRecord } from './record.js';
 import { isoTime } from '../../iso-time.js';
 
@@ -20,7 +20,7 @@ export function viewWorkerGpus(
   workers: readonly WorkerRecord[],
   live: readonly JobOnWorker[],
   shardsPerGpu: number,
-  pauses: readonly WorkerPause[],
+  pauses: readonly GpuPause[],
 ): WorkerGpusView[] {
   return workers.map((worker) => {
     const here = live.filter((job) => job.node_list === worker.name && job.gpu_shards !== null);

@@ -16,6 +16,7 @@ import { jobGpus } from './015-job-gpus.js';
 import { ingestSources } from './016-ingest-sources.js';
 import { slurmNumbers } from './017-slurm-numbers.js';
 import { knownSenders } from './018-known-senders.js';
+import { gpuPauses } from './019-gpu-pauses.js';
 
 /** The migrations in order. A released one is never edited, only followed by another. */
 export const migrations: readonly string[] = [
@@ -37,4 +38,5 @@ export const migrations: readonly string[] = [
   ingestSources,
   slurmNumbers,
   knownSenders,
+  gpuPauses,
 ];

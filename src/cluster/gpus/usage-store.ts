@@ -1,37 +1,5 @@
 import type { Database } from '../../db/database.js';
 
-/** A pause of a GPU: by whom, why, and since when (milliseconds since 1970). */
-export interface Pause {
-  gpu_index: number;
-  reason: string;
-  paused_by: string;
-  paused_at: number;
-}
-
-export function listPauses(db: Database): Pause[] {
-  return db
-    .prepare<[], Pause>(
-      'SELECT gpu_index, reason, paused_by, paused_at FROM gpu_pauses ORDER BY gpu_index',
-    )
-    .all();
-}
-
-/** Records a pause. @returns false if the GPU was paused already */
-export function insertPause(db: Database, pause: Pause): boolean {
-  const { changes } = db
-    .prepare(
-      `INSERT INTO gpu_pauses (gpu_index, reason, paused_by, paused_at)
-       VALUES (@gpu_index, @reason, @paused_by, @paused_at) ON CONFLICT DO NOTHING`,
-    )
-    .run(pause);
-  return changes === 1;
-}
-
-/** Deletes a pause. @returns false if the GPU was not paused */
-export function deletePause(db: Database, index: number): boolean {
-  return db.prepare('DELETE FROM gpu_pauses WHERE gpu_index = ?').run(index).changes === 1;
-}
-
 /**
  * Figures of one GPU at one time. Load in percent, memory in MiB, temperature in degrees Celsius.
  */
