@@ -1,25 +1,23 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { nodeEnv } from '../../node-env.js';
 import { localUrl, readConfig, type Config } from '../../config/config.js';
 import { publicSettings } from '../../config/secrets.js';
 import { layoutOf, NODE_NAME, type Layout } from '../../config/layout.js';
 import { judgeToken } from '../../config/weak-token.js';
 import { makeSlurmAccounts, makeDatabase } from './accounting.js';
-import { findUnixUsers, type UnixUsers } from '../daemons/unix-users.js';
+import type { UnixUsers } from '../daemons/unix-users.js';
 import { watchAccounting } from './accounting-watch.js';
 import { WorkerGpus } from './worker-gpus.js';
 import { WorkerRegister } from './worker-register.js';
 import { watchController } from './controller-watch.js';
-import { detectHardware, type Hardware } from '../daemons/detect.js';
-import { keepSecrets, makeFolders } from '../daemons/folders.js';
+import type { Hardware } from '../daemons/detect.js';
+import { keepSecrets } from '../daemons/folders.js';
+import { inWords, prepareMachine } from '../daemons/machine.js';
 import { nameIsLoopback } from '../daemons/host-address.js';
-import { installApp, type Installation } from '../daemons/install-app.js';
+import type { Installation } from '../daemons/install-app.js';
 import { openJoinFiles, writeJoinToken } from './join-files.js';
 import { JoinServer } from './join-server.js';
-import { makeJobUsers } from '../daemons/make-job-users.js';
-import { slurmCanWatchMemory, watchMemory } from '../daemons/memory-watch.js';
 import {
   closePartitions,
   openForPlaceholders,
@@ -27,14 +25,15 @@ import {
   waitForNodes,
 } from '../daemons/partitions.js';
 import { preflight } from '../daemons/preflight.js';
-import { programsOf, SSH_WATCH, type Program } from '../daemons/programs.js';
+import { plainEnvironment, programsOf, SSH_WATCH, type Program } from '../daemons/programs.js';
 import { probesOf, waitFor } from '../daemons/readiness.js';
 import { MAX_JOB_ID, parseSlurmRelease, sshEnvironment } from '../daemons/slurm-config.js';
 import { hostsOrConfigError } from './ssh-hosts-file.js';
 import { SshNodes } from './ssh-live.js';
 import { slurmdProgram } from '../daemons/ssh-nodes.js';
 import { stopInOrder } from './stop.js';
-import { Supervisor } from '../daemons/supervisor.js';
+import { abortAtSignals, runDaemons } from '../daemons/run-daemons.js';
+import type { Supervisor } from '../daemons/supervisor.js';
 
 /**
  * Starts Slurm and the API in order, stays until SIGINT or SIGTERM, and stops all it started.
@@ -47,25 +46,15 @@ export async function runStack(say: (line: string) => void): Promise<void> {
   await preflight(config, layout);
   const warning = judgeToken(config);
   const sshHosts = hostsOrConfigError(config.ssh);
-  await makeJobUsers(config.jobUsers, say);
-  const unixUsers = findUnixUsers();
-  makeFolders(layout, unixUsers, {
-    jobsFile: config.jobsFile.path,
-    stateFile: config.gpus.stateFile,
-  });
-  const hardware = await detectHardware(config.node, layout.simulatedGpus);
-  const { token, isNew } = keepSecrets(config, layout, unixUsers);
-  const { stdout: release } = await execa('/usr/sbin/slurmd', ['-V']);
-  const app = await installApp(layout);
+  const files = { jobsFile: config.jobsFile.path, stateFile: config.gpus.stateFile };
+  const machine = await prepareMachine(config, layout, files, say);
+  const { hardware, app } = machine;
+  const { token, isNew } = keepSecrets(config, layout, machine.unixUsers);
   const slurm = {
-    config,
-    hardware,
-    layout,
-    unixUsers,
-    release: parseSlurmRelease(release),
+    ...machine,
+    release: parseSlurmRelease(machine.slurm),
     onLoopback: await nameIsLoopback(),
-    firstJobId: (await lastSlurmJob(layout, unixUsers, app)) + 1,
-    app,
+    firstJobId: (await lastSlurmJob(layout, machine.unixUsers, app)) + 1,
   };
   const programs = (sshNodes: string[]) =>
     programsOf(layout, {
@@ -79,58 +68,46 @@ export async function runStack(say: (line: string) => void): Promise<void> {
   if (config.join?.tokenFile !== undefined && joinFiles)
     writeJoinToken(config.join.tokenFile, joinFiles);
 
-  const stopping = new AbortController();
-  const stop = () => stopping.abort();
-  process.on('SIGINT', stop).on('SIGTERM', stop).on('SIGHUP', stop);
-  await makeDatabase(layout, stopping.signal);
-  if (stopping.signal.aborted) {
+  const stopping = abortAtSignals();
+  const { signal } = stopping;
+  await makeDatabase(layout, signal);
+  if (signal.aborted) {
     say('Stopped.');
     return;
   }
 
-  const supervisor = await Supervisor.start(layout);
-  const watching: Promise<void>[] = [];
   let joinServer: JoinServer | undefined;
-  try {
-    await startInOrder(supervisor, config, layout, ssh, stopping.signal, say);
-    if (!config.node.useCgroups && !slurmCanWatchMemory())
-      watching.push(watchMemory(layout, say, stopping.signal));
-    const workerGpus = config.join && new WorkerGpus(layout, say);
-    const local = () => [NODE_NAME, ...ssh.names];
-    watching.push(watchController(layout, local, workerGpus, say, stopping.signal));
-    const { slurmdbd } = config.ports;
-    watching.push(watchAccounting(layout, slurmdbd, supervisor, say, stopping.signal));
-    watching.push(ssh.watch(supervisor, stopping.signal));
-    if (config.join && joinFiles) {
-      const { port, timeoutSeconds } = config.join;
-      const register = new WorkerRegister({ ...slurm, slurm: release, timeoutSeconds });
-      joinServer = await JoinServer.open(port, config, joinFiles, register, say);
-    }
-    say(banner(config, hardware, isNew ? token : undefined, layout));
-    if (warning !== undefined) say(`\nWARNING: ${warning}\n`);
-    const ended = await Promise.race([
-      supervisor.exited.then(() => true),
-      new Promise<false>((resolve) => {
-        if (stopping.signal.aborted) resolve(false);
-        stopping.signal.addEventListener('abort', () => resolve(false));
-      }),
-      // They end at the signal; the failure of one ends all.
-      Promise.all(watching).then(() => false),
-    ]);
-    if (ended) throw new Error(`the supervisor ended; see ${join(layout.logs, 'supervisord.log')}`);
-  } catch (error) {
-    if (!stopping.signal.aborted) throw error;
-  } finally {
-    say('Stopping …');
-    stopping.abort();
-    try {
-      await joinServer?.close();
-      await Promise.all(watching);
-    } finally {
-      await stopInOrder(supervisor, layout, ssh.names);
-    }
-  }
-  say('Stopped.');
+  await runDaemons(
+    machine,
+    {
+      start: async (supervisor, watching) => {
+        await startInOrder(supervisor, config, layout, ssh, signal, say);
+        const workerGpus = config.join && new WorkerGpus(layout, say);
+        const local = () => [NODE_NAME, ...ssh.names];
+        watching.push(watchController(layout, local, workerGpus, say, signal));
+        const { slurmdbd } = config.ports;
+        watching.push(watchAccounting(layout, slurmdbd, supervisor, say, signal));
+        watching.push(ssh.watch(supervisor, signal));
+        if (config.join && joinFiles) {
+          const { port, timeoutSeconds } = config.join;
+          const register = new WorkerRegister({ ...machine, timeoutSeconds });
+          joinServer = await JoinServer.open(port, config, joinFiles, register, say);
+        }
+        say(banner(config, hardware, isNew ? token : undefined, layout));
+        if (warning !== undefined) say(`\nWARNING: ${warning}\n`);
+      },
+      parting: 'Stopping …',
+      stop: async (supervisor) => {
+        try {
+          await joinServer?.close();
+        } finally {
+          await stopInOrder(supervisor, layout, ssh.names);
+        }
+      },
+    },
+    stopping,
+    say,
+  );
 }
 
 /**
@@ -196,13 +173,6 @@ async function startInOrder(
   await openPartitions(layout);
 }
 
-/** The variables of a shell that our own processes need. */
-const plainEnvironment = {
-  PATH: '/usr/local/bin:/usr/bin:/bin',
-  LANG: 'C.UTF-8',
-  NODE_ENV: nodeEnv,
-};
-
 /**
  * Bound the API's heap; sizes are in megabytes (see the figure "memory" in bench/RESULTS.md). By
  * default V8 lets 25 MB of live objects grow to more than 120 before it collects them.
@@ -256,10 +226,9 @@ function banner(
   newToken: string | undefined,
   layout: Layout,
 ): string {
-  const gpus = hardware.gpus.length === 0 ? 'no GPU' : `${hardware.gpus.length} GPU(s)`;
   return [
     '',
-    `JobRunner is ready: ${gpus}, ${hardware.cpus} CPU(s), ${hardware.memoryMb} MiB for jobs`,
+    `JobRunner is ready: ${inWords(hardware)}`,
     `  URL    ${localUrl(config)}`,
     newToken === undefined
       ? `  token  the one you set, or the one printed at the first start (${join(layout.secrets, 'auth-token')})`

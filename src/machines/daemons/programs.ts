@@ -1,6 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError } from '../../config/config-error.js';
+import { nodeEnv } from '../../node-env.js';
 import { packageRoot } from '../../config/package-root.js';
 import { fillPlaceholders } from '../../jobs/templates/placeholders.js';
 import { NODE_NAME, type Layout } from '../../config/layout.js';
@@ -22,6 +23,13 @@ export const SSH_WATCH = 'remote-watch';
 
 /** The order of SSH hosts' slurmds and their watch, beside this machine's own slurmd. */
 export const slurmdOrder = 50;
+
+/** The variables of a shell that our own processes need. */
+export const plainEnvironment = {
+  PATH: '/usr/local/bin:/usr/bin:/bin',
+  LANG: 'C.UTF-8',
+  NODE_ENV: nodeEnv,
+};
 
 /** Returns the daemons in the order of their start; they stop in the reverse order. */
 export function programsOf(

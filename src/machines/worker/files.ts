@@ -12,16 +12,13 @@ import { dirname, join } from 'node:path';
 import { execa } from 'execa';
 import type { JoinReply } from '../../cluster/workers/record.js';
 import { ConfigError } from '../../config/config-error.js';
-import type { Config } from '../../config/config.js';
 import type { WorkerConfig } from '../../config/worker.js';
 import type { Gpu } from '../../cluster/gpus/gpu.js';
 import { gpuAssignments } from '../../jobs/script/gpus.js';
 import { shellQuote } from '../../jobs/script/shell-quote.js';
 import type { Layout } from '../../config/layout.js';
-import type { UnixUsers } from '../daemons/unix-users.js';
-import type { Hardware } from '../daemons/detect.js';
+import type { Machine } from '../daemons/machine.js';
 import { privateFile } from '../daemons/folders.js';
-import type { Installation } from '../daemons/install-app.js';
 import {
   cgroupLines,
   parseSlurmRelease,
@@ -32,15 +29,8 @@ import {
 import { readIdentity, type WorkerIdentity } from './identity.js';
 
 /** The parts of a worker. */
-export interface WorkerParts {
-  config: Config;
+export interface WorkerParts extends Machine {
   worker: WorkerConfig;
-  layout: Layout;
-  unixUsers: UnixUsers;
-  hardware: Hardware;
-  app: Installation;
-  /** As `slurmd -V` prints it. */
-  slurm: string;
 }
 
 /**

@@ -1,24 +1,26 @@
 import { readdirSync } from 'node:fs';
 import { join as joinPath } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { execa } from 'execa';
 import { readConfig } from '../../config/config.js';
 import { publicSettings } from '../../config/secrets.js';
 import { readWorkerConfig } from '../../config/worker.js';
 import { digestOf } from '../../config/join-token.js';
 import type { JoinReply } from '../../cluster/workers/record.js';
 import { layoutOf } from '../../config/layout.js';
-import { findUnixUsers, idsOfJobUsers } from '../daemons/unix-users.js';
-import { detectHardware } from '../daemons/detect.js';
-import { makeFolders } from '../daemons/folders.js';
-import { installApp } from '../daemons/install-app.js';
+import { idsOfJobUsers } from '../daemons/unix-users.js';
 import { jobProcesses, killAll, scontrol } from '../daemons/job-processes.js';
-import { makeJobUsers } from '../daemons/make-job-users.js';
-import { slurmCanWatchMemory, watchMemory } from '../daemons/memory-watch.js';
 import { preflight } from '../daemons/preflight.js';
-import { locate, mungedProgram, writeSupervisorConfig, type Program } from '../daemons/programs.js';
+import { inWords, prepareMachine } from '../daemons/machine.js';
+import {
+  locate,
+  mungedProgram,
+  plainEnvironment,
+  writeSupervisorConfig,
+  type Program,
+} from '../daemons/programs.js';
 import { probesOf, waitFor } from '../daemons/readiness.js';
-import { Supervisor } from '../daemons/supervisor.js';
+import { abortAtSignals, runDaemons } from '../daemons/run-daemons.js';
+import type { Supervisor } from '../daemons/supervisor.js';
 import { watchFarController } from './controller-watch.js';
 import { ControllerLink, ControllerRefusal, LinkError } from './controller-link.js';
 import {
@@ -52,19 +54,12 @@ export async function runWorker(say: (line: string) => void): Promise<void> {
   if (worker === undefined) throw new Error('this machine is not a worker');
   const layout = layoutOf(config.root);
   await preflight(config, layout);
-  await makeJobUsers(config.jobUsers, say);
-  const unixUsers = findUnixUsers();
-  makeFolders(layout, unixUsers, { jobsFile: '', stateFile: '' });
-  const hardware = await detectHardware(config.node, layout.simulatedGpus);
-  const { stdout: slurm } = await execa('/usr/sbin/slurmd', ['-V']);
-  const app = await installApp(layout);
-  const parts: WorkerParts = { config, worker, layout, unixUsers, hardware, app, slurm };
+  const machine = await prepareMachine(config, layout, { jobsFile: '', stateFile: '' }, say);
+  const parts: WorkerParts = { ...machine, worker };
   makeWorkerFolders(parts);
 
-  const stopping = new AbortController();
+  const stopping = abortAtSignals();
   const { signal } = stopping;
-  const stop = () => stopping.abort();
-  process.on('SIGINT', stop).on('SIGTERM', stop).on('SIGHUP', stop);
   const reply = await joinCluster(parts, say, signal);
   if (reply === undefined) {
     say('Stopped.');
@@ -73,54 +68,51 @@ export async function runWorker(say: (line: string) => void): Promise<void> {
   await openLeftovers(parts);
   writeWorkerConfig(parts, reply);
   writeSupervisorConfig(layout, programsOf(parts, reply));
-  const supervisor = await Supervisor.start(layout);
-  const watching: Promise<void>[] = [];
-  try {
-    const probes: ReturnType<typeof probesOf> = {
-      ...probesOf(layout, config, reply.name),
-      'worker-agent': () => agentAnswers(layout),
-    };
-    for (const name of ['munged', 'worker-agent', 'slurmd']) {
-      await supervisor.startProgram(name);
-      const probe = probes[name];
-      if (probe) await waitFor(name, probe, layout, signal);
-      say(`  ${name} is up`);
-    }
-    if (!config.node.useCgroups && !slurmCanWatchMemory())
-      watching.push(watchMemory(layout, say, signal));
-    const restartSlurmd = async () => {
-      await supervisor.stopProgram('slurmd');
-      await supervisor.startProgram('slurmd');
-    };
-    watching.push(watchFarController({ layout, name: reply.name, restartSlurmd, say }, signal));
-    const gpus = hardware.gpus.length === 0 ? 'no GPU' : `${hardware.gpus.length} GPU(s)`;
-    say(
-      `\nJobRunner is ready: ${reply.name} of the cluster at ${worker.controller.host}, ${gpus}, ${hardware.cpus} CPU(s), ${hardware.memoryMb} MiB for jobs\n  Ctrl-C leaves it.`,
-    );
-    const ended = await Promise.race([
-      supervisor.exited.then(() => true),
-      new Promise<false>((resolve) => {
-        if (signal.aborted) resolve(false);
-        signal.addEventListener('abort', () => resolve(false));
-      }),
-      // They end at the signal; the failure of one ends all.
-      Promise.all(watching).then(() => false),
-    ]);
-    if (ended)
-      throw new Error(`the supervisor ended; see ${joinPath(layout.logs, 'supervisord.log')}`);
-  } catch (error) {
-    if (!signal.aborted) throw error;
-  } finally {
-    say('Leaving …');
-    stopping.abort();
-    try {
-      await Promise.all(watching);
-      await leave(parts, reply, say);
-    } finally {
-      await supervisor.shutdown();
-    }
+  await runDaemons(
+    machine,
+    {
+      start: async (supervisor, watching) => {
+        await startInOrder(supervisor, parts, reply, signal, say);
+        const restartSlurmd = async () => {
+          await supervisor.stopProgram('slurmd');
+          await supervisor.startProgram('slurmd');
+        };
+        watching.push(watchFarController({ layout, name: reply.name, restartSlurmd, say }, signal));
+        say(
+          `\nJobRunner is ready: ${reply.name} of the cluster at ${worker.controller.host}, ${inWords(machine.hardware)}\n  Ctrl-C leaves it.`,
+        );
+      },
+      parting: 'Leaving …',
+      stop: async (supervisor) => {
+        try {
+          await leave(parts, reply, say);
+        } finally {
+          await supervisor.shutdown();
+        }
+      },
+    },
+    stopping,
+    say,
+  );
+}
+
+async function startInOrder(
+  supervisor: Supervisor,
+  { config, layout }: WorkerParts,
+  { name: node }: JoinReply,
+  signal: AbortSignal,
+  say: (line: string) => void,
+): Promise<void> {
+  const probes: ReturnType<typeof probesOf> = {
+    ...probesOf(layout, config, node),
+    'worker-agent': () => agentAnswers(layout),
+  };
+  for (const name of ['munged', 'worker-agent', 'slurmd']) {
+    await supervisor.startProgram(name);
+    const probe = probes[name];
+    if (probe) await waitFor(name, probe, layout, signal);
+    say(`  ${name} is up`);
   }
-  say('Stopped.');
 }
 
 /** Joins the cluster. @returns undefined after a stop meanwhile */
@@ -170,9 +162,7 @@ function programsOf(parts: WorkerParts, reply: JoinReply): Program[] {
         JR_ROOT: layout.root,
         ...(cacheGb !== undefined && { JR_CACHE_GB: cacheGb }),
         JR_CONTROLLER_TIMEOUT: String(worker.silenceMs / 1000),
-        PATH: '/usr/local/bin:/usr/bin:/bin',
-        LANG: 'C.UTF-8',
-        NODE_ENV: 'production',
+        ...plainEnvironment,
       },
       stopSeconds: 10,
       order: 20,

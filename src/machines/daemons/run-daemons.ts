@@ -1,0 +1,66 @@
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { slurmCanWatchMemory, watchMemory } from './memory-watch.js';
+import type { Machine } from './machine.js';
+import { Supervisor } from './supervisor.js';
+
+/** Makes a controller that aborts when the process is told to end. */
+export function abortAtSignals(): AbortController {
+  const stopping = new AbortController();
+  const stop = () => stopping.abort();
+  process.on('SIGINT', stop).on('SIGTERM', stop).on('SIGHUP', stop);
+  return stopping;
+}
+
+export interface DaemonsRun {
+  /**
+   * Starts the daemons in order.
+   * @param watching takes the watches over them; each ends at the signal, and its failure ends all
+   */
+  start: (supervisor: Supervisor, watching: Promise<void>[]) => Promise<void>;
+  /** The line that tells of the end's begin. */
+  parting: string;
+  /** Ends jobs and daemons, however far the start came. */
+  stop: (supervisor: Supervisor) => Promise<void>;
+}
+
+/**
+ * Runs the daemons of a machine until it is told to stop.
+ * @throws Error when a part does not come up, or fails (all is stopped first)
+ */
+export async function runDaemons(
+  { config, layout }: Pick<Machine, 'config' | 'layout'>,
+  { start, parting, stop }: DaemonsRun,
+  stopping: AbortController,
+  say: (line: string) => void,
+): Promise<void> {
+  const { signal } = stopping;
+  const supervisor = await Supervisor.start(layout);
+  const watching: Promise<void>[] = [];
+  try {
+    await start(supervisor, watching);
+    if (!config.node.useCgroups && !slurmCanWatchMemory())
+      watching.push(watchMemory(layout, say, signal));
+    const ended = await Promise.race([
+      supervisor.exited.then(() => true),
+      aborted(signal).then(() => false),
+      Promise.all(watching).then(() => false),
+    ]);
+    if (ended) throw new Error(`the supervisor ended; see ${join(layout.logs, 'supervisord.log')}`);
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  } finally {
+    say(parting);
+    stopping.abort();
+    try {
+      await Promise.all(watching);
+    } finally {
+      await stop(supervisor);
+    }
+  }
+  say('Stopped.');
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort');
+}
