@@ -64,7 +64,7 @@ native() {
   chmod 755 "$root"
   # The block of ports stays reserved while this process lives.
   coproc ports { exec node --input-type=module -e '
-    import { freePorts } from "./bench/free-ports.js";
+    import { freePorts } from "./test/free-ports.js";
     console.log((await freePorts(4)).join(" "));
     process.stdin.resume();'; }
   read -r port controller_port node_port accounting_port <&"${ports[0]}"

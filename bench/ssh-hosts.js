@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
-import { freePorts } from './free-ports.js';
+import { freePorts } from '../test/free-ports.js';
 import { searchPath } from './requirements.js';
 
 /**

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import process from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
-import { freePorts } from './free-ports.js';
+import { freePorts } from '../test/free-ports.js';
 import { HttpClient } from './http-client.js';
 import { mainJs, searchPath } from './requirements.js';
 

@@ -1,5 +1,5 @@
 import { SshHosts } from '../ssh-hosts.js';
-import { freePorts } from '../free-ports.js';
+import { freePorts } from '../../test/free-ports.js';
 import { Stack } from '../stack.js';
 import { balance, howBalance } from './ssh-balance.js';
 import { dataset, howDataset } from './ssh-dataset.js';
