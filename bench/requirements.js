@@ -18,12 +18,12 @@ export async function checkRequirements() {
   if (!existsSync(mainJs))
     throw new RequirementError('dist/main.js is missing: run ./run.sh --install first');
   for (const program of ['sbatch', 'slurmctld', 'supervisord'])
-    await demand(program, 'run ./run.sh --install first');
-  await demand('curl', 'run apt-get install curl');
-  await demand('tar', 'run apt-get install tar');
-  await demand('xz', 'run apt-get install xz-utils');
-  await demand('sshd', 'the SSH hosts are its; run apt-get install openssh-server');
-  await demand(
+    await ensureInstalled(program, 'run ./run.sh --install first');
+  await ensureInstalled('curl', 'run apt-get install curl');
+  await ensureInstalled('tar', 'run apt-get install tar');
+  await ensureInstalled('xz', 'run apt-get install xz-utils');
+  await ensureInstalled('sshd', 'the SSH hosts are its; run apt-get install openssh-server');
+  await ensureInstalled(
     'nginx',
     'it is the rival in the upload and download figures; run apt-get install nginx-light',
   );
@@ -38,7 +38,7 @@ export async function checkRequirements() {
  * @param {string} program
  * @param {string} remedy
  */
-async function demand(program, remedy) {
+async function ensureInstalled(program, remedy) {
   const { failed } = await execa('sh', ['-c', 'command -v "$0"', program], {
     env: { PATH: searchPath },
     reject: false,

@@ -6,7 +6,7 @@ const longest = [
   'test/stack/ssh-hosts.test.ts',
   'test/stack/workers.test.ts',
   'test/stack/moves.test.ts',
-  'test/git-queue/many-workers.test.ts',
+  'test/git-queue/many-runners.test.ts',
   'test/stack/jobs.test.ts',
   'test/stack/gpus.test.ts',
   'test/stack/life.test.ts',
@@ -36,12 +36,12 @@ export default class LongestFirst extends TestSequencer {
   sort(tests) {
     const gone = longest.filter((file) => !existsSync(file));
     if (gone.length > 0) throw new Error(`test/longest-first.js: no such file: ${gone.join(', ')}`);
-    return super.sort(tests).sort((a, b) => placeOf(a) - placeOf(b));
+    return super.sort(tests).sort((a, b) => rankOf(a) - rankOf(b));
   }
 }
 
 /** @param {{ path: string }} test */
-function placeOf({ path }) {
-  const place = longest.findIndex((file) => path.endsWith(file));
-  return place === -1 ? longest.length : place;
+function rankOf({ path }) {
+  const rank = longest.findIndex((file) => path.endsWith(file));
+  return rank === -1 ? longest.length : rank;
 }

@@ -6,7 +6,7 @@ import process from 'node:process';
 import { URL, fileURLToPath } from 'node:url';
 import { execa } from 'execa';
 
-const workers = 12;
+const runners = 12;
 const jobs = 50;
 /** Wasted pushes for each job. */
 const target = 3;
@@ -16,7 +16,7 @@ const mainJs = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 export const gitQueue = {
   name: 'git-queue',
   how:
-    `**git-queue**: ${workers} runners (\`jobrunner queue work\`), each with its own copy, work ` +
+    `**git-queue**: ${runners} runners (\`jobrunner queue work\`), each with its own copy, work ` +
     `on ${jobs} jobs of 0.2 s in a bare repository on this disk (\`file://\`). A push is wasted ` +
     'when the repository refuses it because another runner’s push came first. The runners ' +
     'count these pushes and report them with `--debug`. All jobs must be `run` at the end. ' +
@@ -28,7 +28,7 @@ export const gitQueue = {
     const repo = await makeRepository(folder);
     const from = performance.now();
     const said = await Promise.all(
-      Array.from({ length: workers }, (_, i) => work(workspace, folder, repo, `w${i}`)),
+      Array.from({ length: runners }, (_, i) => work(workspace, folder, repo, `w${i}`)),
     );
     const seconds = (performance.now() - from) / 1000;
     const { stdout } = await git(folder, '--git-dir', repo, 'show', 'main:queue.csv');
@@ -40,7 +40,7 @@ export const gitQueue = {
     const once = { name: 'jobs', values: [jobs] };
     return [
       {
-        what: `wasted pushes of ${workers} git-queue runners on ${jobs} jobs`,
+        what: `wasted pushes of ${runners} git-queue runners on ${jobs} jobs`,
         unit: 'pushes',
         ours: [sum(2)],
         rival: once,

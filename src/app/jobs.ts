@@ -113,7 +113,7 @@ export async function openJobs(
       const { max_gpus: maxGpus } = userLimits.of(user);
       const problem = maxGpus > 0 ? target.problemWithQuota(request, maxGpus) : undefined;
       if (problem) throw problem;
-      userLimits.demandRoomForJob(user);
+      userLimits.ensureRoomForJob(user);
     },
     now,
   });

@@ -88,13 +88,13 @@ export class Limits {
   }
 
   /** @throws AppError limit_reached when the user has as many jobs as allowed */
-  demandRoomForJob(user: string): void {
+  ensureRoomForJob(user: string): void {
     const { max_jobs: limit } = this.of(user);
     if (limit > 0 && this.#jobs(user).jobs >= limit)
       throw new AppError(
         'limit_reached',
         `you have ${limit} jobs queued or running, the most allowed: wait for one or cancel one`,
-        { details: { limit: 'max_jobs', most: limit } },
+        { details: { limit: 'max_jobs', max: limit } },
       );
   }
 
@@ -105,7 +105,7 @@ export class Limits {
   }
 
   /** @throws AppError quota_exceeded when these bytes would exceed the user's limit */
-  demandRoomFor(user: string, bytes: number): void {
+  ensureRoomFor(user: string, bytes: number): void {
     const { max_stored_bytes: limit } = this.of(user);
     if (limit === 0) return;
     const used = this.#storedBytes(user);
@@ -113,7 +113,7 @@ export class Limits {
       throw new AppError(
         'quota_exceeded',
         `you have ${used} of ${limit} bytes stored, and this takes ${bytes} more: delete datasets or jobs first`,
-        { details: { limit: 'max_stored_bytes', most: limit, used, asked: bytes } },
+        { details: { limit: 'max_stored_bytes', max: limit, used, asked: bytes } },
       );
   }
 

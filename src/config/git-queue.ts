@@ -7,7 +7,7 @@ import { transportOf, type Credentials } from './git-transport.js';
 import { ConfigError } from './config-error.js';
 import { parseEnvironment, type Environment } from './environment.js';
 import { readSecret } from './secrets.js';
-import { queueSchema } from './variables/queue.js';
+import { gitQueueSharedSchema } from './variables/git-queue-shared.js';
 
 /** A file's path in the repository, from its root. */
 export const pathInRepository = z
@@ -18,7 +18,7 @@ export const pathInRepository = z
   );
 
 /** The settings of `jobrunner queue`. */
-export interface QueueCommandConfig {
+export interface GitQueueCommandConfig {
   by: { name: string; email: string };
   queueFile: string;
   resultsDir: string;
@@ -34,8 +34,11 @@ export interface QueueCommandConfig {
 }
 
 /** Reads the settings of `jobrunner queue`. @throws ConfigError naming each unusable variable. */
-export function readQueueConfig(env: NodeJS.ProcessEnv = process.env): QueueCommandConfig {
-  const e = parseEnvironment(queueSchema.extend({ XDG_CACHE_HOME: z.string().optional() }), env);
+export function readGitQueueCommand(env: NodeJS.ProcessEnv = process.env): GitQueueCommandConfig {
+  const e = parseEnvironment(
+    gitQueueSharedSchema.extend({ XDG_CACHE_HOME: z.string().optional() }),
+    env,
+  );
   return {
     by: { name: e.GIT_USER_NAME, email: e.GIT_USER_EMAIL },
     queueFile: e.JOBS_QUEUE_FILE,
@@ -105,7 +108,7 @@ export function readGitQueue(
     throw new ConfigError(
       'JR_GITQUEUE_REPO: uses SSH, which needs JR_GITQUEUE_SSH_KEY_FILE and JR_GITQUEUE_KNOWN_HOSTS',
     );
-  const q = parseEnvironment(queueSchema, env);
+  const q = parseEnvironment(gitQueueSharedSchema, env);
   const inside = (name: 'JOBS_QUEUE_FILE' | 'RESULTS_DIR') => {
     const parsed = pathInRepository.safeParse(q[name]);
     if (parsed.success) return parsed.data;

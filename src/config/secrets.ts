@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { errnoOf } from '../errors.js';
 import { ConfigError } from './config-error.js';
 import { environmentSchema } from './environment.js';
-import { queueVariables } from './variables/queue.js';
+import { gitQueueSharedVariables } from './variables/git-queue-shared.js';
 
 /** Variables whose value must not reach a child's environment, a log or an error. */
 const secretVariables = [
@@ -19,7 +19,7 @@ export const passwordVariable = /^JR_SSH_PASSWORD(_[A-Z0-9_]+)?$/;
 
 /** Returns whether that variable is one of the git queue's, which have no `JR_` in front. */
 function isOfQueue(name: string): boolean {
-  return (queueVariables as readonly string[]).includes(name);
+  return (gitQueueSharedVariables as readonly string[]).includes(name);
 }
 
 /**

@@ -13,7 +13,7 @@ export async function freeForDatasets(folder: string): Promise<number> {
 }
 
 /** Checks for free space. @throws AppError disk_full if `bytes` more would not fit */
-export async function demandFree(folder: string, bytes: number): Promise<void> {
+export async function ensureFree(folder: string, bytes: number): Promise<void> {
   const free = await freeForDatasets(folder);
   if (free < bytes) throw diskFull(undefined, { needed: bytes, free: Math.max(0, free) });
 }

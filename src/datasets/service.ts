@@ -7,7 +7,7 @@ import { UploadReservations, type Room } from './upload/reservations.js';
 import type { Sha256 } from './digest.js';
 import { findDamage } from './find-damage.js';
 import { DatasetFolders, type IncomingFolder } from './folders.js';
-import { demandFree, diskFull } from './free-disk.js';
+import { ensureFree, diskFull } from './free-disk.js';
 import { HashThread } from './upload/hash-thread.js';
 import { KeyLock } from '../key-lock.js';
 import { listFiles, type FilePage } from './list-files.js';
@@ -97,7 +97,7 @@ export class DatasetService {
   ): Promise<StagedUpload> {
     return this.#run(signal, async (either) => {
       this.refuseLength(length);
-      await demandFree(this.#parts.root, length ?? 0);
+      await ensureFree(this.#parts.root, length ?? 0);
       const reservation = this.#reservations.begin(owner, length ?? 0);
       let incoming: IncomingFolder | undefined;
       try {

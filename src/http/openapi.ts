@@ -67,7 +67,7 @@ function describeOperation(spec: Endpoint, schemas: SchemaCollection): object {
 }
 
 function parametersOf(
-  place: 'path' | 'query' | 'header',
+  location: 'path' | 'query' | 'header',
   schema: z.ZodType | undefined,
   schemas: SchemaCollection,
 ): object[] {
@@ -78,8 +78,8 @@ function parametersOf(
   };
   return Object.entries(properties).map(([name, { description, ...field }]) => ({
     name,
-    in: place,
-    required: place === 'path' || required.includes(name),
+    in: location,
+    required: location === 'path' || required.includes(name),
     ...(description !== undefined && { description }),
     schema: field,
   }));

@@ -191,11 +191,11 @@ export class QueueService {
   #viewAmong(row: store.QueueRow, job: Job, pending: PendingJob[] | undefined) {
     const state = queueStateOf(job);
     const partition = this.#parts.targets.partitionOf(job);
-    const place = () =>
+    const positionInSlurm = () =>
       pending === undefined || partition === undefined
         ? null
         : positionAmong(pending, job.slurm_job_id, partition);
-    const position = state === 'pending' ? place() : state === 'running' ? 0 : null;
+    const position = state === 'pending' ? positionInSlurm() : state === 'running' ? 0 : null;
     return viewQueueJob(row, job, position, this.#nodeOf(job));
   }
 

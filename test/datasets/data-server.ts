@@ -42,7 +42,7 @@ const service = new DatasetService({
   now: () => Date.now(),
   log,
   isInUse: (sha256) => inUse.includes(sha256),
-  room: { roomFor: () => Infinity, demandRoomFor: () => undefined },
+  room: { roomFor: () => Infinity, ensureRoomFor: () => undefined },
 });
 await service.start();
 

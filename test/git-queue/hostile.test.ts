@@ -99,8 +99,8 @@ describe('a repository', () => {
     // The longest accepted row, all of it quotes, which are escaped twice.
     const most = stateOf(`${header}a.py,"[""${'\\""'.repeat(3900)}""]",{},ready\n`);
     const [job] = readyJobs(most);
-    const hold = { worker: 'w', nonce: 'n', leaseUntil: 0 };
-    const { change } = claimJob(most, job?.key ?? '', undefined, hold, 0);
+    const handle = { worker: 'w', nonce: 'n', leaseUntil: 0 };
+    const { change } = claimJob(most, job?.key ?? '', undefined, handle, 0);
     const [record] = change?.records.values() ?? [];
     expect(writeRecord(record as ClaimRecord).length).toBeLessThan(maxRecordBytes / 4);
   });
@@ -260,8 +260,8 @@ describe('a job', () => {
     repo.preReceive(
       'while read -r _ new _; do ! git ls-tree -r --name-only "$new" | grep -q secret.txt || { echo no secrets; exit 1; }; done',
     );
-    const worker = repo.work('w', ['--max-attempts', '1', '--sleep', '0']);
-    expect(await worker.ended).toMatchObject({ code: 0 });
+    const runner = repo.work('w', ['--max-attempts', '1', '--sleep', '0']);
+    expect(await runner.ended).toMatchObject({ code: 0 });
     expect(repo.statuses()).toEqual(['run']);
     const [record] = repo.records();
     expect(record).toMatchObject({
@@ -281,11 +281,11 @@ os.chmod(os.environ["RESULTS_DIR"] + "/closed", 0)
     chmodSync(repo.folder, 0o755);
     // Root can read everything.
     repo.giveTo('runner');
-    const worker = repo.work('w', ['--max-attempts', '1', '--sleep', '0']);
-    expect(await worker.ended).toMatchObject({ code: 0 });
+    const runner = repo.work('w', ['--max-attempts', '1', '--sleep', '0']);
+    expect(await runner.ended).toMatchObject({ code: 0 });
     expect(repo.statuses()).toEqual(['run', 'run']);
     expect(repo.show('results/a.txt')).toBe('a');
-    expect(worker.said()).toContain('1 result files are left out');
+    expect(runner.said()).toContain('1 result files are left out');
     expect(readFileSync(join(repo.clone, 'job.py'), 'utf8')).toContain('closed');
   });
 });

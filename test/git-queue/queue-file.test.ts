@@ -123,8 +123,8 @@ test('of equal running rows, the one with the longest silent runner is reset', (
   const file = QueueFile.read(Buffer.from(text));
   let state: QueueState = { commit: undefined, file, records: new Map(), problems: [] };
   for (const leaseUntil of [3000, 1000, 2000]) {
-    const hold = { worker: 'w', nonce: String(leaseUntil), leaseUntil };
-    const claimed = claimJob(state, readyJobs(state)[0]?.key ?? '', undefined, hold, 0);
+    const handle = { worker: 'w', nonce: String(leaseUntil), leaseUntil };
+    const claimed = claimJob(state, readyJobs(state)[0]?.key ?? '', undefined, handle, 0);
     state = after(state, claimed.change);
   }
   const [first] = state.file.rows;

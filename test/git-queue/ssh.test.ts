@@ -49,15 +49,15 @@ test('servers that claim at once over SSH get one job each, never the same one',
   const names = ['one', 'two', 'three', 'four'];
   const credentials = { sshKeyFile: world.key, knownHostsFile: knownHosts };
   const queues = await Promise.all(names.map((name) => open(name, credentials)));
-  const claim = async (queue: Queue, worker: string) => {
-    const hold = { worker, nonce: worker.repeat(4), leaseUntil: Date.now() + 600_000 };
+  const claim = async (queue: Queue, runner: string) => {
+    const handle = { worker: runner, nonce: runner.repeat(4), leaseUntil: Date.now() + 600_000 };
     let key: string | undefined;
     const result = await queue.change((state) => {
       // All want the first job.
       key = readyJobs(state)[0]?.key;
       return key === undefined
         ? { result: 'lost' as const }
-        : claimJob(state, key, undefined, hold, Date.now());
+        : claimJob(state, key, undefined, handle, Date.now());
     });
     return result === 'won' ? key : undefined;
   };

@@ -156,10 +156,10 @@ describe('a job', () => {
       },
       'A job that lasts',
     );
-    const worker = repo.work('w');
-    await worker.until(/^up$/m);
-    worker.child.kill('SIGINT');
-    expect((await worker.ended).code).toBe(0);
+    const runner = repo.work('w');
+    await runner.until(/^up$/m);
+    runner.child.kill('SIGINT');
+    expect((await runner.ended).code).toBe(0);
     expect(repo.statuses()).toEqual(['ready']);
     expect(repo.records()).toMatchObject([{ status: 'ready', attempts: 0 }]);
     expect(commandLines()).not.toContain('sleep\x001000.125\0');
@@ -174,11 +174,11 @@ describe('a job', () => {
       },
       'A job that leaves a daemon',
     );
-    const worker = repo.work('w', ['--max-attempts', '1', '--sleep', '0']);
-    await worker.until(/^daemon \d+$/m);
-    const daemon = Number(/^daemon (\d+)$/m.exec(worker.said())?.[1]);
+    const runner = repo.work('w', ['--max-attempts', '1', '--sleep', '0']);
+    await runner.until(/^daemon \d+$/m);
+    const daemon = Number(/^daemon (\d+)$/m.exec(runner.said())?.[1]);
     try {
-      expect(await worker.ended).toMatchObject({ code: 0 });
+      expect(await runner.ended).toMatchObject({ code: 0 });
     } finally {
       process.kill(daemon);
     }
@@ -244,8 +244,8 @@ describe('a job', () => {
   test('keeps its row when rows are inserted above it; equal rows are separate jobs', async () => {
     make({ 'queue.csv': queueText(['same', 'same']) });
     const gate = join(repo.folder, 'gate');
-    const worker = repo.work('w', ['--max-attempts', '1'], { JOB_GATE: gate });
-    await worker.until(/claimed/);
+    const runner = repo.work('w', ['--max-attempts', '1'], { JOB_GATE: gate });
+    await runner.until(/claimed/);
     repo.pushAgain(() =>
       repo.edit('queue.csv', (text) => {
         const [head, ...rest] = text.split('\n');
@@ -255,7 +255,7 @@ describe('a job', () => {
       }),
     );
     writeFileSync(gate, '');
-    await worker.ended;
+    await runner.ended;
     expect(repo.statuses()).toEqual(['run', 'run', 'run', 'run']);
     expect(repo.records()).toHaveLength(3);
   });
@@ -334,7 +334,7 @@ describe('a repository', () => {
     ]);
   });
 
-  test('may hold unreadable claims, which keep their number and are reported', async () => {
+  test('may handle unreadable claims, which keep their number and are reported', async () => {
     make({ 'queue.csv': queueText(['a']) });
     await repo.queue(['work'], { MAX_ATTEMPTS: '1' });
     repo.pull();

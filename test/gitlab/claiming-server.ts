@@ -32,7 +32,7 @@ interface RanJob {
  */
 export class ClaimingServer {
   readonly #gitlab: GitLabStandIn;
-  readonly #settings: { leaseMs?: number; maxJobs?: number; areHeld?: boolean };
+  readonly #settings: { leaseMs?: number; maxJobs?: number; keepRunning?: boolean };
 
   readonly folder = mkdtempSync(join(tmpdir(), 'jr-claims-'));
   readonly db: Database;
@@ -44,7 +44,7 @@ export class ClaimingServer {
   constructor(
     readonly worker: string,
     gitlab: GitLabStandIn,
-    settings: { leaseMs?: number; maxJobs?: number; areHeld?: boolean } = {},
+    settings: { leaseMs?: number; maxJobs?: number; keepRunning?: boolean } = {},
   ) {
     this.#gitlab = gitlab;
     this.#settings = settings;
@@ -130,8 +130,8 @@ export class ClaimingServer {
     if (refusal) return Promise.reject(refusal);
     let end = () => {};
     const ended = new Promise<void>((resolve) => (end = resolve));
-    const { areHeld = false } = this.#settings;
-    const state = areHeld ? 'RUNNING' : 'COMPLETED';
+    const { keepRunning = false } = this.#settings;
+    const state = keepRunning ? 'RUNNING' : 'COMPLETED';
     const job: RanJob = {
       ...{ name: fields.name ?? '', key: options.idempotencyKey, state, ended },
       end: () => {
@@ -139,7 +139,7 @@ export class ClaimingServer {
         end();
       },
     };
-    if (!areHeld) end();
+    if (!keepRunning) end();
     const id = this.db.transaction(() => {
       const next = (this.jobs.push(job) - 1) as JobId;
       options.alongside?.(next);

@@ -112,8 +112,8 @@ describe('of several servers', () => {
 
   test('one takes over a dead one’s claim; the dead one, on its return, ends its own job and leaves the claim alone', async () => {
     const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a']) });
-    const dead = server({ leaseMs, areHeld: true });
-    const heir = server({ leaseMs, areHeld: true });
+    const dead = server({ leaseMs, keepRunning: true });
+    const heir = server({ leaseMs, keepRunning: true });
     dead.start();
     await untilJobs(dead, 1);
     await dead.stop();
@@ -133,7 +133,7 @@ describe('of several servers', () => {
 
   test('a live one keeps its claim for longer than a lease', async () => {
     const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a']) });
-    const owner = server({ leaseMs, areHeld: true });
+    const owner = server({ leaseMs, keepRunning: true });
     owner.start();
     await untilJobs(owner, 1);
     const first = await response(project);
@@ -151,7 +151,7 @@ describe('of several servers', () => {
 describe('a claim', () => {
   test('continues after a crash, under the same nonce, and its job is not submitted twice', async () => {
     const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a']) });
-    const one = server({ areHeld: true });
+    const one = server({ keepRunning: true });
     // Claimed at the source, before this server knows the outcome.
     let open = () => {};
     const gate = new Promise<void>((resolve) => (open = resolve));
@@ -255,7 +255,7 @@ describe('a claim', () => {
 
     test('is kept until each of its steps can be recorded', async () => {
       const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a']) });
-      const one = server({ areHeld: true });
+      const one = server({ keepRunning: true });
       refuse(one, change('claimed'));
       one.start();
       await isRefused(one, 1, 'a/one: a');
@@ -273,7 +273,7 @@ describe('a claim', () => {
 
     test('is lost all the same when another server has it', async () => {
       const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a']) });
-      const one = server({ leaseMs, areHeld: true });
+      const one = server({ leaseMs, keepRunning: true });
       one.start();
       await untilJobs(one, 1);
       one.loop?.pause('test');
@@ -287,7 +287,7 @@ describe('a claim', () => {
 
     test('is reported, though no later claim can be made', async () => {
       const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a', 'b', 'c']) });
-      const one = server({ maxJobs: 1, areHeld: true });
+      const one = server({ maxJobs: 1, keepRunning: true });
       one.start();
       await until(
         'one of three jobs is submitted',
@@ -307,7 +307,7 @@ describe('a claim', () => {
 
   test('that was removed ends its job', async () => {
     const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a']) });
-    const one = server({ leaseMs, areHeld: true });
+    const one = server({ leaseMs, keepRunning: true });
     one.start();
     await untilJobs(one, 1);
     one.loop?.pause('test');
@@ -318,7 +318,7 @@ describe('a claim', () => {
 
   test('of a job that is cancelled in the manifest ends as CANCELLED, also while the source is paused', async () => {
     const project = await gitlab.addProject({ path: 'a/one', files: manifest(['a']) });
-    const one = server({ areHeld: true });
+    const one = server({ keepRunning: true });
     one.start();
     await untilJobs(one, 1);
     one.loop?.pause('test');
@@ -330,7 +330,7 @@ describe('a claim', () => {
   test('is made for as many of 5,000 jobs as the server may have', async () => {
     const ids = Array.from({ length: 5000 }, (_, i) => `job-${i}`);
     const project = await gitlab.addProject({ path: 'a/many', files: manifest(ids) });
-    const one = server({ maxJobs: 3, areHeld: true });
+    const one = server({ maxJobs: 3, keepRunning: true });
     one.start();
     await untilJobs(one, 3);
     await until('all are found', () => [5000 - 3, 5000].includes(one.loop?.status().found ?? 0));

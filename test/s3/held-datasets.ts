@@ -27,7 +27,7 @@ export class HeldDatasets implements DatasetReceiver {
     const root = await mkdtemp(join(tmpdir(), 'jr-import-'));
     const limits = { uploadBytes: 0, extractBytes: 0, extractFiles: 0 };
     const isInUse = () => false;
-    const room = { roomFor: () => Infinity, demandRoomFor: () => undefined };
+    const room = { roomFor: () => Infinity, ensureRoomFor: () => undefined };
     const parts = { db, root, limits, now: Date.now, log, isInUse, room };
     const service = new DatasetService(parts);
     await service.start();

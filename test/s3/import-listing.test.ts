@@ -9,9 +9,13 @@ async function paths(keys: string[]): Promise<string[]> {
       for (const key of keys) yield await Promise.resolve({ key, ...facts });
     },
   };
-  const place = { bucket: 'b', key: 'p/', kind: 'tree' } as const;
+  const location = { bucket: 'b', key: 'p/', kind: 'tree' } as const;
   const found: string[] = [];
-  for await (const { path } of listTree(store as ObjectStore, place, new AbortController().signal))
+  for await (const { path } of listTree(
+    store as ObjectStore,
+    location,
+    new AbortController().signal,
+  ))
     found.push(path);
   return found;
 }

@@ -1,9 +1,9 @@
-import { formatPlace, parseImportUri } from '../../src/datasets/import/uri.js';
+import { formatLocation, parseImportUri } from '../../src/datasets/import/uri.js';
 
 const defaults = { mount: '/mnt/b2', bucket: 'default-bucket' };
 const read = (uri: string) => {
-  const place = parseImportUri(uri, defaults);
-  return [place.kind, formatPlace(place)];
+  const location = parseImportUri(uri, defaults);
+  return [location.kind, formatLocation(location)];
 };
 
 it.each([
@@ -18,8 +18,8 @@ it.each([
   ['/mnt/b2//a/./b.tar', 'object', 's3://default-bucket/a/b.tar'],
   ['/mnt/b2/a/', 'tree', 's3://default-bucket/a/'],
   ['/mnt/b2', 'tree', 's3://default-bucket/'],
-])('%s names the %s %s', (uri, kind, place) => {
-  expect(read(uri)).toEqual([kind, place]);
+])('%s names the %s %s', (uri, kind, location) => {
+  expect(read(uri)).toEqual([kind, location]);
 });
 
 it.each([

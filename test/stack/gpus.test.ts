@@ -230,18 +230,18 @@ describe('foreign processes', () => {
     await rename(`${path}.new`, path);
   };
   const remove = (name: string) => rm(join(stack.root, 'slurm', 'gpus', name), { force: true });
-  let stranger: ChildProcess;
+  let foreign: ChildProcess;
 
   beforeAll(async () => {
-    stranger = spawn('sleep', ['600'], { uid: 65534, gid: 65534, stdio: 'ignore' });
-    await once(stranger, 'spawn');
+    foreign = spawn('sleep', ['600'], { uid: 65534, gid: 65534, stdio: 'ignore' });
+    await once(foreign, 'spawn');
   });
   afterAll(() => {
-    stranger.kill();
+    foreign.kill();
   });
 
   test('on a GPU close it until they are gone, and are named', async () => {
-    await put('gpu1.processes', `${stranger.pid},70000,miner\u001b[2J\n`);
+    await put('gpu1.processes', `${foreign.pid},70000,miner\u001b[2J\n`);
     await put('gpu1.usage', '75000 99 88');
     await until('it is closed', async () => (await gpu(1)).state === 'closed');
     // Seen at once, and closed to jobs as soon as a placeholder has it.
@@ -250,9 +250,9 @@ describe('foreign processes', () => {
     );
     const { closed, ...shown } = await gpu(1);
     expect(shown).toMatchObject({ memory_used_mb: 75000, load: 99, paused: null });
-    expect(closed?.reason).toContain(`miner[2J (pid ${stranger.pid}, nobody)`);
+    expect(closed?.reason).toContain(`miner[2J (pid ${foreign.pid}, nobody)`);
     expect(closed?.processes).toEqual([
-      { pid: stranger.pid, name: 'miner[2J', memory_mb: 70000, user: 'nobody' },
+      { pid: foreign.pid, name: 'miner[2J', memory_mb: 70000, user: 'nobody' },
     ]);
     const job = await submit({ gpus: 0.5, allowed_gpus: '1', time_limit: '1' });
     await slurmHasLooked();

@@ -51,7 +51,7 @@ const waitingInSlurm = () =>
   inSlurm('State:12,JobID:12,PriorityLong:12').filter((line) => line.startsWith('PENDING'));
 
 /** Returns its priority in Slurm: a higher value starts sooner; 0 while it is held. */
-async function placeOf(id: number): Promise<number> {
+async function priorityOf(id: number): Promise<number> {
   const { slurm_job_id: slurmJobId } = await show(id);
   const line = waitingInSlurm().find((one) => one.startsWith(`PENDING ${slurmJobId} `));
   if (line === undefined) throw new Error(`job ${id} does not wait in Slurm`);
@@ -85,7 +85,7 @@ async function movable() {
   return {
     id,
     former,
-    place: await placeOf(id),
+    priority: await priorityOf(id),
     there: `shard:nvidia${1 - here}:100`,
     // Not awaited, since the next steps may kill the API.
     leave: () => tellToEnd(on[1 - here] ?? 0),
@@ -112,7 +112,7 @@ describe('an interrupted move', () => {
   ] as const)(
     '(%s %s) continues: the job keeps its queue position and runs once',
     async (what, step) => {
-      const { id, former, place, there, leave, makeRoom, endAll } = await movable();
+      const { id, former, priority, there, leave, makeRoom, endAll } = await movable();
       const api = await stack.pidOf('api');
       await gate.order(what, step);
       await leave();
@@ -123,7 +123,7 @@ describe('an interrupted move', () => {
       const itAloneWaits = async () => {
         const { status, slurm_job_id: now } = await show(id);
         const waiting = waitingInSlurm().join();
-        return status === 'PENDING' && now !== former && waiting === `PENDING ${now} ${place}`;
+        return status === 'PENDING' && now !== former && waiting === `PENDING ${now} ${priority}`;
       };
       await until('only this job waits, at its old position', itAloneWaits);
       await makeRoom();
@@ -138,7 +138,7 @@ describe('an interrupted move', () => {
 
 describe('during a move', () => {
   test('a job’s priority can be changed', async () => {
-    const { id, place, there, leave, makeRoom, endAll } = await movable();
+    const { id, priority, there, leave, makeRoom, endAll } = await movable();
     await gate.order('wait-before', 'scancel *');
     await leave();
     await gate.taken();
@@ -147,7 +147,9 @@ describe('during a move', () => {
     await show(id);
     await gate.open();
     expect(await changing).toMatchObject({ status: 200, json: { priority: 5, gres: there } });
-    expect(waitingInSlurm()).toEqual([`PENDING ${(await show(id)).slurm_job_id} ${place + rise}`]);
+    expect(waitingInSlurm()).toEqual([
+      `PENDING ${(await show(id)).slurm_job_id} ${priority + rise}`,
+    ]);
     await makeRoom();
     await stack.until(id, 'RUNNING');
     await end(id);
@@ -205,7 +207,7 @@ test('a change of priority during the submission takes effect in Slurm', async (
   await gate.open();
   expect(await changing).toMatchObject({ status: 200, json: { priority: 5, status: 'PENDING' } });
   expect(await late).toBe(usual + 1);
-  expect(await placeOf(usual + 1)).toBe((await placeOf(usual)) - 1 + rise);
+  expect(await priorityOf(usual + 1)).toBe((await priorityOf(usual)) - 1 + rise);
   await end(all, usual, usual + 1);
 });
 
@@ -218,18 +220,20 @@ test('a held job stays held when its priority changes, and gets the new position
     await submit({}),
     await submit({ priority: 700 }),
   ];
-  const before = await placeOf(free);
+  const before = await priorityOf(free);
   for (const id of [changed, plain]) expect((await put(id, 'hold')).status).toBe(200);
   execFileSync('scontrol', ['hold', String((await show(byOwner)).slurm_job_id)], {
     env: slurmEnv(),
   });
   expect((await put(changed, 'priority', { priority: '5' })).json.reason).toBe('JobHeldUser');
-  expect([await placeOf(changed), await placeOf(plain), await placeOf(byOwner)]).toEqual([0, 0, 0]);
+  expect([await priorityOf(changed), await priorityOf(plain), await priorityOf(byOwner)]).toEqual([
+    0, 0, 0,
+  ]);
   for (const id of [changed, plain, free, byOwner])
     expect((await put(id, 'release')).status).toBe(200);
-  expect(await placeOf(changed)).toBe(before + 2 + rise);
-  expect(await placeOf(plain)).toBe(before + 1 - 400 * 100_000);
-  expect(await placeOf(free)).toBe(before);
-  expect(await placeOf(byOwner)).toBeLessThan(before - 599 * 100_000);
+  expect(await priorityOf(changed)).toBe(before + 2 + rise);
+  expect(await priorityOf(plain)).toBe(before + 1 - 400 * 100_000);
+  expect(await priorityOf(free)).toBe(before);
+  expect(await priorityOf(byOwner)).toBeLessThan(before - 599 * 100_000);
   await end(all, changed, plain, free, byOwner);
 });

@@ -63,7 +63,7 @@ function slurm(command: string, ...args: string[]) {
 }
 
 /** Lists placeholders that have a GPU of a worker. */
-function runningHolds(): number {
+function runningPlaceholders(): number {
   const args = ['--noheader', '--all', '--partition=hold-workers', '--states=RUNNING'];
   return slurm('squeue', ...args)
     .stdout.split('\n')
@@ -204,7 +204,7 @@ test('a worker’s GPU is paused and resumed: its jobs end, no job starts, also 
   await worker.leave();
   worker = await TestWorker.start(stack, joinToken(stack), {}, root);
   await worker.ready();
-  await until('both are closed again', () => runningHolds() === 2);
+  await until('both are closed again', () => runningPlaceholders() === 2);
   expect([await onOne(), await onOne()]).toEqual(['1\n', '1\n']);
   expect((await node())?.gpus.map(({ state }) => state)).toEqual(['paused', 'free', 'paused']);
 

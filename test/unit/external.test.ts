@@ -96,14 +96,14 @@ describe('a partition of an external cluster', () => {
     ...{ name, isDefault: null, state: 'UP', maxTime: 7200, defaultTime: 600 },
     ...{ maxMemoryMb: null, maxCpus: 4, nodes },
   });
-  const places = (defaultPartition?: string, ...partitions: ExternalPartition[]) =>
+  const targetsWith = (defaultPartition?: string, ...partitions: ExternalPartition[]) =>
     new ExternalTargets(
       { partitions: () => partitions },
       { partition: defaultPartition, maxTime: 3600 },
     );
 
   test('has the smallest limits of partition, nodes and JR_MAX_TIME', () => {
-    const here = places('p', partition('p', node('a', null))).forPartition(undefined);
+    const here = targetsWith('p', partition('p', node('a', null))).forPartition(undefined);
     expect(here.limits).toEqual({
       cpus: 4,
       memoryMb: 16_384,
@@ -113,23 +113,25 @@ describe('a partition of an external cluster', () => {
   });
 
   test('accepts any memory if the external cluster does not configure memory', () => {
-    const here = places('p', partition('p', node('a', null, { memoryMb: 1 }))).forPartition('p');
+    const here = targetsWith('p', partition('p', node('a', null, { memoryMb: 1 }))).forPartition(
+      'p',
+    );
     expect(here.problemWith({ ...plainRequest, mem_gb: 500 })).toBeUndefined();
   });
 
   test('must be named if the external cluster has no default', () => {
-    const two = places(undefined, partition('p', node('a', null)), partition('q'));
+    const two = targetsWith(undefined, partition('p', node('a', null)), partition('q'));
     expect(() => two.forPartition(undefined)).toThrow(/partition: name one of p, q/);
     expect(() => two.forPartition('main')).toThrow(/unknown partition "main"; available: p, q/);
   });
 
   test('that is gone is undefined for its former jobs', () => {
     const parts = [partition('p', node('a', null))];
-    const site = new ExternalTargets(
+    const targets = new ExternalTargets(
       { partitions: () => parts },
       { partition: 'p', maxTime: 3600 },
     );
-    const queue = new ExternalQueueTargets(site, { partitions: () => parts });
+    const queue = new ExternalQueueTargets(targets, { partitions: () => parts });
     const jobIn = (name?: string) => ({ request: { ...plainRequest, partition: name } }) as Job;
     expect(queue.partitionOf(jobIn())).toBe('p');
     expect(queue.onlyNodeOf(jobIn('p'))).toBe('a');
@@ -139,7 +141,7 @@ describe('a partition of an external cluster', () => {
 
   test('gives whole GPUs by number and type, and shares as the external cluster’s own shards', () => {
     const mixed = partition('p', node('a', 'gpu:a100:2,shard:20'), node('b', 'gpu:t4:4'));
-    const here = places('p', mixed).forPartition('p');
+    const here = targetsWith('p', mixed).forPartition('p');
     const gres = (more: object) => here.chooseGpus({ ...plainRequest, ...more }, [])?.gres;
     expect(gres({})).toBeUndefined();
     expect(gres({ gpus: 3 })).toBe('gpu:3');
@@ -148,7 +150,7 @@ describe('a partition of an external cluster', () => {
     expect(() => gres({ gpus: 3, gpu_type: 'a100' })).toThrow(/2 is the most/);
     expect(() => gres({ gpus: 0.5, gpu_type: 't4' })).toThrow(/only whole t4s/);
     expect(() => gres({ gpu_mem_gb: 4 })).toThrow(AppError);
-    const whole = places('p', partition('p', node('b', 'gpu:t4:4'))).forPartition('p');
+    const whole = targetsWith('p', partition('p', node('b', 'gpu:t4:4'))).forPartition('p');
     expect(whole.problemWith({ ...plainRequest, gpus: 0.5 })?.message).toMatch(/only whole GPUs/);
   });
 
@@ -158,7 +160,7 @@ describe('a partition of an external cluster', () => {
       node('a', 'gpu:a100:2,gpu:v100:1,shard:a100:8,shard:v100:2', { memoryMb: 2048 }),
       node('b', 'gpu:v100:4'),
     );
-    const here = places('p', mixed).forPartition('p');
+    const here = targetsWith('p', mixed).forPartition('p');
     const ask = (more: object) => {
       const request = { ...plainRequest, mem_gb: 1, ...more };
       const problem = here.problemWith(request);

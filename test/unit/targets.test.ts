@@ -38,33 +38,33 @@ const ask = (more: Partial<JobRequest>) =>
   ({ partition: 'ssh', gpus: 0, cpus: 1, mem_gb: 1, time_limit: '60', ...more }) as JobRequest;
 
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'jr-places-'));
+  folder = mkdtempSync(join(tmpdir(), 'jr-targets-'));
   path = join(folder, 'hosts.json');
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-function placesWith(hosts: ResolvedHost[]): OwnTargets {
+function targetsWith(hosts: ResolvedHost[]): OwnTargets {
   writeFileSync(path, JSON.stringify({ hosts, problem: null }));
   return new OwnTargets(local, new HostList(path));
 }
 
 describe('a partition', () => {
   test('that does not exist is refused, with the available ones', () => {
-    const none = placesWith([]);
+    const none = targetsWith([]);
     expect(() => none.forPartition('nowhere')).toThrow(
       'partition: unknown partition "nowhere"; available: main',
     );
     expect(() => none.forPartition('ssh')).toThrow(
       /unknown partition "ssh"; available: main; .*JR_SSH_NODES/,
     );
-    const some = placesWith([host('a', {})]);
+    const some = targetsWith([host('a', {})]);
     expect(() => some.forPartition('nowhere')).toThrow('available: main, ssh');
     expect(some.forPartition('ssh').folderOwner).toBe('jr-remote');
     expect(some.forPartition(undefined).folderOwner).toBe('job-user');
   });
 
   test('whose hosts are all leaving does not count', () => {
-    expect(() => placesWith([host('a', { leaving: true })]).forPartition('ssh')).toThrow(
+    expect(() => targetsWith([host('a', { leaving: true })]).forPartition('ssh')).toThrow(
       'unknown partition "ssh"',
     );
   });
@@ -84,30 +84,30 @@ describe('a job on SSH hosts', () => {
     [{ cpus: 32, gpus: 8 }, /^partition: no SSH host has 32 CPU/],
     [{ screen: true }, /^screen: /],
   ])('that asks for %j is refused', (fields, message) => {
-    const place = placesWith([a10, h100]).forPartition('ssh');
+    const place = targetsWith([a10, h100]).forPartition('ssh');
     expect(place.problemWith(ask(fields))?.message).toMatch(message);
   });
 
   test('may request what one host has', () => {
-    const place = placesWith([a10, h100]).forPartition('ssh');
+    const place = targetsWith([a10, h100]).forPartition('ssh');
     for (const fields of [{ cpus: 32, gpus: 2 }, { gpus: 8 }, { gpu_mem_gb: 80 }, { gpus: 0.5 }])
       expect(place.problemWith(ask(fields))).toBeUndefined();
   });
 
   test('that requests GPU memory gets shares of the smallest sufficient GPUs, on those or larger ones', () => {
-    const places = placesWith([a10, h100]);
-    const chosenFor = (request: JobRequest) => places.forPartition('ssh').chooseGpus(request, []);
+    const targets = targetsWith([a10, h100]);
+    const chosenFor = (request: JobRequest) => targets.forPartition('ssh').chooseGpus(request, []);
     const half = { on: [], shards: 50 };
     const small = ask({ gpu_mem_gb: 12 });
     expect(chosenFor(small)).toEqual({ gres: 'shard:50', gpu_shards: half });
-    expect(places.constraintOf(small, half)).toBeUndefined();
+    expect(targets.constraintOf(small, half)).toBeUndefined();
     const large = ask({ gpu_mem_gb: 40 });
     expect(chosenFor(large)).toEqual({ gres: 'shard:50', gpu_shards: half });
-    expect(places.constraintOf(large, half)).toBe('gpumem81920');
+    expect(targets.constraintOf(large, half)).toBe('gpumem81920');
   });
 
   test('gets GPUs by their index on the host', () => {
-    const place = placesWith([a10, h100]).forPartition('ssh');
+    const place = targetsWith([a10, h100]).forPartition('ssh');
     const request = ask({ gpus: 2, allowed_gpus: [3, 5, 7] });
     const gpu_shards = { on: [3], shards: 100 };
     const job = { request: ask({}), node_list: null, gpu_shards, gpu_indices: null };
@@ -118,12 +118,12 @@ describe('a job on SSH hosts', () => {
   });
 
   test('sees hosts that joined later', () => {
-    const places = placesWith([a10]);
-    expect(places.forPartition('ssh').problemWith(ask({ gpus: 8 }))?.message).toMatch(
+    const targets = targetsWith([a10]);
+    expect(targets.forPartition('ssh').problemWith(ask({ gpus: 8 }))?.message).toMatch(
       '2 is the most',
     );
     writeFileSync(path, JSON.stringify({ hosts: [a10, h100], problem: null }));
-    expect(places.forPartition('ssh').problemWith(ask({ gpus: 8 }))).toBeUndefined();
+    expect(targets.forPartition('ssh').problemWith(ask({ gpus: 8 }))).toBeUndefined();
   });
 });
 
@@ -138,14 +138,14 @@ describe('a job for any target', () => {
 
   function sent(asked: JobRequest, hosts: ResolvedHost[], here = own) {
     writeFileSync(path, JSON.stringify({ hosts, problem: null }));
-    const places = new OwnTargets(here, new HostList(path));
-    const problem = places.forPartition(asked.partition).problemWith(asked);
+    const targets = new OwnTargets(here, new HostList(path));
+    const problem = targets.forPartition(asked.partition).problemWith(asked);
     if (problem) throw problem;
-    const request = places.resolvePartition(asked);
-    const place = places.forPartition(request.partition);
+    const request = targets.resolvePartition(asked);
+    const place = targets.forPartition(request.partition);
     const { gres = null, gpu_shards = null } = place.chooseGpus(request, []) ?? {};
-    const partition = places.partitionOf(request);
-    return { partition, gres, constraint: places.constraintOf(request, gpu_shards) };
+    const partition = targets.partitionOf(request);
+    return { partition, gres, constraint: targets.constraintOf(request, gpu_shards) };
   }
 
   test('is, without SSH hosts, like a job without a partition', () => {

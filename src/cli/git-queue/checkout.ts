@@ -43,7 +43,7 @@ export class Checkout {
     if (clone === undefined)
       throw new AppError(
         'unprocessable',
-        `script: ${path} ${isInside ? 'leads' : 'is'} out of the repository; runners run such scripts only with --allow-outside`,
+        `script: ${path} ${isInside ? 'leads' : 'is'} out of the repository; a runner takes such scripts only with --allow-outside`,
       );
     return { path: resolve(clone, path), cwd: clone };
   }

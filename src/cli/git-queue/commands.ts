@@ -1,6 +1,6 @@
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { json, wholeNumber } from '../common.js';
-import type { WorkOptions } from './run-worker.js';
+import type { WorkOptions } from './work-command.js';
 import type { AddOptions, ListOptions, ResetOptions } from './edit.js';
 
 const statuses = ['ready', 'running', 'run', 'failed'];
@@ -88,7 +88,7 @@ export function addQueueCommands(program: Command): void {
     .option('--log-file <path>', 'also write the log to this file')
     .option('--debug', 'log more')
     .action(async (options: WorkOptions) => {
-      const { runWorker } = await import('./run-worker.js');
-      await runWorker(options);
+      const { workOnQueue } = await import('./work-command.js');
+      await workOnQueue(options);
     });
 }

@@ -1,4 +1,4 @@
-import { readQueueConfig } from '../../config/git-queue.js';
+import { readGitQueueCommand } from '../../config/git-queue.js';
 import { AppError } from '../../errors.js';
 import { parseCommandLine } from '../../ingest/git-queue/command-line.js';
 import { resetJobs } from '../../ingest/git-queue/transitions.js';
@@ -93,7 +93,7 @@ export async function withQueue(
   work: (opened: OpenedQueue) => Promise<void>,
 ): Promise<void> {
   try {
-    const opened = await openQueue(options, readQueueConfig(), mayCreate);
+    const opened = await openQueue(options, readGitQueueCommand(), mayCreate);
     try {
       await work(opened);
     } finally {

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { isAbsolute, join, relative, resolve } from 'node:path';
-import { pathInRepository, type QueueCommandConfig } from '../../config/git-queue.js';
+import { pathInRepository, type GitQueueCommandConfig } from '../../config/git-queue.js';
 import { GitError, runGit, type GitSetup } from '../../ingest/git-queue/git.js';
 import { Queue } from '../../ingest/git-queue/queue.js';
 import { Repository } from '../../ingest/git-queue/repository.js';
@@ -26,7 +26,7 @@ export interface OpenedQueue {
 /** Opens the queue of the clone around the current folder, or of `--repo`. @throws CliError */
 export async function openQueue(
   options: QueueOptions,
-  config: QueueCommandConfig,
+  config: GitQueueCommandConfig,
   mayCreate = false,
 ): Promise<OpenedQueue> {
   const git = userGit(config.env);

@@ -20,7 +20,7 @@ export const joinRequestSchema = z.strictObject({
   slurm: z.string().max(200),
   /**
    * IDs of the users that Slurm knows by number; for users of jobs, a digest, see
-   * machines/daemons/accounts.ts.
+   * machines/daemons/unix-users.ts.
    */
   ids: z.strictObject({ jobs: z.string(), slurm: z.string() }),
   /** Worker's time in milliseconds since 1970. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { AppError } from '../../errors.js';
 import type { ObjectStore, StoredObject } from '../../storage/object-store/object-store.js';
-import { formatPlace, type ImportPlace } from './uri.js';
+import { formatLocation, type ImportLocation } from './uri.js';
 
 /** One object of a tree, and its path in the archive. */
 export interface TreeEntry {
@@ -25,22 +25,22 @@ export interface TreeSurvey {
  */
 export async function* listTree(
   store: ObjectStore,
-  place: ImportPlace,
+  location: ImportLocation,
   signal: AbortSignal,
 ): AsyncGenerator<TreeEntry> {
   let previous: Buffer | undefined;
   const files: string[] = [];
-  for await (const object of store.list(place.bucket, place.key, signal)) {
+  for await (const object of store.list(location.bucket, location.key, signal)) {
     const bytes = Buffer.from(object.key);
     if (previous !== undefined && previous.compare(bytes) >= 0)
       throw new AppError(
         'unprocessable',
-        `${formatPlace(place)}: this storage lists its objects in no order; import an archive instead`,
+        `${formatLocation(location)}: this storage lists its objects in no order; import an archive instead`,
       );
     previous = bytes;
-    const entry = toEntry(object, place);
+    const entry = toEntry(object, location);
     if (entry === undefined) continue;
-    refuseFileAsFolder(files, object.key, place.bucket);
+    refuseFileAsFolder(files, object.key, location.bucket);
     if (entry.kind === 'file') files.push(object.key);
     yield entry;
   }
@@ -79,14 +79,14 @@ export class Surveyor {
   }
 }
 
-function toEntry(object: StoredObject, place: ImportPlace): TreeEntry | undefined {
+function toEntry(object: StoredObject, location: ImportLocation): TreeEntry | undefined {
   const isFolder = object.key.endsWith('/');
-  const path = object.key.slice(place.key.length, isFolder ? -1 : undefined);
+  const path = object.key.slice(location.key.length, isFolder ? -1 : undefined);
   const refuse = (why: string) => {
-    throw new AppError('unprocessable', `s3://${place.bucket}/${object.key}: ${why}`);
+    throw new AppError('unprocessable', `s3://${location.bucket}/${object.key}: ${why}`);
   };
   if (isFolder && object.size > 0) refuse('a key that ends in / but holds bytes has no file name');
-  if (isFolder && object.key.length <= place.key.length) return undefined;
+  if (isFolder && object.key.length <= location.key.length) return undefined;
   for (const part of path.split('/')) {
     if (part === '') refuse('a key with an empty part (//, or / at the start) is not a path');
     if (part === '.' || part === '..') refuse(`a key with ${part} in it is not a path`);

@@ -14,7 +14,7 @@ import {
   type ImportEnd,
 } from './store.js';
 import { transfer, type DatasetReceiver, type Progress } from './transfer.js';
-import { parseImportUri, type ImportPlace } from './uri.js';
+import { parseImportUri, type ImportLocation } from './uri.js';
 
 export interface ImportServiceParts {
   db: Database;
@@ -37,7 +37,7 @@ export interface ImportRequest {
 }
 
 interface Live {
-  place: ImportPlace;
+  location: ImportLocation;
   request: ImportRequest;
   started: boolean;
   progress: Progress;
@@ -76,14 +76,14 @@ export class ImportService {
   create(request: ImportRequest): ImportView {
     const { db, now } = this.#parts;
     if (this.#closed) throw new AppError('shutting_down', 'the service is stopping; try again');
-    const place = parseImportUri(request.uri, this.#storage());
+    const location = parseImportUri(request.uri, this.#storage());
     if (this.#live.size - this.#running >= maxQueued)
       throw new AppError('conflict', `${maxQueued} imports are waiting already; try again later`);
     const id = insertImport(db, request.user, request.uri, now());
     const { promise: ended, resolve: settle } = withResolvers();
     const progress = { done: 0, total: null };
     const abort = new AbortController();
-    this.#live.set(id, { place, request, started: false, progress, abort, ended, settle });
+    this.#live.set(id, { location, request, started: false, progress, abort, ended, settle });
     this.#startNext();
     return this.get(id);
   }
@@ -165,10 +165,10 @@ export class ImportService {
 
   async #run(id: number, live: Live): Promise<void> {
     const { datasets, limits } = this.#parts;
-    const { place, request, progress, abort } = live;
+    const { location, request, progress, abort } = live;
     try {
       const { user: owner, sha256: expectedSha, name } = request;
-      const what = { place, owner, expectedSha, name, limits };
+      const what = { location, owner, expectedSha, name, limits };
       const sha256 = await transfer(this.#storage().store, datasets, what, progress, abort.signal);
       this.#end(id, live, { state: 'COMPLETED', sha256, error_code: null, error: null });
     } catch (error) {

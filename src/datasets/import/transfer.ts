@@ -6,7 +6,7 @@ import type { Sha256 } from '../digest.js';
 import { ImportBody } from './body.js';
 import { listTree, surveyTree } from './listing.js';
 import { tarOfTree } from './tree.js';
-import { formatPlace, type ImportPlace } from './uri.js';
+import { formatLocation, type ImportLocation } from './uri.js';
 
 /** The part of the dataset service that imports use. */
 export interface DatasetReceiver {
@@ -32,7 +32,7 @@ export interface Progress {
 
 export interface Transfer {
   owner: string;
-  place: ImportPlace;
+  location: ImportLocation;
   expectedSha: Sha256 | undefined;
   name: string | undefined;
   limits: { uploadBytes: number; extractFiles: number };
@@ -52,18 +52,18 @@ export async function transfer(
   progress: Progress,
   signal: AbortSignal,
 ): Promise<Sha256> {
-  const { place, owner, expectedSha, name } = what;
+  const { location, owner, expectedSha, name } = what;
   if (expectedSha && datasets.exists(expectedSha)) return expectedSha;
   const ended = new AbortController();
   abortWith(ended, signal);
-  const open = place.kind === 'tree' ? openTree : openObject;
+  const open = location.kind === 'tree' ? openTree : openObject;
   const body = new ImportBody(await open(store, what, progress, ended.signal), ended);
   try {
     const { dataset } = await datasets.receive(body, {
       owner,
       ...(expectedSha && { expectedSha }),
-      name: name ?? nameOf(place),
-      source: formatPlace(place),
+      name: name ?? nameOf(location),
+      source: formatLocation(location),
       signal,
     });
     return dataset.sha256;
@@ -77,31 +77,34 @@ export async function transfer(
 
 async function openObject(
   store: ObjectStore,
-  { place, limits }: Transfer,
+  { location, limits }: Transfer,
   progress: Progress,
   signal: AbortSignal,
 ): Promise<AsyncGenerator<Buffer>> {
-  const object = await store.stat(place.bucket, place.key, signal);
-  refuseTooLarge(place, object.size, limits.uploadBytes);
+  const object = await store.stat(location.bucket, location.key, signal);
+  refuseTooLarge(location, object.size, limits.uploadBytes);
   progress.total = object.size;
-  return counted(store.read(place.bucket, object, signal), progress);
+  return counted(store.read(location.bucket, object, signal), progress);
 }
 
 async function openTree(
   store: ObjectStore,
-  { place, limits }: Transfer,
+  { location, limits }: Transfer,
   progress: Progress,
   signal: AbortSignal,
 ): Promise<AsyncGenerator<Buffer>> {
-  const survey = await surveyTree(listTree(store, place, signal), limits);
+  const survey = await surveyTree(listTree(store, location, signal), limits);
   if (survey.entries === 0)
-    throw new AppError('storage_not_found', `${formatPlace(place)}: no objects under this prefix`);
-  refuseTooLarge(place, survey.bytes, limits.uploadBytes);
+    throw new AppError(
+      'storage_not_found',
+      `${formatLocation(location)}: no objects under this prefix`,
+    );
+  refuseTooLarge(location, survey.bytes, limits.uploadBytes);
   progress.total = survey.bytes;
   const count = (bytes: number) => {
     progress.done += bytes;
   };
-  return tarOfTree(store, place, survey, count, signal);
+  return tarOfTree(store, location, survey, count, signal);
 }
 
 async function* counted(
@@ -114,15 +117,15 @@ async function* counted(
   }
 }
 
-function refuseTooLarge(place: ImportPlace, size: number, limit: number): void {
+function refuseTooLarge(location: ImportLocation, size: number, limit: number): void {
   if (limit > 0 && size > limit)
     throw new AppError(
       'too_large',
-      `${formatPlace(place)}: ${size} bytes, more than the ${limit} allowed (JR_MAX_UPLOAD_GB)`,
+      `${formatLocation(location)}: ${size} bytes, more than the ${limit} allowed (JR_MAX_UPLOAD_GB)`,
       { details: { size, limit } },
     );
 }
 
-function nameOf({ bucket, key }: ImportPlace): string {
+function nameOf({ bucket, key }: ImportLocation): string {
   return key.split('/').findLast((part) => part !== '') ?? bucket;
 }

@@ -4,7 +4,7 @@ import { AppError } from '../../errors.js';
 import type { ObjectStore } from '../../storage/object-store/object-store.js';
 import { listTree, Surveyor, type TreeEntry, type TreeSurvey } from './listing.js';
 import { tarEnd, tarHeader, tarPadding } from './tar.js';
-import { formatPlace, type ImportPlace } from './uri.js';
+import { formatLocation, type ImportLocation } from './uri.js';
 
 /** Largest object that is fetched ahead: requests for small ones take longer than their bytes. */
 const smallBytes = 256 * 1024;
@@ -26,13 +26,13 @@ interface Ready {
  */
 export async function* tarOfTree(
   store: ObjectStore,
-  place: ImportPlace,
+  location: ImportLocation,
   survey: TreeSurvey,
   onBytes: (count: number) => void,
   signal: AbortSignal,
 ): AsyncGenerator<Buffer> {
   const surveyor = new Surveyor();
-  for await (const { entry, small } of fetchAhead(store, place, signal)) {
+  for await (const { entry, small } of fetchAhead(store, location, signal)) {
     const { object, path, kind } = entry;
     surveyor.add(entry);
     const header = tarHeader(path, kind, object.size, object.modified);
@@ -44,7 +44,7 @@ export async function* tarOfTree(
       continue;
     }
     yield header;
-    for await (const chunk of store.read(place.bucket, object, signal)) {
+    for await (const chunk of store.read(location.bucket, object, signal)) {
       onBytes(chunk.length);
       yield chunk;
     }
@@ -54,14 +54,14 @@ export async function* tarOfTree(
   if (surveyor.result().fingerprint !== survey.fingerprint)
     throw new AppError(
       'conflict',
-      `${formatPlace(place)}: objects changed during the import; start it again`,
+      `${formatLocation(location)}: objects changed during the import; start it again`,
     );
   yield tarEnd;
 }
 
 async function* fetchAhead(
   store: ObjectStore,
-  place: ImportPlace,
+  location: ImportLocation,
   signal: AbortSignal,
 ): AsyncGenerator<Ready> {
   const givenUp = new AbortController();
@@ -70,8 +70,8 @@ async function* fetchAhead(
   setMaxListeners(2 * fetchedAhead, givenUp.signal);
   const ahead: Ready[] = [];
   try {
-    for await (const entry of listTree(store, place, givenUp.signal)) {
-      ahead.push({ entry, small: fetchSmall(store, place.bucket, entry, givenUp.signal) });
+    for await (const entry of listTree(store, location, givenUp.signal)) {
+      ahead.push({ entry, small: fetchSmall(store, location.bucket, entry, givenUp.signal) });
       if (ahead.length < fetchedAhead) continue;
       const next = ahead.shift();
       if (next) yield next;

@@ -2,7 +2,7 @@ import { posix } from 'node:path';
 import { AppError } from '../../errors.js';
 
 /** A source: one object, or every object whose key starts with `key` (`''` is the whole bucket). */
-export interface ImportPlace {
+export interface ImportLocation {
   bucket: string;
   key: string;
   kind: 'object' | 'tree';
@@ -16,19 +16,19 @@ export interface ImportPlace {
 export function parseImportUri(
   uri: string,
   { mount, bucket }: { mount: string; bucket: string | undefined },
-): ImportPlace {
-  const place = uri.startsWith('/') ? fromPath(uri, mount, bucket) : fromUri(uri);
-  if (place.key.includes('\0') || Buffer.byteLength(place.key) > 1024)
+): ImportLocation {
+  const location = uri.startsWith('/') ? fromPath(uri, mount, bucket) : fromUri(uri);
+  if (location.key.includes('\0') || Buffer.byteLength(location.key) > 1024)
     throw new AppError('bad_request', 'uri: not a key (longer than 1024 bytes, or with a NUL)');
-  return place;
+  return location;
 }
 
-/** Formats a place as `s3://bucket/key`. */
-export function formatPlace({ bucket, key }: ImportPlace): string {
+/** Formats a location as `s3://bucket/key`. */
+export function formatLocation({ bucket, key }: ImportLocation): string {
   return `s3://${bucket}/${key}`;
 }
 
-function fromUri(uri: string): ImportPlace {
+function fromUri(uri: string): ImportLocation {
   const match = /^(?:s3|b2):\/\/([^/]*)(?:\/(.*))?$/is.exec(uri);
   const [, bucket = '', key = ''] = match ?? [];
   // The part before an @ may be a secret, so the reply does not repeat it.
@@ -39,10 +39,10 @@ function fromUri(uri: string): ImportPlace {
     );
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]{1,62}$/.test(bucket))
     throw new AppError('bad_request', `uri: ${bucket.slice(0, 64)}: not a bucket name`);
-  return place(bucket, key);
+  return location(bucket, key);
 }
 
-function fromPath(path: string, mount: string, bucket: string | undefined): ImportPlace {
+function fromPath(path: string, mount: string, bucket: string | undefined): ImportLocation {
   if (path.split('/').includes('..'))
     throw new AppError('bad_request', 'uri: a path with .. in it; name the file directly');
   const tidy = posix.normalize(path);
@@ -56,9 +56,9 @@ function fromPath(path: string, mount: string, bucket: string | undefined): Impo
       'bad_request',
       'uri: a path names an object of the default bucket: set JR_B2_BUCKET, or give s3://bucket/key',
     );
-  return place(bucket, tidy.slice(mount.length + 1));
+  return location(bucket, tidy.slice(mount.length + 1));
 }
 
-function place(bucket: string, key: string): ImportPlace {
+function location(bucket: string, key: string): ImportLocation {
   return { bucket, key, kind: key === '' || key.endsWith('/') ? 'tree' : 'object' };
 }

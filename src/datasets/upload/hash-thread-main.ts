@@ -6,7 +6,7 @@ import type { PooledBuffer } from './buffer-pool.js';
 // The thread that hashes and writes: it takes HashTasks and answers each, in order, with a
 // HashAnswer.
 
-/** A place in a file that hashed bytes are also written to. */
+/** The position in a file that hashed bytes are also written to. */
 export interface WriteTarget {
   fd: number;
   position: number;

@@ -2,7 +2,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { AppError, isDiskFull } from '../../errors.js';
 import type { Sha256 } from '../digest.js';
-import { demandFree, diskFull } from '../free-disk.js';
+import { ensureFree, diskFull } from '../free-disk.js';
 import { BUFFER_BYTES, type BufferPool, type PooledBuffer } from './buffer-pool.js';
 import type { HashThread, Hashing } from './hash-thread.js';
 import { pump } from './pump.js';
@@ -136,7 +136,7 @@ class HashingWriter {
 
   #syncInBackground(): void {
     this.#syncedUpTo = this.#written;
-    this.#syncing = demandFree(this.#steps.path, syncEvery)
+    this.#syncing = ensureFree(this.#steps.path, syncEvery)
       .then(() => this.#file.datasync())
       .catch((error: unknown) => {
         this.#failure ??= { error };

@@ -3,7 +3,7 @@ export interface Room {
   /** Returns the bytes that the user may still store; Infinity if there is no limit. */
   roomFor: (user: string) => number;
   /** @throws AppError quota_exceeded when the user may not store so many bytes more */
-  demandRoomFor: (user: string, bytes: number) => void;
+  ensureRoomFor: (user: string, bytes: number) => void;
 }
 
 interface Owner {
@@ -48,7 +48,7 @@ export class UploadReservations {
    */
   begin(user: string, length: number): UploadReservation {
     const owner = this.#owners.get(user) ?? { bytes: 0, reserved: 0, uploads: 0, room: undefined };
-    this.#room.demandRoomFor(user, owner.bytes + length);
+    this.#room.ensureRoomFor(user, owner.bytes + length);
     this.#owners.set(user, owner);
     owner.uploads += 1;
     let own = 0;
@@ -60,12 +60,12 @@ export class UploadReservations {
         owner.bytes += bytes;
         owner.room ??= this.#room.roomFor(user);
         if (owner.bytes <= owner.room) return;
-        this.#room.demandRoomFor(user, owner.bytes);
+        this.#room.ensureRoomFor(user, owner.bytes);
         // The user has deleted something meanwhile.
         owner.room = undefined;
       },
       reserve: (bytes) => {
-        this.#room.demandRoomFor(user, owner.reserved + bytes);
+        this.#room.ensureRoomFor(user, owner.reserved + bytes);
         reserved += bytes;
         owner.reserved += bytes;
       },

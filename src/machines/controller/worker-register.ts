@@ -80,7 +80,7 @@ export class WorkerRegister {
     if (worker === undefined) return undefined;
     // Mark it first, so that no new placeholder is submitted for it.
     this.#write(this.all().map((one) => (one.name === worker.name ? { ...one, left: true } : one)));
-    await this.#cancelHolds(worker.name);
+    await this.#cancelPlaceholders(worker.name);
     await scontrol(this.#layout, 'delete', `NodeName=${worker.name}`);
     return worker.name;
   }
@@ -131,7 +131,7 @@ export class WorkerRegister {
   async #forget(name: string): Promise<void> {
     const node = `NodeName=${name}`;
     await scontrol(this.#layout, 'update', node, 'State=DOWN', 'Reason=the worker has joined anew');
-    await this.#cancelHolds(name);
+    await this.#cancelPlaceholders(name);
     const said = await scontrol(this.#layout, 'delete', node);
     if (said === undefined)
       throw new JoinRefusal(`Slurm still has jobs on ${name}; try again in a moment`);
@@ -141,7 +141,7 @@ export class WorkerRegister {
    * Cancels the placeholders of paused GPUs: one that waits for a deleted node would wait for its
    * successor.
    */
-  async #cancelHolds(name: string): Promise<void> {
+  async #cancelPlaceholders(name: string): Promise<void> {
     await execa(
       'scancel',
       [

@@ -50,7 +50,7 @@ export class DatasetCache {
         const sha256 = sha256Schema.safeParse(name);
         if (sha256.success) await this.#findOut(sha256.data);
       }
-    await this.demand(0).catch((error: unknown) => {
+    await this.keepBelowLimit(0).catch((error: unknown) => {
       // Running jobs use more than the new limit; the next dataset will be refused.
       if (!isDiskFull(error)) throw error;
     });
@@ -79,7 +79,7 @@ export class DatasetCache {
    * @throws AppError disk_full when that is impossible
    */
   async makeRoom(bytes: number): Promise<void> {
-    await this.demand(bytes);
+    await this.keepBelowLimit(bytes);
     while ((await freeForDatasets(this.#parts.folders.root)) < bytes) await this.#evictOne(bytes);
   }
 
@@ -87,7 +87,7 @@ export class DatasetCache {
    * Keeps all copies and the given one, which may be on the disk already, below their limit.
    * @throws AppError disk_full when that is impossible
    */
-  async demand(bytes: number): Promise<void> {
+  async keepBelowLimit(bytes: number): Promise<void> {
     const { maxBytes, isInUse } = this.#parts;
     if (maxBytes === 0) return;
     for (;;) {

@@ -82,7 +82,7 @@ export class DatasetFetcher {
           await rm(incoming.tree, { recursive: true, force: true });
           await unpack(incoming, dataset.name, noLimits, signal);
         });
-        await this.#cache.demand(await bytesIn(incoming.folder));
+        await this.#cache.keepBelowLimit(await bytesIn(incoming.folder));
         await this.#folders.publish(incoming, sha256);
         await this.#cache.add(sha256);
       } finally {

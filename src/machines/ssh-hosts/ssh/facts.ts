@@ -15,7 +15,7 @@ export interface HostFacts {
 /** Parses the output of `hello` of libexec/ssh-host.sh; undefined while it is incomplete. */
 export function readFacts(printed: Buffer, now = Date.now()): HostFacts | undefined {
   const [workdir, home, user, bootId, time, disk, end] = printed.toString().split('\0');
-  // df -P: device, 1024-byte blocks, used, available, percent, place.
+  // df -P: device, 1024-byte blocks, used, available, percent, mount point.
   const free = /\s(\d+)\s+(\d+)\s+(-?\d+)\s+\S+%\s/.exec(disk ?? '')?.[3];
   if (!workdir?.startsWith('/') || !home || !user || !bootId || !Number(time) || end === undefined)
     return undefined;

@@ -83,7 +83,7 @@ export class WorkerService {
   }
 
   problem(worker: string, id: JobId, message: string): void {
-    this.#demandOwn(worker, id);
+    this.#ensureOwn(worker, id);
     this.#parts.warn(id, `${worker}: ${message}`);
   }
 
@@ -92,14 +92,14 @@ export class WorkerService {
    * @throws AppError conflict, with the present `size`, when that is not `offset`
    */
   appendLog(worker: string, id: JobId, stream: LogStream, offset: number, bytes: Buffer) {
-    this.#demandOwn(worker, id);
+    this.#ensureOwn(worker, id);
     const path = join(this.#parts.folders.of(id).logDir, `${stream}.log`);
     return this.#alone(id, () => append(path, offset, bytes, 0o640));
   }
 
   /** Appends to the archive of a job's outputs, as {@link appendLog} does. */
   appendOutputs(worker: string, id: JobId, offset: number, bytes: Buffer) {
-    this.#demandOwn(worker, id);
+    this.#ensureOwn(worker, id);
     return this.#alone(id, () => append(this.#archiveOf(id), offset, bytes, 0o600));
   }
 
@@ -110,7 +110,7 @@ export class WorkerService {
   deliver(worker: string, id: JobId, sha256: string): Promise<void> {
     return this.#alone(id, async () => {
       const { db, folders, onDelivered } = this.#parts;
-      if (this.#demandOwn(worker, id).delivered) return;
+      if (this.#ensureOwn(worker, id).delivered) return;
       const archive = this.#archiveOf(id);
       const { outputDir } = folders.of(id);
       const tree = `${archive}.tree`;
@@ -148,7 +148,7 @@ export class WorkerService {
 
   /** Returns the path of the script that came with the job. @throws AppError not_found */
   scriptOf(worker: string, id: JobId): string {
-    this.#demandOwn(worker, id);
+    this.#ensureOwn(worker, id);
     const name = this.#parts.findJob(id)?.request.script_name;
     if (name === undefined) throw new AppError('not_found', `job ${id} has no script of its own`);
     return join(this.#parts.folders.of(id).scriptDir, name);
@@ -186,7 +186,7 @@ export class WorkerService {
     return join(this.#parts.arrivals, `${id}.tar`);
   }
 
-  #demandOwn(worker: string, id: JobId): store.WorkerJobRow {
+  #ensureOwn(worker: string, id: JobId): store.WorkerJobRow {
     const row = store.findWorkerJob(this.#parts.db, id);
     if (row?.worker !== worker) throw new AppError('forbidden', `job ${id} is not ${worker}’s`);
     return row;

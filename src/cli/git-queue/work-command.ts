@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { isAbsolute, join, relative } from 'node:path';
-import { readQueueConfig } from '../../config/git-queue.js';
+import { readGitQueueCommand } from '../../config/git-queue.js';
 import { withQueue } from './edit.js';
 import { inRepository, type QueueOptions } from './open-queue.js';
-import { Worker } from './work.js';
-import { workerLog } from './worker-log.js';
+import { Runner } from './runner.js';
+import { runnerLog } from './runner-log.js';
 
 export interface WorkOptions extends QueueOptions {
   resultsDir?: string;
@@ -24,10 +24,10 @@ export interface WorkOptions extends QueueOptions {
 const MB = 1024 ** 2;
 
 /** Works until no job is left or a signal comes; then it ends the running job and gives it back. */
-export async function runWorker(options: WorkOptions): Promise<void> {
-  const config = readQueueConfig();
+export async function workOnQueue(options: WorkOptions): Promise<void> {
+  const config = readGitQueueCommand();
   await withQueue(options, false, async ({ queue, clone }) => {
-    const log = workerLog({ debug: options.debug ?? false, file: options.logFile });
+    const log = runnerLog({ debug: options.debug ?? false, file: options.logFile });
     const given = options.resultsDir ?? config.resultsDir;
     const isOutside =
       isAbsolute(given) && (clone === undefined || relative(clone, given).startsWith('..'));
@@ -37,7 +37,7 @@ export async function runWorker(options: WorkOptions): Promise<void> {
       : { inside: inRepository('--results-dir', given, clone) };
     const name = options.worker ?? `${config.hostname}-${randomBytes(4).toString('hex')}`;
     const settings = {
-      worker: name,
+      runner: name,
       sleepSeconds: options.sleep ?? config.sleepSeconds,
       maxAttempts: options.maxAttempts ?? config.maxAttempts,
       maxJobAttempts: Math.max(1, options.maxJobAttempts ?? config.maxJobAttempts),
@@ -49,15 +49,15 @@ export async function runWorker(options: WorkOptions): Promise<void> {
       outside: options.allowOutside ? (clone ?? process.cwd()) : undefined,
       env: config.env,
     };
-    const worker = new Worker(queue, settings, log);
-    const stop = stopper(worker, log.warn);
+    const runner = new Runner(queue, settings, log);
+    const stop = stopper(runner, log.warn);
     const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
     for (const signal of signals) process.on(signal, stop);
     try {
       log.info(
         `${name}: working on ${queue.parts.queueFile} of ${queue.parts.repository.shownUrl}`,
       );
-      await worker.run();
+      await runner.run();
       const { taken, refused } = queue.pushes;
       log.debug(`pushes: ${taken} taken, ${refused} refused`);
     } finally {
@@ -66,7 +66,7 @@ export async function runWorker(options: WorkOptions): Promise<void> {
   });
 }
 
-function stopper(worker: Worker, warn: (text: string) => void) {
+function stopper(runner: Runner, warn: (text: string) => void) {
   let times = 0;
   return (signal: NodeJS.Signals) => {
     if (++times > 1) {
@@ -74,6 +74,6 @@ function stopper(worker: Worker, warn: (text: string) => void) {
       process.exit(130);
     }
     warn(`${signal}: ending the job and giving it back`);
-    worker.stop();
+    runner.stop();
   };
 }

@@ -16,7 +16,7 @@ import { storeResults, type ResultLimits } from '../../ingest/git-queue/results.
 import { readArgs, readKwargs, toWords } from '../../ingest/git-queue/row-arguments.js';
 import { Checkout, filesBelow } from './checkout.js';
 import { JobProcess, type JobEnd } from './job-process.js';
-import type { WorkerLog } from './worker-log.js';
+import type { RunnerLog } from './runner-log.js';
 
 export interface JobSettings {
   leaseMs: number;
@@ -45,11 +45,11 @@ export interface ClaimedJob {
 const nothing = { exitCode: null, log: [], results: [], files: [] };
 
 /** Runs a claimed job and renews its claim meanwhile. */
-export class HeldJob {
+export class JobRun {
   readonly #queue: Queue;
   readonly #job: ClaimedJob;
   readonly #settings: JobSettings;
-  readonly #log: WorkerLog;
+  readonly #log: RunnerLog;
 
   #process: JobProcess | undefined;
   #ending: Ending | undefined;
@@ -57,7 +57,7 @@ export class HeldJob {
   /** The reason for which the job was ended early. */
   #why: 'given back' | 'lost' | 'cancelled' | undefined;
 
-  constructor(queue: Queue, job: ClaimedJob, settings: JobSettings, log: WorkerLog) {
+  constructor(queue: Queue, job: ClaimedJob, settings: JobSettings, log: RunnerLog) {
     this.#queue = queue;
     this.#job = job;
     this.#settings = settings;

@@ -4,7 +4,7 @@ import { wholeNumber } from '../kinds.js';
 const text = z.string().regex(/^[^\0-\x1f\x7f<>]{1,256}$/, 'expected one line without < and >');
 
 /** Variables of git queues without `JR_` in front, which runners and servers share. */
-export const queueSchema = z.object({
+export const gitQueueSharedSchema = z.object({
   GIT_USER_NAME: text.default('jobrunner'),
   GIT_USER_EMAIL: text.default('jobrunner@localhost'),
   JOBS_QUEUE_FILE: z.string().default('queue.csv'),
@@ -14,4 +14,4 @@ export const queueSchema = z.object({
   MAX_JOB_ATTEMPTS: wholeNumber(1, 1000).default(3),
 });
 
-export const queueVariables = Object.keys(queueSchema.shape);
+export const gitQueueSharedVariables = Object.keys(gitQueueSharedSchema.shape);

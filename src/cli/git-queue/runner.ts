@@ -21,31 +21,31 @@ import {
   type QueueState,
 } from '../../ingest/git-queue/queue-state.js';
 import { writeEnding } from '../../ingest/git-queue/refused-results.js';
-import { HeldJob, type JobSettings } from './held-job.js';
-import type { WorkerLog } from './worker-log.js';
+import { JobRun, type JobSettings } from './job-run.js';
+import type { RunnerLog } from './runner-log.js';
 
 /** Longest pause between attempts to reach a repository that does not answer. */
 const longestPauseMs = 60_000;
 
-export interface WorkerSettings extends JobSettings {
-  worker: string;
+export interface RunnerSettings extends JobSettings {
+  runner: string;
   sleepSeconds: number;
   /** Checks without a job after which the runner ends; 0 means never. */
   maxAttempts: number;
 }
 
 /** Claims jobs of a queue one after another, and runs them here. */
-export class Worker {
+export class Runner {
   readonly #queue: Queue;
-  readonly #settings: WorkerSettings;
-  readonly #log: WorkerLog;
+  readonly #settings: RunnerSettings;
+  readonly #log: RunnerLog;
 
   readonly #leases: ExpiredLeases;
   readonly #stopping = new AbortController();
   readonly #told = new Set<string>();
-  #job: HeldJob | undefined;
+  #job: JobRun | undefined;
 
-  constructor(queue: Queue, settings: WorkerSettings, log: WorkerLog) {
+  constructor(queue: Queue, settings: RunnerSettings, log: RunnerLog) {
     this.#queue = queue;
     this.#settings = settings;
     this.#log = log;
@@ -93,17 +93,17 @@ export class Worker {
   }
 
   /** Writes the outcome of one job and claims another, in one push. */
-  #endAndClaim(ended: HeldJob | undefined): Promise<HeldJob | undefined> {
+  #endAndClaim(ended: JobRun | undefined): Promise<JobRun | undefined> {
     if (ended === undefined) return this.#change(undefined, undefined);
     return writeEnding(ended.ending, (ending) => this.#change(ended, ending));
   }
 
   async #change(
-    ended: HeldJob | undefined,
+    ended: JobRun | undefined,
     ending: Ending | undefined,
-  ): Promise<HeldJob | undefined> {
+  ): Promise<JobRun | undefined> {
     const claim: Claim = {
-      worker: this.#settings.worker,
+      worker: this.#settings.runner,
       nonce: randomBytes(16).toString('hex'),
       leaseUntil: 0,
     };
@@ -128,7 +128,7 @@ export class Worker {
     this.#job = undefined;
     if (result === 'lost' || chosen === undefined) return undefined;
     const { key, row, commit } = chosen;
-    return new HeldJob(this.#queue, { key, row, commit, claim }, this.#settings, this.#log);
+    return new JobRun(this.#queue, { key, row, commit, claim }, this.#settings, this.#log);
   }
 
   /** Picks a job at random, so that runners seldom choose the same. */

@@ -2,7 +2,7 @@ import { appendFileSync } from 'node:fs';
 import { plain, TerminalLog } from '../terminal.js';
 
 /** A runner's log: on stderr, and in a file if wanted. */
-export interface WorkerLog {
+export interface RunnerLog {
   debug: (text: string) => void;
   info: (text: string) => void;
   warn: (text: string) => void;
@@ -10,7 +10,7 @@ export interface WorkerLog {
   output: (bytes: Buffer) => void;
 }
 
-export function workerLog(options: { debug: boolean; file?: string | undefined }): WorkerLog {
+export function runnerLog(options: { debug: boolean; file?: string | undefined }): RunnerLog {
   const { file } = options;
   const terminal = process.stderr.isTTY ? new TerminalLog() : undefined;
   const write = (bytes: Buffer | string, shown = bytes) => {

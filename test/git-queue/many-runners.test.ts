@@ -23,22 +23,22 @@ test('twelve runners run each of fifty jobs once, though some are killed and pus
   const before = repo.show('queue.csv');
   const flags = ['--lease', '1', '--sleep', '3', '--max-attempts', '0'];
   const gate = join(repo.folder, 'gate');
-  const workers = Array.from({ length: 12 }, (_, i) =>
+  const runners = Array.from({ length: 12 }, (_, i) =>
     repo.work(`w${i}`, flags, { JOB_SECONDS: '0.5', JOB_GATE: gate }),
   );
   // The first three runners with a job are killed while they run it; no job ends before that.
-  const killed = new Set<(typeof workers)[number]>();
-  for (const worker of workers)
-    worker.child.stderr.on('data', () => {
-      if (killed.size >= 3 || killed.has(worker) || !/claimed/.test(worker.said())) return;
-      killed.add(worker);
-      worker.child.kill('SIGKILL');
+  const killed = new Set<(typeof runners)[number]>();
+  for (const runner of runners)
+    runner.child.stderr.on('data', () => {
+      if (killed.size >= 3 || killed.has(runner) || !/claimed/.test(runner.said())) return;
+      killed.add(runner);
+      runner.child.kill('SIGKILL');
       if (killed.size === 3) writeFileSync(gate, '');
     });
   await repo.untilAll('run', 500_000);
-  const left = workers.filter((worker) => !killed.has(worker));
+  const left = runners.filter((runner) => !killed.has(runner));
   for (const { child } of left) child.kill('SIGTERM');
-  const ends = await Promise.all(left.map((worker) => worker.ended));
+  const ends = await Promise.all(left.map((runner) => runner.ended));
   expect(killed.size).toBe(3);
   expect(ends.filter(({ code }) => code !== 0)).toEqual([]);
 

@@ -119,13 +119,13 @@ test('a job for any target runs on an SSH host when this machine has no room, wi
 
 test('a user’s job runs here as that user, and no other user can read its files, from here or from a host', async () => {
   const alice = await stack.asUser('alice');
-  for (const place of ['box0', 'gpu-0']) {
-    await openOnly(place);
+  for (const node of ['box0', 'gpu-0']) {
+    await openOnly(node);
     const command = `id -un; echo wrong >&2; umask 077; echo weights >out.pt`;
     const job = await stack.run({ ...fields, command, split_log: true }, alice);
     const { job_id: id } = job;
-    expect(job).toMatchObject({ status: 'COMPLETED', node: place });
-    if (place === 'box0') expect(job.log).toBe('jr-job1\n');
+    expect(job).toMatchObject({ status: 'COMPLETED', node });
+    if (node === 'box0') expect(job.log).toBe('jr-job1\n');
     const asked = { headers: alice };
     const errors = await stack.call('GET', `/jobs/${id}/log?stream=stderr`, asked);
     expect(errors.text).toBe('wrong\n');
@@ -160,7 +160,7 @@ test('a job does not run if the API has put a link to a file of jr-remote’s in
   const own = join(stack.root, 'remote/state/x.conf');
   writeFileSync(own, '# own\n');
   execFileSync('chown', ['jr-remote:', own]);
-  for (const [place, name] of [
+  for (const [node, name] of [
     ['box0', 'stdout.log'],
     ['gpu-0', 'stderr.log'],
   ] as const) {
@@ -168,7 +168,7 @@ test('a job does not run if the API has put a link to a file of jr-remote’s in
     const command = 'echo Host; echo Host >&2; touch ran';
     const { json } = await stack.submit({ ...fields, command, split_log: true });
     symlinkSync(own, join(stack.root, 'logs/jobs', String(json.job_id), name));
-    await openOnly(place);
+    await openOnly(node);
     expect(await stack.finish(json.job_id)).toMatchObject({ status: 'FAILED' });
     expect(existsSync(join(stack.root, 'results', String(json.job_id), 'ran'))).toBe(false);
   }
