@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { BigIntStats } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { compiledProgram } from '../config/package-root.js';
-import type { ConfinedFile } from '../storage/confined-fs/confined-files.js';
+import type { ConfinedFile } from '../storage/confined-fs/confined-handles.js';
 import type { DigestAnswer, DigestTask } from './digest-thread-main.js';
 
 const PROGRAM = compiledProgram('outputs/digest-thread-main.js');

@@ -1,7 +1,7 @@
 import { Header, Pax } from 'tar';
 import { AppError } from '../errors.js';
 import { walkConfined } from '../storage/confined-fs/confined-walk.js';
-import type { ConfinedFile } from '../storage/confined-fs/confined-files.js';
+import type { ConfinedFile } from '../storage/confined-fs/confined-handles.js';
 
 const blockBytes = 512;
 const chunkBytes = 512 * 1024;

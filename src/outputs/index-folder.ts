@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import { AppError } from '../errors.js';
-import { openConfinedEntry, quote, refusalReason } from '../storage/confined-fs/confined-files.js';
+import { openConfinedEntry } from '../storage/confined-fs/confined-files.js';
+import { quote, refusalReason } from '../storage/confined-fs/refusals.js';
 import { walkConfined } from '../storage/confined-fs/confined-walk.js';
 import { modifiedAt } from './file-digest.js';
 import { readManifest, type ManifestEntry } from './manifest.js';

@@ -1,7 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import { z } from 'zod';
 import { AppError } from '../errors.js';
-import { openConfined, quote, refusalReason } from '../storage/confined-fs/confined-files.js';
+import { openConfined } from '../storage/confined-fs/confined-files.js';
+import { quote, refusalReason } from '../storage/confined-fs/refusals.js';
 import { splitConfinedPath } from '../storage/confined-fs/confined-path.js';
 import { issueText } from '../schema-problems.js';
 

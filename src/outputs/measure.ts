@@ -1,4 +1,5 @@
-import { quote, type ConfinedFile } from '../storage/confined-fs/confined-files.js';
+import type { ConfinedFile } from '../storage/confined-fs/confined-handles.js';
+import { quote } from '../storage/confined-fs/refusals.js';
 import { walkConfined } from '../storage/confined-fs/confined-walk.js';
 import { digestFile, fingerprintOf, isMostlyHoles, modifiedAt } from './file-digest.js';
 

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
 import { AppError, errnoOf } from '../errors.js';
-import type { ConfinedFile } from '../storage/confined-fs/confined-files.js';
+import type { ConfinedFile } from '../storage/confined-fs/confined-handles.js';
 import { parseRange } from '../storage/object-store/range.js';
 import { tarFolder } from './folder-archive.js';
 import type { Download } from './service.js';

@@ -2,11 +2,9 @@ import { posix } from 'node:path';
 import pLimit from 'p-limit';
 import type { Database } from '../db/database.js';
 import { AppError, errnoOf, isDiskFull } from '../errors.js';
-import {
-  openConfinedEntry,
-  quote,
-  type ConfinedFile,
-} from '../storage/confined-fs/confined-files.js';
+import { openConfinedEntry } from '../storage/confined-fs/confined-files.js';
+import type { ConfinedFile } from '../storage/confined-fs/confined-handles.js';
+import { quote } from '../storage/confined-fs/refusals.js';
 import { onlyJobOf } from './experiment.js';
 import { fingerprintOf } from './file-digest.js';
 import { indexFolder, type FolderIndex } from './index-folder.js';

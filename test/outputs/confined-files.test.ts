@@ -5,11 +5,8 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { AppError } from '../../src/errors.js';
-import {
-  openConfined,
-  openConfinedEntry,
-  refusalReason,
-} from '../../src/storage/confined-fs/confined-files.js';
+import { openConfined, openConfinedEntry } from '../../src/storage/confined-fs/confined-files.js';
+import { refusalReason } from '../../src/storage/confined-fs/refusals.js';
 import {
   walkConfined,
   type WalkEntry,

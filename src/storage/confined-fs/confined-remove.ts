@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { constants, open, opendir, rename, rmdir, unlink, type FileHandle } from 'node:fs/promises';
 import { AppError, errnoOf } from '../../errors.js';
-import { childPath, quote, refusal } from './confined-files.js';
+import { childPath } from './confined-handles.js';
+import { quote, refusal } from './refusals.js';
 
 /** Each pass removes one level, so this is also the greatest depth that one call can remove. */
 const maxPasses = 100_000;

@@ -1,18 +1,9 @@
 import { constants, lstat, open, opendir, type FileHandle } from 'node:fs/promises';
 import { isUtf8 } from 'node:buffer';
 import type { BigIntStats } from 'node:fs';
-import {
-  childPath,
-  openChild,
-  openConfinedEntry,
-  openRegular,
-  quote,
-  refusal,
-  refusalReason,
-  refused,
-  type ConfinedFile,
-  type RefusalReason,
-} from './confined-files.js';
+import { openConfinedEntry } from './confined-files.js';
+import { childPath, openChild, openRegular, type ConfinedFile } from './confined-handles.js';
+import { quote, refusal, refusalReason, refused, type RefusalReason } from './refusals.js';
 import { AppError } from '../../errors.js';
 import { maxPathBytes } from './confined-path.js';
 
