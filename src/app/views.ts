@@ -4,6 +4,7 @@ import { gpuRoutes } from '../cluster/gpus/routes.js';
 import type { GpuService } from '../cluster/gpus/service.js';
 import type { HealthParts } from './health/health.js';
 import { NODE_NAME } from '../config/layout.js';
+import { slurmdRuns } from '../cluster/nodes/slurmd-runs.js';
 import { nodeRoutes, partitionRoutes } from '../cluster/nodes/routes.js';
 import type { Api } from '../http/api.js';
 import { OwnQueueTargets, type QueueTargets } from '../queue-api/targets.js';
@@ -16,7 +17,7 @@ import type { Cluster } from './cluster.js';
 /** Parts that show the cluster, ours or an external one. */
 export interface Views {
   queueTargets: QueueTargets;
-  health: Pick<HealthParts, 'nodeState' | 'hasAccounting' | 'rememberedMs'>;
+  health: Pick<HealthParts, 'nodeState' | 'silentNodes' | 'hasAccounting' | 'rememberedMs'>;
 }
 
 /**
@@ -25,7 +26,7 @@ export interface Views {
  */
 export function openViews(
   api: Api,
-  { config, liveJobs }: Base,
+  { config, layout, liveJobs }: Base,
   { slurm, own, external }: Cluster,
   gpus: GpuService | undefined,
 ): Views {
@@ -37,7 +38,7 @@ export function openViews(
     nodeRoutes(api, slurm);
     return {
       queueTargets: new ExternalQueueTargets(targets, inventory),
-      health: { nodeState: bestState, hasAccounting, rememberedMs },
+      health: { nodeState: bestState, silentNodes: () => [], hasAccounting, rememberedMs },
     };
   }
   if (own === undefined || gpus === undefined)
@@ -45,15 +46,20 @@ export function openViews(
   const { workers, gpuPauses: pauses, here, sshHosts } = own;
   const { shardsPerGpu } = here.fleet;
   const viewWorkers =
-    workers &&
-    (() => viewWorkerGpus(workers.open(), liveJobs.all(), shardsPerGpu, pauses.all()));
+    workers && (() => viewWorkerGpus(workers.open(), liveJobs.all(), shardsPerGpu, pauses.all()));
+  const silentNodes: HealthParts['silentNodes'] = (nodes) => {
+    const local = [NODE_NAME, ...sshHosts.open().map(({ name }) => name)];
+    // Slurm itself notices a silent slurmd, which it marks with an asterisk, only at its next ping.
+    const silent = nodes.filter(({ state }) => state.endsWith('*')).map(({ name }) => name);
+    return local.filter((name) => silent.includes(name) || !slurmdRuns(layout, name));
+  };
   gpuRoutes(api, gpus, pauses, viewWorkers);
   nodeGpuRoutes(api, { gpus, pauses, viewWorkers });
   nodeRoutes(api, slurm, own);
   partitionRoutes(api, slurm);
   return {
     queueTargets: new OwnQueueTargets(here, sshHosts),
-    health: { nodeState: ownState, hasAccounting: true, rememberedMs },
+    health: { nodeState: ownState, silentNodes, hasAccounting: true, rememberedMs },
   };
 }
 

@@ -101,6 +101,16 @@ test('jobs run and their states arrive while slurmdbd is down', async () => {
   await healthIs('ok');
 });
 
+test('health names this machine’s node while its slurmd is away', async () => {
+  supervisorctl('stop', 'slurmd');
+  const { status, body } = await healthIs('degraded');
+  expect(status).toBe(200);
+  expect(body).toMatchObject({ slurmctld: 'up', not_answering: ['box0'] });
+  supervisorctl('start', 'slurmd');
+  expect((await healthIs('ok')).body).toMatchObject({ not_answering: [] });
+  expect(await stack.shell('echo back')).toMatchObject({ log: 'back\n' });
+});
+
 test('verify finds a dataset with a flipped byte, and no job gets it', async () => {
   const content = 'precious\n'.repeat(1000);
   const sha = createHash('sha256').update(content).digest('hex');

@@ -16,6 +16,9 @@ export const healthReplySchema = z
     slurmctld: z.enum(['up', 'down']),
     slurmdbd: z.enum(['up', 'down', 'none']).describe('`none`: Slurm keeps no history of jobs.'),
     node: z.string().describe('Slurm’s word for the node; `unknown` if slurmctld does not say.'),
+    not_answering: z
+      .array(z.string())
+      .describe('Nodes of this machine whose slurmd does not answer; jobs wait for it.'),
     disk: z.enum(['ok', 'full', 'unknown']),
     database: z.enum(['ok', 'failed']),
   })
@@ -27,6 +30,8 @@ export interface HealthParts {
   slurm: SlurmClient;
   /** Returns one word for all nodes; undefined if the decisive node is missing. */
   nodeState: (nodes: readonly SlurmNode[]) => string | undefined;
+  /** Lists the nodes whose slurmd does not answer, of those that run on this machine. */
+  silentNodes: (nodes: readonly SlurmNode[]) => string[];
   hasAccounting: boolean;
   /** Interval between two requests to Slurm, since anybody may ask for the health. */
   rememberedMs: number;
@@ -37,6 +42,7 @@ export interface HealthParts {
 /** Slurm's own part of the health. */
 interface SlurmHealth {
   node: string;
+  notAnswering: string[];
   slurmdbd: Health['slurmdbd'];
 }
 
@@ -55,15 +61,16 @@ export class HealthCheck {
    * second old.
    */
   async check(): Promise<Health> {
-    const [{ node, slurmdbd }, disk, database] = await Promise.all([
+    const [{ node, notAnswering, slurmdbd }, disk, database] = await Promise.all([
       this.#rememberedSlurm(),
       answer(() => this.#disk(), 'unknown'),
       answer(() => Promise.resolve(this.#database()), 'failed'),
     ]);
     const slurmctld = node === 'unknown' ? 'down' : 'up';
     const runs = slurmctld === 'up' && !/down|unk|fail|error/.test(node) && database === 'ok';
-    const status = !runs || disk !== 'ok' ? 'down' : slurmdbd === 'down' ? 'degraded' : 'ok';
-    return { status, slurmctld, slurmdbd, node, disk, database };
+    const isWhole = slurmdbd !== 'down' && notAnswering.length === 0;
+    const status = !runs || disk !== 'ok' ? 'down' : isWhole ? 'ok' : 'degraded';
+    return { status, slurmctld, slurmdbd, node, not_answering: notAnswering, disk, database };
   }
 
   #rememberedSlurm(): Promise<SlurmHealth> {
@@ -74,14 +81,15 @@ export class HealthCheck {
   }
 
   async #slurm(): Promise<SlurmHealth> {
-    const { slurm, nodeState, hasAccounting } = this.#parts;
-    const [node, slurmdbd] = await Promise.all([
-      answer(async () => nodeState(await slurm.nodes()) ?? 'unknown', 'unknown'),
+    const { slurm, nodeState, silentNodes, hasAccounting } = this.#parts;
+    const [nodes, slurmdbd] = await Promise.all([
+      answer(() => slurm.nodes(), []),
       hasAccounting
         ? answer(async () => (await slurm.pingAccounting(), 'up' as const), 'down')
         : ('none' as const),
     ]);
-    return { node, slurmdbd };
+    const notAnswering = await answer(() => Promise.resolve(silentNodes(nodes)), []);
+    return { node: nodeState(nodes) ?? 'unknown', notAnswering, slurmdbd };
   }
 
   async #disk(): Promise<'ok' | 'full'> {

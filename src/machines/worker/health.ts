@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { execa } from 'execa';
 import { errnoOf } from '../../errors.js';
-import { slurmdPidFile, type Layout } from '../../config/layout.js';
+import { slurmdRuns } from '../../cluster/nodes/slurmd-runs.js';
+import type { Layout } from '../../config/layout.js';
 import { readIdentity } from './identity.js';
 
 /** Less than the image's health check may take. */
@@ -46,20 +46,6 @@ export function agentAnswers({ workerSocket }: Layout): Promise<boolean> {
     });
     socket.once('error', () => resolve(false));
   });
-}
-
-/**
- * Returns whether slurmd runs. A killed one leaves its pid file, whose number may be another
- * process's by now.
- */
-function slurmdRuns(layout: Layout, name: string): boolean {
-  try {
-    const pid = readFileSync(slurmdPidFile(layout, name), 'utf8').trim();
-    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim() === 'slurmd';
-  } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return false;
-    throw error;
-  }
 }
 
 /**
