@@ -22,7 +22,7 @@ const longest = [
   'test/s3/import.test.ts',
   'test/stack/gitlab.test.ts',
   'test/stack/external-access.test.ts',
-  'test/stack/any-place.test.ts',
+  'test/stack/first-free.test.ts',
   'test/stack/users-apart.test.ts',
   'test/stack/queue-ssh.test.ts',
   'test/remote/run.test.ts',
