@@ -28,7 +28,7 @@ export type ErrorCode =
 export interface AppErrorOptions {
   /** The underlying error; logged, never sent to the caller. */
   cause?: unknown;
-  /** Facts for the caller's program, such as the field, the limit or the digest. */
+  /** Facts for the caller's program, such as the fields, the limit or the digest. */
   details?: Record<string, unknown>;
 }
 
@@ -46,6 +46,27 @@ export class AppError extends Error {
     this.code = code;
     this.details = options.details;
   }
+}
+
+/**
+ * Builds the error of one field of a request, a form or a file. The message begins with the
+ * field's name, and `details.fields` lists it for programs.
+ */
+export function fieldError(
+  code: ErrorCode,
+  field: string,
+  problem: string,
+  { cause, details }: AppErrorOptions = {},
+): AppError {
+  return new AppError(code, `${field}: ${problem}`, {
+    cause,
+    details: { fields: [field], ...details },
+  });
+}
+
+/** Lists the fields that an error names; empty if it names none. */
+export function fieldsOfError({ details }: AppError): readonly string[] {
+  return (details?.['fields'] as readonly string[] | undefined) ?? [];
 }
 
 /** Tells whether the file system is full (`ENOSPC`, `EDQUOT`). */

@@ -20,7 +20,12 @@ export function problemsOf(error: z.ZodError, kind = 'field'): string {
   return [...new Set(texts)].join('; ');
 }
 
-/** Lists the fields that the issues name, for an error's `details.fields`. */
+/** Lists the fields that the issues name, unknown ones included, each once, for an error's `details.fields`. */
 export function fieldsOf(error: z.ZodError): string[] {
-  return error.issues.map((issue) => issue.path.join('.')).filter((field) => field !== '');
+  const fields = error.issues.flatMap((issue) =>
+    issue.code === 'unrecognized_keys'
+      ? issue.keys.map((key) => [...issue.path, key.slice(0, 64)].join('.'))
+      : [issue.path.join('.')],
+  );
+  return [...new Set(fields)].filter((field) => field !== '');
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { AppError } from '../errors.js';
+import { fieldError } from '../errors.js';
 import type { Api } from '../http/api.js';
 import { endpoint } from '../http/endpoint.js';
 import { json } from '../http/reply.js';
@@ -114,11 +114,12 @@ export function tokenRoutes(api: Api, tokens: Tokens): void {
     ({ body, res }) => {
       const holder = tokens.holderOf(body.token);
       if (holder === undefined)
-        throw new AppError('not_found', 'token: unknown, revoked or expired');
+        throw fieldError('not_found', 'token', 'unknown, revoked or expired');
       if (holder.tokenId === null)
-        throw new AppError(
+        throw fieldError(
           'conflict',
-          'token: JR_AUTH_TOKEN is changed where the stack is started',
+          'token',
+          'JR_AUTH_TOKEN is changed where the stack is started',
         );
       const view = tokens.revoke(holder.tokenId);
       nameSubject(res, `token ${view.token_id} of ${view.user}`);

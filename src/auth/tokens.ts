@@ -1,7 +1,7 @@
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Database } from '../db/database.js';
-import { AppError } from '../errors.js';
+import { AppError, fieldError } from '../errors.js';
 import { OWNER, type Caller, type Role } from './caller.js';
 import type { TokenView } from './replies.js';
 import * as store from './token-store.js';
@@ -54,7 +54,7 @@ export class Tokens {
     const token = wish.token ?? `jr_${randomBytes(24).toString('base64url')}`;
     // Two users with the same token would be indistinguishable.
     if (this.holderOf(token) !== undefined)
-      throw new AppError('conflict', 'token: this one is in use already; choose another');
+      throw fieldError('conflict', 'token', 'this one is in use already; choose another');
     const salt = randomBytes(16);
     const at = now();
     const id = store.insertToken(db, {

@@ -1,5 +1,5 @@
 import type { Database } from '../db/database.js';
-import { AppError } from '../errors.js';
+import { AppError, fieldError } from '../errors.js';
 import { OWNER, isOwnerOrIngest } from './caller.js';
 import type { UserLimits, UserView } from './replies.js';
 
@@ -42,13 +42,13 @@ export class Limits {
    * Changes a user's limits. @param change null resets a limit to the default; undefined keeps it
    */
   set(user: string, change: LimitsChange): UserLimits {
-    if (user === OWNER) throw new AppError('conflict', `${OWNER}: the owner has no limits`);
+    if (user === OWNER) throw fieldError('conflict', 'user', 'the owner has no limits');
     for (const name of ['max_running', 'max_gpus'] as const)
       if (change[name] && !this.#parts.canLimitRunning)
-        throw new AppError(
+        throw fieldError(
           'not_supported',
-          `${name}: the external cluster’s associations (sacctmgr) limit running jobs; leave this out`,
-          { details: { field: name } },
+          name,
+          'the external cluster’s associations (sacctmgr) limit running jobs; leave this out',
         );
     const own = this.#own(user);
     const row = Object.fromEntries(

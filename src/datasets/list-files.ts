@@ -1,5 +1,5 @@
 import { readlink } from 'node:fs/promises';
-import { AppError } from '../errors.js';
+import { fieldError } from '../errors.js';
 import { pathInTree, walkTree } from './walk-tree.js';
 
 export interface ListedFile {
@@ -48,7 +48,7 @@ export async function listFiles(
 function readCursor(after: string): string {
   const path = Buffer.from(after, 'base64url');
   if (path.length === 0 || path.toString('base64url') !== after)
-    throw new AppError('bad_request', 'after: expected the "next" of the previous page');
+    throw fieldError('bad_request', 'after', 'expected the "next" of the previous page');
   return path.toString('latin1');
 }
 

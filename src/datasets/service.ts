@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import type { Logger } from 'pino';
 import type { Database } from '../db/database.js';
-import { AppError, errnoOf, isDiskFull } from '../errors.js';
+import { AppError, fieldError, errnoOf, isDiskFull } from '../errors.js';
 import { UploadReservations, type Room } from './upload/reservations.js';
 import type { Sha256 } from './digest.js';
 import { findDamage } from './find-damage.js';
@@ -125,7 +125,7 @@ export class DatasetService {
   async keep(staged: StagedUpload, options: KeepOptions): Promise<Kept> {
     try {
       if (staged.size === 0)
-        throw new AppError('bad_request', 'the file is empty; a dataset has at least one byte');
+        throw fieldError('bad_request', 'file', 'is empty; a dataset has at least one byte');
       refuseMismatch(staged.sha256, options.expectedSha);
       return await this.#run(options.signal, (signal) =>
         this.#locks.hold(staged.sha256, () =>
@@ -264,9 +264,10 @@ export class DatasetService {
 
 function refuseMismatch(actual: Sha256, expected: Sha256 | undefined): void {
   if (expected === undefined || expected === actual) return;
-  throw new AppError(
+  throw fieldError(
     'sha256_mismatch',
-    `sha256: the received bytes have ${actual}, not ${expected}; nothing was stored, send the file again`,
+    'sha256',
+    `the received bytes have ${actual}, not ${expected}; nothing was stored, send the file again`,
     { details: { expected, actual } },
   );
 }

@@ -8,7 +8,7 @@ const error = z.strictObject({
   code: z.enum(codes),
   /** For people: says how to correct the call. */
   message: z.string(),
-  /** For programs: such as the field, the limit or the digest. */
+  /** For programs: such as the fields, the limit or the digest. */
   details: z.record(z.string(), z.unknown()).optional(),
 });
 

@@ -1,6 +1,6 @@
 import type { ErrorRequestHandler, Response } from 'express';
 import { MulterError } from 'multer';
-import { AppError, errnoOf, isDiskFull } from '../errors.js';
+import { AppError, errnoOf, fieldError, isDiskFull } from '../errors.js';
 import { isDeclared } from './contract.js';
 import type { ErrorBody } from './error-body.js';
 import { hasUnreadBody, replyBeforeBodyEnds } from './early-reply.js';
@@ -10,11 +10,14 @@ import { statusOf } from './error-status.js';
 function fromLibrary(error: unknown): AppError | undefined {
   if (error instanceof MulterError) {
     if (error.code === 'LIMIT_FILE_SIZE' || error.code === 'LIMIT_FIELD_VALUE')
-      return new AppError('too_large', `${error.field ?? 'the body'}: larger than allowed`);
+      return error.field === undefined
+        ? new AppError('too_large', 'the body is larger than allowed')
+        : fieldError('too_large', error.field, 'larger than allowed');
     if (error.code === 'LIMIT_UNEXPECTED_FILE')
-      return new AppError(
+      return fieldError(
         'bad_request',
-        `${error.field ?? 'file'}: unknown file field, or too many files`,
+        error.field ?? 'file',
+        'unknown file field, or too many files',
       );
     return new AppError('bad_request', `the form cannot be read: ${error.message}`);
   }

@@ -1,4 +1,4 @@
-import { AppError } from '../errors.js';
+import { AppError, fieldsOfError } from '../errors.js';
 import type { JobId } from '../jobs/job.js';
 import type { Submitted } from '../jobs/service.js';
 import type { IngestRequest } from './source.js';
@@ -44,6 +44,9 @@ export async function submitClaimed(
  * Any other refusal comes from this server’s settings or from a passing state, such as a partition
  * whose workers are away. The same request is then made again.
  */
-function isFinal({ code, details }: AppError): boolean {
-  return code === 'bad_request' || code === 'slurm_refused' || details?.['field'] === 'timeout';
+function isFinal(error: AppError): boolean {
+  const { code } = error;
+  return (
+    code === 'bad_request' || code === 'slurm_refused' || fieldsOfError(error).includes('timeout')
+  );
 }

@@ -79,6 +79,7 @@ export class JobControl {
         throw new AppError(
           'conflict',
           `job ${id} is ${job.state}: only a waiting job can change its priority`,
+          { details: { state: job.state } },
         );
       if (job.slurm_job_id === null) store.updateJob(db, id, ranking.later(job, priority));
       else await ranking.setPriority(job, await this.#inSlurm(job), priority);
@@ -103,7 +104,10 @@ export class JobControl {
       // check.
       while (submitter.inFlight(id)) await submitter.inFlight(id);
       const job = get(id);
-      if (job.terminal) throw new AppError('conflict', `job ${id} has ended already: ${job.state}`);
+      if (job.terminal)
+        throw new AppError('conflict', `job ${id} has ended already: ${job.state}`, {
+          details: { state: job.state },
+        });
       await inOurWords(() => act(job));
     });
     // Release the lock first: a poll under way may need it to move this job.

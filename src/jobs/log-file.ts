@@ -1,5 +1,5 @@
 import type { FileHandle } from 'node:fs/promises';
-import { AppError } from '../errors.js';
+import { AppError, fieldError } from '../errors.js';
 import { openConfined } from '../storage/confined-fs/confined-files.js';
 import type { Job } from './job.js';
 import type { JobFolders } from './job-folders.js';
@@ -45,10 +45,11 @@ export async function openLog(
   } catch (error) {
     if (!(error instanceof AppError) || error.code !== 'not_found') throw error;
     if (stream === 'stderr' && !job.request.split_log)
-      throw new AppError(
+      throw fieldError(
         'log_not_split',
-        `stream: job ${job.job_id} has both streams in one log; submit it with split_log=true to keep them apart`,
-        { cause: error, details: { field: 'stream' } },
+        'stream',
+        `job ${job.job_id} has both streams in one log; submit it with split_log=true to keep them apart`,
+        { cause: error },
       );
     // A job that has not started, or wrote no error, has no file; that is an empty log.
     const isExpected = !job.terminal || job.started_at === null || stream === 'stderr';

@@ -1,4 +1,4 @@
-import { AppError } from '../errors.js';
+import { fieldError } from '../errors.js';
 import { modelInArguments, type ModelNeeds } from '../cluster/gpus/models.js';
 import { checkParams } from './templates/params.js';
 import type { Template } from './templates/template.js';
@@ -25,9 +25,9 @@ export function checkTemplateInputs(
   const fieldOf = { dataset: 'dataset_sha', command: 'command', args: 'args', script: 'script' };
   for (const part of ['dataset', 'command', 'args', 'script'] as const) {
     if (template[part] === 'required' && !given[part])
-      throw new AppError('bad_request', `${fieldOf[part]}: ${template.commandKey} needs it`);
+      throw fieldError('bad_request', fieldOf[part], `${template.commandKey} needs it`);
     if (template[part] === 'none' && given[part])
-      throw new AppError('bad_request', `${fieldOf[part]}: ${template.commandKey} takes none`);
+      throw fieldError('bad_request', fieldOf[part], `${template.commandKey} takes none`);
   }
 }
 
@@ -45,24 +45,18 @@ export function normalize(
 ): JobRequest {
   const { mem_gb, time_limit, name, gpus, gpu_mem_gb } = fields;
   if (gpus !== undefined && gpu_mem_gb !== undefined)
-    throw new AppError('bad_request', 'gpu_mem_gb: give this or gpus, not both');
+    throw fieldError('bad_request', 'gpu_mem_gb', 'give this or gpus, not both');
   if (fields.gpu_type !== undefined && !isExternal)
-    throw new AppError(
+    throw fieldError(
       'unprocessable',
-      'gpu_type: only an external Slurm has types of GPU; choose GPUs with allowed_gpus',
-      { details: { field: 'gpu_type' } },
+      'gpu_type',
+      'only an external Slurm has types of GPU; choose GPUs with allowed_gpus',
     );
   if (fields.conda_env !== undefined && fields.venv !== undefined)
-    throw new AppError('bad_request', 'conda_env: give this or venv, not both');
+    throw fieldError('bad_request', 'conda_env', 'give this or venv, not both');
   for (const field of ['timeout', 'split_log'] as const)
     if (fields.screen && fields[field])
-      throw new AppError(
-        'unprocessable',
-        `${field}: cannot be combined with screen; leave one out`,
-        {
-          details: { field },
-        },
-      );
+      throw fieldError('unprocessable', field, 'cannot be combined with screen; leave one out');
   const llm = fields.llm ?? modelInArguments(fields.args);
   const forModel = llm === undefined || gpu_mem_gb !== undefined ? 0 : models.gpusFor(llm);
   return {

@@ -1,6 +1,6 @@
 import { OWNER } from '../auth/caller.js';
 import type { Database } from '../db/database.js';
-import { AppError } from '../errors.js';
+import { AppError, fieldError } from '../errors.js';
 import { experimentOf } from '../outputs/experiment.js';
 import type { TemplateLibrary } from './templates/library.js';
 import type { Submitter } from './submission.js';
@@ -121,7 +121,10 @@ export class JobService {
   /** Deletes an ended job with its outputs and log. */
   async remove(id: JobId): Promise<void> {
     const job = this.get(id);
-    if (!job.terminal) throw new AppError('conflict', `job ${id} is ${job.state}: cancel it first`);
+    if (!job.terminal)
+      throw new AppError('conflict', `job ${id} is ${job.state}: cancel it first`, {
+        details: { state: job.state },
+      });
     // Delete the row last: after a crash half-way, the job can be removed again.
     await this.#parts.folders.remove(id);
     store.deleteJob(this.#parts.db, id);
@@ -132,9 +135,10 @@ export class JobService {
     const key = ownKey(options);
     const found = key === undefined ? undefined : store.findByIdempotencyKey(this.#parts.db, key);
     if (found && found.requestHash !== requestHash)
-      throw new AppError(
+      throw fieldError(
         'conflict',
-        `Idempotency-Key: was used for another request, job ${found.job.job_id}; use a new one`,
+        'Idempotency-Key',
+        `was used for another request, job ${found.job.job_id}; use a new one`,
         { details: { job_id: found.job.job_id } },
       );
     return found && { kind: 'repeated', job: found.job };

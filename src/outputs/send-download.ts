@@ -2,7 +2,7 @@ import type { Request, Response } from 'express';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
-import { AppError, errnoOf } from '../errors.js';
+import { errnoOf, fieldError } from '../errors.js';
 import type { ConfinedFile } from '../storage/confined-fs/confined-handles.js';
 import { parseRange } from '../storage/object-store/range.js';
 import { tarFolder } from './folder-archive.js';
@@ -63,9 +63,10 @@ async function sendFile(
     res.removeHeader('Content-Disposition');
     res.removeHeader('Content-Type');
     res.set('Content-Range', `bytes */${size}`);
-    throw new AppError(
+    throw fieldError(
       'range_unsatisfiable',
-      `Range: starts past the end; the file has ${size} bytes`,
+      'Range',
+      `starts past the end; the file has ${size} bytes`,
     );
   }
   const [start, end] = range.kind === 'part' ? [range.start, range.end] : [0, size - 1];

@@ -1,7 +1,7 @@
 import { posix } from 'node:path';
 import pLimit from 'p-limit';
 import type { Database } from '../db/database.js';
-import { AppError, errnoOf, isDiskFull } from '../errors.js';
+import { AppError, errnoOf, fieldError, isDiskFull } from '../errors.js';
 import { openConfinedEntry } from '../storage/confined-fs/confined-files.js';
 import type { ConfinedFile } from '../storage/confined-fs/confined-handles.js';
 import { quote } from '../storage/confined-fs/refusals.js';
@@ -148,9 +148,10 @@ export class OutputService {
       ids.length > 0
         ? `it has ${ids.map(quote).join(', ')}${ids.length === idsShown ? ', …' : ''}`
         : 'it has no outputs yet';
-    throw new AppError(
+    throw fieldError(
       'not_found',
-      `output_id: experiment ${quote(experimentId)} has no output ${quote(outputId)}; ${hint}`,
+      'output_id',
+      `experiment ${quote(experimentId)} has no output ${quote(outputId)}; ${hint}`,
       { details: { output_ids: ids } },
     );
   }
@@ -280,7 +281,7 @@ export class OutputService {
   #findJob(jobId: number, scope?: Scope): OutputJob {
     const job = this.#deps.jobs.find(jobId);
     if (!job || (scope !== undefined && job.user !== scope))
-      throw new AppError('not_found', `job_id: there is no job ${jobId}`);
+      throw fieldError('not_found', 'job_id', `there is no job ${jobId}`);
     return job;
   }
 }

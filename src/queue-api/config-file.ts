@@ -1,7 +1,7 @@
 import { parseDocument, visit } from 'yaml';
 import { z } from 'zod';
 import { userSchema } from '../auth/caller.js';
-import { AppError } from '../errors.js';
+import { AppError, fieldError } from '../errors.js';
 import { fieldsOf } from '../schema-problems.js';
 
 export const configBytes = 16 * 1024;
@@ -35,7 +35,7 @@ export type QueueConfig = z.infer<typeof configSchema>;
  */
 export function parseConfigFile(content: Buffer): QueueConfig {
   const refuse = (message: string, cause?: unknown): never => {
-    throw new AppError('bad_request', `config_file: ${message}`, { cause });
+    throw fieldError('bad_request', 'config_file', message, { cause });
   };
   let text = '';
   try {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { scopeOf, type Caller } from '../auth/caller.js';
 import type { Database } from '../db/database.js';
-import { AppError } from '../errors.js';
+import { AppError, fieldError } from '../errors.js';
 import type { JobControl } from '../jobs/control.js';
 import type { Job } from '../jobs/job.js';
 import type { JobFolders } from '../jobs/job-folders.js';
@@ -67,19 +67,20 @@ export class QueueService {
     const { db, jobs, settings, targets } = this.#parts;
     const { user_id: user, expected_time: expected, competition_id, project_id } = config;
     if (caller.role === 'reader')
-      throw new AppError('forbidden', 'token: a reader’s token cannot submit jobs; use another');
+      throw fieldError('forbidden', 'token', 'a reader’s token cannot submit jobs; use another');
     if (caller.role !== 'admin' && caller.user !== user)
-      throw new AppError(
+      throw fieldError(
         'forbidden',
-        `user_id: the token belongs to ${caller.user}, not to this user`,
+        'user_id',
+        `the token belongs to ${caller.user}, not to this user`,
       );
     const timeout = Math.max(0.1, expected * settings.timeoutMultiplier);
     const longest = parseTimeLimit(targets.maxTime());
     if (timeout > (typeof longest === 'number' ? longest : 1e9))
-      throw new AppError(
+      throw fieldError(
         'unprocessable',
-        `expected_time: ${expected} s, of which ${settings.timeoutMultiplier} times are allowed, is longer than a job may run here (${targets.maxTime()})`,
-        { details: { field: 'expected_time' } },
+        'expected_time',
+        `${expected} s, of which ${settings.timeoutMultiplier} times are allowed, is longer than a job may run here (${targets.maxTime()})`,
       );
     const fields = submitSchema.parse({
       command_key: 'python_script',
@@ -104,9 +105,10 @@ export class QueueService {
     if (submitted.kind === 'dry_run') throw new Error('unexpected dry run');
     const row = store.findByJob(db, submitted.job.job_id);
     if (row === undefined)
-      throw new AppError(
+      throw fieldError(
         'conflict',
-        'Idempotency-Key: already used for a job of POST /jobs; use a new one',
+        'Idempotency-Key',
+        'already used for a job of POST /jobs; use a new one',
       );
     return { job: submitted.job, view: await this.#view(row, submitted.job) };
   }
@@ -136,7 +138,9 @@ export class QueueService {
       throw new AppError('forbidden', 'a reader’s token cannot cancel jobs; use another');
     if (queueStateOf(job) !== 'cancelled') {
       if (job.terminal)
-        throw new AppError('conflict', `job_id: ${uuid} has already ended: ${queueStateOf(job)}`);
+        throw fieldError('conflict', 'job_id', `${uuid} has already ended: ${queueStateOf(job)}`, {
+          details: { state: queueStateOf(job) },
+        });
       await control.cancel(job.job_id);
     }
     return { job, view: await this.#view(row, await jobs.wait(job.job_id, signal)) };
@@ -178,7 +182,7 @@ export class QueueService {
     const scope = scopeOfAsker(asker);
     const job = row && this.#parts.jobs.get(row.job_id);
     if (row === undefined || job === undefined || (scope !== undefined && job.user !== scope))
-      throw new AppError('not_found', `job_id: no job ${uuid}`);
+      throw fieldError('not_found', 'job_id', `no job ${uuid}`);
     return { row, job };
   }
 

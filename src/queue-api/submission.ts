@@ -3,7 +3,7 @@ import { tokenInBody } from '../auth/audit.js';
 import { bearerOf, type Authenticator } from '../auth/authenticator.js';
 import { setCaller } from '../auth/caller.js';
 import type { Sender, Senders } from '../auth/senders.js';
-import { AppError } from '../errors.js';
+import { AppError, fieldError } from '../errors.js';
 import { AnonymousUploads } from './anonymous-uploads.js';
 import { readSubmitForm, submittedParts } from './upload.js';
 
@@ -49,9 +49,10 @@ export class Submissions {
       return await this.#authenticator.check(token, sender);
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== 'unauthorized') throw error;
-      throw new AppError(
+      throw fieldError(
         'unauthorized',
-        'token: invalid or missing; send it in config_file or as "Authorization: Bearer <token>"',
+        'token',
+        'invalid or missing; send it in config_file or as "Authorization: Bearer <token>"',
       );
     }
   }

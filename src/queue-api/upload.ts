@@ -1,7 +1,7 @@
 import type { Writable } from 'node:stream';
 import type { Request, Response } from 'express';
 import multer from 'multer';
-import { AppError } from '../errors.js';
+import { AppError, fieldError } from '../errors.js';
 import type { ScriptFile } from '../jobs/request.js';
 import { toScriptFile } from '../jobs/script/upload.js';
 import { configBytes, parseConfigFile, type QueueConfig } from './config-file.js';
@@ -61,9 +61,10 @@ export async function readSubmitForm(
 }
 
 function tooLarge(): AppError {
-  return new AppError(
+  return fieldError(
     'too_large',
-    `code: larger than allowed (${codeBytes / 1024 ** 2} MiB); put data into a dataset`,
+    'code',
+    `larger than allowed (${codeBytes / 1024 ** 2} MiB); put data into a dataset`,
   );
 }
 
@@ -80,18 +81,18 @@ export function submittedParts(req: Request): { code: ScriptFile; config: QueueC
   const texts = Object.keys((req.body ?? {}) as object);
   const stranger = texts.find((name) => !(parts as readonly string[]).includes(name));
   if (stranger !== undefined)
-    throw new AppError('bad_request', `${stranger.slice(0, 64)}: no such field`);
+    throw fieldError('bad_request', stranger.slice(0, 64), 'no such field');
   const fileOf = (name: (typeof parts)[number]) => {
     const file = files[name]?.[0];
     if (file !== undefined) return file;
     const how = texts.includes(name) ? 'is no file' : 'is missing';
-    throw new AppError('bad_request', `${name}: ${how}; send it as one (-F "${name}=@…")`);
+    throw fieldError('bad_request', name, `${how}; send it as one (-F "${name}=@…")`);
   };
   const code = fileOf('code');
   const config = fileOf('config_file');
-  if (code.size === 0) throw new AppError('bad_request', 'code: the file is empty');
+  if (code.size === 0) throw fieldError('bad_request', 'code', 'the file is empty');
   if (config.size > configBytes)
-    throw new AppError('too_large', `config_file: larger than ${configBytes / 1024} KiB`);
+    throw fieldError('too_large', 'config_file', `larger than ${configBytes / 1024} KiB`);
   const script = toScriptFile(code);
   if (script === undefined) throw new Error('an uploaded file was not recognized');
   return { code: script, config: parseConfigFile(config.buffer) };

@@ -29,12 +29,15 @@ describe('a limit on GPUs', () => {
   });
 
   test.each([
-    [{ gpus: 2 }, 1, 'gpus: 2 requested; 1 is the most you may have at once'],
-    [{ gpus: 0.3 }, 0.25, 'gpus: 0.3 requested; 0.25 is the most you may have at once'],
-    [{ gpu_mem_gb: 25 }, 0.25, 'gpu_mem_gb: 25 requested; 20 GiB is the most you may have at once'],
-    [{ gpu_mem_gb: 15, allowed_gpus: [0] }, 0.25, 'gpu_mem_gb: 15 requested; 10 GiB is the most'],
-  ])('refuses a request that could never start: %j, %d', (wish, most, message) => {
-    expect(checkUserGpuQuota(most, gpus, { gpus: 0, ...wish })?.message).toMatch(message);
+    [{ gpus: 2 }, 1, 'gpus', 1],
+    [{ gpus: 0.3 }, 0.25, 'gpus', 0.25],
+    [{ gpu_mem_gb: 25 }, 0.25, 'gpu_mem_gb', 20],
+    [{ gpu_mem_gb: 15, allowed_gpus: [0] }, 0.25, 'gpu_mem_gb', 10],
+  ])('refuses what could never start under it: %j, %d', (wish, most, field, limit) => {
+    expect(checkUserGpuQuota(most, gpus, { gpus: 0, ...wish })).toMatchObject({
+      code: 'unprocessable',
+      details: { fields: [field], limit },
+    });
   });
 
   test.each([

@@ -7,6 +7,7 @@ import { mayUseLocalGpus, mayBeRemote } from '../../src/jobs/placement/target.js
 import { OwnTargets } from '../../src/jobs/placement/own-cluster.js';
 import { HostList } from '../../src/cluster/ssh-hosts/host-list.js';
 import type { ResolvedHost } from '../../src/cluster/ssh-hosts/resolved-hosts.js';
+import { refusal } from '../refusal.js';
 
 let folder: string;
 let path: string;
@@ -51,21 +52,22 @@ function targetsWith(hosts: ResolvedHost[]): OwnTargets {
 describe('a partition', () => {
   test('that does not exist is refused, with the available ones', () => {
     const none = targetsWith([]);
-    expect(() => none.forPartition('nowhere')).toThrow(
-      'partition: unknown partition "nowhere"; available: main',
-    );
-    expect(() => none.forPartition('ssh')).toThrow(
-      /unknown partition "ssh"; available: main; .*JR_SSH_NODES/,
-    );
+    const unknown = (partitions: string[]) =>
+      expect.objectContaining({
+        code: 'unprocessable',
+        details: { fields: ['partition'], partitions },
+      }) as unknown as Error;
+    expect(() => none.forPartition('nowhere')).toThrow(unknown(['main']));
+    expect(() => none.forPartition('ssh')).toThrow(unknown(['main']));
     const some = targetsWith([host('a', {})]);
-    expect(() => some.forPartition('nowhere')).toThrow('available: main, ssh');
+    expect(() => some.forPartition('nowhere')).toThrow(unknown(['main', 'ssh', 'any']));
     expect(some.forPartition('ssh').folderOwner).toBe('jr-remote');
     expect(some.forPartition(undefined).folderOwner).toBe('job-user');
   });
 
   test('whose hosts are all leaving does not count', () => {
     expect(() => targetsWith([host('a', { leaving: true })]).forPartition('ssh')).toThrow(
-      'unknown partition "ssh"',
+      refusal('unprocessable', 'partition'),
     );
   });
 });
@@ -75,17 +77,18 @@ describe('a job on SSH hosts', () => {
   const a10 = host('small', { cpus: 32, gpus: { count: 2, type: 'A10', memory_gb: 24 } });
 
   test.each([
-    [{ cpus: 33 }, /^cpus: 33 requested; 32 is the most/],
-    [{ mem_gb: 65 }, /^mem_gb: 65 requested; 64 GiB is the most/],
-    [{ time_limit: '2-00:00:00' }, /^time_limit/],
-    [{ gpus: 9 }, /^gpus: 9 requested; 8 is the most/],
-    [{ gpu_mem_gb: 81 }, /^gpu_mem_gb: 81 requested; 80 GiB is the most/],
-    [{ gpus: 1, allowed_gpus: [8] }, /^allowed_gpus: unknown GPU 8; available: 0 to 7/],
-    [{ cpus: 32, gpus: 8 }, /^partition: no SSH host has 32 CPU/],
-    [{ screen: true }, /^screen: /],
-  ])('that asks for %j is refused', (fields, message) => {
+    [{ cpus: 33 }, 'cpus', { asked: 33, limit: 32 }],
+    [{ mem_gb: 65 }, 'mem_gb', { asked: 65, limit: 64 }],
+    [{ time_limit: '2-00:00:00' }, 'time_limit', { limit: '1-00:00:00' }],
+    [{ gpus: 9 }, 'gpus', { asked: 9, limit: 8 }],
+    [{ gpu_mem_gb: 81 }, 'gpu_mem_gb', { asked: 81, limit: 80 }],
+    [{ gpus: 1, allowed_gpus: [8] }, 'allowed_gpus', {}],
+    [{ cpus: 32, gpus: 8 }, 'partition', {}],
+    [{ screen: true }, 'screen', {}],
+  ])('that asks for %j is refused', (fields, field, facts) => {
     const place = targetsWith([a10, h100]).forPartition('ssh');
-    expect(place.problemWith(ask(fields))?.message).toMatch(message);
+    const details = { fields: [field], ...facts };
+    expect(place.problemWith(ask(fields))).toMatchObject({ code: 'unprocessable', details });
   });
 
   test('may request what one host has', () => {
@@ -119,9 +122,9 @@ describe('a job on SSH hosts', () => {
 
   test('sees hosts that joined later', () => {
     const targets = targetsWith([a10]);
-    expect(targets.forPartition('ssh').problemWith(ask({ gpus: 8 }))?.message).toMatch(
-      '2 is the most',
-    );
+    expect(targets.forPartition('ssh').problemWith(ask({ gpus: 8 }))).toMatchObject({
+      details: { fields: ['gpus'], limit: 2 },
+    });
     writeFileSync(path, JSON.stringify({ hosts: [a10, h100], problem: null }));
     expect(targets.forPartition('ssh').problemWith(ask({ gpus: 8 }))).toBeUndefined();
   });
@@ -191,12 +194,12 @@ describe('a job for any target', () => {
     });
   });
 
-  test.each<[Partial<JobRequest>, RegExp]>([
-    [{ cpus: 9 }, /^cpus: 9 requested/],
-    [{ gpus: 9 }, /^gpus: 9 requested; 8 is the most/],
-    [{ screen: true, cpus: 5 }, /^screen: /],
-  ])('that asks for %j is refused', (fields, message) => {
-    expect(() => sent(any(fields), [h100])).toThrow(message);
+  test.each<[Partial<JobRequest>, string]>([
+    [{ cpus: 9 }, 'cpus'],
+    [{ gpus: 9 }, 'gpus'],
+    [{ screen: true, cpus: 5 }, 'screen'],
+  ])('that asks for %j is refused', (fields, field) => {
+    expect(() => sent(any(fields), [h100])).toThrow(refusal('unprocessable', field));
   });
 
   test('counts as local until it has started elsewhere', () => {

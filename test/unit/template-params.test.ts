@@ -3,6 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { checkParams } from '../../src/jobs/templates/params.js';
 import { templateFileSchema, type Template } from '../../src/jobs/templates/template.js';
+import { refusal } from '../refusal.js';
 
 /** Reads the template anew, as for each job: no object is the same as before. */
 function read(properties: object, more: object = {}): Template {
@@ -21,14 +22,14 @@ test('a template with an $id in its schema serves more than one job', () => {
 test('an edited template takes effect at once', () => {
   expect(checkParams(read({ epochs: { type: 'integer' } }), { epochs: 1 })).toEqual({ epochs: 1 });
   const edited = read({ steps: { type: 'integer' } });
-  expect(() => checkParams(edited, { epochs: 1 })).toThrow('params.epochs: no such parameter');
+  expect(() => checkParams(edited, { epochs: 1 })).toThrow(refusal('bad_request', 'params.epochs'));
   expect(checkParams(edited, { steps: 1 })).toEqual({ steps: 1 });
 });
 
 test('a broken schema is reported until it is repaired', () => {
   const broken = read({ epochs: { type: 'number', minimum: 'many' } });
   for (let i = 0; i < 2; i++)
-    expect(() => checkParams(broken, {})).toThrow('train has a broken parameter schema');
+    expect(() => checkParams(broken, {})).toThrow(refusal('unprocessable', 'command_key'));
   expect(checkParams(read({ epochs: { minimum: 1 } }), { epochs: 2 })).toEqual({ epochs: 2 });
 });
 

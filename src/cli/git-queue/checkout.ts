@@ -3,7 +3,7 @@ import { lstat, mkdir, mkdtemp, readdir, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, isAbsolute, join, resolve, sep } from 'node:path';
 import { execa } from 'execa';
-import { AppError, errnoOf } from '../../errors.js';
+import { AppError, errnoOf, fieldError } from '../../errors.js';
 import type { Repository } from '../../ingest/git-queue/repository.js';
 import type { ResultFile } from '../../ingest/git-queue/results.js';
 
@@ -41,9 +41,10 @@ export class Checkout {
     const isInside = !isAbsolute(path) && inside.startsWith(this.root + sep);
     if (isInside && (await this.#isHere(inside))) return { path, cwd: this.root };
     if (clone === undefined)
-      throw new AppError(
+      throw fieldError(
         'unprocessable',
-        `script: ${path} ${isInside ? 'leads' : 'is'} out of the repository; a runner takes such scripts only with --allow-outside`,
+        'script',
+        `${path} ${isInside ? 'leads' : 'is'} out of the repository; runners run such scripts only with --allow-outside`,
       );
     return { path: resolve(clone, path), cwd: clone };
   }
@@ -84,7 +85,7 @@ export class Checkout {
     } catch (error) {
       if (errnoOf(error) === undefined) throw error;
       const shown = path.slice(this.root.length + 1);
-      throw new AppError('unprocessable', `script: ${shown} is not in the repository`, {
+      throw fieldError('unprocessable', 'script', `${shown} is not in the repository`, {
         cause: error,
       });
     }

@@ -1,4 +1,4 @@
-import { AppError } from '../../errors.js';
+import { type AppError, fieldError } from '../../errors.js';
 import type { Gpu } from './gpu.js';
 
 /** A job's request for GPUs, before any is chosen. */
@@ -67,18 +67,24 @@ export function checkGpus(
   shardsPerGpu: number,
 ): AppError | undefined {
   const problem = (field: string, message: string, details = {}) =>
-    new AppError('unprocessable', `${field}: ${message}`, { details: { field, ...details } });
+    fieldError('unprocessable', field, message, { details });
   const { allowed_gpus: allowed, gpu_mem_gb: memory } = request;
   const unknown = allowed?.filter((index) => !gpus.some((gpu) => gpu.index === index)) ?? [];
   const there = gpus.length === 0 ? 'none' : `0 to ${gpus.length - 1}`;
   if (unknown.length > 0)
     return problem('allowed_gpus', `unknown GPU ${unknown.join(', ')}; available: ${there}`);
   const among = allowed === undefined ? '' : ' among the allowed ones';
-  if (memory !== undefined && eligibleGpus(gpus, request, shardsPerGpu).length === 0)
+  if (memory !== undefined && eligibleGpus(gpus, request, shardsPerGpu).length === 0) {
+    const largest = tenths(largestGb(gpus, allowed));
     return problem(
       'gpu_mem_gb',
-      `${memory} requested; ${tenths(largestGb(gpus, allowed))} GiB is the most a GPU${among} has`,
+      `${memory} requested; ${largest} GiB is the most a GPU${among} has`,
+      {
+        asked: memory,
+        limit: largest,
+      },
     );
+  }
   const limit = allowed?.length ?? gpus.length;
   if (Math.ceil(request.gpus) > limit)
     return problem(
@@ -105,10 +111,11 @@ export function checkUserGpuQuota(
   const asked = inMemory ? memory : request.gpus;
   if (asked <= limit) return undefined;
   const [field, told] = inMemory ? ['gpu_mem_gb', `${tenths(limit)} GiB`] : ['gpus', limit];
-  return new AppError(
+  return fieldError(
     'unprocessable',
-    `${field}: ${asked} requested; ${told} is the most you may have at once`,
-    { details: { field, asked, limit } },
+    field,
+    `${asked} requested; ${told} is the most you may have at once`,
+    { details: { asked, limit } },
   );
 }
 

@@ -54,7 +54,7 @@ export function importRoutes(api: Api, imports: ImportService, waits: Waits): vo
         { 202: 'Started.' },
         { Location: 'The path of the import.' },
       ),
-      errors: ['conflict', 'shutting_down'],
+      errors: ['conflict', 'limit_reached', 'shutting_down'],
     },
     ({ body, res }) => {
       const record = imports.create({ ...body, user: callerOf(res).user });

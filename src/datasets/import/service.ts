@@ -71,14 +71,18 @@ export class ImportService {
 
   /**
    * Records an import and starts it when its turn comes.
-   * @throws AppError bad_request (uri), conflict (imports are off, too many wait), shutting_down
+   * @throws AppError bad_request (uri), conflict (imports are off), limit_reached (too many
+   *   wait), shutting_down
    */
   create(request: ImportRequest): ImportView {
     const { db, now } = this.#parts;
     if (this.#closed) throw new AppError('shutting_down', 'the service is stopping; try again');
     const location = parseImportUri(request.uri, this.#storage());
     if (this.#live.size - this.#running >= maxQueued)
-      throw new AppError('conflict', `${maxQueued} imports are waiting already; try again later`);
+      throw new AppError(
+        'limit_reached',
+        `${maxQueued} imports are waiting already; try again later`,
+      );
     const id = insertImport(db, request.user, request.uri, now());
     const { promise: ended, resolve: settle } = withResolvers();
     const progress = { done: 0, total: null };

@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { AppError } from '../../errors.js';
+import { fieldError } from '../../errors.js';
 
 /** A source: one object, or every object whose key starts with `key` (`''` is the whole bucket). */
 export interface ImportLocation {
@@ -19,7 +19,7 @@ export function parseImportUri(
 ): ImportLocation {
   const location = uri.startsWith('/') ? fromPath(uri, mount, bucket) : fromUri(uri);
   if (location.key.includes('\0') || Buffer.byteLength(location.key) > 1024)
-    throw new AppError('bad_request', 'uri: not a key (longer than 1024 bytes, or with a NUL)');
+    throw fieldError('bad_request', 'uri', 'not a key (longer than 1024 bytes, or with a NUL)');
   return location;
 }
 
@@ -33,28 +33,31 @@ function fromUri(uri: string): ImportLocation {
   const [, bucket = '', key = ''] = match ?? [];
   // The part before an @ may be a secret, so the reply does not repeat it.
   if (!match || bucket.includes('@'))
-    throw new AppError(
+    throw fieldError(
       'bad_request',
-      'uri: expected s3://bucket/key, b2://bucket/key or a path under JR_B2_MOUNT',
+      'uri',
+      'expected s3://bucket/key, b2://bucket/key or a path under JR_B2_MOUNT',
     );
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]{1,62}$/.test(bucket))
-    throw new AppError('bad_request', `uri: ${bucket.slice(0, 64)}: not a bucket name`);
+    throw fieldError('bad_request', 'uri', `${bucket.slice(0, 64)}: not a bucket name`);
   return location(bucket, key);
 }
 
 function fromPath(path: string, mount: string, bucket: string | undefined): ImportLocation {
   if (path.split('/').includes('..'))
-    throw new AppError('bad_request', 'uri: a path with .. in it; name the file directly');
+    throw fieldError('bad_request', 'uri', 'a path with .. in it; name the file directly');
   const tidy = posix.normalize(path);
   if (tidy !== mount && !tidy.startsWith(`${mount}/`))
-    throw new AppError(
+    throw fieldError(
       'bad_request',
-      `uri: only paths under ${mount} (JR_B2_MOUNT) can be imported; give s3://bucket/key otherwise`,
+      'uri',
+      `only paths under ${mount} (JR_B2_MOUNT) can be imported; give s3://bucket/key otherwise`,
     );
   if (bucket === undefined)
-    throw new AppError(
+    throw fieldError(
       'bad_request',
-      'uri: a path names an object of the default bucket: set JR_B2_BUCKET, or give s3://bucket/key',
+      'uri',
+      'a path names an object of the default bucket: set JR_B2_BUCKET, or give s3://bucket/key',
     );
   return location(bucket, tidy.slice(mount.length + 1));
 }

@@ -1,7 +1,7 @@
 import type { Request, Response } from 'express';
 import multer, { type StorageEngine } from 'multer';
 import { z } from 'zod';
-import { AppError } from '../../errors.js';
+import { AppError, fieldError } from '../../errors.js';
 import { readBody } from '../../http/read-input.js';
 import { sha256Schema, type Sha256 } from '../digest.js';
 import type { StagedUpload } from '../make-dataset.js';
@@ -74,7 +74,7 @@ export async function readUploadForm(
     });
     const { sha256, name } = readBody(fieldsSchema, req);
     if (staging === undefined)
-      throw new AppError('bad_request', 'file: missing; send it with -F file=@data.tar.gz');
+      throw fieldError('bad_request', 'file', 'missing; send it with -F file=@data.tar.gz');
     const staged = await staging;
     const [file] = req.files as Express.Multer.File[];
     return { staged, sha256, name: name ?? file?.originalname };
@@ -102,9 +102,9 @@ function stagingEngine(stage: (file: Express.Multer.File) => Promise<unknown>): 
 
 function problemWith(field: string, hasFile: boolean): AppError | undefined {
   if (field !== 'file')
-    return new AppError('bad_request', `${field}: no such file field; send the file as "file"`);
+    return fieldError('bad_request', field, 'no such file field; send the file as "file"');
   if (hasFile)
-    return new AppError('bad_request', 'file: sent twice; upload one file in each request');
+    return fieldError('bad_request', 'file', 'sent twice; upload one file in each request');
   return undefined;
 }
 

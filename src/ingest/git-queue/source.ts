@@ -2,7 +2,7 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import pLimit from 'p-limit';
 import { z } from 'zod';
-import { AppError } from '../../errors.js';
+import { AppError, fieldError } from '../../errors.js';
 import { submitSchema } from '../../jobs/request.js';
 import { ExpiredLeases } from '../expired-leases.js';
 import { jobName } from '../job-name.js';
@@ -17,7 +17,7 @@ import { readyJobs, runningJobs, type OpenJob, type QueueState } from './queue-s
 import { writeEnding } from './refused-results.js';
 import { storeResults, type ResultLimits } from './results.js';
 import { readArgs, readKwargs, toWords } from './row-arguments.js';
-import { firstProblem } from '../../schema-problems.js';
+import { fieldsOf, firstProblem } from '../../schema-problems.js';
 
 export const GIT_QUEUE = 'git-queue';
 
@@ -116,7 +116,10 @@ export class GitQueueSource implements IngestSource<GitQueueItem> {
       args: toWords(readArgs(item.args), readKwargs(item.kwargs)),
       params: { script: item.script, results: resultsDir },
     });
-    if (!parsed.success) throw new AppError('bad_request', firstProblem(parsed.error));
+    if (!parsed.success) {
+      const details = { fields: fieldsOf(parsed.error) };
+      throw new AppError('bad_request', firstProblem(parsed.error), { details });
+    }
     const content = await this.#oneByOne(() => this.#pack(item.commit, signal));
     return { fields: parsed.data, script: { name: 'checkout.tar.gz', content } };
   }
@@ -151,7 +154,7 @@ export class GitQueueSource implements IngestSource<GitQueueItem> {
   }
 
   async #checkScript({ script, commit }: GitQueueItem, signal: AbortSignal): Promise<void> {
-    const refuse = (why: string) => new AppError('unprocessable', `script: ${script} ${why}`);
+    const refuse = (why: string) => fieldError('unprocessable', 'script', `${script} ${why}`);
     if (script.startsWith('/') || script.split('/').includes('..'))
       throw refuse('is outside the repository; give a path from its root');
     const path = script.replace(/^(\.\/)+/, '');

@@ -3,7 +3,7 @@ import { submitSchema, type SubmitFields } from '../../jobs/request.js';
 import { jobName } from '../job-name.js';
 import type { GitLabItem } from './item.js';
 import type { JobTypes } from './job-types.js';
-import { problemsOf } from '../../schema-problems.js';
+import { fieldsOf, problemsOf } from '../../schema-problems.js';
 
 /** Fields that decide whether the job runs, not how. */
 const notParams = ['job_id', 'canceled'];
@@ -47,5 +47,6 @@ export function submitFieldsOf(item: GitLabItem, types: JobTypes): SubmitFields 
     },
   });
   if (parsed.success) return parsed.data;
-  throw new AppError('bad_request', problemsOf(parsed.error));
+  const details = { fields: fieldsOf(parsed.error) };
+  throw new AppError('bad_request', problemsOf(parsed.error), { details });
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
-import { AppError, errnoOf } from '../../errors.js';
+import { errnoOf, fieldError } from '../../errors.js';
 import { excerpt } from './job-line.js';
 
 /** A larger file is hardly a script. */
@@ -14,7 +14,7 @@ const maxScriptBytes = 64 * 1024 ** 2;
  */
 export async function scriptDigest(path: string): Promise<string> {
   const refuse = (why: string, cause?: unknown): never => {
-    throw new AppError('unprocessable', `script_path: ${excerpt(path)} ${why}`, { cause });
+    throw fieldError('unprocessable', 'script_path', `${excerpt(path)} ${why}`, { cause });
   };
   let file: FileHandle;
   try {

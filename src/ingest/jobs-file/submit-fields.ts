@@ -31,10 +31,12 @@ export function submitFieldsOf(
   });
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map((issue) => {
-    const column = String(issue.path[0]);
-    return `${columnOf[column] ?? column}: ${issue.message}`;
+    const field = String(issue.path[0]);
+    return { column: columnOf[field] ?? field, text: issue.message };
   });
-  throw new AppError('bad_request', [...new Set(problems)].join('; '));
+  const fields = [...new Set(problems.map(({ column }) => column))];
+  const texts = new Set(problems.map(({ column, text }) => `${column}: ${text}`));
+  throw new AppError('bad_request', [...texts].join('; '), { details: { fields } });
 }
 
 /** Makes a job name of the file’s name. */

@@ -1,12 +1,12 @@
-import { AppError } from '../../errors.js';
+import { type AppError, fieldError } from '../../errors.js';
 import type { JobRequest } from '../job.js';
 import type { GpuChoice } from '../../cluster/gpus/request.js';
 import type { SlurmNode } from '../../cluster/slurm/nodes.js';
 import { readNodeGres, sharesPerGpu, sumOf, type NodeGpus } from '../../cluster/external/gres.js';
 import type { ExternalPartition } from '../../cluster/external/inventory.js';
 
-function problem(field: string, message: string, details: object = {}): AppError {
-  return new AppError('unprocessable', `${field}: ${message}`, { details: { field, ...details } });
+function problem(field: string, message: string, details = {}): AppError {
+  return fieldError('unprocessable', field, message, { details });
 }
 
 /**
@@ -37,7 +37,9 @@ export function chooseExternalGpus(
   const types = [...new Set(nodes.flatMap((node) => [...node.whole.keys()]))].filter(Boolean);
   if (type !== undefined && !types.includes(type)) {
     const there = types.length === 0 ? 'none' : types.join(', ');
-    return problem('gpu_type', `partition ${partition.name} has no ${type}; available: ${there}`);
+    return problem('gpu_type', `partition ${partition.name} has no ${type}; available: ${there}`, {
+      gpu_types: types,
+    });
   }
   const max = Math.max(0, ...nodes.map((node) => countOf(node, type)));
   if (Math.ceil(gpus) > max)

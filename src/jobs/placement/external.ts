@@ -1,4 +1,4 @@
-import { AppError } from '../../errors.js';
+import { AppError, fieldError } from '../../errors.js';
 import type { JobRequest } from '../job.js';
 import { checkLimits, memoryMbOf, type NodeLimits } from './limits.js';
 import type { Targets, Target } from './target.js';
@@ -102,9 +102,7 @@ export class ExternalTargets implements Targets {
       wanted === undefined
         ? `name one of ${names.join(', ')}; the external cluster has no default (JR_SLURM_PARTITION sets one)`
         : `unknown partition "${wanted}"; available: ${names.join(', ')}`;
-    throw new AppError('unprocessable', `partition: ${message}`, {
-      details: { field: 'partition', partitions: names },
-    });
+    throw fieldError('unprocessable', 'partition', message, { details: { partitions: names } });
   }
 
   #limitsOf(partition: ExternalPartition): NodeLimits {
@@ -127,10 +125,10 @@ function memoryOf(node: SlurmNode): number {
 
 function checkScreen({ screen }: JobRequest): AppError | undefined {
   if (!screen) return undefined;
-  return new AppError(
+  return fieldError(
     'unprocessable',
-    'screen: a session on an external cluster cannot be attached to from here; leave it out and follow the log',
-    { details: { field: 'screen' } },
+    'screen',
+    'a session on an external cluster cannot be attached to from here; leave it out and follow the log',
   );
 }
 
@@ -140,10 +138,10 @@ function checkTogether(request: JobRequest, partition: ExternalPartition): AppEr
   const fits = (node: SlurmNode) => cpus <= node.cpus && memoryMbOf(request) <= memoryOf(node);
   if (nodesWith(request, partition).some(fits)) return undefined;
   const type = gpu_type === undefined ? '' : ` ${gpu_type}`;
-  return new AppError(
+  return fieldError(
     'unprocessable',
-    `partition: no node of ${partition.name} has ${cpus} CPU(s), ${mem_gb} GiB of memory and ${gpus}${type} GPU(s) together; ask for less`,
-    { details: { field: 'partition' } },
+    'partition',
+    `no node of ${partition.name} has ${cpus} CPU(s), ${mem_gb} GiB of memory and ${gpus}${type} GPU(s) together; ask for less`,
   );
 }
 

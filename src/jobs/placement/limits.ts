@@ -1,4 +1,4 @@
-import { AppError } from '../../errors.js';
+import { type AppError, fieldError } from '../../errors.js';
 import { formatTimeLimit, parseTimeLimit } from '../../config/time-limit.js';
 import type { JobRequest } from '../job.js';
 
@@ -18,10 +18,11 @@ export const defaultMemoryGb = 2;
 /** Returns which limit the request exceeds, so that Slurm is not asked for the impossible. */
 export function checkLimits(request: JobRequest, limits: NodeLimits): AppError | undefined {
   const over = (field: string, asked: number | string, limit: number | string, unit = '') =>
-    new AppError(
+    fieldError(
       'unprocessable',
-      `${field}: ${asked} requested; ${limit}${unit} is the most a job can have here`,
-      { details: { field, asked, limit } },
+      field,
+      `${asked} requested; ${limit}${unit} is the most a job can have here`,
+      { details: { asked, limit } },
     );
   const maxSeconds = secondsOf(limits.maxTime);
   if (request.cpus > limits.cpus) return over('cpus', request.cpus, limits.cpus);

@@ -1,4 +1,4 @@
-import { AppError } from '../../errors.js';
+import { fieldError } from '../../errors.js';
 import type { GpuShards } from '../../cluster/gpus/request.js';
 import {
   gpuMemoryFeature,
@@ -84,10 +84,11 @@ export class OwnTargets implements Targets {
     ];
     const hint =
       partition === SSH_PARTITION ? '; SSH hosts are named in the file of JR_SSH_NODES' : '';
-    throw new AppError(
+    throw fieldError(
       'unprocessable',
-      `partition: unknown partition "${partition}"; available: ${available.join(', ')}${hint}`,
-      { details: { field: 'partition', partitions: available } },
+      'partition',
+      `unknown partition "${partition}"; available: ${available.join(', ')}${hint}`,
+      { details: { partitions: available } },
     );
   }
 

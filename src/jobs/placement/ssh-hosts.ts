@@ -1,4 +1,4 @@
-import { AppError } from '../../errors.js';
+import { type AppError, fieldError } from '../../errors.js';
 import { shardRequestFor, eligibleGpus, checkGpus } from '../../cluster/gpus/request.js';
 import {
   gpuMemoryMbOf,
@@ -55,25 +55,25 @@ export function sshTarget(hosts: readonly ResolvedHost[], local: LocalResources)
 
 function checkOptions({ requeue, screen }: JobRequest): AppError | undefined {
   if (requeue)
-    return new AppError(
+    return fieldError(
       'unprocessable',
-      'requeue: a job on an SSH host keeps running while the host is unreachable; leave it out',
-      { details: { field: 'requeue' } },
+      'requeue',
+      'a job on an SSH host keeps running while the host is unreachable; leave it out',
     );
   if (screen)
-    return new AppError(
+    return fieldError(
       'unprocessable',
-      'screen: a session on an SSH host cannot be attached to from here; leave it out and follow the log',
-      { details: { field: 'screen' } },
+      'screen',
+      'a session on an SSH host cannot be attached to from here; leave it out and follow the log',
     );
   return undefined;
 }
 
 function notAllAtOnce({ cpus, mem_gb }: JobRequest): AppError {
-  return new AppError(
+  return fieldError(
     'unprocessable',
-    `partition: no SSH host has ${cpus} CPU(s), ${mem_gb} GiB of memory and the requested GPUs together; ask for less`,
-    { details: { field: 'partition' } },
+    'partition',
+    `no SSH host has ${cpus} CPU(s), ${mem_gb} GiB of memory and the requested GPUs together; ask for less`,
   );
 }
 

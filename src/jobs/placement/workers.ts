@@ -1,4 +1,4 @@
-import { AppError } from '../../errors.js';
+import { type AppError, fieldError } from '../../errors.js';
 import type { Gpu } from '../../cluster/gpus/gpu.js';
 import { checkGpus } from '../../cluster/gpus/request.js';
 import type { WorkerRecord } from '../../cluster/workers/record.js';
@@ -60,10 +60,10 @@ export function thisMachineOrWorkers(
 
 function checkScreen({ screen }: JobRequest): AppError | undefined {
   if (!screen) return undefined;
-  return new AppError(
+  return fieldError(
     'unprocessable',
-    'screen: a session on a worker cannot be attached to from here; leave it out and follow the log',
-    { details: { field: 'screen' } },
+    'screen',
+    'a session on a worker cannot be attached to from here; leave it out and follow the log',
   );
 }
 

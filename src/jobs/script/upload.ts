@@ -1,6 +1,6 @@
 import multer from 'multer';
 import type { RequestHandler } from 'express';
-import { AppError } from '../../errors.js';
+import { fieldError } from '../../errors.js';
 import type { ScriptFile } from '../request.js';
 
 /** Size limit of a script; larger code belongs in a dataset. */
@@ -26,7 +26,7 @@ export function readJobForm(): RequestHandler {
 /** Takes the uploaded file as a script. @throws AppError bad_request when it is empty. */
 export function toScriptFile(file: Express.Multer.File | undefined): ScriptFile | undefined {
   if (file === undefined) return undefined;
-  if (file.size === 0) throw new AppError('bad_request', 'script: the file is empty');
+  if (file.size === 0) throw fieldError('bad_request', 'script', 'the file is empty');
   // The name is only shown, and tells programs the file's extension.
   const name = file.originalname.replace(/^.*[/\\]/, '').replace(/[^A-Za-z0-9._-]/g, '_');
   return { name: /^\.*$/.test(name) ? 'script' : name.slice(-100), content: file.buffer };

@@ -1,6 +1,6 @@
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AppError, errnoOf } from '../../errors.js';
+import { errnoOf, fieldError } from '../../errors.js';
 import { templateFileSchema, type Template } from './template.js';
 
 const keyPattern = /^[a-z][a-z0-9_-]{0,63}$/;
@@ -29,15 +29,16 @@ export class TemplateLibrary {
   async get(commandKey: string): Promise<Template> {
     const keys = await this.keys();
     if (!keys.includes(commandKey))
-      throw new AppError(
+      throw fieldError(
         'not_found',
-        `command_key: unknown template ${JSON.stringify(commandKey.slice(0, 64))}; available: ${keys.join(', ')}`,
+        'command_key',
+        `unknown template ${JSON.stringify(commandKey.slice(0, 64))}; available: ${keys.join(', ')}`,
         { details: { command_keys: keys } },
       );
     for (const folder of [...this.#folders].reverse()) {
       if ((await subfolders(folder)).includes(commandKey)) return readTemplate(folder, commandKey);
     }
-    throw new AppError('not_found', `command_key: ${commandKey} has just been removed`);
+    throw fieldError('not_found', 'command_key', `${commandKey} has just been removed`);
   }
 }
 
@@ -57,12 +58,11 @@ async function readTemplate(parent: string, commandKey: string): Promise<Templat
     return { ...file, commandKey, folder, body };
   } catch (cause) {
     const why = errnoOf(cause) === 'ENOENT' ? 'a file is missing' : 'template.json cannot be read';
-    throw new AppError(
+    throw fieldError(
       'unprocessable',
-      `command_key: the template ${commandKey} is broken: ${why}`,
-      {
-        cause,
-      },
+      'command_key',
+      `the template ${commandKey} is broken: ${why}`,
+      { cause },
     );
   }
 }

@@ -1,5 +1,5 @@
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
-import { AppError } from '../../errors.js';
+import { AppError, fieldError } from '../../errors.js';
 import type { Template } from './template.js';
 
 const options = { allErrors: true, useDefaults: true, coerceTypes: true, strict: false };
@@ -23,13 +23,19 @@ export function checkParams(
   if (validate(params)) return params;
   const problems = (validate.errors ?? []).map((error) => {
     const at = ['params', ...error.instancePath.split('/').slice(1)].join('.');
-    const extra = (error.params as { additionalProperty?: string }).additionalProperty;
-    return extra === undefined
-      ? `${at}: ${error.message}`
-      : `${at}.${extra.slice(0, 64)}: no such parameter`;
+    const { additionalProperty: extra, missingProperty: missing } = error.params as {
+      additionalProperty?: string;
+      missingProperty?: string;
+    };
+    if (extra !== undefined)
+      return { field: `${at}.${extra.slice(0, 64)}`, text: 'no such parameter' };
+    if (missing !== undefined) return { field: `${at}.${missing}`, text: 'is missing' };
+    return { field: at, text: error.message };
   });
   const known = Object.keys((template.params['properties'] as object | undefined) ?? {});
-  throw new AppError('bad_request', problems.join('; '), { details: { parameters: known } });
+  const fields = [...new Set(problems.map(({ field }) => field))];
+  const texts = problems.map(({ field, text }) => `${field}: ${text}`);
+  throw new AppError('bad_request', texts.join('; '), { details: { fields, parameters: known } });
 }
 
 function validatorOf({ commandKey, params }: Template): ValidateFunction {
@@ -43,9 +49,10 @@ function validatorOf({ commandKey, params }: Template): ValidateFunction {
     validators.set(commandKey, { schema, validate });
     return validate;
   } catch (cause) {
-    throw new AppError(
+    throw fieldError(
       'unprocessable',
-      `command_key: the template ${commandKey} has a broken parameter schema`,
+      'command_key',
+      `the template ${commandKey} has a broken parameter schema`,
       { cause },
     );
   }

@@ -1,4 +1,4 @@
-import { AppError } from '../../errors.js';
+import { fieldError } from '../../errors.js';
 
 /** PATH_MAX of Linux. */
 export const maxPathBytes = 4096;
@@ -11,7 +11,7 @@ const maxNameBytes = 255;
  *   `..` or NUL
  */
 export function splitConfinedPath(relPath: string, field = 'path'): string[] {
-  const refuse = (why: string) => new AppError('bad_request', `${field}: ${why}`);
+  const refuse = (why: string) => fieldError('bad_request', field, why);
   if (relPath === '') throw refuse('is empty; give a path relative to the job’s folder');
   if (relPath.startsWith('/')) throw refuse('is absolute; give it relative to the job’s folder');
   if (relPath.includes('\0')) throw refuse('holds a NUL byte');

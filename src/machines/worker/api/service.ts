@@ -8,7 +8,7 @@ import type { Dataset } from '../../../datasets/store.js';
 import type { Sha256 } from '../../../datasets/digest.js';
 import { KeyLock } from '../../../key-lock.js';
 import type { Database } from '../../../db/database.js';
-import { AppError, errnoOf } from '../../../errors.js';
+import { AppError, errnoOf, fieldError } from '../../../errors.js';
 import type { Job, JobId } from '../../../jobs/job.js';
 import type { JobFolders } from '../../../jobs/job-folders.js';
 import type { LogStream } from '../../../jobs/log-file.js';
@@ -199,7 +199,7 @@ async function append(path: string, offset: number, bytes: Buffer, mode: number)
   try {
     const { size } = await file.stat();
     if (size !== offset)
-      throw new AppError('conflict', `offset: the file has ${size} bytes`, { details: { size } });
+      throw fieldError('conflict', 'offset', `the file has ${size} bytes`, { details: { size } });
     await file.write(bytes, 0, bytes.length, offset);
     return { size: size + bytes.length };
   } finally {

@@ -1,3 +1,4 @@
+import { refusal } from '../refusal.js';
 import { formatLocation, parseImportUri } from '../../src/datasets/import/uri.js';
 
 const defaults = { mount: '/mnt/b2', bucket: 'default-bucket' };
@@ -23,26 +24,33 @@ it.each([
 });
 
 it.each([
-  ['', /expected s3:\/\/bucket\/key/],
-  ['https://example.org/x', /expected s3:\/\/bucket\/key/],
-  ['s3:///key', /not a bucket name/],
-  ['s3://../key', /not a bucket name/],
-  ['s3://models/a\0b', /NUL/],
-  ['/etc/passwd', /only paths under \/mnt\/b2/],
-  ['/mnt/b2x/file', /only paths under \/mnt\/b2/],
-  ['/mnt/b2/../../etc/passwd', /\.\./],
-])('%j is refused', (uri, words) => {
-  expect(() => read(uri)).toThrow(expect.objectContaining({ code: 'bad_request' }) as Error);
-  expect(() => read(uri)).toThrow(words);
+  ['', 'uri: expected s3://bucket/key, b2://bucket/key or a path under JR_B2_MOUNT'],
+  ['https://example.org/x', 'uri: expected s3://bucket/key'],
+  ['s3:///key', 'not a bucket name'],
+  ['s3://../key', 'uri: ..: not a bucket name'],
+  ['s3://models/a\0b', 'NUL'],
+  [
+    '/etc/passwd',
+    'uri: only paths under /mnt/b2 (JR_B2_MOUNT) can be imported; give s3://bucket/key otherwise',
+  ],
+  ['/mnt/b2x/file', '/mnt/b2'],
+  ['/mnt/b2/../../etc/passwd', 'uri: a path with .. in it; name the file directly'],
+])('%j is refused', (uri, sentence) => {
+  expect(() => read(uri)).toThrow(refusal('bad_request', 'uri'));
+  expect(() => read(uri)).toThrow(sentence);
 });
 
 it('a key that is longer than S3 allows is refused', () => {
-  expect(() => read(`s3://models/${'k'.repeat(1025)}`)).toThrow(/1024 bytes/);
+  expect(() => read(`s3://models/${'k'.repeat(1025)}`)).toThrow(
+    'uri: not a key (longer than 1024 bytes, or with a NUL)',
+  );
 });
 
 it('for a path without a default bucket, the error names the missing setting', () => {
   const none = { mount: '/mnt/b2', bucket: undefined };
-  expect(() => parseImportUri('/mnt/b2/x', none)).toThrow(/JR_B2_BUCKET/);
+  expect(() => parseImportUri('/mnt/b2/x', none)).toThrow(
+    'uri: a path names an object of the default bucket: set JR_B2_BUCKET, or give s3://bucket/key',
+  );
 });
 
 it('a secret before an @ is not repeated', () => {

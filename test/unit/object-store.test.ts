@@ -1,5 +1,6 @@
+import { storageError } from '../../src/storage/object-store/errors.js';
 import { ObjectStore } from '../../src/storage/object-store/object-store.js';
-import { s3Error, startFakeS3, type Answer, type FakeS3 } from './fake-s3.js';
+import { s3Error, startFakeS3, type Answer, type FakeS3 } from '../fake-s3.js';
 
 const patience = {
   attempts: 3,
@@ -27,6 +28,10 @@ async function storeThatGets(answer: Answer): Promise<ObjectStore> {
   return store;
 }
 
+function host(): string {
+  return new URL(fake?.endpoint ?? '').host;
+}
+
 async function all(chunks: AsyncIterable<Buffer>): Promise<string> {
   const read: Buffer[] = [];
   for await (const chunk of chunks) read.push(chunk);
@@ -38,30 +43,30 @@ it.each([
   [
     'AuthorizationHeaderMalformed',
     s3Error(400, 'AuthorizationHeaderMalformed', { fields: { Region: 'eu-central-003' } }),
-    'JR_B2_REGION=eu-central-003',
+    "bucket: not in region us-east-1: set JR_B2_REGION=eu-central-003 (and JR_B2_ENDPOINT to that region's)",
   ],
   [
     'PermanentRedirect',
     s3Error(301, 'PermanentRedirect', { headers: { 'x-amz-bucket-region': 'eu-west-1' } }),
-    'JR_B2_REGION=eu-west-1',
+    "bucket: not in region us-east-1: set JR_B2_REGION=eu-west-1 (and JR_B2_ENDPOINT to that region's)",
   ],
   [
     'PermanentRedirect without a region',
     s3Error(301, 'PermanentRedirect'),
-    "set JR_B2_REGION and JR_B2_ENDPOINT to the bucket's own",
+    "bucket: not in region us-east-1: set JR_B2_REGION and JR_B2_ENDPOINT to the bucket's own",
   ],
-])('for a wrong region, the error names the right one: %s', async (_name, answer, words) => {
+])('for a wrong region, the error names the right one: %s', async (_name, answer, message) => {
   const wrong = await storeThatGets(answer);
-  const refusal = { code: 'storage_denied', message: expect.stringContaining(words) as string };
-  await expect(wrong.stat('bucket', 'key', signal)).rejects.toMatchObject(refusal);
-  await expect(wrong.list('bucket', '', signal).next()).rejects.toMatchObject(refusal);
+  const denied = { code: 'storage_denied', message };
+  await expect(wrong.stat('bucket', 'key', signal)).rejects.toMatchObject(denied);
+  await expect(wrong.list('bucket', '', signal).next()).rejects.toMatchObject(denied);
 });
 
 it('for a reply that is not S3, the error points to the endpoint', async () => {
   const page = await storeThatGets((_req, res) => res.end('<html><body>Welcome</body>'));
   await expect(page.list('bucket', '', signal).next()).rejects.toMatchObject({
     code: 'storage_unavailable',
-    message: expect.stringContaining('check JR_B2_ENDPOINT') as string,
+    message: `${host()} does not answer like an S3 service: check JR_B2_ENDPOINT`,
   });
 });
 
@@ -69,7 +74,7 @@ it('a name that does not resolve is reported', async () => {
   store = new ObjectStore({ endpoint: 'http://s3.nowhere.invalid', region, ...keys }, patience);
   await expect(store.stat('bucket', 'key', signal)).rejects.toMatchObject({
     code: 'storage_unavailable',
-    message: expect.stringContaining('does not resolve') as string,
+    message: 's3.nowhere.invalid: the name does not resolve; check JR_B2_ENDPOINT and the DNS',
   });
 });
 
@@ -77,7 +82,7 @@ it('an overloaded storage is asked again, a limited number of times', async () =
   const busy = await storeThatGets(s3Error(503, 'SlowDown'));
   await expect(busy.list('bucket', '', signal).next()).rejects.toMatchObject({
     code: 'storage_unavailable',
-    message: expect.stringContaining('HTTP 503') as string,
+    message: `${host()} is overloaded or failing (HTTP 503); try later`,
   });
   expect(fake?.requests).toHaveLength(patience.attempts);
 });
@@ -88,6 +93,48 @@ it('a refused request is not repeated', async () => {
     code: 'storage_denied',
   });
   expect(fake?.requests).toHaveLength(1);
+});
+
+it.each([
+  ['NoSuchBucket', 404, 'storage_not_found', 'bucket: no such bucket at s3.example'],
+  ['NoSuchKey', 404, 'storage_not_found', 's3://bucket/key: no such object in the bucket'],
+  [
+    'InvalidAccessKeyId',
+    403,
+    'storage_denied',
+    's3.example does not know the key ID: check JR_B2_KEY_ID',
+  ],
+  [
+    'SignatureDoesNotMatch',
+    403,
+    'storage_denied',
+    's3.example rejects the signature: check JR_B2_APP_KEY (requests are signed for region us-east-1)',
+  ],
+  [
+    'AccessDenied',
+    403,
+    'storage_denied',
+    's3://bucket/key: access denied; the key in JR_B2_KEY_ID must be allowed to read and list this bucket',
+  ],
+  [
+    'PreconditionFailed',
+    412,
+    'conflict',
+    's3://bucket/key: changed while it was being imported; start the import again',
+  ],
+])('what the storage calls %s (HTTP %d) is told in our words', (name, status, code, message) => {
+  const error = { name, message: 'words', $metadata: { httpStatusCode: status } };
+  const asked = { bucket: 'bucket', key: 'key', endpoint: 'https://s3.example', region };
+  expect(storageError(error, asked)).toMatchObject({ code, message });
+});
+
+it('an endpoint where nothing listens is told in our words', () => {
+  const error = { name: 'Error', message: 'words', code: 'ECONNREFUSED' };
+  const asked = { bucket: 'bucket', endpoint: 'http://127.0.0.1:1', region };
+  expect(storageError(error, asked)).toMatchObject({
+    code: 'storage_unavailable',
+    message: '127.0.0.1:1: nothing listens there; check JR_B2_ENDPOINT',
+  });
 });
 
 const object = { key: 'key', size: 10, etag: '"one"', modified: new Date(0) };
