@@ -151,13 +151,14 @@ export class DatasetService {
       throw tooLarge(uploadBytes);
   }
 
-  /** @throws AppError not_found */
-  get(sha256: Sha256): Dataset {
+  /** @param field that names the dataset in the call @throws AppError not_found */
+  get(sha256: Sha256, field = 'sha256'): Dataset {
     const dataset = findDataset(this.#parts.db, sha256);
     if (!dataset)
       throw new AppError(
         'not_found',
         `dataset ${sha256}: not stored here; upload it first (POST /datasets/upload)`,
+        { details: { fields: [field] } },
       );
     return dataset;
   }
@@ -188,10 +189,11 @@ export class DatasetService {
    * @throws AppError not_found, dataset_corrupt
    */
   forJob(sha256: Sha256): { treeDir: string; originalPath: string } {
-    if (this.get(sha256).corrupt)
+    if (this.get(sha256, 'dataset_sha').corrupt)
       throw new AppError(
         'dataset_corrupt',
         `dataset ${sha256}: its stored bytes are damaged; upload it again`,
+        { details: { fields: ['dataset_sha'] } },
       );
     const { tree, original } = this.#folders.of(sha256);
     return { treeDir: tree, originalPath: original };
@@ -210,6 +212,7 @@ export class DatasetService {
           throw new AppError(
             'forbidden',
             `dataset ${sha256}: only ${owner} or an admin may delete it`,
+            { details: { owner } },
           );
         if (this.#parts.isInUse(sha256))
           throw new AppError(

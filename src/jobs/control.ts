@@ -63,6 +63,7 @@ export class JobControl {
         throw new AppError(
           'conflict',
           `job ${id} is for the first free target and may start elsewhere next time: cancel it and rerun it`,
+          { details: { fields: ['partition'] } },
         );
       await this.#parts.slurm.requeue(await this.#inSlurm(job), job.request.requeue === true);
     });

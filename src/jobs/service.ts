@@ -95,7 +95,7 @@ export class JobService {
   get(id: JobId, scope?: string): Job {
     const job = store.findJob(this.#parts.db, id);
     if (job === undefined || (scope !== undefined && job.user !== scope))
-      throw new AppError('not_found', `there is no job ${id}`);
+      throw new AppError('not_found', `there is no job ${id}`, { details: { fields: ['id'] } });
     return job;
   }
 

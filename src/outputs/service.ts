@@ -4,6 +4,7 @@ import type { Database } from '../db/database.js';
 import { AppError, errnoOf, fieldError, isDiskFull } from '../errors.js';
 import { openConfinedEntry } from '../storage/confined-fs/confined-files.js';
 import type { ConfinedFile } from '../storage/confined-fs/confined-handles.js';
+import { splitConfinedPath } from '../storage/confined-fs/confined-path.js';
 import { quote } from '../storage/confined-fs/refusals.js';
 import { onlyJobOf } from './experiment.js';
 import { fingerprintOf } from './file-digest.js';
@@ -163,6 +164,7 @@ export class OutputService {
    */
   async openByPath(jobId: number, relPath: string, scope: Scope): Promise<Download> {
     this.#findJob(jobId, scope);
+    splitConfinedPath(relPath, 'rel_path');
     return this.#open(jobId, relPath);
   }
 

@@ -50,14 +50,18 @@ export function parseConfigFile(content: Buffer): QueueConfig {
       ? `${issue.keys.map((key) => key.slice(0, 64)).join(', ')}: no such field`
       : `${issue.path.join('.') || 'config_file'}: ${issue.message}`,
   );
-  const details = { fields: fieldsOf(parsed.error) };
-  throw new AppError('bad_request', problems.join('; '), { details });
+  const fields = fieldsOf(parsed.error);
+  throw new AppError('bad_request', problems.join('; '), {
+    details: { fields: fields.length > 0 ? fields : ['config_file'] },
+  });
 }
 
 function readYaml(text: string, refuse: (message: string, cause?: unknown) => never): unknown {
   try {
     const document = parseDocument(text, { schema: 'failsafe', merge: false, logLevel: 'silent' });
     const [fault] = document.errors;
+    // The parser reports an overflow of the stack like a fault of the text.
+    if (fault?.message.includes('call stack')) refuse('is nested too deeply');
     // Only the first line of the message; later lines quote the file.
     if (fault) refuse(`is not YAML: ${fault.message.split('\n')[0]?.replace(/:$/, '')}`);
     visit(document, {

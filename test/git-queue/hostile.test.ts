@@ -267,7 +267,7 @@ describe('a job', () => {
     expect(record).toMatchObject({
       status: 'run',
       results: [{ path: 'results/secret.txt', committed: false }],
-      log: ["ran ['secret']", expect.stringMatching(/^jobrunner: without its results: the repo/)],
+      log: ["ran ['secret']", expect.stringMatching(/^jobrunner: .*without its results/)],
     });
   });
 
@@ -285,7 +285,7 @@ os.chmod(os.environ["RESULTS_DIR"] + "/closed", 0)
     expect(await runner.ended).toMatchObject({ code: 0 });
     expect(repo.statuses()).toEqual(['run', 'run']);
     expect(repo.show('results/a.txt')).toBe('a');
-    expect(runner.said()).toContain('1 result files are left out');
+    expect(runner.said()).toMatch(/\b1 result/);
     expect(readFileSync(join(repo.clone, 'job.py'), 'utf8')).toContain('closed');
   });
 });

@@ -90,15 +90,17 @@ describe('the commands', () => {
       repo.queue(['list', '--repo', repo.url], { XDG_CACHE_HOME: join(repo.clone, 'job.py') }),
     ]);
     expect(errors.map(({ code }) => code)).toEqual(errors.map(() => 1));
+    const one = (fact: RegExp) =>
+      expect.stringMatching(new RegExp(`^jobrunner: ${fact.source}.*\\n$`));
     expect(errors.map(({ stderr }) => stderr)).toEqual([
-      'jobrunner: --queue-file: ../x.csv is not in the repository; name a path from its root\n',
-      'jobrunner: none.csv: not found in the repository\n',
-      'jobrunner: the repository has no branch none; choose another branch, or push this one\n',
-      'jobrunner: --repo: the repository’s address contains a blank\n',
-      'jobrunner: --repo: the repository’s address contains a password; name a file with the token instead\n',
-      'jobrunner: there is no job in line 9\n',
-      'jobrunner: the quote " is never closed\n',
-      `jobrunner: ${join(repo.clone, 'job.py')}/jobrunner/git-queue cannot be made (ENOTDIR); set XDG_CACHE_HOME to a folder that you can write to\n`,
+      one(/--queue-file: \.\.\/x\.csv\b/),
+      one(/none\.csv: /),
+      one(/.*\bbranch none\b/),
+      one(/--repo: .*blank/),
+      one(/--repo: (?!.*secret).*password/),
+      one(/.*\bline 9\b/),
+      one(/.*quote "/),
+      one(/.*\/git-queue .*ENOTDIR.*XDG_CACHE_HOME/),
     ]);
   });
 });
@@ -328,9 +330,9 @@ describe('a repository', () => {
       ),
     );
     expect(errors.map(({ stderr }) => stderr)).toEqual([
-      'jobrunner: queue.csv: is not a regular file in the repository\n',
-      'jobrunner: big.csv: is larger than 16 MiB\n',
-      'jobrunner: behind/queue.csv: not found in the repository\n',
+      expect.stringMatching(/^jobrunner: queue\.csv: .*regular file.*\n$/),
+      expect.stringMatching(/^jobrunner: big\.csv: .*16 MiB.*\n$/),
+      expect.stringMatching(/^jobrunner: behind\/queue\.csv: .*not found.*\n$/),
     ]);
   });
 
@@ -351,7 +353,7 @@ describe('a repository', () => {
     repo.preReceive('echo "only maintainers may push" >&2; exit 1');
     const added = await repo.queue(['add', 'job.py b']);
     expect(added).toMatchObject({ code: 1, stdout: '' });
-    expect(added.stderr).toMatch(/refuses pushes to main: .*pre-receive hook declined/);
+    expect(added.stderr).toMatch(/\bmain: .*pre-receive hook declined/);
   });
 });
 

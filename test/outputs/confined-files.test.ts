@@ -75,13 +75,19 @@ describe('openConfined', () => {
     folder.file('f');
     expect(await reasonFor('nope')).toBe('missing');
     expect(await reasonFor('f/below-a-file')).toBe('missing');
-    await expect(openConfined(`${folder.root}-gone`, 'f')).rejects.toThrow('does not exist');
+    await expect(openConfined(`${folder.root}-gone`, 'f')).rejects.toMatchObject({
+      code: 'not_found',
+      details: { reason: 'missing' },
+    });
   });
 
   test('reports that a path is a folder', async () => {
     folder.file('weights/model.pth');
-    await expect(openConfined(folder.root, 'weights')).rejects.toThrow('is a folder');
-    await expect(openConfined(folder.root, '.')).rejects.toThrow('is a folder');
+    for (const path of ['weights', '.'])
+      await expect(openConfined(folder.root, path)).rejects.toMatchObject({
+        code: 'bad_request',
+        details: { reason: 'folder' },
+      });
   });
 
   test('follows links that stay inside: relative, absolute, in chains, through folders and ..', async () => {

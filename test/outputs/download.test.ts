@@ -2,7 +2,8 @@ import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { appendFileSync, linkSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
-import { byId, byPath, message, OutputStack } from './output-stack.js';
+import { byId, byPath, OutputStack } from './output-stack.js';
+import { refusal } from '../refusal.js';
 import { until } from '../until.js';
 
 let stack: OutputStack;
@@ -79,6 +80,9 @@ test('a range returns exactly those bytes; an impossible range gets 416 with the
   expect([many.status, many.body.toString()]).toEqual([200, '0123456789']);
   const past = await stack.get(byPath('model.pth'), { Range: 'bytes=10-' });
   expect(past.status).toBe(416);
+  expect(JSON.parse(past.body.toString())).toEqual({
+    error: refusal('range_unsatisfiable', 'Range'),
+  });
   expect(past.headers['content-range']).toBe('bytes */10');
   expect(past.headers['content-type']).toContain('application/json');
   expect(past.headers['content-disposition']).toBeUndefined();
@@ -169,16 +173,24 @@ test('an unknown id gets 404, with the existing ids', async () => {
   stack.folder.file('model.pth');
   stack.folder.file('other.pth');
   const output = await stack.json(byId('job-1', 'nope'));
-  expect(output.status).toBe(404);
-  expect(message(output.body)).toContain('"model.pth", "other.pth"');
-  for (const path of [
-    byId('nope', 'model.pth'),
-    byPath('nope'),
-    byPath('model.pth', 99),
-    '/outputs/by_job/99',
-    '/outputs?experiment_id=nope',
-  ])
-    expect((await stack.get(path)).status).toBe(404);
+  expect(output).toMatchObject({ status: 404, body: { error: refusal('not_found', 'output_id') } });
+  expect(output.body['error']).toMatchObject({
+    details: { output_ids: ['model.pth', 'other.pth'] },
+  });
+  for (const [path, field] of [
+    [byId('nope', 'model.pth'), 'experiment_id'],
+    [byPath('model.pth', 99), 'job_id'],
+    ['/outputs/by_job/99', 'job_id'],
+    ['/outputs?experiment_id=nope', 'experiment_id'],
+  ] as const)
+    expect(await stack.json(path)).toMatchObject({
+      status: 404,
+      body: { error: refusal('not_found', field) },
+    });
+  expect(await stack.json(byPath('nope'))).toMatchObject({
+    status: 404,
+    body: { error: { code: 'not_found', details: { reason: 'missing' } } },
+  });
 });
 
 test.each([
@@ -196,29 +208,31 @@ test.each([
   ['/outputs/download_by_job?job_id=1', 'rel_path'],
   ['/outputs/download_by_job?job_id=-1&rel_path=a', 'job_id'],
   ['/outputs/download_by_job?job_id=1&rel_path=a&rel_path=b', 'rel_path'],
-  ['/outputs/download_by_job?job_id=1&rel_path=..%2f2%2fmodel.pth', '..'],
-  ['/outputs/download_by_job?job_id=1&rel_path=%2e%2e/2', '..'],
-  ['/outputs/download_by_job?job_id=1&rel_path=/etc/passwd', 'absolute'],
-  ['/outputs/download_by_job?job_id=1&rel_path=a%00b', 'NUL'],
+  ['/outputs/download_by_job?job_id=1&rel_path=..%2f2%2fmodel.pth', 'rel_path'],
+  ['/outputs/download_by_job?job_id=1&rel_path=%2e%2e/2', 'rel_path'],
+  ['/outputs/download_by_job?job_id=1&rel_path=/etc/passwd', 'rel_path'],
+  ['/outputs/download_by_job?job_id=1&rel_path=a%00b', 'rel_path'],
   [`/outputs/download_by_job?job_id=1&rel_path=${'a/'.repeat(3000)}`, 'rel_path'],
-])('%s is refused with the reason', async (path, named) => {
-  const { status, body } = await stack.json(path);
-  expect(status).toBe(400);
-  expect(message(body)).toContain(named);
+])('%s is refused with the field', async (path, field) => {
+  expect(await stack.json(path)).toMatchObject({
+    status: 400,
+    body: { error: refusal('bad_request', field) },
+  });
 });
 
 test('links out, hard links and fifos are refused with the reason', async () => {
   stack.folder.link('out.pth', stack.folder.outside);
   linkSync(stack.folder.outside, join(stack.folder.root, 'hard.pth'));
   stack.folder.fifo('fifo.pth');
-  for (const [path, why] of [
-    ['out.pth', 'leaves the job’s folder'],
-    ['hard.pth', 'hard link'],
-    ['fifo.pth', 'fifo'],
-  ] as const) {
-    const { status, body } = await stack.json(byPath(path));
-    expect([status, message(body)]).toEqual([404, expect.stringContaining(why)]);
-  }
+  for (const [path, reason] of [
+    ['out.pth', 'leaves_folder'],
+    ['hard.pth', 'hard_link'],
+    ['fifo.pth', 'not_regular'],
+  ] as const)
+    expect(await stack.json(byPath(path))).toMatchObject({
+      status: 404,
+      body: { error: { code: 'not_found', details: { reason } } },
+    });
 });
 
 test('an indexed output that the job later turned into a link out is not served', async () => {

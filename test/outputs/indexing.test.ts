@@ -54,10 +54,10 @@ test('entries that are missing, lead out or are no files cause warnings, and the
   const { outputs, warnings } = await stack.outputs.indexJob(1);
   expect(outputs.map((o) => o.path)).toEqual(['good.pth']);
   expect(warnings).toEqual([
-    expect.stringContaining('holds “..”'),
-    expect.stringContaining('"gone" does not exist'),
-    expect.stringContaining('"evil" is a symbolic link that leaves'),
-    expect.stringContaining('"pipe" is a fifo'),
+    expect.stringContaining('“..”'),
+    expect.stringMatching(/"gone" .*exist/),
+    expect.stringMatching(/"evil" .*leaves/),
+    expect.stringMatching(/"pipe" .*fifo/),
   ]);
 });
 
@@ -79,13 +79,16 @@ test('a broken manifest falls back to the extensions and says so', async () => {
   const { outputs, warnings, source } = await stack.outputs.indexJob(1);
   expect(source).toBe('extensions');
   expect(outputs.map((o) => o.outputId)).toEqual(['model.pth']);
-  expect(warnings).toEqual(['manifest.json is not used: it is not valid JSON']);
+  expect(warnings).toEqual([expect.stringMatching(/^manifest\.json .*JSON/)]);
 });
 
 test('a job without a folder has no outputs, and a warning', async () => {
   stack.job(2);
   const { outputs, warnings } = await stack.outputs.indexJob(2);
-  expect({ outputs, warnings }).toEqual({ outputs: [], warnings: ['the job has no folder'] });
+  expect({ outputs, warnings }).toEqual({
+    outputs: [],
+    warnings: [expect.stringContaining('folder')],
+  });
 });
 
 test('a changed file is hashed again even if its times were set back', async () => {
@@ -126,7 +129,7 @@ test('a file with exabytes of holes is listed without a digest, not read for yea
   truncateSync(stack.folder.file('huge.pth', ''), 2 ** 42);
   const { outputs, warnings } = await stack.outputs.indexJob(1);
   expect(outputs).toMatchObject([{ size: 2 ** 42, sha256: null }]);
-  expect(warnings).toEqual([expect.stringContaining('mostly of holes')]);
+  expect(warnings).toEqual([expect.stringContaining('holes')]);
 });
 
 test('a folder of hostile names and kinds is indexed without a hang, leak or failure', async () => {
@@ -145,7 +148,7 @@ test('of a thousand warnings, a hundred and a count are kept', async () => {
   stack.folder.manifest({ outputs: Array.from({ length: 1000 }, () => 'bad') });
   const { warnings } = await stack.outputs.indexJob(1);
   expect(warnings).toHaveLength(101);
-  expect(warnings.at(-1)).toBe('and 900 more warnings');
+  expect(warnings.at(-1)).toMatch(/\b900\b/);
 });
 
 test('a running job is not indexed, and its listing says so', async () => {
@@ -177,9 +180,9 @@ test('a stop aborts indexing, keeps the old index, and refuses new calls', async
   await stack.outputs.indexJob(1);
   const running = stack.outputs.indexJob(1);
   const closing = stack.outputs.close();
-  await expect(running).rejects.toThrow('stopping');
+  await expect(running).rejects.toMatchObject({ code: 'shutting_down' });
   await closing;
-  await expect(stack.outputs.indexJob(1)).rejects.toThrow('stopping');
+  await expect(stack.outputs.indexJob(1)).rejects.toMatchObject({ code: 'shutting_down' });
   expect((await stack.outputs.byJob(1, undefined)).outputs).toHaveLength(1);
 });
 
@@ -191,7 +194,7 @@ test('large files are hashed correctly, and a stop does not wait for them', asyn
   truncateSync(stack.folder.file('endless.pth', ''), 60 * 2 ** 30);
   const running = stack.outputs.indexJob(1);
   await stack.outputs.close();
-  await expect(running).rejects.toThrow('stopping');
+  await expect(running).rejects.toMatchObject({ code: 'shutting_down' });
 });
 
 test('a job that is deleted while it is indexed leaves no rows', async () => {

@@ -151,6 +151,3 @@ export const byPath = (relPath: string, jobId = 1) =>
 
 export const byId = (experimentId: string, outputId: string) =>
   `/outputs/download?experiment_id=${encodeURIComponent(experimentId)}&output_id=${encodeURIComponent(outputId)}`;
-
-export const message = (body: Record<string, unknown>) =>
-  (body['error'] as { message: string }).message;

@@ -69,7 +69,7 @@ describe('a link that is cut', () => {
     const all = Array.from({ length: 400 }, (_, i) => i + 1);
     expect(numbers(ended.log, 'line')).toEqual(all);
     expect(numbers(ended.log, 'error')).toEqual(all);
-    expect(ended.log).toMatch(/the link to gpu-0 is back after \d+ s/);
+    expect(ended.log).toMatch(/\bgpu-0\b.* back after \d+ s/);
     expect(readFileSync(join(ended.outputs, 'out'), 'utf8')).toBe('end\n');
   });
 
@@ -144,7 +144,7 @@ describe('a host that', () => {
     world.cut(false);
     const ended = await job.ended();
     expect(ended.code).toBe(HOST_FAILED);
-    expect(ended.log).toMatch(/SSH host gpu-0: rebooted while the job ran/);
+    expect(ended.log).toMatch(/SSH host gpu-0: .*rebooted/);
     expect(readFileSync(join(ended.outputs, 'out'), 'utf8')).toBe('1\n');
     expect(jobFolders()).toEqual([]);
   });
@@ -155,7 +155,7 @@ describe('a host that', () => {
     target.killAll();
     const ended = await job.ended();
     expect(ended.code).toBe(HOST_FAILED);
-    expect(ended.log).toMatch(/the job's processes were killed there/);
+    expect(ended.log).toMatch(/SSH host gpu-0: .*killed/);
   });
 
   test('cannot be reached when the job starts is tried again until it answers', async () => {
@@ -165,9 +165,7 @@ describe('a host that', () => {
     await world.jump.start();
     const ended = await job.ended();
     expect(ended.code).toBe(0);
-    expect(ended.log).toMatch(
-      /SSH host gpu-0: cannot be reached \(.*Connection refused.*\); trying again/,
-    );
+    expect(ended.log).toMatch(/SSH host gpu-0: .*Connection refused.*again/);
   });
 
   test('has a different key than the known one is refused', async () => {
@@ -177,12 +175,10 @@ describe('a host that', () => {
     await target.start();
     const changed = await jobs.run(shell('echo never'));
     expect(changed.code).toBe(HOST_FAILED);
-    expect(changed.log).toMatch(
-      /SSH host gpu-0: its host key is not the known one \(.*\).*known_hosts/,
-    );
+    expect(changed.log).toMatch(/SSH host gpu-0: .*host key .*known_hosts/);
     jobs.trust(world.jump, world.targets[1]);
     const unknown = await jobs.run(shell('echo never'));
-    expect(unknown.log).toMatch(/its host key is not the known one \(No ED25519 host key is known/);
+    expect(unknown.log).toMatch(/SSH host gpu-0: .*No ED25519 host key is known/);
     expect(changed.log + unknown.log).not.toContain('never');
     jobs.trust(...world.machines);
     expect(target.knownHost).not.toBe(known);
@@ -195,9 +191,7 @@ describe('a host that', () => {
     target.allow(world.publicKey);
     expect(ended.code).toBe(HOST_FAILED);
     expect(ended.log).toMatch(
-      new RegExp(
-        `SSH host gpu-0: it refuses the login \\(${target.user}@${target.address}: Permission denied`,
-      ),
+      new RegExp(`SSH host gpu-0: .*login .*${target.user}@${target.address}: Permission denied`),
     );
   });
 
@@ -212,11 +206,11 @@ describe('a host that', () => {
       const dataset = makePlainDataset(jobs.root, 'd', 'head -c 3000000 /dev/urandom >original');
       const sent = await jobs.run({ dataset, ...shell('echo never') });
       expect(sent.code).toBe(HOST_FAILED);
-      expect(sent.log).toMatch(/SSH host gpu-0: its disk is full \(.*No space left on device\)/);
+      expect(sent.log).toMatch(/SSH host gpu-0: .*disk .*No space left on device/);
       execFileSync('bash', ['-c', `cat /dev/zero >${workdir}/fill || true`], { stdio: 'ignore' });
       const begun = await jobs.run(shell('echo never'));
       expect(begun.code).toBe(HOST_FAILED);
-      expect(begun.log).toMatch(/its disk is full/);
+      expect(begun.log).toMatch(/SSH host gpu-0: .*disk .*full/);
       rmSync(join(workdir, 'fill'));
       const filled = await jobs.run(
         shell('cat /dev/zero >zeros; code=$?; rm zeros; echo "cat: $code"'),
@@ -242,9 +236,7 @@ describe('a host that', () => {
     const refused = await jobs.run(shell('pwd'));
     jobs.setHosts([host]);
     expect(refused.code).toBe(HOST_FAILED);
-    expect(refused.log).toMatch(
-      /its working folder \/root\/jobs is unusable \(.*Permission denied\)/,
-    );
+    expect(refused.log).toMatch(/SSH host gpu-0: .*\/root\/jobs\b.*Permission denied/);
   });
 });
 
@@ -318,8 +310,8 @@ describe('a dataset', () => {
     const wrong = { ...dataset, sha256: sha256.replace(/^./, (c) => (c === 'a' ? 'b' : 'a')) };
     const ended = await jobs.run({ dataset: wrong, ...shell('echo never') });
     expect(ended.code).toBe(HOST_FAILED);
-    expect(ended.log).toMatch(/has another digest; sending it again/);
-    expect(ended.log).toMatch(/has another digest, 3 times/);
+    expect(ended.log).toMatch(/another digest.*again/);
+    expect(ended.log).toMatch(/another digest.*3 times/);
     // Half of it is there, with one wrong byte.
     const coming = readdirSync(join(target.home, 'jobrunner/datasets')).find((n) =>
       n.startsWith(wrong.sha256),
@@ -332,7 +324,7 @@ describe('a dataset', () => {
     writeFileSync(join(folder, 'original'), bytes);
     execFileSync('chown', ['-R', `${target.user}:`, folder]);
     const mended = await jobs.run({ dataset, ...shell('sha256sum <"$JR_DATASET_FILE"') });
-    expect(mended.log).toMatch(/another digest; sending it again\n(.*\n)*/);
+    expect(mended.log).toMatch(/another digest.*again\n/);
     expect(mended.log).toContain(sha256);
   });
 });
@@ -368,7 +360,7 @@ describe('secrets', () => {
     const refused = await jobs.run(shell('echo never'));
     for (const machine of [world.jump, target]) machine.allow(world.publicKey);
     jobs.setHosts([hostOf(target, jobs.loginOf(target), [jobs.loginOf(world.jump)])]);
-    expect(refused.log).toMatch(/it refuses the login/);
+    expect(refused.log).toMatch(/SSH host gpu-\d: .*login/);
     expect(seen + ended.log + refused.log).not.toContain('PASS-word');
   });
 });

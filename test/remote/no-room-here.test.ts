@@ -104,9 +104,7 @@ test('outputs that do not fit stay on the host until there is room, and the job 
   results.fill(MiB);
   execFileSync('touch', [join(folderThere(job) ?? '', 'go')]);
   await job.says(waits);
-  expect(job.log).toMatch(
-    /full \(the outputs need 4194304 bytes, but only 10\d+ are free in JR_ROOT\)/,
-  );
+  expect(job.log).toMatch(/full .*\b4194304 bytes.*\b10\d+ .*JR_ROOT/);
   expect(existsSync(join(folderThere(job) ?? '', 'out/large'))).toBe(true);
   results.empty();
   const ended = await job.ended();
@@ -173,7 +171,5 @@ test('a waiting job can be cancelled', async () => {
   job.child.kill('SIGTERM');
   const ended = await job.ended();
   expect(ended.code).toBe(143);
-  expect(ended.log).toMatch(
-    /not everything was cleared up in time; the rest follows later \(the outputs need/,
-  );
+  expect(ended.log).toMatch(/not everything .*later .*outputs need/);
 });

@@ -211,7 +211,7 @@ export class RemoteJobs {
 
   async close(): Promise<void> {
     for (const child of this.#children) child.kill('SIGKILL');
-    while (this.#children.size > 0) await setTimeout(20);
+    await until('our programs have ended', () => this.#children.size === 0);
     rmSync(this.root, { recursive: true, force: true });
   }
 }

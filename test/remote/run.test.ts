@@ -149,10 +149,8 @@ describe('a job on an SSH host behind a jump host', () => {
     expect(readdirSync(ended.outputs).sort()).toEqual(['absolute', 'closed', 'dangling']);
     expect(readlinkSync(join(ended.outputs, 'absolute'))).toBe('kept');
     expect(readFileSync(join(ended.outputs, 'closed/in'), 'utf8')).toBe('2\n');
-    expect(ended.log).toMatch(/not fetched from gpu-0: "out" is a link that leaves the outputs/);
-    expect(ended.log).toMatch(/not fetched from gpu-0: "up" is a link/);
-    expect(ended.log).toMatch(/not fetched from gpu-0: ".\/pipe" is a fifo, socket or device/);
-    expect(ended.log).toMatch(/not fetched from gpu-0: "kept" could not be read there/);
+    for (const fact of ['"out" .*link', '"up" .*link', '"\\./pipe" .*fifo', '"kept" .*read'])
+      expect(ended.log).toMatch(new RegExp(`gpu-0: ${fact}`));
   });
 
   test('is not harmed by a login shell that prints text', async () => {

@@ -60,31 +60,29 @@ describe('finding the API', () => {
 
     const refused = await cli(['jobs'], { JR_AUTH_TOKEN: 'not-the-token' });
     expect(refused).toMatchObject({ code: 1, out: '' });
-    expect(refused.err).toMatch(/^jobrunner: the API at \S+ rejects the token: set JR_AUTH_TOKEN/);
+    expect(refused.err).toMatch(/^jobrunner: .*token.*JR_AUTH_TOKEN/);
     expect(refused.err).not.toContain('not-the-token');
   });
 
   test('reports an error in one line', async () => {
     const nobody = await cli(['jobs', '--url', 'http://127.0.0.1:1']);
     expect(nobody).toMatchObject({ code: 1 });
-    expect(nobody.err).toMatch(
-      /^jobrunner: .*127\.0\.0\.1:1 cannot be reached.*JR_URL or --url.*$/,
-    );
+    expect(nobody.err).toMatch(/^jobrunner: .*127\.0\.0\.1:1 .*JR_URL.*$/);
 
     expect(await cli(['jobs'], { JR_ROOT: join(work, 'none') })).toMatchObject({
       code: 2,
-      err: expect.stringMatching(/^jobrunner: JR_AUTH_TOKEN: not set.*$/),
+      err: expect.stringMatching(/^jobrunner: JR_AUTH_TOKEN: .*$/),
     });
     expect(await cli(['jobs', '--url', 'ftp://x'])).toMatchObject({
       code: 2,
-      err: 'jobrunner: JR_URL: expected an http(s) URL',
+      err: expect.stringMatching(/^jobrunner: JR_URL: .*$/),
     });
     expect(await cli(['gpu', 'pause', 'x'])).toMatchObject({ code: 2 });
     expect(await cli(['nonsense'])).toMatchObject({ code: 2 });
     expect(await cli(['gpu', '--help'])).toMatchObject({ code: 0 });
     expect(await cli(['cancel', '99'])).toMatchObject({
       code: 1,
-      err: 'jobrunner: there is no job 99',
+      err: expect.stringMatching(/^jobrunner: .*\b99$/),
     });
   });
 
@@ -95,7 +93,10 @@ describe('finding the API', () => {
     const away = await listen(() => undefined, `http://localhost:${port}/jobs`);
     try {
       const other = await cli(['jobs'], { JR_URL: `http://jobrunner.example:${port}` });
-      expect(other).toMatchObject({ code: 2, err: expect.stringContaining('wants its own') });
+      expect(other).toMatchObject({
+        code: 2,
+        err: expect.stringMatching(/JR_AUTH_TOKEN: .*jobrunner\.example/),
+      });
       const redirected = await cli(['jobs'], {
         JR_URL: `http://127.0.0.1:${(away.address() as AddressInfo).port}`,
       });
@@ -143,7 +144,7 @@ describe('jobrunner add', () => {
     const add = (...args: string[]) => cli(['add', ...args, '--output-file', file]);
     expect(await add('none.py')).toMatchObject({
       code: 1,
-      err: expect.stringMatching(/^jobrunner: script_path: .*none\.py" does not exist$/),
+      err: expect.stringMatching(/^jobrunner: script_path: .*none\.py"/),
     });
     for (const [option, value, field] of [
       ['--priority', '-1', 'priority'],
@@ -156,11 +157,14 @@ describe('jobrunner add', () => {
         code: 1,
         err: expect.stringContaining(`jobrunner: ${field}: `),
       });
-    expect((await add('train.py', '--args', 'a\nb')).err).toContain('line ends');
+    expect(await add('train.py', '--args', 'a\nb')).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/line ends/),
+    });
     expect(statSync(file, { throwIfNoEntry: false })).toBeUndefined();
     expect(await cli(['add', 'train.py', '--output-file', '/none/jobs.txt'])).toMatchObject({
       code: 1,
-      err: expect.stringContaining('there is no folder /none'),
+      err: expect.stringMatching(/^jobrunner: .*\/none\b/),
     });
   });
 
@@ -186,11 +190,11 @@ describe('jobrunner add', () => {
     expect(readFileSync(file, 'utf8')).toBe(`,${script},,,\n`);
     expect(await run('add', 'train.py')).toMatchObject({
       exitCode: 1,
-      stderr: expect.stringContaining('run this as root (sudo)'),
+      stderr: expect.stringMatching(/\bsudo\b/),
     });
     expect(await run('jobs')).toMatchObject({
       exitCode: 2,
-      stderr: expect.stringMatching(/auth-token: this user may not read it.*sudo.*JR_AUTH_TOKEN$/),
+      stderr: expect.stringMatching(/auth-token: .*sudo.*JR_AUTH_TOKEN$/),
     });
   });
 
@@ -296,7 +300,7 @@ describe('pausing a GPU', () => {
     });
     expect(await cli(['pause', '0'])).toMatchObject({
       code: 1,
-      err: expect.stringMatching(/^jobrunner: GPU 0 is paused already.*fan is loud/),
+      err: expect.stringMatching(/^jobrunner: GPU 0 .*fan is loud/),
     });
     expect((await cli(['gpu', 'list'])).out).toMatch(/^0 .* paused by .*: fan is loud +-$/m);
     const { json } = await stack.submit({
@@ -312,11 +316,11 @@ describe('pausing a GPU', () => {
     expect(await stack.finish(json.job_id)).toMatchObject({ status: 'COMPLETED' });
     expect(await cli(['gpu', 'resume', '0'])).toMatchObject({
       code: 1,
-      err: 'jobrunner: GPU 0 is not paused',
+      err: expect.stringMatching(/^jobrunner: GPU 0 .*not paused$/),
     });
     expect(await cli(['gpu', 'pause', '7'])).toMatchObject({
       code: 1,
-      err: expect.stringContaining('unknown GPU 7'),
+      err: expect.stringMatching(/^jobrunner: .*\bGPU 7\b/),
     });
   });
 });
@@ -339,7 +343,7 @@ describe('screens', () => {
     const id = String(json.job_id);
     expect(await cli(['attach', id])).toMatchObject({
       code: 1,
-      err: 'jobrunner: attach needs a terminal: use ssh -t or docker exec -it',
+      err: expect.stringMatching(/^jobrunner: attach .*terminal/),
     });
     // script(1) is the terminal; its input goes to the job, whose end ends the session.
     const { JR_ROOT = '', JR_PORT = '' } = stack.env;

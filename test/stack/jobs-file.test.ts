@@ -151,11 +151,11 @@ describe('the jobs file', () => {
     expect(found).toMatchObject({ present: true, lines: 7, submitted: 2 });
     expect(found.problems).toEqual([
       { line: 2, message: expect.stringContaining('this has no comma') },
-      { line: 3, message: expect.stringMatching(/^script_path: .*none\.py" does not exist$/) },
-      { line: 4, message: expect.stringContaining('allowed_gpus: unknown GPU 9') },
-      { line: 5, message: expect.stringContaining('allowed_gpus: expected GPU indices') },
-      { line: 6, message: 'not UTF-8 text' },
-      { line: 7, message: expect.stringContaining('priority: expected a whole number') },
+      { line: 3, message: expect.stringMatching(/^script_path: .*none\.py"/) },
+      { line: 4, message: expect.stringMatching(/^allowed_gpus: .*\b9\b/) },
+      { line: 5, message: expect.stringMatching(/^allowed_gpus: (?!.*\b9\b)/) },
+      { line: 6, message: expect.stringContaining('UTF-8') },
+      { line: 7, message: expect.stringMatching(/^priority: /) },
     ]);
     await stack.finish(await onlyJob('one'));
     await stack.finish((await jobs())[0]?.job_id ?? 0);
@@ -256,7 +256,7 @@ describe('the jobs file', () => {
 
     rmSync(file);
     mkdirSync(file);
-    await statusWhen((s) => s.problems[0]?.message === 'not a regular file');
+    await statusWhen((s) => s.problems[0]?.message.includes('regular file') ?? false);
     rmSync(file, { recursive: true });
 
     writeFileSync(file, '', { mode: 0o600 });

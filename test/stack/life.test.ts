@@ -111,7 +111,7 @@ test('a second stack runs beside the first, and a third over the same folder is 
     const [here, there] = await Promise.all([stack.shell('echo here'), other.shell('echo there')]);
     expect([here.log, there.log]).toEqual(['here\n', 'there\n']);
     const { stderr, code } = await runStackOnce(other.env);
-    expect(stderr).toMatch(/^jobrunner: a JobRunner already runs in .*; stop it with "kill \d+"/);
+    expect(stderr).toMatch(new RegExp(`^jobrunner: .*${other.root}\\b.*\\bkill \\d+\\b`));
     expect(code).toBe(2);
   } finally {
     expect(await other.down('SIGINT')).toBe(0);

@@ -13,7 +13,7 @@ test('a job above its memory limit is killed even if Slurm itself may not check 
       stack.shell('sleep 3; echo fine', { mem_gb: 0.1 }),
     ]);
     expect(hog).toMatchObject({ status: 'FAILED', failure: 'out_of_memory' });
-    expect(hog.message).toMatch(/used \d+ MiB of memory, its limit is 102 MiB/);
+    expect(hog.message).toMatch(/\b102 MiB/);
     // Our own watch wrote this; Slurm's watch does not work here.
     await until('the stack says so', () =>
       /StepId=\d+\.batch exceeded memory limit/.test(stack.stdout),

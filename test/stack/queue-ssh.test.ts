@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { stringify } from 'yaml';
+import { timedOutLine } from '../../src/jobs/script/timeout.js';
 import { SshWorld } from '../remote/ssh-servers.js';
 import { LiveStack } from './live-stack.js';
 import { until } from '../until.js';
@@ -189,9 +190,7 @@ time.sleep(1000)
     exit_code: 124,
     stdout: 'out\n',
   });
-  expect(job.stderr).toMatch(
-    /^err\n(.*\n)?jobrunner: timeout: the command had its 8 s and was ended\n$/,
-  );
+  expect(job.stderr).toMatch(new RegExp(`^err\\n(.*\\n)?${timedOutLine(8)}\\n$`));
   const left = await bash('pgrep', ['-fx', `sleep ${mark}`]).catch(
     (error: { stdout: string }) => error,
   );

@@ -8,6 +8,7 @@ import { layoutOf } from '../../src/config/layout.js';
 import { attachCommand } from '../../src/jobs/screens.js';
 import { makeCondaLike } from '../conda-like.js';
 import { LiveStack } from './live-stack.js';
+import { refusal } from '../refusal.js';
 import { until } from '../until.js';
 
 interface ScreenReply {
@@ -106,7 +107,7 @@ test('a job runs in its conda environment; a missing one counts as the user’s 
 
   const missing = await stack.shell('echo ran', { conda_env: 'nope', env });
   expect(missing).toMatchObject({ status: 'FAILED', exit_code: 2, failure: 'user_code' });
-  expect(missing.log).toContain('conda_env: there is no environment nope');
+  expect(missing.log).toMatch(/^jobrunner: conda_env: .*\bnope\b/m);
   expect(missing.log).not.toContain('ran');
 });
 
@@ -124,15 +125,16 @@ test('a job runs in its virtual environment, also in screen', async () => {
 test('impossible combinations are refused', async () => {
   const wrong = async (fields: Record<string, unknown>) => {
     const { status, json } = await stack.submit({ command_key: 'shell', command: ':', ...fields });
-    return [status, json.error.message.split(':')[0]];
+    return [status, json.error];
   };
-  expect(await wrong({ conda_env: 'a', venv: '/b' })).toEqual([400, 'conda_env']);
+  const error = (field: string) => refusal('bad_request', field);
+  expect(await wrong({ conda_env: 'a', venv: '/b' })).toEqual([400, error('conda_env')]);
   for (const conda_env of ['', '-p', 'a/b', 'a;id', '$(id)', '../x', 'a b'])
-    expect(await wrong({ conda_env })).toEqual([400, 'conda_env']);
+    expect(await wrong({ conda_env })).toEqual([400, error('conda_env')]);
   for (const venv of ['', 'relative', '/a\nb'])
-    expect(await wrong({ venv })).toEqual([400, 'venv']);
-  expect(await wrong({ cuda: 'no' })).toEqual([400, 'cuda']);
-  expect(await wrong({ screen: 'perhaps' })).toEqual([400, 'screen']);
+    expect(await wrong({ venv })).toEqual([400, error('venv')]);
+  expect(await wrong({ cuda: 'no' })).toEqual([400, error('cuda')]);
+  expect(await wrong({ screen: 'perhaps' })).toEqual([400, error('screen')]);
 });
 
 test('two jobs in screen are listed by name, have terminals and keep their exit codes', async () => {

@@ -200,14 +200,14 @@ export class TestWorker {
 
   /** Returns the first process in the namespaces. */
   async #innerPid(): Promise<number> {
-    for (;;) {
-      const path = `/proc/${this.#child.pid}/task/${this.#child.pid}/children`;
+    const path = `/proc/${this.#child.pid}/task/${this.#child.pid}/children`;
+    return until('unshare has a child', async () => {
       const inner = readFileSync(path, 'utf8').trim().split(' ')[0];
       if (inner) return Number(inner);
       if (this.#child.exitCode !== null || this.#child.signalCode !== null)
         throw new Error(`unshare ended: ${await this.ended()}`);
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
+      return undefined;
+    });
   }
 }
 

@@ -62,9 +62,7 @@ test('a dataset above the worker’s limit ends its job with the reason', async 
   const sha = await upload(12);
   const ended = await use(sha);
   expect(ended).toMatchObject({ status: 'FAILED', exit_code: 2 });
-  expect(ended.log).toMatch(
-    /could not fetch the job’s files: JR_CACHE_GB: the dataset needs 0\.0117 GiB of the 0\.0100 GiB/,
-  );
+  expect(ended.log).toMatch(/could not fetch .*JR_CACHE_GB: .*\b0\.0117 GiB .*\b0\.0100 GiB/);
 });
 
 test('on a worker’s full disk, other datasets make room; when none is left, the job ends with the reason', async () => {
@@ -80,9 +78,7 @@ test('on a worker’s full disk, other datasets make room; when none is left, th
   const c = await upload(8);
   const ended = await use(c);
   expect(ended).toMatchObject({ status: 'FAILED', exit_code: 2 });
-  expect(ended.log).toMatch(
-    /the disk of this worker is too full for the dataset, which needs at least 0\.00781 GiB/,
-  );
+  expect(ended.log).toMatch(/could not fetch .*disk .*\b0\.00781 GiB/);
   rmSync(filler);
   expect((await use(c)).log).toBe(`${c}  -\n`);
 });

@@ -17,6 +17,7 @@ import { connect, type TLSSocket } from 'node:tls';
 import { freePorts } from '../free-ports.js';
 import { LiveStack } from './live-stack.js';
 import { joinToken, TestWorker } from './test-worker.js';
+import { refusal } from '../refusal.js';
 import { until } from '../until.js';
 
 interface GpusReply {
@@ -73,11 +74,11 @@ function runningPlaceholders(): number {
 test('through the join port only the workers’ part of the API is reachable', async () => {
   const answerTo = async (path: string, more = '') =>
     text(toJoinPort(`GET ${path} HTTP/1.1\r\nHost: x\r\n${more || 'Connection: close\r\n'}\r\n`));
-  expect(await answerTo('/workers/jobs/1')).toMatch(/this endpoint needs a worker’s token/);
+  const unauthorized = /^HTTP\/1\.1 401 [^]*"code":"unauthorized"/;
+  expect(await answerTo('/workers/jobs/1')).toMatch(unauthorized);
   const upgrade = 'Connection: Upgrade, close\r\nUpgrade: websocket\r\n';
-  expect(await answerTo('/workers/jobs/1', upgrade)).toMatch(
-    /this endpoint needs a worker’s token/,
-  );
+  expect(await answerTo('/workers/jobs/1', upgrade)).toMatch(unauthorized);
+  const notFound = expect.stringMatching(/^HTTP\/1\.1 404 /);
   for (const path of [
     ...[
       '/workers/../health',
@@ -99,7 +100,7 @@ test('through the join port only the workers’ part of the API is reachable', a
       '/workers/jobs/1?a/../b',
     ],
   ])
-    expect([path, await answerTo(path)]).toEqual([path, expect.stringMatching(/no such endpoint/)]);
+    expect([path, await answerTo(path)]).toEqual([path, notFound]);
 });
 
 test('a worker reports its health', async () => {
@@ -188,9 +189,10 @@ test('a worker’s GPU is paused and resumed: its jobs end, no job starts, also 
   expect((await pause(0, 'pause', { reason: 'fan' })).json).toMatchObject({
     ...{ node: 'worker1', index: 0, state: 'paused', paused: { by: 'admin', reason: 'fan' } },
   });
-  expect((await pause(0)).status).toBe(409);
-  expect((await pause(3)).json.error).toMatchObject({
-    message: 'unknown GPU 3 of worker1; available: 0 to 2',
+  expect(await pause(0)).toMatchObject({ status: 409, json: { error: refusal('conflict') } });
+  expect(await pause(3)).toMatchObject({
+    status: 404,
+    json: { error: refusal('not_found', 'index') },
   });
   expect((await pause(2)).status).toBe(200);
   await worker.letGo(running.job_id);
@@ -219,7 +221,7 @@ test('a worker with the munge key in a file does not get the key, and is refused
   writeFileSync(key, 'x'.repeat(1024), { mode: 0o600 });
   const byFile = { JR_MUNGE_KEY_FILE: key };
   const wrong = await TestWorker.start(stack, joinToken(stack), byFile);
-  expect(await wrong.ended()).toMatch(/JR_MUNGE_KEY_FILE: is not this cluster’s key; copy/);
+  expect(await wrong.ended()).toMatch(/JR_MUNGE_KEY_FILE: .*cluster/);
   await wrong.remove();
   copyFileSync(join(stack.root, 'munge', 'munge.key'), key);
   const second = await TestWorker.start(stack, joinToken(stack), byFile);
@@ -253,7 +255,7 @@ test('a renewed join token invalidates the old one, and workers that have joined
   expect(after.split('.')[1]).toBe(before.split('.')[1]);
   expect(joinToken(stack)).toBe(after);
   const late = await TestWorker.start(stack, before);
-  expect(await late.ended()).toMatch(/JR_JOIN_TOKEN: is not this controller’s/);
+  expect(await late.ended()).toMatch(/JR_JOIN_TOKEN: .*controller/);
   await late.remove();
   expect((await stack.shell('echo $SLURMD_NODENAME', onWorker)).log).toBe('worker1\n');
   const invited = await TestWorker.start(stack, after);

@@ -115,6 +115,7 @@ export class GpuPauses {
         throw new AppError(
           'conflict',
           `${nameOf(node, index)} is paused already, by ${present.paused_by} (${present.reason})`,
+          { details: { by: present.paused_by, reason: present.reason } },
         );
       // Writes the file first: after a crash here, the pause is found in it.
       if (node === NODE_NAME) await this.#file.write([...this.#pausedHere(), index]);
@@ -239,7 +240,9 @@ export class GpuPauses {
     const count = this.#gpuCount(node);
     if (index < count) return;
     const there = count === 0 ? 'none' : `0 to ${count - 1}`;
-    throw new AppError('not_found', `unknown ${nameOf(node, index)}; available: ${there}`);
+    throw new AppError('not_found', `unknown ${nameOf(node, index)}; available: ${there}`, {
+      details: { fields: ['index'] },
+    });
   }
 
   /** @throws AppError not_found */
@@ -253,6 +256,7 @@ export class GpuPauses {
     throw new AppError(
       'not_found',
       `unknown worker ${node}; available: ${there.join(', ') || 'none'}`,
+      { details: { fields: ['name'] } },
     );
   }
 }

@@ -133,7 +133,9 @@ export class GpuService {
     const { gpus } = this.#parts.fleet;
     if (gpus.some((gpu) => gpu.index === index)) return;
     const there = gpus.length === 0 ? 'none' : `0 to ${gpus.length - 1}`;
-    throw new AppError('not_found', `unknown GPU ${index}; available: ${there}`);
+    throw new AppError('not_found', `unknown GPU ${index}; available: ${there}`, {
+      details: { fields: ['index'] },
+    });
   }
 }
 

@@ -75,7 +75,9 @@ export function nodeRoutes(api: Api, slurm: SlurmClient, own?: OwnNodes): void {
         const { slurm: operator } = own;
         const known = (await asked(() => slurm.nodes())).map((node) => node.name);
         if (!known.includes(name))
-          throw new AppError('not_found', `unknown node ${name}; available: ${known.join(', ')}`);
+          throw new AppError('not_found', `unknown node ${name}; available: ${known.join(', ')}`, {
+            details: { fields: ['name'], nodes: known },
+          });
         await asked(() =>
           action === 'drain'
             ? operator.drainNode(name, 'drained over the API')

@@ -44,7 +44,9 @@ export async function openConfined(rootDir: string, relPath: string): Promise<Fi
   const entry = await openConfinedEntry(rootDir, relPath);
   if (entry.kind === 'file') return entry.handle;
   await entry.handle.close();
-  throw new AppError('bad_request', `${quote(relPath)} is a folder; name a file in it`);
+  throw new AppError('bad_request', `${quote(relPath)} is a folder; name a file in it`, {
+    details: { reason: 'folder' },
+  });
 }
 
 /** Opens a file like {@link openConfined}, or a folder; `.` is `rootDir` itself. */
