@@ -20,7 +20,7 @@ export function problemsOf(error: z.ZodError, kind = 'field'): string {
   return [...new Set(texts)].join('; ');
 }
 
-/** Lists the fields that the issues name, unknown ones included, each once, for an error's `details.fields`. */
+/** Lists the fields that the issues name, each once, for `details.fields`; unknown ones too. */
 export function fieldsOf(error: z.ZodError): string[] {
   const fields = error.issues.flatMap((issue) =>
     issue.code === 'unrecognized_keys'
