@@ -87,9 +87,7 @@ describe('data after a gzip member', () => {
     ['data after zeros', Buffer.concat([Buffer.alloc(300_000), Buffer.from('x')])],
     ['a member after zeros', Buffer.concat([Buffer.alloc(4), nothing])],
   ])('may not be %s', async (_, rest) => {
-    expect(await work.refusal(Buffer.concat([one(), rest]))).toMatch(
-      /the gz stream is corrupt, truncated or followed by other data/,
-    );
+    expect(await work.refusal(Buffer.concat([one(), rest]))).toContain('gz stream');
   });
 
   it('is found wherever a chunk of input ends', async () => {

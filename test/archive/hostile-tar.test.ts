@@ -47,7 +47,7 @@ const blaming: [behaviour: string, parts: Buffer[], entry: string, reason: strin
   ['an empty name', [file('')], '', 'empty name'],
   ['a file for the root', [file('./')], './', 'folder with content'],
   ['a file called .', [file('.')], '.', 'replace a folder'],
-  ['an absolute link', [symlink('l', '/etc/passwd')], 'l', 'leaves the tree (to "/etc/passwd")'],
+  ['an absolute link', [symlink('l', '/etc/passwd')], 'l', '"/etc/passwd"'],
   ['a link with ..', [symlink('a/l', '../../x')], 'a/l', 'leaves the tree'],
   ['a link that leaves through its parent', [symlink('l', '..')], 'l', 'leaves the tree'],
   ['a link that leaves and comes back', [symlink('l', '../tree/x')], 'l', 'leaves the tree'],
@@ -87,7 +87,7 @@ const blaming: [behaviour: string, parts: Buffer[], entry: string, reason: strin
   ['a file through a link', [symlink('l', '.'), file('l/x')], 'l/x', 'through a link'],
   ['a file over a link', [symlink('l', 'x'), file('l')], 'l', 'replace a link'],
   ['a folder over a link', [symlink('l', '.'), folder('l')], 'l', 'through a link'],
-  ['a link over a file', [file('x'), symlink('x', 'y')], 'x', 'replace an earlier file'],
+  ['a link over a file', [file('x'), symlink('x', 'y')], 'x', 'earlier file'],
   ['a link over a folder', [folder('x'), symlink('x', 'y')], 'x', 'replace a folder'],
   ['a link over another link', [symlink('x', 'y'), symlink('x', 'z')], 'x', 'replace a link'],
   [
@@ -120,27 +120,27 @@ const blaming: [behaviour: string, parts: Buffer[], entry: string, reason: strin
   ['a character device', [header({ name: 'n', type: '3' })], 'n', 'device'],
   ['a block device', [header({ name: 'n', type: '4' })], 'n', 'device'],
   ['a fifo', [header({ name: 'n', type: '6' })], 'n', 'named pipe'],
-  ['a multi-volume part', [header({ name: 'n', type: 'M' })], 'n', 'another volume'],
-  ['an unknown type', [header({ name: 'n', type: 'Q' })], 'n', 'unknown type ("Q")'],
-  ['an unprintable type', [header({ name: 'n', type: '\x1b' })], 'n', 'unknown type ("\\x1b")'],
+  ['a multi-volume part', [header({ name: 'n', type: 'M' })], 'n', 'volume'],
+  ['an unknown type', [header({ name: 'n', type: 'Q' })], 'n', '("Q")'],
+  ['an unprintable type', [header({ name: 'n', type: '\x1b' })], 'n', '("\\x1b")'],
   [
     'a name part of 256 bytes',
     [pax([['path', 'n'.repeat(256)]]), file('f')],
     'n'.repeat(160) + '…',
-    '255 bytes',
+    '255',
   ],
   [
     'a path of 5,000 bytes',
     [pax([['path', `${'n'.repeat(200)}/`.repeat(25) + 'x']]), file('f')],
-    'nnn',
-    'a path longer',
+    `${'n'.repeat(160)}…`,
+    'path longer',
   ],
-  ['257 levels', [pax([['path', deep(257)]]), file('f')], 'd/d', '256 folders deep'],
+  ['257 levels', [pax([['path', deep(257)]]), file('f')], `${deep(80)}/…`, '256'],
   [
     'a bad checksum in a later header',
     [file('ok'), Buffer.concat([Buffer.from('evil'), file('x').subarray(4)])],
     'evil',
-    'wrong checksum',
+    'checksum',
   ],
   ['a negative size', [Buffer.from(negativeSize())], 'n', 'impossible size'],
   [
@@ -164,20 +164,10 @@ const blaming: [behaviour: string, parts: Buffer[], entry: string, reason: strin
     '/\\u{1b}[31m\\u{7}\\u{a}x',
     'absolute',
   ],
-  [
-    'holes beyond the size',
-    [sparse('0,1,9,9', 10, 'x'.repeat(10))],
-    's',
-    'does not match its size',
-  ],
-  ['holes out of order', [sparse('5,1,0,1', 10, 'xx')], 's', 'does not match its size'],
-  [
-    'holes that do not fit the content',
-    [sparse('0,1', 10, 'xx')],
-    's',
-    'does not match its content',
-  ],
-  ['a malformed map of holes', [sparse('0,1,2', 10, 'xx')], 's', 'malformed sparse map'],
+  ['holes beyond the size', [sparse('0,1,9,9', 10, 'x'.repeat(10))], 's', 'its size'],
+  ['holes out of order', [sparse('5,1,0,1', 10, 'xx')], 's', 'its size'],
+  ['holes that do not fit the content', [sparse('0,1', 10, 'xx')], 's', 'its content'],
+  ['a malformed map of holes', [sparse('0,1,2', 10, 'xx')], 's', 'sparse map'],
   ['a map of holes without an end', [sparse1('999999\n')], 's', 'without an end'],
   ['a map of holes without numbers', [sparse1('x\ny\n'.padEnd(512))], 's', 'impossible'],
 ];
@@ -206,8 +196,8 @@ function sparse1(map: string): Buffer {
 }
 
 it.each(blaming)('%s is refused by name', async (_behaviour, parts, entry, reason) => {
-  const message = await work.refusal(tar(file('before'), ...parts, file('after')));
-  expect(message).toContain(`"${entry}`);
+  const { message, ...blamed } = await work.refused(tar(file('before'), ...parts, file('after')));
+  expect(blamed).toEqual({ entry });
   expect(message).toContain(reason);
   expect(message.length).toBeLessThan(600);
 });
@@ -215,14 +205,14 @@ it.each(blaming)('%s is refused by name', async (_behaviour, parts, entry, reaso
 it.each([
   ['a malformed PAX record', [extension('x', '99 path=x\n'), file('f')], 'malformed'],
   ['a PAX record without an end', [extension('x', '9 path=xy'), file('f')], 'malformed'],
-  ['a PAX header without an entry', [pax([['path', 'x']])], 'describes a next entry'],
-  ['a lone zero block', [Buffer.alloc(512), file('f')], 'single block of zeros'],
+  ['a PAX header without an entry', [pax([['path', 'x']])], 'next entry'],
+  ['a lone zero block', [Buffer.alloc(512), file('f')], 'zeros'],
 ] as const)('%s is refused', async (_behaviour, parts, reason) => {
   expect(await work.refusal(tar(file('before'), ...parts))).toContain(reason);
 });
 
 it('a tar without its end marker is refused as truncated', async () => {
-  expect(await work.refusal(file('whole'))).toContain('"whole" is the last one read');
+  expect(await work.refusal(file('whole'))).toContain('"whole"');
   expect(await work.refusal(Buffer.concat([file('a'), END.subarray(512)]))).toContain('truncated');
 });
 

@@ -24,12 +24,8 @@ it('the limits of bytes and entries are accepted; one more is refused by name', 
     bytes: 100,
   });
   const limits = { maxBytes: 99, maxFiles: 3 };
-  expect(await work.refusal(archive, limits)).toMatch(
-    /"d\/b" takes the content over the limit of 99 bytes/,
-  );
-  expect(await work.refusal(archive, { maxBytes: 0, maxFiles: 2 })).toMatch(
-    /"d\/b" exceeds the limit of 2/,
-  );
+  expect(await work.refusal(archive, limits)).toMatch(/"d\/b".*\b99 bytes/);
+  expect(await work.refusal(archive, { maxBytes: 0, maxFiles: 2 })).toMatch(/"d\/b".*\b2 files/);
   expect(
     await work.refusal(gzipSync(Buffer.alloc(5000, 'x')), { maxBytes: 4999, maxFiles: 0 }),
   ).toContain('4999');
@@ -61,10 +57,11 @@ it('a bomb is refused before its file is begun, and before an endless tail is re
     return execFileSync('zstd', ['-qc', path], { maxBuffer: 2 ** 20 });
   };
   const begun = packed(header({ name: 'bomb', size: zeros - 10_000 }));
-  expect(await work.refusal(begun)).toContain('"bomb" takes the content over 1000 times');
-  expect(await work.refusal(packed(file('small')))).toContain(
-    'decompresses to more than 1000 times',
-  );
+  expect(await work.refusal(begun)).toMatch(/"bomb".*1000 times/);
+  expect(await work.refused(packed(file('small')))).toEqual({
+    entry: undefined,
+    message: expect.stringContaining('1000 times') as string,
+  });
 });
 
 it('a zip bomb with one content under many names is refused', async () => {
@@ -82,7 +79,7 @@ out+=b'PK\\5\\6'+bytes(4)+n.to_bytes(2,'little')*2+(len(entry)*n).to_bytes(4,'li
 open(sys.argv[1],'wb').write(out)`,
     archive,
   );
-  expect(await work.refusal(archive)).toContain('overlaps another entry');
+  expect(await work.refusal(archive)).toContain('overlaps');
 });
 
 it('an archive inside an archive stays packed', async () => {

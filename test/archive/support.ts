@@ -63,9 +63,17 @@ export class Workspace {
 
   /** Returns the refusal's message. Fails if the archive was accepted, or if a tree is left. */
   async refusal(archive: string | Buffer, limits = NO_LIMITS): Promise<string> {
+    return (await this.refused(archive, limits)).message;
+  }
+
+  /** The same, with the entry that the refusal blames; undefined if it blames the archive. */
+  async refused(
+    archive: string | Buffer,
+    limits = NO_LIMITS,
+  ): Promise<{ entry: unknown; message: string }> {
     const error = await this.failure(archive, limits);
     if (error.code !== 'archive_refused') throw error;
-    return error.message;
+    return { entry: error.details?.['entry'], message: error.message };
   }
 
   async failure(archive: string | Buffer, limits = NO_LIMITS): Promise<AppError> {

@@ -163,10 +163,10 @@ it.each<[string, ZipEntry[], string, string]>([
     'a link with a very long target',
     [{ name: 'l', mode: 0o120777, content: Buffer.alloc(5000, 'a') }],
     'l',
-    'target is too long',
+    'target',
   ],
-  ['a fifo', [{ name: 'f', mode: 0o010644 }], 'f', 'device, pipe or socket'],
-  ['a device', [{ name: 'f', mode: 0o020644 }], 'f', 'device, pipe or socket'],
+  ['a fifo', [{ name: 'f', mode: 0o010644 }], 'f', 'device'],
+  ['a device', [{ name: 'f', mode: 0o020644 }], 'f', 'device'],
   ['a folder with content', [{ name: 'd/' }], 'd/', 'folder with content'],
   ['encryption', [{ name: 'e', flags: 1 }], 'e', 'encrypted'],
   ['an unknown method', [{ name: 'm', method: 99 }], 'm', 'method 99'],
@@ -177,13 +177,13 @@ it.each<[string, ZipEntry[], string, string]>([
     'a large size that is too small',
     [{ name: 's', content: Buffer.alloc(9_000_000, 'ab'), size: 8_000_000 }],
     's',
-    'larger than its header says',
+    'larger',
   ],
-  ['two headers that disagree', [{ name: 'n', localName: 'm' }], 'n', 'two different headers'],
+  ['two headers that disagree', [{ name: 'n', localName: 'm' }], 'n', 'two'],
   ['two entries at one position', [{ name: 'a' }, { name: 'a', offset: 0 }], 'a', 'overlaps'],
 ])('a zip with %s is refused by name', async (_behaviour, entries, entry, reason) => {
-  const message = await work.refusal(zip(entries));
-  expect(message).toContain(`"${entry}"`);
+  const { message, ...blamed } = await work.refused(zip(entries));
+  expect(blamed).toEqual({ entry });
   expect(message).toContain(reason);
 });
 
@@ -200,7 +200,7 @@ it('an entry inside another entry’s content is refused as a bomb', async () =>
 });
 
 it('hidden entries and bytes after the end are refused', async () => {
-  expect(await work.refusal(zip([{ name: 'a' }, { name: 'b' }], 1))).toContain('number of entries');
+  expect(await work.refusal(zip([{ name: 'a' }, { name: 'b' }], 1))).toContain('entries');
   expect(await work.refusal(Buffer.concat([zip([{ name: 'a' }]), Buffer.from('more')]))).toContain(
     'corrupt',
   );
@@ -209,5 +209,5 @@ it('hidden entries and bytes after the end are refused', async () => {
 it('an encrypted zip by Info-ZIP is refused', async () => {
   const archive = work.path('e.zip');
   execFileSync('zip', ['-qP', 'secret', archive, 'run.sh'], { cwd: source });
-  expect(await work.refusal(archive)).toContain('"run.sh" is encrypted');
+  expect(await work.refusal(archive)).toMatch(/"run\.sh".*encrypted/);
 });

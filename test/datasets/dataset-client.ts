@@ -6,6 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
+import { until } from '../until.js';
 
 export interface Reply {
   status: number;
@@ -94,9 +95,13 @@ export class DataServer {
       .flatMap((name) => readdirSync(join(datasets, name)));
   }
 
-  /** Returns the bytes of its heap and buffers in use, without other requests. */
+  /** Bytes of its heap and buffers that are in use, once it has no other connection. */
   async memoryInUse(): Promise<number> {
-    return Number((await this.curl('/memory')).body['inUse']);
+    return until('the server has no other connection', async (saw) => {
+      const { connections, inUse } = (await this.curl('/memory')).body;
+      saw(connections);
+      return connections === 1 && Number(inUse);
+    });
   }
 
   openDescriptors(): number {

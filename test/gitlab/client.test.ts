@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { GitLabClient } from '../../src/ingest/gitlab/client.js';
+import { NoTokenProvidedError } from '../../src/ingest/gitlab/errors.js';
 import type { Project } from './api.js';
 import { FakeClock } from './fake-clock.js';
 import { failureOf } from './failure.js';
@@ -128,9 +129,9 @@ describe('a temporary failure is retried', () => {
 
   test('as often as the settings say', async () => {
     gitlab.fail({ times: 99 }, { kind: 'reset' });
-    expect((await failure(open({ maxRetries: 2 }).project(1))).message).toMatch(
-      /^Unable to connect to GitLab server at http:\/\/127\.0\.0\.1:\d+ \(\w+\)$/,
-    );
+    const error = await failure(open({ maxRetries: 2 }).project(1));
+    expect(error.name).toBe('GitLabConnectionError');
+    expect(error.message).toContain(new URL(gitlab.url).origin);
     expect(gitlab.requests).toHaveLength(3);
     gitlab.fail({}, { kind: 'reset' });
     await failure(open({ maxRetries: 0 }).project(1));
@@ -172,7 +173,7 @@ describe('a temporary failure is retried', () => {
 
   test('not at all if GitLab asks for more than an hour', async () => {
     gitlab.fail({}, { kind: 'answer', status: 429, body: '', headers: { 'retry-after': '7200' } });
-    expect((await failure(client.project(1))).message).toContain('alone for 120 minutes');
+    expect((await failure(client.project(1))).message).toMatch(/\b120 min/);
     expect(clock.slept).toEqual([]);
   });
 
@@ -188,19 +189,19 @@ describe('a temporary failure is retried', () => {
 
 describe('a permanent failure is not retried', () => {
   test.each([
-    [401, 'GitLabAuthenticationError', 'Authentication failed'],
-    [403, 'GitLabAuthenticationError', 'Authentication failed'],
-    [404, 'GitLabNotFoundError', 'not found'],
-    [400, 'GitLabError', 'refuses'],
-    [405, 'GitLabError', 'refuses'],
-    [422, 'GitLabError', 'refuses'],
-  ])('%d', async (status, name, message) => {
+    [401, 'GitLabAuthenticationError'],
+    [403, 'GitLabAuthenticationError'],
+    [404, 'GitLabNotFoundError'],
+    [400, 'GitLabError'],
+    [405, 'GitLabError'],
+    [422, 'GitLabError'],
+  ])('%d', async (status, name) => {
     const body = JSON.stringify({ message: `${status} no, ${gitlab.token}\u001b[31m\nis wrong` });
     gitlab.fail({}, { kind: 'answer', status, body });
     const error = await failure(client.project(1));
-    expect(error).toMatchObject({ name, status });
-    expect(error.message).toContain(message);
-    expect(error.message).toContain('no, [token] [31m is wrong');
+    const words = `${status} no, [token] [31m is wrong`;
+    expect(error).toMatchObject({ name, status, words });
+    expect(error.message).toContain(words);
     expect(gitlab.requests).toHaveLength(1);
   });
 
@@ -234,11 +235,11 @@ describe('a permanent failure is not retried', () => {
 
   test('a server that does not answer like GitLab', async () => {
     gitlab.fail({}, { kind: 'answer', status: 200, body: '<html>a log-in page</html>' });
-    expect((await failure(client.project(1))).message).toContain('no GitLab');
+    expect((await failure(client.project(1))).message).toContain('JSON');
     gitlab.fail({}, { kind: 'answer', status: 200, body: '{"id":"one"}' });
-    expect((await failure(client.project(1))).message).toContain('not as documented: id:');
+    expect((await failure(client.project(1))).message).toMatch(/: id: /);
     gitlab.fail({}, { kind: 'answer', status: 200, body: 'x'.repeat(17 * 1024 ** 2) });
-    expect((await failure(client.project(1))).message).toContain('longer than 16 MiB');
+    expect((await failure(client.project(1))).message).toContain('16 MiB');
     expect(gitlab.requests).toHaveLength(3);
   });
 });
@@ -267,14 +268,14 @@ describe('the token', () => {
   test('does not follow a redirection', async () => {
     gitlab.fail({}, { kind: 'answer', status: 302, body: '', headers: { location: strange() } });
     const { message } = await failure(listed());
-    expect(message).toContain(`redirects to ${new URL(strange()).origin}: use that as its URL`);
+    expect(message).toContain(new URL(strange()).origin);
     expect(heard).toEqual([]);
   });
 
   test('does not follow a next page to another origin', async () => {
     const headers = { link: `<${strange()}>; rel="next"` };
     gitlab.fail({}, { kind: 'answer', status: 200, body: '[]', headers });
-    expect((await failure(listed())).message).toContain('for its next page');
+    expect((await failure(listed())).message).toContain(new URL(strange()).origin);
     expect(heard).toEqual([]);
   });
 
@@ -285,15 +286,15 @@ describe('the token', () => {
   });
 
   test('must be given, and be well-formed', () => {
-    expect(() => open({ token: undefined })).toThrow('No GitLab token provided');
-    expect(() => open({ token: '' })).toThrow('No GitLab token provided');
-    expect(() => open({ token: 'two words' })).toThrow(/^the GitLab token: expected/);
+    expect(() => open({ token: undefined })).toThrow(NoTokenProvidedError);
+    expect(() => open({ token: '' })).toThrow(NoTokenProvidedError);
+    expect(() => open({ token: 'two words' })).toThrow(/^the GitLab token: /);
   });
 
   test.each(['ftp://host', 'gitlab.com', 'https://user:secret@host', 'https://host?x=secret'])(
     'is not sent to %s, whose secret is not shown',
     (url) => {
-      expect(() => open({ url })).toThrow(/^the GitLab URL: expected (?!.*secret)/);
+      expect(() => open({ url })).toThrow(/^the GitLab URL: (?!.*secret)/);
     },
   );
 

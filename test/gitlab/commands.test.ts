@@ -78,8 +78,8 @@ test('list_available_jobs prints the jobs that are neither claimed nor canceled,
       },
     },
   ]);
-  expect(stderr).toContain('namespace/project: jobs[3]: job_id: expected no slash');
-  expect(stderr).toContain('namespace/empty: its repository is empty');
+  expect(stderr).toContain('namespace/project: jobs[3]: job_id: ');
+  expect(stderr).toContain('namespace/empty: ');
   expect(stderr).not.toContain('namespace/plain');
 });
 
@@ -100,8 +100,7 @@ test('scan_all_projects prints every project, also when called with dashes', asy
       { job_id: 'job_002', is_claimed: false, canceled: true },
       { job_id: 'job_003', is_claimed: true, canceled: false },
     ],
-    error:
-      'jobs[3]: job_id: expected no slash, no "..", no control character and no space around it',
+    error: expect.stringMatching(/^jobs\[3\]: job_id: /),
   });
   expect((scanned[0]?.['manifest_data'] as { jobs: unknown[] }).jobs).toHaveLength(4);
   const nothing = { manifest_url: null, manifest_data: null, jobs: [] };
@@ -109,7 +108,7 @@ test('scan_all_projects prints every project, also when called with dashes', asy
   expect(scanned[2]).toMatchObject({
     ...nothing,
     default_branch: null,
-    error: 'its repository is empty',
+    error: expect.stringContaining('is empty'),
   });
 });
 
@@ -159,13 +158,13 @@ describe('create_file', () => {
   });
 
   test('needs exactly one source of content, and an existing file', async () => {
-    const one = 'expected either --content or --file-source';
     for (const args of [[], ['--content=x', '--file-source=y']]) {
       const { stderr, exitCode } = await create('--file-path=x', ...args);
-      expect({ stderr, exitCode }).toEqual({ stderr: `jobrunner: ${one}`, exitCode: 1 });
+      expect(stderr).toMatch(/^jobrunner: .*--content.*--file-source/);
+      expect(exitCode).toBe(1);
     }
     const { stderr } = await create('--file-path=x', '--file-source=/nowhere');
-    expect(stderr).toBe('jobrunner: /nowhere: cannot be read (ENOENT)');
+    expect(stderr).toMatch(/^jobrunner: \/nowhere: .*ENOENT/);
   });
 });
 
@@ -179,18 +178,18 @@ describe('errors keep their documented names, and exit code 1:', () => {
 
   test('no token', async () => {
     const stderr = await failure([], { JR_GITLAB_URL: gitlab.url });
-    expect(stderr).toContain('NoTokenProvidedError: No GitLab token provided');
+    expect(stderr).toContain('NoTokenProvidedError: ');
   });
 
   test('a rejected token', async () => {
     const stderr = await failure(['--token=glpat-wrong']);
-    expect(stderr).toContain('GitLabAuthenticationError: Authentication failed');
+    expect(stderr).toContain('GitLabAuthenticationError: ');
     expect(stderr).not.toContain('glpat-wrong');
   });
 
   test('an unreachable GitLab', async () => {
     const stderr = await failure(['--gitlab-url=http://127.0.0.1:1']);
-    expect(stderr).toContain('GitLabConnectionError: Unable to connect to GitLab server');
+    expect(stderr).toContain('GitLabConnectionError: ');
   });
 });
 

@@ -74,8 +74,6 @@ test('of very many jobs with an unmapped type, some are reported, and the rest i
   const { keys, problems } = await found(jobScan());
   expect(keys).toEqual([]);
   expect(problems).toHaveLength(101);
-  expect(problems[0]).toMatch(/^a\/one: 0: job_type: "unknown" has no command key here/);
-  expect(problems[100]).toBe(
-    'a/one: job_type: the types of 19900 more jobs have no command key here',
-  );
+  expect(problems[0]).toMatch(/^a\/one: 0: job_type: "unknown"/);
+  expect(problems[100]).toMatch(/^a\/one: job_type: .*\b19900\b/);
 });

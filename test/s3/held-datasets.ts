@@ -15,7 +15,6 @@ type Options = Parameters<DatasetReceiver['receive']>[1];
  */
 export class HeldDatasets implements DatasetReceiver {
   readonly received: Options[] = [];
-  peakRss = 0;
   #valve: { at: number; reached: () => void; go: Promise<void> } | undefined;
 
   private constructor(
@@ -55,7 +54,6 @@ export class HeldDatasets implements DatasetReceiver {
     const through = new Transform({
       transform: (chunk: Buffer, _encoding, callback) => {
         bytes += chunk.length;
-        this.peakRss = Math.max(this.peakRss, process.memoryUsage().rss);
         if (!valve || bytes < valve.at) return callback(null, chunk);
         valve.reached();
         void valve.go.then(() => callback(null, chunk));

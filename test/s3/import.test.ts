@@ -1,7 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
 import type { AddressInfo } from 'node:net';
 import { PutObjectCommand, CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
@@ -22,6 +21,7 @@ import { ObjectStore } from '../../src/storage/object-store/object-store.js';
 import { HeldDatasets } from './held-datasets.js';
 import { startRelay, type Relay } from './relay.js';
 import { ownerApi } from '../owner-api.js';
+import { refusal } from '../refusal.js';
 import { startRgw, type Keys, type RgwServer } from './rgw-server.js';
 
 const MB = 1024 * 1024;
@@ -154,22 +154,31 @@ describe('an object', () => {
       expect(await finish(imports, { uri })).toMatchObject({ state: 'COMPLETED', sha256: digest });
   });
 
-  it('of 200 MB passes through little memory', async () => {
-    const piece = randomBytes(MB);
-    const pieces = function* () {
-      for (let i = 0; i < 200; i += 1) yield piece;
-    };
-    const hash = createHash('sha256');
-    for (const each of pieces()) hash.update(each);
+  it('that was uploaded in parts has the digest of the whole', async () => {
+    const body = randomBytes(20 * MB);
     await new Upload({
       client: seed,
-      params: { Bucket: bucket, Key: 'large', Body: Readable.from(pieces()) },
+      params: { Bucket: bucket, Key: 'parts', Body: body },
       partSize: 8 * MB,
     }).done();
-    const before = process.memoryUsage().rss;
-    const record = await finish(importsWith(), { uri: `s3://${bucket}/large` });
-    expect(record).toMatchObject({ state: 'COMPLETED', sha256: hash.digest('hex') });
-    expect(datasets.peakRss - before).toBeLessThan(100 * MB);
+    const record = await finish(importsWith(), { uri: `s3://${bucket}/parts` });
+    expect(record).toMatchObject({ state: 'COMPLETED', sha256: sha(body) });
+  });
+
+  it('is read no faster than it is stored, so that it never lies in memory whole', async () => {
+    await put('held', randomBytes(48 * MB));
+    const digest = await put('other', randomBytes(48 * MB));
+    const imports = importsWith();
+    const held = datasets.holdAt(8 * MB);
+    const { id } = imports.create({ user: 'admin', uri: `s3://${bucket}/held` });
+    await held.reached;
+    // As much is read for another import meanwhile as is left of this one.
+    const other = await finish(imports, { uri: `s3://${bucket}/other` });
+    expect(other).toMatchObject({ state: 'COMPLETED', sha256: digest });
+    // Only the buffers between the connection and the store, some chunks of 64 KiB, are ahead.
+    expect(imports.get(id).bytes_done).toBeLessThan(12 * MB);
+    held.go();
+    expect(await imports.wait(id, never)).toMatchObject({ state: 'COMPLETED' });
   });
 
   it('with an unexpected digest is not kept', async () => {
@@ -195,7 +204,10 @@ describe('an object', () => {
     await put('big', Buffer.alloc(1001));
     const imports = importsWith({ limits: { uploadBytes: 1000, extractFiles: 0 } });
     const record = await finish(imports, { uri: `s3://${bucket}/big` });
-    expect(record.error).toMatchObject({ code: 'too_large', message: /1001 bytes.*1000/ as never });
+    expect(record.error).toMatchObject({
+      code: 'too_large',
+      message: expect.stringMatching(/1001.*1000/) as string,
+    });
     expect(datasets.received).toEqual([]);
   });
 });
@@ -252,9 +264,9 @@ describe('a disturbed transfer', () => {
     relay.cut();
     held.go();
     const record = await imports.wait(id, never);
-    expect(record.error).toEqual({
+    expect(record.error).toMatchObject({
       code: 'conflict',
-      message: `s3://${bucket}/long: changed while it was being imported; start the import again`,
+      message: expect.stringContaining(`s3://${bucket}/long`) as string,
     });
     expect(await datasets.leftOnDisk()).toEqual([]);
   });
@@ -305,7 +317,6 @@ describe('a disturbed transfer', () => {
     const next = importsWith();
     next.start();
     expect(next.get(id)).toMatchObject(interrupted);
-    expect(next.get(id).error?.message).toMatch(/start it again/);
   });
 });
 
@@ -346,9 +357,9 @@ describe('a prefix', () => {
     expect(whole).toMatchObject({ state: 'COMPLETED', bytes_total: 3 });
     const again = await finish(imports, { uri: 'b2://other-bucket/' });
     expect(again.sha256).toBe(whole.sha256);
-    expect((await finish(imports, { uri: 's3://other-bucket/none/' })).error).toEqual({
+    expect((await finish(imports, { uri: 's3://other-bucket/none/' })).error).toMatchObject({
       code: 'storage_not_found',
-      message: 's3://other-bucket/none/: no objects under this prefix',
+      message: expect.stringContaining('s3://other-bucket/none/') as string,
     });
     for (const limits of [
       { uploadBytes: 2, extractFiles: 0 },
@@ -390,25 +401,24 @@ describe('a prefix', () => {
 describe('a refusal', () => {
   it('distinguishes a missing bucket from a missing key', async () => {
     const imports = importsWith();
-    expect((await finish(imports, { uri: 's3://nowhere/key' })).error).toEqual({
-      code: 'storage_not_found',
-      message: expect.stringContaining('nowhere: no such bucket at 127.0.0.1') as string,
-    });
-    expect((await finish(imports, { uri: 's3://nowhere/key/' })).error?.message).toContain(
-      'nowhere: no such bucket',
-    );
-    expect((await finish(imports, { uri: `s3://${bucket}/no/key` })).error).toEqual({
-      code: 'storage_not_found',
-      message: `s3://${bucket}/no/key: no such object in the bucket`,
-    });
+    // The bucket alone is blamed, or the object.
+    for (const [uri, blamed] of [
+      ['s3://nowhere/key', /^nowhere: /],
+      ['s3://nowhere/key/', /^nowhere: /],
+      [`s3://${bucket}/no/key`, /^s3:\/\/models\/no\/key: /],
+    ] as const)
+      expect((await finish(imports, { uri })).error).toMatchObject({
+        code: 'storage_not_found',
+        message: expect.stringMatching(blamed) as string,
+      });
   });
 
   it('distinguishes an unknown key ID, a wrong secret and a user without rights, and leaks none of them', async () => {
     await put('private', 'x');
     const cases: [Keys, RegExp][] = [
-      [{ keyId: 'UNKNOWNKEYID', appKey: 'wrongsecretwrong' }, /check JR_B2_KEY_ID/],
-      [{ keyId: rgw.owner.keyId, appKey: 'wrongsecretwrong' }, /check JR_B2_APP_KEY/],
-      [rgw.other, /access denied.*must be allowed to read and list/],
+      [{ keyId: 'UNKNOWNKEYID', appKey: 'wrongsecretwrong' }, /^127\S+ .*JR_B2_KEY_ID/],
+      [{ keyId: rgw.owner.keyId, appKey: 'wrongsecretwrong' }, /^127\S+ .*JR_B2_APP_KEY/],
+      [rgw.other, /^s3:\/\/models\/.*JR_B2_KEY_ID/],
     ];
     for (const [keys, words] of cases) {
       const imports = importsWith({ keys });
@@ -427,9 +437,9 @@ describe('a refusal', () => {
   it('says so when nothing listens at the endpoint', async () => {
     const imports = importsWith({ endpoint: 'http://127.0.0.1:1', attempts: 2 });
     const { error } = await finish(imports, { uri: `s3://${bucket}/x` });
-    expect(error).toEqual({
+    expect(error).toMatchObject({
       code: 'storage_unavailable',
-      message: '127.0.0.1:1: nothing listens there; check JR_B2_ENDPOINT',
+      message: expect.stringMatching(/127\.0\.0\.1:1.*JR_B2_ENDPOINT/) as string,
     });
   });
 });
@@ -499,8 +509,7 @@ describe('over HTTP', () => {
       [{ uri, colour: 'red' }, 'colour'],
     ] as const) {
       const { status, body: reply } = await post(body);
-      expect([status, reply.error.code]).toEqual([400, 'bad_request']);
-      expect(reply.error.message).toContain(`${field}: `);
+      expect([status, reply.error]).toEqual([400, refusal('bad_request', field)]);
     }
     for (const [path, status] of [
       ['/imports/99', 404],
@@ -518,6 +527,9 @@ describe('over HTTP', () => {
     const body = new URLSearchParams({ uri: `s3://${bucket}/x` });
     const reply = await read(await fetch(`${url}/import`, { method: 'POST', body }));
     expect(reply.status).toBe(409);
-    expect(reply.body.error.message).toContain('JR_B2_ENABLE=1');
+    expect(reply.body.error).toMatchObject({
+      code: 'conflict',
+      message: expect.stringContaining('JR_B2_ENABLE') as string,
+    });
   });
 });
