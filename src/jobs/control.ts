@@ -93,6 +93,7 @@ export class JobControl {
       throw new AppError(
         'conflict',
         `job ${job.job_id} has not reached Slurm yet: try again in a moment`,
+        { details: { state: job.state } },
       );
     return ownNumber(this.#parts.slurm, job, job.slurm_job_id);
   }
