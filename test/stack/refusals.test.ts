@@ -61,6 +61,8 @@ test.each([
   ['JR_MAX_TIME', 'forever', /JR_MAX_TIME: /],
   ['JR_MAX_UPLOAD_GB', '-1', /JR_MAX_UPLOAD_GB: /],
   ['JR_AUTH_TOKEN', 'short', /JR_AUTH_TOKEN: .*\b8\b/],
+  ['JR_AUTH_TOKEN', 'change-me', /JR_AUTH_TOKEN: .*JR_HOST=127/],
+  ['JR_TRUSTED_PROXIES', '1', /JR_TRUSTED_PROXIES: .*addresses/],
   ['JR_B2_ENABLE', '1', /JR_B2_ENABLE: .*JR_B2_KEY_ID.*JR_B2_APP_KEY/],
   ['JR_SLURMD_PORT', '6817', /JR_/],
   ['JR_PROT', '8080', /JR_PROT: /],

@@ -94,18 +94,19 @@ export class JoinServer {
 
   async #join(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const address = req.socket.remoteAddress ?? '';
-    const before = await this.#wrong.get(address);
-    if (before !== null && before.consumedPoints >= wrongSecrets.points)
-      return reply(res, 429, {
-        message: 'too many wrong join tokens from this address; try again in a minute',
-      });
     const body = await readAll(req);
     const asked = body === undefined ? undefined : joinRequestSchema.safeParse(parse(body));
     if (asked?.success !== true)
       return reply(res, 400, {
         message: `not a join request of this version: ${asked?.error ? z.prettifyError(asked.error) : 'too large'}`,
       });
+    // Nobody can guess the secret, so wrong ones block no worker with the right one.
     if (!isSameSecret(asked.data.secret, this.#files.secret())) {
+      const before = await this.#wrong.get(address);
+      if (before !== null && before.consumedPoints >= wrongSecrets.points)
+        return reply(res, 429, {
+          message: 'too many wrong join tokens from this address; try again in a minute',
+        });
       await this.#wrong.penalty(address);
       await delay(wrongSecretMs);
       return reply(res, 403, {

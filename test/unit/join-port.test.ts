@@ -1,0 +1,65 @@
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { request } from 'node:https';
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { JoinRequest } from '../../src/cluster/workers/record.js';
+import { layoutOf } from '../../src/config/layout.js';
+import { openJoinFiles, type JoinFiles } from '../../src/machines/controller/join-files.js';
+import { JoinServer } from '../../src/machines/controller/join-server.js';
+import { JoinRefusal, type WorkerRegister } from '../../src/machines/controller/worker-register.js';
+import { freePorts } from '../free-ports.js';
+
+let root: string;
+let files: JoinFiles;
+let port: number;
+let server: JoinServer;
+
+/** Refuses every worker; to get here, a worker needs the right secret. */
+const register = {
+  admit: () => Promise.reject(new JoinRefusal('no room for more workers')),
+} as unknown as WorkerRegister;
+
+beforeEach(async () => {
+  root = mkdtempSync(join(tmpdir(), 'jr-join-'));
+  files = await openJoinFiles(layoutOf(root));
+  [port = 0] = await freePorts(1);
+  const api = { host: '127.0.0.1', port: 1 };
+  server = await JoinServer.open(port, api, files, register, () => undefined);
+});
+afterEach(async () => {
+  await server.close();
+  rmSync(root, { recursive: true });
+});
+
+async function joinWith(secret: string): Promise<number | undefined> {
+  const body: JoinRequest = {
+    secret,
+    worker_id: '0'.repeat(32),
+    root: '/opt/jobrunner',
+    app_root: '/opt/jobrunner/app',
+    slurm: 'slurm-wlm 22.05.8',
+    ids: { jobs: '', slurm: '' },
+    now: 0,
+    cpus: 1,
+    memory_mb: 1024,
+    gpus: [],
+  };
+  const sending = request({
+    ...{ host: '127.0.0.1', port, path: '/join', method: 'POST', agent: false },
+    ca: files.certificate,
+    checkServerIdentity: () => undefined,
+  }).end(JSON.stringify(body));
+  const [answer] = (await once(sending, 'response')) as [IncomingMessage];
+  answer.resume();
+  return answer.statusCode;
+}
+
+test('wrong join tokens are slowed down, and block no worker with the right one', async () => {
+  const answers = await Promise.all(Array.from({ length: 10 }, (_, i) => joinWith(`wrong-${i}`)));
+  expect(answers).toEqual(Array<number>(10).fill(403));
+  expect(await joinWith('wrong')).toBe(429);
+  expect(await joinWith(files.secret())).toBe(409);
+});
