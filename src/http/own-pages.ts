@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import type { Request, RequestHandler } from 'express';
-import { AppError } from '../errors.js';
+import { fieldError } from '../errors.js';
 
 /** Names that no public name server answers for (RFC 6761, 6762, 8375; ICANN reserved internal). */
 const privateName = /^[^.]+$|\.(localhost|local|internal|home\.arpa)$/;
@@ -27,7 +27,8 @@ export function refuseForeignPages(allowedHosts: readonly string[]): RequestHand
     const name = nameOf(req.hostname ?? '');
     // A page at another name would need a certificate of this one.
     if (!req.secure && !isOwnName(name) && !isNamed(name))
-      throw refusal(
+      throw fieldError(
+        'forbidden',
         'Host',
         `this API does not answer browsers as ${name.slice(0, 100)}; if it is yours, name it in JR_ALLOWED_HOSTS`,
       );
@@ -37,7 +38,8 @@ export function refuseForeignPages(allowedHosts: readonly string[]): RequestHand
         ? !changes(req) || site === 'same-origin' || site === 'none'
         : from !== undefined && (from.host === req.host?.toLowerCase() || isNamed(from.hostname));
     if (!isOwnPage)
-      throw refusal(
+      throw fieldError(
+        'forbidden',
         'Origin',
         `this API takes no calls from pages of ${(origin ?? 'another site').slice(0, 100)}; if the page is this API’s own, name its host in JR_ALLOWED_HOSTS`,
       );
@@ -68,8 +70,4 @@ function hostOf(origin: string): { host: string; hostname: string } | undefined 
   if (!URL.canParse(origin)) return undefined;
   const { host, hostname } = new URL(origin);
   return { host, hostname: nameOf(hostname) };
-}
-
-function refusal(header: string, problem: string): AppError {
-  return new AppError('forbidden', `${header}: ${problem}`, { details: { fields: [header] } });
 }

@@ -15,8 +15,8 @@ afterEach(() => {
   for (const end of ends) end();
 });
 
-/** A form whose sender sends nothing more. @returns the code of the error that ends it */
-function idle(sender: string): Promise<string> {
+/** A form whose sender sends nothing more. @param told what to return of the error that ends it */
+function idle(sender: string, told = (error: AppError): string => error.code): Promise<string> {
   const held = uploads.hold(
     sender,
     (signal) =>
@@ -27,7 +27,7 @@ function idle(sender: string): Promise<string> {
   );
   return held.then(
     () => 'read',
-    (error: unknown) => (error as AppError).code,
+    (error: unknown) => told(error as AppError),
   );
 }
 
@@ -68,4 +68,17 @@ test('a form of the sender with the most forms makes room when all slots are tak
   expect(await quick('f')).toBe('read');
   expect(await Promise.race(ofMany)).toBe('too_many_attempts');
   expect(await Promise.race([only, Promise.resolve('still there')])).toBe('still there');
+});
+
+test('a form without a slot, and one that lost its slot, name the remedy', async () => {
+  const held = idle('a', (error) => error.message);
+  for (let i = 0; i < 3; i++) void idle('a');
+  await expect(uploads.hold('a', () => Promise.resolve())).rejects.toThrow(
+    'too many submissions without an Authorization header are being read: send the token as "Authorization: Bearer <token>", too, or try again in a moment',
+  );
+  now += 6000;
+  await quick('a');
+  expect(await held).toBe(
+    'the form took longer than 5 s while others waited: send the token as "Authorization: Bearer <token>", too, or try again in a moment',
+  );
 });

@@ -129,3 +129,14 @@ test('a revoked or expired token is noticed during the request', async () => {
   tokens.revoke(other.view.token_id);
   expect(authenticator.stillHolds(second)).toBe(false);
 });
+
+test('too many wrong tokens, and too many attempts with one, are told apart', async () => {
+  await attempts(Array<string>(10).fill('a-dead-token'));
+  await expect(authenticator.check('a-dead-token', from('192.0.2.1'))).rejects.toThrow(
+    /^too many attempts with this wrong token: try again in \d+ s$/,
+  );
+  await attempts(guesses(10));
+  await expect(authenticator.check('another', from('192.0.2.1'))).rejects.toThrow(
+    /^too many wrong tokens from this address: try again in \d+ s$/,
+  );
+});

@@ -54,9 +54,7 @@ describe('settings', () => {
     ]);
     expect(proxies('0')).toEqual([]);
     for (const wrong of ['1', '2', 'proxy.example', '10.0.0.0/33', '0.0.0.0/0', '10.0.0.0/8/8'])
-      expect(() => proxies(wrong)).toThrow(
-        'JR_TRUSTED_PROXIES: expected addresses or networks of the proxies, such as 127.0.0.1,10.0.0.0/8; a number would let every caller choose an address',
-      );
+      expect(() => proxies(wrong)).toThrow(/^JR_TRUSTED_PROXIES: /);
   });
 
   test('name the hosts that browsers may use, the public one among them', () => {
@@ -69,7 +67,7 @@ describe('settings', () => {
     expect(hosts('A.example.org,*.example.net')).toEqual([
       ...['a.example.org', '*.example.net', 'jobs.example.com'],
     ]);
-    expect(() => hosts('jobs.example.com:443')).toThrow(/^JR_ALLOWED_HOSTS: expected host names/);
+    expect(() => hosts('jobs.example.com:443')).toThrow(/^JR_ALLOWED_HOSTS: /);
     expect(() => hosts('*.*')).toThrow(/^JR_ALLOWED_HOSTS/);
   });
 

@@ -12,6 +12,16 @@ test.each([
   ['JR_PORT', '80800', 'expected a whole number from 1 to 65535'],
   ['JR_MAX_TIME', 'forever', 'expected a Slurm time such as 7-00:00:00, 90 (minutes) or UNLIMITED'],
   ['JR_AUTH_TOKEN', 'short', 'expected 8 to 512 printable characters without spaces'],
+  [
+    'JR_TRUSTED_PROXIES',
+    '1',
+    'expected addresses or networks of the proxies, such as 127.0.0.1,10.0.0.0/8; a number would let every caller choose an address',
+  ],
+  [
+    'JR_ALLOWED_HOSTS',
+    'jobs.example.com:443',
+    'expected host names without ports, such as jobs.example.com,*.example.org',
+  ],
   ['JR_B2_ENABLE', '1', 'needs JR_B2_KEY_ID and JR_B2_APP_KEY, too'],
   ['JR_SLURMD_PORT', '8080', "port 8080 is JR_PORT's already"],
   ['JR_ROOT', 'relative', 'expected an absolute path without spaces or quotes'],

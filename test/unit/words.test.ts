@@ -9,6 +9,8 @@ import { checkParams } from '../../src/jobs/templates/params.js';
 import { templateFileSchema } from '../../src/jobs/templates/template.js';
 import { UserAccounts } from '../../src/jobs/user-accounts.js';
 import { SlurmError } from '../../src/cluster/slurm/command.js';
+import type { Request, Response } from 'express';
+import { refuseForeignPages } from '../../src/http/own-pages.js';
 import { messageOf } from '../message-of.js';
 import { plainRequest } from './script-support.js';
 
@@ -43,7 +45,31 @@ const params = (properties: object, required: string[] = []) => ({
   ...{ commandKey: 'train', folder: '/nowhere', body: '' },
 });
 
+/** A form that a browser posts to that host, for a page of that origin. */
+const formOf = (host: string, origin?: string) => () => {
+  const headers: Record<string, string | undefined> = { origin, 'sec-fetch-site': 'cross-site' };
+  const request = { method: 'POST', secure: false, host, hostname: host };
+  const get = (name: string) => headers[name];
+  refuseForeignPages([])(
+    { ...request, get } as unknown as Request,
+    {} as Response,
+    () => undefined,
+  );
+};
+
 test.each<[string, () => unknown]>([
+  [
+    'Host: this API does not answer browsers as evil.example; if it is yours, name it in JR_ALLOWED_HOSTS',
+    formOf('evil.example', 'http://evil.example'),
+  ],
+  [
+    'Origin: this API takes no calls from pages of https://evil.example; if the page is this API’s own, name its host in JR_ALLOWED_HOSTS',
+    formOf('localhost', 'https://evil.example'),
+  ],
+  [
+    'Origin: this API takes no calls from pages of another site; if the page is this API’s own, name its host in JR_ALLOWED_HOSTS',
+    formOf('localhost'),
+  ],
   [
     'cpus: 5 requested; 4 is the most a job can have here',
     () => checkLimits({ ...plainRequest, cpus: 5 }, limits),
