@@ -5,8 +5,8 @@ import { JobControl } from '../jobs/control.js';
 import { JobEndings } from '../jobs/job-endings.js';
 import { Submitter } from '../jobs/submission.js';
 import { hostFailure } from '../jobs/host-failure.js';
-import type { JobId } from '../jobs/job.js';
-import { logTail } from '../jobs/log-file.js';
+import type { Job, JobId } from '../jobs/job.js';
+import { hasLog, logTail } from '../jobs/log-file.js';
 import { JobPlanner } from '../jobs/plan.js';
 import { JobService } from '../jobs/service.js';
 import { Tracker } from '../jobs/tracker.js';
@@ -71,6 +71,7 @@ export async function openJobs(
     watchEndings: policy.watchEndings,
     ...(policy.knowsByFolder && { workDirOf: (id: JobId) => folders.of(id).outputDir }),
     logTail: (job) => logTail(folders, job),
+    ...(own && { hasLog: (job: Job) => hasLog(folders, job) }),
     hostFailure: (job) => hostFailure(folders, targets, job),
     onEnded: index,
     afterPoll: async () => {

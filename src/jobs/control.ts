@@ -37,10 +37,14 @@ export class JobControl {
 
   /** Ends a job; its files stay. */
   async cancel(id: JobId): Promise<Job> {
-    const { submitter, slurm } = this.#parts;
+    const { submitter, slurm, tracker } = this.#parts;
     return this.#change(id, async (job) => {
       if (job.slurm_job_id === null) await submitter.withdraw(id);
-      else await slurm.cancel(await this.#inSlurm(job));
+      else {
+        const slurmJobId = await this.#inSlurm(job);
+        tracker.expectCancelled(id);
+        await slurm.cancel(slurmJobId);
+      }
     });
   }
 

@@ -88,6 +88,15 @@ export function judge(
   };
 }
 
+/** Returns the verdict on a job that its node could not start in that many attempts. */
+export function lastingLaunchFailure(node: string, attempts: number): Verdict {
+  const times = attempts === 1 ? 'once' : `${attempts} times`;
+  return {
+    failure: 'node',
+    message: `never started: ${node} could not start it, ${times}; rerun it`,
+  };
+}
+
 /**
  * Tells whether Slurm killed the job for its memory. Slurm kills the script's children first, and
  * the script may then end by itself with an exit code. In that case only slurmstepd's own line

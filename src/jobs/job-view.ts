@@ -106,8 +106,8 @@ export function viewJob(job: Job, whyClosed: string | null, showsEnv: boolean): 
 }
 
 function reasonText(job: Job, whyClosed: string | null): string | null {
-  if (job.state === 'SUBMITTING' && job.attempts > 0)
-    return `Slurm cannot take it now (${job.message ?? ''}); JobRunner submits it again later`;
+  if (job.state === 'SUBMITTING' && job.attempts > 0 && job.message !== null)
+    return `Slurm cannot take it now (${job.message}); JobRunner submits it again later`;
   if (job.state === 'SUBMITTING')
     return 'is stored; JobRunner submits it as soon as Slurm’s controller answers';
   if (job.reason === null || job.state !== 'PENDING') return null;

@@ -67,7 +67,7 @@ export interface Job {
    */
   moved_from: number | null;
   slurm_priority: number | null;
-  /** Number of refusals so far, and the time of the next attempt. */
+  /** Number of refusals and failed starts so far, and the time of the next attempt. */
   attempts: number;
   next_attempt_at: number | null;
 }

@@ -1,5 +1,5 @@
-import type { FileHandle } from 'node:fs/promises';
-import { AppError, fieldError } from '../errors.js';
+import { lstat, type FileHandle } from 'node:fs/promises';
+import { AppError, errnoOf, fieldError } from '../errors.js';
 import { openConfined } from '../storage/confined-fs/confined-files.js';
 import type { Job } from './job.js';
 import type { JobFolders } from './job-folders.js';
@@ -90,6 +90,17 @@ export async function readBesideLog(
     return buffer.toString('utf8', 0, bytesRead);
   } finally {
     await handle.close();
+  }
+}
+
+/** Tells whether Slurm has opened the job's log, as it does right before the script. */
+export async function hasLog(folders: JobFolders, job: Job): Promise<boolean> {
+  try {
+    await lstat(folders.of(job.job_id).stdoutPath);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return false;
+    throw error;
   }
 }
 

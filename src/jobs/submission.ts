@@ -152,7 +152,6 @@ export class Submitter {
         slurm_job_id: slurmJobId,
         state: 'PENDING',
         message: null,
-        attempts: 0,
         next_attempt_at: null,
       });
     } catch (error) {
@@ -177,6 +176,34 @@ export class Submitter {
     }
   }
 
+  /**
+   * Submits a job later once more that its node could not start. Slurm has ended its record.
+   * @returns false after the last attempt
+   */
+  submitAgain(job: Job, node: string): boolean {
+    const { db, now, retries, log } = this.#parts;
+    const { job_id, attempts } = job;
+    if (attempts + 1 >= retries.attempts) return false;
+    const waitMs = this.#waitMs(attempts);
+    const times = `${attempts + 1} of ${retries.attempts} attempts failed`;
+    store.updateJob(db, job_id, {
+      state: 'SUBMITTING',
+      // Slurm still shows the ended record, under the old one.
+      comment: store.newComment(),
+      slurm_job_id: null,
+      reason: null,
+      node_list: null,
+      started_at: null,
+      gpu_indices: null,
+      attempts: attempts + 1,
+      next_attempt_at: now() + waitMs,
+      message: `${node} could not start it`,
+      warning: `${node} could not start it at first; JobRunner submitted it again (${times})`,
+    });
+    log.warn({ job_id, node, waitMs }, 'a node could not start a job; it is submitted later');
+    return true;
+  }
+
   async #cancelFormer(slurmJobId: number): Promise<void> {
     const { db, slurm } = this.#parts;
     try {
@@ -194,7 +221,7 @@ export class Submitter {
     const { db, now, retries, log } = this.#parts;
     // A job in a move is never given up: Slurm had taken it already.
     if (attempts + 1 >= retries.attempts && moved_from === null) return false;
-    const waitMs = Math.min(retries.waitSeconds * 2 ** attempts, 3600) * 1000;
+    const waitMs = this.#waitMs(attempts);
     store.updateJob(db, job_id, {
       attempts: attempts + 1,
       next_attempt_at: now() + waitMs,
@@ -202,6 +229,10 @@ export class Submitter {
     });
     log.warn({ err: error, job_id, waitMs }, 'Slurm cannot take the job; it is submitted later');
     return true;
+  }
+
+  #waitMs(attempts: number): number {
+    return Math.min(this.#parts.retries.waitSeconds * 2 ** attempts, 3600) * 1000;
   }
 
   #specOf(job: Job, account?: string): SubmitSpec {

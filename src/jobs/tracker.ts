@@ -6,7 +6,8 @@ import { SlurmError } from '../cluster/slurm/command.js';
 import type { SlurmJob, SlurmRecord } from '../cluster/slurm/job-record.js';
 import { isTerminal } from '../cluster/slurm/states.js';
 import { forEachInSlices } from '../slices.js';
-import { judge } from './failure.js';
+import { isFailedLaunch, mayBeFailedLaunch } from './failed-launch.js';
+import { judge, lastingLaunchFailure } from './failure.js';
 import type { Submitter } from './submission.js';
 import type { Job, JobId } from './job.js';
 import type { JobEndings } from './job-endings.js';
@@ -34,6 +35,8 @@ export interface TrackerParts {
   watchEndings: (tell: () => void) => () => void;
   /** Reads the end of a job's log, for the reason why it failed. */
   logTail: (job: Job) => Promise<string>;
+  /** Tells whether the job has begun a log; left out where nobody tells a failed start by that. */
+  hasLog?: (job: Job) => Promise<boolean>;
   /** Reads why the job's SSH host failed, if it did. */
   hostFailure: (job: Job) => Promise<string | undefined>;
   onEnded: (id: JobId) => void;
@@ -61,6 +64,10 @@ export class Tracker {
   #reachable = true;
   /** Time when Slurm was first found to know nothing of a job. */
   readonly #missingSince = new Map<JobId, number>();
+  /** Jobs that are cancelled over the API. */
+  readonly #cancelled = new Set<JobId>();
+  /** Time since which it is unclear why a job was cancelled. */
+  readonly #unclearSince = new Map<JobId, number>();
 
   constructor(parts: TrackerParts) {
     this.#parts = parts;
@@ -90,6 +97,11 @@ export class Tracker {
   /** Makes the next poll start as soon as possible. */
   poke(): void {
     this.#wake.emit('poke');
+  }
+
+  /** Records that a job's end will be a cancellation, before Slurm is told to cancel it. */
+  expectCancelled(id: JobId): void {
+    this.#cancelled.add(id);
   }
 
   /**
@@ -215,6 +227,10 @@ export class Tracker {
     const { db, logTail, hostFailure } = this.#parts;
     this.#missingSince.delete(job.job_id);
     const ended = isTerminal(found.state);
+    const launch = ended ? await this.#launchOf(job, found) : 'as told';
+    if (launch === 'unclear') return;
+    const node = found.nodeList ?? job.node_list ?? 'the node';
+    if (launch === 'failed' && this.#parts.submitter.submitAgain(job, node)) return;
     const update: store.JobUpdate = {
       slurm_job_id: found.slurmJobId,
       state: found.state,
@@ -227,8 +243,12 @@ export class Tracker {
     if (ended) {
       const tail = found.state === 'COMPLETED' ? '' : await logTail(job);
       const why = await hostFailure({ ...job, node_list: found.nodeList });
-      const verdict = judge(found, tail, job.request, why);
+      const verdict =
+        launch === 'failed'
+          ? lastingLaunchFailure(node, job.attempts + 1)
+          : judge(found, tail, job.request, why);
       Object.assign(update, {
+        ...(launch === 'failed' && { state: 'NODE_FAIL' }),
         terminal: true,
         // A job that a signal ended has no exit code. For a failed job, slurmrestd 22.05 has none
         // in its history.
@@ -254,10 +274,33 @@ export class Tracker {
     if (ended) this.#tellEnded(job.job_id);
   }
 
+  /** Tells a job that its node could not start from one that somebody cancelled. */
+  async #launchOf(job: Job, found: SlurmJob): Promise<'failed' | 'as told' | 'unclear'> {
+    const { slurm, now, hasLog } = this.#parts;
+    const { job_id: id, comment } = job;
+    if (!hasLog || this.#cancelled.has(id) || !mayBeFailedLaunch(found)) return 'as told';
+    if (await hasLog(job)) return 'as told';
+    let failed: boolean | undefined;
+    try {
+      failed = isFailedLaunch(await slurm.historyOf([found.slurmJobId]), comment);
+    } catch (error) {
+      if (!(error instanceof SlurmError)) throw error;
+    }
+    // Accounting hears of it a moment after squeue.
+    const since = this.#unclearSince.get(id) ?? now();
+    if (failed === undefined && now() - since < lostAfterMs) {
+      this.#unclearSince.set(id, since);
+      return 'unclear';
+    }
+    this.#unclearSince.delete(id);
+    return failed ? 'failed' : 'as told';
+  }
+
   #tellEnded(id: JobId): void {
     const { now, intervals } = this.#parts;
     // Shorten the burst: each poll delays slurmctld, which has the next job to start.
     this.#burstUntil = Math.min(this.#burstUntil, now() + intervals.burstAfterEndMs);
+    this.#cancelled.delete(id);
     this.#parts.onEnded(id);
     this.#parts.endings.tell(id);
   }

@@ -14,8 +14,12 @@ import { formatTimeLimit, parseTimeLimit } from '../../src/config/time-limit.js'
 
 /** Cells padded to their columns' widths, as `squeue --Format` prints them. */
 function squeueLine(cells: string[]): string {
-  const widths = [20, 20, 12, 64, 24, 24, 24, 80, 120];
-  return cells.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('') + '\n';
+  const widths = [20, 20, 12, 64, 24, 24, 24, 80, 8, 120];
+  return (
+    [...cells.slice(0, 8), '0', ...cells.slice(8)]
+      .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+      .join('') + '\n'
+  );
 }
 
 describe('squeue', () => {

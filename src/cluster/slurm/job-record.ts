@@ -14,6 +14,10 @@ export interface SlurmJob {
   startedAt: number | null;
   endedAt: number | null;
   nodeList: string | null;
+  /** How often Slurm has put the job back into the queue, if Slurm was asked for it. */
+  restarts?: number;
+  /** The Unix user who cancelled it, if Slurm was asked for that. */
+  cancelledBy?: number;
   /** The job's `--comment`, which ties it to our row. */
   comment: string;
   /** Folder in which the job started, if Slurm was asked for it. */

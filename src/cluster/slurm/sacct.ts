@@ -61,10 +61,17 @@ export function parseSacct(output: string, delimiter: string): SlurmJob[] {
         startedAt: wordOrNull(nodes ?? '') === null ? null : parseEpoch(start ?? ''),
         endedAt: parseEpoch(end ?? ''),
         nodeList: wordOrNull(nodes ?? ''),
+        ...cancellerIn(state),
         comment,
         ...(workDir && { workDir }),
       };
     });
+}
+
+/** Reads who cancelled a job from a state such as `CANCELLED by 995`. */
+function cancellerIn(state: string): Pick<SlurmJob, 'cancelledBy'> {
+  const uid = /^CANCELLED by (\d+)$/.exec(state)?.[1];
+  return uid === undefined ? {} : { cancelledBy: Number(uid) };
 }
 
 /** Keeps the list far below the 128 KiB that Linux allows in one argument. */

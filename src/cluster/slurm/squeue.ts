@@ -13,6 +13,7 @@ const columns = [
   ['StartTime', 24],
   ['EndTime', 24],
   ['NodeList', 80],
+  ['RestartCnt', 8],
   ['Comment', 120],
 ] as const;
 
@@ -63,6 +64,7 @@ function parseRecord(line: string): SlurmJob {
     startedAt: hasStarted ? parseEpoch(cell.StartTime) : null,
     endedAt: parseEpoch(cell.EndTime),
     nodeList,
+    restarts: Number(cell.RestartCnt),
     comment: cell.Comment,
   };
 }

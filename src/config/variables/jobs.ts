@@ -13,7 +13,8 @@ export const jobsVariables = {
     description: 'Run the jobs of the jobs file inside GNU screen',
   }),
   JR_MAX_ASSIGN_ATTEMPTS: wholeNumber(1, 1000).default(5).meta({
-    description: 'Attempts to submit a job while Slurm’s queue is full',
+    description:
+      'Attempts to submit a job while Slurm’s queue is full, or its node cannot start it',
   }),
   JR_ASSIGN_RETRY_WAIT: wholeNumber(1, 3600)
     .default(5)
