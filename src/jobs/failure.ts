@@ -1,6 +1,7 @@
 import { NODE_NAME } from '../config/layout.js';
 import type { SlurmJob } from '../cluster/slurm/job-record.js';
 import type { SlurmState } from '../cluster/slurm/states.js';
+import { heldConnections } from './held-connections.js';
 import type { Failure, JobRequest } from './job.js';
 import { TIMED_OUT, timedOutLine } from './script/timeout.js';
 
@@ -54,6 +55,8 @@ export function judge(
   if (byState !== undefined) return byState;
   if (job.state === 'COMPLETED') return undefined;
   if (hostFailure !== undefined) return { failure: 'node', message: hostFailure };
+  const held = heldConnections(job.slurmJobId, logTail);
+  if (held !== undefined) return { failure: 'user_code', message: held };
   if (job.state === 'OUT_OF_MEMORY')
     return { failure: 'out_of_memory', message: memoryMessage(logTail) };
   if (saysOverMemory(job, logTail))

@@ -21,7 +21,8 @@ let work: string;
 
 beforeAll(async () => {
   work = mkdtempSync(join(tmpdir(), 'jr-hostile-'));
-  stack = await LiveStack.start();
+  // Otherwise nftables refuses what other walls are to keep out.
+  stack = await LiveStack.start({}, ['setpriv', '--bounding-set', '-net_admin']);
 });
 
 afterAll(async () => {

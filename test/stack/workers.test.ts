@@ -57,6 +57,12 @@ async function arrived(id: number): Promise<ResultReply> {
   });
 }
 
+test('a job on a worker cannot connect to the daemons there', async () => {
+  const connect = 'print IO::Socket::INET->new("127.0.0.1:$ARGV[0]") ? "connected\\n" : "$!\\n"';
+  const command = `port=$(sed -n 's/^SlurmdPort=//p' "$SLURM_CONF"); perl -MIO::Socket::INET -e '${connect}' "$port"`;
+  expect((await stack.shell(command, onWorker)).log).toBe('Connection refused\n');
+});
+
 test('a job runs on a worker: its log arrives meanwhile, its outputs at the end, and nothing of it stays there', async () => {
   const command = [
     'echo "on $SLURMD_NODENAME with $CUDA_VISIBLE_DEVICES, $JR_GPU_MEM_MB MiB"; echo odd >&2',

@@ -3,6 +3,7 @@ import { NODE_NAME } from '../../config/layout.js';
 import { HostsFileError, parseHosts, type SshHost } from '../../cluster/ssh-hosts/hosts.js';
 import { LEAVING_REASON, type ResolvedHost } from '../../cluster/ssh-hosts/resolved-hosts.js';
 import { ConfigError } from '../../config/config-error.js';
+import { makeSpoolFolder } from '../daemons/folders.js';
 import { scontrol, squeueOn } from '../daemons/job-processes.js';
 import { openPartitions, waitForNodes } from '../daemons/partitions.js';
 import { SSH_WATCH, writeSupervisorConfig, type Program } from '../daemons/programs.js';
@@ -73,6 +74,11 @@ export class SshNodes {
   /** The Slurm names of the present nodes. */
   get names(): string[] {
     return this.#nodes.map(({ host }) => host.name);
+  }
+
+  /** The names of their slurmds by port. */
+  get ports(): Map<number, string> {
+    return new Map(this.#nodes.map(({ host, port }) => [port, slurmdProgram(host.name)]));
   }
 
   /**
@@ -204,6 +210,8 @@ export class SshNodes {
     const { slurm, programs } = this.#parts;
     const { layout } = slurm;
     this.#hasPartition ||= this.#nodes.length > 0;
+    for (const node of [NODE_NAME, ...this.names])
+      makeSpoolFolder(layout, node, slurm.unixUsers, this.#parts.say);
     makeSshGpus(
       layout,
       this.#nodes.map(({ host }) => host),

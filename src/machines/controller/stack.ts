@@ -80,6 +80,8 @@ export async function runStack(say: (line: string) => void): Promise<void> {
   await runDaemons(
     machine,
     {
+      node: NODE_NAME,
+      daemons: () => daemonPorts(config, ssh.ports),
       start: async (supervisor, watching) => {
         await startInOrder(supervisor, config, layout, ssh, signal, say);
         const workerGpus = config.join && new WorkerGpus(layout, say);
@@ -151,7 +153,6 @@ async function startInOrder(
     await waitFor(name, probe, layout, signal);
     say(`  ${name} answers`);
   };
-  say(`Starting JobRunner over ${layout.root} …`);
   await Promise.all(['munged', 'mariadb'].map((name) => supervisor.startProgram(name)));
   await Promise.all(['munged', 'mariadb'].map(ready));
   await supervisor.startProgram('slurmdbd');
@@ -171,6 +172,19 @@ async function startInOrder(
   await supervisor.startProgram('api');
   await ready('api');
   await openPartitions(layout);
+}
+
+/** Returns the names of the daemons by the ports at which they listen. */
+function daemonPorts(
+  { ports }: Config,
+  sshPorts: ReadonlyMap<number, string>,
+): ReadonlyMap<number, string> {
+  return new Map([
+    [ports.slurmctld, 'slurmctld'],
+    [ports.slurmd, 'slurmd'],
+    [ports.slurmdbd, 'slurmdbd'],
+    ...sshPorts,
+  ]);
 }
 
 /**

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
   chmodSync,
@@ -65,7 +66,8 @@ export function makeFolders(
   // Closed to jobs: with munge's credentials they could submit, change and cancel under any account
   // of their Unix user.
   folder(layout.mungeRun, 0o750, { uid: munge.uid, gid: unixUsers.slurmGroup });
-  folder(layout.mysqlRun, 0o755, mysql);
+  // MariaDB serves 151 connections; only slurmdbd is to reach it.
+  folder(layout.mysqlRun, 0o750, { uid: mysql.uid, gid: slurm.gid });
   folder(join(layout.jobEnded, '..'), 0o755, root);
   // Whoever enters it may call the API as the owner.
   folder(dirname(layout.ownerSocket), 0o700, jobrunner);
@@ -102,6 +104,29 @@ export function makeFolders(
     rmSync(shortcut, { force: true });
     symlinkSync('db/jr_slurm.db', shortcut);
   }
+}
+
+/**
+ * Makes the folder of a node's slurmd and closes the sockets in it to jobs. slurmstepd lets
+ * everybody connect to its socket (22.05 and 24.11), and a job that holds such connections keeps
+ * another job from being ended. The folder has to stay open, since jobs' scripts lie below it. So
+ * what is made in it inherits an access list that refuses the group of all users of jobs.
+ * @param say is told where the file system keeps no access lists
+ */
+export function makeSpoolFolder(
+  { slurmSpool }: Pick<Layout, 'slurmSpool'>,
+  node: string,
+  { jobsGroup }: Pick<UnixUsers, 'jobsGroup'>,
+  say: (line: string) => void,
+): void {
+  const path = join(slurmSpool, node);
+  folder(path, 0o755, { uid: 0, gid: 0 });
+  const list = `group:${jobsGroup}:---`;
+  const { error, status, stderr } = spawnSync('setfacl', ['--default', '--modify', list, path], {
+    encoding: 'utf8',
+  });
+  if (error !== undefined || status !== 0)
+    say(`jobs can connect to the sockets in ${path}: ${error?.message ?? stderr.trim()}`);
 }
 
 /**

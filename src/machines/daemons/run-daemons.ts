@@ -1,7 +1,9 @@
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { watchConnections } from './connection-watch.js';
 import { slurmCanWatchMemory, watchMemory } from './memory-watch.js';
 import type { Machine } from './machine.js';
+import { PortGuard } from './port-guard.js';
 import { Supervisor } from './supervisor.js';
 
 /** Makes a controller that aborts when the process is told to end. */
@@ -13,6 +15,10 @@ export function abortAtSignals(): AbortController {
 }
 
 export interface DaemonsRun {
+  /** This machine's name in Slurm. */
+  node: string;
+  /** Returns the names of this machine's daemons by the ports that are closed to jobs. */
+  daemons: () => ReadonlyMap<number, string>;
   /**
    * Starts the daemons in order.
    * @param watching takes the watches over them; each ends at the signal, and its failure ends all
@@ -29,8 +35,8 @@ export interface DaemonsRun {
  * @throws Error when a part does not come up, or fails (all is stopped first)
  */
 export async function runDaemons(
-  { config, layout }: Pick<Machine, 'config' | 'layout'>,
-  { start, parting, stop }: DaemonsRun,
+  { config, layout, unixUsers }: Pick<Machine, 'config' | 'layout' | 'unixUsers'>,
+  { node, daemons, start, parting, stop }: DaemonsRun,
   stopping: AbortController,
   say: (line: string) => void,
 ): Promise<void> {
@@ -38,7 +44,11 @@ export async function runDaemons(
   const supervisor = await Supervisor.start(layout);
   const watching: Promise<void>[] = [];
   try {
+    const guard = await PortGuard.open({ unixUsers, daemons, say });
+    if (guard) watching.push(guard.keep(signal));
     await start(supervisor, watching);
+    const watched = { layout, node, unixUsers, daemons, warn: say };
+    watching.push(watchConnections(watched, signal));
     if (!config.node.useCgroups && !slurmCanWatchMemory())
       watching.push(watchMemory(layout, say, signal));
     const ended = await Promise.race([

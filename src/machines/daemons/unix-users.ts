@@ -40,6 +40,15 @@ export function findUnixUsers(): UnixUsers {
   };
 }
 
+/** Returns the users of everything but jobs, root among them. */
+export function daemonUids(users: UnixUsers): number[] {
+  const ofJobs = new Set(users.jobs.map(({ uid }) => uid));
+  const daemons = Object.values(users).flatMap((user) =>
+    typeof user === 'object' && 'uid' in user && !ofJobs.has(user.uid) ? user.uid : [],
+  );
+  return [0, ...daemons];
+}
+
 /**
  * Digests the numbers of all users of jobs, which must be the same on all machines of a cluster.
  */

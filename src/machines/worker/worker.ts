@@ -9,6 +9,7 @@ import type { JoinReply } from '../../cluster/workers/record.js';
 import { layoutOf } from '../../config/layout.js';
 import { idsOfJobUsers } from '../daemons/unix-users.js';
 import { jobProcesses, killAll, scontrol } from '../daemons/job-processes.js';
+import { makeSpoolFolder } from '../daemons/folders.js';
 import { preflight } from '../daemons/preflight.js';
 import { inWords, prepareMachine } from '../daemons/machine.js';
 import {
@@ -67,10 +68,17 @@ export async function runWorker(say: (line: string) => void): Promise<void> {
   }
   await openLeftovers(parts);
   writeWorkerConfig(parts, reply);
+  makeSpoolFolder(layout, reply.name, machine.unixUsers, say);
   writeSupervisorConfig(layout, programsOf(parts, reply));
   await runDaemons(
     machine,
     {
+      node: reply.name,
+      daemons: () =>
+        new Map([
+          [reply.slurmd_port, 'slurmd'],
+          [reply.slurmctld_port, 'slurmctld'],
+        ]),
       start: async (supervisor, watching) => {
         await startInOrder(supervisor, parts, reply, signal, say);
         const restartSlurmd = async () => {
