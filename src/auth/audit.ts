@@ -23,7 +23,8 @@ export function audit(db: Database, now: () => number): RequestHandler {
   return (req, res, next) => {
     // Read the path now: nested routers cut their own part off.
     const path = req.path.slice(0, 500);
-    const address = req.ip ?? 'socket';
+    // Read the address now: a closed connection tells none that was not read before.
+    const { ip } = req;
     res.on('close', () => {
       const caller = res.locals['caller'] as Caller | undefined;
       const status = res.statusCode;
@@ -36,6 +37,8 @@ export function audit(db: Database, now: () => number): RequestHandler {
       try {
         const subject = (res.locals['subject'] as string | undefined) ?? null;
         const { method } = req;
+        // A guard may have found that the headers pretend another address.
+        const address = req.ip ?? ip ?? 'socket';
         auditLog.write({ at: now(), caller, address, method, path, status, subject });
       } catch (error) {
         // The disk is full, and the reply has been sent. Keep the entry in the service's log

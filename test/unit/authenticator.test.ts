@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -36,7 +36,10 @@ function start(): void {
   authenticator = new Authenticator(tokens, new KnownSenders({ db, log, now: () => now }));
 }
 
-const from = (name: string) => ({ isOwner: false, name: () => Promise.resolve(name) });
+const from = (name: string) => ({
+  ...{ isOwner: false, isLocal: false },
+  name: () => Promise.resolve(name),
+});
 
 async function codeOf(token: string | undefined, sender = from('192.0.2.1')): Promise<string> {
   return authenticator.check(token, sender).then(
@@ -90,7 +93,7 @@ test('wrong tokens block no token that is too long to be guessed', async () => {
 
 test('a request without a token needs the owner’s socket', async () => {
   expect(await codeOf(undefined)).toBe('unauthorized');
-  const overSocket = { isOwner: true, name: () => Promise.resolve('the socket') };
+  const overSocket = { isOwner: true, isLocal: false, name: () => Promise.resolve('the socket') };
   expect(await authenticator.check(undefined, overSocket)).toMatchObject({ role: 'admin' });
   expect(await codeOf('wrong-token', overSocket)).toBe('unauthorized');
 });
@@ -139,4 +142,34 @@ test('too many wrong tokens, and too many attempts with one, are told apart', as
   await expect(authenticator.check('another', from('192.0.2.1'))).rejects.toThrow(
     /^too many wrong tokens from this address: try again in \d+ s$/,
   );
+});
+
+describe('senders on this machine', () => {
+  const asked: string[] = [];
+  const here = (user: string) => ({
+    ...{ isOwner: false, isLocal: true },
+    name: () => {
+      asked.push(user);
+      return Promise.resolve(user);
+    },
+  });
+  beforeEach(() => {
+    asked.length = 0;
+  });
+
+  test('are told apart only after a wrong token, since that takes time', async () => {
+    expect(await codeOf(owners, here('root'))).toBe('good');
+    expect(asked).toEqual([]);
+    for (const guess of guesses(11)) await codeOf(guess, here('job'));
+    expect(await codeOf(owners, here('root'))).toBe('good');
+    expect(asked).toEqual([...Array<string>(11).fill('job'), 'root']);
+    expect(await codeOf(owners, here('job'))).toBe('too_many_attempts');
+  });
+
+  test('guess no more tokens at once than one after another', async () => {
+    const all = [...guesses(20), owners].map((token) => codeOf(token, here('job')));
+    const codes = await Promise.all(all);
+    expect(codes.filter((code) => code === 'unauthorized')).toHaveLength(10);
+    expect(codes.at(-1)).toBe('too_many_attempts');
+  });
 });

@@ -1,9 +1,9 @@
 import { expect, test } from '@jest/globals';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { networkOf } from '../../src/auth/addresses.js';
-import { unixUserOf } from '../../src/auth/local-connections.js';
+import { LocalConnections } from '../../src/auth/local-connections.js';
 
 /** Connects and stays connected until its standard input ends. */
 const client = `
@@ -23,7 +23,7 @@ async function seen(uid: number, listensAt: string, connectsTo: string) {
   });
   const [socket] = (await once(server, 'connection')) as [Socket];
   try {
-    return await unixUserOf(socket);
+    return await new LocalConnections().userOf(socket);
   } finally {
     child.stdin.end();
     await once(child, 'exit');
@@ -52,8 +52,25 @@ test('a connection whose sender is gone names nobody, root least of all', async 
   const [socket] = (await once(server, 'connection')) as [Socket];
   child.stdin.end();
   await once(child, 'exit');
-  expect(await unixUserOf(socket)).toBeUndefined();
+  expect(await new LocalConnections().userOf(socket)).toBeUndefined();
   socket.destroy();
+  server.close();
+});
+
+test('searches at once share reads, and each finds its own connection', async () => {
+  const connections = new LocalConnections();
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const found: Promise<number | undefined>[] = [];
+  const clients: Socket[] = [];
+  for (let i = 0; i < 20; i++) {
+    clients.push(connect(port, '127.0.0.1'));
+    const [socket] = (await once(server, 'connection')) as [Socket];
+    found.push(connections.userOf(socket));
+  }
+  expect(await Promise.all(found)).toEqual(Array<number>(20).fill(process.getuid?.() ?? -1));
+  for (const client of clients) client.destroy();
   server.close();
 });
 
