@@ -311,7 +311,7 @@ describe('limits', () => {
     for (let i = 0; i < 6; i++) ids.push((await as(bob, 'POST', '/jobs', sleep)).json.job_id);
     const refused = await as(bob, 'POST', '/jobs', sleep);
     expect(refused).toMatchObject({ status: 429, json: { error: refusal('limit_reached') } });
-    expect(refused.json.error.details).toEqual({ limit: 'max_jobs', most: 6 });
+    expect(refused.json.error.details).toEqual({ limit: 'max_jobs', max: 6 });
     const mine = await as(stack.token, 'POST', '/jobs', sleep);
     expect(mine.status).toBe(201);
     await end(bob, ...ids.slice(0, 1));
@@ -362,7 +362,7 @@ describe('limits', () => {
       headers: { Authorization: `Bearer ${bob}` },
     });
     expect(refused).toMatchObject({ status: 413, json: { error: refusal('quota_exceeded') } });
-    expect(refused.json.error.details).toMatchObject({ limit: 'max_stored_bytes', most: 1000 });
+    expect(refused.json.error.details).toMatchObject({ limit: 'max_stored_bytes', max: 1000 });
     expect((await as(bob, 'GET', `/datasets/${sha}`)).status).toBe(404);
   });
 });
