@@ -46,6 +46,13 @@ function processesOf(root: string): string[] {
     });
 }
 
+/** Kills a daemon and waits for its next start: a busy machine takes a while to end the killed one. */
+async function killAndRestart(program: string): Promise<void> {
+  const before = await stack.pidOf(program);
+  process.kill(before, 'SIGKILL');
+  await until(`${program} is started again`, async () => (await stack.pidOf(program)) !== before);
+}
+
 const isWell = () =>
   fetch(`${stack.url}/health`).then(
     async (reply) => ((await reply.json()) as { status: string }).status === 'ok',
@@ -73,11 +80,8 @@ test('no secret is in the environment or command line of a started process', asy
 });
 
 test('a daemon that dies is restarted, and jobs run again', async () => {
-  for (const program of ['slurmctld', 'slurmdbd', 'mariadb', 'slurmd', 'munged', 'api']) {
-    const before = await stack.pidOf(program);
-    process.kill(before, 'SIGKILL');
-    await until(`${program} is started again`, async () => (await stack.pidOf(program)) !== before);
-  }
+  for (const program of ['slurmctld', 'slurmdbd', 'mariadb', 'slurmd', 'munged', 'api'])
+    await killAndRestart(program);
   await until('all is well', isWell, { deadline: 120_000 });
   expect(await stack.shell('echo alive')).toMatchObject({ status: 'COMPLETED', log: 'alive\n' });
 });
@@ -99,7 +103,7 @@ test('a slurmdbd that hangs at its start is restarted, and slurmctld starts agai
     log().slice(logged.length).includes('Problem getting cache of data'),
   );
   allowConnections(0);
-  process.kill(await stack.pidOf('slurmctld'), 'SIGKILL');
+  await killAndRestart('slurmctld');
   await until('all is well', isWell, { deadline: 120_000 });
   expect(stack.stdout.slice(said.length)).toMatch(/^slurmdbd does not listen on port \d+/m);
   expect(await stack.shell('echo alive')).toMatchObject({ status: 'COMPLETED', log: 'alive\n' });
