@@ -236,7 +236,7 @@ describe('Unix users', () => {
     const carol = await stack.asUser('carol');
     const refused = await stack.submit({ command_key: 'shell', command: 'true' }, carol);
     expect(refused).toMatchObject({ status: 422, json: { error: refusal('unprocessable') } });
-    expect(refused.json.error.details).toEqual({ limit: 'JR_JOB_USERS', most: 998 });
+    expect(refused.json.error.details).toEqual({ limit: 'JR_JOB_USERS', max: 998 });
     const { json } = await stack.call<{ jobs: unknown[] }>('GET', '/jobs', { headers: carol });
     expect(json.jobs).toEqual([]);
     expect((await run('bob', 'echo still')).log).toBe('still\n');
