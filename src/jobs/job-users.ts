@@ -70,7 +70,7 @@ export class JobUsers {
       throw new AppError(
         'unprocessable',
         `other users have all ${number - 1} Unix users that jobs run as: ${remedyFor(number)}`,
-        { details: { limit: 'JR_JOB_USERS', most: number - 1 } },
+        { details: { limit: 'JR_JOB_USERS', max: number - 1 } },
       );
     db.prepare('INSERT INTO job_users (user, number) VALUES (?, ?)').run(user, number);
     return number;
