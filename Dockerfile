@@ -13,8 +13,8 @@ FROM ${NODE_IMAGE} AS modules
 WORKDIR /build
 COPY docker/install-packages.sh docker/packages-build.txt docker/
 RUN docker/install-packages.sh docker/packages-build.txt
-COPY package.json package-lock.json ./
-RUN JOBS=max npm ci --no-audit --no-fund --loglevel=error
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --no-audit --no-fund --loglevel=error && JOBS=max npm run --silent rebuild
 
 FROM modules AS build
 COPY tsconfig.json tsconfig.build.json ./

@@ -45,7 +45,8 @@ TORCH=$JR_TORCH docker/install-torch.sh
 if [ package-lock.json -nt node_modules/.package-lock.json ]; then
   echo 'Installing npm packages …'
   docker/install-packages.sh docker/packages-build.txt
-  JOBS=max npm ci --no-audit --no-fund --loglevel=error
+  npm ci --no-audit --no-fund --loglevel=error
+  JOBS=max npm run --silent rebuild
   touch node_modules/.package-lock.json
 fi
 if [ ! -e dist/main.js ] || [ -n "$(find src tsconfig*.json package.json -newer dist/main.js -print -quit)" ]; then

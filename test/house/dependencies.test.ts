@@ -40,6 +40,13 @@ test('each package comes from the registry, with a digest', () => {
   ).toEqual([]);
 });
 
+test('only the compiled package runs a program when it is installed', () => {
+  expect(pathsOf(({ dev, hasInstallScript }) => dev !== true && hasInstallScript === true)).toEqual(
+    ['node_modules/better-sqlite3'],
+  );
+  expect(readFileSync(join(packageRoot, '.npmrc'), 'utf8')).toMatch(/^ignore-scripts=true$/m);
+});
+
 test('what is shipped has a licence that allows it', () => {
   expect(
     pathsOf(
