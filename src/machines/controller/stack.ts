@@ -18,6 +18,7 @@ import { nameIsLoopback } from '../daemons/host-address.js';
 import type { Installation } from '../daemons/install-app.js';
 import { openJoinFiles, writeJoinToken } from './join-files.js';
 import { JoinServer } from './join-server.js';
+import { endLostJobs } from './lost-jobs.js';
 import {
   closePartitions,
   openForPlaceholders,
@@ -161,6 +162,7 @@ async function startInOrder(
   await supervisor.startProgram('slurmctld');
   await ready('slurmctld');
   await closePartitions(layout);
+  await endLostJobs(layout, [NODE_NAME, ...ssh.names]);
   const startedAt = Date.now();
   await supervisor.startProgram('slurmd');
   for (const name of ssh.names) await supervisor.startProgram(slurmdProgram(name));

@@ -15,6 +15,11 @@ export class JobLog {
   /** Bytes copied from the host's log. */
   stdoutBytes = 0;
   stderrBytes = 0;
+  #isAtLineStart = true;
+  /** True while a piece of the job's output is written in part: the rest comes when there is room. */
+  #isTorn = false;
+  /** Lines of ours that came meanwhile. */
+  #postponed: string[] = [];
 
   /** Opens the log. @param folder holds the log; no link is followed */
   constructor(folder: string) {
@@ -63,35 +68,54 @@ export class JobLog {
   }
 
   async output(chunk: Buffer): Promise<void> {
-    await writeAll(1, chunk, (bytes) => (this.stdoutBytes += bytes));
+    await this.#copy(1, chunk, (bytes) => (this.stdoutBytes += bytes));
   }
 
   async error(chunk: Buffer): Promise<void> {
-    await writeAll(2, chunk, (bytes) => (this.stderrBytes += bytes));
+    await this.#copy(2, chunk, (bytes) => (this.stderrBytes += bytes));
   }
 
-  /** Writes a line of ours to standard error. */
+  async #copy(fd: number, chunk: Buffer, wrote: (bytes: number) => void): Promise<void> {
+    this.#isTorn = true;
+    await writeAll(fd, chunk, (part) => {
+      this.#isAtLineStart = part.at(-1) === 0x0a;
+      wrote(part.length);
+    });
+    this.#isTorn = false;
+    for (const line of this.#postponed.splice(0)) this.say(line);
+  }
+
+  /** Writes a line of ours to standard error, never inside a piece of the job's output. */
   readonly say = (line: string): void => {
-    try {
-      writeSync(2, `jobrunner: ${line}\n`);
-    } catch (error) {
-      // A disk too full for these words must not end the job.
-      if (!isDiskFull(error)) throw error;
+    if (this.#isTorn) {
+      this.#postponed.push(line);
+      return;
     }
+    write(`${this.#isAtLineStart ? '' : '\n'}jobrunner: ${line}\n`);
+    this.#isAtLineStart = true;
   };
+}
+
+function write(text: string): void {
+  try {
+    writeSync(2, text);
+  } catch (error) {
+    // A disk too full for these words must not end the job.
+    if (!isDiskFull(error)) throw error;
+  }
 }
 
 /**
  * Writes all bytes. Slurm gives a file, whose writes never wait; a pipe in its place may be full
  * for a while.
- * @param wrote receives the size of each part, since the next may find no room
+ * @param wrote receives each part, since the next may find no room
  */
-async function writeAll(fd: number, chunk: Buffer, wrote: (bytes: number) => void): Promise<void> {
+async function writeAll(fd: number, chunk: Buffer, wrote: (part: Buffer) => void): Promise<void> {
   for (let at = 0; at < chunk.length;)
     try {
       const bytes = writeSync(fd, chunk, at);
+      wrote(chunk.subarray(at, at + bytes));
       at += bytes;
-      wrote(bytes);
     } catch (error) {
       if (errnoOf(error) !== 'EAGAIN') throw error;
       await sleep(5);
