@@ -7,6 +7,9 @@ import { Submitter } from '../jobs/submission.js';
 import { hostFailure } from '../jobs/host-failure.js';
 import type { Job, JobId } from '../jobs/job.js';
 import { hasLog, logTail } from '../jobs/log-file.js';
+import type { JobId } from '../jobs/job.js';
+import { endJobsOfMovedRoot } from '../jobs/moved-root.js';
+import { logTail } from '../jobs/log-file.js';
 import { JobPlanner } from '../jobs/plan.js';
 import { JobService } from '../jobs/service.js';
 import { Tracker } from '../jobs/tracker.js';
@@ -82,6 +85,8 @@ export async function openJobs(
     log,
   });
   onClose(() => tracker.close());
+  // An external Slurm answers when it does, and its jobs' folders are where its nodes have them.
+  if (own) await endJobsOfMovedRoot({ db, liveJobs, slurm, now }, layout);
   tracker.start();
   const gpus = own?.gpus;
   onClose(() => gpus?.close());
