@@ -161,7 +161,7 @@ test('a job whose log finds no room continues, and each byte of its log arrives 
   const ended = await job.ended();
   expect(ended.code).toBe(3);
   const numbers = Array.from({ length: 20_000 }, (_, i) => `${i + 1}\n`).join('');
-  // If the disk has room again when the job is told to wait, our own line stands between two pieces.
+  // If the disk has room again by then, our own line stands between two pieces.
   const withoutOurs = [/^jobrunner: .*\n/m, /\njobrunner: .*\n/].map((line) =>
     ended.log.replace(line, ''),
   );

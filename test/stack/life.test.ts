@@ -46,7 +46,7 @@ function processesOf(root: string): string[] {
     });
 }
 
-/** Kills a daemon and waits for its next start: a busy machine takes a while to end the killed one. */
+/** Kills a daemon and waits for its next start; a busy machine ends the old one late. */
 async function killAndRestart(program: string): Promise<void> {
   const before = await stack.pidOf(program);
   process.kill(before, 'SIGKILL');

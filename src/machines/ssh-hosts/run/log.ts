@@ -16,7 +16,7 @@ export class JobLog {
   stdoutBytes = 0;
   stderrBytes = 0;
   #isAtLineStart = true;
-  /** True while a piece of the job's output is written in part: the rest comes when there is room. */
+  /** True while a piece of the job's output is written in part, and the rest waits for room. */
   #isTorn = false;
   /** Lines of ours that came meanwhile. */
   #postponed: string[] = [];
