@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { LiveStack } from './live-stack.js';
+import { until } from '../until.js';
 
 const count = 2000;
 
@@ -74,8 +75,10 @@ describe('where nftables may be used', () => {
     const { job_id: id, slurm_job_id: number } = other.json;
     await stack.until(id, 'RUNNING');
     const spool = join(stack.root, 'slurm/spool/box0');
-    const socket = readdirSync(spool).find((name) => name.startsWith(`box0_${number}.`));
-    expect(await offend(hold(toFile(join(spool, socket ?? 'none'))))).toMatchObject({
+    const socket = await until('its slurmstepd listens', () =>
+      readdirSync(spool).find((name) => name.startsWith(`box0_${number}.`)),
+    );
+    expect(await offend(hold(toFile(join(spool, socket))))).toMatchObject({
       status: 'FAILED',
       exit_code: 3,
       log: '0 held: Permission denied\n',

@@ -50,12 +50,16 @@ export class TestWorker {
     this.#closed.catch(() => undefined);
   }
 
-  /** Starts a worker. Use {@link ready} or {@link ended} to learn whether it joins. */
+  /**
+   * Starts a worker. Use {@link ready} or {@link ended} to learn whether it joins.
+   * @param through a command that runs the worker, such as one that drops capabilities
+   */
   static async start(
     stack: LiveStack,
     token: string,
     settings: Record<string, string> = {},
     root?: string,
+    through: string[] = [],
   ): Promise<TestWorker> {
     const folder = root ?? (await makeRoot());
     const ours = readFileSync('/proc/self/stat', 'utf8').split(' ')[0] ?? '';
@@ -77,7 +81,10 @@ export class TestWorker {
     };
     const child = spawn(
       'unshare',
-      [...isolate, 'sh', '-c', script, folder, stack.root, process.execPath, mainJs, 'stack'],
+      [
+        ...[...isolate, 'sh', '-c', script, folder, stack.root],
+        ...[...through, process.execPath, mainJs, 'stack'],
+      ],
       {
         env,
         stdio: ['pipe', 'pipe', 'pipe'],

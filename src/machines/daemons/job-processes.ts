@@ -1,15 +1,12 @@
 import { execa } from 'execa';
 import { errnoOf } from '../../errors.js';
-import { NODE_NAME, type Layout } from '../../config/layout.js';
+import type { Layout } from '../../config/layout.js';
 
 /**
  * Returns the processes of the jobs on that node, by Slurm's job number; empty while slurmd does
  * not answer.
  */
-export async function jobProcesses(
-  layout: Layout,
-  node = NODE_NAME,
-): Promise<Map<number, number[]>> {
+export async function jobProcesses(layout: Layout, node: string): Promise<Map<number, number[]>> {
   return parsePids((await scontrol(layout, 'listpids', '*', node)) ?? '');
 }
 

@@ -28,9 +28,11 @@ export function slurmCanWatchMemory(status = readFileSync('/proc/self/status', '
 /**
  * Replaces OverMemoryKill where Slurm's own does not work: ends jobs that use more memory than they
  * asked for, and notes it in their log.
+ * @param node this machine's name in Slurm
  */
 export async function watchMemory(
   layout: Layout,
+  node: string,
   warn: (line: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
@@ -39,7 +41,7 @@ export async function watchMemory(
   });
 
   async function endWhatIsOver(): Promise<void> {
-    for (const [jobId, pids] of await jobProcesses(layout)) {
+    for (const [jobId, pids] of await jobProcesses(layout, node)) {
       const used = sum(pids.map(residentBytes));
       const limit = Math.max(...pids.map(residentLimit));
       if (!Number.isFinite(limit) || used <= limit) continue;

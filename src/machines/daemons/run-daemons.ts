@@ -50,7 +50,7 @@ export async function runDaemons(
     const watched = { layout, node, unixUsers, daemons, warn: say };
     watching.push(watchConnections(watched, signal));
     if (!config.node.useCgroups && !slurmCanWatchMemory())
-      watching.push(watchMemory(layout, say, signal));
+      watching.push(watchMemory(layout, node, say, signal));
     const ended = await Promise.race([
       supervisor.exited.then(() => true),
       aborted(signal).then(() => false),
