@@ -14,5 +14,6 @@ groupadd --gid 907 jr-owner
 user runner 903 /home/runner /bin/bash --create-home
 user jobrunner 904 /nonexistent /usr/sbin/nologin
 user jr-remote 905 /nonexistent /bin/bash
+user jr-join 908 /nonexistent /usr/sbin/nologin
 user slurm 64030 /nonexistent /usr/sbin/nologin
 groupadd --gid 906 jr-slurm

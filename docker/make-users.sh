@@ -42,6 +42,9 @@ user jobrunner /nonexistent
 # through a login shell.
 user jr-remote /nonexistent --shell /bin/bash
 
+# Answers strangers at the join port.
+user jr-join /nonexistent
+
 # The users who may talk to Slurm: all others, jobs above all, cannot reach munge's socket.
 getent group jr-slurm >/dev/null || groupadd --system jr-slurm
 

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { ConfigError } from '../config/config-error.js';
 import { rootOf } from '../config/client.js';
 import { readConfig } from '../config/config.js';
-import { readAgentConfig } from '../config/worker.js';
+import { readAgentConfig, readJoinPortConfig, readLinkConfig } from '../config/worker.js';
 import { layoutOf } from '../config/layout.js';
 import { say } from './terminal.js';
 
@@ -17,6 +17,24 @@ export function addWorkerCommands(program: Command): void {
       const { runAgent } = await import('../machines/worker/agent.js');
       const { root, ...settings } = readAgentConfig();
       await runAgent(layoutOf(root), settings);
+    });
+
+  program
+    .command('worker-link', { hidden: true })
+    .description('carry the connections of this worker’s Slurm (started by the stack)')
+    .action(async () => {
+      const { runLink } = await import('../machines/worker/run-link.js');
+      const { root, ...settings } = readLinkConfig();
+      await runLink(layoutOf(root), settings);
+    });
+
+  program
+    .command('join-port', { hidden: true })
+    .description('let workers join, and carry their connections (started by the stack)')
+    .action(async () => {
+      const { runJoinPort } = await import('../machines/controller/join-port/run-join-port.js');
+      const { root, ...settings } = readJoinPortConfig();
+      await runJoinPort(layoutOf(root), settings);
     });
 
   program
@@ -39,7 +57,8 @@ export function addWorkerCommands(program: Command): void {
       if (process.getuid?.() !== 0)
         throw new ConfigError('only root may read the join token: use sudo');
       const layout = layoutOf(rootOf());
-      const files = await openJoinFiles(layout);
+      const { findUnixUsers } = await import('../machines/daemons/unix-users.js');
+      const files = await openJoinFiles(layout, findUnixUsers()['jr-join']);
       if (renew) {
         renewSecret(layout);
         // In a container, this environment is the stack's own. Elsewhere the stack writes the token

@@ -84,7 +84,15 @@ export interface Config {
     passwords: Record<string, string>;
   };
   /** The port where workers join; undefined when none may. */
-  join: { port: number; timeoutSeconds: number; tokenFile: string | undefined } | undefined;
+  join:
+    | {
+        port: number;
+        /** Where slurmctld finds the workers' slurmds; on loopback. */
+        slurmdPort: number;
+        timeoutSeconds: number;
+        tokenFile: string | undefined;
+      }
+    | undefined;
   /** Limits of users who have none of their own; 0 for no limit. */
   userLimits: { max_jobs: number; max_running: number; max_gpus: number; max_stored_bytes: number };
   /** The queue server's API. */
@@ -122,7 +130,10 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     JR_SLURMCTLD_PORT: e.JR_SLURMCTLD_PORT,
     JR_SLURMD_PORT: e.JR_SLURMD_PORT,
     JR_SLURMDBD_PORT: e.JR_SLURMDBD_PORT,
-    ...(e.JR_JOIN_PORT !== undefined && { JR_JOIN_PORT: e.JR_JOIN_PORT }),
+    ...(e.JR_JOIN_PORT !== undefined && {
+      JR_JOIN_PORT: e.JR_JOIN_PORT,
+      JR_WORKER_SLURMD_PORT: e.JR_WORKER_SLURMD_PORT,
+    }),
   });
   if (e.JR_ROOT === '/') throw new ConfigError('JR_ROOT: / cannot be used; name a folder');
   if (e.JR_ROOT.length > 60)
@@ -197,6 +208,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
         ? undefined
         : {
             port: e.JR_JOIN_PORT,
+            slurmdPort: e.JR_WORKER_SLURMD_PORT,
             timeoutSeconds: e.JR_WORKER_TIMEOUT,
             tokenFile: e.JR_JOIN_TOKEN_FILE,
           },

@@ -62,8 +62,15 @@ export interface Layout {
   sshKnownHosts: string;
   /** The device files that stand for the hosts' GPUs in Slurm. */
   sshGpus: string;
-  /** Workers: root's certificate and secret of the join port, and the record of workers. */
+  /**
+   * Workers: certificate, key and secret of the join port; the record of workers for the API, and
+   * its copy for the join port; the socket at which root's process admits workers.
+   */
   join: string;
+  joinCertificate: string;
+  joinKey: string;
+  joinWorkers: string;
+  registerSocket: string;
   workersRecord: string;
   /** Unfinished transfers from workers. */
   workerArrivals: string;
@@ -122,6 +129,10 @@ export function layoutOf(root: string): Layout {
     sshKnownHosts: join(root, 'remote', 'keys', 'known_hosts'),
     sshGpus: join(root, 'remote', 'gpus'),
     join: join(root, 'join'),
+    joinCertificate: join(root, 'join', 'cert.pem'),
+    joinKey: join(root, 'join', 'key.pem'),
+    joinWorkers: join(root, 'join', 'workers.json'),
+    registerSocket: join(run, 'join', 'register.sock'),
     workersRecord: join(root, 'workers', 'workers.json'),
     workerArrivals: join(root, 'results', '.arrivals'),
     workerIdentity: join(root, 'workers', 'self.json'),

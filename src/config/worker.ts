@@ -46,6 +46,43 @@ export function readWorkerConfig(env: NodeJS.ProcessEnv = process.env): WorkerCo
   };
 }
 
+/** Reads the settings of the join port's process, which the stack sets. @throws ConfigError */
+export function readJoinPortConfig(env: NodeJS.ProcessEnv = process.env) {
+  const schema = environmentSchema.pick({
+    JR_ROOT: true,
+    JR_HOST: true,
+    JR_PORT: true,
+    JR_SLURMCTLD_PORT: true,
+    JR_WORKER_SLURMD_PORT: true,
+    JR_JOIN_PORT: true,
+  });
+  const e = parseEnvironment(schema.required({ JR_JOIN_PORT: true }), env);
+  return {
+    root: e.JR_ROOT,
+    port: e.JR_JOIN_PORT,
+    api: { host: e.JR_HOST, port: e.JR_PORT },
+    ports: { slurmctld: e.JR_SLURMCTLD_PORT, workerSlurmd: e.JR_WORKER_SLURMD_PORT },
+  };
+}
+
+/** Reads the settings of a worker's link, which the worker's stack sets. @throws ConfigError */
+export function readLinkConfig(env: NodeJS.ProcessEnv = process.env) {
+  const e = parseEnvironment(
+    environmentSchema.pick({
+      JR_ROOT: true,
+      JR_CONTROLLER_TIMEOUT: true,
+      JR_SLURMCTLD_PORT: true,
+      JR_SLURMD_PORT: true,
+    }),
+    env,
+  );
+  return {
+    root: e.JR_ROOT,
+    silenceMs: e.JR_CONTROLLER_TIMEOUT * 1000,
+    ports: { slurmctld: e.JR_SLURMCTLD_PORT, slurmd: e.JR_SLURMD_PORT },
+  };
+}
+
 /** Reads the settings of a worker's agent, which the worker's stack sets. @throws ConfigError */
 export function readAgentConfig(env: NodeJS.ProcessEnv = process.env) {
   const e = parseEnvironment(

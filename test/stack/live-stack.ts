@@ -97,7 +97,7 @@ export class LiveStack {
   ): Promise<LiveStack> {
     const root =
       settings['JR_ROOT'] ?? (await makePreparedRoot((path) => LiveStack.#runOnce(path)));
-    const [api, slurmctld, slurmd, slurmdbd] = await freePorts(4);
+    const [api, slurmctld, slurmd, slurmdbd, workerSlurmd] = await freePorts(5);
     // Consecutive ports of our own; otherwise stacks with SSH hosts that start together choose the
     // same ones.
     const [sshSlurmd] = settings['JR_SSH_NODES'] === undefined ? [] : await freePorts(8);
@@ -110,6 +110,7 @@ export class LiveStack {
       JR_SLURMCTLD_PORT: String(slurmctld),
       JR_SLURMD_PORT: String(slurmd),
       JR_SLURMDBD_PORT: String(slurmdbd),
+      JR_WORKER_SLURMD_PORT: String(workerSlurmd),
       ...(sshSlurmd !== undefined && { JR_SSH_SLURMD_PORT: String(sshSlurmd) }),
       JR_SIMULATE_GPUS: '2',
       // More CPUs than there are, so that many small jobs run side by side.

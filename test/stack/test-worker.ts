@@ -97,10 +97,22 @@ export class TestWorker {
     run('ip', 'link', 'add', link, 'type', 'veth', 'peer', 'name', 'far', 'netns', String(pid));
     run('ip', 'addr', 'add', `${near}/30`, 'dev', link);
     run('ip', 'link', 'set', link, 'up');
-    const there = [`--net=/proc/${pid}/ns/net`, 'ip'];
+    const net = [`--net=/proc/${pid}/ns/net`];
+    const there = [...net, 'ip'];
     run('nsenter', ...there, 'addr', 'add', `${far}/30`, 'dev', 'far');
     run('nsenter', ...there, 'link', 'set', 'far', 'up');
     run('nsenter', ...there, 'link', 'set', 'lo', 'up');
+    // As on a rented machine: nothing reaches it but answers, and of the controller only the join
+    // port.
+    const { JR_JOIN_PORT: joinPort = '' } = stack.env;
+    for (const [chain, device, end] of [
+      ['INPUT', '-i', '--sport'],
+      ['OUTPUT', '-o', '--dport'],
+    ] as const) {
+      const rule = ['iptables', '-w', '-A', chain, device, 'far'];
+      run('nsenter', ...net, ...rule, '-p', 'tcp', end, joinPort, '-j', 'ACCEPT');
+      run('nsenter', ...net, ...rule, '-j', 'DROP');
+    }
     child.stdin?.end('go\n');
     return worker;
   }
@@ -180,6 +192,19 @@ export class TestWorker {
       stream.setEncoding('utf8').on('data', (text: string) => (said += text));
     const [code] = (await once(child, 'close')) as [number | null];
     return { code, said };
+  }
+
+  /** What a command there prints. */
+  async runThere(...command: string[]): Promise<string> {
+    const there = ['--target', String(await this.#innerPid()), '--net', '--mount', '--pid'];
+    return execFileSync('nsenter', [...there, ...command], { encoding: 'utf8' });
+  }
+
+  /** Kills one of the daemons there outright; the supervisor starts it again. */
+  async kill(program: string): Promise<void> {
+    const log = readFileSync(join(this.root, 'logs', 'supervisord.log'), 'utf8');
+    const spawned = [...log.matchAll(new RegExp(`spawned: '${program}' with pid (\\d+)`, 'g'))];
+    await this.runThere('kill', '-KILL', spawned.at(-1)?.[1] ?? '');
   }
 
   /** Stops the worker as Ctrl-C does. */

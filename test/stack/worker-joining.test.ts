@@ -38,6 +38,8 @@ beforeAll(async () => {
     JR_JOIN_TOKEN_FILE: join(folder, 'token'),
   });
   stalled = toJoinPort('POST /join HTTP/1.1\r\nHost: x\r\n');
+  // It is reset in the end.
+  stalled.on('error', () => undefined);
   worker = await TestWorker.start(stack, joinToken(stack));
   await worker.ready();
 });
@@ -77,8 +79,8 @@ test('through the join port only the workers’ part of the API is reachable', a
   const unauthorized = /^HTTP\/1\.1 401 [^]*"code":"unauthorized"/;
   expect(await answerTo('/workers/jobs/1')).toMatch(unauthorized);
   const upgrade = 'Connection: Upgrade, close\r\nUpgrade: websocket\r\n';
-  expect(await answerTo('/workers/jobs/1', upgrade)).toMatch(unauthorized);
   const notFound = expect.stringMatching(/^HTTP\/1\.1 404 /);
+  expect(await answerTo('/workers/jobs/1', upgrade)).toEqual(notFound);
   for (const path of [
     ...[
       '/workers/../health',
@@ -265,7 +267,7 @@ test('a renewed join token invalidates the old one, and workers that have joined
 });
 
 test('a client that never ends its request at the join port is cut off', async () => {
-  expect(await text(stalled)).toMatch(/^HTTP\/1.1 408 /);
+  await until('it is closed', () => stalled.closed);
 });
 
 test('a worker that its controller does not know stops cleanly', async () => {

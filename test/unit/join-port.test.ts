@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { request } from 'node:https';
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
@@ -8,7 +8,10 @@ import { join } from 'node:path';
 import type { JoinRequest } from '../../src/cluster/workers/record.js';
 import { layoutOf } from '../../src/config/layout.js';
 import { openJoinFiles, type JoinFiles } from '../../src/machines/controller/join-files.js';
-import { JoinServer } from '../../src/machines/controller/join-server.js';
+import { JoinServer } from '../../src/machines/controller/join-port/join-server.js';
+import { RegisterClient } from '../../src/machines/controller/join-port/register-client.js';
+import { WorkerLinks } from '../../src/machines/controller/join-port/worker-links.js';
+import { RegisterServer } from '../../src/machines/controller/register-server.js';
 import { JoinRefusal, type WorkerRegister } from '../../src/machines/controller/worker-register.js';
 import { freePorts } from '../free-ports.js';
 
@@ -16,6 +19,7 @@ let root: string;
 let files: JoinFiles;
 let port: number;
 let server: JoinServer;
+let registerServer: RegisterServer;
 
 /** Refuses every worker; to get here, a worker needs the right secret. */
 const register = {
@@ -24,13 +28,26 @@ const register = {
 
 beforeEach(async () => {
   root = mkdtempSync(join(tmpdir(), 'jr-join-'));
-  files = await openJoinFiles(layoutOf(root));
+  const layout = layoutOf(root);
+  const owner = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+  files = await openJoinFiles(layout, owner);
+  const socket = join(root, 'register.sock');
+  const say = () => undefined;
+  registerServer = await RegisterServer.open(socket, owner, files, register, say);
   [port = 0] = await freePorts(1);
-  const api = { host: '127.0.0.1', port: 1 };
-  server = await JoinServer.open(port, api, files, register, () => undefined);
+  server = await JoinServer.open(port, {
+    certificate: files.certificate,
+    key: readFileSync(layout.joinKey, 'utf8'),
+    api: { host: '127.0.0.1', port: 1 },
+    register: new RegisterClient(socket),
+    workers: { holderOf: () => undefined },
+    links: new WorkerLinks({ address: '127.0.0.1', slurmctld: 1, workerSlurmd: 1 }, say),
+    say,
+  });
 });
 afterEach(async () => {
   await server.close();
+  await registerServer.close();
   rmSync(root, { recursive: true });
 });
 

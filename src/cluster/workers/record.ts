@@ -49,15 +49,16 @@ export const joinReplySchema = z.object({
   worker_token: z.string().min(20),
   /** Munge key; null for a worker that already has it. */
   munge_key: z.base64().nullable(),
-  slurmctld_port: z.number(),
-  slurmd_port: z.number(),
   gpu_type: z.string().regex(/^[a-z][a-z0-9_]{0,30}$/),
   shards_per_gpu: z.number().int().min(1),
   timeout_seconds: z.number().int().min(1),
 });
 export type JoinReply = z.infer<typeof joinReplySchema>;
 
-/** A worker as root keeps it for the API, in `workers/workers.json`. */
+/**
+ * A worker as root keeps it for the API, in `workers/workers.json`, and for the join port, in
+ * `join/workers.json`.
+ */
 const workerRecordSchema = z.strictObject({
   name: z.string(),
   worker_id: z.string(),

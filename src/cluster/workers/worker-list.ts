@@ -3,10 +3,7 @@ import { errnoOf } from '../../errors.js';
 import { workersRecordSchema, type WorkerRecord } from './record.js';
 import { digestOf, isSameSecret } from '../../config/join-token.js';
 
-/**
- * The workers that the controller records in `workers/workers.json`; read again whenever the file
- * changes.
- */
+/** The workers that the controller records in a file; read again whenever the file changes. */
 export class WorkerList {
   readonly #path: string;
 

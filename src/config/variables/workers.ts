@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { joinTokenPattern } from '../join-token.js';
-import { absolutePath, gigabytes, wholeNumber } from '../kinds.js';
+import { absolutePath, gigabytes, port, wholeNumber } from '../kinds.js';
 
 /** Workers and their controller. */
 export const workersVariables = {
@@ -10,7 +10,10 @@ export const workersVariables = {
     .meta({ description: '`worker`: join the cluster of another machine instead of running one' }),
   JR_JOIN_PORT: wholeNumber(1, 65535).optional().meta({
     shown: 'none',
-    description: 'Port at which workers join (TLS); slurmctld then listens for workers, too',
+    description: 'Port at which workers join (TLS)',
+  }),
+  JR_WORKER_SLURMD_PORT: port(6821).meta({
+    description: 'Port, on loopback, at which slurmctld finds the workers’ slurmds',
   }),
   JR_WORKER_TIMEOUT: wholeNumber(10, 3600)
     .default(120)

@@ -31,7 +31,7 @@ export async function watchAccounting(
     await sleep(lookMs, signal);
     if (signal.aborted) return;
     // Without MariaDB, slurmdbd waits for it before it listens.
-    if (isListening(port) || !(await accepts(layout.mysqlSocket))) {
+    if (isListening(port) || !(await accepts({ path: layout.mysqlSocket }))) {
       deaf = undefined;
       continue;
     }

@@ -1,28 +1,38 @@
 import { X509Certificate, randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { digestOf, formatJoinToken } from '../../config/join-token.js';
 import type { Layout } from '../../config/layout.js';
 import { privateFile } from '../daemons/folders.js';
+import type { Owner } from '../daemons/unix-users.js';
+
+type JoinLayout = Pick<Layout, 'join' | 'joinCertificate' | 'joinKey'>;
 
 export interface JoinFiles {
   certificate: string;
-  key: string;
   /** Reads the secret anew at each call: it may have been replaced. */
   secret(): string;
 }
 
 /**
  * Opens the join port's certificate and the workers' join secret; makes missing ones. Needs root.
+ * @param owner the join port's user, who reads the key but not the secret
  */
-export async function openJoinFiles(layout: Pick<Layout, 'join'>): Promise<JoinFiles> {
-  const folder = layout.join;
+export async function openJoinFiles(layout: JoinLayout, owner: Owner): Promise<JoinFiles> {
+  const { join: folder, joinCertificate: certificate, joinKey: key } = layout;
+  const secret = join(folder, 'secret');
   mkdirSync(folder, { recursive: true });
-  chmodSync(folder, 0o700);
-  const [certificate, key, secret] = ['cert.pem', 'key.pem', 'secret'].map((name) =>
-    join(folder, name),
-  ) as [string, string, string];
+  chownSync(folder, 0, owner.gid);
+  chmodSync(folder, 0o750);
   if (!existsSync(certificate)) {
     const made = `${certificate}.new`;
     await execa('openssl', [
@@ -32,10 +42,11 @@ export async function openJoinFiles(layout: Pick<Layout, 'join'>): Promise<JoinF
     ]);
     renameSync(made, certificate);
   }
+  chownSync(key, 0, owner.gid);
+  chmodSync(key, 0o640);
   if (!existsSync(secret)) renewSecret(layout);
   return {
     certificate: readFileSync(certificate, 'utf8'),
-    key: readFileSync(key, 'utf8'),
     secret: () => readFileSync(secret, 'utf8').trim(),
   };
 }

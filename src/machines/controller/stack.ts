@@ -14,10 +14,8 @@ import { watchController } from './controller-watch.js';
 import type { Hardware } from '../daemons/detect.js';
 import { keepSecrets } from '../daemons/folders.js';
 import { inWords, prepareMachine } from '../daemons/machine.js';
-import { nameIsLoopback } from '../daemons/host-address.js';
 import type { Installation } from '../daemons/install-app.js';
 import { openJoinFiles, writeJoinToken } from './join-files.js';
-import { JoinServer } from './join-server.js';
 import { endLostJobs } from './lost-jobs.js';
 import {
   closePartitions,
@@ -26,9 +24,16 @@ import {
   waitForNodes,
 } from '../daemons/partitions.js';
 import { preflight } from '../daemons/preflight.js';
-import { plainEnvironment, programsOf, SSH_WATCH, type Program } from '../daemons/programs.js';
+import {
+  JOIN_PORT,
+  plainEnvironment,
+  programsOf,
+  SSH_WATCH,
+  type Program,
+} from '../daemons/programs.js';
 import { probesOf, waitFor } from '../daemons/readiness.js';
 import { MAX_JOB_ID, parseSlurmRelease, sshEnvironment } from '../daemons/slurm-config.js';
+import { RegisterServer } from './register-server.js';
 import { hostsOrConfigError } from './ssh-hosts-file.js';
 import { SshNodes } from './ssh-live.js';
 import { slurmdProgram } from '../daemons/ssh-nodes.js';
@@ -54,7 +59,6 @@ export async function runStack(say: (line: string) => void): Promise<void> {
   const slurm = {
     ...machine,
     release: parseSlurmRelease(machine.slurm),
-    onLoopback: await nameIsLoopback(),
     firstJobId: (await lastSlurmJob(layout, machine.unixUsers, app)) + 1,
   };
   const programs = (sshNodes: string[]) =>
@@ -62,10 +66,11 @@ export async function runStack(say: (line: string) => void): Promise<void> {
       api: apiProgram(layout, hardware, app),
       sshNodes,
       sshWatch: sshWatchProgram(layout, config, app),
+      joinPort: config.join && joinPortProgram(layout, config, config.join, app),
     });
   const ssh = await SshNodes.open(sshHosts, { slurm, programs, say });
 
-  const joinFiles = config.join && (await openJoinFiles(layout));
+  const joinFiles = config.join && (await openJoinFiles(layout, machine.unixUsers['jr-join']));
   if (config.join?.tokenFile !== undefined && joinFiles)
     writeJoinToken(config.join.tokenFile, joinFiles);
 
@@ -77,7 +82,7 @@ export async function runStack(say: (line: string) => void): Promise<void> {
     return;
   }
 
-  let joinServer: JoinServer | undefined;
+  let registerServer: RegisterServer | undefined;
   await runDaemons(
     machine,
     {
@@ -85,24 +90,34 @@ export async function runStack(say: (line: string) => void): Promise<void> {
       daemons: () => daemonPorts(config, ssh.ports),
       start: async (supervisor, watching) => {
         await startInOrder(supervisor, config, layout, ssh, signal, say);
+        if (config.join && joinFiles) {
+          const { timeoutSeconds } = config.join;
+          const register = new WorkerRegister({ ...machine, timeoutSeconds });
+          const { registerSocket } = layout;
+          const owner = machine.unixUsers['jr-join'];
+          registerServer = await RegisterServer.open(
+            registerSocket,
+            owner,
+            joinFiles,
+            register,
+            say,
+          );
+          await supervisor.startProgram(JOIN_PORT);
+          await waitUntilReady(JOIN_PORT, config, layout, signal);
+        }
         const workerGpus = config.join && new WorkerGpus(layout, say);
         const local = () => [NODE_NAME, ...ssh.names];
         watching.push(watchController(layout, local, workerGpus, say, signal));
         const { slurmdbd } = config.ports;
         watching.push(watchAccounting(layout, slurmdbd, supervisor, say, signal));
         watching.push(ssh.watch(supervisor, signal));
-        if (config.join && joinFiles) {
-          const { port, timeoutSeconds } = config.join;
-          const register = new WorkerRegister({ ...machine, timeoutSeconds });
-          joinServer = await JoinServer.open(port, config, joinFiles, register, say);
-        }
         say(banner(config, hardware, isNew ? token : undefined, layout));
         if (warning !== undefined) say(`\nWARNING: ${warning}\n`);
       },
       parting: 'Stopping …',
       stop: async (supervisor) => {
         try {
-          await joinServer?.close();
+          await registerServer?.close();
         } finally {
           await stopInOrder(supervisor, layout, ssh.names);
         }
@@ -147,11 +162,8 @@ async function startInOrder(
   signal: AbortSignal,
   say: (line: string) => void,
 ): Promise<void> {
-  const probes = probesOf(layout, config);
   const ready = async (name: string) => {
-    const probe = probes[name];
-    if (probe === undefined) throw new Error(`no probe for ${name}`);
-    await waitFor(name, probe, layout, signal);
+    await waitUntilReady(name, config, layout, signal);
     say(`  ${name} answers`);
   };
   await Promise.all(['munged', 'mariadb'].map((name) => supervisor.startProgram(name)));
@@ -178,15 +190,27 @@ async function startInOrder(
 
 /** Returns the names of the daemons by the ports at which they listen. */
 function daemonPorts(
-  { ports }: Config,
+  { ports, join: workers }: Config,
   sshPorts: ReadonlyMap<number, string>,
 ): ReadonlyMap<number, string> {
   return new Map([
     [ports.slurmctld, 'slurmctld'],
     [ports.slurmd, 'slurmd'],
     [ports.slurmdbd, 'slurmdbd'],
+    ...(workers ? ([[workers.slurmdPort, 'slurmd of workers']] as const) : []),
     ...sshPorts,
   ]);
+}
+
+async function waitUntilReady(
+  name: string,
+  config: Config,
+  layout: Layout,
+  signal: AbortSignal,
+): Promise<void> {
+  const probe = probesOf(layout, config)[name];
+  if (probe === undefined) throw new Error(`no probe for ${name}`);
+  await waitFor(name, probe, layout, signal);
 }
 
 /**
@@ -233,6 +257,31 @@ function sshWatchProgram(layout: Layout, config: Config, app: Installation): Pro
     },
     stopSeconds: 10,
     order: 60,
+  };
+}
+
+function joinPortProgram(
+  layout: Layout,
+  { host, port, ports }: Config,
+  { port: joinPort, slurmdPort }: NonNullable<Config['join']>,
+  app: Installation,
+): Program {
+  return {
+    name: JOIN_PORT,
+    user: 'jr-join',
+    command: [app.node, join(app.root, 'dist/main.js'), 'join-port'],
+    environment: {
+      JR_ROOT: layout.root,
+      JR_HOST: host,
+      JR_PORT: String(port),
+      JR_SLURMCTLD_PORT: String(ports.slurmctld),
+      JR_WORKER_SLURMD_PORT: String(slurmdPort),
+      JR_JOIN_PORT: String(joinPort),
+      ...plainEnvironment,
+    },
+    stopSeconds: 5,
+    // Stops before slurmctld, which it carries.
+    order: 45,
   };
 }
 

@@ -53,7 +53,7 @@ export class WorkerRegister {
 
     this.#layout = parts.layout;
     mkdirSync(dirname(this.#layout.workersRecord), { recursive: true, mode: 0o755 });
-    if (!existsSync(this.#layout.workersRecord)) this.#write([]);
+    this.#write(existsSync(this.#layout.workersRecord) ? this.all() : []);
   }
 
   all(): WorkerRecord[] {
@@ -119,8 +119,6 @@ export class WorkerRegister {
       name,
       worker_token: workerToken,
       munge_key: asked.munge_key_sha256 === undefined ? this.#mungeKey().toString('base64') : null,
-      slurmctld_port: config.ports.slurmctld,
-      slurmd_port: config.ports.slurmd,
       gpu_type: config.node.gpuType,
       shards_per_gpu: config.gpus.shardsPerGpu,
       timeout_seconds: this.#parts.timeoutSeconds,
@@ -205,8 +203,10 @@ export class WorkerRegister {
   }
 
   #write(workers: WorkerRecord[]): void {
-    const { jobrunner } = this.#parts.unixUsers;
+    const { jobrunner, 'jr-join': joinPort } = this.#parts.unixUsers;
     const text = `${JSON.stringify({ workers }, null, 2)}\n`;
+    // The join port first: a worker calls it before the API.
+    privateFile(this.#layout.joinWorkers, text, 0o640, { uid: 0, gid: joinPort.gid });
     privateFile(this.#layout.workersRecord, text, 0o640, { uid: 0, gid: jobrunner.gid });
   }
 }

@@ -39,7 +39,8 @@ export function makeFolders(
   unixUsers: UnixUsers,
   { jobsFile, stateFile }: { jobsFile: string; stateFile: string },
 ): void {
-  const { jobrunner, slurm, mysql, munge, 'jr-remote': remote, jobsGroup } = unixUsers;
+  const { jobrunner, slurm, mysql, munge, jobsGroup } = unixUsers;
+  const { 'jr-remote': remote, 'jr-join': joinPort } = unixUsers;
   const root: Owner = { uid: 0, gid: 0 };
   const sharedWithJobs: Owner = { uid: jobrunner.uid, gid: jobsGroup };
 
@@ -71,6 +72,7 @@ export function makeFolders(
   folder(join(layout.jobEnded, '..'), 0o755, root);
   // Whoever enters it may call the API as the owner.
   folder(dirname(layout.ownerSocket), 0o700, jobrunner);
+  folder(dirname(layout.registerSocket), 0o750, { uid: 0, gid: joinPort.gid });
   folder(layout.screens, 0o711, root);
   // screen(1) refuses a folder that is open to others.
   for (const user of unixUsers.jobs) folder(join(layout.screens, user.name), 0o700, user);

@@ -3,6 +3,7 @@ import type { Config } from '../../config/config.js';
 import type { Layout } from '../../config/layout.js';
 import { detectHardware, type Hardware } from './detect.js';
 import { makeFolders } from './folders.js';
+import { makeNameLoopback } from './host-address.js';
 import { installApp, type Installation } from './install-app.js';
 import { makeJobUsers } from './make-job-users.js';
 import { findUnixUsers, type UnixUsers } from './unix-users.js';
@@ -16,6 +17,8 @@ export interface Machine {
   app: Installation;
   /** As `slurmd -V` prints it. */
   slurm: string;
+  /** Where NoInAddrAny makes Slurm's daemons listen; undefined unless that is on loopback. */
+  loopback: string | undefined;
 }
 
 /**
@@ -35,7 +38,8 @@ export async function prepareMachine(
   const hardware = await detectHardware(config.node, layout.simulatedGpus);
   const { stdout: slurm } = await execa('/usr/sbin/slurmd', ['-V']);
   const app = await installApp(layout);
-  return { config, layout, unixUsers, hardware, app, slurm };
+  const loopback = await makeNameLoopback();
+  return { config, layout, unixUsers, hardware, app, slurm, loopback };
 }
 
 /** Describes the hardware in a few words, for the line that says that all is ready. */

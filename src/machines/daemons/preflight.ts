@@ -13,6 +13,7 @@ import type { Config } from '../../config/config.js';
 import { errnoOf } from '../../errors.js';
 import type { Layout } from '../../config/layout.js';
 import { refuseTakenPort } from '../../config/taken-port.js';
+import { workerAddress } from '../link/link.js';
 
 /** With less, the daemons' own logs and database would soon fail. */
 const minimumFreeBytes = 512 * 1024 ** 2;
@@ -35,13 +36,14 @@ export async function preflight(config: Config, layout: Layout): Promise<void> {
     throw new ConfigError(`JR_TEMPLATES: the folder ${config.templates} does not exist`);
   if (config.node.useCgroups) refuseReadOnlyCgroups();
 
-  // A worker listens only at a port of its controller's choice.
-  if (config.role === 'worker') return;
-  await refuseTakenPort('JR_PORT', config.host, config.port);
   await refuseTakenPort('JR_SLURMCTLD_PORT', '127.0.0.1', config.ports.slurmctld);
   await refuseTakenPort('JR_SLURMD_PORT', '127.0.0.1', config.ports.slurmd);
+  if (config.role === 'worker') return;
+  await refuseTakenPort('JR_PORT', config.host, config.port);
   await refuseTakenPort('JR_SLURMDBD_PORT', '127.0.0.1', config.ports.slurmdbd);
-  if (config.join) await refuseTakenPort('JR_JOIN_PORT', '0.0.0.0', config.join.port);
+  if (config.join === undefined) return;
+  await refuseTakenPort('JR_JOIN_PORT', '0.0.0.0', config.join.port);
+  await refuseTakenPort('JR_WORKER_SLURMD_PORT', workerAddress('worker1'), config.join.slurmdPort);
 }
 
 function makeRoot(root: string): void {

@@ -21,6 +21,9 @@ export interface Program {
 /** The process that watches the SSH hosts. */
 export const SSH_WATCH = 'remote-watch';
 
+/** The process that answers at the join port. */
+export const JOIN_PORT = 'join-port';
+
 /** The order of SSH hosts' slurmds and their watch, beside this machine's own slurmd. */
 export const slurmdOrder = 50;
 
@@ -34,7 +37,17 @@ export const plainEnvironment = {
 /** Returns the daemons in the order of their start; they stop in the reverse order. */
 export function programsOf(
   layout: Layout,
-  { api, sshNodes, sshWatch }: { api: Program; sshNodes: string[]; sshWatch: Program },
+  {
+    api,
+    sshNodes,
+    sshWatch,
+    joinPort,
+  }: {
+    api: Program;
+    sshNodes: string[];
+    sshWatch: Program;
+    joinPort: Program | undefined;
+  },
 ): Program[] {
   const slurmConf = { SLURM_CONF: layout.slurmConf };
   return [
@@ -95,6 +108,7 @@ export function programsOf(
       order: slurmdOrder,
     })),
     ...(sshNodes.length > 0 ? [sshWatch] : []),
+    ...(joinPort ? [joinPort] : []),
     api,
   ];
 }

@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, type NetConnectOpts } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
 import { localUrl, type Config } from '../../config/config.js';
 import { NODE_NAME, type Layout } from '../../config/layout.js';
+import { JOIN_PORT } from './programs.js';
 
 /** Returns whether the part does its work, beyond being there. */
 type Probe = () => Promise<boolean>;
@@ -21,7 +22,7 @@ export function probesOf(layout: Layout, config: Config, node = NODE_NAME): Reco
   };
   return {
     munged: () => answers('munge', ['--no-input', `--socket=${layout.mungeSocket}`]),
-    mariadb: () => accepts(layout.mysqlSocket),
+    mariadb: () => accepts({ path: layout.mysqlSocket }),
     // slurmctld dies at its first boot when slurmdbd does not answer, so a running process is not
     // enough.
     slurmdbd: () => answers('sacctmgr', ['--noheader', 'list', 'cluster']),
@@ -32,6 +33,8 @@ export function probesOf(layout: Layout, config: Config, node = NODE_NAME): Reco
         ['--noheader', `--nodes=${node}`, '--format=%T'],
         /^(idle|mixed|allocated|completing|draining|drained)$/m,
       ),
+    // As long as nothing listens there; a start of the stack has checked that the port is free.
+    [JOIN_PORT]: () => accepts({ host: '127.0.0.1', port: config.join?.port ?? 0 }),
     api: () => {
       const url = `${localUrl(config)}/health`;
       // A refused connection means "not yet" here. When that lasts, waitFor shows the log.
@@ -70,10 +73,10 @@ function tailOfLog(name: string, layout: Layout): string {
   return text.split('\n').slice(-12).join('\n');
 }
 
-/** Returns whether a process listens at that Unix socket. */
-export function accepts(socketPath: string): Promise<boolean> {
+/** Returns whether a process listens there. */
+export function accepts(at: NetConnectOpts): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(socketPath);
+    const socket = connect(at);
     socket.once('connect', () => {
       socket.destroy();
       resolve(true);

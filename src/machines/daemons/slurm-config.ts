@@ -53,8 +53,8 @@ export interface SlurmConfigParts {
   layout: Layout;
   unixUsers: UnixUsers;
   release: SlurmRelease;
-  /** True when NoInAddrAny makes daemons listen on loopback here, see host-address.ts. */
-  onLoopback: boolean;
+  /** Where NoInAddrAny makes the daemons listen; undefined unless that is on loopback. */
+  loopback: string | undefined;
   /** Above every number that Slurm has given a job; a restored state may know fewer of them. */
   firstJobId: number;
   app: Installation;
@@ -76,7 +76,7 @@ export function writeSlurmConfig(
   ssh: SshPart,
   state: 'UP' | 'DOWN' = 'UP',
 ): void {
-  const { config, hardware, layout, unixUsers, release, onLoopback, firstJobId, app } = parts;
+  const { config, hardware, layout, unixUsers, release, loopback, firstJobId, app } = parts;
   mkdirSync(layout.slurmEtc, { recursive: true, mode: 0o755 });
   const { useCgroups, gpuType, maxTime } = config.node;
   const { shardsPerGpu } = config.gpus;
@@ -87,13 +87,14 @@ export function writeSlurmConfig(
   const leastMb = Math.min(...hardware.gpus.map(({ memoryMb }) => memoryMb));
   const reserve = placeholderReserve(hardware.cpus, hardware.gpus.length);
 
-  const names = { gpuType, shardsPerGpu };
+  const address = loopback ?? '127.0.0.1';
+  const names = { gpuType, shardsPerGpu, address };
   const common = {
-    communication: onLoopback
-      ? `CommunicationParameters=${config.join ? '' : 'NoCtldInAddrAny,'}NoInAddrAny`
-      : '',
+    communication: loopback ? 'CommunicationParameters=NoCtldInAddrAny,NoInAddrAny' : '',
+    address,
     slurmctld_port: config.ports.slurmctld,
     slurmd_port: config.ports.slurmd,
+    workers_slurmd_port: config.join?.slurmdPort ?? config.ports.slurmd,
     slurmdbd_port: config.ports.slurmdbd,
     munge_socket: layout.mungeSocket,
     state_dir: layout.slurmState,
@@ -149,7 +150,8 @@ export function writeSlurmConfig(
   render('cgroup.conf', 0o644, { cgroups: cgroupLines(useCgroups, release).join('\n') });
   // slurmdbd refuses a configuration that others can read.
   render('slurmdbd.conf', 0o600, {
-    communication: onLoopback ? 'CommunicationParameters=NoInAddrAny' : '',
+    communication: loopback ? 'CommunicationParameters=NoInAddrAny' : '',
+    address,
     munge_socket: layout.mungeSocket,
     slurmdbd_port: config.ports.slurmdbd,
     state_dir: layout.slurmState,

@@ -25,6 +25,11 @@ interface GresNames {
   shardsPerGpu: number;
 }
 
+interface NodeNames extends GresNames {
+  /** Where their slurmds listen. */
+  address: string;
+}
+
 export const slurmdProgram = (name: string) => `slurmd-${name}`;
 
 /** Returns the device that stands for a host's GPU here. */
@@ -39,7 +44,7 @@ const deviceOf = (layout: Pick<Layout, 'sshGpus'>, name: string, index: number) 
  */
 export function sshNodeLines(
   nodes: readonly SshNode[],
-  names: GresNames,
+  names: NodeNames,
   maxTime: string,
   state: 'UP' | 'DOWN',
   hasPartition: boolean,
@@ -53,7 +58,7 @@ export function sshNodeLines(
       .join(',');
     const features = ['ssh', ...(host.gpus.count > 0 ? [gpuMemoryFeature(host)] : [])];
     return (
-      `NodeName=${host.name} NodeHostname=localhost NodeAddr=127.0.0.1 Port=${port} CPUs=${host.cpus} ` +
+      `NodeName=${host.name} NodeHostname=localhost NodeAddr=${names.address} Port=${port} CPUs=${host.cpus} ` +
       `RealMemory=${memoryMbOf(host)}${gres === '' ? '' : ` Gres=${gres}`} Feature=${features.join(',')} State=UNKNOWN`
     );
   });

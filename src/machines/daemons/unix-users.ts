@@ -6,7 +6,7 @@ export type Owner = Pick<UnixUser, 'uid' | 'gid'>;
 
 /** The Unix users of the stack; docker/make-users.sh makes them. */
 export type UnixUsers = Record<
-  'munge' | 'mysql' | 'slurm' | 'jobrunner' | 'runner' | 'jr-remote',
+  'munge' | 'mysql' | 'slurm' | 'jobrunner' | 'runner' | 'jr-remote' | 'jr-join',
   Owner
 > & {
   /** The users of jobs, `runner` among them; each one's group is for its own files. */
@@ -34,6 +34,7 @@ export function findUnixUsers(): UnixUsers {
     jobrunner: user('jobrunner'),
     runner,
     'jr-remote': user('jr-remote'),
+    'jr-join': user('jr-join'),
     jobs: [...readJobUsers().values()],
     jobsGroup: group('runner'),
     slurmGroup: group('jr-slurm'),

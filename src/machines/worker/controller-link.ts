@@ -4,8 +4,7 @@ import { Agent, request } from 'node:https';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type { Duplex } from 'node:stream';
-import { connect } from 'node:tls';
-import { digestOf, isSameSecret } from '../../config/join-token.js';
+import { connectPinned, silenceError, type LinkTarget } from './pinned-connection.js';
 
 /**
  * The controller was unreachable, or the connection broke: the request may or may not have been
@@ -25,15 +24,6 @@ export class ControllerRefusal extends Error {
   ) {
     super(message);
   }
-}
-
-export interface LinkTarget {
-  host: string;
-  port: number;
-  /** SHA-256 of the certificate in DER. */
-  fingerprint: Buffer;
-  /** A connection that is silent for so long counts as broken. */
-  silenceMs: number;
 }
 
 /**
@@ -126,8 +116,6 @@ export interface CallOptions {
   signal?: AbortSignal;
 }
 
-const silenceError = (ms: number) => new Error(`no byte for ${ms / 1000} s`);
-
 async function refusalOf(reply: IncomingMessage): Promise<Error> {
   const status = reply.statusCode ?? 0;
   const said = await text(Readable.from(reply)).catch(() => '');
@@ -143,28 +131,11 @@ async function refusalOf(reply: IncomingMessage): Promise<Error> {
 }
 
 /** Makes an agent that accepts only that certificate, whatever its name and date. */
-function pinnedAgent({ host, port, fingerprint, silenceMs }: LinkTarget): Agent {
+function pinnedAgent(target: LinkTarget): Agent {
   const agent = new Agent({ keepAlive: true, maxSockets: 8 });
   agent.createConnection = (_options, callback) => {
-    const socket = connect({ host, port, minVersion: 'TLSv1.3', rejectUnauthorized: false });
     const done = callback as ((error: Error | null, socket: Duplex) => void) | undefined;
-    socket.once('error', (error: Error) => done?.(error, socket));
-    // The request's own timeout counts only once it has a socket.
-    const onSilence = () => socket.destroy(silenceError(silenceMs));
-    socket.setTimeout(silenceMs, onSilence);
-    socket.once('secureConnect', () => {
-      socket.setTimeout(0, onSilence);
-      const found = digestOf(socket.getPeerCertificate().raw);
-      if (isSameSecret(found.toString('hex'), fingerprint.toString('hex')))
-        return done?.(null, socket);
-      socket.destroy();
-      done?.(
-        new Error(
-          'its certificate is not the one in JR_JOIN_TOKEN; take the token from "jobrunner worker token" there',
-        ),
-        socket,
-      );
-    });
+    connectPinned(target, (error, socket) => done?.(error, socket));
     return undefined;
   };
   return agent;

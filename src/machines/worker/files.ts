@@ -132,15 +132,14 @@ export function nodeOptions({ hardware }: WorkerParts, reply: JoinReply): string
 
 /** Writes the files that slurmd, its prolog and epilog, and the jobs' scripts read. */
 export function writeWorkerConfig(parts: WorkerParts, reply: JoinReply): void {
-  const { config, worker, layout, hardware, app, slurm } = parts;
+  const { config, layout, hardware, app, slurm, loopback } = parts;
   const etc = (name: string) => join(layout.slurmEtc, name);
   mkdirSync(layout.slurmEtc, { recursive: true, mode: 0o755 });
   const { useCgroups } = config.node;
   renderFile('worker.conf', layout.slurmConf, 0o644, {
-    controller: worker.controller.host,
-    slurmctld_port: reply.slurmctld_port,
-    // slurmctld looks for all dynamic nodes at one port.
-    slurmd_port: reply.slurmd_port,
+    slurmctld_port: config.ports.slurmctld,
+    slurmd_port: config.ports.slurmd,
+    communication: loopback ? 'CommunicationParameters=NoInAddrAny' : '',
     munge_socket: layout.mungeSocket,
     spool_dir: layout.slurmSpool,
     run_dir: layout.run,

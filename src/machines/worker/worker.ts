@@ -37,6 +37,8 @@ import {
 import { agentAnswers } from './health.js';
 import { join } from './join.js';
 
+/** The process that carries Slurm's connections. */
+const WORKER_LINK = 'worker-link';
 /** Time after SIGTERM, as on the controller's own node. */
 const jobsGraceMs = 4000;
 const jobsEndMs = 15_000;
@@ -76,8 +78,8 @@ export async function runWorker(say: (line: string) => void): Promise<void> {
       node: reply.name,
       daemons: () =>
         new Map([
-          [reply.slurmd_port, 'slurmd'],
-          [reply.slurmctld_port, 'slurmctld'],
+          [config.ports.slurmd, 'slurmd'],
+          [config.ports.slurmctld, 'slurmctld'],
         ]),
       start: async (supervisor, watching) => {
         await startInOrder(supervisor, parts, reply, signal, say);
@@ -111,11 +113,13 @@ async function startInOrder(
   signal: AbortSignal,
   say: (line: string) => void,
 ): Promise<void> {
+  const { slurmctld, ...local } = probesOf(layout, config, node);
   const probes: ReturnType<typeof probesOf> = {
-    ...probesOf(layout, config, node),
+    ...local,
     'worker-agent': () => agentAnswers(layout),
+    ...(slurmctld && { [WORKER_LINK]: slurmctld }),
   };
-  for (const name of ['munged', 'worker-agent', 'slurmd']) {
+  for (const name of ['munged', 'worker-agent', WORKER_LINK, 'slurmd']) {
     await supervisor.startProgram(name);
     const probe = probes[name];
     if (probe) await waitFor(name, probe, layout, signal);
@@ -156,7 +160,7 @@ async function joinCluster(
 }
 
 function programsOf(parts: WorkerParts, reply: JoinReply): Program[] {
-  const { layout, app, worker } = parts;
+  const { config, layout, app, worker } = parts;
   const slurmConf = { SLURM_CONF: layout.slurmConf };
   const options = `'${nodeOptions(parts, reply)}'`;
   const { JR_CACHE_GB: cacheGb } = publicSettings();
@@ -174,6 +178,21 @@ function programsOf(parts: WorkerParts, reply: JoinReply): Program[] {
       },
       stopSeconds: 10,
       order: 20,
+    },
+    {
+      name: WORKER_LINK,
+      user: 'jobrunner',
+      command: [app.node, joinPath(app.root, 'dist/main.js'), 'worker-link'],
+      environment: {
+        JR_ROOT: layout.root,
+        JR_CONTROLLER_TIMEOUT: String(worker.silenceMs / 1000),
+        JR_SLURMCTLD_PORT: String(config.ports.slurmctld),
+        JR_SLURMD_PORT: String(config.ports.slurmd),
+        ...plainEnvironment,
+      },
+      stopSeconds: 5,
+      // Stops after slurmd.
+      order: 25,
     },
     {
       name: 'slurmd',

@@ -1,0 +1,124 @@
+import {
+  constants,
+  performServerHandshake,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import { connect, type Server } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { carry } from '../../link/carry.js';
+import { endWhenSilent } from '../../link/heartbeat.js';
+import { linkSilenceMs, maxStreams, streamPaths, workerAddress } from '../../link/link.js';
+import { listenForSlurm } from '../../link/listen-for-slurm.js';
+import { WaitingSockets } from '../../link/waiting-sockets.js';
+
+export interface LinkPorts {
+  slurmctld: number;
+  /** Where slurmctld listens. */
+  address: string;
+  /** Where slurmctld finds the workers' slurmds, each at its own address. */
+  workerSlurmd: number;
+}
+
+/**
+ * The controller's end of one worker's link. The worker reaches slurmctld through it, and nothing
+ * else here; slurmctld reaches that worker's slurmd.
+ */
+export class WorkerLink {
+  readonly #name: string;
+  readonly #ports: LinkPorts;
+  readonly #say: (line: string) => void;
+
+  readonly #waiting = new WaitingSockets();
+  #server: Server | undefined;
+  #session: ServerHttp2Session | undefined;
+  #spare: ServerHttp2Stream[] = [];
+
+  private constructor(name: string, ports: LinkPorts, say: (line: string) => void) {
+    this.#name = name;
+    this.#ports = ports;
+    this.#say = say;
+  }
+
+  /** Listens for slurmctld. @throws Error when the address is taken */
+  static async open(
+    name: string,
+    ports: LinkPorts,
+    say: (line: string) => void,
+  ): Promise<WorkerLink> {
+    const link = new WorkerLink(name, ports, say);
+    const at = { host: workerAddress(name), port: ports.workerSlurmd };
+    link.#server = await listenForSlurm(at, (socket) => {
+      link.#waiting.add(socket);
+      link.#match();
+    });
+    return link;
+  }
+
+  /** Carries all connections over this one from now on; one before it counts as broken. */
+  attach(socket: TLSSocket): void {
+    this.detach();
+    const session = performServerHandshake(socket, {
+      settings: { enablePush: false, maxConcurrentStreams: maxStreams },
+    });
+    this.#session = session;
+    endWhenSilent(session, linkSilenceMs);
+    let why = '';
+    session.on('error', (error: Error) => (why = `: ${error.message}`));
+    session.once('close', () => {
+      // The end of an older one says nothing of this worker.
+      if (this.#session !== session) return;
+      this.detach();
+      this.#say(`the link of ${this.#name} has ended${why}`);
+    });
+    session.on('stream', (stream, headers) => {
+      if (this.#session === session) this.#take(stream, headers);
+      else stream.close(constants.NGHTTP2_CANCEL);
+    });
+    this.#say(`the link of ${this.#name} is up`);
+  }
+
+  /** Ends the present connection, if any. */
+  detach(): void {
+    const session = this.#session;
+    this.#session = undefined;
+    this.#spare = [];
+    session?.destroy();
+  }
+
+  close(): void {
+    this.detach();
+    this.#waiting.close();
+    this.#server?.close();
+  }
+
+  #take(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+    const path = headers[constants.HTTP2_HEADER_PATH];
+    if (path === streamPaths.slurmctld) {
+      stream.respond({ [constants.HTTP2_HEADER_STATUS]: 200 });
+      // slurmctld takes the address that a worker registers from for that of its slurmd.
+      const from = workerAddress(this.#name);
+      const to = { host: this.#ports.address, port: this.#ports.slurmctld };
+      carry(connect({ ...to, localAddress: from, allowHalfOpen: true }), stream);
+    } else if (path === streamPaths.slurmd) {
+      this.#spare.push(stream);
+      // Its `close` follows.
+      stream.on('error', () => undefined);
+      stream.once('close', () => (this.#spare = this.#spare.filter((one) => one !== stream)));
+      this.#match();
+    } else stream.respond({ [constants.HTTP2_HEADER_STATUS]: 404 }, { endStream: true });
+  }
+
+  /** Joins waiting connections with streams that the worker has opened ahead. */
+  #match(): void {
+    while (this.#spare.length > 0) {
+      const socket = this.#waiting.next();
+      if (socket === undefined) return;
+      const stream = this.#spare.shift();
+      if (stream === undefined) return;
+      stream.respond({ [constants.HTTP2_HEADER_STATUS]: 200 });
+      carry(socket, stream);
+    }
+  }
+}
