@@ -136,6 +136,10 @@ fi
 
 phase 'further checks'
 equals_empty() { [ -z "$2" ] || fail "$1" "$2"; }
+# The state LISTEN in the kernel's tables, 127.0.0.0/8, and the API's port.
+exposed=$(engine exec "$name" cat /proc/net/tcp /proc/net/tcp6 | awk '$4 == "0A" && $2 !~ /7F:/ && $2 !~ /:1F90$/ { print $2 }')
+equals_empty 'more than the API listens beyond loopback' "$exposed"
+passed 'nothing but the API listens beyond loopback'
 holders=$(holders_of_token)
 grep -q '^0 .*jobrunner stack' <<<"$holders" || fail 'the token was not found even where it must be: the check is broken' "$holders"
 equals_empty 'the token stands in the environment of other processes than the starter’s' \

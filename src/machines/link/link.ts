@@ -18,6 +18,8 @@ export const streamPaths = {
 export const spareStreams = 16;
 /** More than Slurm's daemons use at once. */
 export const maxStreams = 512;
+/** Megabytes that they may fill in one process; Node refuses new streams beyond (node:http2). */
+export const maxSessionMemory = 64;
 /** Without an answer for so long, the other side is gone. */
 export const linkSilenceMs = 20_000;
 

@@ -8,7 +8,14 @@ import type { TLSSocket } from 'node:tls';
 import type { Logger } from 'pino';
 import { carry } from '../link/carry.js';
 import { endWhenSilent } from '../link/heartbeat.js';
-import { linkPath, linkProtocol, linkSilenceMs, spareStreams, streamPaths } from '../link/link.js';
+import {
+  linkPath,
+  linkProtocol,
+  linkSilenceMs,
+  maxSessionMemory,
+  spareStreams,
+  streamPaths,
+} from '../link/link.js';
 import { listenForSlurm } from '../link/listen-for-slurm.js';
 import { WaitingSockets } from '../link/waiting-sockets.js';
 import { connectPinned, silenceError, type LinkTarget } from './pinned-connection.js';
@@ -99,6 +106,7 @@ export class SlurmLink {
     socket.setNoDelay(true);
     const session = connectHttp2('http://controller', {
       createConnection: () => socket,
+      maxSessionMemory,
       settings: { enablePush: false },
     });
     const { target, log } = this.#parts;

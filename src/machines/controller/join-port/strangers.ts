@@ -18,20 +18,27 @@ interface Stranger {
  * would take the join port from the workers.
  */
 export class Strangers {
-  /** By address and port, the oldest first. */
+  /** By addresses and port, the oldest first. */
   readonly #open = new Map<string, Stranger>();
   readonly #byNetwork = new Map<string, number>();
 
   /** Counts a new connection, before its TLS handshake, or ends it. */
   take(socket: Socket): void {
-    const network = networkOf(socket.remoteAddress ?? '');
+    // A client that is gone already has no address any more.
+    if (socket.remoteAddress === undefined) {
+      socket.destroy();
+      return;
+    }
+    const key = keyOf(socket);
+    // The kernel reuses a port before Node tells of the end of its connection before.
+    this.#forget(key);
+    const network = networkOf(socket.remoteAddress);
     const count = this.#byNetwork.get(network) ?? 0;
     if (count >= maxByNetwork) {
       socket.resetAndDestroy();
       return;
     }
     if (this.#open.size >= maxInTotal) this.#end(this.#open.keys().next().value);
-    const key = keyOf(socket);
     const timer = setTimeout(() => this.#end(key), maxMs);
     this.#open.set(key, { socket, network, timer });
     this.#byNetwork.set(network, count + 1);
@@ -62,5 +69,6 @@ export class Strangers {
   }
 }
 
-/** TLS wraps the socket in another object, so the connection is known by the client's end. */
-const keyOf = ({ remoteAddress, remotePort }: Socket) => `${remoteAddress} ${remotePort}`;
+/** TLS wraps the socket in another object, so the connection is known by its addresses. */
+const keyOf = ({ remoteAddress, remotePort, localAddress }: Socket) =>
+  `${remoteAddress} ${remotePort} ${localAddress}`;

@@ -9,7 +9,13 @@ import { connect, type Server } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { carry } from '../../link/carry.js';
 import { endWhenSilent } from '../../link/heartbeat.js';
-import { linkSilenceMs, maxStreams, streamPaths, workerAddress } from '../../link/link.js';
+import {
+  linkSilenceMs,
+  maxSessionMemory,
+  maxStreams,
+  streamPaths,
+  workerAddress,
+} from '../../link/link.js';
 import { listenForSlurm } from '../../link/listen-for-slurm.js';
 import { WaitingSockets } from '../../link/waiting-sockets.js';
 
@@ -60,6 +66,7 @@ export class WorkerLink {
   attach(socket: TLSSocket): void {
     this.detach();
     const session = performServerHandshake(socket, {
+      maxSessionMemory,
       settings: { enablePush: false, maxConcurrentStreams: maxStreams },
     });
     this.#session = session;
