@@ -1,11 +1,16 @@
 import type { Socket } from 'node:net';
 import { networkOf } from '../../../auth/addresses.js';
 
+export interface StrangerLimits {
+  /** Milliseconds until a connection must have shown a token. */
+  maxMs: number;
+  maxByNetwork: number;
+  /** Beyond, the oldest goes. */
+  maxInTotal: number;
+}
+
 /** A worker shows its token within a second or two; a slow line takes a few more. */
-const maxMs = 15_000;
-const maxByNetwork = 64;
-/** Beyond, the oldest goes: a worker has shown its token before that. */
-const maxInTotal = 512;
+const defaultLimits = { maxMs: 15_000, maxByNetwork: 64, maxInTotal: 512 };
 
 interface Stranger {
   socket: Socket;
@@ -18,9 +23,15 @@ interface Stranger {
  * would take the join port from the workers.
  */
 export class Strangers {
+  readonly #limits: StrangerLimits;
+
   /** By addresses and port, the oldest first. */
   readonly #open = new Map<string, Stranger>();
   readonly #byNetwork = new Map<string, number>();
+
+  constructor(limits: StrangerLimits = defaultLimits) {
+    this.#limits = limits;
+  }
 
   /** Counts a new connection, before its TLS handshake, or ends it. */
   take(socket: Socket): void {
@@ -29,6 +40,7 @@ export class Strangers {
       socket.destroy();
       return;
     }
+    const { maxMs, maxByNetwork, maxInTotal } = this.#limits;
     const key = keyOf(socket);
     // The kernel reuses a port before Node tells of the end of its connection before.
     this.#forget(key);
