@@ -48,7 +48,9 @@ async function listen(take: (socket: Socket) => void, pauseOnConnect = false): P
   return server;
 }
 
-/** All that comes until the other side closes. Reading it with `for await` would close this side. */
+/**
+ * All that comes until the other side closes. Reading it with `for await` would close this side.
+ */
 async function allOf(socket: Socket): Promise<string> {
   let text = '';
   socket.on('data', (chunk: Buffer) => (text += String(chunk)));
