@@ -72,6 +72,10 @@ start_sshd() { # folder
   cp "$1/id.pub" "$1/authorized_keys"
   # Its folder for privilege separation, fixed when sshd was built.
   [ "$(id -u)" != 0 ] || mkdir -p /run/sshd
+  # The two GPUs that the host is to have.
+  mkdir "$1/bin"
+  printf '#!/bin/sh\nfor i in 0 1; do echo "81920, NVIDIA H100"; done\n' >"$1/bin/nvidia-smi"
+  chmod +x "$1/bin/nvidia-smi"
   cat >"$1/sshd_config" <<CONF
 ListenAddress $host_address:$host_port
 HostKey $1/host_key
@@ -81,6 +85,7 @@ StrictModes no
 PermitRootLogin prohibit-password
 AllowUsers $host_user
 AuthorizedKeysFile $1/authorized_keys
+SetEnv PATH=$1/bin:/usr/local/bin:/usr/bin:/bin
 CONF
   # Detaches once it listens.
   /usr/sbin/sshd -f "$1/sshd_config" -E "$1/log" || fail 'sshd did not start' "$(cat "$1/log")"
@@ -113,4 +118,30 @@ check_ssh_host() {
   awaits_nodes 'all(.nodes[]; .name != "far")' 'the SSH host has not left'
   stop_sshd "$folder"
   passed 'an SSH host is removed'
+}
+
+# --- A queue in a git repository in the container, whose address the start has named
+
+queue_url=file:///srv/queue.git
+
+check_git_queue() {
+  local deadline=$((SECONDS + 90)) listed
+  engine exec "$name" sh -ec "git init -q --bare --initial-branch=main ${queue_url#file://} && chown -R jobrunner: ${queue_url#file://}"
+  engine exec "$name" runuser -u jobrunner -- env HOME=/tmp/queue-user sh -ec '
+    mkdir "$HOME" && cd "$HOME"
+    git clone -q "$1" queue 2>/dev/null && cd queue
+    echo "import sys; print(sys.argv[1:])" >dummy.py
+    git add dummy.py
+    git -c user.name=test -c user.email=test@localhost commit -q -m script
+    git push -q origin HEAD:main
+    jobrunner queue add "dummy.py 1 --cheese=\"on,toast\""' sh "$queue_url" >"$work/queue" 2>&1 ||
+    fail 'a job could not be added to the git queue' "$(cat "$work/queue")"
+  until
+    listed=$(engine exec "$name" runuser -u jobrunner -- env HOME=/tmp/queue-user jobrunner queue list --repo "$queue_url" --json)
+    jq -e '.[0].status == "run"' <<<"$listed" >/dev/null
+  do
+    ((SECONDS < deadline)) || fail 'the job of the git queue did not run within 90 s' "$listed" "$(api /ingest)"
+    sleep 0.5
+  done
+  passed 'a job of a git queue runs'
 }

@@ -122,7 +122,7 @@ jq -e '(.ExposedPorts | has("8080/tcp")) and (.Volumes | has("/opt/jobrunner")) 
   <<<"$settings" >/dev/null || fail 'the image’s settings are not as expected' "$settings"
 passed 'the image has its port, volume, stop signal and NVIDIA settings'
 
-start
+start -e "JR_GITQUEUE_REPO=$queue_url" -e JR_GITQUEUE_LOCAL=1 -e JR_GITQUEUE_INTERVAL=1
 passed "it answers on the published port after $((SECONDS - phase_started)) s"
 beside start
 overtime=$(beside submit 'sleep 600' -F time_limit=1)
@@ -172,6 +172,7 @@ check_fractions
 check_move
 check_pause
 check_ssh_host
+check_git_queue
 
 phase 'users'
 check_users
