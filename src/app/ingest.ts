@@ -11,7 +11,7 @@ import type { Outputs } from './outputs.js';
 export async function openIngest(
   base: Base,
   cluster: Cluster,
-  { jobs, control, models }: Jobs,
+  { jobs, control, models, templates }: Jobs,
   { outputs, folders, onTheWay }: Outputs,
 ): Promise<RunningSources> {
   const { config, layout, log, db, now, onClose } = base;
@@ -25,6 +25,7 @@ export async function openIngest(
     jobs,
     control,
     models,
+    commandKeys: () => templates.keys(),
     gpuCount: gpuCountOf(cluster),
     outcomeOf: (id, signal) => readOutcome(outcomeParts, id, signal),
     now,

@@ -44,6 +44,8 @@ export class IngestLoop<Item extends IngestItem> implements RunningSource {
   #loop: Promise<void> | undefined;
   #last: { at: number; ms: number; found: number } | undefined;
   #lastError: { at: number; message: string } | undefined;
+  /** The failure that the present scan retries; many retries may pass before the scan fails. */
+  #retrying: { at: number; message: string } | undefined;
 
   constructor(parts: IngestLoopParts<Item>) {
     this.name = parts.source.name;
@@ -100,7 +102,7 @@ export class IngestLoop<Item extends IngestItem> implements RunningSource {
       max_jobs: maxJobs,
       last_scan: this.#last?.at ?? null,
       last_scan_seconds: this.#last === undefined ? null : this.#last.ms / 1000,
-      last_error: this.#lastError ?? null,
+      last_error: this.#retrying ?? this.#lastError ?? null,
       errors: this.#issues.errors,
       error_count: this.#issues.total,
       problems: this.#issues.problems,
@@ -121,8 +123,10 @@ export class IngestLoop<Item extends IngestItem> implements RunningSource {
       const from = now();
       try {
         await this.#scan();
+        this.#retrying = undefined;
       } catch (error) {
         if (signal.aborted) return;
+        this.#retrying = undefined;
         log.debug({ err: error, source: this.name }, 'ingest: the scan failed');
         this.#issues.failed(null, error);
         this.#lastError = { at: now(), message: this.#issues.errors[0]?.message ?? '' };
@@ -141,6 +145,12 @@ export class IngestLoop<Item extends IngestItem> implements RunningSource {
     let found = 0;
     const notes = {
       problem: (where: string, message: string) => this.#issues.problem(where, message),
+      retrying: (message: string) => {
+        // One entry a scan: each of its requests is retried several times.
+        if (this.#retrying === undefined) this.#issues.failed(null, message);
+        const [first] = this.#issues.errors;
+        this.#retrying ??= first && { at: first.at, message: first.message };
+      },
       cancelled: (key: string) => this.#runners.get(key)?.runner.cancel(),
     };
     for await (const item of source.scan(notes, this.#closing.signal)) {

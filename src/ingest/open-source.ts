@@ -19,6 +19,8 @@ export interface IngestContext {
   control: JobControl;
   /** GPUs that a job needs for the model in its arguments. */
   models: ModelNeeds;
+  /** Lists the templates that there are. */
+  commandKeys: () => Promise<readonly string[]>;
   /** GPUs that one job can have at most. */
   gpuCount: number;
   outcomeOf: (id: JobId, signal: AbortSignal) => Promise<Outcome>;

@@ -92,6 +92,8 @@ export interface Progress {
 export interface ScanNotes {
   /** @param where name of the project, file or job for its users */
   problem(where: string, message: string): void;
+  /** Reports a failure of the source as a whole, such as no connection, that is being retried. */
+  retrying(message: string): void;
   /** Reports a cancelled item. If it is ours, its job ends and is reported as cancelled. */
   cancelled(key: string): void;
 }

@@ -27,7 +27,7 @@ import { jobScript, QueueRepo, queueText } from './queue-repo.js';
 
 const header = 'script,args,kwargs,status\n';
 const limits = { fileBytes: 1024 ** 2, totalBytes: 100 * 1024 ** 2, files: 1000 };
-const notes = { problem: () => undefined, cancelled: () => undefined };
+const notes = { problem: () => undefined, retrying: () => undefined, cancelled: () => undefined };
 const never = new AbortController().signal;
 
 let repo: QueueRepo;

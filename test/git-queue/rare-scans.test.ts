@@ -32,7 +32,11 @@ test('a dead server’s job is found however rarely the server scans', async () 
   });
   const keys = async () => {
     const found: string[] = [];
-    const notes = { problem: () => undefined, cancelled: () => undefined };
+    const notes = {
+      problem: () => undefined,
+      retrying: () => undefined,
+      cancelled: () => undefined,
+    };
     for await (const { key } of source.scan(notes, new AbortController().signal)) found.push(key);
     return found;
   };

@@ -62,12 +62,14 @@ export class ClaimingServer {
   start(): void {
     const { leaseMs = 60_000, maxJobs = 4 } = this.#settings;
     const { url, token } = this.#gitlab;
-    const client = new GitLabClient({ url, token, clock: new FakeClock(), maxRetries: 3 });
+    const onRetry = (why: string) => source.retrying(why);
+    const client = new GitLabClient({ url, token, clock: new FakeClock(), maxRetries: 3, onRetry });
     const now = Date.now;
     const source = new GitLabSource({
       client,
       expired: new ExpiredLeases(leaseMs, now),
       jobTypesFile: join(this.folder, 'types.yaml'),
+      commandKeys: () => Promise.resolve(['shell']),
       projects: [],
       now,
     });

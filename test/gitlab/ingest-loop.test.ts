@@ -338,3 +338,29 @@ describe('a claim', () => {
     expect(await response(project, 'job-0')).toBeDefined();
   });
 });
+
+test('a GitLab that does not answer is shown at the first failed try, until a scan completes', async () => {
+  await gitlab.addProject({ path: 'a/one', files: {} });
+  let release: () => void = () => undefined;
+  const held = new Promise<void>((fulfil) => (release = fulfil));
+  gitlab.fail({ url: /\/projects\?/ }, { kind: 'reset' });
+  gitlab.fail({ url: /\/projects\?/ }, { kind: 'slow', until: held });
+  const one = server();
+  one.start();
+  const status = () => one.loop?.status();
+  await until('the failed try is shown', (saw) => {
+    saw(status());
+    return status()?.last_error !== null;
+  });
+  expect(status()).toMatchObject({
+    last_scan: null,
+    last_error: { message: expect.stringMatching(/^Unable to connect to GitLab/) },
+    errors: [{ where: null }],
+  });
+  release();
+  await until('a scan completes', () => typeof status()?.last_scan === 'number');
+  await until('the error is past', (saw) => {
+    saw(status());
+    return status()?.last_error === null;
+  });
+});

@@ -34,6 +34,7 @@ function jobScan(): JobScan {
     expired: new ExpiredLeases(leaseMs, () => now),
     isOurs: () => false,
     jobTypesFile: join(folder, 'types.yaml'),
+    commandKeys: () => Promise.resolve(['shell']),
     projects: [],
   });
 }
@@ -43,6 +44,7 @@ async function found(scan: JobScan): Promise<{ keys: string[]; problems: string[
   const problems: string[] = [];
   const notes = {
     problem: (where: string, message: string) => void problems.push(`${where}: ${message}`),
+    retrying: (message: string) => void problems.push(message),
     cancelled: () => undefined,
   };
   for await (const { key } of scan.run(notes, new AbortController().signal)) keys.push(key);

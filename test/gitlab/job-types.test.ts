@@ -1,4 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { GitLabItem } from '../../src/ingest/gitlab/item.js';
 import { parseJobTypes, readJobTypes } from '../../src/ingest/gitlab/job-types.js';
 import { submitFieldsOf, whyUnmapped } from '../../src/ingest/gitlab/submit-fields.js';
@@ -28,7 +31,19 @@ describe('the mapping of job types', () => {
   });
 
   test('maps nothing while its file is missing', async () => {
-    expect(await readJobTypes('/nonexistent/types.yaml')).toEqual({});
+    expect(await readJobTypes('/nonexistent/types.yaml', [])).toEqual({});
+  });
+
+  test('refuses a command key that no template has', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'jr-job-types-'));
+    const path = join(folder, 'types.yaml');
+    try {
+      writeFileSync(path, 'training: shell\ninference: { command_key: shel }\n');
+      await expect(readJobTypes(path, ['shell'])).rejects.toThrow(/inference: .*"shel"/);
+      expect(await readJobTypes(path, ['shel', 'shell'])).toHaveProperty('inference');
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   test('names the error in an unusable file', () => {

@@ -21,6 +21,8 @@ const maxUnmapped = 100;
 
 export interface JobScanParts extends ForeignClaimsParts {
   jobTypesFile: string;
+  /** Lists the templates that there are. */
+  commandKeys: () => Promise<readonly string[]>;
   /** Paths, globs or ids of projects; an empty list means all. */
   projects: readonly string[];
 }
@@ -44,13 +46,19 @@ export class JobScan {
     this.#foreign = new ForeignClaims(parts);
   }
 
+  /** Reads the mapping of types. @throws Error when it is unusable */
+  async jobTypes(): Promise<JobTypes> {
+    const { jobTypesFile, commandKeys } = this.#parts;
+    return readJobTypes(jobTypesFile, await commandKeys());
+  }
+
   /**
    * Yields the claimable jobs.
    * @throws GitLabError when GitLab as a whole is unusable; another Error when the mapping of types
    *   is unusable
    */
   async *run(notes: ScanNotes, signal: AbortSignal): AsyncGenerator<GitLabItem> {
-    const types = await readJobTypes(this.#parts.jobTypesFile);
+    const types = await this.jobTypes();
     this.#parts.expired.beginScan();
     const seen = new Set<number>();
     for await (const { project, found, problems } of this.#scanner.scan(signal)) {

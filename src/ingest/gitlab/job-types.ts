@@ -27,10 +27,14 @@ export type JobTypes = Readonly<Record<string, z.infer<typeof jobTypeSchema>>>;
 /**
  * Reads the file that maps each `job_type` to its settings, anew at each call. A missing file maps
  * nothing.
+ * @param commandKeys the templates that there are
  * @throws Error naming the setting when the file is unusable, as while it is being written. It is
  *   no AppError, since no job is to blame.
  */
-export async function readJobTypes(path: string): Promise<JobTypes> {
+export async function readJobTypes(
+  path: string,
+  commandKeys: readonly string[],
+): Promise<JobTypes> {
   let text: string;
   try {
     text = await readFile(path, 'utf8');
@@ -38,7 +42,14 @@ export async function readJobTypes(path: string): Promise<JobTypes> {
     if (errnoOf(cause) === 'ENOENT') return {};
     throw refusal(`cannot be read (${errnoOf(cause) ?? 'unknown'}); let the user jobrunner`, cause);
   }
-  return parseJobTypes(text);
+  const types = parseJobTypes(text);
+  // A job of such a type would be claimed, and never run.
+  for (const [type, { command_key: key }] of Object.entries(types))
+    if (!commandKeys.includes(key))
+      throw refusal(
+        `${type}: command_key: unknown template ${JSON.stringify(key)}; available: ${commandKeys.join(', ')}`,
+      );
+  return types;
 }
 
 /** @throws Error as {@link readJobTypes} does. */
@@ -55,6 +66,6 @@ export function parseJobTypes(text: string): JobTypes {
   throw refusal(z.prettifyError(parsed.error).replace(/\s+/g, ' '), parsed.error);
 }
 
-function refusal(why: string, cause: unknown): Error {
+function refusal(why: string, cause?: unknown): Error {
   return new Error(`JR_GITLAB_JOB_TYPES: unusable file: ${why}`, { cause });
 }

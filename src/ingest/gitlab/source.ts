@@ -9,7 +9,6 @@ import {
   GitLabFileExistsError,
 } from './errors.js';
 import { gitLabItemSchema, type GitLabItem } from './item.js';
-import { readJobTypes } from './job-types.js';
 import { JobScan, type JobScanParts } from './job-scan.js';
 import { responsePath } from './manifest.js';
 import { readResponseFile } from './response-file.js';
@@ -41,6 +40,7 @@ export class GitLabSource implements IngestSource<GitLabItem> {
    * overtakes.
    */
   readonly #writes = new KeyLock<number>();
+  #notes: ScanNotes | undefined;
 
   constructor(parts: GitLabSourceParts) {
     this.#parts = parts;
@@ -49,7 +49,13 @@ export class GitLabSource implements IngestSource<GitLabItem> {
   }
 
   scan(notes: ScanNotes, signal: AbortSignal): AsyncIterable<GitLabItem> {
+    this.#notes = notes;
     return this.#scan.run(notes, signal);
+  }
+
+  /** Shows a failed request at once; the client retries it for minutes. */
+  retrying(why: string): void {
+    this.#notes?.retrying(why);
   }
 
   async claim(item: GitLabItem, claim: Claim, signal: AbortSignal): Promise<'won' | 'lost'> {
@@ -75,7 +81,7 @@ export class GitLabSource implements IngestSource<GitLabItem> {
   }
 
   async request(item: GitLabItem): Promise<IngestRequest> {
-    return { fields: submitFieldsOf(item, await readJobTypes(this.#parts.jobTypesFile)) };
+    return { fields: submitFieldsOf(item, await this.#scan.jobTypes()) };
   }
 
   async renew(
