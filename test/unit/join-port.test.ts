@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { request } from 'node:https';
+import { createServer as createTcpServer, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -13,6 +15,7 @@ import { RegisterClient } from '../../src/machines/controller/join-port/register
 import { WorkerLinks } from '../../src/machines/controller/join-port/worker-links.js';
 import { RegisterServer } from '../../src/machines/controller/register-server.js';
 import { JoinRefusal, type WorkerRegister } from '../../src/machines/controller/worker-register.js';
+import { ControllerLink } from '../../src/machines/worker/controller-link.js';
 import { freePorts } from '../free-ports.js';
 
 let root: string;
@@ -79,4 +82,25 @@ test('wrong join tokens are slowed down, and block no worker with the right one'
   expect(answers).toEqual(Array<number>(10).fill(403));
   expect(await joinWith('wrong')).toBe(429);
   expect(await joinWith(files.secret())).toBe(409);
+});
+
+test('a worker at a port that is not the join port is told so', async () => {
+  const http = createServer((_request, reply) => reply.end('no')).listen(0, '127.0.0.1');
+  const mute = createTcpServer((socket) => socket.once('data', () => socket.destroy()));
+  mute.listen(0, '127.0.0.1');
+  try {
+    for (const other of [http, mute]) {
+      if (!other.listening) await once(other, 'listening');
+      const { port: wrong } = other.address() as AddressInfo;
+      const target = { host: '127.0.0.1', port: wrong, fingerprint: Buffer.alloc(32) };
+      const link = new ControllerLink({ ...target, silenceMs: 60_000 }, '');
+      await expect(link.call('POST', '/join', { body: '{}' })).rejects.toThrow(
+        `the controller at 127.0.0.1:${wrong} is unreachable: no JobRunner answers workers at this port; JR_CONTROLLER takes the port that JR_JOIN_PORT names on the controller`,
+      );
+      link.close();
+    }
+  } finally {
+    http.close();
+    mute.close();
+  }
 });
