@@ -1,6 +1,7 @@
 import { pino } from 'pino';
 import { openApp } from './app.js';
 import { localUrl, readConfig, type Config } from '../config/config.js';
+import { shownUrl } from '../config/shown-url.js';
 import { layoutOf } from '../config/layout.js';
 import { judgeToken } from '../config/weak-token.js';
 import { prepareExternal } from '../machines/external/prepare.js';
@@ -37,7 +38,7 @@ export async function serve(say?: (line: string) => void): Promise<void> {
 function banner(config: Config, newToken: string | undefined): string {
   return [
     'JobRunner is ready on the external cluster',
-    `  URL    ${localUrl(config)}`,
+    `  URL    ${shownUrl(config)}`,
     newToken === undefined
       ? '  token  the one that you set, or that the first start printed'
       : `  token  ${newToken}   (printed this once)`,

@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { localUrl, readConfig, type Config } from '../../config/config.js';
+import { readConfig, type Config } from '../../config/config.js';
 import { publicSettings } from '../../config/secrets.js';
 import { layoutOf, NODE_NAME, type Layout } from '../../config/layout.js';
+import { shownUrl } from '../../config/shown-url.js';
 import { judgeToken } from '../../config/weak-token.js';
 import { makeSlurmAccounts, makeDatabase } from './accounting.js';
 import type { UnixUsers } from '../daemons/unix-users.js';
@@ -13,6 +14,7 @@ import { WorkerRegister } from './worker-register.js';
 import { watchController } from './controller-watch.js';
 import type { Hardware } from '../daemons/detect.js';
 import { keepSecrets } from '../daemons/folders.js';
+import { runningJobsOn } from '../daemons/job-processes.js';
 import { inWords, prepareMachine } from '../daemons/machine.js';
 import type { Installation } from '../daemons/install-app.js';
 import { openJoinFiles, writeJoinToken } from './join-files.js';
@@ -114,7 +116,7 @@ export async function runStack(say: (line: string) => void): Promise<void> {
         say(banner(config, hardware, isNew ? token : undefined, layout));
         if (warning !== undefined) say(`\nWARNING: ${warning}\n`);
       },
-      parting: 'Stopping …',
+      parting: async () => parting(await runningJobsOn(layout, [NODE_NAME, ...ssh.names])),
       stop: async (supervisor) => {
         try {
           await registerServer?.close();
@@ -285,6 +287,12 @@ function joinPortProgram(
   };
 }
 
+/** @param running number of jobs that end with the stack; undefined while Slurm does not answer */
+function parting(running: number | undefined): string {
+  if (running === undefined || running === 0) return 'Stopping …';
+  return `Stopping … ${running} running ${running === 1 ? 'job ends' : 'jobs end'}`;
+}
+
 function banner(
   config: Config,
   hardware: Hardware,
@@ -294,7 +302,7 @@ function banner(
   return [
     '',
     `JobRunner is ready: ${inWords(hardware)}`,
-    `  URL    ${localUrl(config)}`,
+    `  URL    ${shownUrl(config)}`,
     newToken === undefined
       ? `  token  the one you set, or the one printed at the first start (${join(layout.secrets, 'auth-token')})`
       : `  token  ${newToken}   (printed this once; kept in ${join(layout.secrets, 'auth-token')})`,

@@ -1,6 +1,12 @@
 import { execa } from 'execa';
 import { errnoOf } from '../../errors.js';
+import {
+  PLACEHOLDER_PARTITION,
+  PLACEHOLDER_WORKERS_PARTITION,
+} from '../../cluster/slurm/placeholder-jobs.js';
 import type { Layout } from '../../config/layout.js';
+
+const placeholderPartitions = [PLACEHOLDER_PARTITION, PLACEHOLDER_WORKERS_PARTITION];
 
 /**
  * Returns the processes of the jobs on that node, by Slurm's job number; empty while slurmd does
@@ -48,6 +54,27 @@ export async function squeueOn(layout: Layout, node: string): Promise<string[] |
     { reject: false, timeout: 5000, env: environment(layout), extendEnv: false },
   );
   return failed ? undefined : stdout.split('\n').filter((line) => line.trim() !== '');
+}
+
+/**
+ * Counts the running jobs on these nodes, without placeholders; undefined when Slurm does not
+ * answer.
+ */
+export async function runningJobsOn(
+  layout: Layout,
+  nodes: readonly string[],
+): Promise<number | undefined> {
+  const args = ['--noheader', '--all', '--states=RUNNING,SUSPENDED', '--Format=Partition:40'];
+  const { failed, stdout } = await execa('squeue', [...args, `--nodelist=${nodes.join(',')}`], {
+    reject: false,
+    // A container has ten seconds in all to end.
+    timeout: 2000,
+    env: environment(layout),
+    extendEnv: false,
+  });
+  if (failed) return undefined;
+  const partitions = stdout.split('\n').map((line) => line.trim());
+  return partitions.filter((name) => name !== '' && !placeholderPartitions.includes(name)).length;
 }
 
 /**

@@ -24,8 +24,8 @@ export interface DaemonsRun {
    * @param watching takes the watches over them; each ends at the signal, and its failure ends all
    */
   start: (supervisor: Supervisor, watching: Promise<void>[]) => Promise<void>;
-  /** The line that tells of the end's begin. */
-  parting: string;
+  /** Makes the line that tells of the end's begin. */
+  parting: () => Promise<string>;
   /** Ends jobs and daemons, however far the start came. */
   stop: (supervisor: Supervisor) => Promise<void>;
 }
@@ -60,9 +60,9 @@ export async function runDaemons(
   } catch (error) {
     if (!signal.aborted) throw error;
   } finally {
-    say(parting);
     stopping.abort();
     try {
+      say(await parting());
       await Promise.all(watching);
     } finally {
       await stop(supervisor);

@@ -92,7 +92,7 @@ export async function runWorker(say: (line: string) => void): Promise<void> {
           `\nJobRunner is ready: ${reply.name} of the cluster at ${worker.controller.host}, ${inWords(machine.hardware)}\n  Ctrl-C leaves it.`,
         );
       },
-      parting: 'Leaving …',
+      parting: () => Promise.resolve('Leaving …'),
       stop: async (supervisor) => {
         try {
           await leave(parts, reply, say);
