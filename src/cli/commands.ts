@@ -118,7 +118,7 @@ export function addClientCommands(program: Command): void {
         options: Common & { follow?: boolean; tail?: number; stderr?: boolean },
       ) => {
         const { showLog } = await import('./jobs.js');
-        await showLog(await openApi(options), id, options);
+        if (!(await showLog(await openApi(options), id, options))) process.exitCode = 1;
       },
     );
   program

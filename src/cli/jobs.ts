@@ -4,7 +4,7 @@ import { jobReplySchema, type JobReply } from '../jobs/job-view.js';
 import { jobsReplySchema } from '../jobs/replies.js';
 import type { Api } from './api.js';
 import { gpuListSchema, gpuTable } from './gpus.js';
-import { plain, say, table, TerminalLog } from './terminal.js';
+import { note, plain, say, table, TerminalLog } from './terminal.js';
 
 /** States of jobs that run, or still hold resources. */
 const runningStates = ['COMPLETING', 'RUNNING', 'CONFIGURING', 'SUSPENDED'];
@@ -68,12 +68,13 @@ export async function cancelJob(api: Api, id: number): Promise<void> {
 /**
  * Copies a job's log from the chosen start to its end: to a terminal without anything that could
  * control it but colours, to anything else byte for byte.
+ * @returns whether the job, if followed to its end, completed
  */
 export async function showLog(
   api: Api,
   id: number,
   { follow, stderr, tail }: { follow?: boolean; stderr?: boolean; tail?: number },
-): Promise<void> {
+): Promise<boolean> {
   const path = `/jobs/${id}/log?stream=${stderr ? 'stderr' : 'stdout'}`;
   const terminal = process.stdout.isTTY ? new TerminalLog() : undefined;
   const write = (bytes: Buffer) => send(terminal?.write(bytes) ?? bytes);
@@ -82,6 +83,11 @@ export async function showLog(
   } finally {
     await send(terminal?.end() ?? '');
   }
+  if (!follow) return true;
+  const { status, message } = await api.get(`/jobs/${id}`, jobReplySchema);
+  if (status === 'COMPLETED') return true;
+  note(plain(`job ${id} is ${status}${message === null ? '' : `: ${message}`}`));
+  return false;
 }
 
 async function copyLog(

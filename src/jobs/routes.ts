@@ -10,7 +10,7 @@ import { fields, file } from '../http/request-body.js';
 import type { Waits } from '../http/waits.js';
 import type { JobControl } from './control.js';
 import { seesEnv } from './job-env.js';
-import type { Job, JobId } from './job.js';
+import { jobStates, type Job, type JobId } from './job.js';
 import { jobReplySchema, viewJob, viewRequest } from './job-view.js';
 import { jobsReplySchema, submittedReplySchema } from './replies.js';
 import { changesSchema, idempotencyKeySchema, prioritySchema, submitSchema } from './request.js';
@@ -22,8 +22,8 @@ const listQuery = z.strictObject({
   user: ownerSchema.optional(),
   state: z
     .string()
-    .regex(/^[A-Za-z_]+$/, 'expected a state such as RUNNING')
     .transform((text) => text.toUpperCase())
+    .pipe(z.enum(jobStates, { error: `expected one of ${jobStates.join(', ')}` }))
     .optional(),
   experiment_id: z.string().max(256).optional(),
   limit: wholeNumber(1000).default(100),

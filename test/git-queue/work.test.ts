@@ -111,6 +111,7 @@ describe('a job', () => {
     const worked = await repo.queue(['work', '--max-job-attempts', '2'], {
       ...{ SLEEP_TIME: '0', MAX_ATTEMPTS: '2', JOB_EXIT: '3' },
     });
+    expect(worked.code).toBe(1);
     expect(worked.stderr.match(/claimed/g)).toHaveLength(2);
     expect(repo.statuses()).toEqual(['failed']);
     expect(repo.records()).toMatchObject([

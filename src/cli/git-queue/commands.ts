@@ -89,6 +89,6 @@ export function addQueueCommands(program: Command): void {
     .option('--debug', 'log more')
     .action(async (options: WorkOptions) => {
       const { workOnQueue } = await import('./work-command.js');
-      await workOnQueue(options);
+      if ((await workOnQueue(options)) > 0) process.exitCode = 1;
     });
 }

@@ -87,6 +87,11 @@ export class JobRun {
     return this.#job.key;
   }
 
+  /** Whether the job was ended early: given back, cancelled, or lost to another runner. */
+  get wasStopped(): boolean {
+    return this.#why !== undefined;
+  }
+
   /** Outcome of the job. @throws Error while it runs */
   get ending(): Ending {
     if (this.#ending === undefined) throw new Error('the job has not ended');

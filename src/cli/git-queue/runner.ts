@@ -44,6 +44,7 @@ export class Runner {
   readonly #stopping = new AbortController();
   readonly #told = new Set<string>();
   #job: JobRun | undefined;
+  #failedCount = 0;
 
   constructor(queue: Queue, settings: RunnerSettings, log: RunnerLog) {
     this.#queue = queue;
@@ -57,6 +58,11 @@ export class Runner {
   stop(): void {
     this.#stopping.abort();
     void this.#job?.giveBack();
+  }
+
+  /** Number of jobs that failed here for good. */
+  get failedCount(): number {
+    return this.#failedCount;
   }
 
   /**
@@ -108,10 +114,11 @@ export class Runner {
       leaseUntil: 0,
     };
     let chosen: (OpenJob & { commit: string }) | undefined;
-    const { written, result } = await this.#queue.change((state) => {
+    const { written, isFailed, result } = await this.#queue.change((state) => {
       this.#tell(state);
       const end = ending && ended?.end(state, ending);
       const then = after(state, end?.change);
+      const isFailed = ended !== undefined && then.records.get(ended.key)?.status === 'failed';
       // Choose again for each state that the claim is tried on: other runners may have claimed the
       // first choice. Keep the choice if the last push succeeded and only its reply was lost.
       if (chosen && then.records.get(chosen.key)?.nonce !== claim.nonce) chosen = undefined;
@@ -122,9 +129,13 @@ export class Runner {
           ? { result: 'lost' }
           : claimJob(then, chosen.key, chosen.replaces?.nonce ?? undefined, claim, Date.now());
       const change = together(end?.change, taken.change);
-      return { result: { written: end?.result, result: taken.result }, ...(change && { change }) };
+      return {
+        result: { written: end?.result, isFailed, result: taken.result },
+        ...(change && { change }),
+      };
     });
     if (written) ended?.tell(written);
+    if (written === 'written' && isFailed && ended?.wasStopped === false) this.#failedCount++;
     this.#job = undefined;
     if (result === 'lost' || chosen === undefined) return undefined;
     const { key, row, commit } = chosen;

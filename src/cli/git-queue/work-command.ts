@@ -23,9 +23,13 @@ export interface WorkOptions extends QueueOptions {
 
 const MB = 1024 ** 2;
 
-/** Works until no job is left or a signal comes; then it ends the running job and gives it back. */
-export async function workOnQueue(options: WorkOptions): Promise<void> {
+/**
+ * Works until no job is left or a signal comes; then it ends the running job and gives it back.
+ * @returns the number of jobs that failed here for good
+ */
+export async function workOnQueue(options: WorkOptions): Promise<number> {
   const config = readGitQueueCommand();
+  let failedCount = 0;
   await withQueue(options, false, async ({ queue, clone }) => {
     const log = runnerLog({ debug: options.debug ?? false, file: options.logFile });
     const given = options.resultsDir ?? config.resultsDir;
@@ -58,12 +62,16 @@ export async function workOnQueue(options: WorkOptions): Promise<void> {
         `${name}: working on ${queue.parts.queueFile} of ${queue.parts.repository.shownUrl}`,
       );
       await runner.run();
+      ({ failedCount } = runner);
+      if (failedCount > 0)
+        log.warn(`${failedCount} ${failedCount === 1 ? 'job' : 'jobs'} failed here; exit code 1`);
       const { taken, refused } = queue.pushes;
       log.debug(`pushes: ${taken} taken, ${refused} refused`);
     } finally {
       for (const signal of signals) process.off(signal, stop);
     }
   });
+  return failedCount;
 }
 
 function stopper(runner: Runner, warn: (text: string) => void) {
