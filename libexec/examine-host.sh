@@ -16,9 +16,13 @@ made=no
 [ -d "$workdir" ] || made=yes
 mkdir -p -- "$workdir" || exit 72
 [ -w "$workdir" ] || { echo "$workdir is not writable" >&2; exit 72; }
-say disk "$(df -Pk -- "$workdir" | tail -n 1 | sed 's/^.* \([0-9]*\) *[0-9]*% .*$/\1/')"
+# The free blocks stand in front of the percentage; a device's name may hold blanks.
+say disk "$(df -Pk -- "$workdir" | tail -n 1 | sed 's/^.* \([0-9][0-9]*\)  *[0-9]*% .*$/\1/')"
 [ "$made" = no ] || rmdir -- "$workdir" 2>/dev/null
 if command -v nvidia-smi >/dev/null 2>&1; then
-  nvidia-smi --query-gpu=memory.total,name --format=csv,noheader,nounits 2>&1 | while read -r line; do say gpu "$line"; done
+  # timeout(1) is of coreutils: nvidia-smi may hang with its driver.
+  shown=$(timeout 30 nvidia-smi --query-gpu=memory.total,name --format=csv,noheader,nounits 2>&1)
+  say smi "$?"
+  printf '%s\n' "$shown" | while read -r line; do say gpu "$line"; done
 fi
 say 'done' yes

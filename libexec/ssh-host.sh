@@ -56,6 +56,18 @@ hold() {
   cat >/dev/null
 }
 
+# Prints the memory in KiB, and nvidia-smi's exit code (empty without it) and words.
+capacity() {
+  local kib code='' words=''
+  kib=$(sed -n 's/^MemTotal: *\([0-9]*\) kB/\1/p' /proc/meminfo)
+  if type -P nvidia-smi >/dev/null; then
+    # It may hang with its driver.
+    words=$(timeout 30 nvidia-smi --query-gpu=memory.total,name --format=csv,noheader,nounits 2>&1)
+    code=$?
+  fi
+  printf '%s\0' "$kib" "$code" "$words"
+}
+
 # --- Datasets
 
 # Prints "ready", or the progress of the transfer: bytes of the original, and parts of the tree.

@@ -67,7 +67,7 @@ export function addNodeCommands(program: Command): void {
     .option('--yes', 'trust the keys that the hosts show')
     .action(async (name: string, where: string, options: AddOptions) => {
       const { addNode } = await import('./nodes-file.js');
-      await addNode(name, where, options, readSshConfig());
+      if (!(await addNode(name, where, options, readSshConfig()))) process.exitCode = 1;
     });
   node
     .command('remove')

@@ -8,6 +8,7 @@ import { examine, judgeHost, type Verdict } from '../machines/ssh-hosts/admin/ex
 import { pinKeys, type ShownKey } from '../machines/ssh-hosts/admin/pin.js';
 import { Visit } from '../machines/ssh-hosts/admin/visit.js';
 import { HostsFileError, parseHosts, type SshHost } from '../cluster/ssh-hosts/hosts.js';
+import { CredentialError } from '../machines/ssh-hosts/identity-file.js';
 import { SshError } from '../machines/ssh-hosts/ssh/errors.js';
 import { CliError } from './cli-error.js';
 import { note, say, table } from './terminal.js';
@@ -32,13 +33,14 @@ export interface AddOptions {
 /**
  * Reads an SSH host's keys and resources, and writes the host to the file. A running service reads
  * the file again by itself.
+ * @returns whether jobs can run there
  */
 export async function addNode(
   name: string,
   where: string,
   options: AddOptions,
   ssh: Ssh,
-): Promise<void> {
+): Promise<boolean> {
   const text = readOrEmpty(ssh.nodesFile);
   const present = checked(text, ssh.nodesFile);
   if (present.some((host) => host.name === name))
@@ -52,8 +54,13 @@ export async function addNode(
     const lines = await pinKeys(host, visit, (key) => believe(key, options));
     const found = await examine(host, visit);
     if (found instanceof Error) throw found;
-    const { gpus } = found;
+    const { gpus, gpuFault } = found;
     const [gpu] = gpus;
+    // Without its GPUs the host would take jobs that need none, and keep its GPUs from the others.
+    if (options.gpus === undefined && gpu === undefined && gpuFault !== null)
+      throw new CliError(
+        `${name}: its GPUs are unusable (${gpuFault}); mend the driver there, or give --gpus 0`,
+      );
     const full = {
       ...own,
       cpus: options.cpus ?? found.cpus,
@@ -74,10 +81,19 @@ export async function addNode(
     if (readOrEmpty(ssh.nodesFile) !== text)
       throw new CliError(`${ssh.nodesFile} was edited meanwhile: try again`);
     replace(ssh.nodesFile, next);
-    say(verdictTable([added], [judgeHost(added, found)]));
-    say(`${name} is in ${ssh.nodesFile}; a running JobRunner uses it within seconds`);
+    const verdicts = judgeHost(added, found);
+    say(verdictTable([added], [verdicts]));
+    const isUsable = hasNoFailure(verdicts);
+    say(
+      isUsable
+        ? `${name} is in ${ssh.nodesFile}; a running JobRunner uses it within seconds`
+        : `${name} is in ${ssh.nodesFile}, but jobs cannot run there yet: correct what fails, then run jobrunner node test ${name}`,
+    );
+    return isUsable;
   } catch (error) {
     if (error instanceof SshError) throw new CliError(error.message, { cause: error });
+    if (error instanceof CredentialError)
+      throw new CliError(`${name}: ${error.message}`, { cause: error });
     throw error;
   } finally {
     visit.close();
@@ -118,10 +134,14 @@ export async function testNodes(names: readonly string[], ssh: Ssh): Promise<boo
       hosts.map(async (host) => judgeHost(host, await examine(host, visit))),
     );
     say(verdictTable(hosts, verdicts));
-    return !verdicts.flat().some(({ result }) => result === 'fails');
+    return hasNoFailure(verdicts.flat());
   } finally {
     visit.close();
   }
+}
+
+function hasNoFailure(verdicts: readonly Verdict[]): boolean {
+  return !verdicts.some(({ result }) => result === 'fails');
 }
 
 function verdictTable(hosts: readonly SshHost[], verdicts: readonly Verdict[][]): string {

@@ -14,7 +14,7 @@ import {
 import { join } from 'node:path';
 import { alternatingLines, printAlternating } from '../alternating-lines.js';
 import { RemoteJobs } from './remote-jobs.js';
-import { SshWorld } from './ssh-servers.js';
+import { SshWorld, twoGpus } from './ssh-servers.js';
 import { until } from '../until.js';
 
 let world: SshWorld;
@@ -170,6 +170,17 @@ describe('a job on an SSH host behind a jump host', () => {
     expect(readdirSync(second.outputs)).not.toContain(before);
     expect(lstatSync(second.outputs).isDirectory()).toBe(true);
   });
+});
+
+test('a job does not start on an unchecked host without the GPUs that its file claims', async () => {
+  const [machine] = world.targets;
+  machine.setNvidiaSmi(['the driver is gone'], 9);
+  const refused = await jobs.run(shell('echo never'));
+  machine.setNvidiaSmi(twoGpus);
+  expect(refused.code).toBe(75);
+  expect(refused.log).toMatch(/SSH host gpu-0: nvidia-smi says: the driver is gone/);
+  expect(refused.log).not.toMatch(/never/);
+  expect(await jobs.run(shell('echo now'))).toMatchObject({ code: 0, log: 'now\n' });
 });
 
 describe('a job whose spec names another user’s files', () => {

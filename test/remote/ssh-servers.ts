@@ -16,6 +16,9 @@ const root = (file: string, ...args: string[]) =>
     .toString()
     .trim();
 
+/** The rows of nvidia-smi about two GPUs of 80 GiB. */
+export const twoGpus = Array.from({ length: 2 }, () => '81920, NVIDIA H100');
+
 export class Machine {
   readonly #folder: string;
   readonly #namespace: number;
@@ -59,6 +62,7 @@ export class Machine {
       `AllowUsers ${this.user}`,
       'StrictModes no',
       `AuthorizedKeysFile ${join(this.#folder, 'authorized_keys')}`,
+      `SetEnv PATH=${join(this.#folder, 'bin')}:/usr/local/bin:/usr/bin:/bin`,
       ...this.#options,
       '',
     ].join('\n');
@@ -109,6 +113,14 @@ export class Machine {
   setHostKey(): void {
     rmSync(join(this.#folder, 'host_key'), { force: true });
     root('ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-f', join(this.#folder, 'host_key'));
+  }
+
+  /** Makes nvidia-smi print these lines there: this machine has no GPU to show. */
+  setNvidiaSmi(lines: readonly string[], code = 0): void {
+    const bin = join(this.#folder, 'bin');
+    mkdirSync(bin, { recursive: true });
+    const script = ['#!/bin/sh', "cat <<'END'", ...lines, 'END', `exit ${code}`, ''].join('\n');
+    writeFileSync(join(bin, 'nvidia-smi'), script, { mode: 0o755 });
   }
 
   allow(publicKey: string): void {
@@ -254,6 +266,7 @@ export class SshWorld {
     this.machines.push(machine);
     machine.setHostKey();
     machine.allow(this.publicKey);
+    machine.setNvidiaSmi(twoGpus);
     return machine;
   }
 }

@@ -11,7 +11,7 @@ import { parseStarts } from '../../src/machines/ssh-hosts/watch/live-starts.js';
 import { sweep } from '../../src/machines/ssh-hosts/watch/sweep.js';
 import { makePlainDataset } from './dataset-files.js';
 import { RemoteJobs } from './remote-jobs.js';
-import { SshWorld, type Machine } from './ssh-servers.js';
+import { SshWorld, twoGpus, type Machine } from './ssh-servers.js';
 import { until } from '../until.js';
 
 let world: SshWorld;
@@ -163,6 +163,36 @@ test('a host that does not answer is reported with the reason, and returns autom
   watch.kill('SIGTERM');
   await until('the watch ends', () => watch.exitCode !== null || watch.signalCode !== null);
   expect(watch.exitCode).toBe(0);
+});
+
+test('a host that has less than its file claims, or whose driver fails, is reported with the reason', async () => {
+  const record = readHosts(jobs.layout);
+  const [first, second] = record.hosts;
+  if (first === undefined || second === undefined) throw new Error('there are two hosts');
+  target.setNvidiaSmi(['the driver is gone'], 9);
+  jobs.setHosts([first, { ...second, memory_gb: 999_999 }]);
+  const watch = jobs.watch({
+    JR_SSH_WATCH_INTERVAL: '1',
+    SLURM_CONF: join(jobs.root, 'slurm.conf'),
+  });
+  const reasonOf = (name: string) =>
+    existsSync(jobs.layout.sshStatus) &&
+    hostsStatusSchema
+      .parse(JSON.parse(readFileSync(jobs.layout.sshStatus, 'utf8')))
+      .hosts.find((host) => host.name === name)?.reason;
+  const untilReason = (name: string, reason: RegExp | null) =>
+    until(`the reason of ${name} is ${reason}`, (saw) => {
+      const seen = reasonOf(name);
+      saw(seen);
+      return reason === null ? seen === null : reason.test(seen || '');
+    });
+  await untilReason('gpu-0', /^nvidia-smi says: the driver is gone; the hosts file says 2 of/);
+  await untilReason('gpu-1', /^has .* GiB of memory; the hosts file says 999999 GiB$/);
+  target.setNvidiaSmi(twoGpus);
+  await untilReason('gpu-0', null);
+  watch.kill('SIGTERM');
+  await until('the watch ends', () => watch.exitCode !== null || watch.signalCode !== null);
+  jobs.setHosts(record.hosts);
 });
 
 test('squeue’s output is read as the running starts', () => {

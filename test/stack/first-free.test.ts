@@ -27,6 +27,7 @@ beforeAll(async () => {
     known_hosts: machines.map((machine) => machine.knownHost).join('\n'),
   };
   const gpus = { count: 2, type: 'H100', memory_gb: 640 };
+  targets[0].setNvidiaSmi(Array.from({ length: 2 }, () => `${640 * 1024}, NVIDIA H100`));
   const hosts = [{ name, host: address, user, gpus, cpus: 4, memory_gb: 16 }];
   writeFileSync(nodesFile, stringify({ defaults, hosts }));
   stack = await LiveStack.start({ JR_SSH_NODES: nodesFile, JR_SSH_WATCH_INTERVAL: '1' });

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
-import { SshWorld, type Machine } from '../remote/ssh-servers.js';
+import { SshWorld, twoGpus, type Machine } from '../remote/ssh-servers.js';
 import { LiveStack, type JobReply } from './live-stack.js';
 import { refusal } from '../refusal.js';
 import { until } from '../until.js';
@@ -262,11 +262,21 @@ describe('jobrunner node', () => {
   test('test checks each host, and fails if jobs would miss something', () => {
     const { code, out } = cli('test');
     expect(out).toMatch(/^gpu-0 +host key +ok/m);
-    expect(out).toMatch(/^gpu-0 +disk +\w+ +[\d.]+ GiB free at jobrunner/m);
+    const { bavail, bsize } = statfsSync(world.folder);
+    const free = Number(/^gpu-0 +disk +\w+ +([\d.]+) GiB free at jobrunner/m.exec(out)?.[1]);
+    // Other programs write meanwhile.
+    expect(Math.abs(free - (bavail * bsize) / 1024 ** 3)).toBeLessThan(2);
     expect(out).toMatch(/^gpu-0 +clock +ok/m);
-    // There is no GPU to find.
-    expect([code, out]).toEqual([1, expect.stringMatching(/^gpu-0 +GPUs +fails/m)]);
+    expect([code, out]).toEqual([0, expect.stringMatching(/^gpu-0 +GPUs +ok/m)]);
     expect(cli('test', 'other').err).toMatch(/has no host other/);
+    const [machine] = world.targets;
+    machine.setNvidiaSmi(['the driver is gone'], 9);
+    const broken = cli('test', 'gpu-0');
+    machine.setNvidiaSmi(twoGpus);
+    expect(broken).toMatchObject({
+      code: 1,
+      out: expect.stringMatching(/^gpu-0 +GPUs +fails .*the driver is gone/m),
+    });
   });
 
   test('add pins the keys of all machines on the way, and only confirmed ones', () => {
@@ -292,6 +302,48 @@ describe('jobrunner node', () => {
     for (const { knownHost } of [world.jump, world.targets[1]])
       expect(written).toContain(knownHost);
     expect(alone('--yes').err).toMatch(/has a host added already/);
+  });
+
+  test('add says which key or which machine refuses, and adds nothing', () => {
+    const aside = join(world.folder, 'refused.yaml');
+    writeFileSync(aside, 'hosts: []\n');
+    const { jump, targets, key } = world;
+    const encrypted = join(world.folder, 'encrypted');
+    const text = join(world.folder, 'text');
+    writeFileSync(text, 'no key\n');
+    spawnSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', 'secret', '-f', encrypted]);
+    const other = join(world.folder, 'other');
+    spawnSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', other]);
+    const addWith = (identity: string, user = jump.user) => {
+      const where = `${targets[1].user}@${targets[1].address}`;
+      const way = ['--jump', `${user}@${jump.address}`, '--identity', identity];
+      return cliWith(aside, 'add', 'refused', where, ...way, '--yes');
+    };
+    for (const [identity, why] of [
+      [join(world.folder, 'none'), /does not exist/],
+      [`${key}.pub`, /is a public key/],
+      [encrypted, /has a passphrase/],
+      [text, /is not a private key/],
+      [other, new RegExp(`its jump host ${jump.address} refuses the login of ${jump.user} `)],
+    ] as const)
+      expect(addWith(identity)).toMatchObject({ code: 1, err: expect.stringMatching(why) });
+    expect(addWith(key, 'nobody').err).toMatch(/its jump host .* refuses the login of nobody /);
+    expect(readFileSync(aside, 'utf8')).toBe('hosts: []\n');
+  });
+
+  test('add of a host that cannot run jobs fails', () => {
+    const aside = join(world.folder, 'failing.yaml');
+    const [, machine] = world.targets;
+    machine.setNvidiaSmi(['the driver is gone'], 9);
+    const broken = add(aside, '--yes');
+    expect(broken).toMatchObject({ code: 1, err: expect.stringMatching(/the driver is gone/) });
+    expect(existsSync(aside)).toBe(false);
+    const claimed = add(aside, '--yes', '--gpus', '8', '--gpu-memory', '80');
+    machine.setNvidiaSmi(twoGpus);
+    expect(claimed).toMatchObject({
+      code: 1,
+      out: expect.stringMatching(/^added +GPUs +fails .*jobs cannot run there yet/ms),
+    });
   });
 
   test('add and remove take effect in the running service', async () => {
@@ -360,11 +412,19 @@ describe('the file of SSH hosts', () => {
     const problem = async () => (await nodes())?.hosts_file_problem ?? null;
     let told: string | null = null;
     await until('it is shown', async () => (told = await problem()) !== null);
-    expect(told).toMatch(/^JR_SSH_NODES: .*hosts\.1\.name: expected lower-case/);
+    expect(told).toMatch(/^JR_SSH_NODES: .*hosts\.X\.name: expected lower-case/);
     await until('the log has it, too', () =>
-      /hosts\.1\.name: .*the SSH hosts stay as they were/.test(stack.stdout),
+      /hosts\.X\.name: .*the SSH hosts stay as they were/.test(stack.stdout),
     );
     expect(await onSsh('echo on')).toMatchObject({ log: 'on\n' });
+    // As an editor leaves it for a moment.
+    writeFileSync(nodesFile, '# ours\n');
+    await until('the empty file is shown', async () => {
+      told = await problem();
+      return told?.includes('hosts.X') === false;
+    });
+    expect(told).toMatch(/is empty; to remove all SSH hosts, write hosts: \[\]$/);
+    expect((await node('gpu-1'))?.ssh?.leaving).toBe(false);
     writeFileSync(nodesFile, good);
     await until('it is good again', async () => (await problem()) === null);
   });
@@ -384,9 +444,27 @@ test('a host that does not answer is drained with the reason, and returns automa
   expect(await onSsh('echo back')).toMatchObject({ log: 'back\n' });
 });
 
+test('a host with less than its file claims is drained with the reason', async () => {
+  const [first, second] = world.targets;
+  const kept = hostOf(second, { cpus: 2 });
+  writeHosts([kept, hostOf(first, { gpus: { count: 8, type: 'H100', memory_gb: 80 } })]);
+  let claimed: NodeReply | undefined;
+  await until('it is drained', async (saw) => {
+    claimed = await node('gpu-0');
+    saw(claimed);
+    return /^drain/.test(claimed?.state ?? '') && claimed?.reason?.startsWith('ssh: ') === true;
+  });
+  expect(claimed?.reason).toMatch(/^ssh: has 2 GPUs .*; the hosts file says 8 of 80 GiB$/);
+  first.setNvidiaSmi(Array.from({ length: 8 }, () => '81920, NVIDIA H100'));
+  await until('it takes jobs', async () => (await node('gpu-0'))?.state === 'idle');
+  writeHosts([kept]);
+  await until('it is gone', () => isGone('gpu-0'));
+});
+
 test('a stop ends the jobs there, and a second start has the hosts again', async () => {
   const id = await begin('echo begun; sleep 600');
   expect(await stack.down()).toBe(0);
+  expect(stack.stdout).toMatch(/^Stopping … 1 running job ends$/m);
   await until('nothing of it runs there', () => runsNothing(world.targets[1]));
   await stack.up();
   expect(await stack.finish(id)).toMatchObject({ status: 'NODE_FAIL', failure: 'node' });

@@ -1,6 +1,6 @@
 import { isAlias, parseDocument, visit } from 'yaml';
 import { z } from 'zod';
-import { firstProblem } from '../../schema-problems.js';
+import { firstProblem, issueText } from '../../schema-problems.js';
 
 const word = (what: string) =>
   z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9._@:%-]{0,252}$/, `expected ${what}`);
@@ -133,8 +133,9 @@ export function parseHosts(text: string): SshHost[] {
         throw new HostsFileError('YAML aliases are not allowed; write the value out');
     },
   });
-  const parsed = fileSchema.safeParse(document.toJS() ?? { hosts: [] });
-  if (!parsed.success) throw new HostsFileError(firstProblem(parsed.error));
+  const content: unknown = document.toJS() ?? { hosts: [] };
+  const parsed = fileSchema.safeParse(content);
+  if (!parsed.success) throw new HostsFileError(problemIn(content, parsed.error));
   const { defaults, hosts } = parsed.data;
   const seen = new Set<string>();
   return hosts.map((own) => {
@@ -156,6 +157,28 @@ export function parseHosts(text: string): SshHost[] {
       labels: host.labels ?? {},
     };
   });
+}
+
+/** Describes the first problem; names its host, whose position in the list nobody counts. */
+function problemIn(content: unknown, error: z.ZodError): string {
+  const [issue] = error.issues;
+  const [list, index, ...rest] = issue?.path ?? [];
+  if (issue === undefined || list !== 'hosts' || typeof index !== 'number')
+    return firstProblem(error);
+  const named = z.object({ hosts: z.array(z.unknown()) }).safeParse(content);
+  const host = z.object({ name: z.string() }).safeParse(named.data?.hosts[index]);
+  const name = host.data?.name.replace(/[^ -~]+/g, ' ').slice(0, 64) ?? '';
+  const { message } = issue;
+  if (name === '') return issueText({ path: [`host ${index + 1} of the list`, ...rest], message });
+  return issueText({ path: ['hosts', name, ...rest], message });
+}
+
+/**
+ * Returns whether the file holds nothing, or comments alone: as an editor leaves it for a moment. A
+ * file without hosts says `hosts: []`.
+ */
+export function isEmptyHostsFile(text: string): boolean {
+  return (parseDocument(text).toJS() ?? null) === null;
 }
 
 function loginOf(

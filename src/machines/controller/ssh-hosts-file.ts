@@ -1,6 +1,5 @@
 import { readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { execa } from 'execa';
 import { ConfigError } from '../../config/config-error.js';
 import type { Config } from '../../config/config.js';
 import { errnoOf } from '../../errors.js';
@@ -16,6 +15,7 @@ import type {
   ResolvedHost,
   ResolvedLogin,
 } from '../../cluster/ssh-hosts/resolved-hosts.js';
+import { CredentialError, readIdentity } from '../ssh-hosts/identity-file.js';
 import type { UnixUsers } from '../daemons/unix-users.js';
 import { privateFile } from '../daemons/folders.js';
 
@@ -116,18 +116,10 @@ export async function layOutHosts(
     if (path === undefined) return undefined;
     const known = checked.get(path);
     if (known !== undefined) return known;
-    const key = read(`hosts.${name}.identity_file`, path);
-    // ssh-keygen does not check a pipe's mode; Node's own pipes are sockets, which have no path to
-    // open.
-    const { failed } = await execa('sh', ['-c', 'cat | ssh-keygen -y -P "" -f /dev/stdin'], {
-      input: key,
-      reject: false,
-      timeout: 10_000,
+    const key = await readIdentity(path).catch((error: unknown) => {
+      if (!(error instanceof CredentialError)) throw error;
+      throw new HostsFileError(`hosts.${name}.identity_file: ${error.message}`);
     });
-    if (failed)
-      throw new HostsFileError(
-        `hosts.${name}.identity_file: ${path} is not a private key without a passphrase; make one with ssh-keygen -t ed25519 -N ""`,
-      );
     checked.set(path, key);
     return key;
   }

@@ -1,6 +1,11 @@
 import { every } from '../../every.js';
 import { NODE_NAME } from '../../config/layout.js';
-import { HostsFileError, parseHosts, type SshHost } from '../../cluster/ssh-hosts/hosts.js';
+import {
+  HostsFileError,
+  isEmptyHostsFile,
+  parseHosts,
+  type SshHost,
+} from '../../cluster/ssh-hosts/hosts.js';
 import { LEAVING_REASON, type ResolvedHost } from '../../cluster/ssh-hosts/resolved-hosts.js';
 import { ConfigError } from '../../config/config-error.js';
 import { makeSpoolFolder } from '../daemons/folders.js';
@@ -113,6 +118,8 @@ export class SshNodes {
       const seen = readHostsFile(config.ssh) ?? '';
       if (seen === this.#seen) return;
       const hosts = parseHosts(seen);
+      if (this.#nodes.some(({ host }) => !host.leaving) && isEmptyHostsFile(seen))
+        throw new HostsFileError('is empty; to remove all SSH hosts, write hosts: []');
       const leaving = this.#nodes.map(({ host }) => host);
       const { passwords } = config.ssh;
       this.#wanted = await layOutHosts(hosts, leaving, passwords, layout, unixUsers);

@@ -3,15 +3,14 @@ import { join } from 'node:path';
 import type { SshHost } from '../../../cluster/ssh-hosts/hosts.js';
 import { shellQuote } from '../../../jobs/script/shell-quote.js';
 import { packageRoot } from '../../../config/package-root.js';
-import { sshError, type SshError } from '../ssh/errors.js';
+import { describeGpus, lacksGpus, lacksMemory, readGpus, type Capacity } from '../capacity.js';
+import { CredentialError } from '../identity-file.js';
+import { SshError, sshError } from '../ssh/errors.js';
 import type { Visit } from './visit.js';
 
 /** A host's report about itself. */
-export interface Found {
+export interface Found extends Capacity {
   cpus: number;
-  memoryMb: number;
-  /** Memory in MiB and model of each GPU. */
-  gpus: { memoryMb: number; model: string }[];
   diskFreeBytes: number;
   /** Seconds by which its clock is ahead of ours. */
   clockSkewSeconds: number;
@@ -21,8 +20,20 @@ export interface Found {
 
 const script = readFileSync(join(packageRoot, 'libexec', 'examine-host.sh'), 'utf8');
 
-/** Logs in and examines the host. */
-export async function examine(host: SshHost, visit: Visit): Promise<Found | SshError> {
+/** Logs in and examines the host. @returns its report, or why there is none */
+export async function examine(
+  host: SshHost,
+  visit: Visit,
+): Promise<Found | SshError | CredentialError> {
+  try {
+    return await ask(host, visit);
+  } catch (error) {
+    if (error instanceof CredentialError) return error;
+    throw error;
+  }
+}
+
+async function ask(host: SshHost, visit: Visit): Promise<Found | SshError> {
   const input = `workdir=${shellQuote(host.workdir)}\n${script}`;
   const before = Date.now();
   const { resolved, code, stdout, stderr } = await visit.call(host, [], 'exec sh -s', input);
@@ -35,13 +46,11 @@ export async function examine(host: SshHost, visit: Visit): Promise<Found | SshE
   const number = (key: string) => Number(all(key)[0] ?? 0);
   // Half of the round trip, at most, is not its clock's error.
   const now = (before + Date.now()) / 2000;
+  const [smi] = all('smi');
   return {
     cpus: number('cpus'),
     memoryMb: Math.floor(number('memory') / 1024),
-    gpus: all('gpu').flatMap((line) => {
-      const [, memory, model] = /^(\d+),\s*(.+)$/.exec(line) ?? [];
-      return model === undefined ? [] : [{ memoryMb: Number(memory), model }];
-    }),
+    ...readGpus(smi === undefined ? null : Number(smi), all('gpu')),
     diskFreeBytes: number('disk') * 1024,
     clockSkewSeconds: number('clock') - now,
     missing: all('missing'),
@@ -57,12 +66,12 @@ export interface Verdict {
 
 const lowDiskBytes = 5 * 1024 ** 3;
 const maxSkewSeconds = 5;
-/** Fraction of the file's figures that suffices: a driver and a kernel keep some for themselves. */
-const enough = 0.93;
 
 /** Compares the findings with the file's figures for the host. */
-export function judgeHost(host: SshHost, found: Found | SshError): Verdict[] {
-  if (found instanceof Error) {
+export function judgeHost(host: SshHost, found: Found | SshError | CredentialError): Verdict[] {
+  if (found instanceof CredentialError)
+    return [{ check: 'login', result: 'fails', detail: found.message }];
+  if (found instanceof SshError) {
     const check = { host_key: 'host key', denied: 'login', folder: 'workdir' }[
       found.fault as string
     ];
@@ -74,12 +83,10 @@ export function judgeHost(host: SshHost, found: Found | SshError): Verdict[] {
     result,
     detail,
   });
-  const lacks = (have: number, said: number) => have < said * enough;
-  const { gpus, clockSkewSeconds: skew } = found;
-  const smallest = Math.min(...gpus.map((gpu) => gpu.memoryMb));
-  const tooFew = gpus.length < host.gpus.count;
-  const tooSmall = host.gpus.count > 0 && lacks(smallest, host.gpus.memory_gb * 1024);
-  const models = [...new Set(gpus.map((gpu) => gpu.model))].join(', ');
+  const { clockSkewSeconds: skew, gpuFault } = found;
+  const lacks = lacksGpus(host, found);
+  const { count, memory_gb: gpuGb } = host.gpus;
+  const claim = `the file says ${count === 0 ? 'none' : `${count} of ${gpuGb} GiB`}`;
   return [
     verdict('reach', 'ok', `${host.user}@${host.host}:${host.port}`),
     verdict('host key', 'ok', 'matches known_hosts'),
@@ -104,15 +111,13 @@ export function judgeHost(host: SshHost, found: Found | SshError): Verdict[] {
     ),
     verdict(
       'memory',
-      lacks(found.memoryMb, host.memory_gb * 1024) ? 'warning' : 'ok',
+      lacksMemory(host, found) ? 'fails' : 'ok',
       `${gib(found.memoryMb * 1024 ** 2)}; the file says ${host.memory_gb} GiB`,
     ),
     verdict(
       'GPUs',
-      tooFew || tooSmall ? 'fails' : 'ok',
-      gpus.length === 0
-        ? `none found; the file says ${host.gpus.count}`
-        : `${gpus.length} (${models}, ${gib(smallest * 1024 ** 2)}); the file says ${host.gpus.count} with ${host.gpus.memory_gb} GiB`,
+      lacks ? 'fails' : gpuFault === null ? 'ok' : 'warning',
+      [describeGpus(found), gpuFault, claim].filter((text) => text !== null).join('; '),
     ),
   ];
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { execa } from 'execa';
 import type { SshHost } from '../../../cluster/ssh-hosts/hosts.js';
-import { SshError, sshError } from '../ssh/errors.js';
+import { sshError } from '../ssh/errors.js';
 import type { Visit } from './visit.js';
 
 /** A machine's key as the machine showed it, not yet trusted. */
@@ -44,8 +44,8 @@ export async function pinKeys(
     if (fresh.length > 0)
       await believe({ machine, lines: fresh, fingerprints: await fingerprintsOf(fresh) });
     const known = fresh.length > 0 ? fresh : await knownLines(visit, machine);
-    if (known.length === 0)
-      throw new SshError('host_key', `SSH host ${host.name}: ${machine} showed no key`);
+    // The machine in front of it refused the login or the connection, so this one was not reached.
+    if (known.length === 0) throw error;
     pinned.push(...known);
   }
   return [...new Set(pinned)];

@@ -2,7 +2,7 @@ import { ConfigError } from '../../../config/config-error.js';
 import type { SshProcessConfig } from '../../../config/ssh.js';
 import type { Layout } from '../../../config/layout.js';
 import { readInstallationId } from '../installation.js';
-import { readHosts, sshSettings } from '../read-hosts.js';
+import { readHosts, readStatus, sshSettings } from '../read-hosts.js';
 import { makeScratch } from '../scratch.js';
 import { SshError } from '../ssh/errors.js';
 import { HostSession } from '../ssh/session.js';
@@ -51,6 +51,7 @@ export async function runSshJob(
     state: layout.sshState,
     scratch: scratch.path,
     installation: readInstallationId(layout.sshInstallation),
+    isChecked: readStatus(layout, host.name)?.ok === true,
   });
   const cancelled = new AbortController();
   process.on('SIGTERM', () => {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SshProcessConfig } from '../../../config/ssh.js';
 import type { SshJobSpec } from '../../../jobs/ssh-job-spec.js';
+import { askWhyTooSmall } from '../capacity.js';
 import { SshError } from '../ssh/errors.js';
 import type { HostSession } from '../ssh/session.js';
 import { sendDataset } from './dataset.js';
@@ -29,6 +30,8 @@ export interface SshJobParts {
   state: string;
   scratch: string;
   installation: string;
+  /** Whether the watch has found the host fit: a new host may get a job before its first check. */
+  isChecked: boolean;
 }
 
 /** A job on an SSH host, seen from here. */
@@ -61,7 +64,12 @@ export class SshJob {
   /** Sends the job's files and starts it. */
   async #begin(signal: AbortSignal): Promise<void> {
     const { spec, slurm, session, log, shardsPerGpu, state, scratch, installation } = this.#parts;
+    const { isChecked } = this.#parts;
     const facts = await session.use((link) => Promise.resolve(link.facts), signal);
+    if (!isChecked) {
+      const reason = await session.use((link) => askWhyTooSmall(link, signal), signal);
+      if (reason !== null) throw new SshError('other', `SSH host ${session.host.name}: ${reason}`);
+    }
     const paths = pathsOnHost(spec, facts, installation, slurm.restart);
     this.#paths = paths;
     if (spec.dataset)

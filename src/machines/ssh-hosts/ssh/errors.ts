@@ -1,4 +1,4 @@
-import type { ResolvedHost } from '../../../cluster/ssh-hosts/resolved-hosts.js';
+import type { ResolvedHost, ResolvedLogin } from '../../../cluster/ssh-hosts/resolved-hosts.js';
 
 /**
  * The cause of a failed call to an SSH host. `unreachable`: no connection, or it broke. `host_key`:
@@ -37,6 +37,10 @@ const denied =
 /** Says more than the messages of later steps. */
 const noWay =
   /connection refused|timed out|no route to host|network is unreachable|could not resolve|not responding|open failed/i;
+/** A jump host whose sshd forwards no connections (AllowTcpForwarding, PermitOpen). */
+const noForwarding = /open failed: administratively prohibited/i;
+/** ssh's words about the end of a connection that a ProxyCommand made: no cause stands in them. */
+const unnamedPeer = /\bUNKNOWN port 65535\b/;
 const noRoom = /no space left on device|disk quota exceeded|file too large/i;
 
 /**
@@ -48,7 +52,8 @@ export function sshError(host: ResolvedHost, code: number | null, said: string):
   const lines = said
     .split(/\r?\n/)
     .map((line) => line.replace(/[^ -~]+/g, ' ').trim())
-    .filter((line) => line !== '');
+    .filter((line) => line !== '')
+    .map((line) => line.replace(unnamedPeer, `${host.host} port ${host.port}`));
   const lastOf = (pattern: RegExp) => lines.findLast((line) => pattern.test(line));
   const cause = new Error(said.slice(-4000));
   const fail = (fault: SshFault, words: string) =>
@@ -63,10 +68,12 @@ export function sshError(host: ResolvedHost, code: number | null, said: string):
       );
     }
     const refusal = lastOf(denied);
-    if (refusal !== undefined)
+    if (refusal !== undefined) return fail('denied', refusedLogin(host, refusal));
+    const prohibited = lastOf(noForwarding);
+    if (prohibited !== undefined)
       return fail(
         'denied',
-        `it refuses the login (${brief(refusal)}). Check user, identity_file and password_variable of the host and of its proxy_jump, and the authorized_keys there`,
+        `its jump host forwards no connection to ${host.host}:${host.port} (${brief(prohibited)}). Allow it there: AllowTcpForwarding and PermitOpen in sshd_config`,
       );
     const why = lastOf(noWay) ?? lines.at(-1) ?? 'the connection broke';
     return fail('unreachable', `cannot be reached (${brief(why)})`);
@@ -81,6 +88,27 @@ export function sshError(host: ResolvedHost, code: number | null, said: string):
       `its working folder ${host.workdir} is unusable (${last}); set another workdir, or give the folder to ${host.user}`,
     );
   return fail('other', `${last}; it needs bash 4.4, coreutils and tar`);
+}
+
+/** Explains which machine on the way refuses the login, and what to correct. */
+function refusedLogin(host: ResolvedHost, refusal: string): string {
+  // ssh names the login: "me@10.0.0.1: Permission denied (publickey)."
+  const [, user, machine] = /^([^@\s]+)@(\S+): /.exec(refusal) ?? [];
+  const isOf = (login: ResolvedLogin) => login.user === user && login.host === machine;
+  const jump = isOf(host) ? undefined : host.proxy_jump.find(isOf);
+  const login = jump ?? host;
+  const remedies = [
+    ...(login.identity_path === null
+      ? []
+      : [`add the public half of its identity_file to ~${login.user}/.ssh/authorized_keys there`]),
+    ...(login.password_path === null ? [] : ['correct the password in its password_variable']),
+  ];
+  const remedy =
+    remedies.length > 0
+      ? remedies.join(', or ')
+      : 'give it an identity_file or a password_variable';
+  const subject = jump === undefined ? 'it' : `its jump host ${jump.host}`;
+  return `${subject} refuses the login of ${login.user} (${brief(refusal)}). Check the user; ${remedy}`;
 }
 
 function brief(line: string): string {

@@ -1,5 +1,6 @@
 import type { HostStatus } from '../../../cluster/ssh-hosts/hosts-status.js';
 import type { ResolvedHost } from '../../../cluster/ssh-hosts/resolved-hosts.js';
+import { askWhyTooSmall } from '../capacity.js';
 import type { SshSettings } from '../ssh/config.js';
 import { SshError } from '../ssh/errors.js';
 import { readFacts, type HostFacts } from '../ssh/facts.js';
@@ -7,6 +8,8 @@ import { Link } from '../ssh/link.js';
 
 /** Failed checks before a host counts as down: a packet may get lost. */
 const looksUntilDown = 2;
+/** Time for which a host's memory and GPUs are believed: nvidia-smi may take seconds. */
+const capacityMs = 300_000;
 /** With less, not even a job's log fits. */
 const leastDisk = 64 * 2 ** 20;
 
@@ -18,6 +21,8 @@ export class HostWatch {
   #link: Link | undefined;
   #misses = 0;
   #status: HostStatus | undefined;
+  /** Time of the last check of memory and GPUs that the host passed. */
+  #sufficedAt = -Infinity;
 
   constructor(
     readonly host: ResolvedHost,
@@ -33,14 +38,16 @@ export class HostWatch {
     return this.#status;
   }
 
-  /** Checks the host. @returns the connection, when the host is well */
+  /** Checks the host. @returns the connection, when the host answers */
   async look(signal: AbortSignal): Promise<Link | undefined> {
     try {
       const { link, facts } = await this.#ask(signal);
+      const tooSmall = await this.#whyTooSmall(link, signal);
       this.#misses = 0;
       const isFull = facts.diskFree < leastDisk;
       const mib = Math.floor(facts.diskFree / 2 ** 20);
-      this.#note(isFull ? `its disk is full (${mib} MiB free at ${facts.workdir})` : null, facts);
+      const full = isFull ? `its disk is full (${mib} MiB free at ${facts.workdir})` : null;
+      this.#note(full ?? tooSmall, facts);
       return link;
     } catch (error) {
       this.#drop();
@@ -65,6 +72,15 @@ export class HostWatch {
     return { link: this.#link, facts };
   }
 
+  /** Compares the host's memory and GPUs with the file. @throws SshError */
+  async #whyTooSmall(link: Link, signal: AbortSignal): Promise<string | null> {
+    const now = this.#now();
+    if (now - this.#sufficedAt < capacityMs) return null;
+    const reason = await askWhyTooSmall(link, signal);
+    this.#sufficedAt = reason === null ? now : -Infinity;
+    return reason;
+  }
+
   #note(reason: string | null, facts: HostFacts | undefined): void {
     const ok = reason === null;
     const now = this.#now();
@@ -81,6 +97,7 @@ export class HostWatch {
   }
 
   #drop(): void {
+    this.#sufficedAt = -Infinity;
     this.#link?.close();
     this.#link = undefined;
   }
