@@ -6,10 +6,11 @@ cd "$(dirname "$(readlink -f "$0")")"
 case ${1:-} in
   -h | --help)
     cat <<'TEXT'
-Usage: ./run.sh            install what is missing, start Slurm and the API, stay in the foreground
-       ./run.sh --install  install and build only
+Usage: sudo JR_… ./run.sh       install what is missing, start Slurm and the API, stay in the foreground
+       sudo ./run.sh --install  install and build only
 
 Settings are environment variables such as JR_PORT, JR_ROOT and JR_AUTH_TOKEN; docs/settings.md has them all.
+They stand behind sudo, which drops those before it.
 JR_TORCH is for this script: none installs no PyTorch, pip the CUDA build, auto (default) Debian's if jobs find none.
 TEXT
     exit 0
@@ -25,7 +26,7 @@ fail() {
   echo "run.sh: $1" >&2
   exit 2
 }
-[ "$(id -u)" = 0 ] || fail 'run it as root (sudo ./run.sh): each daemon gets a user of its own'
+[ "$(id -u)" = 0 ] || fail 'run it as root (sudo JR_… ./run.sh, settings behind sudo): each daemon gets a user of its own'
 command -v apt-get >/dev/null || fail 'needs Debian 12 or 13; elsewhere use the container image (README.md)'
 command -v node >/dev/null || fail 'needs Node.js 20.19 or newer'
 node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' ||
