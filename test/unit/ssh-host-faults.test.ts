@@ -48,13 +48,13 @@ test.each([
     'a jump host that refuses the login',
     `me@10.0.0.1: Permission denied (publickey).\r\n${closed}`,
     'denied',
-    'its jump host 10.0.0.1 refuses the login of me (me@10.0.0.1: Permission denied (publickey).). Check the user; add the public half of its identity_file to ~me/.ssh/authorized_keys there',
+    'its jump host 10.0.0.1 refuses the login of me (me@10.0.0.1: Permission denied (publickey)). Check the user; add the public half of its identity_file to ~me/.ssh/authorized_keys there',
   ],
   [
     'the host itself refusing it',
     'gpu@10.0.0.2: Permission denied (publickey).\r\n',
     'denied',
-    'it refuses the login of gpu (gpu@10.0.0.2: Permission denied (publickey).). Check the user; add the public half of its identity_file to ~gpu/.ssh/authorized_keys there',
+    'it refuses the login of gpu (gpu@10.0.0.2: Permission denied (publickey)). Check the user; add the public half of its identity_file to ~gpu/.ssh/authorized_keys there',
   ],
   [
     'a jump host that forwards nothing',
@@ -109,7 +109,7 @@ test.each<[string, number | null, string[], Pick<Capacity, 'gpus' | 'gpuFault'>]
     {
       gpus: [],
       gpuFault:
-        'nvidia-smi says: NVIDIA-SMI has failed because it couldn t communicate with the NVIDIA driver.',
+        'nvidia-smi says: NVIDIA-SMI has failed because it couldn t communicate with the NVIDIA driver',
     },
   ],
   [

@@ -45,7 +45,10 @@ export function readGpus(
   // A lost GPU has a row without figures, also where the exit code is 0.
   const words = said.find((_, index) => rows[index] === null);
   if (words === undefined && code === 0) return { gpus, gpuFault: null };
-  const plain = (words ?? `exit code ${code}`).replace(/[^ -~]+/g, ' ').slice(0, maxWords);
+  const plain = (words ?? `exit code ${code}`)
+    .replace(/[^ -~]+/g, ' ')
+    .replace(/[. ]+$/, '')
+    .slice(0, maxWords);
   return { gpus, gpuFault: `nvidia-smi says: ${plain}` };
 }
 

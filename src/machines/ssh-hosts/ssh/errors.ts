@@ -108,7 +108,7 @@ function refusedLogin(host: ResolvedHost, refusal: string): string {
       ? remedies.join(', or ')
       : 'give it an identity_file or a password_variable';
   const subject = jump === undefined ? 'it' : `its jump host ${jump.host}`;
-  return `${subject} refuses the login of ${login.user} (${brief(refusal)}). Check the user; ${remedy}`;
+  return `${subject} refuses the login of ${login.user} (${brief(refusal.replace(/\.$/, ''))}). Check the user; ${remedy}`;
 }
 
 function brief(line: string): string {
