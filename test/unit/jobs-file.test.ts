@@ -181,27 +181,48 @@ describe('reading lines', () => {
 });
 
 describe('lines that were processed', () => {
+  test('stay processed where a restored backup lies under another JR_ROOT', () => {
+    const id = { digest: digestOfLine('0,/a.py,,,'), nth: 1 };
+    const under = (root: string, path = `${root}/lists/jobs.txt`) =>
+      new ProcessedLines(db, path, root, () => 0);
+    under('/opt/jobrunner').begin(id);
+    under('/opt/jobrunner').finish(id, 7 as JobId);
+    expect(under('/data/restored').jobIds).toEqual([7]);
+    // A file elsewhere is another one under every JR_ROOT.
+    expect(under('/data', '/srv/lists/jobs.txt').isProcessed(id)).toBe(false);
+  });
+
+  test('stay processed that an earlier version knew by their absolute path', () => {
+    const id = { digest: digestOfLine('0,/a.py,,,'), nth: 1 };
+    db.exec(
+      `INSERT INTO jobs_file_lines (path, digest, nth, key, job_id) VALUES ('/opt/jobrunner/jobs.txt', '${id.digest}', 1, 'k', 7)`,
+    );
+    const open = (root: string) => new ProcessedLines(db, `${root}/jobs.txt`, root, () => 0);
+    expect(open('/opt/jobrunner').isProcessed(id)).toBe(true);
+    expect(open('/data/restored').isProcessed(id)).toBe(true);
+  });
+
   test('stay processed over a restart, equal ones separately, under their first key', () => {
     const id = { digest: digestOfLine('0,/x.py'), nth: 1 };
-    const before = new ProcessedLines(db, '/jobs.txt', () => 0);
+    const before = new ProcessedLines(db, '/jobs.txt', '/root', () => 0);
     const key = before.begin(id);
     expect(before.isProcessed(id)).toBe(false);
 
-    const after = new ProcessedLines(db, '/jobs.txt', () => 0);
+    const after = new ProcessedLines(db, '/jobs.txt', '/root', () => 0);
     expect(after.begin(id)).toBe(key);
     after.finish(id, 7 as JobId);
 
-    const last = new ProcessedLines(db, '/jobs.txt', () => 0);
+    const last = new ProcessedLines(db, '/jobs.txt', '/root', () => 0);
     expect(last.isProcessed(id)).toBe(true);
     expect(last.isProcessed({ ...id, nth: 2 })).toBe(false);
-    expect(new ProcessedLines(db, '/other.txt', () => 0).isProcessed(id)).toBe(false);
+    expect(new ProcessedLines(db, '/other.txt', '/root', () => 0).isProcessed(id)).toBe(false);
   });
 
   test('are forgotten only after they have been out of the file for long enough', () => {
     let now = 0;
     const id = { digest: digestOfLine('0,/x.py'), nth: 1 };
     const there = new Map([[id.digest, 1]]);
-    const processed = new ProcessedLines(db, '/jobs.txt', () => now);
+    const processed = new ProcessedLines(db, '/jobs.txt', '/root', () => now);
     processed.begin(id);
     processed.finish(id, 7 as JobId);
 
@@ -217,7 +238,7 @@ describe('lines that were processed', () => {
     now = 1999;
     processed.sweep(new Map(), 1000);
     expect(processed.isProcessed(id)).toBe(false);
-    expect(new ProcessedLines(db, '/jobs.txt', () => now).isProcessed(id)).toBe(false);
+    expect(new ProcessedLines(db, '/jobs.txt', '/root', () => now).isProcessed(id)).toBe(false);
   });
 });
 

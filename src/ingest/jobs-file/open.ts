@@ -7,10 +7,10 @@ import { JOBS_FILE, JobsFileSource } from './source.js';
 
 /** Opens the jobs file, which every service has. */
 export function openJobsFile(context: IngestContext): JobsFileSource {
-  const { config, db, jobs, models, gpuCount, now, log, onClose } = context;
+  const { config, layout, db, jobs, models, gpuCount, now, log, onClose } = context;
   const { path, seconds, screen } = config.jobsFile;
   const pauses = new Pauses(db, now);
-  const processed = new ProcessedLines(db, path, now);
+  const processed = new ProcessedLines(db, path, layout.root, now);
   const jobsFile = new JobsFile({
     path,
     seconds,

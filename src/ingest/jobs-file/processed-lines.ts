@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
+import { relative } from 'node:path';
 import type { Database } from '../../db/database.js';
 import type { JobId } from '../../jobs/job.js';
 
@@ -28,21 +29,29 @@ export function digestOfLine(text: string): string {
  */
 export class ProcessedLines {
   readonly #db: Database;
+  /** The file's path; below `JR_ROOT` relative to it, so that a restored backup may lie elsewhere. */
   readonly #path: string;
   readonly #now: () => number;
 
   readonly #rows = new Map<string, Row>();
 
-  constructor(db: Database, path: string, now: () => number) {
+  /** @param root `JR_ROOT` */
+  constructor(db: Database, path: string, root: string, now: () => number) {
     this.#db = db;
-    this.#path = path;
+    this.#path = nameIn(root, path);
     this.#now = now;
+    // Earlier versions stored absolute paths only.
+    if (this.#path !== path)
+      db.prepare('UPDATE OR IGNORE jobs_file_lines SET path = ? WHERE path = ?').run(
+        this.#path,
+        path,
+      );
 
     const rows = db
       .prepare<[string], Row>(
         'SELECT digest, nth, key, job_id, gone_at FROM jobs_file_lines WHERE path = ?',
       )
-      .all(path);
+      .all(this.#path);
     for (const row of rows) this.#rows.set(nameOf(row), row);
   }
 
@@ -118,4 +127,10 @@ export class ProcessedLines {
 
 function nameOf({ digest, nth }: LineId): string {
   return `${digest} ${nth}`;
+}
+
+/** Names a file below `root` by its path there, and any other by its absolute path. */
+function nameIn(root: string, path: string): string {
+  const inside = relative(root, path);
+  return /^\.\.(\/|$)/.test(inside) ? path : inside;
 }
