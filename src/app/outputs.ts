@@ -1,6 +1,7 @@
 import { lateOutputs } from '../machines/worker/api/late-outputs.js';
 import { WorkerService } from '../machines/worker/api/service.js';
 import { JobFolders } from '../jobs/job-folders.js';
+import { openAsJobUser, opensNone } from '../jobs/open-folders.js';
 import type { JobId } from '../jobs/job.js';
 import * as jobStore from '../jobs/store.js';
 import { OutputService } from '../outputs/service.js';
@@ -22,7 +23,7 @@ export interface Outputs {
 /** Opens the jobs' folders, and the services that index and receive outputs. */
 export async function openOutputs(base: Base, data: Data, cluster: Cluster): Promise<Outputs> {
   const { layout, log, db, now, onClose } = base;
-  const folders = new JobFolders(layout);
+  const folders = new JobFolders(layout, cluster.own ? openAsJobUser(log) : opensNone);
   await folders.sweep(log);
   const hasWorkers = cluster.own?.workers !== undefined;
   const onTheWay = (id: number) => (hasWorkers ? lateOutputs(db, id) : undefined);

@@ -14,7 +14,9 @@ import { dirname, join } from 'node:path';
 import type { Logger } from 'pino';
 import type { SshJobSpec } from './ssh-job-spec.js';
 import { removeConfined } from '../storage/confined-fs/confined-remove.js';
+import { refusalReason } from '../storage/confined-fs/refusals.js';
 import type { JobId } from './job.js';
+import { opensNone, type OpenFolders } from './open-folders.js';
 import type { Target } from './placement/target.js';
 
 export interface JobPaths {
@@ -30,6 +32,9 @@ export interface JobPaths {
 /** Prefix of folders that were set aside; the next start removes those that remain. */
 const leftover = '.left-';
 
+/** Passes of opening and removing a folder: jobs of its user may close folders again. */
+const maxPasses = 20;
+
 /**
  * The folders of each job. Their set-group-ID bit gives everything made in them the group of the
  * job's user.
@@ -39,8 +44,14 @@ export class JobFolders {
   readonly #logsDir: string;
   readonly #scriptsDir: string;
   readonly #sshJobsDir: string;
+  readonly #openFolders: OpenFolders;
 
-  constructor(folders: { results: string; jobLogs: string; jobScripts: string; sshJobs: string }) {
+  /** @param openFolders opens the folders that jobs have closed to the service */
+  constructor(
+    folders: { results: string; jobLogs: string; jobScripts: string; sshJobs: string },
+    openFolders = opensNone,
+  ) {
+    this.#openFolders = openFolders;
     this.resultsDir = folders.results;
     this.#logsDir = folders.jobLogs;
     this.#scriptsDir = folders.jobScripts;
@@ -122,7 +133,7 @@ export class JobFolders {
       mkdirSync(folder);
       chownSync(folder, -1, gid);
       chmodSync(folder, mode);
-      await removeConfined(aside);
+      await this.#remove(aside);
     }
   }
 
@@ -147,7 +158,19 @@ export class JobFolders {
   async remove(id: JobId): Promise<void> {
     const { outputDir, logDir, scriptDir } = this.of(id);
     for (const folder of [outputDir, logDir, scriptDir, this.#sshJobDir(id)])
-      await removeConfined(folder);
+      await this.#remove(folder);
+  }
+
+  /** Removes a folder; opens it first where jobs of its user have closed it. */
+  async #remove(folder: string): Promise<void> {
+    for (let pass = 1; ; pass++)
+      try {
+        await removeConfined(folder);
+        return;
+      } catch (error) {
+        const isClosed = refusalReason(error) === 'closed_by_job';
+        if (!isClosed || pass === maxPasses || !(await this.#openFolders(folder))) throw error;
+      }
   }
 
   /** Removes the folders that {@link make} set aside. Call it before any job is submitted. */
@@ -155,7 +178,7 @@ export class JobFolders {
     for (const parent of [this.resultsDir, this.#logsDir])
       for (const name of await readdir(parent)) {
         if (!name.startsWith(leftover)) continue;
-        await removeConfined(join(parent, name)).catch((error: unknown) => {
+        await this.#remove(join(parent, name)).catch((error: unknown) => {
           log.warn(
             { err: error, name },
             'a folder of a job that was never stored cannot be removed',

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, chownSync, lstatSync, mkdirSync, statSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { readGroups } from '../../src/config/unix-users.js';
 import { LiveStack } from './live-stack.js';
@@ -127,6 +127,20 @@ subprocess.Popen(["sleep", "${mark}"], start_new_session=True)
       /hunter2|READ|WROTE|REMOVED/,
     );
     expect((await stack.call('DELETE', `/jobs/${id}`, { headers: own })).status).toBe(204);
+  });
+
+  test('a job can be deleted whose folders a later job of its user has closed', async () => {
+    const { job_id: id } = await run('alice', 'mkdir -p a/b/c; touch a/b/c/file');
+    const later = await run(
+      'alice',
+      `cd ${stack.root}/results/${id}; chmod 0 a/b/c; chmod 1500 a/b; chmod 0 a`,
+    );
+    expect(later).toMatchObject({ status: 'COMPLETED' });
+    const { status, text } = await stack.call('DELETE', `/jobs/${id}`, {
+      headers: as['alice'] ?? {},
+    });
+    expect([status, text]).toEqual([204, '']);
+    expect(existsSync(`${stack.root}/results/${id}`)).toBe(false);
   });
 
   test('a user’s job cannot delay the epilog of another job of theirs', async () => {
