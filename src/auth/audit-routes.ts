@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Database } from '../db/database.js';
 import type { Api } from '../http/api.js';
 import { endpoint } from '../http/endpoint.js';
+import { pageOf, pageQuery } from '../http/pages.js';
 import { json } from '../http/reply.js';
 import { isoTime } from '../iso-time.js';
 import { userSchema } from './caller.js';
@@ -24,17 +25,7 @@ interface Row {
 
 const auditQuery = z.strictObject({
   user: userSchema.optional(),
-  before: z
-    .string()
-    .regex(/^\d{1,15}$/, 'expected the number of an entry')
-    .transform(Number)
-    .optional(),
-  limit: z
-    .string()
-    .regex(/^\d{1,4}$/, 'expected a number up to 1000')
-    .transform(Number)
-    .refine((n) => n >= 1 && n <= 1000, 'expected a number from 1 to 1000')
-    .default(100),
+  ...pageQuery(100),
 });
 
 /** Mounts `GET /audit`, for admins. */
@@ -56,13 +47,14 @@ export function auditRoutes(api: Api, db: Database): void {
       errors: [],
     },
     ({ query: { user, before, limit } }) => {
-      const rows = select.all({ user: user ?? null, before: before ?? null, limit });
-      const audit = rows.map((row) => ({
+      const rows = select.all({ user: user ?? null, before: before ?? null, limit: limit + 1 });
+      const { page, next_before } = pageOf(rows, limit, (row) => row.audit_id);
+      const audit = page.map((row) => ({
         ...row,
         at: isoTime(row.at),
         last_at: isoTime(row.last_at ?? row.at),
       }));
-      return { audit };
+      return { audit, next_before };
     },
   );
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { nextBeforeSchema } from '../http/pages.js';
 import { timeSchema } from '../http/times.js';
 import { roleSchema } from './caller.js';
 
@@ -56,6 +57,12 @@ export type UserView = z.infer<typeof userReplySchema>;
 
 export const usersReplySchema = z.strictObject({ users: z.array(userReplySchema) });
 
+export const deletedUserReplySchema = z.strictObject({
+  deleted: z.literal(true),
+  user: z.string(),
+  tokens: z.int().describe('Number of tokens that were deleted with the user.'),
+});
+
 export const ownUserReplySchema = z.strictObject({ role: roleSchema, ...userReplySchema.shape });
 
 const auditEntrySchema = z.strictObject({
@@ -73,4 +80,7 @@ const auditEntrySchema = z.strictObject({
   last_at: timeSchema,
 });
 
-export const auditReplySchema = z.strictObject({ audit: z.array(auditEntrySchema) });
+export const auditReplySchema = z.strictObject({
+  audit: z.array(auditEntrySchema),
+  next_before: nextBeforeSchema,
+});

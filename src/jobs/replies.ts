@@ -1,9 +1,13 @@
 import { z } from 'zod';
+import { nextBeforeSchema } from '../http/pages.js';
 import { jobOutputsReplySchema } from '../outputs/replies.js';
 import { jobStates } from './job.js';
 import { jobReplySchema, requestReplySchema } from './job-view.js';
 
-export const jobsReplySchema = z.strictObject({ jobs: z.array(jobReplySchema) });
+export const jobsReplySchema = z.strictObject({
+  jobs: z.array(jobReplySchema),
+  next_before: nextBeforeSchema,
+});
 
 const dryRunReplySchema = z
   .strictObject({

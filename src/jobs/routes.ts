@@ -5,6 +5,7 @@ import { callerOf, ownerSchema, scopeOf } from '../auth/caller.js';
 import type { ErrorCode } from '../errors.js';
 import type { Api } from '../http/api.js';
 import { endpoint } from '../http/endpoint.js';
+import { pageOf } from '../http/pages.js';
 import { json, noContent } from '../http/reply.js';
 import { fields, file } from '../http/request-body.js';
 import type { Waits } from '../http/waits.js';
@@ -116,8 +117,13 @@ export function jobRoutes(
       errors: [],
     },
     ({ query: { user: ofUser, state, experiment_id: experimentId, limit, before }, res }) => {
-      const user = scopeOf(callerOf(res)) ?? ofUser;
-      return { jobs: jobs.list({ user, state, experimentId, limit, before }).map(viewFor(res)) };
+      const scope = scopeOf(callerOf(res));
+      const user = scope ?? ofUser;
+      // Other users' jobs do not exist for the caller, who must not get their own instead.
+      if (ofUser !== undefined && user !== ofUser) return { jobs: [], next_before: null };
+      const found = jobs.list({ user, state, experimentId, limit: limit + 1, before });
+      const { page, next_before } = pageOf(found, limit, ({ job_id: id }) => id);
+      return { jobs: page.map(viewFor(res)), next_before };
     },
   );
 

@@ -231,6 +231,8 @@ export class Tracker {
     if (launch === 'unclear') return;
     const node = found.nodeList ?? job.node_list ?? 'the node';
     if (launch === 'failed' && this.#parts.submitter.submitAgain(job, node)) return;
+    // Slurm cuts times off to seconds, and its clock may be another machine's.
+    const startedAt = notBefore(job.submitted_at, found.startedAt);
     const update: store.JobUpdate = {
       slurm_job_id: found.slurmJobId,
       state: found.state,
@@ -238,7 +240,7 @@ export class Tracker {
       // Clear the reason why Slurm could not take the job at first.
       message: null,
       node_list: found.nodeList,
-      started_at: found.startedAt,
+      started_at: startedAt,
     };
     if (ended) {
       const tail = found.state === 'COMPLETED' ? '' : await logTail(job);
@@ -250,15 +252,10 @@ export class Tracker {
       Object.assign(update, {
         ...(launch === 'failed' && { state: 'NODE_FAIL' }),
         terminal: true,
-        // A job that a signal ended has no exit code. For a failed job, slurmrestd 22.05 has none
-        // in its history.
-        exit_code:
-          found.signal !== 0 || (found.state === 'FAILED' && found.exitCode === 0)
-            ? null
-            : found.exitCode,
+        exit_code: exitCodeOf(found),
         // The kernel kills for memory with signal 9, for which Slurm writes 125.
         signal: found.state === 'OUT_OF_MEMORY' ? 9 : found.signal,
-        ended_at: found.endedAt,
+        ended_at: notBefore(startedAt ?? job.submitted_at, found.endedAt),
         failure: verdict?.failure ?? null,
         message: verdict?.message ?? null,
       } satisfies store.JobUpdate);
@@ -304,4 +301,17 @@ export class Tracker {
     this.#parts.onEnded(id);
     this.#parts.endings.tell(id);
   }
+}
+
+/**
+ * Returns the exit code of the job's script. A job that a signal ended has none. For one that did
+ * not complete, Slurm writes 0 where it knows none: its node failed, or it was cancelled.
+ */
+function exitCodeOf({ state, signal, exitCode }: SlurmJob): number | null {
+  return signal !== 0 || (exitCode === 0 && state !== 'COMPLETED') ? null : exitCode;
+}
+
+/** Returns a time of Slurm's, or ours if that is later; null if Slurm has none. */
+function notBefore(ours: number, slurms: number | null): number | null {
+  return slurms === null ? null : Math.max(ours, slurms);
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { nextBeforeSchema } from '../../http/pages.js';
 import { timeSchema } from '../../http/times.js';
 
 /** An import as callers see it. Bytes are those of the objects, each counted once. */
@@ -22,4 +23,7 @@ export const importReplySchema = z
   .meta({ id: 'Import' });
 export type ImportView = z.infer<typeof importReplySchema>;
 
-export const importsReplySchema = z.strictObject({ imports: z.array(importReplySchema) });
+export const importsReplySchema = z.strictObject({
+  imports: z.array(importReplySchema),
+  next_before: nextBeforeSchema,
+});

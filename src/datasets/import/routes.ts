@@ -4,6 +4,7 @@ import { callerOf, scopeOf } from '../../auth/caller.js';
 import type { Api } from '../../http/api.js';
 import { endpoint } from '../../http/endpoint.js';
 import { noTimeout } from '../../http/long-reply.js';
+import { pageOf, pageQuery } from '../../http/pages.js';
 import { greppableJson } from '../../http/reply.js';
 import { fields } from '../../http/request-body.js';
 import type { Waits } from '../../http/waits.js';
@@ -27,6 +28,7 @@ const params = z.strictObject({
     .regex(/^\d{1,15}$/, 'expected an import’s number')
     .transform(Number),
 });
+const listQuery = z.strictObject(pageQuery(1000));
 const waitQuery = z.strictObject({
   wait: z
     .string()
@@ -71,10 +73,15 @@ export function importRoutes(api: Api, imports: ImportService, waits: Waits): vo
       path: '/datasets/imports',
       role: 'reader',
       summary: 'List your imports, newest first',
+      query: listQuery,
       reply: greppableJson(importsReplySchema),
       errors: [],
     },
-    ({ res }) => ({ imports: imports.list(scopeOf(callerOf(res))) }),
+    ({ query: { limit, before }, res }) => {
+      const found = imports.list(scopeOf(callerOf(res)), limit + 1, before);
+      const { page, next_before } = pageOf(found, limit, ({ id }) => id);
+      return { imports: page, next_before };
+    },
   );
 
   endpoint(

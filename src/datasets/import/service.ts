@@ -103,9 +103,9 @@ export class ImportService {
     return viewImport(row, this.#live.get(id));
   }
 
-  /** Lists the newest imports first, at most 1000. */
-  list(scope: string | undefined): ImportView[] {
-    return selectImports(this.#parts.db, scope, 1000).map((row) =>
+  /** Lists the newest imports first. @param before only imports with smaller numbers */
+  list(scope: string | undefined, limit = 1000, before?: number): ImportView[] {
+    return selectImports(this.#parts.db, { user: scope, limit, before }).map((row) =>
       viewImport(row, this.#live.get(row.id)),
     );
   }

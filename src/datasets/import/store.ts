@@ -60,10 +60,15 @@ export function selectImport(db: Database, id: number): ImportRow | undefined {
 }
 
 /** Lists imports, newest first. */
-export function selectImports(db: Database, user: string | undefined, limit: number): ImportRow[] {
+export function selectImports(
+  db: Database,
+  { user, limit, before }: { user: string | undefined; limit: number; before: number | undefined },
+): ImportRow[] {
   return db
     .prepare<[Record<string, unknown>], ImportRow>(
-      'SELECT * FROM dataset_imports WHERE @user IS NULL OR user = @user ORDER BY id DESC LIMIT @limit',
+      `SELECT * FROM dataset_imports
+       WHERE (@user IS NULL OR user = @user) AND (@before IS NULL OR id < @before)
+       ORDER BY id DESC LIMIT @limit`,
     )
-    .all({ user: user ?? null, limit });
+    .all({ user: user ?? null, limit, before: before ?? null });
 }
