@@ -1,5 +1,6 @@
 import { nodeReplySchema, nodesReplySchema, type NodeView } from '../cluster/nodes/replies.js';
 import type { Api } from './api.js';
+import { CliError } from './cli-error.js';
 import { note, plain, say, table } from './terminal.js';
 
 export async function listNodes(api: Api, { json }: { json?: boolean }): Promise<void> {
@@ -14,15 +15,77 @@ export async function listNodes(api: Api, { json }: { json?: boolean }): Promise
     note(`${plain(reply.hosts_file_problem)}; the previous hosts stay in use`);
 }
 
-export async function drainNode(api: Api, name: string): Promise<void> {
-  const node = await api.post(`/nodes/${encodeURIComponent(name)}/drain`, {}, nodeReplySchema);
-  say(`${plain(node.name)} is ${plain(node.state)}: running jobs continue, and no more start`);
+/** The nodes that a command names. */
+export interface WhichNodes {
+  names: readonly string[];
+  all?: boolean | undefined;
 }
 
-export async function resumeNode(api: Api, name: string): Promise<void> {
-  const node = await api.post(`/nodes/${encodeURIComponent(name)}/resume`, {}, nodeReplySchema);
-  say(`${plain(node.name)} is ${plain(node.state)}`);
+/** Keeps jobs off nodes. Of all nodes, it leaves those alone that are drained already. */
+export async function drainNodes(
+  api: Api,
+  which: WhichNodes,
+  reason: string | undefined,
+): Promise<void> {
+  const names = await namesOf(api, which, (node) => !isDrained(node));
+  if (names.length === 0) say('all nodes are drained already');
+  const body = reason === undefined ? {} : { reason };
+  for (const name of names) {
+    const node = await api.post(`${pathOf(name)}/drain`, body, nodeReplySchema);
+    say(`${plain(node.name)} is ${plain(node.state)}: running jobs continue, and no more start`);
+  }
 }
+
+/** Lets jobs start on nodes again. */
+export async function resumeNodes(api: Api, which: WhichNodes): Promise<void> {
+  const names = await namesOf(api, which, isDrained);
+  if (names.length === 0) say('no node is drained');
+  await resumeEach(api, names);
+}
+
+/** Marks the nodes that maintenance has drained, and only those, in their reasons. */
+const maintenance = 'maintenance';
+
+/** Keeps jobs off all nodes, until {@link endMaintenance}. */
+export async function startMaintenance(api: Api, reason: string | undefined): Promise<void> {
+  const why = reason === undefined ? maintenance : `${maintenance}: ${reason}`;
+  await drainNodes(api, { names: [], all: true }, why);
+}
+
+/** Resumes the nodes that maintenance has drained; those drained before it stay so. */
+export async function endMaintenance(api: Api): Promise<void> {
+  const isOurs = ({ reason }: NodeView) => new RegExp(`^${maintenance}(: |$)`).test(reason ?? '');
+  const names = await namesOf(
+    api,
+    { names: [], all: true },
+    (node) => isDrained(node) && isOurs(node),
+  );
+  if (names.length === 0) say('no node is drained for maintenance');
+  await resumeEach(api, names);
+}
+
+async function resumeEach(api: Api, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    const node = await api.post(`${pathOf(name)}/resume`, {}, nodeReplySchema);
+    say(`${plain(node.name)} is ${plain(node.state)}`);
+  }
+}
+
+/** Returns the named nodes, or all that fit. @throws CliError unless one of the two is given */
+async function namesOf(
+  api: Api,
+  { names, all }: WhichNodes,
+  fits: (node: NodeView) => boolean,
+): Promise<readonly string[]> {
+  if (names.length > 0 === (all ?? false)) throw new CliError('name nodes, or give --all');
+  if (names.length > 0) return names;
+  const { nodes } = await api.get('/nodes', nodesReplySchema);
+  return [...new Set(nodes.filter(fits).map(({ name }) => name))];
+}
+
+const isDrained = ({ state }: NodeView) => state.startsWith('drain');
+
+const pathOf = (name: string) => `/nodes/${encodeURIComponent(name)}`;
 
 function row(node: NodeView): string[] {
   const { ssh } = node;
@@ -35,8 +98,8 @@ function row(node: NodeView): string[] {
     node.name,
     node.partition.replace(/\*$/, ''),
     ssh?.leaving ? `${node.state} (leaving)` : node.state,
-    `${node.cpusAllocated}/${node.cpus}`,
-    gib(node.memoryMb),
+    `${node.cpus_allocated}/${node.cpus}`,
+    gib(node.memory_mb),
     gpus,
     ssh ? `${ssh.user ?? '?'}@${ssh.host ?? '?'}` : '-',
     labels.join(' ') || '-',

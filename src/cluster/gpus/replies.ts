@@ -59,7 +59,7 @@ export const workerGpuReplySchema = z
     memory_mb: z.number(),
     state: gpuStateSchema,
     paused: pauseReplySchema.nullable(),
-    jobs: z.array(z.strictObject({ job_id: z.int(), share })),
+    jobs: z.array(runningReplySchema),
   })
   .meta({ id: 'WorkerGpu' });
 

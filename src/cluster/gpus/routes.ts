@@ -5,6 +5,7 @@ import { endpoint } from '../../http/endpoint.js';
 import { json } from '../../http/reply.js';
 import { fields } from '../../http/request-body.js';
 import { isoTime } from '../../iso-time.js';
+import { reasonSchema } from '../reason.js';
 import {
   gpuReplySchema,
   gpusReplySchema,
@@ -21,15 +22,7 @@ export const gpuIndex = z
   .regex(/^\d{1,4}$/, 'expected the index of a GPU such as 0')
   .transform(Number);
 const params = z.object({ index: gpuIndex });
-export const pauseBody = z.strictObject({
-  reason: z
-    .string()
-    .regex(
-      /^[^\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]{1,200}$/u,
-      'expected 1 to 200 characters, no control characters',
-    )
-    .default('paused over the API'),
-});
+export const pauseBody = z.strictObject({ reason: reasonSchema.default('paused over the API') });
 export const resumeBody = z.strictObject({});
 const historyQuery = z.strictObject({
   since: z
@@ -85,7 +78,7 @@ export function gpuRoutes(
   api: Api,
   gpus: GpuService,
   pauses: GpuPauses,
-  onWorkers?: () => WorkerGpusView[],
+  onWorkers?: (scope: string | undefined) => WorkerGpusView[],
 ): void {
   endpoint(
     api,
@@ -98,8 +91,9 @@ export function gpuRoutes(
       errors: [],
     },
     ({ res }) => {
-      const here = gpus.view(scopeOf(callerOf(res)));
-      return onWorkers === undefined ? here : { ...here, workers: onWorkers() };
+      const scope = scopeOf(callerOf(res));
+      const here = gpus.view(scope);
+      return onWorkers === undefined ? here : { ...here, workers: onWorkers(scope) };
     },
   );
 

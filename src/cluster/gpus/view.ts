@@ -44,14 +44,7 @@ export function viewGpus(
         ? { by: pause.paused_by, reason: pause.reason, since: isoTime(pause.paused_at) }
         : null,
       closed: closure ? { ...closure, since: isoTime(closure.since) } : null,
-      jobs: here.map(({ job, share }) => ({
-        job_id: job.job_id,
-        share,
-        // The names of other users' jobs are private.
-        ...(scope === undefined || scope === job.user
-          ? { user: job.user, name: job.request.name }
-          : { user: null, name: null }),
-      })),
+      jobs: here.map(({ job, share }) => viewRunning(job, share, scope)),
       waiting: waiting
         .filter(({ on }) => on.includes(index))
         .map(({ job, share }) => ({ job_id: job.job_id, share })),
@@ -59,4 +52,22 @@ export function viewGpus(
     };
   });
   return { gpus, waiting_anywhere: waiting.filter(({ on }) => on.length === 0).length };
+}
+
+/**
+ * Shows a job on a GPU. The names of other users' jobs are private.
+ * @param scope the user whose jobs are shown with names; undefined for all users
+ */
+export function viewRunning(
+  { job_id, user, request }: Pick<GpuJob, 'job_id' | 'user'> & { request: { name: string } },
+  share: number,
+  scope: string | undefined,
+): GpuView['jobs'][number] {
+  const isShown = scope === undefined || scope === user;
+  return {
+    job_id,
+    share,
+    user: isShown ? user : null,
+    name: isShown ? request.name : null,
+  };
 }

@@ -1,10 +1,12 @@
 import type { Response } from 'express';
 import { z } from 'zod';
 import { callerOf } from '../../auth/caller.js';
-import { AppError } from '../../errors.js';
+import { AppError, type ErrorCode } from '../../errors.js';
 import type { Api } from '../../http/api.js';
 import { endpoint } from '../../http/endpoint.js';
 import { json } from '../../http/reply.js';
+import { fields } from '../../http/request-body.js';
+import { reasonSchema } from '../reason.js';
 import { asked } from '../slurm/asked.js';
 import type { OperatorClient, SlurmClient } from '../slurm/client.js';
 import type { SlurmNode } from '../slurm/nodes.js';
@@ -23,10 +25,8 @@ interface OwnNodes {
   nodeWatch: Pick<NodeWatch, 'statusOf'>;
 }
 
-const actions = {
-  drain: 'Keep new jobs off a node; running jobs continue',
-  resume: 'Let jobs start on a node again',
-} as const;
+const drainBody = z.strictObject({ reason: reasonSchema.default('drained over the API') });
+const changeErrors: ErrorCode[] = ['not_found', 'conflict', 'not_supported', 'slurm_unavailable'];
 
 /**
  * Mounts `/nodes`, the machines that run jobs.
@@ -54,40 +54,57 @@ export function nodeRoutes(api: Api, slurm: SlurmClient, own?: OwnNodes): void {
     },
   );
 
-  for (const action of ['drain', 'resume'] as const)
-    endpoint(
-      api,
-      {
-        method: 'post',
-        path: `/nodes/{name}/${action}`,
-        role: 'admin',
-        summary: actions[action],
-        params,
-        reply: json(nodeReplySchema),
-        errors: ['not_found', 'conflict', 'not_supported', 'slurm_unavailable'],
-      },
-      async ({ params: { name }, res }) => {
-        if (own === undefined)
-          throw new AppError(
-            'not_supported',
-            'the nodes belong to the external cluster; its operators drain and resume them (scontrol update nodename=…)',
-          );
-        const { slurm: operator } = own;
-        const known = (await asked(() => slurm.nodes())).map((node) => node.name);
-        if (!known.includes(name))
-          throw new AppError('not_found', `unknown node ${name}; available: ${known.join(', ')}`, {
-            details: { fields: ['name'], nodes: known },
-          });
-        await asked(() =>
-          action === 'drain'
-            ? operator.drainNode(name, 'drained over the API')
-            : operator.resumeNode(name),
-        );
-        const node = (await asked(() => slurm.nodes())).find((one) => one.name === name);
-        if (node === undefined) throw new AppError('not_found', `node ${name} is gone`);
-        return viewFor(res)(node);
-      },
-    );
+  /** Changes a node's state in Slurm, and returns the node as it is then. */
+  async function change(
+    name: string,
+    act: (operator: OwnNodes['slurm']) => Promise<void>,
+  ): Promise<SlurmNode> {
+    if (own === undefined)
+      throw new AppError(
+        'not_supported',
+        'the nodes belong to the external cluster; its operators drain and resume them (scontrol update nodename=…)',
+      );
+    const known = (await asked(() => slurm.nodes())).map((node) => node.name);
+    if (!known.includes(name))
+      throw new AppError('not_found', `unknown node ${name}; available: ${known.join(', ')}`, {
+        details: { fields: ['name'], nodes: known },
+      });
+    await asked(() => act(own.slurm));
+    const node = (await asked(() => slurm.nodes())).find((one) => one.name === name);
+    if (node === undefined) throw new AppError('not_found', `node ${name} is gone`);
+    return node;
+  }
+
+  endpoint(
+    api,
+    {
+      method: 'post',
+      path: '/nodes/{name}/drain',
+      role: 'admin',
+      summary: 'Keep new jobs off a node; running jobs continue',
+      params,
+      body: fields(drainBody),
+      reply: json(nodeReplySchema),
+      errors: changeErrors,
+    },
+    async ({ params: { name }, body: { reason }, res }) =>
+      viewFor(res)(await change(name, (operator) => operator.drainNode(name, reason))),
+  );
+
+  endpoint(
+    api,
+    {
+      method: 'post',
+      path: '/nodes/{name}/resume',
+      role: 'admin',
+      summary: 'Let jobs start on a node again',
+      params,
+      reply: json(nodeReplySchema),
+      errors: changeErrors,
+    },
+    async ({ params: { name }, res }) =>
+      viewFor(res)(await change(name, (operator) => operator.resumeNode(name))),
+  );
 }
 
 /** Mounts `/partitions` of our own cluster. */

@@ -14,11 +14,23 @@ export function viewNode(
   status: HostStatus | undefined,
   showLogin: boolean,
 ): NodeView {
+  const view = {
+    name: node.name,
+    state: node.state,
+    partition: node.partition,
+    cpus: node.cpus,
+    cpus_allocated: node.cpusAllocated,
+    memory_mb: node.memoryMb,
+    memory_allocated_mb: node.memoryAllocatedMb,
+    gres: node.gres,
+    gres_used: node.gresUsed,
+    reason: node.reason,
+  };
   const host = hosts.find(({ name }) => name === node.name);
-  if (host === undefined) return { ...node, ssh: null };
+  if (host === undefined) return { ...view, ssh: null };
   const { gpus, labels, leaving } = host;
   return {
-    ...node,
+    ...view,
     ssh: {
       ...(showLogin && {
         host: host.host,

@@ -1,12 +1,15 @@
 import type { GpuPause } from '../gpus/pause-store.js';
 import type { WorkerGpusView } from '../gpus/replies.js';
 import type { GpuShards } from '../gpus/request.js';
+import { viewRunning } from '../gpus/view.js';
 import type { WorkerRecord } from './record.js';
 import { isoTime } from '../../iso-time.js';
 
 /** The facts about a live job that show which GPUs of a worker it has. */
 export interface JobOnWorker {
   job_id: number;
+  user: string;
+  request: { name: string };
   node_list: string | null;
   gpu_shards: GpuShards | null;
   gpu_indices: number[] | null;
@@ -15,12 +18,14 @@ export interface JobOnWorker {
 /**
  * Shows the GPUs of workers and their jobs, as `GET /gpus` lists them beside this machine's. Memory
  * in MiB.
+ * @param scope the user whose jobs are shown with names; undefined for all users
  */
 export function viewWorkerGpus(
   workers: readonly WorkerRecord[],
   live: readonly JobOnWorker[],
   shardsPerGpu: number,
   pauses: readonly GpuPause[],
+  scope?: string,
 ): WorkerGpusView[] {
   return workers.map((worker) => {
     const here = live.filter((job) => job.node_list === worker.name && job.gpu_shards !== null);
@@ -41,10 +46,9 @@ export function viewWorkerGpus(
                 since: isoTime(pause.paused_at),
               }
             : null,
-          jobs: jobs.map(({ job_id, gpu_shards: asked }) => ({
-            job_id,
-            share: (asked?.shards ?? 0) / shardsPerGpu,
-          })),
+          jobs: jobs.map((job) =>
+            viewRunning(job, (job.gpu_shards?.shards ?? 0) / shardsPerGpu, scope),
+          ),
         };
       }),
     };
