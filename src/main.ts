@@ -1,6 +1,4 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { CliError } from './cli/cli-error.js';
 import { addWorkerCommands } from './cli/worker-commands.js';
@@ -13,12 +11,12 @@ import { readSshProcessConfig } from './config/ssh.js';
 import { readWorkerConfig } from './config/worker.js';
 import { addHealthCommand } from './cli/health-command.js';
 import { layoutOf } from './config/layout.js';
-import { packageRoot } from './config/package-root.js';
+import { packageVersion } from './config/package-version.js';
 import { note, say } from './cli/terminal.js';
 
 const program = new Command('jobrunner')
   .description('A whole Slurm cluster and an HTTP job service on one GPU machine')
-  .version(versionOfPackage())
+  .version(packageVersion())
   // Commander exits with 1 on a wrong command line; JobRunner exits with 2, as for a wrong setting.
   .exitOverride();
 
@@ -96,11 +94,4 @@ async function stackOf(): Promise<(say: (line: string) => void) => Promise<void>
     return (await import('./machines/worker/worker.js')).runWorker;
   if (readConfig().external !== undefined) return (await import('./app/serve.js')).serve;
   return (await import('./machines/controller/stack.js')).runStack;
-}
-
-function versionOfPackage(): string {
-  const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as {
-    version: string;
-  };
-  return version;
 }

@@ -24,6 +24,7 @@ import { userRoutes } from '../auth/user-routes.js';
 import { workerApi } from '../machines/worker/api/routes.js';
 import { ConfigError } from '../config/config-error.js';
 import type { Config } from '../config/config.js';
+import { packageVersion } from '../config/package-version.js';
 import { importRoutes } from '../datasets/import/routes.js';
 import { datasetRoutes } from '../datasets/routes.js';
 import { openDatabase } from '../db/database.js';
@@ -137,7 +138,8 @@ async function open(
     now,
   });
 
-  const health = new HealthCheck({ db, slurm, root: layout.root, now, ...views.health });
+  const version = packageVersion();
+  const health = new HealthCheck({ db, slurm, version, root: layout.root, now, ...views.health });
   const whyClosed = (job: Job) => (gpus && mayUseLocalGpus(job) ? gpus.whyClosed(job) : null);
   const workers =
     own?.workers &&
@@ -162,7 +164,7 @@ async function open(
   ingestRoutes(api, sources);
   metricsRoutes(api, db, health, () => gpus?.view().gpus ?? [], sources);
   tokenRoutes(api, tokens);
-  userRoutes(api, userLimits, work.limitsChanged);
+  userRoutes(api, { limits: userLimits, tokens, changed: work.limitsChanged });
   auditRoutes(api, db);
   const workerEndpoints = workers?.endpoints ?? [];
   openapiRoutes(api, workerEndpoints);

@@ -3,6 +3,7 @@ import { openApp } from './app.js';
 import { localUrl, readConfig, type Config } from '../config/config.js';
 import { shownUrl } from '../config/shown-url.js';
 import { layoutOf } from '../config/layout.js';
+import { judgeCpus } from '../config/many-cpus.js';
 import { judgeToken } from '../config/weak-token.js';
 import { prepareExternal } from '../machines/external/prepare.js';
 
@@ -14,7 +15,11 @@ export async function serve(say?: (line: string) => void): Promise<void> {
   // New files are readable by this user only and, in shared folders, by the jobs' group.
   process.umask(0o027);
   const read = readConfig();
-  const warning = judgeToken(read);
+  const { cpus } = read.node;
+  const warnings = [
+    judgeToken(read),
+    read.external || cpus === undefined ? undefined : judgeCpus(cpus),
+  ].filter((warning) => warning !== undefined);
   const { config, newToken } = read.external
     ? await prepareExternal(read, read.external)
     : { config: read, newToken: undefined };
@@ -22,9 +27,9 @@ export async function serve(say?: (line: string) => void): Promise<void> {
   const log = pino({ level: config.logLevel }, pino.destination(say === undefined ? 1 : 2));
   const app = await openApp(config, layoutOf(config.root), log);
   log.info(`listening on ${localUrl(config)}`);
-  if (warning !== undefined) log.warn(warning);
+  for (const warning of warnings) log.warn(warning);
   say?.(banner(config, newToken));
-  if (warning !== undefined) say?.(`\nWARNING: ${warning}\n`);
+  for (const warning of warnings) say?.(`\nWARNING: ${warning}\n`);
   await new Promise<void>((resolve) => {
     process.once('SIGTERM', () => resolve());
     process.once('SIGINT', () => resolve());

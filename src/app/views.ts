@@ -4,6 +4,7 @@ import { gpuRoutes } from '../cluster/gpus/routes.js';
 import type { GpuService } from '../cluster/gpus/service.js';
 import type { HealthParts } from './health/health.js';
 import { NODE_NAME } from '../config/layout.js';
+import { isMoreThanHere } from '../config/many-cpus.js';
 import { slurmdRuns } from '../cluster/nodes/slurmd-runs.js';
 import { nodeRoutes, partitionRoutes } from '../cluster/nodes/routes.js';
 import type { Api } from '../http/api.js';
@@ -17,7 +18,10 @@ import type { Cluster } from './cluster.js';
 /** Parts that show the cluster, ours or an external one. */
 export interface Views {
   queueTargets: QueueTargets;
-  health: Pick<HealthParts, 'nodeState' | 'silentNodes' | 'hasAccounting' | 'rememberedMs'>;
+  health: Pick<
+    HealthParts,
+    'nodeState' | 'silentNodes' | 'hasAccounting' | 'isOvercommitted' | 'rememberedMs'
+  >;
 }
 
 /**
@@ -38,7 +42,13 @@ export function openViews(
     nodeRoutes(api, slurm);
     return {
       queueTargets: new ExternalQueueTargets(targets, inventory),
-      health: { nodeState: bestState, silentNodes: () => [], hasAccounting, rememberedMs },
+      health: {
+        nodeState: bestState,
+        silentNodes: () => [],
+        hasAccounting,
+        isOvercommitted: false,
+        rememberedMs,
+      },
     };
   }
   if (own === undefined || gpus === undefined)
@@ -46,7 +56,9 @@ export function openViews(
   const { workers, gpuPauses: pauses, here, sshHosts } = own;
   const { shardsPerGpu } = here.fleet;
   const viewWorkers =
-    workers && (() => viewWorkerGpus(workers.open(), liveJobs.all(), shardsPerGpu, pauses.all()));
+    workers &&
+    ((scope?: string) =>
+      viewWorkerGpus(workers.open(), liveJobs.all(), shardsPerGpu, pauses.all(), scope));
   const silentNodes: HealthParts['silentNodes'] = (nodes) => {
     const local = [NODE_NAME, ...sshHosts.open().map(({ name }) => name)];
     // Slurm itself notices a silent slurmd, which it marks with an asterisk, only at its next ping.
@@ -59,7 +71,13 @@ export function openViews(
   partitionRoutes(api, slurm);
   return {
     queueTargets: new OwnQueueTargets(here, sshHosts),
-    health: { nodeState: ownState, silentNodes, hasAccounting: true, rememberedMs },
+    health: {
+      nodeState: ownState,
+      silentNodes,
+      hasAccounting: true,
+      isOvercommitted: isMoreThanHere(here.limits.cpus),
+      rememberedMs,
+    },
   };
 }
 

@@ -79,9 +79,13 @@ export function stillHolds(res: Response): boolean {
   return (res.locals['stillHolds'] as () => boolean)();
 }
 
-/** Returns the user whose things the caller may see; undefined means everybody's. */
+/**
+ * Returns the user whose things the caller may see; undefined means everybody's. A reader of the
+ * owner, such as a screen on the wall, sees everybody's.
+ */
 export function scopeOf({ role, user }: Caller): string | undefined {
-  return role === 'admin' ? undefined : user;
+  const seesAll = role === 'admin' || (role === 'reader' && user === OWNER);
+  return seesAll ? undefined : user;
 }
 
 export function mayUse(caller: Caller, owner: string): boolean {

@@ -50,6 +50,11 @@ export function markRevoked(db: Database, id: number, at: number): void {
   db.prepare('UPDATE tokens SET revoked_at = ? WHERE token_id = ?').run(at, id);
 }
 
+/** Deletes all tokens of a user. @returns their number */
+export function deleteTokensOf(db: Database, user: string): number {
+  return db.prepare('DELETE FROM tokens WHERE user = ?').run(user).changes;
+}
+
 export function markUsed(db: Database, id: number, at: number): void {
   db.prepare('UPDATE tokens SET last_used_at = ? WHERE token_id = ?').run(at, id);
 }

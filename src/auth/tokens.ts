@@ -93,6 +93,14 @@ export class Tokens {
   }
 
   /**
+   * Deletes all tokens of a user, from the next request on; also ends logs that are being followed.
+   * @returns their number
+   */
+  deleteOf(user: string): number {
+    return store.deleteTokensOf(this.#parts.db, user);
+  }
+
+  /**
    * Returns the user of a token, or undefined for a wrong one. Takes equally long for each wrong
    * one.
    */

@@ -66,6 +66,11 @@ export class Limits {
     return this.of(user);
   }
 
+  /** Deletes a user's own limits. */
+  deleteOf(user: string): void {
+    this.#parts.db.prepare('DELETE FROM user_limits WHERE user = ?').run(user);
+  }
+
   /** Lists all users who have a token, a job or limits of their own. */
   list(): UserView[] {
     const rows = this.#parts.db

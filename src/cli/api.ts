@@ -28,8 +28,13 @@ export class Api {
     return this.#config.socket ?? this.#config.url;
   }
 
-  async get<S extends z.ZodType>(path: string, schema: S): Promise<z.infer<S>> {
-    return this.#read(await this.#call('GET', path), schema);
+  /** @param also statuses of failures whose reply is read like any other */
+  async get<S extends z.ZodType>(
+    path: string,
+    schema: S,
+    also: readonly number[] = [],
+  ): Promise<z.infer<S>> {
+    return this.#read(await this.#call('GET', path, undefined, also), schema);
   }
 
   async post<S extends z.ZodType>(path: string, body: object, schema: S): Promise<z.infer<S>> {
@@ -63,7 +68,12 @@ export class Api {
     return value as z.infer<S>;
   }
 
-  async #call(method: string, path: string, body?: object): Promise<Answer> {
+  async #call(
+    method: string,
+    path: string,
+    body?: object,
+    also: readonly number[] = [],
+  ): Promise<Answer> {
     const { url, socket } = this.#config;
     const token = socket === undefined ? this.#config.token() : undefined;
     const address = this.#address;
@@ -81,14 +91,15 @@ export class Api {
         },
         body: body === undefined ? undefined : JSON.stringify(body),
       });
-      if (answer.status >= 200 && answer.status < 300) return answer;
-      if (answer.status === 401)
+      const { status } = answer;
+      if ((status >= 200 && status < 300) || also.includes(status)) return answer;
+      if (status === 401)
         throw new CliError(
           `the API at ${address} rejects the token: set JR_AUTH_TOKEN to the service's token or to a user's valid one`,
         );
       const told = errorReply.safeParse(parseJson(answer.body));
       throw new CliError(
-        told.success ? plain(told.data.error.message) : `${address} answers ${answer.status}`,
+        told.success ? plain(told.data.error.message) : `${address} answers ${status}`,
       );
     } catch (error) {
       if (error instanceof CliError) throw error;

@@ -3,6 +3,7 @@ import { readClientConfig } from '../config/client.js';
 import type { AddOptions } from './add.js';
 import { json, openApi, url, wholeNumber, type Common } from './common.js';
 import { addIngestCommands } from './ingest-commands.js';
+import type { ListOptions } from './jobs.js';
 import { addNodeCommands } from './node-commands.js';
 import { addUserCommands } from './user-commands.js';
 
@@ -13,11 +14,11 @@ const jobId = wholeNumber('the number of a job', Number.MAX_SAFE_INTEGER);
 export function addClientCommands(program: Command): void {
   program
     .command('status')
-    .description('show GPUs and queue')
+    .description('show the GPUs of all machines, the queue, and problems')
     .addOption(json())
     .addOption(url())
     .action(async (options: Common) => {
-      const { showStatus } = await import('./jobs.js');
+      const { showStatus } = await import('./status.js');
       await showStatus(await openApi(options), options);
     });
 
@@ -92,6 +93,8 @@ export function addClientCommands(program: Command): void {
     .command('jobs')
     .description('list jobs, newest first')
     .option('--state <state>', 'only jobs in this state, such as RUNNING')
+    .option('--user <user>', 'only that user’s jobs')
+    .option('--before <job>', 'only jobs with a smaller number, for the next page', jobId)
     .option(
       '--limit <number>',
       'most entries to show',
@@ -100,7 +103,7 @@ export function addClientCommands(program: Command): void {
     )
     .addOption(json())
     .addOption(url())
-    .action(async (options: Common & { state?: string; limit: number }) => {
+    .action(async (options: Common & ListOptions) => {
       const { listJobs } = await import('./jobs.js');
       await listJobs(await openApi(options), options);
     });

@@ -3,61 +3,32 @@ import { isTerminal } from '../cluster/slurm/states.js';
 import { jobReplySchema, type JobReply } from '../jobs/job-view.js';
 import { jobsReplySchema } from '../jobs/replies.js';
 import type { Api } from './api.js';
-import { gpuListSchema, gpuTable } from './gpus.js';
 import { note, plain, say, table, TerminalLog } from './terminal.js';
 
-/** States of jobs that run, or still hold resources. */
-const runningStates = ['COMPLETING', 'RUNNING', 'CONFIGURING', 'SUSPENDED'];
-const waitingStates = ['PENDING', 'SUBMITTING', 'REQUEUED', 'REQUEUE_HOLD'];
-/** Most jobs that the API lists at once. */
-const maxListed = 1000;
-const shownWaiting = 20;
 const followMs = 500;
 const logChunk = 1024 ** 2;
 
-/** Shows the GPUs and the queue. */
-export async function showStatus(api: Api, { json }: { json?: boolean }): Promise<void> {
-  const { gpus, ...more } = await api.get('/gpus', gpuListSchema);
-  const jobs: JobReply[] = [];
-  for (const state of [...runningStates, ...waitingStates]) {
-    jobs.push(...(await allIn(api, state)).reverse());
-  }
-  if (json) {
-    say(JSON.stringify({ gpus, ...more, jobs }, null, 2));
-    return;
-  }
-  say(gpuTable(gpus));
-  const running = jobs.filter((job) => !isWaiting(job));
-  // In the order of their start: lower numbers first; of equal ones, the older first.
-  const waiting = jobs
-    .filter(isWaiting)
-    .sort((a, b) => a.priority - b.priority || a.job_id - b.job_id);
-  say(`\n${running.length} running, ${waiting.length} waiting`);
-  if (jobs.length > 0) say(jobTable([...running, ...waiting.slice(0, shownWaiting)]));
-  if (waiting.length > shownWaiting) say(`… and ${waiting.length - shownWaiting} more waiting`);
-}
-
-/** Lists all jobs in a state, newest first. */
-async function allIn(api: Api, state: string): Promise<JobReply[]> {
-  const found: JobReply[] = [];
-  for (let before = ''; ;) {
-    const path = `/jobs?state=${state}&limit=${maxListed}${before}`;
-    const { jobs } = await api.get(path, jobsReplySchema);
-    found.push(...jobs);
-    const last = jobs.at(-1);
-    if (last === undefined || jobs.length < maxListed) return found;
-    before = `&before=${last.job_id}`;
-  }
+export interface ListOptions {
+  limit: number;
+  state?: string;
+  user?: string;
+  before?: number;
 }
 
 export async function listJobs(
   api: Api,
-  { json, state, limit }: { json?: boolean; state?: string; limit: number },
+  { json, limit, state, user, before }: ListOptions & { json?: boolean },
 ): Promise<void> {
-  const filter = state === undefined ? '' : `&state=${encodeURIComponent(state)}`;
-  const reply = await api.get(`/jobs?limit=${limit}${filter}`, jobsReplySchema);
-  if (json) say(JSON.stringify(reply, null, 2));
-  else say(reply.jobs.length === 0 ? 'no jobs' : jobTable(reply.jobs));
+  const query = new URLSearchParams({ limit: String(limit) });
+  for (const [name, value] of Object.entries({ state, user, before }))
+    if (value !== undefined) query.set(name, String(value));
+  const reply = await api.get(`/jobs?${query.toString()}`, jobsReplySchema);
+  if (json) {
+    say(JSON.stringify(reply, null, 2));
+    return;
+  }
+  say(reply.jobs.length === 0 ? 'no jobs' : jobTable(reply.jobs));
+  if (reply.next_before !== null) note(`there are more: add --before ${reply.next_before}`);
 }
 
 export async function cancelJob(api: Api, id: number): Promise<void> {
@@ -125,20 +96,44 @@ async function send(bytes: Buffer | string): Promise<void> {
   });
 }
 
-function isWaiting(job: JobReply): boolean {
-  return waitingStates.includes(job.status);
-}
+const head = ['JOB', 'STATE', 'PRIORITY', 'GPUS', 'ON', 'SUBMITTED (UTC)', 'RAN', 'USER'];
 
-function jobTable(jobs: readonly JobReply[]): string {
-  const head = ['JOB', 'STATE', 'PRIORITY', 'GPUS', 'ON', 'NAME', 'WHY'];
+/** Lays out one line for each job. */
+export function jobTable(jobs: readonly JobReply[]): string {
   const rows = jobs.map((job) => [
     String(job.job_id),
     job.status,
     String(job.priority),
     job.gpu_mem_gb === null ? String(job.gpus) : `${job.gpu_mem_gb} GiB`,
-    job.gpu_indices?.join(',') || '-',
+    placeOf(job),
+    job.submitted_at.slice(0, 16).replace('T', ' '),
+    timeOf(job),
+    job.user,
+    job.experiment_id,
     job.name,
     job.warning ?? job.reason_text ?? job.message ?? job.failure ?? '',
   ]);
-  return table([head, ...rows]);
+  return table([[...head, 'EXPERIMENT', 'NAME', 'WHY'], ...rows]);
+}
+
+/** Names the job's node, and its GPUs there. */
+function placeOf({ node, gpu_indices: gpus }: JobReply): string {
+  if (node === null) return gpus?.join(',') || '-';
+  return gpus === null || gpus.length === 0 ? node : `${node}:${gpus.join(',')}`;
+}
+
+/** Says how long the job has run; it may run still. */
+function timeOf({ started_at: start, ended_at: end }: JobReply): string {
+  if (start === null) return '-';
+  const ms = (end === null ? Date.now() : Date.parse(end)) - Date.parse(start);
+  return duration(Math.max(0, Math.round(ms / 1000)));
+}
+
+/** Writes seconds in the two largest units, such as `1d 02h` or `3m 07s`. */
+export function duration(seconds: number): string {
+  const two = (n: number) => String(Math.floor(n)).padStart(2, '0');
+  const [minutes, hours, days] = [seconds / 60, seconds / 3600, seconds / 86_400].map(Math.floor);
+  if (days) return `${days}d ${two((seconds / 3600) % 24)}h`;
+  if (hours) return `${hours}h ${two((seconds / 60) % 60)}m`;
+  return minutes ? `${minutes}m ${two(seconds % 60)}s` : `${seconds}s`;
 }

@@ -11,7 +11,7 @@ const gibibytes = (text: string) => {
 const several = (text: string, before: string[] | undefined) => [...(before ?? []), text];
 
 /**
- * Adds `jobrunner node`. `add`, `remove` and `test` are for root on the controller; the others call
+ * Adds `jobrunner node` and `maintenance`. `add`, `remove` and `test` are for root on the controller; the others call
  * the API.
  */
 export function addNodeCommands(program: Command): void {
@@ -27,21 +27,24 @@ export function addNodeCommands(program: Command): void {
     });
   node
     .command('drain')
-    .description('start no more jobs on a node; running jobs continue')
-    .argument('<name>')
+    .description('start no more jobs on nodes; running jobs continue')
+    .argument('[name...]', 'their names')
+    .option('--all', 'every node that takes jobs now')
+    .option('--reason <text>', 'reason, shown to other users')
     .addOption(url())
-    .action(async (name: string, options: Common) => {
-      const { drainNode } = await import('./nodes.js');
-      await drainNode(await openApi(options), name);
+    .action(async (names: string[], options: Common & { all?: boolean; reason?: string }) => {
+      const { drainNodes } = await import('./nodes.js');
+      await drainNodes(await openApi(options), { names, all: options.all }, options.reason);
     });
   node
     .command('resume')
-    .description('let jobs start on a drained node again')
-    .argument('<name>')
+    .description('let jobs start on drained nodes again')
+    .argument('[name...]', 'their names')
+    .option('--all', 'every drained node')
     .addOption(url())
-    .action(async (name: string, options: Common) => {
-      const { resumeNode } = await import('./nodes.js');
-      await resumeNode(await openApi(options), name);
+    .action(async (names: string[], options: Common & { all?: boolean }) => {
+      const { resumeNodes } = await import('./nodes.js');
+      await resumeNodes(await openApi(options), { names, all: options.all });
     });
 
   node
@@ -84,5 +87,26 @@ export function addNodeCommands(program: Command): void {
     .action(async (names: string[]) => {
       const { testNodes } = await import('./nodes-file.js');
       if (!(await testNodes(names, readSshConfig()))) process.exitCode = 1;
+    });
+
+  const maintenance = program
+    .command('maintenance')
+    .description('keep jobs off all nodes for a while');
+  maintenance
+    .command('start')
+    .description('drain all nodes; running jobs continue')
+    .option('--reason <text>', 'reason, shown to other users')
+    .addOption(url())
+    .action(async (options: Common & { reason?: string }) => {
+      const { startMaintenance } = await import('./nodes.js');
+      await startMaintenance(await openApi(options), options.reason);
+    });
+  maintenance
+    .command('end')
+    .description('resume the nodes that maintenance has drained, and no others')
+    .addOption(url())
+    .action(async (options: Common) => {
+      const { endMaintenance } = await import('./nodes.js');
+      await endMaintenance(await openApi(options));
     });
 }

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync, renameSync, statSync, writeFileSync, chownSync } from 'node:fs';
-import { createInterface } from 'node:readline/promises';
 import { Document, isMap, isSeq, parseDocument } from 'yaml';
 import type { Config } from '../config/config.js';
 import { errnoOf } from '../errors.js';
@@ -11,6 +10,7 @@ import { HostsFileError, parseHosts, type SshHost } from '../cluster/ssh-hosts/h
 import { CredentialError } from '../machines/ssh-hosts/identity-file.js';
 import { SshError } from '../machines/ssh-hosts/ssh/errors.js';
 import { CliError } from './cli-error.js';
+import { confirm } from './confirm.js';
 import { note, say, table } from './terminal.js';
 
 type Ssh = Pick<Config['ssh'], 'nodesFile' | 'passwords'>;
@@ -160,19 +160,10 @@ async function believe(key: ShownKey, { fingerprint: given, yes }: AddOptions): 
   }
   note(`${key.machine} shows the key ${shown}`);
   if (yes) return;
-  if (!process.stdin.isTTY)
-    throw new CliError(
-      `confirm the key of ${key.machine} with --fingerprint ${key.fingerprints[0] ?? ''}, or trust any key with --yes`,
-    );
-  const asking = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    const answer = await asking.question(
-      'Is this its key (see ssh-keygen -l on that host)? [yes/no] ',
-    );
-    if (answer.trim().toLowerCase() !== 'yes') throw new CliError('nothing was changed');
-  } finally {
-    asking.close();
-  }
+  await confirm(
+    'Is this its key (see ssh-keygen -l on that host)?',
+    `confirm the key of ${key.machine} with --fingerprint ${key.fingerprints[0] ?? ''}, or trust any key with --yes`,
+  );
 }
 
 function entryOf(name: string, where: string, options: AddOptions): Record<string, unknown> {

@@ -53,7 +53,7 @@ export function addUserCommands(program: Command): void {
       await revokeToken(await openApi(options), which);
     });
 
-  const user = program.command('user').description('limits of users, and their usage');
+  const user = program.command('user').description('users: their limits and usage');
   user
     .command('list')
     .description('show all users')
@@ -65,16 +65,27 @@ export function addUserCommands(program: Command): void {
     });
   user
     .command('limit')
-    .description('set a user’s own limits, instead of JR_USER_MAX_…')
-    .argument('<user>', 'their name')
+    .description('set users’ own limits, instead of JR_USER_MAX_…')
+    .argument('<user...>', 'their names')
     .option('--jobs <number>', 'queued and running jobs', count('a number of jobs'))
     .option('--running <number>', 'running jobs', count('a number of jobs'))
     .option('--gpus <number>', 'GPUs at once, such as 2 or 0.5', amount)
     .option('--stored-gb <number>', 'datasets and outputs, in GiB', amount)
+    .option('--yes', 'also for unknown users, without a question')
     .addOption(url())
-    .action(async (name: string, options: Common & LimitOptions) => {
-      const { limitUser } = await import('./users.js');
-      await limitUser(await openApi(options), name, options);
+    .action(async (names: string[], options: Common & LimitOptions) => {
+      const { limitUsers } = await import('./users.js');
+      await limitUsers(await openApi(options), names, options);
+    });
+  user
+    .command('delete')
+    .description('delete users’ tokens and limits; their ended jobs and outputs stay')
+    .argument('<user...>', 'their names')
+    .option('--yes', 'without a question')
+    .addOption(url())
+    .action(async (names: string[], options: Common & { yes?: boolean }) => {
+      const { deleteUsers } = await import('./users.js');
+      await deleteUsers(await openApi(options), names, options);
     });
 
   program

@@ -2,6 +2,7 @@ import { text } from 'node:stream/consumers';
 import * as replies from '../auth/replies.js';
 import type { Api } from './api.js';
 import { CliError } from './cli-error.js';
+import { confirm } from './confirm.js';
 import { plain, say, table } from './terminal.js';
 
 interface Format {
@@ -76,15 +77,23 @@ export async function listUsers(api: Api, { json }: Format): Promise<void> {
 }
 
 export interface LimitOptions {
+  yes?: boolean;
   jobs?: number;
   running?: number;
   gpus?: number;
   storedGb?: number;
 }
 
-export async function limitUser(api: Api, user: string, options: LimitOptions): Promise<void> {
+/**
+ * Sets limits of several users. Asks first where one is unknown, since the name may be misspelt.
+ */
+export async function limitUsers(
+  api: Api,
+  users: readonly string[],
+  options: LimitOptions,
+): Promise<void> {
   const { jobs, running, gpus, storedGb } = options;
-  if (Object.keys(options).every((name) => name === 'url'))
+  if ([jobs, running, gpus, storedGb].every((limit) => limit === undefined))
     throw new CliError('name a limit: --jobs, --running, --gpus or --stored-gb (0 = no limit)');
   const body = {
     max_jobs: jobs,
@@ -92,16 +101,47 @@ export async function limitUser(api: Api, user: string, options: LimitOptions): 
     max_gpus: gpus,
     max_stored_bytes: storedGb === undefined ? undefined : Math.floor(storedGb * 1024 ** 3),
   };
-  const { limits } = await api.put(
-    `/users/${encodeURIComponent(user)}/limits`,
-    body,
-    replies.userReplySchema,
+  if (!options.yes) await confirmUnknown(api, users);
+  for (const user of users) {
+    const path = `/users/${encodeURIComponent(user)}/limits`;
+    say(limitsInWords(await api.put(path, body, replies.userReplySchema)));
+  }
+}
+
+async function confirmUnknown(api: Api, users: readonly string[]): Promise<void> {
+  const known = (await api.get('/users', replies.usersReplySchema)).users.map(({ user }) => user);
+  const unknown = users.filter((user) => !known.includes(user.toLowerCase()));
+  if (unknown.length === 0) return;
+  const names = unknown.map(plain).join(', ');
+  await confirm(
+    `No token, job or limit belongs to ${names}. Set the limits all the same?`,
+    `no token, job or limit belongs to ${names}: check the name, or add --yes`,
   );
+}
+
+function limitsInWords({ user, limits }: replies.UserView): string {
   const told = (max: number | string) => (max === 0 ? 'any' : String(max));
-  say(
-    `${plain(user)}: ${told(limits.max_jobs)} jobs, ${told(limits.max_running)} running, ${told(limits.max_gpus)} GPUs at once, ` +
-      `${limits.max_stored_bytes === 0 ? 'any' : gib(limits.max_stored_bytes)} stored`,
-  );
+  const stored = limits.max_stored_bytes === 0 ? 'any' : gib(limits.max_stored_bytes);
+  return `${plain(user)}: ${told(limits.max_jobs)} jobs, ${told(limits.max_running)} running, ${told(limits.max_gpus)} GPUs at once, ${stored} stored`;
+}
+
+/** Deletes the tokens and limits of several users, after a question. */
+export async function deleteUsers(
+  api: Api,
+  users: readonly string[],
+  { yes }: { yes?: boolean },
+): Promise<void> {
+  const names = users.map(plain).join(', ');
+  if (!yes)
+    await confirm(
+      `Delete all tokens and limits of ${names}?`,
+      `this deletes all tokens and limits of ${names}: add --yes`,
+    );
+  for (const user of users) {
+    const path = `/users/${encodeURIComponent(user)}`;
+    const gone = await api.delete(path, replies.deletedUserReplySchema);
+    say(`${plain(gone.user)} is deleted, with ${gone.tokens} tokens; ended jobs and outputs stay`);
+  }
 }
 
 export async function showAudit(

@@ -114,6 +114,7 @@ describe('roles', () => {
     expect(names('form')).toEqual(['post /api/submit']);
     expect(names('admin')).toEqual([
       'delete /tokens/{id}',
+      'delete /users/{user}',
       'get /audit',
       'get /ingest',
       'get /ingest/jobs-file',

@@ -30,6 +30,7 @@ test('a token, and a user’s limits', async () => {
   expect(made.status).toBe(201);
   await ok('PUT', '/users/ulla/limits', { max_jobs: 3 });
   await ok('DELETE', `/tokens/${made.json.token_id}`);
+  await ok('DELETE', '/users/ulla');
 });
 
 test('a GPU and a node that are closed for a while', async () => {

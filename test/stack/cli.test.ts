@@ -282,9 +282,11 @@ describe('jobrunner status', () => {
     });
     const shown = await cli(['status']);
     expect(shown).toMatchObject({ code: 0, err: '' });
-    expect(shown.out).toMatch(/^GPU {2}MODEL .*\n0 .*\n1 .*\n\n1 running, 1 waiting\nJOB /);
     expect(shown.out).toMatch(
-      new RegExp(`^${json.job_id} +RUNNING +100 +1 +[1-] +holds a GPU$`, 'm'),
+      /^NODE +GPU +MODEL .*\nbox0 +0 .*\nbox0 +1 .*\n[^]*\n1 running, 1 waiting\nJOB /,
+    );
+    expect(shown.out).toMatch(
+      new RegExp(`^${json.job_id} +RUNNING +100 +1 +box0(:1)? .* holds a GPU$`, 'm'),
     );
     const programs = JSON.parse((await cli(['status', '--json'])).out) as {
       gpus: { index: number }[];
@@ -312,7 +314,7 @@ describe('pausing a GPU', () => {
       code: 1,
       err: expect.stringMatching(/^jobrunner: GPU 0 .*fan is loud/),
     });
-    expect((await cli(['gpu', 'list'])).out).toMatch(/^0 .* paused by .*: fan is loud +-$/m);
+    expect((await cli(['gpu', 'list'])).out).toMatch(/^box0 +0 .* paused by .*: fan is loud +-$/m);
     const { json } = await stack.submit({
       command_key: 'shell',
       command: 'true',
@@ -320,7 +322,7 @@ describe('pausing a GPU', () => {
       allowed_gpus: '0',
       mem_gb: 0.2,
     });
-    expect((await cli(['status'])).out).toMatch(/^0 .*\(1 waiting\)$/m);
+    expect((await cli(['status'])).out).toMatch(/^box0 +0 .*\(1 waiting\)$/m);
 
     expect((await cli(['resume', '0'])).out).toBe('GPU 0 takes jobs again');
     expect(await stack.finish(json.job_id)).toMatchObject({ status: 'COMPLETED' });

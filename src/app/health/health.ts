@@ -1,29 +1,12 @@
 import { statfs } from 'node:fs/promises';
-import { z } from 'zod';
 import type { Database } from '../../db/database.js';
+import type { Health } from '../../cluster/health-reply.js';
 import type { SlurmClient } from '../../cluster/slurm/client.js';
 import { countLive } from '../../jobs/store.js';
 import type { SlurmNode } from '../../cluster/slurm/nodes.js';
 
 /** Free bytes below which a job's output or an upload would soon fail. */
 const minimumFreeBytes = 512 * 1024 ** 2;
-
-export const healthReplySchema = z
-  .strictObject({
-    status: z
-      .enum(['ok', 'degraded', 'down'])
-      .describe('`degraded`: jobs run, but not all of the service works. `down`: jobs cannot run.'),
-    slurmctld: z.enum(['up', 'down']),
-    slurmdbd: z.enum(['up', 'down', 'none']).describe('`none`: Slurm keeps no history of jobs.'),
-    node: z.string().describe('Slurm’s word for the node; `unknown` if slurmctld does not say.'),
-    not_answering: z
-      .array(z.string())
-      .describe('Nodes of this machine whose slurmd does not answer; jobs wait for it.'),
-    disk: z.enum(['ok', 'full', 'unknown']),
-    database: z.enum(['ok', 'failed']),
-  })
-  .meta({ id: 'Health' });
-export type Health = z.infer<typeof healthReplySchema>;
 
 export interface HealthParts {
   db: Database;
@@ -33,6 +16,9 @@ export interface HealthParts {
   /** Lists the nodes whose slurmd does not answer, of those that run on this machine. */
   silentNodes: (nodes: readonly SlurmNode[]) => string[];
   hasAccounting: boolean;
+  /** Whether jobs are given more CPUs than this machine has. */
+  isOvercommitted: boolean;
+  version: string;
   /** Interval between two requests to Slurm, since anybody may ask for the health. */
   rememberedMs: number;
   root: string;
@@ -70,7 +56,19 @@ export class HealthCheck {
     const runs = slurmctld === 'up' && !/down|unk|fail|error/.test(node) && database === 'ok';
     const isWhole = slurmdbd !== 'down' && notAnswering.length === 0;
     const status = !runs || disk !== 'ok' ? 'down' : isWhole ? 'ok' : 'degraded';
-    return { status, slurmctld, slurmdbd, node, not_answering: notAnswering, disk, database };
+    const { version, isOvercommitted } = this.#parts;
+    const cpus = isOvercommitted ? 'overcommitted' : 'ok';
+    return {
+      status,
+      version,
+      slurmctld,
+      slurmdbd,
+      node,
+      not_answering: notAnswering,
+      cpus,
+      disk,
+      database,
+    };
   }
 
   #rememberedSlurm(): Promise<SlurmHealth> {

@@ -2,7 +2,8 @@ import { z } from 'zod';
 import type { Api } from '../../http/api.js';
 import { endpoint } from '../../http/endpoint.js';
 import { json } from '../../http/reply.js';
-import { healthReplySchema, type HealthCheck } from './health.js';
+import { healthReplySchema } from '../../cluster/health-reply.js';
+import type { HealthCheck } from './health.js';
 
 /** Mounts `GET /health`. */
 export function healthRoutes(api: Api, health: HealthCheck): void {

@@ -4,6 +4,7 @@ import { execa } from 'execa';
 import { readConfig, type Config } from '../../config/config.js';
 import { publicSettings } from '../../config/secrets.js';
 import { layoutOf, NODE_NAME, type Layout } from '../../config/layout.js';
+import { judgeCpus } from '../../config/many-cpus.js';
 import { shownUrl } from '../../config/shown-url.js';
 import { judgeToken } from '../../config/weak-token.js';
 import { makeSlurmAccounts, makeDatabase } from './accounting.js';
@@ -52,7 +53,7 @@ export async function runStack(say: (line: string) => void): Promise<void> {
   const config = readConfig();
   const layout = layoutOf(config.root);
   await preflight(config, layout);
-  const warning = judgeToken(config);
+  const tokenWarning = judgeToken(config);
   const sshHosts = hostsOrConfigError(config.ssh);
   const files = { jobsFile: config.jobsFile.path, stateFile: config.gpus.stateFile };
   const machine = await prepareMachine(config, layout, files, say);
@@ -114,7 +115,8 @@ export async function runStack(say: (line: string) => void): Promise<void> {
         watching.push(watchAccounting(layout, slurmdbd, supervisor, say, signal));
         watching.push(ssh.watch(supervisor, signal));
         say(banner(config, hardware, isNew ? token : undefined, layout));
-        if (warning !== undefined) say(`\nWARNING: ${warning}\n`);
+        for (const warning of [tokenWarning, judgeCpus(hardware.cpus)])
+          if (warning !== undefined) say(`\nWARNING: ${warning}\n`);
       },
       parting: async () => parting(await runningJobsOn(layout, [NODE_NAME, ...ssh.names])),
       stop: async (supervisor) => {

@@ -3,6 +3,7 @@ import { join as joinPath } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { readConfig } from '../../config/config.js';
 import { publicSettings } from '../../config/secrets.js';
+import { judgeCpus } from '../../config/many-cpus.js';
 import { readWorkerConfig } from '../../config/worker.js';
 import { digestOf } from '../../config/join-token.js';
 import type { JoinReply } from '../../cluster/workers/record.js';
@@ -91,6 +92,8 @@ export async function runWorker(say: (line: string) => void): Promise<void> {
         say(
           `\nJobRunner is ready: ${reply.name} of the cluster at ${worker.controller.host}, ${inWords(machine.hardware)}\n  Ctrl-C leaves it.`,
         );
+        const warning = judgeCpus(machine.hardware.cpus);
+        if (warning !== undefined) say(`\nWARNING: ${warning}\n`);
       },
       parting: () => Promise.resolve('Leaving …'),
       stop: async (supervisor) => {
