@@ -11,8 +11,8 @@ const gibibytes = (text: string) => {
 const several = (text: string, before: string[] | undefined) => [...(before ?? []), text];
 
 /**
- * Adds `jobrunner node` and `maintenance`. `add`, `remove` and `test` are for root on the controller; the others call
- * the API.
+ * Adds `jobrunner node` and `maintenance`. `add`, `remove` and `test` are for root on the
+ * controller; the others call the API.
  */
 export function addNodeCommands(program: Command): void {
   const node = program.command('node').description('list, drain and resume nodes; SSH hosts');

@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -6,6 +6,7 @@ import type { Express } from 'express';
 import { pino } from 'pino';
 import { openApp, type App } from '../../src/app/app.js';
 import { readConfig } from '../../src/config/config.js';
+import { packageRoot } from '../../src/config/package-root.js';
 import { layoutOf, type Layout } from '../../src/config/layout.js';
 import type { Endpoint } from '../../src/http/api.js';
 import type { ErrorBody } from '../../src/http/error-body.js';
@@ -158,6 +159,7 @@ async function prepareRoot(layout: Layout): Promise<void> {
   }));
   await writeFile(layout.gpuMap, JSON.stringify(gpus));
   const smi = join(layout.simulatedGpus, 'nvidia-smi');
-  await writeFile(smi, '#!/bin/sh\nexit 0\n');
+  await copyFile(join(packageRoot, 'docker', 'simulated-nvidia-smi.sh'), smi);
   await chmod(smi, 0o755);
+  for (const { index } of gpus) await writeFile(join(layout.simulatedGpus, `gpu${index}`), '');
 }

@@ -159,8 +159,9 @@ describe('jobrunner status', () => {
   test('warns of more CPUs than there are, as /health does in one word', async () => {
     const many = await TestApi.start({ JR_NUM_CPUS: '4096' });
     try {
-      const { json } = await many.call<object>('GET', '/health');
-      expect(json).toMatchObject({ status: 'ok', cpus: 'overcommitted' });
+      const { json } = await many.call<{ status: string }>('GET', '/health');
+      const { json: usual } = await api.call<{ status: string }>('GET', '/health');
+      expect(json).toMatchObject({ status: usual.status, cpus: 'overcommitted' });
       const other = new Api({ url: many.url, socket: undefined, token: () => ownersToken });
       const lines = await printed(() => showStatus(other, {}));
       expect(lines.join('\n')).toMatch(/^WARNING: JR_NUM_CPUS /m);

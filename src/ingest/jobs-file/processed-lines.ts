@@ -29,7 +29,9 @@ export function digestOfLine(text: string): string {
  */
 export class ProcessedLines {
   readonly #db: Database;
-  /** The file's path; below `JR_ROOT` relative to it, so that a restored backup may lie elsewhere. */
+  /**
+   * The file's path; below `JR_ROOT` relative to it, so that a restored backup may lie elsewhere.
+   */
   readonly #path: string;
   readonly #now: () => number;
 
