@@ -1,4 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { commandRunner, SlurmError } from '../../cluster/slurm/command.js';
+import { nodeArguments, parseNodes } from '../../cluster/slurm/nodes.js';
 import { NODE_NAME, type Layout } from '../../config/layout.js';
 import { jobProcesses, killAll, scontrol } from '../daemons/job-processes.js';
 import { closePartitions } from '../daemons/partitions.js';
@@ -35,8 +37,16 @@ export async function stopInOrder(
 async function endRunningJobs(layout: Layout, sshNodes: readonly string[]): Promise<void> {
   await closePartitions(layout);
   const nodes = [NODE_NAME, ...sshNodes];
-  const reason = 'Reason=JobRunner stopped';
-  await scontrol(layout, 'update', `NodeName=${nodes.join(',')}`, 'State=DOWN', reason);
+  const drained = await drainedNodes(layout);
+  const setDown = (names: readonly string[], reason: string) =>
+    scontrol(layout, 'update', `NodeName=${names.join(',')}`, 'State=DOWN', `Reason=${reason}`);
+  const others = nodes.filter((name) => !drained.has(name));
+  if (others.length > 0) await setDown(others, 'JobRunner stopped');
+  // A drained node is still drained after the next start, and for the same reason.
+  for (const name of nodes) {
+    const reason = drained.get(name);
+    if (reason !== undefined) await setDown([name], reason);
+  }
   // squeue forgets a job with its node; wait for its processes instead.
   const started = Date.now();
   const left = new Set(nodes);
@@ -48,5 +58,21 @@ async function endRunningJobs(layout: Layout, sshNodes: readonly string[]): Prom
       if (Date.now() - started > graceMs) killAll(pids);
     }
     if (left.size > 0) await delay(100);
+  }
+}
+
+/** Returns the reasons of the drained nodes, by name; none when slurmctld does not answer. */
+async function drainedNodes(layout: Layout): Promise<Map<string, string>> {
+  const run = commandRunner(layout.slurmConf);
+  try {
+    const nodes = parseNodes(await run('sinfo', nodeArguments(), { timeoutMs: 3000 }));
+    return new Map(
+      nodes.flatMap(({ name, state, reason }) =>
+        state.startsWith('drain') ? [[name, reason ?? 'drained']] : [],
+      ),
+    );
+  } catch (error) {
+    if (error instanceof SlurmError) return new Map();
+    throw error;
   }
 }
