@@ -11,3 +11,22 @@ export function abortWith(controller: AbortController, source: AbortSignal): () 
   else source.addEventListener('abort', abort, { once: true });
   return () => source.removeEventListener('abort', abort);
 }
+
+/**
+ * Waits for the work until the signal aborts.
+ * @returns whether the work was done in time
+ * @throws the work's error, if it came in time
+ */
+export async function settlesBefore(signal: AbortSignal, work: Promise<unknown>): Promise<boolean> {
+  let stop = () => {};
+  const aborted = new Promise<false>((resolve) => {
+    stop = () => resolve(false);
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+  });
+  try {
+    return await Promise.race([work.then(() => true), aborted]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}

@@ -158,9 +158,9 @@ async function open(
   datasetRoutes(api, datasets);
   commandRoutes(api, templates);
   jobRoutes(api, jobs, control, waits, whyClosed);
-  logRoutes(api, { jobs, outputs, folders, stopping: stopping.signal, whyClosed });
+  logRoutes(api, { jobs, outputs, folders, stopping: stopping.signal, waits, whyClosed });
   screenRoutes(api, liveJobs);
-  outputRoutes(api, outputs);
+  outputRoutes(api, outputs, waits);
   ingestRoutes(api, sources);
   metricsRoutes(api, db, health, () => gpus?.view().gpus ?? [], sources);
   tokenRoutes(api, tokens);

@@ -1,5 +1,17 @@
 import type { Request, Response } from 'express';
+import { z } from 'zod';
 import { abortWhenDone, noTimeout } from './long-reply.js';
+
+/** Longest wait that a request may ask for, in seconds. */
+export const maxWait = 300;
+
+/** `?wait=`: whole seconds to wait for an end, as many as allowed if left out. */
+export const waitSchema = z
+  .string()
+  .regex(/^\d{1,15}$/, 'expected a whole number')
+  .transform(Number)
+  .refine((n) => n <= maxWait, `at most ${maxWait}`)
+  .default(maxWait);
 
 /** Headers that proxies add. */
 const proxyHeaders = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-proto', 'x-real-ip'];

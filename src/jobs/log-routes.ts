@@ -5,9 +5,11 @@ import { z } from 'zod';
 import { callerOf, scopeOf } from '../auth/caller.js';
 import type { Api } from '../http/api.js';
 import { endpoint } from '../http/endpoint.js';
-import { noTimeout, abortWhenDone } from '../http/long-reply.js';
+import { abortWhenDone } from '../http/long-reply.js';
 import { json, streamedReply } from '../http/reply.js';
+import { waitSchema, type Waits } from '../http/waits.js';
 import { viewJobOutputs } from '../outputs/output-view.js';
+import { indexingHeaders } from '../outputs/routes.js';
 import type { OutputService } from '../outputs/service.js';
 import { maskScript, seesEnv } from './job-env.js';
 import type { Job, JobId } from './job.js';
@@ -34,6 +36,7 @@ const streamQuery = z.strictObject({
   stream: z.enum(['stdout', 'stderr'], { error: 'expected stdout or stderr' }).default('stdout'),
   offset: wholeNumber(Number.MAX_SAFE_INTEGER).default(0),
 });
+const resultQuery = z.strictObject({ wait: waitSchema });
 
 const logReply = streamedReply(
   'text/plain; charset=utf-8',
@@ -49,13 +52,14 @@ interface LogRoutesParts {
   outputs: OutputService;
   folders: JobFolders;
   stopping: AbortSignal;
+  waits: Waits;
   whyClosed: (job: Job) => string | null;
 }
 
 /** Mounts a job's log, result and script under `/jobs/{id}`. */
 export function logRoutes(
   api: Api,
-  { jobs, outputs, folders, stopping, whyClosed }: LogRoutesParts,
+  { jobs, outputs, folders, stopping, waits, whyClosed }: LogRoutesParts,
 ): void {
   /** Finds the job; another user's does not exist for the caller. */
   const own = (res: Response, id: JobId) => jobs.get(id, scopeOf(callerOf(res)));
@@ -121,15 +125,16 @@ export function logRoutes(
       role: 'reader',
       summary: 'Show a job with its outputs, indexed now',
       params,
-      reply: json(resultReplySchema),
+      query: resultQuery,
+      reply: json(resultReplySchema, undefined, indexingHeaders),
       errors: ['not_found', 'disk_full', 'shutting_down'],
     },
-    async ({ params: { id }, res }) => {
+    async ({ params: { id }, query: { wait }, req, res }) => {
       const job = own(res, id);
       const view = viewJob(job, whyClosed(job), seesEnv(callerOf(res), job.user));
-      // Hashing a large job's outputs takes longer than a connection may otherwise stay silent.
-      noTimeout(res);
-      return { ...view, ...viewJobOutputs(await outputs.indexJob(id)) };
+      const found = await outputs.refresh(id, waits.begin(req, res, wait));
+      if (wait > 0 && found.indexing) res.set('Retry-After', '0');
+      return { ...view, ...viewJobOutputs(found) };
     },
   );
 

@@ -1,14 +1,10 @@
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
 import type { BigIntStats } from 'node:fs';
-import { Worker } from 'node:worker_threads';
-import { compiledProgram } from '../config/package-root.js';
 import type { ConfinedFile } from '../storage/confined-fs/confined-handles.js';
-import type { DigestAnswer, DigestTask } from './digest-thread-main.js';
+import type { DigestThreads } from './digest-threads.js';
 
-const PROGRAM = compiledProgram('outputs/digest-thread-main.js');
-/** Below this size, starting a thread takes longer than hashing. */
-const smallBytes = 4 * 1024 * 1024;
+/** Up to this size, hashing delays the event loop less than a turn of a thread delays the file. */
+const smallBytes = 256 * 1024;
 
 /**
  * Makes a text that changes whenever a file's content may have. It includes the ctime: a job can
@@ -39,13 +35,14 @@ export function isMostlyHoles(stats: BigIntStats): boolean {
  */
 export async function digestFile(
   file: ConfinedFile,
+  threads: DigestThreads,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   signal.throwIfAborted();
   const size = Number(file.stats.size);
   const digest =
     size > smallBytes
-      ? await digestOnThread(file, size, signal)
+      ? await threads.digest(file.handle.fd, size, signal)
       : createHash('sha256')
           .update(await readAll(file, size))
           .digest('hex');
@@ -62,20 +59,4 @@ async function readAll({ handle }: ConfinedFile, size: number): Promise<Buffer> 
     length += bytesRead;
   }
   return buffer.subarray(0, length);
-}
-
-/** Hashes on a thread: model weights take seconds to minutes. The caller keeps the descriptor. */
-async function digestOnThread(
-  { handle }: ConfinedFile,
-  size: number,
-  signal: AbortSignal,
-): Promise<string> {
-  const workerData: DigestTask = { fd: handle.fd, size };
-  const worker = new Worker(PROGRAM, { workerData, env: {}, execArgv: [] });
-  try {
-    const [digest] = (await once(worker, 'message', { signal })) as [DigestAnswer];
-    return digest;
-  } finally {
-    await worker.terminate();
-  }
 }

@@ -3,6 +3,7 @@ import { AppError } from '../errors.js';
 import { openConfinedEntry } from '../storage/confined-fs/confined-files.js';
 import { quote, refusalReason } from '../storage/confined-fs/refusals.js';
 import { walkConfined } from '../storage/confined-fs/confined-walk.js';
+import type { DigestThreads } from './digest-threads.js';
 import { modifiedAt } from './file-digest.js';
 import { readManifest, type ManifestEntry } from './manifest.js';
 import { Measurer } from './measure.js';
@@ -42,6 +43,7 @@ export interface IndexOptions {
   experimentId: string;
   /** Finds the digest that an earlier indexing computed for this fingerprint. */
   known: (fingerprint: string) => string | undefined;
+  threads: DigestThreads;
   signal: AbortSignal;
 }
 
@@ -54,7 +56,7 @@ export interface IndexOptions {
 export async function indexFolder(folder: string, options: IndexOptions): Promise<FolderIndex> {
   const warnings = new Warnings();
   const warn = (text: string) => warnings.add(text);
-  const measurer = new Measurer(folder, options.known, warn, options.signal);
+  const measurer = new Measurer(folder, options.known, warn, options.threads, options.signal);
   const manifest = await readManifest(folder, options.experimentId);
   manifest?.warnings.forEach(warn);
   const outputs = manifest?.entries

@@ -1,6 +1,7 @@
 import type { ConfinedFile } from '../storage/confined-fs/confined-handles.js';
 import { quote } from '../storage/confined-fs/refusals.js';
 import { walkConfined } from '../storage/confined-fs/confined-walk.js';
+import type { DigestThreads } from './digest-threads.js';
 import { digestFile, fingerprintOf, isMostlyHoles, modifiedAt } from './file-digest.js';
 
 /** Most files and folders that one indexing visits to sum up folders. */
@@ -27,6 +28,7 @@ export class Measurer {
   readonly #folder: string;
   readonly #known: (fingerprint: string) => string | undefined;
   readonly #warn: (text: string) => void;
+  readonly #threads: DigestThreads;
   readonly #signal: AbortSignal;
 
   readonly #digests = new Map<string, string | null>();
@@ -38,11 +40,13 @@ export class Measurer {
     folder: string,
     known: (fingerprint: string) => string | undefined,
     warn: (text: string) => void,
+    threads: DigestThreads,
     signal: AbortSignal,
   ) {
     this.#folder = folder;
     this.#known = known;
     this.#warn = warn;
+    this.#threads = threads;
     this.#signal = signal;
   }
 
@@ -90,7 +94,7 @@ export class Measurer {
         return null;
       }
     }
-    const sha256 = await digestFile(file, this.#signal);
+    const sha256 = await digestFile(file, this.#threads, this.#signal);
     if (sha256 === undefined)
       this.#warn(`${quote(path)} has no SHA-256 yet: it changed while it was read`);
     return sha256 ?? null;

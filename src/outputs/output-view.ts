@@ -12,6 +12,7 @@ export function viewJobOutputs(found: JobOutputs): JobOutputsView {
     indexed_at: found.indexedAt === undefined ? null : isoTime(found.indexedAt),
     outputs: found.outputs.map(viewOutput),
     warnings: found.warnings,
+    indexing: found.indexing,
   };
 }
 

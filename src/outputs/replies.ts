@@ -19,9 +19,14 @@ export const outputReplySchema = z
   .meta({ id: 'Output' });
 export type OutputView = z.infer<typeof outputReplySchema>;
 
+const indexingSchema = z
+  .boolean()
+  .describe('True if the time to wait is over and the outputs are still being indexed: ask again.');
+
 export const experimentOutputsReplySchema = z.strictObject({
   experiment_id: z.string(),
   outputs: z.array(outputReplySchema),
+  indexing: indexingSchema,
 });
 
 export const jobOutputsReplySchema = z.strictObject({
@@ -34,5 +39,6 @@ export const jobOutputsReplySchema = z.strictObject({
   indexed_at: timeSchema.nullable(),
   outputs: z.array(outputReplySchema),
   warnings: z.array(z.string()),
+  indexing: indexingSchema,
 });
 export type JobOutputsView = z.infer<typeof jobOutputsReplySchema>;

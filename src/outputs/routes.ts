@@ -5,6 +5,7 @@ import type { ErrorCode } from '../errors.js';
 import type { Api } from '../http/api.js';
 import { endpoint } from '../http/endpoint.js';
 import { json, streamedReply } from '../http/reply.js';
+import { maxWait, waitSchema, type Waits } from '../http/waits.js';
 import { viewJobOutputs, viewOutput } from './output-view.js';
 import { experimentOutputsReplySchema, jobOutputsReplySchema } from './replies.js';
 import { sendDownload } from './send-download.js';
@@ -26,6 +27,8 @@ const byExperimentQuery = z.strictObject({
   experiment_id: id(256),
   user: ownerSchema.optional(),
 });
+const listQuery = byExperimentQuery.extend({ wait: waitSchema });
+const byJobQuery = z.strictObject({ wait: waitSchema });
 const byJobParams = z.object({ id: jobId });
 const downloadQuery = byExperimentQuery.extend({
   output_id: id(4096),
@@ -52,11 +55,15 @@ const rangeHeaders = z.object({
   'If-Match': z.string().optional(),
   'If-None-Match': z.string().optional(),
 });
+/** Headers of a reply with `indexing`. */
+export const indexingHeaders = {
+  'Retry-After': '0: the time to wait is over and the indexing goes on; ask again.',
+};
 const errors: ErrorCode[] = ['not_found', 'disk_full', 'shutting_down'];
 const downloadErrors: ErrorCode[] = [...errors, 'conflict', 'range_unsatisfiable'];
 
 /** Mounts `/outputs`: lists the outputs of jobs, and downloads them. */
-export function outputRoutes(api: Api, outputs: OutputService): void {
+export function outputRoutes(api: Api, outputs: OutputService, waits: Waits): void {
   const experiment = (res: Response, query: z.output<typeof byExperimentQuery>) => {
     const caller = callerOf(res);
     const { experiment_id: experimentId, user } = query;
@@ -70,13 +77,15 @@ export function outputRoutes(api: Api, outputs: OutputService): void {
       path: '/outputs',
       role: 'reader',
       summary: 'List the outputs of an experiment’s jobs',
-      query: byExperimentQuery,
-      reply: json(experimentOutputsReplySchema),
+      query: listQuery,
+      reply: json(experimentOutputsReplySchema, undefined, indexingHeaders),
       errors: [...errors, 'ambiguous'],
     },
-    async ({ query, res }) => {
-      const rows = await outputs.byExperiment(experiment(res, query));
-      return { experiment_id: query.experiment_id, outputs: rows.map(viewOutput) };
+    async ({ query, req, res }) => {
+      const until = waits.begin(req, res, query.wait);
+      const { rows, indexing } = await outputs.byExperiment(experiment(res, query), until);
+      if (query.wait > 0 && indexing) res.set('Retry-After', '0');
+      return { experiment_id: query.experiment_id, outputs: rows.map(viewOutput), indexing };
     },
   );
 
@@ -88,11 +97,16 @@ export function outputRoutes(api: Api, outputs: OutputService): void {
       role: 'reader',
       summary: 'List the outputs of a job',
       params: byJobParams,
-      reply: json(jobOutputsReplySchema),
+      query: byJobQuery,
+      reply: json(jobOutputsReplySchema, undefined, indexingHeaders),
       errors,
     },
-    async ({ params, res }) =>
-      viewJobOutputs(await outputs.byJob(params.id, scopeOf(callerOf(res)))),
+    async ({ params, query: { wait }, req, res }) => {
+      const until = waits.begin(req, res, wait);
+      const found = await outputs.byJob(params.id, scopeOf(callerOf(res)), until);
+      if (wait > 0 && found.indexing) res.set('Retry-After', '0');
+      return viewJobOutputs(found);
+    },
   );
 
   endpoint(
@@ -109,7 +123,9 @@ export function outputRoutes(api: Api, outputs: OutputService): void {
     },
     async ({ query, req, res }) => {
       const { output_id: outputId, job_id: of } = query;
-      await sendDownload(req, res, await outputs.openOutput(experiment(res, query), outputId, of));
+      const until = waits.begin(req, res, maxWait);
+      const found = await outputs.openOutput(experiment(res, query), outputId, until, of);
+      await sendDownload(req, res, found);
     },
   );
 

@@ -1,11 +1,13 @@
 import { posix } from 'node:path';
-import pLimit from 'p-limit';
+import { settlesBefore } from '../abort.js';
 import type { Database } from '../db/database.js';
 import { AppError, errnoOf, fieldError, isDiskFull } from '../errors.js';
+import { KeyLock } from '../key-lock.js';
 import { openConfinedEntry } from '../storage/confined-fs/confined-files.js';
 import type { ConfinedFile } from '../storage/confined-fs/confined-handles.js';
 import { splitConfinedPath } from '../storage/confined-fs/confined-path.js';
 import { quote } from '../storage/confined-fs/refusals.js';
+import { DigestThreads } from './digest-threads.js';
 import { onlyJobOf } from './experiment.js';
 import { fingerprintOf } from './file-digest.js';
 import { indexFolder, type FolderIndex } from './index-folder.js';
@@ -59,6 +61,14 @@ export interface JobOutputs {
   indexedAt: number | undefined;
   outputs: store.OutputRow[];
   warnings: string[];
+  /** Whether the outputs are still being indexed; the listing is the previous one, or empty. */
+  indexing: boolean;
+}
+
+export interface ExperimentOutputs {
+  rows: store.OutputRow[];
+  /** Whether outputs of some job are still being indexed, and therefore missing. */
+  indexing: boolean;
 }
 
 /** An opened download. The receiver closes a file's handle. */
@@ -67,16 +77,21 @@ export type Download =
   /** A folder to walk, at `path` below `root`. */
   | { kind: 'folder'; name: string; root: string; path: string };
 
-/** Jobs hashed at the same time: more would make the disk seek and delay other file access. */
-const indexedAtOnce = 2;
 const idsShown = 50;
 
-/** Indexes the outputs of ended jobs, and opens them for download. */
+/**
+ * Indexes the outputs of ended jobs, and opens them for download. It indexes one job of each user at
+ * a time, and hashes the files of all of them in turns. So no user waits for another's large files.
+ *
+ * Methods that take `until` return what is known once that signal fires; the indexing goes on.
+ */
 export class OutputService {
   readonly #deps: OutputDependencies;
 
   readonly #running = new Map<number, Promise<JobOutputs>>();
-  readonly #limit = pLimit(indexedAtOnce);
+  /** By user. */
+  readonly #turns = new KeyLock();
+  readonly #threads = new DigestThreads();
   readonly #stop = new AbortController();
 
   constructor(deps: OutputDependencies) {
@@ -90,21 +105,27 @@ export class OutputService {
    * says so.
    * @throws AppError not_found (no such job), disk_full, shutting_down
    */
-  indexJob(jobId: number): Promise<JobOutputs> {
-    const current = this.#running.get(jobId);
-    if (current) return current;
-    const task = this.#limit(() => this.#index(jobId)).finally(() => this.#running.delete(jobId));
-    this.#running.set(jobId, task);
-    return task;
+  async indexJob(jobId: number): Promise<JobOutputs> {
+    return this.#running.get(jobId) ?? this.#begin(this.#findJob(jobId));
   }
 
   /**
-   * Lists a job's outputs; indexes them first if the job has ended and has no index. @throws
-   * AppError like {@link indexJob}
+   * Updates a job's index like {@link indexJob}.
+   * @throws AppError like {@link indexJob}
    */
-  async byJob(jobId: number, scope: Scope): Promise<JobOutputs> {
+  async refresh(jobId: number, until: AbortSignal): Promise<JobOutputs> {
+    const indexed = this.indexJob(jobId);
+    if (await settlesBefore(until, indexed)) return indexed;
+    return this.#listing(this.#findJob(jobId), true);
+  }
+
+  /**
+   * Lists a job's outputs; indexes them first if the job has ended and has no index.
+   * @throws AppError like {@link indexJob}
+   */
+  async byJob(jobId: number, scope: Scope, until: AbortSignal): Promise<JobOutputs> {
     const job = this.#findJob(jobId, scope);
-    return this.#isIndexed(job) ? this.#listing(job) : this.indexJob(jobId);
+    return this.#isIndexed(job) ? this.#listing(job) : this.refresh(jobId, until);
   }
 
   /**
@@ -112,29 +133,39 @@ export class OutputService {
    * @throws AppError not_found; ambiguous when only other users have that experiment; like
    *   {@link indexJob}
    */
-  async byExperiment(query: ExperimentQuery): Promise<store.OutputRow[]> {
+  async byExperiment(query: ExperimentQuery, until: AbortSignal): Promise<ExperimentOutputs> {
     const jobs = this.#jobsOf(query);
-    for (const job of jobs) if (!this.#isIndexed(job)) await this.indexJob(job.job_id);
+    let indexing = false;
+    for (const job of jobs)
+      if (!this.#isIndexed(job)) ({ indexing } = await this.refresh(job.job_id, until));
     const ids = new Set(jobs.map((job) => job.job_id));
     const rows = store.outputsOfExperiment(this.#deps.db, query.experimentId);
-    return rows.filter((row) => ids.has(row.jobId));
+    return { rows: rows.filter((row) => ids.has(row.jobId)), indexing };
   }
 
   /**
    * Opens an output by its id.
    * @param of the job to take it from: needed when several jobs of the experiment have that id
    * @throws AppError ambiguous, with the jobs that have it; not_found, with the existing ids;
-   *   otherwise like {@link byExperiment} and {@link openByPath}
+   *   conflict while it may still be found; otherwise like {@link byExperiment} and {@link openByPath}
    */
   async openOutput(
     query: ExperimentQuery,
     outputId: string,
+    until: AbortSignal,
     of?: number | 'latest',
   ): Promise<Download> {
     const { experimentId } = query;
-    const all = await this.byExperiment(query);
+    const { rows: all, indexing } = await this.byExperiment(query, until);
     const rows = typeof of === 'number' ? all.filter((one) => one.jobId === of) : all;
     const found = rows.filter((one) => one.outputId === outputId);
+    if (indexing && (found.length === 0 || of === 'latest'))
+      throw fieldError(
+        'conflict',
+        'output_id',
+        `outputs of experiment ${quote(experimentId)} are still being indexed; ask again`,
+        { details: { retry_after_s: 0 } },
+      );
     if (found.length > 1 && of === undefined)
       throw new AppError(
         'ambiguous',
@@ -172,6 +203,15 @@ export class OutputService {
   async close(): Promise<void> {
     this.#stop.abort();
     await Promise.allSettled(this.#running.values());
+    await this.#threads.close();
+  }
+
+  #begin({ job_id: id, user }: OutputJob): Promise<JobOutputs> {
+    const task = this.#turns
+      .hold(user, () => this.#index(id))
+      .finally(() => this.#running.delete(id));
+    this.#running.set(id, task);
+    return task;
   }
 
   async #index(jobId: number): Promise<JobOutputs> {
@@ -185,6 +225,7 @@ export class OutputService {
       const found = await indexFolder(this.#folderOf(jobId), {
         experimentId: job.experiment_id,
         known: (fingerprint) => store.digestOf(db, jobId, fingerprint),
+        threads: this.#threads,
         signal,
       });
       signal.throwIfAborted();
@@ -217,7 +258,7 @@ export class OutputService {
     return store.findIndex(this.#deps.db, id) !== undefined && !this.#running.has(id);
   }
 
-  #listing(job: OutputJob): JobOutputs {
+  #listing(job: OutputJob, indexing = false): JobOutputs {
     const index = store.findIndex(this.#deps.db, job.job_id);
     const late = this.#deps.onTheWay?.(job.job_id);
     const warnings = [...(index?.warnings ?? []), ...(late === undefined ? [] : [late])];
@@ -229,6 +270,7 @@ export class OutputService {
       warnings: job.terminal
         ? warnings
         : [...warnings, `the job is ${job.state}: its outputs are indexed when it ends`],
+      indexing,
     };
   }
 

@@ -54,8 +54,8 @@ export class JobFolder {
   }
 
   /** Writes into another job's folder beside this one. */
-  fileOfJob(jobId: number, path: string, content: string): void {
-    this.file(join('..', String(jobId), path), content);
+  fileOfJob(jobId: number, path: string, content: string | Buffer): string {
+    return this.file(join('..', String(jobId), path), content);
   }
 
   link(path: string, target: string): void {

@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { chmodSync, truncateSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import type { JobOutputs } from '../../src/outputs/service.js';
+import { findIndex } from '../../src/outputs/store.js';
 import { OutputStack } from './output-stack.js';
 
 let stack: OutputStack;
@@ -11,6 +12,8 @@ beforeEach(async () => {
 });
 afterEach(() => stack.stop());
 
+/** Waits for the whole indexing. */
+const noEnd = new AbortController().signal;
 const sha256 = (content: string) => createHash('sha256').update(content).digest('hex');
 
 test('a manifest’s outputs are indexed with size, digest, type and metadata', async () => {
@@ -158,7 +161,7 @@ test('a running job is not indexed, and its listing says so', async () => {
   expect(outputs).toEqual([]);
   expect(warnings).toEqual([expect.stringContaining('RUNNING')]);
   stack.setState(2, 'COMPLETED');
-  expect((await stack.outputs.byJob(2, undefined)).outputs).toHaveLength(1);
+  expect((await stack.outputs.byJob(2, undefined, noEnd)).outputs).toHaveLength(1);
 });
 
 test('outputs that arrive behind the indexing walk are found all the same, also by a simultaneous listing', async () => {
@@ -168,7 +171,7 @@ test('outputs that arrive behind the indexing walk are found all the same, also 
   stack.lookedThrough = () => {
     stack.folder.file('model.pth', 'w');
     stack.late = undefined;
-    listed ??= stack.outputs.byJob(1, undefined);
+    listed ??= stack.outputs.byJob(1, undefined, noEnd);
   };
   const found = { outputs: [{ path: 'model.pth' }], warnings: [] };
   expect(await stack.outputs.indexJob(1)).toMatchObject(found);
@@ -183,7 +186,7 @@ test('a stop aborts indexing, keeps the old index, and refuses new calls', async
   await expect(running).rejects.toMatchObject({ code: 'shutting_down' });
   await closing;
   await expect(stack.outputs.indexJob(1)).rejects.toMatchObject({ code: 'shutting_down' });
-  expect((await stack.outputs.byJob(1, undefined)).outputs).toHaveLength(1);
+  expect((await stack.outputs.byJob(1, undefined, noEnd)).outputs).toHaveLength(1);
 });
 
 test('large files are hashed correctly, and a stop does not wait for them', async () => {
@@ -192,9 +195,52 @@ test('large files are hashed correctly, and a stop does not wait for them', asyn
   const { outputs } = await stack.outputs.indexJob(1);
   expect(outputs[0]?.sha256).toBe(createHash('sha256').update(content).digest('hex'));
   truncateSync(stack.folder.file('endless.pth', ''), 60 * 2 ** 30);
-  const running = stack.outputs.indexJob(1);
+  const refused = expect(stack.outputs.indexJob(1)).rejects.toMatchObject({
+    code: 'shutting_down',
+  });
   await stack.outputs.close();
-  await expect(running).rejects.toMatchObject({ code: 'shutting_down' });
+  await refused;
+});
+
+describe('while large outputs of one user are hashed', () => {
+  beforeEach(() => {
+    for (const id of [2, 3]) {
+      stack.job(id, `job-${id}`, 'COMPLETED', 'alice');
+      truncateSync(stack.folder.fileOfJob(id, 'huge.pth', ''), 20 * 2 ** 30);
+      stack.outputs.indexJob(id).catch(() => undefined);
+    }
+    stack.job(4, 'job-4', 'COMPLETED', 'bob');
+  });
+
+  test('a small job of another user is indexed', async () => {
+    const content = randomBytes(2 ** 20);
+    stack.folder.fileOfJob(4, 'small.pth', content);
+    const { outputs, indexing } = await stack.outputs.indexJob(4);
+    expect({ sha256: outputs[0]?.sha256, indexing }).toEqual({
+      sha256: createHash('sha256').update(content).digest('hex'),
+      indexing: false,
+    });
+    for (const id of [2, 3]) expect(findIndex(stack.db, id)).toBeUndefined();
+  });
+
+  test('a listing says so when its time is over, and a download by id asks to come again', async () => {
+    expect(await stack.get('/outputs/by_job/2?wait=1')).toMatchObject({
+      status: 200,
+      headers: { 'retry-after': '0' },
+    });
+    expect((await stack.json('/outputs/by_job/2?wait=0')).body).toMatchObject({
+      outputs: [],
+      indexed_at: null,
+      indexing: true,
+    });
+    expect((await stack.json('/outputs?experiment_id=job-3&user=alice&wait=0')).body).toMatchObject(
+      { outputs: [], indexing: true },
+    );
+    const query = { experimentId: 'job-2', user: 'alice', caller: 'admin', scope: undefined };
+    await expect(
+      stack.outputs.openOutput(query, 'huge.pth', AbortSignal.abort()),
+    ).rejects.toMatchObject({ code: 'conflict', details: { fields: ['output_id'] } });
+  });
 });
 
 test('a job that is deleted while it is indexed leaves no rows', async () => {
@@ -212,5 +258,5 @@ test('a full disk is reported, and the old index stays', async () => {
   const pages = stack.db.pragma('page_count', { simple: true }) as number;
   stack.db.pragma(`max_page_count = ${pages + 2}`);
   await expect(stack.outputs.indexJob(1)).rejects.toMatchObject({ code: 'disk_full' });
-  expect((await stack.outputs.byJob(1, undefined)).outputs).toHaveLength(1);
+  expect((await stack.outputs.byJob(1, undefined, noEnd)).outputs).toHaveLength(1);
 });

@@ -7,6 +7,7 @@ import { pino } from 'pino';
 import { pinoHttp } from 'pino-http';
 import { openDatabase, type Database } from '../../src/db/database.js';
 import { errorReply } from '../../src/http/error-reply.js';
+import { Waits } from '../../src/http/waits.js';
 import { outputRoutes } from '../../src/outputs/routes.js';
 import { OutputService, type OutputJob } from '../../src/outputs/service.js';
 import { ownerApi } from '../owner-api.js';
@@ -63,7 +64,7 @@ export class OutputStack {
     app.set('query parser', 'simple');
     app.use(pinoHttp({ logger: pino({ level: 'silent' }) }));
     const api = ownerApi();
-    outputRoutes(api, this.outputs);
+    outputRoutes(api, this.outputs, new Waits(new AbortController().signal, 50));
     app.use(api.router);
     app.use(errorReply());
     this.#server = createServer(app);
@@ -84,14 +85,14 @@ export class OutputStack {
     this.folder.remove();
   }
 
-  job(jobId: number, experimentId = `job-${jobId}`, state = 'COMPLETED'): void {
+  job(jobId: number, experimentId = `job-${jobId}`, state = 'COMPLETED', user = 'admin'): void {
     this.db
       .prepare(
         `INSERT INTO jobs (job_id, comment, command_key, experiment_id, name, request, state, terminal,
-                           submitted_at)
-         VALUES (?, ?, 'shell', ?, 'n', '{}', ?, ?, 0)`,
+                           submitted_at, user)
+         VALUES (?, ?, 'shell', ?, 'n', '{}', ?, ?, 0, ?)`,
       )
-      .run(jobId, `jr-${jobId}`, experimentId, state, state === 'COMPLETED' ? 1 : 0);
+      .run(jobId, `jr-${jobId}`, experimentId, state, state === 'COMPLETED' ? 1 : 0, user);
   }
 
   setState(jobId: number, state: string): void {
