@@ -8,6 +8,7 @@ export type ErrorCode =
   | 'quota_exceeded'
   | 'not_found'
   | 'conflict'
+  | 'exists_already'
   | 'ambiguous'
   | 'log_not_split'
   | 'sha256_mismatch'

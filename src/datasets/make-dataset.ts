@@ -32,6 +32,18 @@ export interface Kept {
   created: boolean;
 }
 
+/** Finds a dataset of which a good copy is stored. @param size of the original, in bytes */
+export async function findWhole(
+  db: Database,
+  folders: DatasetFolders,
+  sha256: Sha256,
+  size: number,
+): Promise<Dataset | undefined> {
+  const known = findDataset(db, sha256);
+  if (known === undefined || known.corrupt) return undefined;
+  return (await isWhole(folders.of(sha256), size)) ? known : undefined;
+}
+
 export interface MakeParts {
   db: Database;
   folders: DatasetFolders;
@@ -51,9 +63,9 @@ export async function makeDataset(
   options: KeepOptions,
   signal: AbortSignal,
 ): Promise<Kept> {
+  const stored = await findWhole(db, folders, sha256, size);
+  if (stored !== undefined) return { dataset: stored, created: false };
   const known = findDataset(db, sha256);
-  if (known?.corrupt === false && (await isWhole(folders.of(sha256), size)))
-    return { dataset: known, created: false };
 
   const name = displayName(options.name);
   const step = (done: string) => log.debug({ sha256, step: done }, 'dataset');

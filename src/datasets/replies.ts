@@ -24,6 +24,7 @@ export const datasetsReplySchema = z.strictObject({ datasets: z.array(datasetRep
 export const keptReplySchema = z.strictObject({
   ...datasetReplySchema.shape,
   created: z.boolean().describe('False if the dataset was stored already.'),
+  waited_seconds: z.number().describe('Time it waited for the unpacking of other archives.'),
 });
 
 export const existsReplySchema = z.strictObject({ exists: z.boolean(), sha256: z.string() });

@@ -1,8 +1,8 @@
-import type { Response } from 'express';
+import type { Request, Response } from 'express';
 import { z } from 'zod';
 import { nameSubject } from '../auth/audit.js';
 import { callerOf, mayUse } from '../auth/caller.js';
-import type { ErrorCode } from '../errors.js';
+import { fieldError, type ErrorCode } from '../errors.js';
 import type { Api } from '../http/api.js';
 import { endpoint } from '../http/endpoint.js';
 import { noTimeout } from '../http/long-reply.js';
@@ -10,13 +10,18 @@ import { greppableJson } from '../http/reply.js';
 import { file, streamed } from '../http/request-body.js';
 import { viewDataset } from './dataset-view.js';
 import { sha256Schema } from './digest.js';
-import type { Kept } from './make-dataset.js';
 import * as replies from './replies.js';
-import type { DatasetService } from './service.js';
+import type { DatasetService, KeptUpload } from './service.js';
 import { cutOff, readUploadForm } from './upload/upload-form.js';
 
 const params = z.object({ sha256: sha256Schema });
 const putQuery = z.strictObject({ name: z.string().max(1000).optional() });
+const putHeaders = z.object({
+  'If-None-Match': z
+    .literal('*', 'expected *')
+    .optional()
+    .describe('`*` refuses a dataset that is stored already, instead of answering 200.'),
+});
 const pageQuery = z.strictObject({
   limit: z
     .string()
@@ -75,15 +80,21 @@ export function datasetRoutes(api: Api, service: DatasetService): void {
       summary: 'Store a dataset sent as the raw body (`curl -T`)',
       params,
       query: putQuery,
+      headers: putHeaders,
       body: streamed({ '*/*': file('An archive, or any other file.') }),
       reply: kept,
-      errors: keepErrors,
+      errors: [...keepErrors, 'exists_already'],
     },
-    async ({ params: { sha256: expectedSha }, query: { name }, req, res }) => {
+    async ({ params: { sha256: expectedSha }, query: { name }, headers, req, res }) => {
       const owner = callerOf(res).user;
-      const length = req.get('content-length');
+      const length = lengthOf(req);
+      const stored = await service.findStored(expectedSha, length);
+      if (stored && headers['If-None-Match'] !== undefined)
+        throw fieldError('exists_already', 'If-None-Match', `dataset ${expectedSha} is stored`);
+      // The bytes are not needed. A body of another length is read, to tell what it is.
+      if (stored) return viewKept(res, { dataset: stored, created: false, waited: 0 });
       const staged = await service
-        .stage(req, { owner, ...(length !== undefined && { length: Number(length) }) })
+        .stage(req, { owner, length })
         .catch((error: unknown) => {
           throw req.aborted ? cutOff() : error;
         });
@@ -163,7 +174,7 @@ export function datasetRoutes(api: Api, service: DatasetService): void {
     },
     async ({ params: { sha256 }, res }) => {
       noTimeout(res);
-      const { dataset, problem } = await service.verify(sha256);
+      const { dataset, problem } = await service.verify(sha256, callerOf(res).user);
       const ok = problem === undefined;
       return { ok, ...(!ok && { problem }), ...viewDataset(dataset) };
     },
@@ -188,8 +199,14 @@ export function datasetRoutes(api: Api, service: DatasetService): void {
   );
 }
 
-function viewKept(res: Response, { dataset, created }: Kept) {
+/** Returns the announced bytes of the body; undefined if it comes in chunks. */
+function lengthOf(req: Request): number | undefined {
+  const length = req.get('content-length');
+  return length === undefined ? undefined : Number(length);
+}
+
+function viewKept(res: Response, { dataset, created, waited }: KeptUpload) {
   nameSubject(res, `dataset ${dataset.sha256}`);
   res.status(created ? 201 : 200);
-  return { ...viewDataset(dataset), created };
+  return { ...viewDataset(dataset), created, waited_seconds: Math.round(waited * 1000) / 1000 };
 }

@@ -1,4 +1,6 @@
 import { rm } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { performance } from 'node:perf_hooks';
 import type { Readable } from 'node:stream';
 import type { Logger } from 'pino';
 import type { Database } from '../db/database.js';
@@ -8,14 +10,22 @@ import type { Sha256 } from './digest.js';
 import { findDamage } from './find-damage.js';
 import { DatasetFolders, type IncomingFolder } from './folders.js';
 import { ensureFree, diskFull } from './free-disk.js';
+import { FairTurns } from '../fair-turns.js';
 import { HashThread } from './upload/hash-thread.js';
 import { KeyLock } from '../key-lock.js';
 import { listFiles, type FilePage } from './list-files.js';
-import { makeDataset, type KeepOptions, type Kept, type StagedUpload } from './make-dataset.js';
+import {
+  findWhole,
+  makeDataset,
+  type KeepOptions,
+  type Kept,
+  type StagedUpload,
+} from './make-dataset.js';
 import { receiveFile, tooLarge } from './upload/receive-file.js';
 import { reconcile } from './reconcile.js';
 import { BufferPool } from './upload/buffer-pool.js';
 import { deleteDataset, findDataset, listDatasets, markChecked, type Dataset } from './store.js';
+import { needsExtractor } from './unpack.js';
 import { WorkInFlight } from './work-in-flight.js';
 
 export interface DatasetServiceParts {
@@ -38,6 +48,17 @@ export interface Verdict {
   problem: string | undefined;
 }
 
+/** A kept upload. */
+export interface KeptUpload extends Kept {
+  /** Seconds it waited for the unpacking of other archives. */
+  waited: number;
+}
+
+/** Archives unpacked at once, in total; each takes a processor and some 65 MB of memory. */
+const maxExtractors = Math.max(2, availableParallelism());
+/** Archives of one user unpacked at once. */
+const maxExtractorsPerUser = Math.ceil(maxExtractors / 2);
+
 /**
  * Stores datasets by SHA-256, each as a whole or not at all, even if the process dies. Every method
  * that takes bytes or time throws AppError shutting_down after `close`, and disk_full when the disk
@@ -51,6 +72,8 @@ export class DatasetService {
   readonly #buffers = new BufferPool();
   readonly #locks = new KeyLock();
   readonly #work = new WorkInFlight();
+  /** For work with an extractor. Whoever needs a turn and a lock takes the turn first. */
+  readonly #turns = new FairTurns(maxExtractors, maxExtractorsPerUser);
   readonly #reservations: UploadReservations;
 
   constructor(parts: DatasetServiceParts) {
@@ -78,7 +101,7 @@ export class DatasetService {
    * @throws AppError bad_request (empty, cut off), sha256_mismatch, too_large, archive_refused; the
    *   body's own error; the signal's reason
    */
-  async receive(body: Readable, options: KeepOptions): Promise<Kept> {
+  async receive(body: Readable, options: KeepOptions): Promise<KeptUpload> {
     return this.keep(await this.stage(body, options), options);
   }
 
@@ -96,8 +119,7 @@ export class DatasetService {
     }: { owner: string; signal?: AbortSignal | undefined; length?: number | undefined },
   ): Promise<StagedUpload> {
     return this.#run(signal, async (either) => {
-      this.refuseLength(length);
-      await ensureFree(this.#parts.root, length ?? 0);
+      await this.refuseLength(owner, length ?? 0);
       const reservation = this.#reservations.begin(owner, length ?? 0);
       let incoming: IncomingFolder | undefined;
       try {
@@ -121,17 +143,30 @@ export class DatasetService {
     });
   }
 
-  /** Does the second half of {@link receive}; uses up the staged upload, even on failure. */
-  async keep(staged: StagedUpload, options: KeepOptions): Promise<Kept> {
+  /**
+   * Does the second half of {@link receive}; uses up the staged upload, even on failure. An archive
+   * waits for its owner's turn, so that many archives neither exhaust the machine nor hold up other
+   * users'.
+   */
+  async keep(staged: StagedUpload, options: KeepOptions): Promise<KeptUpload> {
     try {
       if (staged.size === 0)
         throw fieldError('bad_request', 'file', 'is empty; a dataset has at least one byte');
       refuseMismatch(staged.sha256, options.expectedSha);
-      return await this.#run(options.signal, (signal) =>
-        this.#locks.hold(staged.sha256, () =>
-          makeDataset({ ...this.#parts, folders: this.#folders }, staged, options, signal),
-        ),
-      );
+      return await this.#run(options.signal, async (signal) => {
+        const asked = performance.now();
+        let begun = asked;
+        const make = () => {
+          begun = performance.now();
+          return this.#locks.hold(staged.sha256, () =>
+            makeDataset({ ...this.#parts, folders: this.#folders }, staged, options, signal),
+          );
+        };
+        const kept = await ((await this.#mustUnpack(staged))
+          ? this.#turns.run(options.owner, signal, make)
+          : make());
+        return { ...kept, waited: (begun - asked) / 1000 };
+      });
     } finally {
       await this.discard(staged);
     }
@@ -144,11 +179,15 @@ export class DatasetService {
     staged.reservation.end();
   }
 
-  /** Refuses a request by its Content-Length alone. @throws AppError too_large */
-  refuseLength(length: number | undefined): void {
-    const { uploadBytes } = this.#parts.limits;
-    if (length !== undefined && uploadBytes > 0 && length > uploadBytes)
-      throw tooLarge(uploadBytes);
+  /**
+   * Refuses an upload by its announced length alone.
+   * @throws AppError too_large, disk_full, quota_exceeded
+   */
+  async refuseLength(owner: string, length: number): Promise<void> {
+    const { root, limits } = this.#parts;
+    if (limits.uploadBytes > 0 && length > limits.uploadBytes) throw tooLarge(limits.uploadBytes);
+    await ensureFree(root, length);
+    this.#reservations.begin(owner, length).end();
   }
 
   /** @param field that names the dataset in the call @throws AppError not_found */
@@ -173,6 +212,16 @@ export class DatasetService {
    */
   exists(sha256: Sha256): boolean {
     return findDataset(this.#parts.db, sha256)?.corrupt === false;
+  }
+
+  /**
+   * Finds the dataset if a good copy is stored.
+   * @param length the original's, if known; another one finds nothing
+   */
+  async findStored(sha256: Sha256, length: number | undefined): Promise<Dataset | undefined> {
+    const size = findDataset(this.#parts.db, sha256)?.size;
+    if (size === undefined || (length !== undefined && length !== size)) return undefined;
+    return findWhole(this.#parts.db, this.#folders, sha256, size);
   }
 
   /** @throws AppError not_found, bad_request (after) */
@@ -231,26 +280,33 @@ export class DatasetService {
   }
 
   /**
-   * Reads every stored byte and marks the dataset as corrupt, or as good again.
+   * Reads every stored byte in the caller's turn, and marks the dataset as corrupt or as good again.
    * @throws AppError not_found, disk_full
    */
-  verify(sha256: Sha256, signal?: AbortSignal): Promise<Verdict> {
+  verify(sha256: Sha256, user: string, signal?: AbortSignal): Promise<Verdict> {
+    return this.#run(signal, (either) => {
+      const check = () => this.#locks.hold(sha256, () => this.#check(sha256, either));
+      return this.#turns.run(user, either, check);
+    });
+  }
+
+  async #check(sha256: Sha256, signal: AbortSignal): Promise<Verdict> {
     const { db, log, now } = this.#parts;
-    return this.#run(signal, (either) =>
-      this.#locks.hold(sha256, async () => {
-        const dataset = this.get(sha256);
-        const problem = await findDamage({
-          dataset,
-          folders: this.#folders,
-          hashThread: this.#hashThread,
-          buffers: this.#buffers,
-          signal: either,
-        });
-        if (problem !== undefined) log.error({ sha256, problem }, 'a stored dataset is damaged');
-        markChecked(db, sha256, problem !== undefined, now());
-        return { dataset: this.get(sha256), problem };
-      }),
-    );
+    const problem = await findDamage({
+      dataset: this.get(sha256),
+      folders: this.#folders,
+      hashThread: this.#hashThread,
+      buffers: this.#buffers,
+      signal,
+    });
+    if (problem !== undefined) log.error({ sha256, problem }, 'a stored dataset is damaged');
+    markChecked(db, sha256, problem !== undefined, now());
+    return { dataset: this.get(sha256), problem };
+  }
+
+  async #mustUnpack({ sha256, size, incoming }: StagedUpload): Promise<boolean> {
+    const stored = await findWhole(this.#parts.db, this.#folders, sha256, size);
+    return stored === undefined && (await needsExtractor(incoming));
   }
 
   async #run<T>(

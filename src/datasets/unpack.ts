@@ -1,4 +1,4 @@
-import { link, mkdir, open, rm } from 'node:fs/promises';
+import { link, mkdir, open, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { errnoOf } from '../errors.js';
@@ -37,17 +37,23 @@ export async function unpack(
   return result;
 }
 
+/** Tells whether {@link unpack} has to start the extractor. */
+export async function needsExtractor({ original }: IncomingFolder): Promise<boolean> {
+  const { head, size } = await readHead(original);
+  return detectPacking(head) !== undefined || isTar(head, head.length === size);
+}
+
 /**
  * Makes the tree of a file that is surely no archive. This spares the start of the extractor, a
  * tenth of a second.
  * @returns undefined if the extractor must decide
  */
 async function keepPlainFile(
-  { original, tree }: IncomingFolder,
+  incoming: IncomingFolder,
   originalName: string,
 ): Promise<ExtractResult | undefined> {
-  const { head, size } = await readHead(original);
-  if (detectPacking(head) !== undefined || isTar(head, head.length === size)) return undefined;
+  if (await needsExtractor(incoming)) return undefined;
+  const { original, tree } = incoming;
   await mkdir(tree, { mode: 0o750 });
   try {
     await link(original, join(tree, singleFileName(originalName, false)));
@@ -56,6 +62,7 @@ async function keepPlainFile(
     await rm(tree, { recursive: true });
     return undefined;
   }
+  const { size } = await stat(original);
   return { format: 'file', files: 1, bytes: size };
 }
 

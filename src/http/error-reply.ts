@@ -71,7 +71,7 @@ export function errorReply(): ErrorRequestHandler {
       },
     };
     const full = res.locals['withDetail'] === true ? { ...body, detail: body.error.message } : body;
-    if (hasUnreadBody(req)) replyBeforeBodyEnds(req, res, full);
+    if (hasUnreadBody(req)) replyBeforeBodyEnds(req, res, JSON.stringify(full));
     else res.json(full);
   };
 }

@@ -10,6 +10,7 @@ export const statusOf: Record<ErrorCode, number> = {
   quota_exceeded: 413,
   not_found: 404,
   conflict: 409,
+  exists_already: 412,
   ambiguous: 409,
   log_not_split: 409,
   sha256_mismatch: 400,

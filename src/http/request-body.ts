@@ -24,6 +24,16 @@ interface FieldsOptions {
   form?: RequestHandler;
 }
 
+/** Refuses a body by its announced length: the parsers would first read it to its end. */
+const refuseLonger =
+  (maxBytes: number): RequestHandler =>
+  (req, _res, next) => {
+    const length = Number(req.get('content-length') ?? 0);
+    if (length > maxBytes && req.is('multipart/form-data') === false)
+      throw new AppError('too_large', 'the body is larger than allowed');
+    next();
+  };
+
 /** Takes JSON, or form fields as `curl -d` and `curl -F` send them. */
 export function fields<S extends z.ZodObject>(
   schema: S,
@@ -36,6 +46,7 @@ export function fields<S extends z.ZodObject>(
   };
   return {
     parsers: [
+      refuseLonger(maxBytes),
       express.json({ limit: maxBytes }),
       express.urlencoded({ extended: false, limit: maxBytes }),
       form ?? multer({ limits }).none(),
@@ -56,7 +67,7 @@ export const noFields = fields(z.strictObject({}));
 /** Takes JSON only. */
 export function jsonBody<S extends z.ZodType>(schema: S): RequestBody<z.output<S>> {
   return {
-    parsers: [express.json({ limit: defaultBytes })],
+    parsers: [refuseLonger(defaultBytes), express.json({ limit: defaultBytes })],
     read: (req) => readBody(schema, req),
     content: { 'application/json': schema },
     required: !schema.safeParse({}).success,
@@ -66,7 +77,10 @@ export function jsonBody<S extends z.ZodType>(schema: S): RequestBody<z.output<S
 /** Takes bytes, which are kept in memory as a whole. */
 export function bytes(maxBytes: number): RequestBody<Buffer> {
   return {
-    parsers: [express.raw({ type: 'application/octet-stream', limit: maxBytes })],
+    parsers: [
+      refuseLonger(maxBytes),
+      express.raw({ type: 'application/octet-stream', limit: maxBytes }),
+    ],
     read: (req) => {
       if (Buffer.isBuffer(req.body)) return req.body;
       throw new AppError('bad_request', 'the body: expected application/octet-stream');

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { ListenOptions } from 'node:net';
+import { continueWhenRead } from './expect-continue.js';
 
 /**
  * Listens with limits that let a slow, steady upload run for hours, yet end a caller that sends
@@ -10,6 +11,10 @@ import type { ListenOptions } from 'node:net';
  */
 export async function listen(app: RequestListener, where: ListenOptions): Promise<Server> {
   const server = createServer({ headersTimeout: 20_000, requestTimeout: 0 }, app);
+  server.on('checkContinue', (req, res) => {
+    continueWhenRead(req, res);
+    app(req, res);
+  });
   server.timeout = 120_000;
   server.keepAliveTimeout = 65_000;
   server.listen(where);

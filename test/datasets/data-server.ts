@@ -1,5 +1,4 @@
 import { mkdirSync } from 'node:fs';
-import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -11,6 +10,7 @@ import { datasetRoutes } from '../../src/datasets/routes.js';
 import { DatasetService } from '../../src/datasets/service.js';
 import { openDatabase } from '../../src/db/database.js';
 import { errorReply } from '../../src/http/error-reply.js';
+import { listen } from '../../src/http/server.js';
 import { ownerApi } from '../owner-api.js';
 
 // Runs the dataset part of the service as a process. DataServer starts it, and reads the port from
@@ -62,9 +62,8 @@ app.get('/memory', async (_req, res) => {
   res.json({ connections, inUse: heapUsed + arrayBuffers });
 });
 app.use(errorReply());
-const server = createServer({ requestTimeout: 0 }, app).listen(0, '127.0.0.1', () => {
-  process.stdout.write(`${(server.address() as AddressInfo).port}\n`);
-});
+const server = await listen(app, { host: '127.0.0.1', port: 0 });
+process.stdout.write(`${(server.address() as AddressInfo).port}\n`);
 process.on('SIGTERM', () => {
   server.close();
   server.closeAllConnections();

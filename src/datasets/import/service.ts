@@ -46,11 +46,15 @@ interface Live {
   settle: () => void;
 }
 
+const maxRunning = 4;
 const maxQueued = 1000;
 
 type Outcome = Omit<ImportEnd, 'bytes_done' | 'bytes_total'>;
 
-/** Runs imports from B2 or S3, four at a time, in order of request. They end with the process. */
+/**
+ * Runs imports from B2 or S3, four at a time and three of one user. The user with the fewest comes
+ * first; a user's own run in order of request. All end with the process.
+ */
 export class ImportService {
   readonly #parts: ImportServiceParts;
 
@@ -155,9 +159,10 @@ export class ImportService {
   }
 
   #startNext(): void {
-    for (const [id, live] of this.#live) {
-      if (this.#running >= (this.#parts.concurrency ?? 4)) return;
-      if (live.started) continue;
+    while (this.#running < (this.#parts.concurrency ?? maxRunning)) {
+      const next = this.#nextToStart();
+      if (next === undefined) return;
+      const [id, live] = next;
       live.started = true;
       this.#running += 1;
       void this.#run(id, live).finally(() => {
@@ -165,6 +170,19 @@ export class ImportService {
         if (!this.#closed) this.#startNext();
       });
     }
+  }
+
+  /** Finds the oldest import of the users who have the fewest under way. */
+  #nextToStart(): [number, Live] | undefined {
+    const underWay = new Map<string, number>();
+    const of = ({ request: { user } }: Live) => underWay.get(user) ?? 0;
+    for (const live of this.#live.values())
+      if (live.started) underWay.set(live.request.user, of(live) + 1);
+    const most = Math.max(1, (this.#parts.concurrency ?? maxRunning) - 1);
+    const [next] = [...this.#live]
+      .filter(([, live]) => !live.started && of(live) < most)
+      .toSorted(([, a], [, b]) => of(a) - of(b));
+    return next;
   }
 
   async #run(id: number, live: Live): Promise<void> {

@@ -40,7 +40,8 @@ export async function readUploadForm(
       'send multipart/form-data with the file in the field "file" (curl -F file=@data.tar.gz), or PUT the bytes to /datasets/<sha256>',
     );
   const length = req.get('content-length');
-  if (length !== undefined) service.refuseLength(Number(length) - maxAroundFile);
+  if (length !== undefined)
+    await service.refuseLength(owner, Math.max(0, Number(length) - maxAroundFile));
 
   const gone = new AbortController();
   const onClose = () => gone.abort(cutOff());
