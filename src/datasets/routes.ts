@@ -93,11 +93,9 @@ export function datasetRoutes(api: Api, service: DatasetService): void {
         throw fieldError('exists_already', 'If-None-Match', `dataset ${expectedSha} is stored`);
       // The bytes are not needed. A body of another length is read, to tell what it is.
       if (stored) return viewKept(res, { dataset: stored, created: false, waited: 0 });
-      const staged = await service
-        .stage(req, { owner, length })
-        .catch((error: unknown) => {
-          throw req.aborted ? cutOff() : error;
-        });
+      const staged = await service.stage(req, { owner, length }).catch((error: unknown) => {
+        throw req.aborted ? cutOff() : error;
+      });
       noTimeout(res);
       return viewKept(res, await service.keep(staged, { owner, expectedSha, name, source: 'put' }));
     },
