@@ -280,7 +280,8 @@ export class DatasetService {
   }
 
   /**
-   * Reads every stored byte in the caller's turn, and marks the dataset as corrupt or as good again.
+   * Reads every stored byte in the caller's turn, and marks the dataset as corrupt or as good
+   * again.
    * @throws AppError not_found, disk_full
    */
   verify(sha256: Sha256, user: string, signal?: AbortSignal): Promise<Verdict> {

@@ -19,8 +19,8 @@ export class DigestThreads {
   #lastId = 0;
 
   /**
-   * Hashes the first `size` bytes; fewer when the file ends earlier. The caller keeps the descriptor
-   * open until this settles.
+   * Hashes the first `size` bytes; fewer when the file ends earlier. The caller keeps the
+   * descriptor open until this settles.
    * @returns lower-case hexadecimal
    * @throws AbortError when the signal is aborted; the error of a read
    */

@@ -80,8 +80,9 @@ export type Download =
 const idsShown = 50;
 
 /**
- * Indexes the outputs of ended jobs, and opens them for download. It indexes one job of each user at
- * a time, and hashes the files of all of them in turns. So no user waits for another's large files.
+ * Indexes the outputs of ended jobs, and opens them for download. It indexes one job of each user
+ * at a time, and hashes the files of all of them in turns. So no user waits for another's large
+ * files.
  *
  * Methods that take `until` return what is known once that signal fires; the indexing goes on.
  */
@@ -147,7 +148,8 @@ export class OutputService {
    * Opens an output by its id.
    * @param of the job to take it from: needed when several jobs of the experiment have that id
    * @throws AppError ambiguous, with the jobs that have it; not_found, with the existing ids;
-   *   conflict while it may still be found; otherwise like {@link byExperiment} and {@link openByPath}
+   *   conflict while it may still be found; otherwise like {@link byExperiment} and
+   *   {@link openByPath}
    */
   async openOutput(
     query: ExperimentQuery,

@@ -33,6 +33,10 @@ export async function readSubmitForm(
   await new Promise<void>((resolve, reject) => {
     signal?.addEventListener('abort', () => reject(signal.reason as Error));
     // multer would wait for the rest of an aborted request.
+    if (req.aborted) {
+      reject(cutOff());
+      return;
+    }
     req.once('aborted', () => reject(cutOff()));
     const options: MulterOptions = {
       storage: multer.memoryStorage(),

@@ -16,6 +16,7 @@ const floors = [
     'abort',
     'brand',
     'every',
+    'fair-turns',
     'iso-time',
     'key-lock',
     'node-env',

@@ -43,6 +43,8 @@ export async function readUploadForm(
   if (length !== undefined)
     await service.refuseLength(owner, Math.max(0, Number(length) - maxAroundFile));
 
+  // The event of a caller that left meanwhile does not come again, and multer would wait forever.
+  if (req.aborted) throw cutOff();
   const gone = new AbortController();
   const onClose = () => gone.abort(cutOff());
   req.on('aborted', onClose);
