@@ -29,14 +29,25 @@ export async function every(
   }
 }
 
+/** Hears how each round of a loop ended; see repeated-error.ts. */
+interface Outcomes {
+  failed: (error: unknown) => void;
+  succeeded: () => void;
+}
+
 /** Periodic work of one object, from its start to its end. */
 export class Loops {
   readonly #closing = new AbortController();
   readonly #running: Promise<void>[] = [];
 
   /** Repeats `work` until {@link close}; see {@link every}. */
-  start(ms: number, work: () => Promise<void>, onError: (error: unknown) => void): void {
-    this.#running.push(every(ms, this.#closing.signal, work, onError));
+  start(ms: number, work: () => Promise<void>, heard: ((error: unknown) => void) | Outcomes): void {
+    const { signal } = this.#closing;
+    const running =
+      typeof heard === 'function'
+        ? every(ms, signal, work, heard)
+        : every(ms, signal, () => work().then(heard.succeeded), heard.failed);
+    this.#running.push(running);
   }
 
   /** Resolves after the last rounds. */

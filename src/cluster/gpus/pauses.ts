@@ -4,6 +4,7 @@ import { NODE_NAME } from '../../config/layout.js';
 import type { Database } from '../../db/database.js';
 import { AppError } from '../../errors.js';
 import { Loops } from '../../every.js';
+import { RepeatedError } from '../../repeated-error.js';
 import type { OperatorClient } from '../slurm/client.js';
 import { SlurmError } from '../slurm/command.js';
 import type { GpuFleet } from './choose.js';
@@ -65,21 +66,21 @@ export class GpuPauses {
    * polling then continues.
    */
   async start(): Promise<void> {
-    const { fleet, stateSeconds, workers, log } = this.#parts;
+    const { fleet, stateSeconds, workers, now, log } = this.#parts;
     if (fleet.gpus.length > 0) {
-      const failed = (error: unknown) => log.error({ err: error }, 'could not check the GPUs');
+      const trouble = new RepeatedError(log, 'could not check the GPUs', now);
       await this.#inTurn(async () => {
         await this.#readFile();
         await this.#file.write(this.#pausedHere());
         await this.#reconcileHere();
-      }).catch(failed);
-      this.#loops.start(stateSeconds * 1000, () => this.#inTurn(() => this.#readFile()), failed);
+      }).catch(trouble.failed);
+      this.#loops.start(stateSeconds * 1000, () => this.#inTurn(() => this.#readFile()), trouble);
     }
     if (workers === undefined) return;
     this.#loops.start(
       workersPollMs,
       () => this.#pollWorkers(workers()),
-      (error) => log.error({ err: error }, 'could not check the GPUs of workers'),
+      new RepeatedError(log, 'could not check the GPUs of workers', now),
     );
   }
 

@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { Database } from '../../db/database.js';
 import { AppError } from '../../errors.js';
 import { Loops } from '../../every.js';
+import { RepeatedError } from '../../repeated-error.js';
 import type { GpuFleet, GpuJob } from './choose.js';
 import { idleWarning, isIdle } from './idle.js';
 import type { Monitor } from './monitor.js';
@@ -41,12 +42,13 @@ export class GpuService {
 
   /** Resolves after the first poll, or its failure; polling then continues. */
   async start(): Promise<void> {
-    const { fleet, monitor, pauses, monitorSeconds, log } = this.#parts;
+    const { fleet, monitor, pauses, monitorSeconds, now, log } = this.#parts;
     // Polls first: only the poll finds the GPUs that foreign processes use.
-    const failed = (error: unknown) => log.error({ err: error }, 'could not check the GPUs');
-    if (fleet.gpus.length > 0) await monitor.poll().catch(failed);
+    const trouble = new RepeatedError(log, 'could not check the GPUs', now);
+    if (fleet.gpus.length > 0) await monitor.poll().catch(trouble.failed);
     await pauses.start();
-    if (fleet.gpus.length > 0) this.#loops.start(monitorSeconds * 1000, () => this.#poll(), failed);
+    if (fleet.gpus.length > 0)
+      this.#loops.start(monitorSeconds * 1000, () => this.#poll(), trouble);
   }
 
   async close(): Promise<void> {
