@@ -17,6 +17,7 @@ import { ingestSources } from './016-ingest-sources.js';
 import { slurmNumbers } from './017-slurm-numbers.js';
 import { knownSenders } from './018-known-senders.js';
 import { gpuPauses } from './019-gpu-pauses.js';
+import { diskUse } from './020-disk-use.js';
 
 /** The migrations in order. A released one is never edited, only followed by another. */
 export const migrations: readonly string[] = [
@@ -39,4 +40,5 @@ export const migrations: readonly string[] = [
   slurmNumbers,
   knownSenders,
   gpuPauses,
+  diskUse,
 ];
