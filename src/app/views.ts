@@ -20,7 +20,12 @@ export interface Views {
   queueTargets: QueueTargets;
   health: Pick<
     HealthParts,
-    'nodeState' | 'silentNodes' | 'hasAccounting' | 'isOvercommitted' | 'rememberedMs'
+    | 'nodeState'
+    | 'silentNodes'
+    | 'hasOwnNodes'
+    | 'hasAccounting'
+    | 'isOvercommitted'
+    | 'rememberedMs'
   >;
 }
 
@@ -45,6 +50,7 @@ export function openViews(
       health: {
         nodeState: bestState,
         silentNodes: () => [],
+        hasOwnNodes: false,
         hasAccounting,
         isOvercommitted: false,
         rememberedMs,
@@ -74,6 +80,7 @@ export function openViews(
     health: {
       nodeState: ownState,
       silentNodes,
+      hasOwnNodes: true,
       hasAccounting: true,
       isOvercommitted: isMoreThanHere(here.limits.cpus),
       rememberedMs,

@@ -15,6 +15,8 @@ export interface HealthParts {
   nodeState: (nodes: readonly SlurmNode[]) => string | undefined;
   /** Lists the nodes whose slurmd does not answer, of those that run on this machine. */
   silentNodes: (nodes: readonly SlurmNode[]) => string[];
+  /** Whether the nodes are ours to drain and resume. */
+  hasOwnNodes: boolean;
   hasAccounting: boolean;
   /** Whether jobs are given more CPUs than this machine has. */
   isOvercommitted: boolean;
@@ -29,6 +31,7 @@ export interface HealthParts {
 interface SlurmHealth {
   node: string;
   notAnswering: string[];
+  drained: string[];
   slurmdbd: Health['slurmdbd'];
 }
 
@@ -47,14 +50,14 @@ export class HealthCheck {
    * second old.
    */
   async check(): Promise<Health> {
-    const [{ node, notAnswering, slurmdbd }, disk, database] = await Promise.all([
+    const [{ node, notAnswering, drained, slurmdbd }, disk, database] = await Promise.all([
       this.#rememberedSlurm(),
       answer(() => this.#disk(), 'unknown'),
       answer(() => Promise.resolve(this.#database()), 'failed'),
     ]);
     const slurmctld = node === 'unknown' ? 'down' : 'up';
     const runs = slurmctld === 'up' && !/down|unk|fail|error/.test(node) && database === 'ok';
-    const isWhole = slurmdbd !== 'down' && notAnswering.length === 0;
+    const isWhole = slurmdbd !== 'down' && notAnswering.length === 0 && !node.startsWith('drain');
     const status = !runs || disk !== 'ok' ? 'down' : isWhole ? 'ok' : 'degraded';
     const { version, isOvercommitted } = this.#parts;
     const cpus = isOvercommitted ? 'overcommitted' : 'ok';
@@ -66,6 +69,7 @@ export class HealthCheck {
       node,
       not_answering: notAnswering,
       cpus,
+      drained_nodes: drained,
       disk,
       database,
     };
@@ -79,7 +83,7 @@ export class HealthCheck {
   }
 
   async #slurm(): Promise<SlurmHealth> {
-    const { slurm, nodeState, silentNodes, hasAccounting } = this.#parts;
+    const { slurm, nodeState, silentNodes, hasOwnNodes, hasAccounting } = this.#parts;
     const [nodes, slurmdbd] = await Promise.all([
       answer(() => slurm.nodes(), []),
       hasAccounting
@@ -87,7 +91,9 @@ export class HealthCheck {
         : ('none' as const),
     ]);
     const notAnswering = await answer(() => Promise.resolve(silentNodes(nodes)), []);
-    return { node: nodeState(nodes) ?? 'unknown', notAnswering, slurmdbd };
+    const isDrained = ({ state }: SlurmNode) => hasOwnNodes && state.startsWith('drain');
+    const drained = new Set(nodes.filter(isDrained).map(({ name }) => name));
+    return { node: nodeState(nodes) ?? 'unknown', notAnswering, drained: [...drained], slurmdbd };
   }
 
   async #disk(): Promise<'ok' | 'full'> {
