@@ -79,7 +79,7 @@ done
 for name in slurm jobrunner jr-remote; do member "$name" jr-slurm; done
 libexec=$(dirname "$0")/../libexec
 install -D -m 0644 "$libexec/trusted-conf.sh" /usr/local/lib/jobrunner/trusted-conf
-for command in run-job set-node-state submit-job submit-remote; do
+for command in measure-jobs run-job set-node-state submit-job submit-remote; do
   install -D -m 0755 "$libexec/$command.sh" "/usr/local/lib/jobrunner/$command"
 done
 install -D -m 0755 "$libexec/open-folders.pl" /usr/local/lib/jobrunner/open-folders
@@ -87,10 +87,11 @@ rule=/etc/sudoers.d/jobrunner
 jobs=$(getent passwd | awk -F: '$1 ~ /^jr-job[1-9][0-9]*$/ { printf ", %s", $1 }')
 printf 'Runas_Alias JR_JOBS = runner%s\n' "$jobs" >"$rule.new"
 cat >>"$rule.new" <<'RULE'
-Defaults!/usr/local/lib/jobrunner/submit-job,/usr/local/lib/jobrunner/set-node-state,/usr/local/lib/jobrunner/submit-remote env_keep += "SLURM_CONF", !requiretty, !log_allowed, !pam_session
+Defaults!/usr/local/lib/jobrunner/submit-job,/usr/local/lib/jobrunner/measure-jobs,/usr/local/lib/jobrunner/set-node-state,/usr/local/lib/jobrunner/submit-remote env_keep += "SLURM_CONF", !requiretty, !log_allowed, !pam_session
 jobrunner ALL=(root) NOPASSWD: /usr/local/lib/jobrunner/submit-job
 Defaults!/usr/local/lib/jobrunner/open-folders !requiretty, !use_pty, !log_allowed, !pam_session
 jobrunner ALL=(root) NOPASSWD: /usr/local/lib/jobrunner/open-folders
+jobrunner ALL=(root) NOPASSWD: /usr/local/lib/jobrunner/measure-jobs
 jobrunner ALL=(slurm) NOPASSWD: /usr/local/lib/jobrunner/set-node-state
 jobrunner ALL=(jr-remote) NOPASSWD: /usr/local/lib/jobrunner/submit-remote
 Defaults!/usr/local/lib/jobrunner/run-job env_keep += "SLURM* CUDA_VISIBLE_DEVICES ROCR_VISIBLE_DEVICES ZE_AFFINITY_MASK GPU_DEVICE_ORDINAL TMPDIR HOSTNAME", !requiretty, !use_pty, !log_allowed, !pam_session

@@ -17,6 +17,7 @@ export const failures = [
   'user_code',
   'out_of_memory',
   'time_limit',
+  'storage',
   'cancelled',
   'node',
   'submit',

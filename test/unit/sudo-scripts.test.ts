@@ -45,6 +45,7 @@ test.each([
   ['submit-job', ['--parsable']],
   ['submit-remote', ['1', '--partition=main']],
   ['set-node-state', ['box0', 'RESUME']],
+  ['measure-jobs', []],
   ['run-job', []],
 ])(
   'a script that the API may run as another user runs no program from the caller’s PATH: %s',
