@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import type { Database } from '../db/database.js';
+import { AppError } from '../errors.js';
 import type { UploadReservation } from './upload/reservations.js';
 import type { Sha256 } from './digest.js';
 import { displayName } from './display-name.js';
@@ -47,7 +48,7 @@ export async function findWhole(
 export interface MakeParts {
   db: Database;
   folders: DatasetFolders;
-  limits: UnpackLimits;
+  limits: Omit<UnpackLimits, 'roomBytes'>;
   now: () => number;
   log: Logger;
 }
@@ -69,10 +70,22 @@ export async function makeDataset(
 
   const name = displayName(options.name);
   const step = (done: string) => log.debug({ sha256, step: done }, 'dataset');
-  const { format, files, bytes } = await unpack(incoming, name, limits, signal);
+  const roomBytes = Math.max(0, reservation.room() - size);
+  const { format, files, bytes } = await unpack(
+    incoming,
+    name,
+    { ...limits, roomBytes },
+    signal,
+  ).catch((error: unknown) => {
+    // Names the figures, unless the owner has deleted something meanwhile.
+    if (error instanceof AppError && error.code === 'quota_exceeded')
+      reservation.reserve(size + roomBytes + 1);
+    throw error;
+  });
   await file.sync();
   step('unpacked');
-  reservation.reserve(size + bytes);
+  // The tree of a plain file is another name of the file.
+  reservation.reserve(format === 'file' ? size : size + bytes);
   const at = now();
   // An upload that replaces damaged bytes does not change the owner.
   const owner = known?.owner ?? options.owner;

@@ -46,4 +46,11 @@ export const verifyReplySchema = z.strictObject({
   ...datasetReplySchema.shape,
 });
 
-export const removedReplySchema = z.strictObject({ deleted: z.literal(true), sha256: z.string() });
+export const removedReplySchema = z.strictObject({
+  deleted: z.literal(true),
+  sha256: z.string(),
+  ended_jobs: z
+    .int()
+    .describe('Ended jobs that name the dataset; a rerun of one needs it uploaded again.'),
+  job_ids: z.array(z.int()).describe('The newest of these jobs, at most 20.'),
+});

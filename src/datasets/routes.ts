@@ -9,7 +9,7 @@ import { noTimeout } from '../http/long-reply.js';
 import { greppableJson } from '../http/reply.js';
 import { file, streamed } from '../http/request-body.js';
 import { viewDataset } from './dataset-view.js';
-import { sha256Schema } from './digest.js';
+import { sha256Schema, type Sha256 } from './digest.js';
 import * as replies from './replies.js';
 import type { DatasetService, KeptUpload } from './service.js';
 import { cutOff, readUploadForm } from './upload/upload-form.js';
@@ -49,8 +49,15 @@ const keepErrors: ErrorCode[] = [
   'shutting_down',
 ];
 
-/** Mounts `/datasets` except imports, which must be mounted first. */
-export function datasetRoutes(api: Api, service: DatasetService): void {
+/**
+ * Mounts `/datasets` except imports, which must be mounted first.
+ * @param jobsOf counts the jobs that name a dataset, and lists the newest of them
+ */
+export function datasetRoutes(
+  api: Api,
+  service: DatasetService,
+  jobsOf: (sha256: Sha256) => { count: number; newest: number[] },
+): void {
   endpoint(
     api,
     {
@@ -192,7 +199,8 @@ export function datasetRoutes(api: Api, service: DatasetService): void {
     async ({ params: { sha256 }, res }) => {
       const caller = callerOf(res);
       await service.remove(sha256, (owner) => mayUse(caller, owner));
-      return { deleted: true as const, sha256 };
+      const { count, newest } = jobsOf(sha256);
+      return { deleted: true as const, sha256, ended_jobs: count, job_ids: newest };
     },
   );
 }

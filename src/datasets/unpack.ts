@@ -12,6 +12,8 @@ import type { IncomingFolder } from './folders.js';
 export interface UnpackLimits {
   extractBytes: number;
   extractFiles: number;
+  /** Bytes that the owner may still store; Infinity for any number. */
+  roomBytes: number;
 }
 
 /**
@@ -21,7 +23,7 @@ export interface UnpackLimits {
 export async function unpack(
   incoming: IncomingFolder,
   originalName: string,
-  limits: UnpackLimits,
+  { extractBytes, extractFiles, roomBytes }: UnpackLimits,
   signal: AbortSignal,
 ): Promise<ExtractResult> {
   const plain = await keepPlainFile(incoming, originalName);
@@ -29,7 +31,11 @@ export async function unpack(
   const result = await extractArchive(
     incoming.original,
     incoming.tree,
-    { maxBytes: limits.extractBytes, maxFiles: limits.extractFiles },
+    {
+      maxBytes: extractBytes,
+      maxFiles: extractFiles,
+      ...(roomBytes !== Infinity && { roomBytes }),
+    },
     { originalName, signal, fileGroup: incoming.gid },
   );
   // One syncfs(2) replaces an fsync for each file. A tree of just the original needs none.

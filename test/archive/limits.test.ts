@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { extractArchive } from '../../src/datasets/archive/extract-archive.js';
@@ -29,6 +29,17 @@ it('the limits of bytes and entries are accepted; one more is refused by name', 
   expect(
     await work.refusal(gzipSync(Buffer.alloc(5000, 'x')), { maxBytes: 4999, maxFiles: 0 }),
   ).toContain('4999');
+});
+
+it('unpacking stops at the owner’s room, with the figure', async () => {
+  const archive = work.save(tar(file('a', 'x'.repeat(60)), file('b', 'x'.repeat(40))));
+  const limits = (roomBytes: number) => ({ ...NO_LIMITS, roomBytes });
+  const tree = work.path('room');
+  await expect(extractArchive(archive, tree, limits(99))).rejects.toMatchObject({
+    code: 'quota_exceeded',
+  });
+  expect(existsSync(tree)).toBe(false);
+  expect(await extractArchive(archive, tree, limits(100))).toMatchObject({ bytes: 100 });
 });
 
 it('the copies that hard links make count', async () => {

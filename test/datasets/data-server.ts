@@ -49,7 +49,7 @@ const app = express();
 app.set('query parser', 'simple');
 app.use(pinoHttp({ logger: log, customLogLevel: () => 'debug' }));
 const api = ownerApi();
-datasetRoutes(api, service);
+datasetRoutes(api, service, () => ({ count: 0, newest: [] }));
 app.use(api.router);
 app.get('/for-job/:sha256', (req, res) => {
   res.json(service.forJob(req.params.sha256 as Sha256));

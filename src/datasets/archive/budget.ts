@@ -54,8 +54,8 @@ export class Budget {
 
   /**
    * Counts a file's bytes before they are written: `logical` with its holes, `stored` without.
-   * Throws `archive_refused` beyond the limit or at a bomb's ratio, `disk_full` when they do not
-   * fit.
+   * Throws `archive_refused` beyond the limit or at a bomb's ratio, `quota_exceeded` beyond the
+   * owner's room, `disk_full` when they do not fit.
    */
   addBytes(logical: number, stored: number, entry: string): void {
     this.#bytes += logical;
@@ -64,6 +64,12 @@ export class Budget {
       throw refusal(
         `takes the content over the limit of ${maxBytes} bytes; pack less or raise JR_MAX_EXTRACT_GB`,
         entry,
+      );
+    const { roomBytes } = this.#limits;
+    if (roomBytes !== undefined && this.#bytes > roomBytes)
+      throw new AppError(
+        'quota_exceeded',
+        `the archive unpacks to more than the ${roomBytes} bytes that you may still store`,
       );
     if (this.#smellsOfBomb(this.#bytes))
       throw refusal(

@@ -39,8 +39,9 @@ const KEPT_STDERR = 4096;
  * execute them, 0750. Hard links become copies. Links that stay inside the tree are kept, even
  * dangling ones.
  *
- * Rejects with `archive_refused` (the message and `details.entry` name the entry), `disk_full`, the
- * signal's reason, `EEXIST` if `treeDir` exists, or an Error for an internal failure.
+ * Rejects with `archive_refused` (the message and `details.entry` name the entry),
+ * `quota_exceeded`, `disk_full`, the signal's reason, `EEXIST` if `treeDir` exists, or an Error for
+ * an internal failure.
  */
 export async function extractArchive(
   archivePath: string,

@@ -14,6 +14,8 @@ export interface ExtractLimits {
   maxBytes: number;
   /** Most entries (files, folders and links; a replacement counts again); 0 means no limit. */
   maxFiles: number;
+  /** Bytes that the archive's owner may still store; left out for any number. */
+  roomBytes?: number | undefined;
 }
 
 export interface ExtractResult {

@@ -20,6 +20,8 @@ interface Owner {
 export interface UploadReservation {
   /** @throws AppError quota_exceeded once all the owner's uploads together exceed their quota */
   add(bytes: number): void;
+  /** Returns the bytes that {@link reserve} would still set aside; Infinity without a limit. */
+  room(): number;
   /**
    * Sets aside, until the reservation ends, the room for the upload as sent and unpacked. Uploads
    * that are still arriving take none of it.
@@ -64,6 +66,7 @@ export class UploadReservations {
         // The user has deleted something meanwhile.
         owner.room = undefined;
       },
+      room: () => Math.max(0, this.#room.roomFor(user) - owner.reserved),
       reserve: (bytes) => {
         this.#room.ensureRoomFor(user, owner.reserved + bytes);
         reserved += bytes;

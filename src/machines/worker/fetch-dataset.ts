@@ -14,7 +14,7 @@ import { retryUntilReachable } from './retry-until-reachable.js';
 
 type WantedDataset = NonNullable<WorkerJob['dataset']>;
 
-const noLimits = { extractBytes: 0, extractFiles: 0 };
+const noLimits = { extractBytes: 0, extractFiles: 0, roomBytes: Infinity };
 
 export interface FetcherParts {
   root: string;
