@@ -16,10 +16,18 @@ export function maskEnv(env: Env): Record<string, string> {
   return Object.fromEntries(Object.keys(env).map((name) => [name, masked]));
 }
 
-/** Masks the values in a job's script. */
-export function maskScript(script: string, env: Env): string {
-  return Object.entries(env).reduce(
+/**
+ * Masks the values in a job's script.
+ * @param common names of variables of every job; their values, one line each, may be others by now
+ */
+export function maskScript(script: string, env: Env, common: readonly string[] = []): string {
+  const own = Object.entries(env).reduce(
     (text, [name, value]) => text.replace(exportLine(name, value), () => exportLine(name, masked)),
     script,
   );
+  return common.reduce((text, name) => {
+    if (name in env) return text;
+    const line = new RegExp(`^export ${name}=.*$`, 'm');
+    return text.replace(line, () => exportLine(name, masked));
+  }, own);
 }

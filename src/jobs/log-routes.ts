@@ -51,6 +51,8 @@ interface LogRoutesParts {
   jobs: JobService;
   outputs: OutputService;
   folders: JobFolders;
+  /** Variables of every job, whose values readers do not see. */
+  commonEnv: Readonly<Record<string, string>>;
   stopping: AbortSignal;
   waits: Waits;
   whyClosed: (job: Job) => string | null;
@@ -59,7 +61,7 @@ interface LogRoutesParts {
 /** Mounts a job's log, result and script under `/jobs/{id}`. */
 export function logRoutes(
   api: Api,
-  { jobs, outputs, folders, stopping, waits, whyClosed }: LogRoutesParts,
+  { jobs, outputs, folders, commonEnv, stopping, waits, whyClosed }: LogRoutesParts,
 ): void {
   /** Finds the job; another user's does not exist for the caller. */
   const own = (res: Response, id: JobId) => jobs.get(id, scopeOf(callerOf(res)));
@@ -152,7 +154,9 @@ export function logRoutes(
     async ({ params: { id }, res }) => {
       const { job_id, user, request } = own(res, id);
       const script = await jobs.script(job_id);
-      const shown = seesEnv(callerOf(res), user) ? script : maskScript(script, request.env);
+      const shown = seesEnv(callerOf(res), user)
+        ? script
+        : maskScript(script, request.env, Object.keys(commonEnv));
       res.type('text/plain').send(shown);
     },
   );

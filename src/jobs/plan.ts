@@ -37,6 +37,8 @@ export interface PlannerParts {
   /** Facts for scripts on an external cluster's nodes; undefined in a cluster of our own. */
   external?: ExternalScript | undefined;
   models: ModelNeeds;
+  /** Variables of every job. */
+  commonEnv: Readonly<Record<string, string>>;
 }
 
 export interface JobDataset {
@@ -87,11 +89,12 @@ export class JobPlanner {
     { template, request, target, dataset, unixUser }: JobPlan,
     job: { jobId: JobId; experimentId: string; scriptPath: string | undefined },
   ): string {
-    const { folders, screenDir, nodeFile, external } = this.#parts;
+    const { folders, screenDir, nodeFile, external, commonEnv } = this.#parts;
     const { outputDir, logDir } = folders.of(job.jobId);
     return renderScript({
       ...job,
       request,
+      commonEnv,
       template,
       dataset,
       outputDir,

@@ -10,16 +10,18 @@ export function sshJobSpec(
     template: Template;
     dataset: { treeDir: string; originalPath: string } | undefined;
     scriptPath: string | undefined;
+    commonEnv: Record<string, string>;
   },
   paths: JobPaths,
 ): SshJobSpec {
   const { dataset_sha: sha256, script_name: name } = job.request;
-  const { template, dataset, scriptPath } = parts;
+  const { template, dataset, scriptPath, commonEnv } = parts;
   return {
     job_id: job.job_id,
     comment: job.comment,
     experiment_id: job.experiment_id,
     request: job.request,
+    common_env: commonEnv,
     template,
     dataset:
       sha256 === undefined || dataset === undefined

@@ -18,6 +18,8 @@ export interface SshJobSpec {
   comment: string;
   experiment_id: string;
   request: JobRequest;
+  /** Variables of every job; left out in specs of earlier versions. */
+  common_env?: Record<string, string> | undefined;
   template: Template;
   dataset: { sha256: string; original: string; tree: string } | null;
   /** An uploaded script. */

@@ -45,6 +45,7 @@ export function scriptOf(parts: Partial<ScriptParts>): string {
     jobId: 7 as JobId,
     experimentId: 'job-7',
     request: plainRequest,
+    commonEnv: {},
     template: plainTemplate,
     dataset: undefined,
     outputDir: '/outputs',

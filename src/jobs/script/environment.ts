@@ -6,7 +6,7 @@ const externalAccount: JobAccount = { user: '', home: '', environment: {} };
 
 /** Sets the job's whole environment, apart from Slurm's own variables. */
 export function exports(parts: ScriptParts): string[] {
-  const { jobId, experimentId, request, dataset, outputDir, scriptPath } = parts;
+  const { jobId, experimentId, request, commonEnv, dataset, outputDir, scriptPath } = parts;
   const { user, home, environment } = parts.account ?? externalAccount;
   const variables: Record<string, string> = {
     // The image keeps PyTorch in a virtual environment; elsewhere this folder does not exist.
@@ -18,6 +18,7 @@ export function exports(parts: ScriptParts): string[] {
     LANG: 'C.UTF-8',
     // Without this, Python buffers its output, and the log lags behind the job.
     PYTHONUNBUFFERED: '1',
+    ...commonEnv,
     ...request.env,
     JR_JOB_ID: String(jobId),
     JR_EXPERIMENT_ID: experimentId,

@@ -4,11 +4,11 @@ import type { ScriptParts } from './parts.js';
 /**
  * Takes the user, their home and the GPUs as the node has them, see libexec/job-script/external.sh.
  */
-export function externalExports({ request, external }: ScriptParts): string[] {
+export function externalExports({ request, commonEnv, external }: ScriptParts): string[] {
   const { env, gpus } = request;
   return [
     ...(external?.sharesByGroup ? ['umask 007'] : []),
-    ...(env['HOME'] === undefined ? ['jr_export_home'] : []),
+    ...({ ...commonEnv, ...env }['HOME'] === undefined ? ['jr_export_home'] : []),
     'jr_export_node',
     ...(gpus > 0 ? [`export JR_GPU_FRACTION=${Math.min(1, gpus).toFixed(6)}`] : []),
   ];

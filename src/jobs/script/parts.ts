@@ -7,6 +7,8 @@ export interface ScriptParts {
   jobId: JobId;
   experimentId: string;
   request: JobRequest;
+  /** Variables of every job; the job's own `env` goes before them. */
+  commonEnv: Readonly<Record<string, string>>;
   template: Template;
   dataset: { treeDir: string; originalPath: string } | undefined;
   outputDir: string;

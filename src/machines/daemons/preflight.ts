@@ -12,6 +12,7 @@ import { ConfigError } from '../../config/config-error.js';
 import type { Config } from '../../config/config.js';
 import { errnoOf } from '../../errors.js';
 import type { Layout } from '../../config/layout.js';
+import { readJobEnvFile } from '../../jobs/job-env-file.js';
 import { refuseTakenPort } from '../../config/taken-port.js';
 import { workerAddress } from '../link/link.js';
 
@@ -34,6 +35,7 @@ export async function preflight(config: Config, layout: Layout): Promise<void> {
     );
   if (config.templates !== undefined && !existsSync(config.templates))
     throw new ConfigError(`JR_TEMPLATES: the folder ${config.templates} does not exist`);
+  readJobEnvFile(config.jobEnvFile);
   if (config.node.useCgroups) refuseReadOnlyCgroups();
 
   await refuseTakenPort('JR_SLURMCTLD_PORT', '127.0.0.1', config.ports.slurmctld);

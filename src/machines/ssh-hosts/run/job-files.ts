@@ -78,6 +78,7 @@ export function scriptForHost(
     jobId: spec.job_id as JobId,
     experimentId: spec.experiment_id,
     request: spec.request,
+    commonEnv: spec.common_env ?? {},
     template: { ...spec.template, folder: `${job}/template` },
     dataset:
       (dataset && { treeDir: `${dataset}/tree`, originalPath: `${dataset}/original` }) || undefined,

@@ -17,6 +17,7 @@ const shape = z.looseObject({
   comment: z.string().regex(/^[\w:]{1,100}$/),
   experiment_id: z.string(),
   request: z.looseObject({}),
+  common_env: z.record(z.string(), z.string()).optional(),
   template: z.looseObject({ folder: absolute, body: z.string(), commandKey: z.string() }),
   dataset: z
     .object({ sha256: z.string().regex(/^[0-9a-f]{64}$/), original: absolute, tree: absolute })
