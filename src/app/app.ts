@@ -5,6 +5,7 @@ import type { Base } from './base.js';
 import { Closing } from './closing.js';
 import { openOwnCluster, type GivenSlurm } from './own-cluster.js';
 import { openData } from './data.js';
+import { openDisk } from './disk.js';
 import { openIngest } from './ingest.js';
 import { openJobs } from './jobs.js';
 import { openOutputs } from './outputs.js';
@@ -27,7 +28,7 @@ import type { Config } from '../config/config.js';
 import { packageVersion } from '../config/package-version.js';
 import { importRoutes } from '../datasets/import/routes.js';
 import { datasetRoutes } from '../datasets/routes.js';
-import { openDatabase } from '../db/database.js';
+import { openWithReserve } from '../db/room.js';
 import { HealthCheck } from './health/health.js';
 import { healthRoutes } from './health/routes.js';
 import { createHttpApp } from './http-mounts.js';
@@ -43,6 +44,7 @@ import { mayUseLocalGpus } from '../jobs/placement/target.js';
 import type { Job } from '../jobs/job.js';
 import { logRoutes } from '../jobs/log-routes.js';
 import { jobRoutes } from '../jobs/routes.js';
+import { jobsOfDataset } from '../jobs/store.js';
 import { screenRoutes } from '../jobs/screen-routes.js';
 import type { Layout } from '../config/layout.js';
 import { readJobUsers } from '../config/unix-users.js';
@@ -94,7 +96,7 @@ async function open(
   if (authToken === undefined)
     throw new ConfigError('JR_AUTH_TOKEN: not set, and the stack’s secrets folder has none');
   const now = Date.now;
-  const db = openDatabase(layout.database, config.external !== undefined);
+  const db = openWithReserve(layout.database, config.external !== undefined);
   closing.add(() => void db.close());
   const liveJobs = new LiveJobs(db);
   const base: Base = { config, layout, log, db, liveJobs, now, onClose: closing.add };
@@ -116,9 +118,10 @@ async function open(
     ? await openExternalCluster(base, config.external)
     : openOwnCluster(base, jobUsers, given);
   const { slurm, own } = cluster;
-  const results = await openOutputs(base, data, cluster);
+  const disk = openDisk(base, cluster);
+  const results = await openOutputs(base, userLimits, data, cluster);
   const { folders, outputs, workerService } = results;
-  const work = await openJobs(base, userLimits, data, cluster, results);
+  const work = await openJobs(base, userLimits, data, cluster, results, disk);
   const { jobs, control, gpus, templates } = work;
   const authenticator = new Authenticator(tokens, new KnownSenders({ db, log, now }));
   const senders = new Senders([...readJobUsers().values()].map(({ uid }) => uid));
@@ -155,10 +158,18 @@ async function open(
   });
   const waits = new Waits(stopping.signal, config.proxyWait);
   importRoutes(api, imports, waits);
-  datasetRoutes(api, datasets);
+  datasetRoutes(api, datasets, (sha256) => jobsOfDataset(db, sha256, 20));
   commandRoutes(api, templates);
   jobRoutes(api, jobs, control, waits, whyClosed);
-  logRoutes(api, { jobs, outputs, folders, stopping: stopping.signal, waits, whyClosed });
+  logRoutes(api, {
+    jobs,
+    outputs,
+    folders,
+    commonEnv: work.commonEnv,
+    stopping: stopping.signal,
+    waits,
+    whyClosed,
+  });
   screenRoutes(api, liveJobs);
   outputRoutes(api, outputs, waits);
   ingestRoutes(api, sources);

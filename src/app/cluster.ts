@@ -3,6 +3,7 @@ import type { GpuFleet } from '../cluster/gpus/choose.js';
 import type { GpuPauses } from '../cluster/gpus/pauses.js';
 import type { GpuService } from '../cluster/gpus/service.js';
 import type { JobUsers } from '../jobs/job-users.js';
+import type { MeasureJobs } from '../jobs/disk-use/measure.js';
 import type { NodeLimits } from '../jobs/placement/limits.js';
 import type { Targets } from '../jobs/placement/target.js';
 import type { HostList } from '../cluster/ssh-hosts/host-list.js';
@@ -18,6 +19,8 @@ export interface Cluster {
   slurm: SlurmClient;
   jobSubmitter: JobSubmitter;
   targets: Targets;
+  /** Measures the bytes that jobs keep on the disk. */
+  measureJobs: MeasureJobs;
   own: OwnCluster | undefined;
   external: ExternalCluster | undefined;
 }

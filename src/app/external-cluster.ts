@@ -6,6 +6,7 @@ import { externalPollIntervals } from '../jobs/polling.js';
 import { externalTemplates } from '../machines/external/folders.js';
 import { isOtherUser } from '../cluster/external/group.js';
 import { ExternalInventory } from '../cluster/external/inventory.js';
+import { measureAsSelf } from '../jobs/disk-use/measure.js';
 import { ExternalTargets } from '../jobs/placement/external.js';
 import { findPrograms } from '../cluster/external/programs.js';
 import { NiceRanking, externalNiceOf } from '../jobs/queue-priority/external.js';
@@ -54,7 +55,8 @@ export async function openExternalCluster(base: Base, settings: ExternalSlurm): 
   const sharesByGroup = await isOtherUser(user);
   const external = { slurm, inventory, targets, hasAccounting, sharesByGroup };
   log.info({ partitions: there, hasAccounting }, 'the external cluster answers');
-  return { slurm, jobSubmitter, targets, own: undefined, external };
+  const measureJobs = measureAsSelf(base.layout.root);
+  return { slurm, jobSubmitter, targets, measureJobs, own: undefined, external };
 }
 
 /** Defines how jobs are handled on an external cluster; see jobs.ts. */

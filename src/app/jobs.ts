@@ -1,5 +1,6 @@
 import type { Limits } from '../auth/user-limits.js';
 import { ModelNeeds } from '../cluster/gpus/models.js';
+import type { DiskWatch } from '../cluster/nodes/disk-watch.js';
 import type { GpuService } from '../cluster/gpus/service.js';
 import { JobControl } from '../jobs/control.js';
 import { JobEndings } from '../jobs/job-endings.js';
@@ -8,6 +9,7 @@ import { hostFailure } from '../jobs/host-failure.js';
 import type { Job, JobId } from '../jobs/job.js';
 import { hasLog, logTail } from '../jobs/log-file.js';
 import { endJobsOfMovedRoot } from '../jobs/moved-root.js';
+import { readJobEnvFile } from '../jobs/job-env-file.js';
 import { JobPlanner } from '../jobs/plan.js';
 import { JobService } from '../jobs/service.js';
 import { Tracker } from '../jobs/tracker.js';
@@ -27,6 +29,8 @@ export interface Jobs {
   gpus: GpuService | undefined;
   models: ModelNeeds;
   templates: TemplateLibrary;
+  /** Variables of every job. */
+  commonEnv: Record<string, string>;
   /** Tells Slurm of a user's new limits. @throws AppError slurm_unavailable */
   limitsChanged: (user: string) => Promise<void>;
 }
@@ -37,7 +41,8 @@ export async function openJobs(
   userLimits: Limits,
   { datasets }: Data,
   cluster: Cluster,
-  { folders, workerService, index }: Outputs,
+  { folders, diskUse, workerService, index }: Outputs,
+  disk: DiskWatch,
 ): Promise<Jobs> {
   const { config, layout, log, db, liveJobs, now, onClose } = base;
   const { slurm, jobSubmitter, targets, own } = cluster;
@@ -93,6 +98,7 @@ export async function openJobs(
   const templates = new TemplateLibrary(
     config.templates ? [policy.templates, config.templates] : [policy.templates],
   );
+  const commonEnv = readJobEnvFile(config.jobEnvFile);
   const planner = new JobPlanner({
     datasets,
     folders,
@@ -102,6 +108,7 @@ export async function openJobs(
     nodeFile: own?.workers && layout.nodeFile,
     external: policy.script,
     models,
+    commonEnv,
   });
   const jobs = new JobService({
     db,
@@ -113,16 +120,23 @@ export async function openJobs(
     tracker,
     endings,
     targets,
-    checkUserLimits: (user, request, target) => {
+    commonEnv,
+    measureStorage: (user) => diskUse.refresh(user),
+    checkUserLimits: (user, request, target, bytes) => {
+      disk.ensureRoom();
       const { max_gpus: maxGpus } = userLimits.of(user);
       const problem = maxGpus > 0 ? target.problemWithQuota(request, maxGpus) : undefined;
       if (problem) throw problem;
       userLimits.ensureRoomForJob(user);
+      // A job without a file of its own still writes a log.
+      userLimits.ensureRoomFor(user, Math.max(1, bytes));
     },
     now,
   });
   const get = (id: JobId) => jobs.get(id);
   const { ranking } = policy;
   const control = new JobControl({ db, slurm, ranking, submitter, targets, tracker, turns, get });
-  return { jobs, control, gpus, models, templates, limitsChanged: policy.limitsChanged };
+  onClose(() => diskUse.close());
+  diskUse.start((id) => control.cancel(id));
+  return { jobs, control, gpus, models, templates, commonEnv, limitsChanged: policy.limitsChanged };
 }

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { WorkerList } from '../cluster/workers/worker-list.js';
 import { ConfigError } from '../config/config-error.js';
 import { gpuSchema } from '../cluster/gpus/gpu.js';
+import { measureAsRoot, measureAsSelf } from '../jobs/disk-use/measure.js';
 import type { JobUsers } from '../jobs/job-users.js';
 import { OwnTargets } from '../jobs/placement/own-cluster.js';
 import { HostList } from '../cluster/ssh-hosts/host-list.js';
@@ -43,5 +44,6 @@ export function openOwnCluster(base: Base, jobUsers: JobUsers, given?: GivenSlur
   const targets = new OwnTargets({ ...here, isClosed }, sshHosts, workers);
   const own = { slurm, jobUsers, here, ...ownGpus, sshHosts, nodeWatch, workers };
   const jobSubmitter = given ?? asUserSubmitter(layout.slurmConf);
-  return { slurm, jobSubmitter, targets, own, external: undefined };
+  const measureJobs = given ? measureAsSelf(layout.root) : measureAsRoot(layout.slurmConf);
+  return { slurm, jobSubmitter, targets, measureJobs, own, external: undefined };
 }

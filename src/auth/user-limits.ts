@@ -7,6 +7,12 @@ export type { UserLimits } from './replies.js';
 
 export type LimitsChange = { [name in keyof UserLimits]?: UserLimits[name] | null | undefined };
 
+/** Things that a refusal names. */
+const maxLargest = 5;
+
+/** Bytes of a dataset on the disk. The tree of a plain file is another name of the file. */
+const datasetBytes = "size + CASE format WHEN 'file' THEN 0 ELSE tree_bytes END";
+
 const names = ['max_jobs', 'max_running', 'max_gpus', 'max_stored_bytes'] as const;
 
 export interface LimitsParts {
@@ -88,7 +94,7 @@ export class Limits {
       unix_user: this.#parts.unixUserOf(user),
       limits: this.of(user),
       ...jobs,
-      stored_bytes: this.#storedBytes(user),
+      stored_bytes: this.storedBytes(user),
     };
   }
 
@@ -106,20 +112,37 @@ export class Limits {
   /** Bytes that the user may still store; Infinity without a limit. */
   roomFor(user: string): number {
     const { max_stored_bytes: limit } = this.of(user);
-    return limit === 0 ? Infinity : Math.max(0, limit - this.#storedBytes(user));
+    return limit === 0 ? Infinity : Math.max(0, limit - this.storedBytes(user));
   }
 
   /** @throws AppError quota_exceeded when these bytes would exceed the user's limit */
   ensureRoomFor(user: string, bytes: number): void {
-    const { max_stored_bytes: limit } = this.of(user);
-    if (limit === 0) return;
-    const used = this.#storedBytes(user);
-    if (used + bytes > limit)
-      throw new AppError(
-        'quota_exceeded',
-        `you have ${used} of ${limit} bytes stored, and this takes ${bytes} more: delete datasets or jobs first`,
-        { details: { limit: 'max_stored_bytes', max: limit, used, asked: bytes } },
-      );
+    if (bytes <= this.roomFor(user)) return;
+    const { max_stored_bytes: max } = this.of(user);
+    const { datasets, jobs } = this.#stored(user);
+    const used = datasets + jobs;
+    throw new AppError(
+      'quota_exceeded',
+      `you have ${used} of ${max} bytes stored, and this takes ${bytes} more: delete datasets or jobs first`,
+      {
+        details: {
+          limit: 'max_stored_bytes',
+          max,
+          used,
+          asked: bytes,
+          datasets_bytes: datasets,
+          jobs_bytes: jobs,
+          largest: this.#largest(user),
+          remedy: ['DELETE /jobs/{id}', 'DELETE /datasets/{sha256}'],
+        },
+      },
+    );
+  }
+
+  /** Returns the bytes of the user's datasets and jobs, as last measured. */
+  storedBytes(user: string): number {
+    const { datasets, jobs } = this.#stored(user);
+    return datasets + jobs;
   }
 
   #own(user: string) {
@@ -139,15 +162,31 @@ export class Limits {
     return { jobs: row?.jobs ?? 0, running: row?.running ?? 0 };
   }
 
-  #storedBytes(user: string): number {
+  #stored(user: string): { datasets: number; jobs: number } {
     const { db } = this.#parts;
     const sum = (sql: string) =>
       db.prepare<[string], { bytes: number | null }>(sql).get(user)?.bytes ?? 0;
-    return (
-      sum('SELECT sum(size + tree_bytes) AS bytes FROM datasets WHERE owner = ?') +
-      sum(
-        `SELECT sum(size) AS bytes FROM outputs JOIN jobs USING (job_id) WHERE user = ? AND kind = 'file'`,
+    return {
+      datasets: sum(`SELECT sum(${datasetBytes}) AS bytes FROM datasets WHERE owner = ?`),
+      jobs: sum('SELECT sum(bytes) AS bytes FROM job_disk_use WHERE user = ?'),
+    };
+  }
+
+  /** Lists the largest jobs and datasets of the user, as the calls that delete them name them. */
+  #largest(user: string): { job_id?: number; dataset_sha?: string; bytes: number }[] {
+    const { db } = this.#parts;
+    const jobs = db
+      .prepare<[string, number], { job_id: number; bytes: number }>(
+        `SELECT job_id, bytes FROM job_disk_use WHERE user = ?
+         ORDER BY bytes DESC LIMIT ?`,
       )
-    );
+      .all(user, maxLargest);
+    const datasets = db
+      .prepare<[string, number], { dataset_sha: string; bytes: number }>(
+        `SELECT sha256 AS dataset_sha, ${datasetBytes} AS bytes FROM datasets WHERE owner = ?
+         ORDER BY bytes DESC LIMIT ?`,
+      )
+      .all(user, maxLargest);
+    return [...jobs, ...datasets].sort((a, b) => b.bytes - a.bytes).slice(0, maxLargest);
   }
 }

@@ -13,6 +13,9 @@ export const healthReplySchema = z
     not_answering: z
       .array(z.string())
       .describe('Nodes of this machine whose slurmd does not answer; jobs wait for it.'),
+    drained_nodes: z
+      .array(z.string())
+      .describe('Nodes on which no job starts; `GET /nodes` has the reasons.'),
     cpus: z
       .enum(['ok', 'overcommitted'])
       .describe('`overcommitted`: JR_NUM_CPUS is more than this machine has; jobs get slower.'),

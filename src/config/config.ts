@@ -95,6 +95,12 @@ export interface Config {
     | undefined;
   /** Limits of users who have none of their own; 0 for no limit. */
   userLimits: { max_jobs: number; max_running: number; max_gpus: number; max_stored_bytes: number };
+  /** Largest log of a job, in bytes. */
+  maxLogBytes: number;
+  /** Least time between two measures of what a user's jobs keep on the disk. */
+  measureSeconds: number;
+  /** File with variables of every job. */
+  jobEnvFile: string | undefined;
   /** The queue server's API. */
   queue: { gpus: number; timeoutMultiplier: number; isPublic: boolean };
   /** Addresses and networks. */
@@ -218,6 +224,9 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       max_gpus: e.JR_USER_MAX_GPUS,
       max_stored_bytes: e.JR_USER_MAX_STORED_GB,
     },
+    maxLogBytes: e.JR_MAX_LOG_GB,
+    measureSeconds: e.JR_MEASURE_INTERVAL,
+    jobEnvFile: e.JR_JOB_ENV_FILE,
     queue: {
       gpus: e.JR_QUEUE_GPUS,
       timeoutMultiplier: e.JR_MAX_TIMEOUT_MULTIPLIER,

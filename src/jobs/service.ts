@@ -28,8 +28,17 @@ export interface JobServiceParts {
   tracker: Tracker;
   endings: JobEndings;
   targets: Targets;
-  /** @throws AppError limit_reached; unprocessable for more GPUs than the user may have at once */
-  checkUserLimits: (user: string, request: JobRequest, target: Target) => void;
+  /** Variables of every job. */
+  commonEnv: Record<string, string>;
+  /**
+   * Checks the user's limits.
+   * @param bytes that the job takes on the disk at once
+   * @throws AppError limit_reached; quota_exceeded; disk_full; unprocessable for more GPUs than the
+   *   user may have at once
+   */
+  checkUserLimits: (user: string, request: JobRequest, target: Target, bytes: number) => void;
+  /** Measures what the user's jobs keep on the disk, if a limit depends on it. */
+  measureStorage: (user: string) => Promise<void>;
   now: () => number;
 }
 
@@ -53,13 +62,14 @@ export class JobService {
    * Checks a job, stores it, and hands it to Slurm.
    * @throws AppError bad_request, not_found (template, dataset), dataset_corrupt, unprocessable
    *   (more than the node has), conflict (idempotency key of another request), slurm_refused (in
-   *   Slurm's words; the job is kept as REJECTED), limit_reached, disk_full.
+   *   Slurm's words; the job is kept as REJECTED), limit_reached, quota_exceeded, disk_full.
    */
   async submit(fields: SubmitFields, options: SubmitOptions): Promise<Submitted> {
     const requestHash = requestHashOf(fields, options.script);
     // Check the key first: the template or dataset may have changed since the original request.
     const before = this.#findRepeated(options, requestHash);
     if (before) return before;
+    await this.#parts.measureStorage(options.user);
     const template = await this.#parts.templates.get(fields.command_key);
     // Another request with the same key may have been stored meanwhile. Nothing is awaited between
     // this check and the new row.
@@ -161,9 +171,9 @@ export class JobService {
 
   /** Stores the job as SUBMITTING, with its script and folders. */
   #record(plan: JobPlan, options: SubmitOptions, requestHash: string): JobId {
-    const { db, liveJobs, folders, planner, checkUserLimits, now } = this.#parts;
+    const { db, liveJobs, folders, planner, commonEnv, checkUserLimits, now } = this.#parts;
     const { request, target, unixUser, dedupHash } = plan;
-    checkUserLimits(options.user, request, target);
+    checkUserLimits(options.user, request, target, options.script?.content.length ?? 0);
     const gpus = target.chooseGpus(request, liveJobs.all());
     return db.transaction((): JobId => {
       const id = store.insertJob(db, {
@@ -181,7 +191,9 @@ export class JobService {
       const script = planner.render(plan, { jobId: id, experimentId, scriptPath });
       store.completeJob(db, id, experimentId, script);
       if (target.mayBeRemote)
-        folders.writeSshJobSpec(sshJobSpec(this.get(id), { ...plan, scriptPath }, folders.of(id)));
+        folders.writeSshJobSpec(
+          sshJobSpec(this.get(id), { ...plan, scriptPath, commonEnv }, folders.of(id)),
+        );
       options.alongside?.(id);
       return id;
     })();

@@ -158,6 +158,25 @@ export function isDatasetInUse(db: Database, sha: string): boolean {
   );
 }
 
+/** Counts the jobs that name a dataset, and lists the newest ones, at most `limit`. */
+export function jobsOfDataset(
+  db: Database,
+  sha: string,
+  limit: number,
+): { count: number; newest: JobId[] } {
+  const count = db
+    .prepare<[string], number>('SELECT count(*) FROM jobs WHERE dataset_sha = ?')
+    .pluck()
+    .get(sha);
+  const newest = db
+    .prepare<[string, number], JobId>(
+      'SELECT job_id FROM jobs WHERE dataset_sha = ? ORDER BY job_id DESC LIMIT ?',
+    )
+    .pluck()
+    .all(sha, limit);
+  return { count: count ?? 0, newest };
+}
+
 export type JobUpdate = Partial<Omit<Job, 'job_id' | 'experiment_id' | 'request' | 'submitted_at'>>;
 
 export function updateJob(db: Database, id: JobId, update: JobUpdate): void {

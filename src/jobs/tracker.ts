@@ -5,6 +5,7 @@ import type { SlurmClient } from '../cluster/slurm/client.js';
 import { SlurmError } from '../cluster/slurm/command.js';
 import type { SlurmJob, SlurmRecord } from '../cluster/slurm/job-record.js';
 import { isTerminal } from '../cluster/slurm/states.js';
+import { RepeatedError } from '../repeated-error.js';
 import { forEachInSlices } from '../slices.js';
 import { isFailedLaunch, mayBeFailedLaunch } from './failed-launch.js';
 import { judge, lastingLaunchFailure } from './failure.js';
@@ -14,6 +15,7 @@ import type { JobEndings } from './job-endings.js';
 import type { LiveJobs } from './live-jobs.js';
 import type { PollIntervals } from './polling.js';
 import { askAccounting, recordFinder, type FindRecord, type WorkDirOf } from './slurm-records.js';
+import { stopOf } from './disk-use/store.js';
 import * as store from './store.js';
 
 /** Time after which a job counts as lost when Slurm, which took it, knows nothing of it. */
@@ -68,9 +70,11 @@ export class Tracker {
   readonly #cancelled = new Set<JobId>();
   /** Time since which it is unclear why a job was cancelled. */
   readonly #unclearSince = new Map<JobId, number>();
+  readonly #trouble: RepeatedError;
 
   constructor(parts: TrackerParts) {
     this.#parts = parts;
+    this.#trouble = new RepeatedError(parts.log, 'polling the jobs failed', parts.now);
   }
 
   start(): void {
@@ -128,8 +132,9 @@ export class Tracker {
       this.#wake.once('poke', wakeUp);
       try {
         await this.poll();
+        this.#trouble.succeeded();
       } catch (error) {
-        this.#parts.log.error({ err: error }, 'polling the jobs failed');
+        this.#trouble.failed(error);
       }
       const ms = signal.aborted ? 0 : this.#pauseMs();
       const timer = ms === undefined ? undefined : setTimeout(wakeUp, ms);
@@ -245,10 +250,11 @@ export class Tracker {
     if (ended) {
       const tail = found.state === 'COMPLETED' ? '' : await logTail(job);
       const why = await hostFailure({ ...job, node_list: found.nodeList });
-      const verdict =
+      const judged =
         launch === 'failed'
           ? lastingLaunchFailure(node, job.attempts + 1)
           : judge(found, tail, job.request, why);
+      const verdict = judged && (stopOf(db, job.job_id) ?? judged);
       Object.assign(update, {
         ...(launch === 'failed' && { state: 'NODE_FAIL' }),
         terminal: true,

@@ -63,12 +63,16 @@ export class TestApi {
     return layoutOf(this.root);
   }
 
-  /** @param settings environment variables */
+  /**
+   * @param settings environment variables
+   * @param folder in which it makes its own
+   */
   static async start(
     settings: Record<string, string> = {},
     slurm = new ScriptedSlurm(),
+    folder = tmpdir(),
   ): Promise<TestApi> {
-    const root = await mkdtemp(join(tmpdir(), 'jr-api-'));
+    const root = await mkdtemp(join(folder, 'jr-api-'));
     const api = new TestApi(root, slurm);
     try {
       await api.#open(settings);
@@ -81,6 +85,10 @@ export class TestApi {
 
   async #open(settings: Record<string, string>): Promise<void> {
     await prepareRoot(this.layout);
+    await this.#serve(settings);
+  }
+
+  async #serve(settings: Record<string, string>): Promise<void> {
     const config = readConfig({
       JR_ROOT: this.root,
       JR_AUTH_TOKEN: token,
@@ -97,6 +105,14 @@ export class TestApi {
 
   #note(line: string): void {
     if (line.includes('"msg":"request failed"')) this.faults.push(line);
+  }
+
+  /** Stops the service, and starts it again as it is on the disk. @param meanwhile runs between */
+  async restart(meanwhile: () => void): Promise<void> {
+    await this.#app?.close();
+    this.#app = undefined;
+    meanwhile();
+    await this.#serve({});
   }
 
   /**

@@ -30,6 +30,7 @@ beforeAll(async () => {
     JR_SIMULATE_GPUS: '4',
     JR_USER_MAX_JOBS: '6',
     JR_USER_MAX_GPUS: '1.5',
+    JR_MEASURE_INTERVAL: '1',
     JR_TRUSTED_PROXIES: 'loopback',
   });
   alice = (await create('alice')).token;
@@ -506,4 +507,17 @@ test('the commands have the same effect', async () => {
   expect(await cli(['audit', '--limit', '20'])).toMatch(
     /admin .*POST \/tokens\/revoke +token \d+ of frank +200/,
   );
+});
+
+test('a running job over its user’s storage is ended, also if it hides its files', async () => {
+  const { token } = await create('dave');
+  await as(stack.token, 'PUT', '/users/dave/limits', { max_stored_bytes: 4 * 2 ** 20 });
+  const hides = 'mkdir -m 0700 closed; head -c 6M /dev/urandom >closed/data; sleep 600';
+  const { json } = await as(token, 'POST', '/jobs', { ...sleep, command: hides });
+  const ended = await as(token, 'GET', `/jobs/${json.job_id}?wait=120`);
+  expect(ended.json).toMatchObject({ status: 'CANCELLED', failure: 'storage' });
+  const refused = await as(token, 'POST', '/jobs', sleep);
+  expect(refused).toMatchObject({ status: 413, json: { error: { code: 'quota_exceeded' } } });
+  await as(token, 'DELETE', `/jobs/${json.job_id}`);
+  expect((await as(token, 'POST', '/jobs', { ...sleep, command: 'true' })).status).toBe(201);
 });

@@ -19,6 +19,10 @@ export const jobsVariables = {
   JR_ASSIGN_RETRY_WAIT: wholeNumber(1, 3600)
     .default(5)
     .meta({ description: 'Seconds before the second attempt, doubled for each later one' }),
+  JR_JOB_ENV_FILE: absolutePath.optional().meta({
+    shown: 'none',
+    description: 'File of root’s with `NAME=value` lines: variables of every job, such as proxies',
+  }),
   JR_TEMPLATES: absolutePath
     .optional()
     .meta({ shown: 'none', description: 'Folder with job templates of your own' }),

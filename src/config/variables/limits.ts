@@ -25,6 +25,13 @@ export const limitsVariables = {
     .transform(Number)
     .meta({ description: 'Most GPUs that one user’s jobs use at once; 0 = no limit' }),
   JR_USER_MAX_STORED_GB: gigabytes(0).meta({
-    description: 'Largest total of one user’s datasets and outputs, in GiB; 0 = no limit',
+    description:
+      'Largest total of one user’s datasets and jobs (outputs, logs, scripts), in GiB; 0 = no limit',
+  }),
+  JR_MAX_LOG_GB: gigabytes(10).meta({
+    description: 'Largest log of a job, in GiB; a job that writes more is ended; 0 = no limit',
+  }),
+  JR_MEASURE_INTERVAL: wholeNumber(1, 3600).default(30).meta({
+    description: 'Least seconds between two measures of what a user’s running jobs store',
   }),
 };
