@@ -14,7 +14,8 @@ const job: JobReply = viewJob({ ...jobOf(plainRequest), state: 'PENDING' }, null
 
 const health: Health = {
   ...{ status: 'down', version: '1.0.0', slurmctld: 'down', slurmdbd: 'down', node: 'unknown' },
-  ...{ not_answering: ['box0'], cpus: 'overcommitted', disk: 'full', database: 'failed' },
+  ...{ not_answering: ['box0'], drained_nodes: [], cpus: 'overcommitted' },
+  ...{ disk: 'full', database: 'failed' },
 };
 
 afterEach(() => {
