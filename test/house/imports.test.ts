@@ -19,6 +19,7 @@ const floors = [
     'fair-turns',
     'free-space',
     'iso-time',
+    'fair-turns',
     'key-lock',
     'node-env',
     'repeated-error',

@@ -37,9 +37,14 @@ test('a listing has the fields that the documented curl lines read', async () =>
     indexed_at: '2026-01-02T03:04:05.000Z',
     outputs: [output],
     warnings: [],
+    indexing: false,
   });
   const byExperiment = await stack.json('/outputs?experiment_id=job-1');
-  expect(byExperiment.body).toEqual({ experiment_id: 'job-1', outputs: [output] });
+  expect(byExperiment.body).toEqual({
+    experiment_id: 'job-1',
+    outputs: [output],
+    indexing: false,
+  });
   expect((await stack.get(output.download_url)).body.toString()).toBe('w');
 });
 
