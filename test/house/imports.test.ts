@@ -19,7 +19,6 @@ const floors = [
     'fair-turns',
     'free-space',
     'iso-time',
-    'fair-turns',
     'key-lock',
     'node-env',
     'repeated-error',
