@@ -6,6 +6,7 @@ import { environmentSchema, given, parseEnvironment, type Environment } from './
 import { readGitQueue, type GitQueueConfig } from './git-queue.js';
 import { readGitLab, type GitLabConfig } from './gitlab.js';
 import { secretsFolder } from './layout.js';
+import { unknownNames } from '../schema-problems.js';
 import { passwordsOf, passwordVariable, readSecret } from './secrets.js';
 
 export interface B2Config {
@@ -125,7 +126,14 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     (name) => !(name in environmentSchema.shape) && !passwordVariable.test(name),
   );
   if (unknown.length > 0)
-    throw new ConfigError(`${unknown.join(', ')}: no such setting; see docs/settings.md`);
+    throw new ConfigError(
+      unknownNames(
+        unknown,
+        'setting',
+        Object.keys(environmentSchema.shape),
+        'see docs/settings.md',
+      ),
+    );
   const e = parseEnvironment(environmentSchema, ours);
   const secrets = secretsFolder(e.JR_ROOT);
   const publicHost = e.JR_PUBLIC_URL === undefined ? undefined : new URL(e.JR_PUBLIC_URL).hostname;

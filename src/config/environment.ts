@@ -54,5 +54,5 @@ export function parseEnvironment<S extends z.ZodType>(
 ): z.infer<S> {
   const parsed = schema.safeParse(given(env));
   if (parsed.success) return parsed.data;
-  throw new ConfigError(problemsOf(parsed.error, 'setting'));
+  throw new ConfigError(problemsOf(parsed.error));
 }

@@ -35,7 +35,7 @@ function fromLibrary(error: unknown): AppError | undefined {
       : undefined;
   if (error.status === 413) return new AppError('too_large', 'the body is larger than allowed');
   if (error.status >= 400 && error.status < 500)
-    return new AppError('bad_request', `the request cannot be read: ${error.message}`);
+    return fieldError('bad_request', 'body', `cannot be read: ${error.message}`);
   return undefined;
 }
 

@@ -1,10 +1,18 @@
 import type { Request } from 'express';
 import type { z } from 'zod';
 import { AppError } from '../errors.js';
-import { fieldsOf, problemsOf } from '../schema-problems.js';
+import { fieldsOf, parseKnown, problemsOf } from '../schema-problems.js';
 
 /** Kind of a request's fields, as error messages call it. */
 export type InputKind = 'field' | 'query field' | 'path' | 'header';
+
+/** The names of the parts of a request, for errors that name no single field. */
+const parts: Record<InputKind, string> = {
+  field: 'body',
+  'query field': 'query',
+  path: 'path',
+  header: 'headers',
+};
 
 /**
  * Checks the request's body, which comes as JSON or as a form. Unknown fields are errors.
@@ -20,8 +28,8 @@ export function readInput<S extends z.ZodType>(
   value: unknown,
   kind: InputKind,
 ): z.output<S> {
-  const parsed = schema.safeParse(value);
+  const parsed = parseKnown(schema, value, kind);
   if (parsed.success) return parsed.data;
-  const details = { fields: fieldsOf(parsed.error) };
-  throw new AppError('bad_request', problemsOf(parsed.error, kind), { details });
+  const details = { fields: fieldsOf(parsed.error, parts[kind]) };
+  throw new AppError('bad_request', problemsOf(parsed.error), { details });
 }

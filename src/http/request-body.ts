@@ -1,7 +1,7 @@
 import express, { type Request, type RequestHandler } from 'express';
-import multer from 'multer';
 import { z } from 'zod';
-import { AppError } from '../errors.js';
+import { AppError, fieldError } from '../errors.js';
+import { formReader, refuseFile } from './form.js';
 import { readBody } from './read-input.js';
 
 /** A request's body: how to read it, and how to describe it. */
@@ -49,9 +49,15 @@ export function fields<S extends z.ZodObject>(
       refuseLonger(maxBytes),
       express.json({ limit: maxBytes }),
       express.urlencoded({ extended: false, limit: maxBytes }),
-      form ?? multer({ limits }).none(),
+      refuseFile(
+        form ?? formReader({ limits }).none(),
+        Object.keys(files),
+        Object.keys(schema.shape),
+      ),
+      // Reads what is left: a body in another form would be ignored in silence.
+      express.raw({ type: (req) => !(req as Request).is('multipart'), limit: maxBytes }),
     ],
-    read: (req) => readBody(schema, req),
+    read: (req) => readBody(schema, readable(req)),
     content: {
       'application/json': schema,
       'application/x-www-form-urlencoded': schema,
@@ -59,6 +65,33 @@ export function fields<S extends z.ZodObject>(
     },
     required: !schema.safeParse({}).success,
   };
+}
+
+/**
+ * Checks how the body was sent.
+ * @throws AppError bad_request for one that is neither JSON nor a form, or is JSON sent as a form
+ */
+function readable(req: Request): Request {
+  const body = req.body as unknown;
+  if (Buffer.isBuffer(body)) {
+    if (body.length > 0) throw wrongType(req, body.toString('latin1', 0, 1));
+    req.body = undefined;
+  } else if (req.is('application/x-www-form-urlencoded')) {
+    const [first = ''] = Object.keys(body ?? {});
+    if (isJson(first)) throw wrongType(req, first);
+  }
+  return req;
+}
+
+const isJson = (text: string) => /^\s*[{[]/.test(text);
+
+function wrongType(req: Request, text: string): AppError {
+  const sent = req.get('content-type');
+  const how = sent === undefined ? 'without a Content-Type' : `as ${sent.slice(0, 64)}`;
+  const remedy = isJson(text)
+    ? 'it looks like JSON: send it with Content-Type: application/json (curl -H)'
+    : 'send JSON with Content-Type: application/json, or a form (curl -F)';
+  return fieldError('bad_request', 'Content-Type', `the body was sent ${how}; ${remedy}`);
 }
 
 /** Takes no field: one that is sent to an endpoint without a body would be ignored in silence. */

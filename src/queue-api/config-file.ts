@@ -2,7 +2,7 @@ import { parseDocument, visit } from 'yaml';
 import { z } from 'zod';
 import { userSchema } from '../auth/caller.js';
 import { AppError, fieldError } from '../errors.js';
-import { fieldsOf } from '../schema-problems.js';
+import { fieldsOf, parseKnown } from '../schema-problems.js';
 
 export const configBytes = 16 * 1024;
 
@@ -43,17 +43,15 @@ export function parseConfigFile(content: Buffer): QueueConfig {
   } catch (error) {
     refuse('is not UTF-8 text', error);
   }
-  const parsed = configSchema.safeParse(readYaml(text, refuse));
+  const parsed = parseKnown(configSchema, readYaml(text, refuse));
   if (parsed.success) return parsed.data;
   const problems = parsed.error.issues.map((issue) =>
     issue.code === 'unrecognized_keys'
-      ? `${issue.keys.map((key) => key.slice(0, 64)).join(', ')}: no such field`
+      ? issue.message
       : `${issue.path.join('.') || 'config_file'}: ${issue.message}`,
   );
-  const fields = fieldsOf(parsed.error);
-  throw new AppError('bad_request', problems.join('; '), {
-    details: { fields: fields.length > 0 ? fields : ['config_file'] },
-  });
+  const details = { fields: fieldsOf(parsed.error, 'config_file') };
+  throw new AppError('bad_request', problems.join('; '), { details });
 }
 
 function readYaml(text: string, refuse: (message: string, cause?: unknown) => never): unknown {

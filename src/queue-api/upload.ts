@@ -1,9 +1,10 @@
-import type { Writable } from 'node:stream';
 import type { Request, Response } from 'express';
 import multer from 'multer';
 import { AppError, fieldError } from '../errors.js';
+import type { MulterOptions } from '../http/form.js';
 import type { ScriptFile } from '../jobs/request.js';
 import { toScriptFile } from '../jobs/script/upload.js';
+import { unknownNames } from '../schema-problems.js';
 import { configBytes, parseConfigFile, type QueueConfig } from './config-file.js';
 
 /** Larger code belongs in a dataset. */
@@ -13,11 +14,6 @@ const parts = ['code', 'config_file'] as const;
 
 /** Maximum size of a form: its two files and the multipart headers. */
 const formBytes = codeBytes + configBytes + 16 * 1024;
-
-/** An option of multer 2.5 that its types lack. */
-type MulterOptions = multer.Options & {
-  streamHandler: (body: Request, busboy: Writable) => void;
-};
 
 /**
  * Reads a form with the files `code` and `config_file`. Rejects as soon as the form is too large
@@ -85,7 +81,9 @@ export function submittedParts(req: Request): { code: ScriptFile; config: QueueC
   const texts = Object.keys((req.body ?? {}) as object);
   const stranger = texts.find((name) => !(parts as readonly string[]).includes(name));
   if (stranger !== undefined)
-    throw fieldError('bad_request', stranger.slice(0, 64), 'no such field');
+    throw new AppError('bad_request', unknownNames([stranger], 'field', parts), {
+      details: { fields: [stranger.slice(0, 64)] },
+    });
   const fileOf = (name: (typeof parts)[number]) => {
     const file = files[name]?.[0];
     if (file !== undefined) return file;

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { ErrorBody } from '../../src/http/error-body.js';
+import { submitSchema } from '../../src/jobs/request.js';
 import { TestApi, type Reply } from './api.js';
 
 /*
@@ -68,7 +69,10 @@ describe('POST /jobs', () => {
     [{ cuda: 'no' }, 'cuda: expected "replace" or "add"'],
     [{ screen: 'perhaps' }, 'screen: expected true or false'],
     [{ screen: true, timeout: 1 }, 'timeout: cannot be combined with screen; leave one out'],
-    [{ priority_: 1 }, 'priority_: no such field'],
+    [
+      { priority_: 1 },
+      `priority_: no such field (did you mean priority?); available: ${Object.keys(submitSchema.shape).join(', ')}`,
+    ],
     [
       { command_key: 'pytorch_example', command: undefined, params: { epochs: 0 } },
       'params.epochs: must be >= 1',
@@ -167,8 +171,13 @@ describe('POST /api/submit', () => {
   const wrong: [string, string, object, string][] = [
     [yaml({}), '', {}, 'code: is missing; send it as one (-F "code=@…")'],
     ['', 'x', {}, 'config_file: is missing; send it as one (-F "config_file=@…")'],
-    [yaml({}), 'x', { gpus: '8' }, 'gpus: no such field'],
-    [yaml({ gpu: '1' }), 'x', {}, 'gpu: no such field'],
+    [yaml({}), 'x', { gpus: '8' }, 'gpus: no such field; available: code, config_file'],
+    [
+      yaml({ gpu: '1' }),
+      'x',
+      {},
+      'gpu: no such field; available: competition_id, project_id, user_id, expected_time, token',
+    ],
     [yaml({ user_id: undefined }), 'x', {}, 'user_id: is missing'],
     [yaml({ expected_time: '0' }), 'x', {}, 'expected_time: expected more than 0 seconds'],
     [

@@ -39,7 +39,12 @@ test.each<[string, string, () => unknown, string]>([
     () => form(['data', file()]),
     'data: no such file field; send the file as "file"',
   ],
-  ['POST', upload, () => form(['file', file()], ['colour', 'red']), 'colour: no such field'],
+  [
+    'POST',
+    upload,
+    () => form(['file', file()], ['nam', 'x']),
+    'nam: no such field (did you mean name?); available: file, sha256, name',
+  ],
   [
     'POST',
     upload,
@@ -83,7 +88,42 @@ test.each<[string, string, () => unknown, string]>([
     'import 9: no such import; see /datasets/imports',
   ],
   ['GET', '/jobs/99', () => undefined, 'there is no job 99'],
-  ['GET', '/jobs?nonsense=1', () => undefined, 'nonsense: no such query field'],
+  [
+    'GET',
+    '/jobs?stat=RUNNING',
+    () => undefined,
+    'stat: no such query field (did you mean state?); available: user, state, experiment_id, limit, before',
+  ],
+  [
+    'POST',
+    '/jobs/1/cancel',
+    () => ({ signal: 'INT' }),
+    'signal: no such field; there is no field here',
+  ],
+  [
+    'POST',
+    '/jobs/1/priority',
+    () => form(['priority', file('5')]),
+    'priority: came as a file, but is a text; curl -F cuts a value at ";" and reads "@" and "<" as files: send it with --form-string priority=…',
+  ],
+  [
+    'POST',
+    '/jobs',
+    () => form(['command_key', 'python_script'], ['scrip', file()]),
+    'scrip: no such file field (did you mean script?); available: script',
+  ],
+  [
+    'POST',
+    '/jobs',
+    () => form(['command_key', 'python_script'], ['script', file()], ['script', file()]),
+    'script: sent twice; send one file',
+  ],
+  [
+    'POST',
+    '/jobs',
+    () => ({ command_key: 'shel' }),
+    'command_key: unknown template "shel" (did you mean shell?); available: echo_params, git_queue, python_script, pytorch_example, pytorch_infer, script, shell',
+  ],
   ['GET', '/api/status/1', () => undefined, 'job_id: expected a UUID'],
 ])('%s %s', async (method, path, body, sentence) => {
   const { json } = await api.call(method, path, body());
@@ -120,4 +160,56 @@ test('the damage of a dataset is told', async () => {
   expect(await damaged(() => rm(join(folder, 'original')))).toBe(
     'the original or the tree is missing, or the original has another size',
   );
+});
+
+describe('a body that is sent as another', () => {
+  const json = '{"command_key": "shell", "command": "true"}';
+  const send = async (body: string, headers: Record<string, string> = {}) => {
+    const { status, json } = await api.call(
+      'POST',
+      '/jobs',
+      new TextEncoder().encode(body),
+      headers,
+    );
+    return [status, json.error.message];
+  };
+  const remedy = 'it looks like JSON: send it with Content-Type: application/json (curl -H)';
+
+  test('names the content type that it needs', async () => {
+    const type = 'application/x-www-form-urlencoded';
+    expect(await send(json, { 'Content-Type': type })).toEqual([
+      400,
+      `Content-Type: the body was sent as ${type}; ${remedy}`,
+    ]);
+    expect(await send(json)).toEqual([
+      400,
+      `Content-Type: the body was sent without a Content-Type; ${remedy}`,
+    ]);
+    expect(await send('a: b', { 'Content-Type': 'text/yaml' })).toEqual([
+      400,
+      'Content-Type: the body was sent as text/yaml; send JSON with Content-Type: application/json, or a form (curl -F)',
+    ]);
+  });
+
+  test('is told as the field `body` where it is no JSON', async () => {
+    const [status, message] = await send('{"a"', { 'Content-Type': 'application/json' });
+    expect(status).toBe(400);
+    expect(message).toMatch(/^body: cannot be read: /);
+  });
+});
+
+test('a text that curl has cut is refused with the remedy', async () => {
+  const boundary = 'x';
+  const part = (header: string) =>
+    new TextEncoder().encode(
+      `--x\r\nContent-Disposition: form-data; name="command"\r\n${header}\r\n\r\nYQ==\r\n--x--\r\n`,
+    );
+  for (const header of ['Content-Transfer-Encoding: base64', 'Content-Type: a/b']) {
+    const type = { 'Content-Type': `multipart/form-data; boundary=${boundary}` };
+    const { status, json } = await api.call('POST', '/jobs', part(header), type);
+    expect([status, json.error.message]).toEqual([
+      400,
+      'command: expected a plain text, which has no content type and no encoding; curl -F cuts a value at ";" and reads "@" and "<" as files: send it with --form-string command=…',
+    ]);
+  }
 });

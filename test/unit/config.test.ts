@@ -34,7 +34,9 @@ describe('settings', () => {
       /JR_PORT: .*; JR_MAX_TIME: .*; JR_USE_CGROUPS: expected 0 or 1/,
     );
     expect(() => readConfig({ JR_AUTH_TOKN: 'x' })).toThrow(
-      new ConfigError('JR_AUTH_TOKN: no such setting; see docs/settings.md'),
+      new ConfigError(
+        'JR_AUTH_TOKN: no such setting (did you mean JR_AUTH_TOKEN?); see docs/settings.md',
+      ),
     );
     expect(() => readConfig({ JR_ROOT: root, JR_SLURMD_PORT: '8080' })).toThrow(/JR_PORT/);
   });

@@ -25,7 +25,7 @@ test.each([
   ['JR_B2_ENABLE', '1', 'needs JR_B2_KEY_ID and JR_B2_APP_KEY, too'],
   ['JR_SLURMD_PORT', '8080', "port 8080 is JR_PORT's already"],
   ['JR_ROOT', 'relative', 'expected an absolute path without spaces or quotes'],
-  ['JR_PROT', '8080', 'no such setting; see docs/settings.md'],
+  ['JR_PROT', '8080', 'no such setting (did you mean JR_PORT?); see docs/settings.md'],
 ])('%s=%s: %s', (name, value, problem) => {
   const read = () => readConfig({ JR_ROOT: '/nonexistent/jr', [name]: value });
   expect(read).toThrow(new ConfigError(`${name}: ${problem}`));

@@ -126,7 +126,10 @@ test.each<[string, () => unknown]>([
     problemIn({ gpu_mem_gb: 4 }),
   ],
   ['gpu_type: partition p has no a100; available: t4', problemIn({ gpus: 1, gpu_type: 'a100' })],
-  ['params.epochs: no such parameter', () => checkParams(params({}), { epochs: 1 })],
+  [
+    'params.epochs: no such parameter; there is no parameter here',
+    () => checkParams(params({}), { epochs: 1 }),
+  ],
   ['params.epochs: is missing', () => checkParams(params({ epochs: {} }, ['epochs']), {})],
   [
     'params.epochs: must be integer',

@@ -1,6 +1,6 @@
 import { isAlias, parseDocument, visit } from 'yaml';
 import { z } from 'zod';
-import { firstProblem, issueText } from '../../schema-problems.js';
+import { firstProblem, issueText, parseKnown } from '../../schema-problems.js';
 
 const word = (what: string) =>
   z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9._@:%-]{0,252}$/, `expected ${what}`);
@@ -134,7 +134,7 @@ export function parseHosts(text: string): SshHost[] {
     },
   });
   const content: unknown = document.toJS() ?? { hosts: [] };
-  const parsed = fileSchema.safeParse(content);
+  const parsed = parseKnown(fileSchema, content);
   if (!parsed.success) throw new HostsFileError(problemIn(content, parsed.error));
   const { defaults, hosts } = parsed.data;
   const seen = new Set<string>();
@@ -168,7 +168,8 @@ function problemIn(content: unknown, error: z.ZodError): string {
   const named = z.object({ hosts: z.array(z.unknown()) }).safeParse(content);
   const host = z.object({ name: z.string() }).safeParse(named.data?.hosts[index]);
   const name = host.data?.name.replace(/[^ -~]+/g, ' ').slice(0, 64) ?? '';
-  const { message } = issue;
+  // The message of an unknown key repeats its place.
+  const message = issue.message.replaceAll(`hosts.${index}.`, '');
   if (name === '') return issueText({ path: [`host ${index + 1} of the list`, ...rest], message });
   return issueText({ path: ['hosts', name, ...rest], message });
 }

@@ -117,7 +117,7 @@ export class GitQueueSource implements IngestSource<GitQueueItem> {
       params: { script: item.script, results: resultsDir },
     });
     if (!parsed.success) {
-      const details = { fields: fieldsOf(parsed.error) };
+      const details = { fields: fieldsOf(parsed.error, 'job') };
       throw new AppError('bad_request', firstProblem(parsed.error), { details });
     }
     const content = await this.#oneByOne(() => this.#pack(item.commit, signal));

@@ -3,6 +3,7 @@ import { parse, YAMLParseError } from 'yaml';
 import { z } from 'zod';
 import { errnoOf } from '../../errors.js';
 import { submitSchema } from '../../jobs/request.js';
+import { didYouMean, parseKnown } from '../../schema-problems.js';
 
 /**
  * Fields that the operator may set for a `job_type`: all but those that a manifest’s job decides,
@@ -47,7 +48,7 @@ export async function readJobTypes(
   for (const [type, { command_key: key }] of Object.entries(types))
     if (!commandKeys.includes(key))
       throw refusal(
-        `${type}: command_key: unknown template ${JSON.stringify(key)}; available: ${commandKeys.join(', ')}`,
+        `${type}: command_key: unknown template ${JSON.stringify(key)}${didYouMean(key, commandKeys)}; available: ${commandKeys.join(', ')}`,
       );
   return types;
 }
@@ -61,7 +62,7 @@ export function parseJobTypes(text: string): JobTypes {
     if (!(cause instanceof YAMLParseError) && !(cause instanceof ReferenceError)) throw cause;
     throw refusal(cause.message.split('\n')[0] ?? 'not YAML', cause);
   }
-  const parsed = fileSchema.safeParse(value);
+  const parsed = parseKnown(fileSchema, value);
   if (parsed.success) return Object.assign(Object.create(null), parsed.data) as JobTypes;
   throw refusal(z.prettifyError(parsed.error).replace(/\s+/g, ' '), parsed.error);
 }

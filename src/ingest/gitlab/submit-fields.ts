@@ -3,7 +3,7 @@ import { submitSchema, type SubmitFields } from '../../jobs/request.js';
 import { jobName } from '../job-name.js';
 import type { GitLabItem } from './item.js';
 import type { JobTypes } from './job-types.js';
-import { fieldsOf, problemsOf } from '../../schema-problems.js';
+import { fieldsOf, parseKnown, problemsOf } from '../../schema-problems.js';
 
 /** Fields that decide whether the job runs, not how. */
 const notParams = ['job_id', 'canceled'];
@@ -33,7 +33,7 @@ export function submitFieldsOf(item: GitLabItem, types: JobTypes): SubmitFields 
   const params = Object.fromEntries(
     Object.entries(item.fields).filter(([name]) => !notParams.includes(name)),
   );
-  const parsed = submitSchema.safeParse({
+  const parsed = parseKnown(submitSchema, {
     ...mapped,
     name: jobName(`${item.projectPath}/${item.jobId}`),
     params: { ...params, ...mapped?.params },
@@ -47,6 +47,6 @@ export function submitFieldsOf(item: GitLabItem, types: JobTypes): SubmitFields 
     },
   });
   if (parsed.success) return parsed.data;
-  const details = { fields: fieldsOf(parsed.error) };
+  const details = { fields: fieldsOf(parsed.error, 'job') };
   throw new AppError('bad_request', problemsOf(parsed.error), { details });
 }

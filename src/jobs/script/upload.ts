@@ -1,4 +1,5 @@
 import multer from 'multer';
+import { formReader } from '../../http/form.js';
 import type { RequestHandler } from 'express';
 import { fieldError } from '../../errors.js';
 import type { ScriptFile } from '../request.js';
@@ -9,12 +10,13 @@ const fieldBytes = 1024 ** 2;
 
 /** Reads a form with at most one file, `script`. */
 export function readJobForm(): RequestHandler {
-  return multer({
+  return formReader({
     storage: multer.memoryStorage(),
     // Otherwise a name of only dots becomes empty, and multer silently drops a file without a name.
     preservePath: true,
     limits: {
-      files: 1,
+      // One more than the form has, so that the error names the field of the second one.
+      files: 2,
       fileSize: scriptBytes,
       fieldSize: fieldBytes,
       fields: 50,

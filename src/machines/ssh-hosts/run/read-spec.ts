@@ -55,7 +55,7 @@ export async function readSpec(
   }
   const parsed = shape.safeParse(given);
   if (!parsed.success)
-    throw new Error(`${path}: invalid fields: ${fieldsOf(parsed.error).join(', ')}`);
+    throw new Error(`${path}: invalid fields: ${fieldsOf(parsed.error, 'spec').join(', ')}`);
   const { job_id, output_dir, log_dir } = parsed.data;
   const isOwn =
     job_id === Number(jobId) &&
