@@ -4,6 +4,7 @@ import { CliError } from './cli/cli-error.js';
 import { addWorkerCommands } from './cli/worker-commands.js';
 import { addClientCommands } from './cli/commands.js';
 import { addGitLabCommands } from './cli/gitlab-commands.js';
+import { addTemplateCommands } from './cli/template-commands.js';
 import { addQueueCommands } from './cli/git-queue/commands.js';
 import { ConfigError } from './config/config-error.js';
 import { readConfig } from './config/config.js';
@@ -74,6 +75,7 @@ addHealthCommand(program);
 addClientCommands(program);
 addGitLabCommands(program);
 addQueueCommands(program);
+addTemplateCommands(program);
 
 try {
   await program.parseAsync();

@@ -1,3 +1,4 @@
+import type { Logger } from 'pino';
 import type { Limits } from '../auth/user-limits.js';
 import { ModelNeeds } from '../cluster/gpus/models.js';
 import type { DiskWatch } from '../cluster/nodes/disk-watch.js';
@@ -15,6 +16,7 @@ import { JobService } from '../jobs/service.js';
 import { Tracker } from '../jobs/tracker.js';
 import { KeyLock } from '../key-lock.js';
 import { TemplateLibrary } from '../jobs/templates/library.js';
+import { problemText } from '../jobs/templates/problem.js';
 import type { Base } from './base.js';
 import type { Cluster } from './cluster.js';
 import type { Data } from './data.js';
@@ -33,6 +35,16 @@ export interface Jobs {
   commonEnv: Record<string, string>;
   /** Tells Slurm of a user's new limits. @throws AppError slurm_unavailable */
   limitsChanged: (user: string) => Promise<void>;
+}
+
+/** Logs what an operator of JR_TEMPLATES should know from the start. */
+async function logTemplates(library: TemplateLibrary, log: Logger): Promise<void> {
+  for (const notice of await library.notices()) log.warn(notice);
+  const { templates } = await library.list();
+  for (const { commandKey, problems, warnings } of templates) {
+    for (const problem of problems) log.error(`template ${commandKey}: ${problemText(problem)}`);
+    for (const warning of warnings) log.warn(`template ${commandKey}: ${problemText(warning)}`);
+  }
 }
 
 /** Opens the parts that submit and track jobs, and choose their GPUs. */
@@ -95,9 +107,8 @@ export async function openJobs(
   onClose(() => gpus?.close());
   await gpus?.start();
 
-  const templates = new TemplateLibrary(
-    config.templates ? [policy.templates, config.templates] : [policy.templates],
-  );
+  const templates = new TemplateLibrary(policy.templates, config.templates);
+  if (config.templates !== undefined) await logTemplates(templates, log);
   const commonEnv = readJobEnvFile(config.jobEnvFile);
   const planner = new JobPlanner({
     datasets,

@@ -49,6 +49,8 @@ export interface JobOptions {
   request?: Partial<JobRequest>;
   dataset?: SshJobSpec['dataset'];
   script?: { name: string; content: string };
+  /** The template's job.sh, instead of the one of `shell`. */
+  body?: string;
   host?: string;
   gpus?: string;
   shards?: string;
@@ -127,7 +129,7 @@ export class RemoteJobs {
   }
 
   /** Records a job as the API does. */
-  async write({ request = {}, dataset = null, script }: JobOptions): Promise<SshJobSpec> {
+  async write({ request = {}, dataset = null, script, body }: JobOptions): Promise<SshJobSpec> {
     const id = ++this.#lastId;
     const full: JobRequest = { ...plainRequest, command_key: 'shell', ...request };
     const outputDir = join(this.layout.results, String(id));
@@ -141,12 +143,14 @@ export class RemoteJobs {
     mkdirSync(folder);
     const scriptPath = join(folder, script?.name ?? '');
     if (script) writeFileSync(scriptPath, script.content);
+    const templates = new TemplateLibrary(join(packageRoot, 'templates'), undefined);
+    const template = await templates.get(full.command_key);
     const spec: SshJobSpec = {
       job_id: id,
       comment: `c0ffee${String(id).padStart(26, '0')}`,
       experiment_id: `job-${id}`,
       request: full,
-      template: await new TemplateLibrary([join(packageRoot, 'templates')]).get(full.command_key),
+      template: { ...template, ...(body !== undefined && { body }) },
       dataset,
       script: script ? { name: script.name, path: scriptPath } : null,
       output_dir: outputDir,

@@ -66,7 +66,7 @@ test.each([
   ['JR_B2_ENABLE', '1', /JR_B2_ENABLE: .*JR_B2_KEY_ID.*JR_B2_APP_KEY/],
   ['JR_SLURMD_PORT', '6817', /JR_/],
   ['JR_PROT', '8080', /JR_PROT: /],
-  ['JR_TEMPLATES', '/no/such/folder', /JR_TEMPLATES: .*\/no\/such\/folder/],
+  ['JR_TEMPLATES', '/etc/hostname', /JR_TEMPLATES: .*\/etc\/hostname/],
   ['JR_SSH_NODES', '/no/such/file', /JR_SSH_NODES: \/no\/such\/file: .*ENOENT/],
   ['JR_ROOT', 'relative', /JR_ROOT: .*absolute/],
   ['JR_ROOT', '/proc/jobrunner', /JR_ROOT: .*\/proc\/jobrunner/],

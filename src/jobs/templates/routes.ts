@@ -2,11 +2,21 @@ import { z } from 'zod';
 import type { Api } from '../../http/api.js';
 import { endpoint } from '../../http/endpoint.js';
 import { json } from '../../http/reply.js';
-import type { TemplateLibrary } from './library.js';
+import type { ListedTemplate, TemplateLibrary } from './library.js';
+import { problemText } from './problem.js';
 import { templateFileSchema } from './template.js';
 
+const commandSchema = z.strictObject({
+  command_key: z.string(),
+  replaces_builtin: z.boolean().describe('A template of JR_TEMPLATES in place of a built-in one.'),
+  problem: z.string().optional().describe('Why the template cannot be used: file, line, field.'),
+  warnings: z.array(z.string()).describe('Likely mistakes in the template.'),
+  ...templateFileSchema.partial().shape,
+});
+
 const commandsReplySchema = z.strictObject({
-  commands: z.array(z.strictObject({ command_key: z.string(), ...templateFileSchema.shape })),
+  commands: z.array(commandSchema),
+  problem: z.string().optional().describe('Why the folder of JR_TEMPLATES is not used.'),
 });
 
 /** Mounts `GET /commands`. */
@@ -19,18 +29,25 @@ export function commandRoutes(api: Api, templates: TemplateLibrary): void {
       role: 'reader',
       summary: 'List the templates and their inputs',
       reply: json(commandsReplySchema),
-      errors: ['not_found', 'unprocessable'],
+      errors: [],
     },
     async () => {
-      const keys = await templates.keys();
-      const found = await Promise.all(keys.map((key) => templates.get(key)));
-      const commands = found.map(
-        ({ commandKey, description, dataset, command, script, args, params }) => ({
-          command_key: commandKey,
-          ...{ description, dataset, command, script, args, params },
-        }),
-      );
-      return { commands };
+      const { templates: found, folderProblem } = await templates.list();
+      return {
+        commands: found.map(view),
+        ...(folderProblem !== undefined && { problem: folderProblem }),
+      };
     },
   );
+}
+
+function view({ commandKey, template, problems, warnings, replacesBuiltIn }: ListedTemplate) {
+  const { description, dataset, command, script, args, params } = template ?? {};
+  return {
+    command_key: commandKey,
+    replaces_builtin: replacesBuiltIn,
+    ...(problems.length > 0 && { problem: problems.map(problemText).join('; ') }),
+    warnings: warnings.map(problemText),
+    ...(template && { description, dataset, command, script, args, params }),
+  };
 }

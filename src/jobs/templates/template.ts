@@ -4,7 +4,7 @@ const use = z.enum(['required', 'optional', 'none']);
 
 /** Schema of `template.json`, the inputs of a command; its script is `job.sh` beside it. */
 export const templateFileSchema = z.strictObject({
-  description: z.string(),
+  description: z.string({ error: 'expected a text that says what the template does' }),
   dataset: use.default('optional'),
   /** The caller's bash command line. */
   command: use.default('none'),

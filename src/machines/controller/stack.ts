@@ -37,6 +37,8 @@ import {
 import { probesOf, waitFor } from '../daemons/readiness.js';
 import { MAX_JOB_ID, parseSlurmRelease, sshEnvironment } from '../daemons/slurm-config.js';
 import { RegisterServer } from './register-server.js';
+import { packageRoot } from '../../config/package-root.js';
+import { TemplateLibrary } from '../../jobs/templates/library.js';
 import { hostsOrConfigError } from './ssh-hosts-file.js';
 import { SshNodes } from './ssh-live.js';
 import { slurmdProgram } from '../daemons/ssh-nodes.js';
@@ -114,6 +116,8 @@ export async function runStack(say: (line: string) => void): Promise<void> {
         const { slurmdbd } = config.ports;
         watching.push(watchAccounting(layout, slurmdbd, supervisor, say, signal));
         watching.push(ssh.watch(supervisor, signal));
+        const templates = new TemplateLibrary(join(packageRoot, 'templates'), config.templates);
+        for (const notice of await templates.notices()) say(notice);
         say(banner(config, hardware, isNew ? token : undefined, layout));
         for (const warning of [tokenWarning, judgeCpus(hardware.cpus)])
           if (warning !== undefined) say(`\nWARNING: ${warning}\n`);

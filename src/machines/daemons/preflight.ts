@@ -13,6 +13,7 @@ import type { Config } from '../../config/config.js';
 import { errnoOf } from '../../errors.js';
 import type { Layout } from '../../config/layout.js';
 import { readJobEnvFile } from '../../jobs/job-env-file.js';
+import { refuseNoFolder } from '../../config/templates-folder.js';
 import { refuseTakenPort } from '../../config/taken-port.js';
 import { workerAddress } from '../link/link.js';
 
@@ -33,8 +34,7 @@ export async function preflight(config: Config, layout: Layout): Promise<void> {
     throw new ConfigError(
       `JR_ROOT: ${config.root} has ${Math.floor((bavail * bsize) / 1024 ** 2)} MiB free but needs 512; make room or set another JR_ROOT`,
     );
-  if (config.templates !== undefined && !existsSync(config.templates))
-    throw new ConfigError(`JR_TEMPLATES: the folder ${config.templates} does not exist`);
+  refuseNoFolder(config.templates);
   readJobEnvFile(config.jobEnvFile);
   if (config.node.useCgroups) refuseReadOnlyCgroups();
 

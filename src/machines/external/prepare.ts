@@ -9,6 +9,7 @@ import { errnoOf } from '../../errors.js';
 import { layoutOf } from '../../config/layout.js';
 import { packageRoot } from '../../config/package-root.js';
 import { userOf } from '../../cluster/slurm/rest/token.js';
+import { refuseNoFolder } from '../../config/templates-folder.js';
 import { refuseTakenPort } from '../../config/taken-port.js';
 import { makeExternalFolders } from './folders.js';
 import { sharedGroup } from '../../cluster/external/group.js';
@@ -30,8 +31,7 @@ export async function prepareExternal(
   const { access } = external;
   const user = access.kind === 'rest' ? (access.user ?? userOf(access.token())) : access.user;
   const gid = await sharedGroup(external.group, user);
-  if (config.templates !== undefined && !existsSync(config.templates))
-    throw new ConfigError(`JR_TEMPLATES: the folder ${config.templates} does not exist`);
+  refuseNoFolder(config.templates);
   await refuseTakenPort('JR_PORT', config.host, config.port);
   makeExternalFolders(layout, gid);
   if (config.authToken !== undefined) return { config, newToken: undefined };
