@@ -21,6 +21,8 @@ jr_tell_end() { # file to touch, folder to open to its group
 
 jr_finish() {
   local status=$?
+  # An activated environment may have set either; both tasks here are to be tried.
+  set +eu
   [ -z "$jr_opened_folder" ] || /bin/chmod -R u+rwX,g+rwX -- "$jr_opened_folder" 2>/dev/null
   : >"$jr_ended_file"
   exit "$status"

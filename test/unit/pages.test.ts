@@ -43,3 +43,12 @@ test('README links to every page of docs', () => {
   const unnamed = pages.filter((path) => dirname(path) === 'docs' && !readme.includes(`](${path}`));
   expect(unnamed).toEqual([]);
 });
+
+test('no page sends a command with curl -F, which cuts it at a semicolon', () => {
+  const cut = pages.filter((path) =>
+    /(?:-F|--form) ["']?command=/.test(
+      readFileSync(path, 'utf8').replaceAll("`-F command='pwd; id'`", ''),
+    ),
+  );
+  expect(cut).toEqual([]);
+});

@@ -1,4 +1,4 @@
-import { fillPlaceholders } from '../templates/placeholders.js';
+import { fillPlaceholders, paramIn, type PlaceholderName } from '../templates/placeholders.js';
 import { activation } from './activate.js';
 import { argumentWords } from './cuda-argument.js';
 import { exports, windUp } from './environment.js';
@@ -39,12 +39,22 @@ export function renderScript(parts: ScriptParts): string {
 function run(parts: ScriptParts, body: string): string[] {
   const { screen, timeout } = parts.request;
   if (screen) return [inScreen(parts, body)];
-  return timeout === undefined ? [body] : withTimeout(timeout, body);
+  if (timeout !== undefined) return withTimeout(timeout, body);
+  return parts.external === undefined ? [body] : inSubshell(body);
+}
+
+/**
+ * Runs `body` apart from the shell that tells the API of the job's end. There, the template's
+ * `exec`, `set -e` or EXIT trap would keep that from happening.
+ */
+function inSubshell(body: string): string[] {
+  // The empty line ends a body whose last line ends with a backslash.
+  return ['(', windUp, body, '', ')'];
 }
 
 function renderBody(parts: ScriptParts): string {
   const { request, template } = parts;
-  const values: Record<string, string> = {
+  const values: Record<PlaceholderName, string> = {
     dataset_dir: shellQuote(parts.dataset?.treeDir ?? ''),
     dataset_file: shellQuote(parts.dataset?.originalPath ?? ''),
     output_dir: shellQuote(parts.outputDir),
@@ -54,10 +64,11 @@ function renderBody(parts: ScriptParts): string {
     args: argumentWords(request).join(' '),
     params: shellQuote(JSON.stringify(request.params)),
   };
+  const valueOf = new Map(Object.entries(values));
   return fillPlaceholders(template.body, (name) => {
-    const param = /^params\.(\w+)$/.exec(name)?.[1];
-    if (param === undefined) return values[name];
-    const value = request.params[param];
+    const param = paramIn(name);
+    if (param === undefined) return valueOf.get(name);
+    const value = Object.hasOwn(request.params, param) ? request.params[param] : undefined;
     return shellQuote(
       typeof value === 'string' ? value : value === undefined ? '' : JSON.stringify(value),
     );

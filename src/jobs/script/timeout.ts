@@ -16,6 +16,8 @@ export function withTimeout(seconds: number, body: string): string[] {
     // A function must not be empty, as a template may be.
     'jr_body() { :',
     body,
+    // Ends a body whose last line ends with a backslash.
+    '',
     '}',
     `jr_run_with_timeout ${seconds} ${killAfter} ${TIMED_OUT} ${shellQuote(timedOutLine(seconds))}`,
   ];
