@@ -20,6 +20,7 @@ import { listenForSlurm } from '../link/listen-for-slurm.js';
 import { WaitingSockets } from '../link/waiting-sockets.js';
 import { connectPinned, silenceError, type LinkTarget } from './pinned-connection.js';
 
+const refusedMs = 1000;
 const firstWaitMs = 250;
 /** A controller that starts waits 20 s for its workers (controller/worker-gpus.ts). */
 const maxWaitMs = 5000;
@@ -121,13 +122,21 @@ export class SlurmLink {
     this.#session = undefined;
   }
 
-  /** Opens a stream for the controller's next connection to slurmd, and another once it is used. */
+  /**
+   * Opens a stream for the controller's next connection to slurmd, and another once it is used, or
+   * some time after it was refused.
+   */
   #openAhead(session: ClientHttp2Session): void {
     if (session.destroyed || session.closed) return;
     const stream = streamOf(session, streamPaths.slurmd);
+    let isUsed = false;
     // Its `close` follows.
     stream.on('error', () => undefined);
+    stream.once('close', () => {
+      if (!isUsed) setTimeout(() => this.#openAhead(session), refusedMs);
+    });
     stream.once('response', () => {
+      isUsed = true;
       this.#openAhead(session);
       const { address: host, ports } = this.#parts;
       carry(connect({ host, port: ports.slurmd, allowHalfOpen: true }), stream);

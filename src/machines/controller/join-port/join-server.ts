@@ -146,7 +146,7 @@ export class JoinServer {
     socket.write(
       `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${linkProtocol}\r\n\r\n`,
       (error) => {
-        if (!error) take(socket);
+        if (!error && !socket.destroyed) take(socket);
       },
     );
   }

@@ -119,11 +119,13 @@ export class WorkerLink {
 
   /** Joins waiting connections with streams that the worker has opened ahead. */
   #match(): void {
-    while (this.#spare.length > 0) {
-      const socket = this.#waiting.next();
-      if (socket === undefined) return;
-      const stream = this.#spare.shift();
-      if (stream === undefined) return;
+    for (;;) {
+      // A broken one is still among them until its `close`.
+      this.#spare = this.#spare.filter((one) => !one.closed && !one.destroyed);
+      const [stream] = this.#spare;
+      const socket = stream && this.#waiting.next();
+      if (stream === undefined || socket === undefined) return;
+      this.#spare.shift();
       stream.respond({ [constants.HTTP2_HEADER_STATUS]: 200 });
       carry(socket, stream);
     }
