@@ -110,8 +110,8 @@ test('a job on a worker outlives a restart of the controller', async () => {
   const id = await runningJob();
   expect(await stack.down()).toBe(0);
   await stack.up();
-  // Starts once the workers' partition is open. The reconfiguration before that forgets the end of a
-  // job that ends during it (22.05): the job stays in COMPLETING for minutes.
+  // Starts once the workers' partition is open. The reconfiguration before that forgets the end of
+  // a job that ends during it (22.05): the job stays in COMPLETING for minutes.
   expect((await stack.shell('echo beside', fields)).log).toBe('beside\n');
   await endWhole(id);
 });
