@@ -1,11 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { commandRunner, SlurmError } from '../../cluster/slurm/command.js';
-import { nodeArguments, parseNodes } from '../../cluster/slurm/nodes.js';
 import { NODE_NAME, type Layout } from '../../config/layout.js';
 import { jobProcesses, killAll, scontrol } from '../daemons/job-processes.js';
 import { closePartitions } from '../daemons/partitions.js';
 import { slurmdProgram } from '../daemons/ssh-nodes.js';
 import type { Supervisor } from '../daemons/supervisor.js';
+import { drainedNodes } from './drained-nodes.js';
 
 /**
  * Time after SIGTERM; Slurm itself would wait for KillWait, but `docker stop` grants 10 s in all.
@@ -58,21 +57,5 @@ async function endRunningJobs(layout: Layout, sshNodes: readonly string[]): Prom
       if (Date.now() - started > graceMs) killAll(pids);
     }
     if (left.size > 0) await delay(100);
-  }
-}
-
-/** Returns the reasons of the drained nodes, by name; none when slurmctld does not answer. */
-async function drainedNodes(layout: Layout): Promise<Map<string, string>> {
-  const run = commandRunner(layout.slurmConf);
-  try {
-    const nodes = parseNodes(await run('sinfo', nodeArguments(), { timeoutMs: 3000 }));
-    return new Map(
-      nodes.flatMap(({ name, state, reason }) =>
-        state.startsWith('drain') ? [[name, reason ?? 'drained']] : [],
-      ),
-    );
-  } catch (error) {
-    if (error instanceof SlurmError) return new Map();
-    throw error;
   }
 }
