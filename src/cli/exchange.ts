@@ -37,6 +37,8 @@ export async function exchange({
     ...(socket !== undefined && { socketPath: socket }),
   });
   const answered = once(sending, 'response');
+  // Fails the body as well, which is read below; without a listener, it would end the process.
+  sending.on('error', () => undefined);
   sending.end(body);
   const [response] = (await answered) as [IncomingMessage];
   return {
