@@ -69,6 +69,8 @@ class DigestThread {
   readonly #worker = new Worker(PROGRAM, { name: 'outputs', env: {}, execArgv: [] });
   /** By file: each has at most one slice with the thread, so the files take turns. */
   readonly #waiting = new Map<number, Waiting>();
+  /** Why the thread has ended; it answers nothing more then. */
+  #fault: Error | undefined;
 
   constructor(onEnd: () => void) {
     // An idle thread must not keep the process alive.
@@ -80,6 +82,7 @@ class DigestThread {
       else waiting?.resolve(digest);
     });
     const fail = (error: Error) => {
+      this.#fault ??= error;
       onEnd();
       for (const { reject } of this.#waiting.values()) reject(error);
       this.#waiting.clear();
@@ -90,6 +93,10 @@ class DigestThread {
 
   hash(task: HashTask): Promise<string | undefined> {
     return new Promise((resolve, reject) => {
+      if (this.#fault !== undefined) {
+        reject(this.#fault);
+        return;
+      }
       this.#waiting.set(task.id, { resolve, reject });
       this.#worker.postMessage(task);
     });
