@@ -69,6 +69,7 @@ export async function openJobs(
     jobSubmitter,
     folders,
     targets,
+    onEnded: index,
     accountFor: policy.accountFor,
     niceOf: policy.niceOf,
     retries: config.submitRetries,

@@ -17,10 +17,6 @@ export class JobEndings {
     this.#events.emit('ended', id);
   }
 
-  tellAll(ids: readonly JobId[]): void {
-    for (const id of ids) this.tell(id);
-  }
-
   /** Resolves once the job has ended or `signal` fires; the job's row tells which. */
   async wait(id: JobId, signal: AbortSignal): Promise<void> {
     await new Promise<void>((resolve) => {

@@ -32,6 +32,8 @@ export interface SubmitterParts {
   slurm: Pick<SlurmClient, 'cancel' | 'commentOf' | 'queue'>;
   jobSubmitter: JobSubmitter;
   folders: JobFolders;
+  /** Hears of a job that may have run, and that Slurm has lost. */
+  onEnded: (id: JobId) => void;
   /** Returns Slurm's account for that job; undefined for its default. @throws SlurmError */
   accountFor: (job: Pick<Job, 'user' | 'unix_user'>) => Promise<string | undefined>;
   /** Returns the nice value of a priority of ours. */
@@ -147,7 +149,10 @@ export class Submitter {
       const account = await this.#parts.accountFor(job);
       const slurmJobId = await jobSubmitter.submit(this.#specOf(job, account), script);
       this.#unclearSince.delete(id);
-      this.#parts.endings.tellAll(store.endFormerHolders(db, id, slurmJobId, now()));
+      for (const former of store.endFormerHolders(db, id, slurmJobId, now())) {
+        this.#parts.onEnded(former);
+        this.#parts.endings.tell(former);
+      }
       store.updateJob(db, id, {
         slurm_job_id: slurmJobId,
         state: 'PENDING',
