@@ -142,6 +142,8 @@ export async function openJobs(
       userLimits.ensureRoomForJob(user);
       // A job without a file of its own still writes a log.
       userLimits.ensureRoomFor(user, Math.max(1, bytes));
+      // Its script counts before the job runs.
+      if (bytes > 0) diskUse.changed(user);
     },
     now,
   });

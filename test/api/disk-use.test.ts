@@ -90,6 +90,17 @@ test('a job that its user cancels is not said to be over a limit', async () => {
   expect(await show(id)).toMatchObject({ status: 'CANCELLED', failure: 'cancelled' });
 });
 
+test('the script of a waiting job counts', async () => {
+  const form = new FormData();
+  form.append('command_key', 'python_script');
+  form.append('script', new Blob([Buffer.alloc(MiB / 2, '#')]), 'waits.py');
+  expect((await api.call('POST', '/jobs', form, alice)).json.status).toBe('PENDING');
+  await until('the script counts', async () => {
+    const me = await api.call<{ stored_bytes: number }>('GET', '/users/me', undefined, alice);
+    return me.json.stored_bytes >= MiB / 2;
+  });
+});
+
 test('a link in a job’s folder is not followed', async () => {
   const job = await start();
   const outside = join(api.root, 'outside');

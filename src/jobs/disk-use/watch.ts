@@ -63,7 +63,7 @@ export class DiskUseWatch {
   /** Measures under way. */
   readonly #running = new Map<string, Promise<void>>();
   readonly #measured = new Map<string, Measured>();
-  /** Users of whom a job has ended since their last measure. */
+  /** Users of whom a job has ended, or came with a script, since their last measure. */
   readonly #changed: Set<string>;
   #cancel: ((id: JobId) => Promise<unknown>) | undefined;
 
