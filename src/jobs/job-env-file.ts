@@ -20,7 +20,7 @@ export function readJobEnvFile(path: string | undefined): Record<string, string>
     const [, name, value] = /^([^=]+)=(.*)$/.exec(line) ?? [];
     if (name === undefined || value === undefined)
       throw refusal(path, `line ${i + 1}: expected NAME=value`);
-    if (name in variables) throw refusal(path, `line ${i + 1}: sets ${name} again`);
+    if (Object.hasOwn(variables, name)) throw refusal(path, `line ${i + 1}: sets ${name} again`);
     const parsed = environment.safeParse({ [name]: value });
     if (!parsed.success)
       throw refusal(

@@ -26,7 +26,7 @@ export function maskScript(script: string, env: Env, common: readonly string[] =
     script,
   );
   return common.reduce((text, name) => {
-    if (name in env) return text;
+    if (Object.hasOwn(env, name)) return text;
     const line = new RegExp(`^export ${name}=.*$`, 'm');
     return text.replace(line, () => exportLine(name, masked));
   }, own);

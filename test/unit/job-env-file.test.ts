@@ -20,12 +20,13 @@ function fileOf(content: string, mode = 0o644): string {
 describe('the file with variables of every job', () => {
   test('gives a value for each line; a value may hold anything but a line end', () => {
     const path = fileOf(
-      `# proxies\n\nhttps_proxy=http://u:p@proxy:3128\nOPTIONS=a=b "c" $d 'e'\nEMPTY=\n`,
+      `# proxies\n\nhttps_proxy=http://u:p@proxy:3128\nOPTIONS=a=b "c" $d 'e'\nEMPTY=\ntoString=1\n`,
     );
     expect(readJobEnvFile(path)).toEqual({
       https_proxy: 'http://u:p@proxy:3128',
       OPTIONS: `a=b "c" $d 'e'`,
       EMPTY: '',
+      toString: '1',
     });
     expect(readJobEnvFile(undefined)).toEqual({});
   });
