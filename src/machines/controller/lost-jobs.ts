@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Layout } from '../../config/layout.js';
-import { scontrol, squeueOn } from '../daemons/job-processes.js';
-import { drainedNodes } from './drained-nodes.js';
+import { squeueOn } from '../daemons/job-processes.js';
+import { setNodesDown } from './set-nodes-down.js';
 
 /**
  * Ends the jobs that slurmctld believes running on these nodes, while nothing of them runs here:
@@ -17,8 +17,6 @@ export async function endLostJobs(layout: Layout, nodes: readonly string[]): Pro
     if (sockets.includes(` ${join(layout.slurmSpool, node)}/`)) continue;
     const jobs = await squeueOn(layout, node);
     if (jobs === undefined || jobs.length === 0) continue;
-    // A node that was drained stays so, and its reason says who may resume it.
-    const reason = (await drainedNodes(layout)).get(node) ?? 'JobRunner started';
-    await scontrol(layout, 'update', `NodeName=${node}`, 'State=DOWN', `Reason=${reason}`);
+    await setNodesDown(layout, [node], 'JobRunner started');
   }
 }

@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { NODE_NAME, type Layout } from '../../config/layout.js';
-import { jobProcesses, killAll, scontrol } from '../daemons/job-processes.js';
+import { jobProcesses, killAll } from '../daemons/job-processes.js';
 import { closePartitions } from '../daemons/partitions.js';
 import { slurmdProgram } from '../daemons/ssh-nodes.js';
 import type { Supervisor } from '../daemons/supervisor.js';
-import { drainedNodes } from './drained-nodes.js';
+import { setNodesDown } from './set-nodes-down.js';
 
 /**
  * Time after SIGTERM; Slurm itself would wait for KillWait, but `docker stop` grants 10 s in all.
@@ -36,16 +36,7 @@ export async function stopInOrder(
 async function endRunningJobs(layout: Layout, sshNodes: readonly string[]): Promise<void> {
   await closePartitions(layout);
   const nodes = [NODE_NAME, ...sshNodes];
-  const drained = await drainedNodes(layout);
-  const setDown = (names: readonly string[], reason: string) =>
-    scontrol(layout, 'update', `NodeName=${names.join(',')}`, 'State=DOWN', `Reason=${reason}`);
-  const others = nodes.filter((name) => !drained.has(name));
-  if (others.length > 0) await setDown(others, 'JobRunner stopped');
-  // A drained node is still drained after the next start, and for the same reason.
-  for (const name of nodes) {
-    const reason = drained.get(name);
-    if (reason !== undefined) await setDown([name], reason);
-  }
+  await setNodesDown(layout, nodes, 'JobRunner stopped');
   // squeue forgets a job with its node; wait for its processes instead.
   const started = Date.now();
   const left = new Set(nodes);
