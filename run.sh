@@ -47,6 +47,8 @@ if [ package-lock.json -nt node_modules/.package-lock.json ]; then
   echo 'Installing npm packages …'
   docker/install-packages.sh docker/packages-build.txt
   npm ci --no-audit --no-fund --loglevel=error
+  # After a failure here, the next start does all of it again.
+  touch --date=@0 node_modules/.package-lock.json
   JOBS=max npm run --silent rebuild
   touch node_modules/.package-lock.json
 fi
