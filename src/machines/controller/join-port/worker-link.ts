@@ -101,6 +101,8 @@ export class WorkerLink {
   }
 
   #take(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+    // Its `close` follows.
+    stream.on('error', () => undefined);
     const path = headers[constants.HTTP2_HEADER_PATH];
     if (path === streamPaths.slurmctld) {
       stream.respond({ [constants.HTTP2_HEADER_STATUS]: 200 });
@@ -110,8 +112,6 @@ export class WorkerLink {
       carry(connect({ ...to, localAddress: from, allowHalfOpen: true }), stream);
     } else if (path === streamPaths.slurmd) {
       this.#spare.push(stream);
-      // Its `close` follows.
-      stream.on('error', () => undefined);
       stream.once('close', () => (this.#spare = this.#spare.filter((one) => one !== stream)));
       this.#match();
     } else stream.respond({ [constants.HTTP2_HEADER_STATUS]: 404 }, { endStream: true });
