@@ -38,7 +38,7 @@ export class PortGuard {
     }
   }
 
-  /** Follows the ports until `signal` fires, and makes a lost table anew; then removes it. */
+  /** Follows the ports until `signal` fires, and makes a lost table anew. */
   async keep(signal: AbortSignal): Promise<void> {
     let failing = false;
     while (!signal.aborted) {
@@ -53,7 +53,11 @@ export class PortGuard {
         failing = true;
       }
     }
-    await this.#table.remove();
+  }
+
+  /** Lets everybody connect again. Call this once no job runs any more. */
+  remove(): Promise<void> {
+    return this.#table.remove();
   }
 }
 

@@ -43,8 +43,9 @@ export async function runDaemons(
   const { signal } = stopping;
   const supervisor = await Supervisor.start(layout);
   const watching: Promise<void>[] = [];
+  let guard: PortGuard | undefined;
   try {
-    const guard = await PortGuard.open({ unixUsers, daemons, say });
+    guard = await PortGuard.open({ unixUsers, daemons, say });
     if (guard) watching.push(guard.keep(signal));
     await start(supervisor, watching);
     const watched = { layout, node, unixUsers, daemons, warn: say };
@@ -65,7 +66,12 @@ export async function runDaemons(
       say(await parting());
       await Promise.all(watching);
     } finally {
-      await stop(supervisor);
+      try {
+        await stop(supervisor);
+      } finally {
+        // Last: jobs run until `stop` has ended them, and it needs Slurm for that.
+        await guard?.remove();
+      }
     }
   }
   say('Stopped.');
