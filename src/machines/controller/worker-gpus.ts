@@ -18,7 +18,7 @@ export class WorkerGpus {
   readonly #layout: Layout;
   readonly #say: (line: string) => void;
 
-  /** Workers that we have drained. */
+  /** Workers that did not report in time, all of them drained. */
   readonly #late = new Set<string>();
 
   constructor(layout: Layout, say: (line: string) => void) {
@@ -33,8 +33,10 @@ export class WorkerGpus {
       await sleep(lookMs, signal);
     }
     if (signal.aborted) return;
-    for (const name of (await this.#silent()) ?? []) {
+    for (const { name, line } of (await this.#silent()) ?? []) {
       this.#late.add(name);
+      // Somebody has drained it before; it stays drained, and for that reason.
+      if (/ State=\S*DRAIN/.test(line)) continue;
       await this.#update(`NodeName=${name}`, 'State=DRAIN', `Reason=${reason}`);
       this.#say(`${name} is drained: ${reason}`);
     }
@@ -64,11 +66,9 @@ export class WorkerGpus {
   /**
    * Returns workers that slurmctld knows only from its saved state, where it may still start jobs.
    */
-  async #silent(): Promise<string[] | undefined> {
+  async #silent() {
     const workers = await this.#workers();
-    return workers
-      ?.filter((worker) => !worker.isHeard && !worker.isDown)
-      .map((worker) => worker.name);
+    return workers?.filter((worker) => !worker.isHeard && !worker.isDown);
   }
 
   /** Returns the workers' nodes; undefined when slurmctld does not answer. */
