@@ -6,11 +6,11 @@ cd "$(dirname "$(readlink -f "$0")")"
 case ${1:-} in
   -h | --help)
     cat <<'TEXT'
-Usage: sudo JR_… ./run.sh       install what is missing, start Slurm and the API, stay in the foreground
-       sudo ./run.sh --install  install and build only
+Usage: ./run.sh            install what is missing, start Slurm and the API, stay in the foreground (root)
+       ./run.sh --install  install and build only
 
 Settings are environment variables such as JR_PORT, JR_ROOT and JR_AUTH_TOKEN; docs/settings.md has them all.
-They stand behind sudo, which drops those before it.
+They stand behind sudo, which drops those before it: sudo JR_PORT=8000 ./run.sh
 JR_TORCH is for this script: none installs no PyTorch, pip the CUDA build, auto (default) Debian's if jobs find none.
 TEXT
     exit 0
