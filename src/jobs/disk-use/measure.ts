@@ -37,7 +37,13 @@ export function measureAsRoot(slurmConf: string): MeasureJobs {
   const env = { PATH: '/usr/bin:/bin', SLURM_CONF: slurmConf };
   return async (ids, signal) => {
     const input = ids.map((id) => `${id}\n`).join('');
-    const { uses, exitCode, said } = await run('sudo', args, { input, env, cwd: '/', signal });
+    const { uses, exitCode, said } = await run('sudo', args, {
+      input,
+      env,
+      cwd: '/',
+      signal,
+      isRoots: true,
+    });
     // sudo itself returns 1, too.
     if (exitCode === INCOMPLETE && uses.size === 0) throw failure(said);
     return uses;
@@ -51,7 +57,13 @@ export function measureAsSelf(root: string): MeasureJobs {
   const env = { PATH: '/usr/bin:/bin', LC_ALL: 'C.UTF-8' };
   return async (ids, signal) => {
     const paths = ids.map((id) => `results/${id}\0logs/jobs/${id}\0scripts/${id}\0`);
-    const { uses } = await run('nice', args, { input: paths.join(''), env, cwd: root, signal });
+    const { uses } = await run('nice', args, {
+      input: paths.join(''),
+      env,
+      cwd: root,
+      signal,
+      isRoots: false,
+    });
     return uses;
   };
 }
@@ -61,12 +73,14 @@ interface Surroundings {
   env: Record<string, string>;
   cwd: string;
   signal: AbortSignal;
+  /** Root's process cannot be killed from here, and ends once nobody reads its output. */
+  isRoots: boolean;
 }
 
 async function run(
   file: string,
   args: string[],
-  { signal, ...surroundings }: Surroundings,
+  { signal, isRoots, ...surroundings }: Surroundings,
 ): Promise<{ uses: Map<JobId, DiskUse>; exitCode: number; said: string }> {
   signal.throwIfAborted();
   const running = execa(file, args, {
@@ -78,18 +92,27 @@ async function run(
   const reading = read(running);
   let abandon = () => {};
   const aborted = new Promise<never>((_, reject) => {
+    const fail = () => reject(signal.reason as Error);
     abandon = () => {
-      // Root's process cannot be killed from here, and ends once nobody reads its output.
       running.kill();
+      if (!isRoots) {
+        // It stands in JR_ROOT until it has ended.
+        void running.then(fail);
+        return;
+      }
       running.unref();
       running.stdout.destroy();
       running.stderr.destroy();
-      reject(signal.reason as Error);
+      fail();
     };
   });
   signal.addEventListener('abort', abandon, { once: true });
   try {
     return await Promise.race([reading, aborted]);
+  } catch (error) {
+    // A killed measure fails as well.
+    if (signal.aborted) throw signal.reason;
+    throw error;
   } finally {
     signal.removeEventListener('abort', abandon);
   }
