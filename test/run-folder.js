@@ -3,8 +3,10 @@ import { chmodSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-// Waits until this process has ended, also by Ctrl-C. A stack in the folder may end a moment later.
-const remover = 'cat >/dev/null; until rm -rf "$0" 2>/dev/null; do sleep 0.1; done';
+// Waits until this process has ended, also by Ctrl-C. A stack in the folder may end a moment later,
+// but no later than in a minute.
+const remover =
+  'cat >/dev/null; n=0; until rm -rf "$0" 2>/dev/null || [ $((n += 1)) -gt 600 ]; do sleep 0.1; done';
 
 /** Makes the folder that all test files of one run share; it goes however the run ends. */
 export default function makeRunFolder() {

@@ -58,6 +58,7 @@ class SharedRead {
     this.#next ??= this.#running.then(() => {
       this.#next = undefined;
       const reading = readFile(this.#path, 'latin1').catch(emptyIfAbsent);
+      // The callers get the error; the next read only waits for this one's end.
       this.#running = reading.catch(() => undefined);
       return reading;
     });

@@ -27,7 +27,14 @@ export async function drainNodes(
   which: WhichNodes,
   reason: string | undefined,
 ): Promise<void> {
-  const names = await namesOf(api, which, (node) => !isDrained(node));
+  await drainEach(api, await namesOf(api, which, (node) => !isDrained(node)), reason);
+}
+
+async function drainEach(
+  api: Api,
+  names: readonly string[],
+  reason: string | undefined,
+): Promise<void> {
   if (names.length === 0) say('all nodes are drained already');
   const body = reason === undefined ? {} : { reason };
   for (const name of names) {
@@ -46,10 +53,21 @@ export async function resumeNodes(api: Api, which: WhichNodes): Promise<void> {
 /** Marks the nodes that maintenance has drained, and only those, in their reasons. */
 const maintenance = 'maintenance';
 
-/** Keeps jobs off all nodes, until {@link endMaintenance}. */
+/** Reasons of the drains that JobRunner itself ends, once a disk has room or a host answers. */
+const passing = /^(disk|ssh): /;
+
+/**
+ * Keeps jobs off all nodes, until {@link endMaintenance}. It takes over JobRunner's own drains,
+ * which would otherwise end during the maintenance; afterwards the watches set them anew.
+ */
 export async function startMaintenance(api: Api, reason: string | undefined): Promise<void> {
   const why = reason === undefined ? maintenance : `${maintenance}: ${reason}`;
-  await drainNodes(api, { names: [], all: true }, why);
+  const names = await namesOf(
+    api,
+    { names: [], all: true },
+    (node) => !isDrained(node) || passing.test(node.reason ?? ''),
+  );
+  await drainEach(api, names, why);
 }
 
 /** Resumes the nodes that maintenance has drained; those drained before it stay so. */

@@ -42,8 +42,7 @@ export class JobControl {
       if (job.slurm_job_id === null) await submitter.withdraw(id);
       else {
         const slurmJobId = await this.#inSlurm(job);
-        tracker.expectCancelled(id);
-        await slurm.cancel(slurmJobId);
+        await tracker.expectCancelled(id, () => slurm.cancel(slurmJobId));
       }
     });
   }

@@ -103,9 +103,18 @@ export class Tracker {
     this.#wake.emit('poke');
   }
 
-  /** Records that a job's end will be a cancellation, before Slurm is told to cancel it. */
-  expectCancelled(id: JobId): void {
+  /**
+   * Has Slurm cancel a job, whose end is then a cancellation. An attempt that Slurm refuses leaves
+   * no trace; one without an answer may have been carried out.
+   */
+  async expectCancelled(id: JobId, cancel: () => Promise<void>): Promise<void> {
     this.#cancelled.add(id);
+    try {
+      await cancel();
+    } catch (error) {
+      if (error instanceof SlurmError && error.kind !== 'unanswered') this.#cancelled.delete(id);
+      throw error;
+    }
   }
 
   /**

@@ -277,6 +277,18 @@ describe('maintenance', () => {
     ]);
   });
 
+  test('takes over a drain that JobRunner would end by itself meanwhile', async () => {
+    await printed((client) => drainNodes(client, { names: ['worker1'] }, 'disk: no room'));
+    await printed((client) => startMaintenance(client, undefined));
+    expect(await states()).toEqual([
+      'drained: maintenance',
+      'drained: maintenance',
+      'drained: broken',
+    ]);
+    await printed((client) => endMaintenance(client));
+    expect(await states()).toEqual(['idle', 'idle', 'drained: broken']);
+  });
+
   test('all nodes can be drained and resumed for any reason', async () => {
     await printed((client) => drainNodes(client, { names: [], all: true }, 'moving'));
     expect(await states()).toEqual(['drained: moving', 'drained: moving', 'drained: broken']);
