@@ -74,12 +74,16 @@ export interface Layout {
   workersRecord: string;
   /** Unfinished transfers from workers. */
   workerArrivals: string;
-  /** On a worker: its identity, its outbox, and its agent's socket. */
+  /**
+   * On a worker: its identity, its outbox, its agent's socket, and when its link to the controller
+   * last came up.
+   */
   workerIdentity: string;
   workerOutbox: string;
   /** The worker's GPUs, which jobs' scripts read. */
   nodeFile: string;
   workerSocket: string;
+  workerLinkUp: string;
   /** The API's clone of the git queue's repository. */
   gitQueue: string;
   supervisorConf: string;
@@ -139,6 +143,7 @@ export function layoutOf(root: string): Layout {
     nodeFile: join(etc, 'node.sh'),
     workerOutbox: join(root, 'workers', 'outbox'),
     workerSocket: join(run, 'worker', 'agent.sock'),
+    workerLinkUp: join(run, 'worker', 'link-up'),
     gitQueue: join(root, 'git-queue'),
     supervisorConf: join(run, 'supervisord.conf'),
     supervisorSocket: join(run, 'supervisor.sock'),

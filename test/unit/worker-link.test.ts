@@ -7,7 +7,8 @@ import {
 } from 'node:http2';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { carry } from '../../src/machines/link/carry.js';
-import { endWhenSilent } from '../../src/machines/link/heartbeat.js';
+import { Heartbeat } from '../../src/machines/link/heartbeat.js';
+import { until } from '../until.js';
 
 // A link between two ports: who connects to `near` reaches `far` through it.
 
@@ -133,7 +134,31 @@ test('a link whose other side says nothing any more is ended', async () => {
     (one) => new Promise((resolve) => one.once('close', () => resolve(one))),
   );
   silent.on('error', () => undefined);
-  for (const one of [silent, session]) endWhenSilent(one, 200);
+  for (const one of [silent, session]) new Heartbeat(one, 200, () => undefined);
   expect(await Promise.race(ended)).toBe(silent);
   mute.close();
+});
+
+test('a link knows that its other side is silent, and when it answers again', async () => {
+  const between: Socket[] = [];
+  const proxy = await listen((socket) => {
+    const onward = connect({ port: portOf(join), host: '127.0.0.1' });
+    between.push(socket, onward);
+    socket.pipe(onward).pipe(socket);
+  });
+  const cable = connect({ port: portOf(proxy), host: '127.0.0.1' });
+  const through = connectHttp2('http://x', { createConnection: () => cable });
+  await once(through, 'connect');
+  let hasHeard = false;
+  const heartbeat = new Heartbeat(through, 600_000, () => (hasHeard = true));
+  expect(heartbeat.isSilent).toBe(false);
+  for (const socket of between) socket.pause();
+  await until('the other side is silent', () => heartbeat.isSilent);
+  expect(hasHeard).toBe(false);
+  for (const socket of between) socket.resume();
+  await until('it answers again', () => hasHeard);
+  expect(heartbeat.isSilent).toBe(false);
+  through.destroy();
+  for (const socket of between) socket.destroy();
+  proxy.close();
 });

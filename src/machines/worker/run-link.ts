@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { pino } from 'pino';
 import type { Layout } from '../../config/layout.js';
 import { loopbackOfName } from '../daemons/host-address.js';
@@ -17,5 +18,6 @@ export async function runLink(
   };
   const log = pino({ level: 'info' });
   const address = (await loopbackOfName()) ?? '127.0.0.1';
-  await new SlurmLink({ target, token, ports: settings.ports, address, log }).run();
+  const onUp = () => writeFileSync(layout.workerLinkUp, new Date().toISOString());
+  await new SlurmLink({ target, token, ports: settings.ports, address, onUp, log }).run();
 }

@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
 import type { Logger } from 'pino';
 import { carry } from '../link/carry.js';
-import { endWhenSilent } from '../link/heartbeat.js';
+import { Heartbeat } from '../link/heartbeat.js';
 import {
   linkPath,
   linkProtocol,
@@ -35,6 +35,8 @@ export interface SlurmLinkParts {
   };
   /** Where slurmd listens. */
   address: string;
+  /** Is called whenever the link has come up. */
+  onUp: () => void;
   log: Logger;
 }
 
@@ -47,6 +49,7 @@ export class SlurmLink {
 
   readonly #waiting = new WaitingSockets();
   #session: ClientHttp2Session | undefined;
+  #heartbeat: Heartbeat | undefined;
 
   constructor(parts: SlurmLinkParts) {
     this.#parts = parts;
@@ -111,11 +114,13 @@ export class SlurmLink {
       settings: { enablePush: false },
     });
     const { target, log } = this.#parts;
-    endWhenSilent(session, Math.min(target.silenceMs, linkSilenceMs));
+    const deadAfterMs = Math.min(target.silenceMs, linkSilenceMs);
+    this.#heartbeat = new Heartbeat(session, deadAfterMs, () => this.#match());
     session.on('error', (error) => log.warn({ err: error }, 'the link broke'));
     const ended = new Promise<void>((resolve) => session.once('close', () => resolve()));
     this.#session = session;
     log.info('the link to the controller is up');
+    this.#parts.onUp();
     for (let n = 0; n < spareStreams; n++) this.#openAhead(session);
     this.#match();
     await ended;
@@ -143,9 +148,10 @@ export class SlurmLink {
     });
   }
 
-  /** Sends waiting connections on while the link is up. */
+  /** Sends waiting connections on while the link is up and the controller answers. */
   #match(): void {
     const session = this.#session;
+    if (this.#heartbeat?.isSilent === true) return;
     if (session === undefined || session.destroyed || session.closed) return;
     for (let socket = this.#waiting.next(); socket; socket = this.#waiting.next())
       this.#toSlurmctld(session, socket);

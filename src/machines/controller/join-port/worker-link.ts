@@ -8,7 +8,7 @@ import {
 import { connect, type Server } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { carry } from '../../link/carry.js';
-import { endWhenSilent } from '../../link/heartbeat.js';
+import { Heartbeat } from '../../link/heartbeat.js';
 import {
   linkSilenceMs,
   maxSessionMemory,
@@ -39,6 +39,7 @@ export class WorkerLink {
   readonly #waiting = new WaitingSockets();
   #server: Server | undefined;
   #session: ServerHttp2Session | undefined;
+  #heartbeat: Heartbeat | undefined;
   #spare: ServerHttp2Stream[] = [];
 
   private constructor(name: string, ports: LinkPorts, say: (line: string) => void) {
@@ -70,7 +71,7 @@ export class WorkerLink {
       settings: { enablePush: false, maxConcurrentStreams: maxStreams },
     });
     this.#session = session;
-    endWhenSilent(session, linkSilenceMs);
+    this.#heartbeat = new Heartbeat(session, linkSilenceMs, () => this.#match());
     let why = '';
     session.on('error', (error: Error) => (why = `: ${error.message}`));
     session.once('close', () => {
@@ -117,8 +118,12 @@ export class WorkerLink {
     } else stream.respond({ [constants.HTTP2_HEADER_STATUS]: 404 }, { endStream: true });
   }
 
-  /** Joins waiting connections with streams that the worker has opened ahead. */
+  /**
+   * Joins waiting connections with streams that the worker has opened ahead. While the worker is
+   * silent they wait: Slurm does not send again all that a cut breaks off.
+   */
   #match(): void {
+    if (this.#heartbeat?.isSilent === true) return;
     for (;;) {
       // A broken one is still among them until its `close`.
       this.#spare = this.#spare.filter((one) => !one.closed && !one.destroyed);
