@@ -5,10 +5,10 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
-import { pino } from 'pino';
-import { DatasetService } from '../../src/datasets/service.js';
+import type { DatasetService } from '../../src/datasets/service.js';
 import { openDatabase, type Database } from '../../src/db/database.js';
 import { makeTempFolder, removeFolder } from './dataset-client.js';
+import { openDatasets } from './open-datasets.js';
 
 let root: string;
 let db: Database;
@@ -31,15 +31,7 @@ beforeAll(async () => {
   subscribe('child_process', count);
   root = await makeTempFolder();
   db = openDatabase(join(root, 'db'));
-  service = new DatasetService({
-    db,
-    root: join(root, 'datasets'),
-    limits: { uploadBytes: 0, extractBytes: 0, extractFiles: 0 },
-    now: Date.now,
-    log: pino({ level: 'silent' }),
-    isInUse: () => false,
-    room: { roomFor: () => Infinity, ensureRoomFor: () => undefined },
-  });
+  service = openDatasets(db, join(root, 'datasets'));
   await service.start();
 });
 

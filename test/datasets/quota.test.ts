@@ -3,12 +3,12 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { gzipSync } from 'node:zlib';
-import { pino } from 'pino';
 import { Limits } from '../../src/auth/user-limits.js';
-import { DatasetService } from '../../src/datasets/service.js';
+import type { DatasetService } from '../../src/datasets/service.js';
 import { openDatabase, type Database } from '../../src/db/database.js';
 import { file, tar } from '../archive/support.js';
 import { makeTempFolder, removeFolder } from './dataset-client.js';
+import { openDatasets } from './open-datasets.js';
 
 const everybody = { max_jobs: 0, max_running: 0, max_gpus: 0, max_stored_bytes: 100_000 };
 const upload = { owner: 'alice', source: 'put' };
@@ -22,15 +22,7 @@ beforeAll(async () => {
   root = await makeTempFolder();
   db = openDatabase(join(root, 'db'));
   limits = new Limits({ db, everybody, canLimitRunning: false, unixUserOf: () => null });
-  service = new DatasetService({
-    db,
-    root: join(root, 'datasets'),
-    limits: { uploadBytes: 0, extractBytes: 0, extractFiles: 0 },
-    now: Date.now,
-    log: pino({ level: 'silent' }),
-    isInUse: () => false,
-    room: limits,
-  });
+  service = openDatasets(db, join(root, 'datasets'), { room: limits });
   await service.start();
 });
 

@@ -5,8 +5,9 @@ import { Transform, type Readable } from 'node:stream';
 import type { Logger } from 'pino';
 import type { Sha256 } from '../../src/datasets/digest.js';
 import type { DatasetReceiver } from '../../src/datasets/import/transfer.js';
-import { DatasetService } from '../../src/datasets/service.js';
+import type { DatasetService } from '../../src/datasets/service.js';
 import type { Database } from '../../src/db/database.js';
+import { openDatasets } from '../datasets/open-datasets.js';
 
 type Options = Parameters<DatasetReceiver['receive']>[1];
 
@@ -24,11 +25,7 @@ export class HeldDatasets implements DatasetReceiver {
 
   static async open(db: Database, log: Logger): Promise<HeldDatasets> {
     const root = await mkdtemp(join(tmpdir(), 'jr-import-'));
-    const limits = { uploadBytes: 0, extractBytes: 0, extractFiles: 0 };
-    const isInUse = () => false;
-    const room = { roomFor: () => Infinity, ensureRoomFor: () => undefined };
-    const parts = { db, root, limits, now: Date.now, log, isInUse, room };
-    const service = new DatasetService(parts);
+    const service = openDatasets(db, root, { log });
     await service.start();
     return new HeldDatasets(root, service);
   }

@@ -125,7 +125,10 @@ describe('in a container without privileges', () => {
   });
 
   test('a process that has left its job costs its user all jobs', async () => {
-    const leaving = hold(toPort(portOf(stack, 'slurmctld')), 'exit if fork; sleep 1;');
+    // Its parent has ended before it opens a connection.
+    const leavesJob =
+      '$p = $$; exit if fork; select undef, undef, undef, 0.01 while getppid == $p;';
+    const leaving = hold(toPort(portOf(stack, 'slurmctld')), leavesJob);
     const left = `${leaving.replace('exec perl', 'env -i setsid perl')}\nsleep 600`;
     expect(await offend(left)).toMatchObject(ended('slurmctld'));
   });
